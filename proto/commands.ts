@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Client commands (`Envelope.cmd`). 1-15 session, 16-31 messages, 32-47 sync, 48-63 state, 64 rpc, 128-255 tenants. */
+export const Command = {
+  HELLO: 1,
+  WELCOME: 2,
+  PING: 3,
+  PONG: 4,
+  REAUTH: 5,
+  GOAWAY: 6,
+  KICK: 7,
+  LOGOUT: 8,
+  ERROR: 9,
+  SEND: 16,
+  SEND_ACK: 17,
+  PUSH: 18,
+  PUSH_ACK: 19,
+  SYNC: 32,
+  SYNC_PAGE: 33,
+} as const;
+export type Command = (typeof Command)[keyof typeof Command];
+
+/** Bits of `Envelope.flags`. */
+export const Flag = { REPLY: 1, ERROR: 2, COMPRESSED: 4, URGENT: 8, NO_PERSIST: 16, DUPLICATE: 32 } as const;
+
+/** Wire limits. A peer may advise lower ones in WELCOME, never higher. */
+export const MAX_FRAME_BYTES = 256 * 1024;
+export const MAX_FRAME_BYTES_BEFORE_AUTH = 64 * 1024;
+export const MAX_CONTENT_BYTES = 64 * 1024;
+export const MAX_LENGTH_VARINT_BYTES = 4;
