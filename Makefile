@@ -1,0 +1,67 @@
+# ImCluster. `make help` lists the targets. Node 24 comes with `npm ci` where the machine's own is older.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+NODE := $(CURDIR)/scripts/node.sh
+TEST := $(NODE) scripts/test/main.ts
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+node_modules/.installed: package.json package-lock.json client/package.json
+	@scripts/install.sh
+	@touch $@
+
+##@ Run
+.PHONY: up down smoke dev chat status
+up: node_modules/.installed ## A real ImCluster on a real two-node Kubernetes, with a demo; CONTEXT=name uses your cluster
+	@$(NODE) scripts/up/main.ts up $(if $(CONTEXT),--context $(CONTEXT))
+down: node_modules/.installed ## Remove the local cluster: no process, mount, link or folder of it stays
+	@$(NODE) scripts/up/main.ts down
+status: node_modules/.installed ## What runs now, as JSON
+	@$(NODE) scripts/up/main.ts status
+smoke: node_modules/.installed ## 10,000 messages through the LoadBalancer while pods are killed; figures as JSON
+	@$(NODE) e2e/smoke/main.ts
+dev: node_modules/.installed ## The fleet as local processes with real PostgreSQL and Redis, restarted on change
+	@$(NODE) scripts/dev/main.ts
+chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob]
+	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)")
+kubectl-%: node_modules/.installed
+	@$(NODE) scripts/up/main.ts $@
+
+##@ Check
+.PHONY: check fmt lint types gen gen-check
+check: lint types gen-check ## Format, lint, types, generated files
+fmt: node_modules/.installed ## Format the tree
+	@biome check --write .
+lint: node_modules/.installed ## Format and lint, import rules, promise rules
+	@biome check --error-on-warnings . && oxlint --type-aware --deny-warnings
+types: node_modules/.installed ## Type check
+	@tsc -p . && tsc -p client --noEmit
+gen: node_modules/.installed ## Write generated files: proto types, CRD types, chart copies
+	@$(NODE) scripts/gen/main.ts
+gen-check: node_modules/.installed ## Fail when a generated file is not current
+	@$(NODE) scripts/gen/main.ts --check
+
+##@ Test
+.PHONY: test test-unit test-int test-process test-operator test-charts test-cluster
+test: node_modules/.installed ## All tests, checks first
+	@$(TEST) all
+test-unit: node_modules/.installed ## Unit and property tests: no server needed
+	@$(TEST) unit
+test-int: node_modules/.installed ## Contract suites on real PostgreSQL, Redis, kube-apiserver
+	@$(TEST) int
+test-process: node_modules/.installed ## Real processes on loopback: kills, flushes, drains
+	@$(TEST) process
+test-operator: node_modules/.installed ## Operator against a real kube-apiserver and etcd
+	@$(TEST) operator
+test-charts: node_modules/.installed ## Charts: lint, schema, rendering
+	@$(TEST) charts
+test-cluster: node_modules/.installed ## The real two-node cluster: install, scale, upgrade, kill, uninstall
+	@$(TEST) cluster
+
+##@ Measure
+.PHONY: bench
+bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send
+	@$(NODE) bench/$(or $(BENCH),send).ts

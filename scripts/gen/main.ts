@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes every generated file, or with --check says which are not current and exits 1.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { generateCrdTypes } from "./crd-types.ts";
+import { messagesSource } from "./proto.ts";
+
+interface Generated {
+  path: string;
+  content: () => string;
+}
+
+const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const copyOf = (path: string) => (): string => readFileSync(root(path), "utf8");
+
+const GENERATED: readonly Generated[] = [
+  { path: "proto/gen/messages.ts", content: messagesSource },
+  {
+    path: "operator/api/v1alpha1.ts",
+    content: () => generateCrdTypes(readFileSync(root("crds/imcluster.yaml"), "utf8")),
+  },
+  { path: "charts/im-operator/files/imcluster.yaml", content: copyOf("crds/imcluster.yaml") },
+  { path: "charts/im-operator/files/rbac.yaml", content: copyOf("operator/rbac.yaml") },
+];
+
+function isCurrent(file: Generated): boolean {
+  return existsSync(root(file.path)) && readFileSync(root(file.path), "utf8") === file.content();
+}
+
+const stale = GENERATED.filter((file) => !isCurrent(file));
+if (process.argv.includes("--check")) {
+  for (const file of stale) console.error(`${file.path} is not current: run \`make gen\` and commit the result`);
+  process.exit(stale.length === 0 ? 0 : 1);
+}
+for (const file of stale) {
+  writeFileSync(root(file.path), file.content());
+  console.error(`wrote ${file.path}`);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// `make test` and `make test-<suite>`: runs suites one after the other, with progress, a bound each, and counts at the end.
+import { spawn } from "node:child_process";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Counts } from "./reporter.ts";
+
+interface Suite {
+  name: string;
+  include: string[];
+  exclude: RegExp;
+  /** Test files that run at the same time. */
+  concurrency: number;
+  testTimeoutMs: number;
+  suiteTimeoutMs: number;
+}
+
+const NEVER = /(^|\/)node_modules\//;
+const INT = /\.int\.test\.ts$|(^|\/)node_modules\//;
+const MINUTE_MS = 60_000;
+
+const SUITES: readonly Suite[] = [
+  {
+    name: "unit",
+    include: [
+      "{lib,proto,gateway,logic,operator,client,scripts,examples}/**/*.test.ts",
+      "e2e/{checker,harness,workload,smoke}/**/*.test.ts",
+    ],
+    exclude: INT,
+    concurrency: 2,
+    testTimeoutMs: 2 * MINUTE_MS,
+    suiteTimeoutMs: 10 * MINUTE_MS,
+  },
+  {
+    name: "int",
+    include: ["{lib,gateway,logic,operator,client,scripts,e2e}/**/*.int.test.ts"],
+    exclude: NEVER,
+    concurrency: 2,
+    testTimeoutMs: 3 * MINUTE_MS,
+    suiteTimeoutMs: 12 * MINUTE_MS,
+  },
+  {
+    name: "process",
+    include: ["e2e/process/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 1,
+    testTimeoutMs: 3 * MINUTE_MS,
+    suiteTimeoutMs: 12 * MINUTE_MS,
+  },
+  {
+    name: "operator",
+    include: ["e2e/operator/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 1,
+    testTimeoutMs: 3 * MINUTE_MS,
+    suiteTimeoutMs: 12 * MINUTE_MS,
+  },
+  {
+    name: "charts",
+    include: ["charts/**/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 2,
+    testTimeoutMs: MINUTE_MS,
+    suiteTimeoutMs: 5 * MINUTE_MS,
+  },
+  {
+    name: "cluster",
+    include: ["e2e/cluster/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 1,
+    testTimeoutMs: 25 * MINUTE_MS,
+    suiteTimeoutMs: 40 * MINUTE_MS,
+  },
+];
+
+const startedMs = performance.now();
+const progress = (text: string): void =>
+  console.log(`[${((performance.now() - startedMs) / 1000).toFixed(0).padStart(4)} s] ${text}`);
+
+/** Runs a command in its own process group; past the bound the whole group is ended. */
+function run(command: string, args: string[], timeoutMs: number, env: Record<string, string> = {}): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: "inherit", env: { ...process.env, ...env }, detached: true });
+    const end = (signal: NodeJS.Signals): void => {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
+    };
+    const onInterrupt = (): void => end("SIGTERM");
+    const timer = setTimeout(() => {
+      progress(`over its bound of ${timeoutMs / MINUTE_MS} min: ended`);
+      end("SIGKILL");
+    }, timeoutMs);
+    process.once("SIGINT", onInterrupt);
+    process.once("SIGTERM", onInterrupt);
+    const settle = (code: number): void => {
+      clearTimeout(timer);
+      process.off("SIGINT", onInterrupt);
+      process.off("SIGTERM", onInterrupt);
+      resolve(code);
+    };
+    child.once("error", (error) => {
+      console.error(`${command}: ${error.message}`);
+      settle(127);
+    });
+    child.once("exit", (code, signal) => settle(code ?? (signal ? 1 : 0)));
+  });
+}
+
+function readCounts(path: string): Counts | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Counts;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Outcome extends Counts {
+  suite: string;
+  seconds: number;
+}
+
+async function runSuite(suite: Suite): Promise<Outcome> {
+  const files = suite.include
+    .flatMap((pattern) => globSync(pattern))
+    .filter((file) => !suite.exclude.test(file))
+    .sort();
+  progress(`${suite.name}: ${files.length} files`);
+  const begunMs = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), "im-test-"));
+  const countsPath = join(folder, "counts.json");
+  const args = [
+    "--test",
+    `--test-concurrency=${suite.concurrency}`,
+    `--test-timeout=${suite.testTimeoutMs}`,
+    "--test-reporter=./scripts/test/reporter.ts",
+    "--test-reporter-destination=stdout",
+    ...files,
+  ];
+  const code =
+    files.length === 0 ? 1 : await run(process.execPath, args, suite.suiteTimeoutMs, { IM_TEST_COUNTS: countsPath });
+  const counts = readCounts(countsPath) ?? { passed: 0, failed: 0, skipped: 0 };
+  rmSync(folder, { recursive: true });
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  const seconds = Math.round((performance.now() - begunMs) / 1000);
+  progress(
+    `${suite.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`,
+  );
+  return { suite: suite.name, ...counts, seconds };
+}
+
+async function runChecks(): Promise<Outcome> {
+  progress("check: format, lint, types, generated files");
+  const begunMs = performance.now();
+  const code = await run("make", ["--no-print-directory", "-s", "check"], 5 * MINUTE_MS);
+  const seconds = Math.round((performance.now() - begunMs) / 1000);
+  progress(`check: ${code === 0 ? "passed" : "failed"} in ${seconds} s`);
+  return { suite: "check", passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0, seconds };
+}
+
+async function main(wanted: string): Promise<void> {
+  const suites = wanted === "all" ? SUITES : SUITES.filter((suite) => suite.name === wanted);
+  if (suites.length === 0) {
+    console.error(`no suite ${wanted}: one of all, ${SUITES.map((suite) => suite.name).join(", ")}`);
+    process.exit(2);
+  }
+  const outcomes: Outcome[] = wanted === "all" ? [await runChecks()] : [];
+  for (const suite of suites) outcomes.push(await runSuite(suite));
+  const sum = (key: keyof Counts): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  console.log(`\n${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
+  const bySuite = Object.fromEntries(
+    outcomes.map((o) => [o.suite, { passed: o.passed, failed: o.failed, seconds: o.seconds }]),
+  );
+  console.log(
+    JSON.stringify({ passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped"), seconds, suites: bySuite }),
+  );
+  process.exit(sum("failed") === 0 && sum("passed") > 0 && sum("skipped") === 0 ? 0 : 1);
+}
+
+await main(process.argv[2] ?? "all");
