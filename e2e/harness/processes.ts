@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+
+/** Output kept per process, for error messages. */
+const OUTPUT_LIMIT_CHARS = 64 * 1024;
+const POLL_MS = 10;
+
+/** Options of {@link startProcess}. */
+export interface ProcessOptions {
+  /** Used in error messages. */
+  name: string;
+  command: string;
+  args?: readonly string[];
+  /** Complete environment; default: this process's. */
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Run as this user (needs root). */
+  user?: { uid: number; gid: number };
+  /** Sent by the kernel when this process dies, in whatever way. Default SIGKILL. */
+  deathSignal?: "SIGKILL" | "SIGQUIT" | "SIGTERM";
+}
+
+/** How a process ended. */
+export interface ProcessExit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/**
+ * A process that cannot outlive the one that started it: the kernel signals it when we die (PR_SET_PDEATHSIG, through
+ * `setpriv` of util-linux), also after a crash or SIGKILL. It does not keep our event loop alive.
+ * The death signal is tied to the starting thread: start processes from the main thread only.
+ */
+export class GuardedProcess {
+  readonly name: string;
+  readonly pid: number;
+  /** Settles once; never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  #exit: ProcessExit | undefined;
+  #output = "";
+  readonly #lineListeners = new Set<() => void>();
+
+  constructor(name: string, child: ChildProcess, pid: number) {
+    this.name = name;
+    this.pid = pid;
+    this.exited = new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.#exit = { code, signal };
+        this.#wake();
+        resolve(this.#exit);
+      });
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8");
+      stream?.on("data", (text: string) => {
+        this.#output = (this.#output + text).slice(-OUTPUT_LIMIT_CHARS);
+        this.#wake();
+      });
+      (stream as { unref?(): void } | null)?.unref?.();
+    }
+    child.unref();
+  }
+
+  /** The end of what it printed (stdout and stderr mixed). */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Undefined while it runs. */
+  get exit(): ProcessExit | undefined {
+    return this.#exit;
+  }
+
+  /** Sends a signal; false when the process is gone. */
+  signal(signal: NodeJS.Signals): boolean {
+    return this.#exit === undefined && sendSignal(this.pid, signal);
+  }
+
+  /** Resolves when the output so far matches. @throws Error when the process ends first, or after `timeoutMs` */
+  waitForOutput(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpMatchArray> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#lineListeners.delete(check);
+      };
+      const fail = (why: string): void => {
+        settle();
+        reject(new Error(`${this.name} ${why} before it printed ${pattern}; its output:\n${this.#output}`));
+      };
+      const check = (): void => {
+        const match = this.#output.match(pattern);
+        if (match) {
+          settle();
+          resolve(match);
+        } else if (this.#exit) {
+          fail(`ended (${describeExit(this.#exit)})`);
+        }
+      };
+      const timer = setTimeout(() => fail(`took ${timeoutMs} ms`), timeoutMs);
+      this.#lineListeners.add(check);
+      check();
+    });
+  }
+
+  /** Resolves with how it ended. @throws Error when it still runs after `timeoutMs` */
+  waitForExit(timeoutMs = 10_000): Promise<ProcessExit> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new Error(`${this.name} still runs after ${timeoutMs} ms; its output:\n${this.#output}`));
+      }, timeoutMs);
+      void this.exited.then((exit) => {
+        clearTimeout(timer);
+        resolve(exit);
+      });
+    });
+  }
+
+  /** Asks with `signal`, after `graceMs` kills; resolves when the process is gone. */
+  async stop(signal: NodeJS.Signals = "SIGTERM", graceMs = 10_000): Promise<ProcessExit> {
+    if (this.signal(signal)) {
+      try {
+        return await this.waitForExit(graceMs);
+      } catch {
+        this.signal("SIGKILL");
+      }
+    }
+    return this.waitForExit();
+  }
+
+  #wake(): void {
+    for (const listener of [...this.#lineListeners]) listener();
+  }
+}
+
+/** Starts a process guarded by a death signal; resolves when the kernel has created it, not when it is ready. */
+export function startProcess(options: ProcessOptions): Promise<GuardedProcess> {
+  const deathSignal = (options.deathSignal ?? "SIGKILL").slice("SIG".length);
+  return new Promise((resolve, reject) => {
+    const child = spawn("setpriv", [`--pdeathsig=${deathSignal}`, "--", options.command, ...(options.args ?? [])], {
+      env: options.env ?? process.env,
+      cwd: options.cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      ...options.user,
+    });
+    child.once("error", (cause) => {
+      reject(new Error(`cannot start ${options.name}: is setpriv (package util-linux) installed?`, { cause }));
+    });
+    child.once("spawn", () => {
+      if (child.pid !== undefined) resolve(new GuardedProcess(options.name, child, child.pid));
+    });
+  });
+}
+
+/** Polls until `condition` holds. @throws Error naming `what` after `timeoutMs` */
+export async function waitUntil(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000,
+): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Pids whose parent is `pid`, from /proc. */
+export function childPids(pid: number): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry) && parentPid(entry) === pid)
+    .map(Number);
+}
+
+function parentPid(pid: string): number | undefined {
+  const fields = procStat(pid);
+  return fields ? Number(fields[1]) : undefined;
+}
+
+/** Is there a process (not a zombie) with this pid? */
+export function isRunning(pid: number): boolean {
+  const state = procStat(String(pid))?.[0];
+  return state !== undefined && state !== "Z" && state !== "X";
+}
+
+/** Fields of /proc/PID/stat from the state on; the name before it may contain anything. */
+function procStat(pid: string): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends a signal; false when there is no such process. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, constants.signals[signal]);
+  } catch {
+    return false;
+  }
+}
+
+/** One line for messages: `code 1` or `SIGKILL`. */
+export function describeExit(exit: ProcessExit): string {
+  return exit.signal ?? `code ${exit.code}`;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from "node:fs";
+import { connect } from "node:net";
+import { freePort } from "./ports.ts";
+import { describeExit, type GuardedProcess, startProcess, waitUntil } from "./processes.ts";
+
+const BINARY = "/usr/bin/redis-server";
+const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 5000;
+const COMMAND_TIMEOUT_MS = 5000;
+
+/** Options of {@link startRedis}. */
+export interface RedisServerOptions {
+  /** Further settings, e.g. `{ maxmemory: "10mb" }`. */
+  settings?: Readonly<Record<string, string | number>>;
+}
+
+/** A real, memory-only Redis on loopback. It dies with the process that started it. */
+export class RedisServer {
+  readonly port: number;
+  readonly #args: string[];
+  #process: GuardedProcess | undefined;
+
+  constructor(port: number, settings: Readonly<Record<string, string | number>> = {}) {
+    this.port = port;
+    const all = { bind: "127.0.0.1", port, save: "", appendonly: "no", "maxmemory-policy": "noeviction", ...settings };
+    this.#args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** 0 when stopped. */
+  get pid(): number {
+    return this.#process?.exit === undefined ? (this.#process?.pid ?? 0) : 0;
+  }
+
+  /** Starts (again), empty, on the same port; resolves when it answers PING. */
+  async start(): Promise<void> {
+    this.#process = await startProcess({ name: "redis-server", command: BINARY, args: this.#args });
+    await waitUntil("Redis answers", () => this.#isReady(), START_TIMEOUT_MS);
+  }
+
+  async #isReady(): Promise<boolean> {
+    const exit = this.#process?.exit;
+    if (exit) throw new Error(`redis-server ended at start (${describeExit(exit)}):\n${this.#process?.output}`);
+    try {
+      return (await this.command("PING")) === "+PONG";
+    } catch {
+      return false;
+    }
+  }
+
+  /** Sends one inline command on a connection of its own and returns the first line of the reply. */
+  command(line: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port: this.port });
+      let reply = "";
+      socket.setTimeout(COMMAND_TIMEOUT_MS, () => socket.destroy(new Error(`Redis did not answer ${line}`)));
+      socket.setEncoding("utf8");
+      socket.once("error", reject);
+      socket.once("close", () => reject(new Error(`Redis closed the connection at ${line}`)));
+      socket.on("data", (text: string) => {
+        reply += text;
+        const end = reply.indexOf("\r\n");
+        if (end === -1) return;
+        resolve(reply.slice(0, end));
+        socket.destroy();
+      });
+      socket.write(`${line}\r\n`);
+    });
+  }
+
+  /** FLUSHALL: a total loss of everything in it. */
+  async flush(): Promise<void> {
+    const reply = await this.command("FLUSHALL");
+    if (reply !== "+OK") throw new Error(`FLUSHALL: ${reply}`);
+  }
+
+  async kill9(): Promise<void> {
+    await this.#process?.stop("SIGKILL", STOP_TIMEOUT_MS);
+  }
+
+  /** May be called more than once. */
+  async stop(): Promise<void> {
+    await this.#process?.stop("SIGTERM", STOP_TIMEOUT_MS);
+  }
+}
+
+/**
+ * Starts Debian's redis-server on a free loopback port.
+ * @throws Error naming the package when it is not installed, or with its log when it does not come up within 15 s
+ */
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: apt-get install redis-server`);
+  const server = new RedisServer(await freePort(), options.settings);
+  try {
+    await server.start();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
+}
