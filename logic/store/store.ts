@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * What the rest of logic sees of the database: the truth about messages, inboxes, cursors, devices and entries.
+ * Every method but {@link Store.close} throws only {@link ImError}: RETRYABLE when the outcome is unknown or the
+ * database is away, INTERNAL for a fault of ours. Ids are opaque strings without NUL.
+ */
+export interface Store {
+  /** Inbox epoch of this database (uuid): cursors of another epoch are meaningless. */
+  readonly epoch: string;
+
+  /** Records one start of one entry process; its incarnation is `<podUid>.<number from a SQL sequence>`. */
+  registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }>;
+  entryState(incarnation: string): Promise<EntryState>;
+  /** Marks every incarnation of the pod dead, for ever, and returns all of them. May be repeated. */
+  fenceEntries(podUid: string): Promise<string[]>;
+
+  /** Records a login; `loginSeq` grows with every login of the same (user, slot). */
+  login(login: LoginInput): Promise<LoginRecord>;
+
+  /**
+   * Stores up to {@link MAX_BATCH} messages in one transaction; results by index. Resolved = committed and durable.
+   * On RETRYABLE nothing is known: append the same inputs again, what was stored comes back as `duplicate`.
+   */
+  append(batch: readonly AppendInput[]): Promise<AppendResult[]>;
+
+  /** Events after `cursor` in ascending order, at least one (if there is any), bounded by count and content bytes. */
+  readInbox(request: InboxRequest): Promise<InboxPage>;
+  /** Heads of the users' inboxes; 0 for a user without one. */
+  inboxHeads(userIds: readonly string[]): Promise<Map<string, number>>;
+  /** Moves devices' acknowledged positions forward: never back, never past the head; unknown devices are ignored. */
+  advanceAcks(acks: readonly DeviceAck[]): Promise<void>;
+  /** Devices of the users, for phone push. */
+  pushTargets(userIds: readonly string[]): Promise<PushTarget[]>;
+
+  /** Resolves when the database answers and is writable. */
+  ping(): Promise<void>;
+  /** Ends all connections; running calls may fail with RETRYABLE. */
+  close(): Promise<void>;
+}
+
+/** Most messages in one {@link Store.append}. */
+export const MAX_BATCH = 500;
+/** Most content bytes in one {@link Store.append}. */
+export const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+
+/** `unknown`: never registered here (or forgotten long ago). */
+export type EntryState = "live" | "dead" | "unknown";
+
+export interface LoginInput {
+  userId: string;
+  /** Platform class in which one session may live: mobile, web, desktop, mini. */
+  slot: string;
+  deviceId: string;
+  deviceName: string;
+  platform: string;
+  appVersion: string;
+}
+
+export interface LoginRecord {
+  loginSeq: number;
+  /** Highest inbox seq this device has acknowledged, 0 for a new one. */
+  ackedSeq: number;
+  /** Highest inbox seq of the user, 0 when there is none. */
+  inboxHead: number;
+}
+
+export interface AppendInput {
+  sender: string;
+  clientMessageId: string;
+  /** SHA-256 (32 bytes) of what makes two sends the same: conversation, type, content. */
+  payloadHash: Uint8Array;
+  conversationId: string;
+  /** The other user of a one-to-one conversation; "" = the conversation must exist with the sender as a member. */
+  peer: string;
+  /** UUIDv7 made by the caller; used only when the message is new. */
+  messageId: string;
+  contentType: string;
+  /** At most 64 KiB. */
+  content: Uint8Array;
+  /** Server's wall clock in ms since the epoch; used only when the message is new. */
+  sentAtMs: number;
+}
+
+export type AppendResult = AppendedMessage | { kind: "conflict"; messageId: string } | { kind: "not-member" };
+
+export interface AppendedMessage {
+  /** `duplicate`: stored earlier with the same key and hash; everything here is of the first one. */
+  kind: "stored" | "duplicate";
+  messageId: string;
+  conversationId: string;
+  /** Gapless position in the conversation, from 1. */
+  convSeq: number;
+  sentAtMs: number;
+  /** Who has it, the sender included; for a duplicate the sender alone. */
+  recipients: Recipient[];
+}
+
+export interface Recipient {
+  userId: string;
+  /** Gapless position in this user's inbox, from 1. */
+  inboxSeq: number;
+}
+
+export interface InboxRequest {
+  userId: string;
+  /** Return events with a higher inbox seq; 0 = from the start. */
+  cursor: number;
+  /** Most events, at least 1. */
+  limit: number;
+  /** Most content bytes; the first event is returned whatever its size. */
+  limitBytes: number;
+}
+
+export interface InboxPage {
+  events: StoredEvent[];
+  /** Inbox seq of the last event, or `cursor` when there is none. */
+  nextCursor: number;
+  /** Highest inbox seq of the user when this page was read. */
+  head: number;
+  /** Are there events after `nextCursor`? */
+  more: boolean;
+}
+
+export interface StoredEvent {
+  inboxSeq: number;
+  conversationId: string;
+  convSeq: number;
+  messageId: string;
+  sender: string;
+  clientMessageId: string;
+  contentType: string;
+  content: Uint8Array;
+  sentAtMs: number;
+}
+
+export interface DeviceAck {
+  userId: string;
+  deviceId: string;
+  inboxSeq: number;
+}
+
+export interface PushTarget {
+  userId: string;
+  deviceId: string;
+  slot: string;
+  platform: string;
+  ackedSeq: number;
+  /** "" when the device has not told any. */
+  pushToken: string;
+}
