@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Metrics } from "./metrics.ts";
+
+/** Options of {@link startAdminServer}. */
+export interface AdminServerOptions {
+  /** 0 = any free port. */
+  port: number;
+  /** All interfaces by default: the kubelet and the scraper come from outside the pod. */
+  host?: string;
+  metrics: Metrics;
+  /** Ready for new work; `/readyz` answers 503 while false. */
+  isReady(): boolean;
+  /** Alive; `/livez` answers 503 while false. Always alive by default. */
+  isLive?(): boolean;
+  /** State for people, served as JSON under `/debug`. Must hold no secret. */
+  debug?: () => object;
+}
+
+export interface AdminServer {
+  port: number;
+  /** Stops listening and ends open requests. */
+  close(): Promise<void>;
+}
+
+/** Plain HTTP for kubelet, Prometheus and people: `/livez`, `/readyz`, `/metrics`, `/debug`. GET and HEAD only. */
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 8192 }, (req, res) => {
+    if (req.method !== "GET" && req.method !== "HEAD") {
+      answer(res, 405, "method not allowed");
+      return;
+    }
+    route((req.url ?? "/").split("?", 1)[0] ?? "/", res, options);
+  });
+  const port = await listen(server, options.port, options.host ?? "::");
+  return {
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function route(path: string, res: ServerResponse, options: AdminServerOptions): void {
+  switch (path) {
+    case "/livez":
+      check(res, options.isLive?.() ?? true);
+      return;
+    case "/readyz":
+      check(res, options.isReady());
+      return;
+    case "/metrics":
+      options.metrics.render().then(
+        (text) => answer(res, 200, text, options.metrics.contentType),
+        (error: unknown) => answer(res, 500, String(error)),
+      );
+      return;
+    case "/debug":
+      answer(res, 200, JSON.stringify(options.debug?.() ?? {}, undefined, 2), "application/json");
+      return;
+    default:
+      answer(res, 404, "see /livez /readyz /metrics /debug");
+  }
+}
+
+function check(res: ServerResponse, ok: boolean): void {
+  answer(res, ok ? 200 : 503, ok ? "ok" : "not ready");
+}
+
+function answer(res: ServerResponse, status: number, text: string, contentType = "text/plain; charset=utf-8"): void {
+  res.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(text) });
+  res.end(text);
+}
+
+/** Listens on `host`; where the machine has no IPv6, "::" falls back to "0.0.0.0". */
+async function listen(server: Server, port: number, host: string): Promise<number> {
+  const attempt = (address: string) =>
+    new Promise<number>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, address, () => {
+        server.off("error", reject);
+        resolve((server.address() as AddressInfo).port);
+      });
+    });
+  try {
+    return await attempt(host);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (host !== "::" || (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL")) throw error;
+    return attempt("0.0.0.0");
+  }
+}

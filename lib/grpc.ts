@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type ChannelOptions,
+  Client,
+  ChannelCredentials as Credentials,
+  connectivityState,
+  Metadata,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  status as Status,
+  type sendUnaryData,
+  type UntypedHandleCall,
+} from "@grpc/grpc-js";
+import { ErrorCode, ImError, toImError } from "./errors.ts";
+import { fromGrpcError, statusOf } from "./grpc-status.ts";
+
+export type { ServiceDefinition } from "@grpc/grpc-js";
+
+/** Content of an internal TLS Secret, PEM: the CA of the cluster and this process's own leaf. */
+export interface InternalTls {
+  ca: Buffer;
+  cert: Buffer;
+  key: Buffer;
+}
+
+/** What a process is, proven by the SAN `<role>.imcluster.internal` of its certificate. */
+export type Role = "entry" | "logic" | "extlogic" | "operator";
+
+const roleName = (role: string): string => `${role}.imcluster.internal`;
+
+/** Reads ca.crt, tls.crt and tls.key; undefined when `dir` is unset: plaintext, for development and tests. */
+export function loadInternalTls(dir: string | undefined): InternalTls | undefined {
+  if (dir === undefined || dir === "") return undefined;
+  try {
+    const read = (name: string) => readFileSync(join(dir, name));
+    return { ca: read("ca.crt"), cert: read("tls.crt"), key: read("tls.key") };
+  } catch (cause) {
+    throw new ImError(ErrorCode.BAD_REQUEST, `IM_INTERNAL_TLS_DIR: ${toImError(cause).message}`, { cause });
+  }
+}
+
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** A peer that accepts TCP and never sends SETTINGS leaves grpc-js in CONNECTING for ever. */
+const CONNECT_TIMEOUT_MS = 5000;
+
+const COMMON_OPTIONS: ChannelOptions = {
+  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.enable_channelz": 0,
+};
+
+const CLIENT_OPTIONS: ChannelOptions = {
+  ...COMMON_OPTIONS,
+  // A shared pool would hand a replaced channel the same stuck connection again.
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2000,
+  // Off, and without its buffer: else up to 1 MiB per call counts as written before it is, and backpressure lies.
+  "grpc.enable_retries": 0,
+  "grpc.per_rpc_retry_buffer_size": 0,
+  "grpc-node.flow_control_window": 1024 * 1024,
+};
+
+function clientCredentials(tls: InternalTls | undefined): Credentials {
+  return tls ? Credentials.createSsl(tls.ca, tls.key, tls.cert) : Credentials.createInsecure();
+}
+
+function clientOptions(role: string): ChannelOptions {
+  return {
+    ...CLIENT_OPTIONS,
+    "grpc.ssl_target_name_override": roleName(role),
+    "grpc.default_authority": roleName(role),
+  };
+}
+
+/** A service with its implementation: made by {@link unaryService} or {@link uplinkService}. */
+export interface GrpcService {
+  readonly definition: ServiceDefinition;
+  readonly implementation: Readonly<Record<string, UntypedHandleCall>>;
+}
+
+export interface GrpcServer {
+  /** @param roles client roles that may call this service; all roles of the server when left out */
+  addService(service: GrpcService, roles?: readonly Role[]): void;
+  /** @returns the port bound; `port` 0 asks for any */
+  bind(host: string, port: number): Promise<number>;
+  /** Refuses new calls, waits at most `graceMs` for open ones, then cuts them. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** With `tls` a client must present a certificate of the same CA whose role is accepted; PERMISSION_DENIED else. */
+export function createGrpcServer(options: {
+  tls?: InternalTls | undefined;
+  clientRoles?: readonly Role[];
+}): GrpcServer {
+  const rolesByPath = new Map<string, readonly Role[]>();
+  const guard: ServerInterceptor = (method, call) => {
+    const roles = rolesByPath.get(method.path) ?? options.clientRoles ?? [];
+    const names = call.getAuthContext().sslPeerCertificate?.subjectaltname?.split(", ") ?? [];
+    if (roles.some((role) => names.includes(`DNS:${roleName(role)}`))) return new ServerInterceptingCall(call);
+    return new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: () =>
+            call.sendStatus({
+              code: Status.PERMISSION_DENIED,
+              details: `the client certificate has none of the roles ${roles.join(", ")}`,
+            }),
+        }),
+    });
+  };
+  const tls = options.tls;
+  const server = new Server({
+    ...COMMON_OPTIONS,
+    "grpc.max_concurrent_streams": 1000,
+    ...(tls ? { interceptors: [guard] } : {}),
+  });
+  return {
+    addService(service, roles) {
+      if (roles) for (const method of Object.values(service.definition)) rolesByPath.set(method.path, roles);
+      server.addService(service.definition, { ...service.implementation });
+    },
+    bind: (host, port) => bind(server, host, port, serverCredentials(tls)),
+    close: (graceMs) => closeServer(server, graceMs),
+  };
+}
+
+function serverCredentials(tls: InternalTls | undefined): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
+}
+
+function bind(server: Server, host: string, port: number, credentials: ServerCredentials): Promise<number> {
+  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+  });
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** Handler of one unary method; what it throws becomes the status. `signal` aborts when the caller is gone. */
+export type UnaryHandler = (request: never, context: { signal: AbortSignal }) => Promise<object> | object;
+
+/** @param handlers one per method of the definition, named as in the .proto (`PurgeEntry`) */
+export function unaryService(definition: ServiceDefinition, handlers: Record<string, UnaryHandler>): GrpcService {
+  const implementation: Record<string, (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) => void> =
+    {};
+  for (const name of Object.keys(definition)) {
+    const handler = handlers[name];
+    if (!handler) throw new ImError(ErrorCode.INTERNAL, `no handler for method ${name}`);
+    implementation[name] = (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) => {
+      const abort = new AbortController();
+      call.on("cancelled", () => abort.abort());
+      const answer = async () => handler(call.request as never, { signal: abort.signal });
+      answer().then(
+        (reply) => done(null, reply),
+        (thrown: unknown) => done(statusOf(toImError(thrown))),
+      );
+    };
+  }
+  return { definition, implementation };
+}
+
+/** Options of {@link createChannelClient}. */
+export interface ChannelClientOptions {
+  /** host:port */
+  address: string;
+  definition: ServiceDefinition;
+  /** Role the server's certificate must prove. */
+  role: Role;
+  tls?: InternalTls | undefined;
+  /** A connection attempt that takes longer is given up and made again. Default 5000. */
+  connectTimeoutMs?: number;
+}
+
+export interface ChannelClient {
+  /**
+   * Waits for a connection within the deadline.
+   * @param method name as in the .proto
+   * @throws {ImError} RETRYABLE when unreachable or late, else as the server said
+   */
+  call<Reply extends object>(method: string, request: object, deadlineMs: number): Promise<Reply>;
+  close(): void;
+}
+
+/** Unary calls to one peer over one connection, which replaces itself when it is stuck. */
+export function createChannelClient(options: ChannelClientOptions): ChannelClient {
+  return new WatchedClient(options);
+}
+
+class WatchedClient implements ChannelClient {
+  readonly #options: ChannelClientOptions;
+  #client: Client;
+  #watchdog: NodeJS.Timeout | undefined;
+
+  constructor(options: ChannelClientOptions) {
+    this.#options = options;
+    this.#client = this.#open();
+  }
+
+  call<Reply extends object>(method: string, request: object, deadlineMs: number): Promise<Reply> {
+    const definition = this.#options.definition[method] as MethodDefinition<object, Reply> | undefined;
+    if (!definition) return Promise.reject(new ImError(ErrorCode.INTERNAL, `no method ${method}`));
+    this.#watch();
+    return new Promise((resolve, reject) => {
+      const metadata = new Metadata({ waitForReady: true });
+      this.#client.makeUnaryRequest<object, Reply>(
+        definition.path,
+        definition.requestSerialize,
+        definition.responseDeserialize,
+        request,
+        metadata,
+        { deadline: Date.now() + deadlineMs },
+        (error, reply) => {
+          if (error) reject(fromGrpcError(error));
+          else if (reply) resolve(reply);
+          else reject(new ImError(ErrorCode.INTERNAL, `${method}: empty reply`));
+        },
+      );
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#watchdog);
+    this.#client.close();
+  }
+
+  #open(): Client {
+    return new Client(this.#options.address, clientCredentials(this.#options.tls), clientOptions(this.#options.role));
+  }
+
+  /** While calls come and the channel is not ready: look again after the timeout, and replace it if it is stuck. */
+  #watch(): void {
+    const channel = this.#client.getChannel();
+    if (this.#watchdog || channel.getConnectivityState(true) === connectivityState.READY) return;
+    this.#watchdog = setTimeout(() => {
+      this.#watchdog = undefined;
+      if (channel.getConnectivityState(false) !== connectivityState.CONNECTING) return;
+      this.#client.close();
+      this.#client = this.#open();
+    }, this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    this.#watchdog.unref();
+  }
+}
+
+const UPLINK_PATH = "/im.uplink.v1.Uplink/Attach";
+const identity = (bytes: Buffer): Buffer => bytes;
+
+/** One end of an uplink: whole batches of records, as bytes. */
+export interface UplinkStream {
+  /** Always takes the batch; false = wait for the drain before the next one. No effect once closed. */
+  write(batch: Buffer): boolean;
+  /** `fn` runs each time writing may go on after a false. */
+  onDrain(fn: () => void): void;
+  /** Ends the stream; the close callback still runs. */
+  close(): void;
+}
+
+/** Options of {@link openUplink}. */
+export interface UplinkOptions {
+  /** host:port of one logic pod. */
+  address: string;
+  tls?: InternalTls | undefined;
+  /** A throw ends the stream with that error. */
+  onBatch(batch: Buffer): void;
+  /** Exactly once; without an error when the other side ended in order. */
+  onClose(error?: Error): void;
+  /** The connection stands (not yet: the peer attached). */
+  onConnected?(): void;
+  /** Default 5000. */
+  connectTimeoutMs?: number;
+}
+
+/** Opens one stream on a connection of its own. It never reconnects: open another one after onClose. */
+export function openUplink(options: UplinkOptions): UplinkStream {
+  const client = new Client(options.address, clientCredentials(options.tls), clientOptions("logic"));
+  const call = client.makeBidiStreamRequest(UPLINK_PATH, identity, identity, new Metadata());
+  let closed = false;
+  const finish = (error?: Error): void => {
+    if (closed) return;
+    closed = true;
+    clearTimeout(watchdog);
+    call.cancel();
+    client.close();
+    options.onClose(error);
+  };
+  const timeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+  const watchdog = setTimeout(
+    () => finish(new ImError(ErrorCode.RETRYABLE, `${options.address} did not speak HTTP/2 within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  client.waitForReady(Number.POSITIVE_INFINITY, (error) => {
+    clearTimeout(watchdog);
+    if (!error && !closed) options.onConnected?.();
+  });
+  call.on("data", (batch: Buffer) => {
+    if (closed) return;
+    try {
+      options.onBatch(batch);
+    } catch (thrown) {
+      finish(toImError(thrown));
+    }
+  });
+  call.on("error", (error) => finish(fromGrpcError(error)));
+  call.on("end", () => finish());
+  return {
+    write: (batch) => !closed && call.write(batch),
+    onDrain: (fn) => void call.on("drain", fn),
+    close: () => finish(),
+  };
+}
+
+/** The server's end of an uplink. Set the callbacks in `onAttach`, before it returns. */
+export interface ServerUplink extends UplinkStream {
+  /** Address of the caller, for logs. */
+  readonly peer: string;
+  /** A throw in `fn` ends the stream. */
+  onBatch(fn: (batch: Buffer) => void): void;
+  /** Exactly once. */
+  onClose(fn: (error?: Error) => void): void;
+}
+
+const UPLINK_DEFINITION: ServiceDefinition = {
+  Attach: {
+    path: UPLINK_PATH,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: identity,
+    requestDeserialize: identity,
+    responseSerialize: identity,
+    responseDeserialize: identity,
+  },
+};
+
+/** The Uplink service; `onAttach` runs once per stream an entry opens. */
+export function uplinkService(onAttach: (stream: ServerUplink) => void): GrpcService {
+  const attach = (call: ServerDuplexStream<Buffer, Buffer>) => onAttach(serverUplink(call));
+  return { definition: UPLINK_DEFINITION, implementation: { Attach: attach } };
+}
+
+function serverUplink(call: ServerDuplexStream<Buffer, Buffer>): ServerUplink {
+  let closed = false;
+  let onClose: ((error?: Error) => void) | undefined;
+  let onBatch: ((batch: Buffer) => void) | undefined;
+  const finish = (error?: Error): void => {
+    if (closed) return;
+    closed = true;
+    call.end();
+    onClose?.(error);
+  };
+  call.on("data", (batch: Buffer) => {
+    if (closed) return;
+    try {
+      onBatch?.(batch);
+    } catch (thrown) {
+      finish(toImError(thrown));
+    }
+  });
+  call.on("cancelled", () => finish(new ImError(ErrorCode.RETRYABLE, "the entry went away")));
+  call.on("error", (error: Error) => finish(error));
+  call.on("end", () => finish());
+  // Headers at once: the client's side counts the stream as accepted only then.
+  call.sendMetadata(new Metadata());
+  return {
+    peer: call.getPeer(),
+    write: (batch) => !closed && call.write(batch),
+    onDrain: (fn) => void call.on("drain", fn),
+    onBatch: (fn) => {
+      onBatch = fn;
+    },
+    onClose: (fn) => {
+      onClose = fn;
+    },
+    close: () => finish(),
+  };
+}
