@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "./ports.ts";
+import { type PostgresServer, startPostgres } from "./postgres.ts";
+import { isRunning } from "./processes.ts";
+import { type RedisServer, startRedis } from "./redis.ts";
+import { ServiceProcess } from "./service-process.ts";
+import { createTestAuthority, issueRoleFolders } from "./tls.ts";
+import { createTokenAuthority, type TokenAuthority } from "./tokens.ts";
+
+/** Options of {@link startFleet}. */
+export interface FleetOptions {
+  /** Default 2. */
+  entries?: number;
+  /** Default 1. */
+  logics?: number;
+  /** Default 0. */
+  extlogics?: number;
+  /** A running server to use; default: one of its own, stopped with the fleet. */
+  postgres?: PostgresServer;
+  /** A running server to use; default: one of its own, stopped with the fleet. */
+  redis?: RedisServer;
+  /** PostgreSQL with fsync, as in production. Default false. Only without `postgres`. */
+  durable?: boolean;
+  /** Mutual TLS between the processes. Default false: plaintext on loopback. */
+  internalTls?: boolean;
+  /** For every process; then per role. */
+  env?: Readonly<Record<string, string>>;
+  entryEnv?: Readonly<Record<string, string>>;
+  logicEnv?: Readonly<Record<string, string>>;
+  extlogicEnv?: Readonly<Record<string, string>>;
+  /** For node itself, per role: `{ entry: ["--cpu-prof"] }`. */
+  nodeArgs?: Partial<Record<"entry" | "logic" | "extlogic", readonly string[]>>;
+}
+
+/** Name in the entries' certificates: what clients verify. */
+export const SERVER_NAME = "dev.imcluster.local";
+const CLUSTER = "dev";
+const FOLDER_PREFIX = "imcluster-fleet-";
+const MIGRATE_TIMEOUT_MS = 60_000;
+
+/** An entry process and where clients reach it. */
+export class EntryProcess extends ServiceProcess {
+  readonly tlsPort: number;
+  readonly plainPort: number;
+  readonly httpPort: number;
+
+  constructor(options: ConstructorParameters<typeof ServiceProcess>[0], ports: EntryPorts) {
+    super(options);
+    this.tlsPort = ports.tls;
+    this.plainPort = ports.plain;
+    this.httpPort = ports.http;
+  }
+}
+
+interface EntryPorts {
+  tls: number;
+  plain: number;
+  http: number;
+  control: number;
+  admin: number;
+}
+
+/** A whole fleet of real processes on loopback. */
+export class Fleet {
+  readonly postgres: PostgresServer;
+  readonly redis: RedisServer;
+  readonly tokens: TokenAuthority;
+  /** PEM that clients trust. */
+  readonly ca: string;
+  readonly postgresUrl: string;
+  readonly entries: EntryProcess[] = [];
+  readonly logics: ServiceProcess[] = [];
+  readonly extlogics: ServiceProcess[] = [];
+  /** Logs, keys and certificates; removed by {@link stopAll}. */
+  readonly dir: string;
+  readonly #closers: (() => Promise<void> | void)[];
+
+  constructor(parts: FleetParts) {
+    this.postgres = parts.postgres;
+    this.redis = parts.redis;
+    this.tokens = parts.tokens;
+    this.ca = parts.ca;
+    this.postgresUrl = parts.postgresUrl;
+    this.dir = parts.dir;
+    this.#closers = parts.closers;
+  }
+
+  get processes(): ServiceProcess[] {
+    return [...this.entries, ...this.logics, ...this.extlogics];
+  }
+
+  /** The entry at `index`. @throws RangeError when there is none */
+  entry(index: number): EntryProcess {
+    return at(this.entries, index, "entry");
+  }
+
+  /** The logic at `index`. @throws RangeError when there is none */
+  logic(index: number): ServiceProcess {
+    return at(this.logics, index, "logic");
+  }
+
+  /** Ends of all logs: for the message of a failed test. */
+  explain(): string {
+    return this.processes.map((process) => process.logTail()).join("\n");
+  }
+
+  /** Stops everything it started: entries first, as a drain would. May be called more than once. */
+  async stopAll(graceMs = 5000): Promise<void> {
+    await Promise.all(this.entries.map((entry) => entry.stop(graceMs)));
+    await Promise.all([...this.logics, ...this.extlogics].map((process) => process.stop(graceMs)));
+    for (const close of this.#closers.splice(0)) await close();
+  }
+}
+
+interface FleetParts extends Pick<Fleet, "postgres" | "redis" | "tokens" | "ca" | "postgresUrl" | "dir"> {
+  closers: (() => Promise<void> | void)[];
+}
+
+function at<T>(items: readonly T[], index: number, what: string): T {
+  const item = items[index];
+  if (item === undefined) throw new RangeError(`no ${what} ${index}: the fleet has ${items.length}`);
+  return item;
+}
+
+/**
+ * Starts PostgreSQL, Redis and the fleet's processes; resolves when all are ready.
+ * @throws Error with the ends of their logs when something does not come up
+ */
+export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const dir = temporaryFolder();
+  const closers: (() => Promise<void> | void)[] = [() => rmSync(dir, { recursive: true, force: true })];
+  let fleet: Fleet | undefined;
+  try {
+    const [postgres, redis] = await startStores(options, closers);
+    const authority = await createTestAuthority(join(dir, "authority"));
+    await authority.issue(join(dir, "tls"), { dnsNames: [SERVER_NAME, "localhost"], ips: ["127.0.0.1"] });
+    const internalTls = options.internalTls
+      ? await issueRoleFolders(authority, join(dir, "internal-tls"), ["entry", "logic", "extlogic"] as const)
+      : undefined;
+    const tokens = await createTokenAuthority({ audience: CLUSTER });
+    tokens.writeJwks(join(dir, "jwks.json"));
+    const postgresUrl = await postgres.createDatabase(`im_${randomUUID().slice(0, 8)}`);
+    fleet = new Fleet({ postgres, redis, tokens, ca: authority.ca, postgresUrl, dir, closers });
+    await migrate(fleet);
+    await addProcesses(fleet, options, internalTls);
+    await Promise.all(fleet.processes.map((process) => process.start()));
+    await Promise.all(fleet.processes.map((process) => process.waitReady()));
+    return fleet;
+  } catch (error) {
+    if (fleet) await fleet.stopAll();
+    else for (const close of closers) await close();
+    throw error;
+  }
+}
+
+async function startStores(
+  options: FleetOptions,
+  closers: (() => Promise<void> | void)[],
+): Promise<[PostgresServer, RedisServer]> {
+  const postgres = options.postgres ?? (await startPostgres({ durable: options.durable ?? false }));
+  if (!options.postgres) closers.push(() => postgres.stop());
+  const redis = options.redis ?? (await startRedis());
+  if (!options.redis) closers.push(() => redis.stop());
+  return [postgres, redis];
+}
+
+/** Runs `node logic/migrate.ts` to its end. */
+async function migrate(fleet: Fleet): Promise<void> {
+  const process = new ServiceProcess({
+    name: "migrate",
+    script: "logic/migrate.ts",
+    env: { IM_POSTGRES_URL: fleet.postgresUrl },
+    adminPort: 0,
+    logPath: join(fleet.dir, "migrate.log"),
+  });
+  await process.start();
+  const exit = await process.waitExit(MIGRATE_TIMEOUT_MS);
+  if (exit.code !== 0) throw new Error(`migration failed\n${process.logTail()}`);
+}
+
+type InternalTls = Record<"entry" | "logic" | "extlogic", string>;
+
+async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: InternalTls | undefined): Promise<void> {
+  const ports = new PortPool();
+  const common = (role: keyof InternalTls, index: number, adminPort: number): Record<string, string> => ({
+    IM_CLUSTER: CLUSTER,
+    IM_NAMESPACE: "default",
+    IM_POD_NAME: `${role}-${index}`,
+    IM_POD_UID: randomUUID(),
+    IM_VERSION: "test",
+    IM_ADMIN_PORT: String(adminPort),
+    ...(internalTls ? { IM_INTERNAL_TLS_DIR: internalTls[role] } : {}),
+    ...options.env,
+  });
+  const storeEnv = { IM_POSTGRES_URL: fleet.postgresUrl, IM_REDIS_URL: fleet.redis.url };
+  const service = (role: keyof InternalTls, index: number, script: string, adminPort: number) => ({
+    name: `${role}-${index}`,
+    script,
+    adminPort,
+    logPath: join(fleet.dir, `${role}-${index}.log`),
+    nodeArgs: options.nodeArgs?.[role] ?? [],
+  });
+  const targets: string[] = [];
+  for (let i = 0; i < (options.logics ?? 1); i++) {
+    const [adminPort, grpcPort] = [await ports.take(), await ports.take()];
+    targets.push(`127.0.0.1:${grpcPort}`);
+    const env = {
+      ...common("logic", i, adminPort),
+      ...storeEnv,
+      IM_GRPC_PORT: String(grpcPort),
+      IM_JWKS_FILE: join(fleet.dir, "jwks.json"),
+      IM_TOKEN_ISSUER: fleet.tokens.issuer,
+      IM_TOKEN_AUDIENCE: fleet.tokens.audience,
+      ...options.logicEnv,
+    };
+    fleet.logics.push(new ServiceProcess({ ...service("logic", i, "logic/logic.ts", adminPort), env }));
+  }
+  for (let i = 0; i < (options.entries ?? 2); i++) {
+    const entryPorts = await ports.takeForEntry();
+    const env = {
+      ...common("entry", i, entryPorts.admin),
+      IM_TLS_PORT: String(entryPorts.tls),
+      IM_PLAIN_PORT: String(entryPorts.plain),
+      IM_HTTP_PORT: String(entryPorts.http),
+      IM_CONTROL_PORT: String(entryPorts.control),
+      IM_TLS_DIR: join(fleet.dir, "tls"),
+      IM_LOGIC_TARGETS: targets.join(","),
+      ...options.entryEnv,
+    };
+    fleet.entries.push(
+      new EntryProcess({ ...service("entry", i, "gateway/main.ts", entryPorts.admin), env }, entryPorts),
+    );
+  }
+  for (let i = 0; i < (options.extlogics ?? 0); i++) {
+    const adminPort = await ports.take();
+    const env = { ...common("extlogic", i, adminPort), ...storeEnv, ...options.extlogicEnv };
+    fleet.extlogics.push(new ServiceProcess({ ...service("extlogic", i, "logic/extlogic.ts", adminPort), env }));
+  }
+}
+
+/** Free ports, none twice: they are bound only when the processes start. */
+class PortPool {
+  readonly #taken = new Set<number>();
+
+  async take(): Promise<number> {
+    for (;;) {
+      const port = await freePort();
+      if (this.#taken.has(port)) continue;
+      this.#taken.add(port);
+      return port;
+    }
+  }
+
+  async takeForEntry(): Promise<EntryPorts> {
+    return {
+      tls: await this.take(),
+      plain: await this.take(),
+      http: await this.take(),
+      control: await this.take(),
+      admin: await this.take(),
+    };
+  }
+}
+
+/** Its name carries our pid, so that a later run removes what a killed one left. */
+function temporaryFolder(): string {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
+    if (!Number.isNaN(owner) && !isRunning(owner)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  const dir = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  mkdirSync(join(dir, "tls"));
+  return dir;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import { writeFileSync } from "node:fs";
+import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
+
+/** Options of {@link TokenAuthority.mint}. */
+export interface MintOptions {
+  /** Lifetime in seconds; negative for a token that is already expired. Default one hour. */
+  expiresInS?: number;
+  issuer?: string;
+  audience?: string;
+  /** Key id in the header; another one than the authority's for a token of an unknown key. */
+  kid?: string;
+}
+
+/** Signs access tokens the way a product's account service would. */
+export interface TokenAuthority {
+  issuer: string;
+  audience: string;
+  /** Public half: content of `IM_JWKS_FILE`. */
+  jwks: { keys: JWK[] };
+  /** Private half as JWK: content of `private.jwk.json`. */
+  privateJwk: JWK;
+  mint(userId: string, options?: MintOptions): Promise<string>;
+  /** Writes the public key set. */
+  writeJwks(path: string): void;
+  /** Writes the private key, readable by its owner only. */
+  writePrivate(path: string): void;
+}
+
+export interface AuthorityNames {
+  /** Default `imcluster`. */
+  issuer?: string;
+  /** Default `dev`. */
+  audience?: string;
+}
+
+const ALGORITHM = "EdDSA";
+
+/** A new Ed25519 key with its issuer. */
+export async function createTokenAuthority(names: AuthorityNames = {}): Promise<TokenAuthority> {
+  const { privateKey } = await generateKeyPair(ALGORITHM, { crv: "Ed25519", extractable: true });
+  const kid = `test-${Math.random().toString(36).slice(2, 10)}`;
+  return await tokenAuthorityFrom({ ...(await exportJWK(privateKey)), kid, alg: ALGORITHM, use: "sig" }, names);
+}
+
+/**
+ * The issuer of an existing private key, for example the `private.jwk.json` of a cluster's sample key.
+ * @throws TypeError when the JWK is no private Ed25519 key with a `kid`.
+ */
+export async function tokenAuthorityFrom(privateJwk: JWK, names: AuthorityNames = {}): Promise<TokenAuthority> {
+  const { d, ...publicJwk } = privateJwk;
+  const kid = privateJwk.kid;
+  if (d === undefined || kid === undefined) throw new TypeError("not a private JWK with a kid");
+  const alg = privateJwk.alg ?? ALGORITHM;
+  const key = await importJWK(privateJwk, alg);
+  const issuer = names.issuer ?? "imcluster";
+  const audience = names.audience ?? "dev";
+  const jwks = { keys: [publicJwk] };
+  return {
+    issuer,
+    audience,
+    jwks,
+    privateJwk,
+    async mint(userId, options = {}) {
+      const nowS = Math.floor(Date.now() / 1000);
+      return await new SignJWT({})
+        .setProtectedHeader({ alg, kid: options.kid ?? kid })
+        .setIssuer(options.issuer ?? issuer)
+        .setAudience(options.audience ?? audience)
+        .setSubject(userId)
+        .setIssuedAt(nowS)
+        .setExpirationTime(nowS + (options.expiresInS ?? 3600))
+        .sign(key);
+    },
+    writeJwks: (path) => writeFileSync(path, JSON.stringify(jwks)),
+    writePrivate: (path) => writeFileSync(path, JSON.stringify(privateJwk), { mode: 0o600 }),
+  };
+}
