@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { Clock } from "#lib/clock.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import type { PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+
+/** Reference model of {@link Router}: what Redis must do, in a few maps. Used by unit tests and simulations. */
+export class MemoryRouter implements Router {
+  readonly #routes = new Map<string, Map<string, Route>>();
+  readonly #leaseEndsMs = new Map<string, number>();
+  readonly #tombs = new Set<string>();
+  readonly #clock: Clock;
+  readonly #leaseTtlMs: number;
+  #generation = 1;
+  /** Set to make every call fail like an unreachable Redis. */
+  isDown = false;
+
+  constructor(clock: Clock, leaseTtlMs = 15_000) {
+    this.#clock = clock;
+    this.#leaseTtlMs = leaseTtlMs;
+  }
+
+  async login(routes: readonly Route[]): Promise<RouterLogin[]> {
+    this.#requireUp();
+    return routes.map((route) => this.#loginOne(route));
+  }
+
+  async logout(sessions: readonly SessionKey[]): Promise<boolean[]> {
+    this.#requireUp();
+    return sessions.map((session) => {
+      const held = [...this.#of(session.userId).values()].filter(
+        (route) => route.incarnation === session.incarnation && route.conn === session.conn,
+      );
+      for (const route of held) this.#of(session.userId).delete(route.slot);
+      return held.length > 0;
+    });
+  }
+
+  async lookup(userIds: readonly string[]): Promise<Map<string, Route[]>> {
+    this.#requireUp();
+    const found = new Map<string, Route[]>();
+    for (const userId of userIds) {
+      const live = [...this.#of(userId).values()].filter((route) => this.#isLive(route.incarnation));
+      if (live.length > 0) found.set(userId, live);
+    }
+    return found;
+  }
+
+  async renewLease(incarnation: string): Promise<"ok" | "fenced"> {
+    this.#requireUp();
+    if (this.#tombs.has(incarnation)) return "fenced";
+    this.#leaseEndsMs.set(incarnation, this.#clock.nowMs() + this.#leaseTtlMs);
+    return "ok";
+  }
+
+  async fence(incarnation: string): Promise<void> {
+    this.#requireUp();
+    this.#tombs.add(incarnation);
+    this.#leaseEndsMs.delete(incarnation);
+  }
+
+  async purge(incarnation: string): Promise<PurgeCount> {
+    this.#requireUp();
+    let deleted = 0;
+    for (const slots of this.#routes.values())
+      for (const route of slots.values()) if (route.incarnation === incarnation && slots.delete(route.slot)) deleted++;
+    return { deleted, remaining: 0 };
+  }
+
+  async generation(): Promise<string> {
+    this.#requireUp();
+    return String(this.#generation);
+  }
+
+  /** FLUSHALL: everything is forgotten, tombstones too. */
+  flush(): void {
+    this.#routes.clear();
+    this.#leaseEndsMs.clear();
+    this.#tombs.clear();
+    this.#generation++;
+  }
+
+  #loginOne(route: Route): RouterLogin {
+    if (this.#tombs.has(route.incarnation)) return { kind: "fenced" };
+    const slots = this.#of(route.userId);
+    const old = slots.get(route.slot);
+    const isSame = old?.incarnation === route.incarnation && old.conn === route.conn;
+    if (old && !isSame && old.loginSeq >= route.loginSeq) return { kind: "stale", holder: old };
+    slots.set(route.slot, route);
+    return old && !isSame ? { kind: "ok", replaced: old } : { kind: "ok" };
+  }
+
+  #of(userId: string): Map<string, Route> {
+    const slots = this.#routes.get(userId) ?? new Map<string, Route>();
+    this.#routes.set(userId, slots);
+    return slots;
+  }
+
+  #isLive(incarnation: string): boolean {
+    return (this.#leaseEndsMs.get(incarnation) ?? 0) > this.#clock.nowMs();
+  }
+
+  #requireUp(): void {
+    if (this.isDown) throw new ImError(ErrorCode.RETRYABLE, "the router is down (test)");
+  }
+}

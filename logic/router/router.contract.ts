@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Route, Router } from "./router.ts";
+
+/** What a suite needs from an implementation; each test gets a fresh, empty router. */
+export interface RouterHarness {
+  router: Router;
+  /** Lets every lease run out. */
+  lapseLeases(): Promise<void>;
+  /** FLUSHALL. */
+  flush(): Promise<void>;
+}
+
+const route = (over: Partial<Route> = {}): Route => ({
+  userId: "alice",
+  slot: "mobile",
+  incarnation: "pod-a.1",
+  conn: 1,
+  loginSeq: 1,
+  deviceId: "phone; with ; semicolons",
+  ...over,
+});
+
+const byConn = (routes: readonly Route[] | undefined): number[] =>
+  (routes ?? []).map((found) => found.conn).sort((a, b) => a - b);
+
+/** The behaviour of a {@link Router}, run on the memory model and on Redis. */
+export function routerContract(name: string, create: () => Promise<RouterHarness>): void {
+  describe(`router contract: ${name}`, () => {
+    sessions(create);
+    fencing(create);
+  });
+}
+
+function sessions(create: () => Promise<RouterHarness>): void {
+  it("routes to a session while its entry holds a lease, and not after", async () => {
+    const { router, lapseLeases } = await create();
+    await router.login([route()]);
+    assert.equal((await router.lookup(["alice"])).size, 0, "no lease yet");
+    assert.equal(await router.renewLease("pod-a.1"), "ok");
+    assert.deepEqual((await router.lookup(["alice", "nobody"])).get("alice"), [route()]);
+    await lapseLeases();
+    assert.equal((await router.lookup(["alice"])).size, 0);
+  });
+
+  it("gives a slot to the newest login and returns the session it replaced", async () => {
+    const { router } = await create();
+    await router.renewLease("pod-a.1");
+    await router.renewLease("pod-b.1");
+    const newer = route({ incarnation: "pod-b.1", conn: 9, loginSeq: 2, deviceId: "other" });
+    assert.deepEqual(await router.login([route()]), [{ kind: "ok" }]);
+    assert.deepEqual(await router.login([newer]), [{ kind: "ok", replaced: route() }]);
+    assert.deepEqual(await router.login([newer]), [{ kind: "ok" }], "a repetition changes nothing");
+    assert.deepEqual(await router.login([route({ conn: 3 })]), [{ kind: "stale", holder: newer }]);
+    assert.deepEqual((await router.lookup(["alice"])).get("alice"), [newer]);
+  });
+
+  it("compares login sequences as numbers", async () => {
+    const { router } = await create();
+    await router.login([route({ loginSeq: 9 })]);
+    assert.equal((await router.login([route({ conn: 2, loginSeq: 10 })]))[0]?.kind, "ok");
+    assert.equal((await router.login([route({ conn: 3, loginSeq: 9 })]))[0]?.kind, "stale");
+  });
+
+  it("keeps one session per slot and all slots of a user", async () => {
+    const { router } = await create();
+    await router.renewLease("pod-a.1");
+    await router.login([route(), route({ slot: "web", conn: 2 }), route({ userId: "bob", conn: 3 })]);
+    const found = await router.lookup(["alice", "bob"]);
+    assert.deepEqual(byConn(found.get("alice")), [1, 2]);
+    assert.deepEqual(byConn(found.get("bob")), [3]);
+  });
+
+  it("logs out only the session that is meant", async () => {
+    const { router } = await create();
+    await router.renewLease("pod-a.1");
+    await router.login([route()]);
+    await router.login([route({ conn: 2, loginSeq: 2 })]);
+    const old = { userId: "alice", incarnation: "pod-a.1", conn: 1 };
+    assert.deepEqual(await router.logout([old]), [false]);
+    assert.deepEqual(byConn((await router.lookup(["alice"])).get("alice")), [2]);
+    assert.deepEqual(await router.logout([{ ...old, conn: 2 }, old]), [true, false]);
+    assert.equal((await router.lookup(["alice"])).size, 0);
+  });
+}
+
+function fencing(create: () => Promise<RouterHarness>): void {
+  it("refuses a fenced incarnation everything and keeps what it tried to replace", async () => {
+    const { router } = await create();
+    await router.renewLease("pod-a.1");
+    await router.renewLease("pod-b.1");
+    await router.login([route()]);
+    await router.fence("pod-b.1");
+    assert.equal(await router.renewLease("pod-b.1"), "fenced");
+    const zombie = route({ incarnation: "pod-b.1", conn: 7, loginSeq: 5 });
+    assert.deepEqual(await router.login([zombie]), [{ kind: "fenced" }]);
+    assert.deepEqual((await router.lookup(["alice"])).get("alice"), [route()]);
+  });
+
+  it("purges the routes of one incarnation and no other, and has nothing to do the second time", async () => {
+    const { router } = await create();
+    await router.renewLease("pod-a.1");
+    await router.renewLease("pod-b.1");
+    const many = Array.from({ length: 1200 }, (_, at) => route({ userId: `u${at}`, conn: at + 1 }));
+    await router.login(many);
+    const moved = route({ userId: "u5", incarnation: "pod-b.1", conn: 1, loginSeq: 2 });
+    await router.login([moved]);
+    await router.fence("pod-a.1");
+    assert.deepEqual(await router.purge("pod-a.1"), { deleted: 1199, remaining: 0 });
+    assert.deepEqual(await router.purge("pod-a.1"), { deleted: 0, remaining: 0 });
+    assert.deepEqual((await router.lookup(["u5", "u6"])).get("u5"), [moved]);
+  });
+
+  it("finds a re-login on the same entry when it purges, although the old connection closed later", async () => {
+    const { router } = await create();
+    await router.login([route()]);
+    await router.login([route({ conn: 2, loginSeq: 2 })]);
+    await router.logout([{ userId: "alice", incarnation: "pod-a.1", conn: 1 }]);
+    await router.fence("pod-a.1");
+    assert.deepEqual(await router.purge("pod-a.1"), { deleted: 1, remaining: 0 });
+  });
+
+  it("changes its generation when it forgets, and takes announcements again", async () => {
+    const { router, flush } = await create();
+    const before = await router.generation();
+    assert.equal(await router.generation(), before);
+    await router.login([route()]);
+    await flush();
+    assert.notEqual(await router.generation(), before);
+    await router.renewLease("pod-a.1");
+    assert.equal((await router.lookup(["alice"])).size, 0);
+    assert.deepEqual(await router.login([route()]), [{ kind: "ok" }]);
+    assert.deepEqual((await router.lookup(["alice"])).get("alice"), [route()]);
+  });
+}

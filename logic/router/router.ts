@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One session as the router knows it: where the frames of (user, slot) go. */
+export interface Route {
+  readonly userId: string;
+  /** Platform class; one session per user and slot. */
+  readonly slot: string;
+  readonly incarnation: string;
+  readonly conn: number;
+  /** Fencing token from SQL, growing per (user, slot). */
+  readonly loginSeq: number;
+  readonly deviceId: string;
+}
+
+/** Names one session; conn numbers are never reused within an incarnation. */
+export interface SessionKey {
+  readonly userId: string;
+  readonly incarnation: string;
+  readonly conn: number;
+}
+
+export type RouterLogin =
+  /** The route is set; `replaced` lost the slot and must be kicked. */
+  | { readonly kind: "ok"; readonly replaced?: Route }
+  /** A newer login holds the slot; nothing was written. */
+  | { readonly kind: "stale"; readonly holder: Route }
+  /** The incarnation is tombstoned; nothing of it stays. */
+  | { readonly kind: "fenced" };
+
+export interface PurgeCount {
+  /** Routes deleted by this call. */
+  readonly deleted: number;
+  /** Index entries of the incarnation that could not be processed: 0 when the purge is complete. */
+  readonly remaining: number;
+}
+
+/**
+ * Who is online where. A hint, rebuilt from the entries at any time: losing it loses no message.
+ * Every method rejects with ImError RETRYABLE when the router cannot be reached ("router unknown"); all writes
+ * are idempotent and compare before they delete.
+ */
+export interface Router {
+  /** Sets routes, newest login wins per slot. Also re-announces: a route already stored answers ok. */
+  login(routes: readonly Route[]): Promise<RouterLogin[]>;
+  /** Deletes routes that still point at these sessions; tells which did. */
+  logout(sessions: readonly SessionKey[]): Promise<boolean[]>;
+  /** Routes whose incarnation holds a lease, per user; users without one are absent. Leases are <= 1 s stale. */
+  lookup(userIds: readonly string[]): Promise<Map<string, Route[]>>;
+  /** Prolongs the lease of an incarnation; a tombstoned one is refused for good. */
+  renewLease(incarnation: string): Promise<"ok" | "fenced">;
+  /** Tombstones an incarnation for 24 h and ends its lease. */
+  fence(incarnation: string): Promise<void>;
+  /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */
+  purge(incarnation: string): Promise<PurgeCount>;
+  /** A value that changes when the router may have forgotten routes: entries must announce again. */
+  generation(): Promise<string>;
+}

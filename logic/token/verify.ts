@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
+import { DisconnectCode } from "#lib/codes.ts";
+import { type KeySet, TOKEN_ALGORITHMS } from "./jwks.ts";
+
+export const MAX_TOKEN_BYTES = 4096;
+const USER_ID = /^[A-Za-z0-9_.:@-]{1,64}$/;
+
+/** Header parameters by which a token would bring or name its own key, or change how it is read. */
+const FORBIDDEN_HEADERS = ["jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256", "crit", "b64", "zip"] as const;
+
+export type TokenVerdict =
+  | { readonly kind: "ok"; readonly userId: string; readonly expiresAtMs: number }
+  | { readonly kind: "denied"; readonly code: DisconnectCode; readonly reason: string };
+
+/** Options of {@link TokenVerifier}. */
+export interface TokenVerifierOptions {
+  keys: KeySet;
+  issuer: string;
+  audience: string;
+  /** Wall clock in ms since the epoch. */
+  nowMs: () => number;
+  /** Tolerated clock difference to the issuer, in ms. Default 5,000. */
+  leewayMs?: number;
+}
+
+/** May this string name a user? 1-64 of letters, digits and `_.:@-`. */
+export function isUserId(value: string): boolean {
+  return USER_ID.test(value);
+}
+
+/**
+ * Checks access tokens against a fixed set of keys, one issuer and one audience. Never fetches anything and never
+ * takes a key from the token (RFC 8725). A denial is a value; its reason says what the caller should do.
+ */
+export class TokenVerifier {
+  readonly #options: TokenVerifierOptions;
+  #set: { source: JSONWebKeySet; find: ReturnType<typeof createLocalJWKSet> } | undefined;
+
+  constructor(options: TokenVerifierOptions) {
+    this.#options = options;
+  }
+
+  async verify(token: string): Promise<TokenVerdict> {
+    if (token === "") return invalid("no token: put a signed access token into HELLO");
+    if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) return invalid(`the token is longer than ${MAX_TOKEN_BYTES} bytes`);
+    const problem = headerProblem(token);
+    if (problem !== undefined) return invalid(problem);
+    try {
+      const { payload } = await jwtVerify(token, this.#find(), {
+        algorithms: [...TOKEN_ALGORITHMS],
+        issuer: this.#options.issuer,
+        audience: this.#options.audience,
+        requiredClaims: ["exp", "sub"],
+        clockTolerance: (this.#options.leewayMs ?? 5000) / 1000,
+        currentDate: new Date(this.#options.nowMs()),
+      });
+      return accept(payload);
+    } catch (thrown) {
+      return denial(thrown);
+    }
+  }
+
+  #find(): ReturnType<typeof createLocalJWKSet> {
+    const source = this.#options.keys.current();
+    if (this.#set?.source !== source) this.#set = { source, find: createLocalJWKSet(source) };
+    return this.#set.find;
+  }
+}
+
+function accept(payload: JWTPayload): TokenVerdict {
+  const { sub, exp } = payload;
+  if (typeof sub !== "string" || !isUserId(sub))
+    return invalid("the token's sub is no user id: 1-64 of letters, digits and _.:@-");
+  return { kind: "ok", userId: sub, expiresAtMs: Number(exp) * 1000 };
+}
+
+function headerProblem(token: string): string | undefined {
+  const parts = token.split(".");
+  if (parts.length !== 3) return "the token is not a signed JWT of three parts";
+  let header: unknown;
+  try {
+    header = JSON.parse(Buffer.from(parts[0] ?? "", "base64url").toString("utf8"));
+  } catch {
+    // Not JSON: the message below is all the caller can use.
+    return "the token's header is not JSON";
+  }
+  if (header === null || typeof header !== "object" || Array.isArray(header)) return "the token's header is no object";
+  const fields = new Map(Object.entries(header));
+  if (!(TOKEN_ALGORITHMS as readonly unknown[]).includes(fields.get("alg")))
+    return `the token's alg must be one of ${TOKEN_ALGORITHMS.join(", ")}`;
+  const kid: unknown = fields.get("kid");
+  if (typeof kid !== "string" || kid === "" || kid.length > 128) return "the token's header needs a kid";
+  const forbidden = FORBIDDEN_HEADERS.find((name) => fields.has(name));
+  return forbidden === undefined ? undefined : `the token's header may not have ${forbidden}`;
+}
+
+function denial(thrown: unknown): TokenVerdict {
+  if (thrown instanceof errors.JWTExpired)
+    return {
+      kind: "denied",
+      code: DisconnectCode.TOKEN_EXPIRED,
+      reason: "the token has expired: log in with a fresh one",
+    };
+  if (thrown instanceof errors.JWTClaimValidationFailed) return invalid(`the token's ${thrown.claim} is not accepted`);
+  if (thrown instanceof errors.JWKSNoMatchingKey || thrown instanceof errors.JWKSMultipleMatchingKeys)
+    return invalid("the token's kid names no key of this cluster");
+  if (thrown instanceof errors.JWSSignatureVerificationFailed) return invalid("the token's signature is wrong");
+  return invalid("the token could not be read");
+}
+
+function invalid(reason: string): TokenVerdict {
+  return { kind: "denied", code: DisconnectCode.TOKEN_INVALID, reason };
+}
