@@ -2,6 +2,7 @@
 // Writes every generated file, or with --check says which are not current and exits 1.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { chartSchema } from "./chart-schema.ts";
 import { generateCrdTypes } from "./crd-types.ts";
 import { messagesSource } from "./proto.ts";
 
@@ -18,6 +19,10 @@ const GENERATED: readonly Generated[] = [
   {
     path: "operator/api/v1alpha1.ts",
     content: () => generateCrdTypes(readFileSync(root("crds/imcluster.yaml"), "utf8")),
+  },
+  {
+    path: "charts/im-cluster/values.schema.json",
+    content: () => chartSchema(readFileSync(root("crds/imcluster.yaml"), "utf8")),
   },
   { path: "charts/im-operator/files/imcluster.yaml", content: copyOf("crds/imcluster.yaml") },
   { path: "charts/im-operator/files/rbac.yaml", content: copyOf("operator/rbac.yaml") },

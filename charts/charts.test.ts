@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { parseAllDocuments, parse as parseYaml } from "yaml";
+import { silentProgress } from "../scripts/cluster/progress.ts";
+import { ensureBinaries } from "../scripts/cluster/toolchain.ts";
+
+const CHARTS = import.meta.dirname;
+const TIMEOUT_MS = 30_000;
+const runFile = promisify(execFile);
+
+interface Manifest {
+  kind: string;
+  metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
+  spec?: Record<string, unknown>;
+  rules?: { verbs: string[]; resources: string[]; apiGroups: string[] }[];
+}
+
+let helm = "";
+before(async () => {
+  helm = (await ensureBinaries(["helm"], { progress: silentProgress })).helm ?? "";
+});
+
+async function runHelm(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  try {
+    const { stdout, stderr } = await runFile(helm, args, { timeout: TIMEOUT_MS, maxBuffer: 16 << 20 });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const failed = error as { code?: number; stdout?: string; stderr?: string };
+    return { code: failed.code ?? 1, stdout: failed.stdout ?? "", stderr: failed.stderr ?? "" };
+  }
+}
+
+async function render(chart: string, args: string[] = []): Promise<Manifest[]> {
+  const result = await runHelm(["template", "test", join(CHARTS, chart), "--namespace", "ns", ...args]);
+  assert.equal(result.code, 0, result.stderr);
+  return parseAllDocuments(result.stdout)
+    .map((document) => document.toJS() as Manifest | null)
+    .filter((manifest) => manifest !== null);
+}
+
+const ciValues = (chart: string): string[] => readdirSync(join(CHARTS, chart, "ci")).map((file) => join(CHARTS, chart, "ci", file));
+const byKind = (manifests: Manifest[], kind: string): Manifest[] => manifests.filter((manifest) => manifest.kind === kind);
+
+for (const chart of ["im-operator", "im-cluster"]) {
+  describe(chart, () => {
+    it("passes helm lint --strict with every ci values file", async () => {
+      for (const values of ciValues(chart)) {
+        const result = await runHelm(["lint", "--strict", join(CHARTS, chart), "-f", values]);
+        assert.equal(result.code, 0, `${values}: ${result.stdout}${result.stderr}`);
+      }
+    });
+
+    it("renders every ci values file to manifests with the standard labels", async () => {
+      for (const values of ciValues(chart)) {
+        const manifests = await render(chart, ["-f", values]);
+        assert.ok(manifests.length > 0);
+        for (const { kind, metadata } of manifests.filter((m) => m.kind !== "CustomResourceDefinition")) {
+          assert.equal(metadata.labels?.["app.kubernetes.io/instance"], "test", `${values}: ${kind} ${metadata.name}`);
+          assert.ok(metadata.labels?.["helm.sh/chart"]?.startsWith(chart), `${values}: ${kind} ${metadata.name}`);
+        }
+      }
+    });
+
+    it("refuses a key that does not exist, naming it", async () => {
+      const result = await runHelm(["template", "test", join(CHARTS, chart), "--set", "replicasss=3"]);
+      assert.notEqual(result.code, 0);
+      assert.match(result.stderr, /replicasss/);
+    });
+  });
+}
+
+describe("im-operator values", () => {
+  const refused: [string, string][] = [
+    ["replicas=-1", "replicas"],
+    ["replicas=two", "replicas"],
+    ["image.tag=latest", "tag"],
+    ["image.digest=sha256:123", "digest"],
+    ["image.pullPolicy=Sometimes", "pullPolicy"],
+    ["logLevel=loud", "logLevel"],
+    ["crds.keep=maybe", "keep"],
+    ["watchNamespaces={Team_A}", "watchNamespaces"],
+    ["operand.postgresImage=", "postgresImage"],
+    ["image.repo=x", "repo"],
+  ];
+  for (const [setting, key] of refused) {
+    it(`refuses ${setting}`, async () => {
+      const result = await runHelm(["template", "test", join(CHARTS, "im-operator"), "--set", setting]);
+      assert.notEqual(result.code, 0, result.stdout.slice(0, 200));
+      assert.match(result.stderr, new RegExp(key));
+    });
+  }
+
+  it("has a schema entry for every key of values.yaml", () => {
+    const values = parseYaml(readFileSync(join(CHARTS, "im-operator/values.yaml"), "utf8")) as Record<string, unknown>;
+    const schema = JSON.parse(readFileSync(join(CHARTS, "im-operator/values.schema.json"), "utf8")) as { properties: Record<string, unknown> };
+    assert.deepEqual(Object.keys(values).sort(), Object.keys(schema.properties).filter((key) => key !== "global").sort());
+  });
+
+  it("keeps the CRD on uninstall unless told otherwise", async () => {
+    const kept = byKind(await render("im-operator"), "CustomResourceDefinition")[0];
+    assert.equal(kept?.metadata.annotations?.["helm.sh/resource-policy"], "keep");
+    const dropped = byKind(await render("im-operator", ["--set", "crds.keep=false"]), "CustomResourceDefinition")[0];
+    assert.equal(dropped?.metadata.annotations?.["helm.sh/resource-policy"], undefined);
+    assert.equal(byKind(await render("im-operator", ["--set", "crds.enabled=false"]), "CustomResourceDefinition").length, 0);
+  });
+
+  it("grants no wildcard, no escalation and no exec", async () => {
+    const manifests = await render("im-operator");
+    const rules = [...byKind(manifests, "ClusterRole"), ...byKind(manifests, "Role")].flatMap((role) => role.rules ?? []);
+    assert.ok(rules.length > 0);
+    for (const rule of rules) {
+      assert.ok(![...rule.verbs, ...rule.resources, ...rule.apiGroups].includes("*"), JSON.stringify(rule));
+      assert.ok(!rule.verbs.some((verb) => ["bind", "escalate", "impersonate"].includes(verb)), JSON.stringify(rule));
+      assert.ok(!rule.resources.includes("pods/exec"), JSON.stringify(rule));
+    }
+  });
+
+  it("uses Roles instead of a ClusterRole for named namespaces", async () => {
+    const manifests = await render("im-operator", ["--set", "watchNamespaces={team-a,team-b}"]);
+    assert.equal(byKind(manifests, "ClusterRoleBinding").length, 0);
+    assert.equal(byKind(manifests, "Role").length, 3);
+  });
+
+  it("runs restricted: no root, no capabilities, read-only file system", async () => {
+    const deployment = byKind(await render("im-operator"), "Deployment")[0];
+    const text = JSON.stringify(deployment?.spec);
+    for (const part of ['"runAsNonRoot":true', '"readOnlyRootFilesystem":true', '"drop":["ALL"]', '"allowPrivilegeEscalation":false', '"type":"RuntimeDefault"']) {
+      assert.ok(text.includes(part), part);
+    }
+  });
+});
+
+describe("im-cluster values", () => {
+  const refused: [string, string][] = [
+    ["spec.entry.replicas=none", "replicas"],
+    ["spec.entry.replica=3", "replica"],
+    ["spec.entry.service.type=Ingress", "type"],
+    ["spec.logic.replicas=-1", "replicas"],
+    ["spec.tls.secret=x", "secret"],
+    ["spec.unknown=1", "unknown"],
+  ];
+  for (const [setting, key] of refused) {
+    it(`refuses ${setting}`, async () => {
+      const result = await runHelm(["template", "test", join(CHARTS, "im-cluster"), "--set", setting]);
+      assert.notEqual(result.code, 0, result.stdout.slice(0, 200));
+      assert.match(result.stderr, new RegExp(key));
+    });
+  }
+
+  it("renders one ImCluster with the spec as given", async () => {
+    const manifests = await render("im-cluster", ["-f", join(CHARTS, "im-cluster/ci/external-values.yaml")]);
+    assert.deepEqual(manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`), ["ImCluster/shop"]);
+    assert.deepEqual((manifests[0]?.spec as { tls: unknown }).tls, { secretName: "shop-tls" });
+  });
+});

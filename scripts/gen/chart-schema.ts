@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// values.schema.json of the im-cluster chart, from the CRD: Helm refuses a wrong key or value before the API server does.
+import { parse } from "yaml";
+
+interface Schema {
+  type?: string;
+  description?: string;
+  properties?: Record<string, Schema>;
+  additionalProperties?: Schema | boolean;
+  items?: Schema;
+  required?: string[];
+  default?: unknown;
+  [key: string]: unknown;
+}
+
+const KEPT = ["type", "description", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"];
+
+/** OpenAPI v3 structural schema to JSON schema draft-07, closed at every object with properties. Pure. */
+export function toDraft07(schema: Schema): Schema {
+  if (schema["x-kubernetes-int-or-string"] === true) return { type: ["integer", "string"] as unknown as string };
+  const out: Schema = {};
+  for (const key of KEPT) if (schema[key] !== undefined) out[key] = schema[key];
+  if (schema.items) out.items = toDraft07(schema.items);
+  if (schema.properties) {
+    out.properties = Object.fromEntries(Object.entries(schema.properties).map(([name, child]) => [name, toDraft07(child)]));
+    if (schema["x-kubernetes-preserve-unknown-fields"] !== true) out.additionalProperties = false;
+  } else if (typeof schema.additionalProperties === "object") {
+    out.additionalProperties = toDraft07(schema.additionalProperties);
+  }
+  if (schema.required) out.required = schema.required;
+  return out;
+}
+
+const STRING_MAP: Schema = { type: "object", additionalProperties: { type: "string" } };
+
+/** The generated file's text. */
+export function chartSchema(crdYaml: string): string {
+  const crd = parse(crdYaml) as { spec: { versions: { schema: { openAPIV3Schema: Schema } }[] } };
+  const spec = crd.spec.versions[0]?.schema.openAPIV3Schema.properties?.spec;
+  if (spec === undefined) throw new Error("crds/imcluster.yaml has no spec schema");
+  const schema = {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      global: { type: "object" },
+      name: { type: "string", maxLength: 40, pattern: "^([a-z]([-a-z0-9]*[a-z0-9])?)?$" },
+      labels: STRING_MAP,
+      annotations: STRING_MAP,
+      spec: toDraft07(spec),
+    },
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ImCluster that `make up` shows: its manifest, its address, its certificate authority and sample tokens.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { importJWK, SignJWT } from "jose";
+import { stringify } from "yaml";
+import type { KubeTools } from "./kube-tools.ts";
+
+export const DEMO_NAMESPACE = "imcluster-demo";
+export const DEMO_NAME = "demo";
+/** The name in the certificate; clients that dial the address check this one. */
+export const DEMO_SERVER_NAME = `${DEMO_NAME}.imcluster.local`;
+const TOKEN_TTL = "7d";
+
+/** What a client needs to talk to the demo. */
+export interface DemoAccess {
+  /** Address of the LoadBalancer, port 443. */
+  address: string;
+  serverName: string;
+  caPem: string;
+  /** Mints a token for a user, signed with the demo's own key: a real application's backend does this. */
+  mintToken(userId: string): Promise<string>;
+}
+
+/** The demo's manifest. Pure. */
+export function demoManifest(options: { replicas?: number; webhookUrl?: string } = {}): string {
+  const spec = {
+    entry: { replicas: options.replicas ?? 3, demo: true },
+    logic: { replicas: 2 },
+    extlogic: { replicas: 1, ...(options.webhookUrl ? { webhook: { url: options.webhookUrl } } : {}) },
+  };
+  const metadata = { name: DEMO_NAME, namespace: DEMO_NAMESPACE };
+  return stringify({ apiVersion: "imcluster.io/v1alpha1", kind: "ImCluster", metadata, spec });
+}
+
+interface Secret {
+  data?: Record<string, string>;
+}
+
+async function secretValue(tools: KubeTools, name: string, key: string): Promise<string> {
+  const secret = await tools.getJson<Secret>(["secret", name, "-n", DEMO_NAMESPACE]);
+  const encoded = secret.data?.[key];
+  if (encoded === undefined) throw new Error(`Secret ${name} has no key ${key}`);
+  return Buffer.from(encoded, "base64").toString("utf8");
+}
+
+interface Service {
+  status?: { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } };
+}
+
+/** Address of the entry Service, or undefined while the cluster has not assigned one. */
+export async function loadBalancerAddress(tools: KubeTools): Promise<string | undefined> {
+  const service = await tools.getJson<Service>(["service", `${DEMO_NAME}-entry`, "-n", DEMO_NAMESPACE]);
+  const ingress = service.status?.loadBalancer?.ingress?.[0];
+  return ingress?.ip ?? ingress?.hostname;
+}
+
+/** Reads address, CA and signing key from the running demo. */
+export async function demoAccess(tools: KubeTools): Promise<DemoAccess> {
+  const address = await loadBalancerAddress(tools);
+  if (address === undefined) {
+    throw new Error(
+      `Service ${DEMO_NAME}-entry has no address: this cluster gives Services of type LoadBalancer none. ` +
+        "Install a load balancer (MetalLB, cloud controller), or set spec.entry.service.type to NodePort.",
+    );
+  }
+  const [caPem, privateJwk] = await Promise.all([
+    secretValue(tools, `${DEMO_NAME}-tls`, "ca.crt"),
+    secretValue(tools, `${DEMO_NAME}-auth`, "private.jwk.json"),
+  ]);
+  const jwk = JSON.parse(privateJwk) as { kid?: string; alg?: string };
+  const key = await importJWK(jwk, "EdDSA");
+  const mintToken = (userId: string): Promise<string> =>
+    new SignJWT({})
+      .setProtectedHeader({ alg: "EdDSA", ...(jwk.kid ? { kid: jwk.kid } : {}) })
+      .setSubject(userId)
+      .setIssuer("imcluster")
+      .setAudience(DEMO_NAME)
+      .setIssuedAt()
+      .setExpirationTime(TOKEN_TTL)
+      .sign(key);
+  return { address, serverName: DEMO_SERVER_NAME, caPem, mintToken };
+}
+
+/** Files for people and scripts: ca.crt and a token per sample user. Readable by the owner only. */
+export async function writeDemoFiles(
+  access: DemoAccess,
+  folder: string,
+  users: readonly string[],
+): Promise<Record<string, string>> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(join(folder, "ca.crt"), access.caPem);
+  const tokens: Record<string, string> = {};
+  for (const user of users) {
+    tokens[user] = await access.mintToken(user);
+    writeFileSync(join(folder, `${user}.token`), tokens[user], { mode: 0o600 });
+  }
+  return tokens;
+}

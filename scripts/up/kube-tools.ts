@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type RunResult, run } from "../cluster/command.ts";
+
+/** kubectl and helm against one cluster. Every call has a deadline; output is kept up to 16 MiB. */
+export interface KubeTools {
+  readonly kubeconfig: string;
+  readonly kubectlPath: string;
+  /** Arguments that select the context; for callers that start kubectl themselves. */
+  readonly contextArgs: readonly string[];
+  kubectl(args: readonly string[], options?: CallOptions): Promise<string>;
+  /** Like kubectl, but the caller looks at the exit code. */
+  tryKubectl(args: readonly string[], options?: CallOptions): Promise<RunResult>;
+  helm(args: readonly string[], options?: CallOptions): Promise<string>;
+  /** `kubectl get ... -o json`, parsed. */
+  getJson<T>(args: readonly string[]): Promise<T>;
+}
+
+export interface CallOptions {
+  input?: string | undefined;
+  /** Default 60 s for kubectl, 180 s for helm. */
+  timeoutMs?: number | undefined;
+}
+
+export interface ToolPaths {
+  kubectl: string;
+  helm: string;
+  kubeconfig: string;
+  context?: string | undefined;
+}
+
+/** Binds the tools to a kubeconfig and, if given, one of its contexts. */
+export function kubeTools(paths: ToolPaths): KubeTools {
+  const env = { KUBECONFIG: paths.kubeconfig };
+  const contextArgs = paths.context ? ["--context", paths.context] : [];
+  const helmContext = paths.context ? ["--kube-context", paths.context] : [];
+  const call = (args: readonly string[], options: CallOptions, mayFail: boolean): Promise<RunResult> =>
+    run(paths.kubectl, [...contextArgs, ...args], {
+      timeoutMs: options.timeoutMs ?? 60_000,
+      env,
+      input: options.input,
+      mayFail,
+    });
+  const kubectl: KubeTools["kubectl"] = async (args, options = {}) => (await call(args, options, false)).stdout;
+  return {
+    kubeconfig: paths.kubeconfig,
+    kubectlPath: paths.kubectl,
+    contextArgs,
+    kubectl,
+    tryKubectl: (args, options = {}) => call(args, options, true),
+    async helm(args, options = {}) {
+      const result = await run(paths.helm, [...helmContext, ...args], {
+        timeoutMs: options.timeoutMs ?? 180_000,
+        env,
+        input: options.input,
+      });
+      return result.stdout;
+    },
+    async getJson<T>(args: readonly string[]) {
+      return JSON.parse(await kubectl(["get", ...args, "-o", "json"])) as T;
+    },
+  };
+}
