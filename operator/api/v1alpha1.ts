@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from crds/imcluster.yaml by `make gen`. Do not edit.
+
+import type { KubeObject } from "../kube/types.ts";
+
+export const API_VERSION = "imcluster.io/v1alpha1";
+export const KIND = "ImCluster";
+
+/**
+ * ImCluster is one instant messaging fleet: entry pods that hold the connections of phones, browsers and servers,
+ * logic pods that persist and deliver messages, and extlogic pods that reach people who are away.
+ */
+export interface ImCluster extends KubeObject {
+  spec: ImClusterSpec;
+  status?: ImClusterStatus;
+}
+
+/** The Service in front of the entries, ports 443 (TLS) and 80 (redirects to 443). */
+export interface EntryServiceSpec {
+  /**
+   * LoadBalancer (default), NodePort, or ClusterIP behind a proxy of your own. Changing it can change the address of
+   * the cluster.
+   */
+  type: string;
+  /**
+   * Cluster (the default of Kubernetes) spreads connections evenly over all entries; Local keeps the client's address
+   * and skips one hop, but only nodes with a ready entry take connections.
+   */
+  externalTrafficPolicy?: string;
+  /**
+   * Which load balancer implementation serves it, for clusters with several. Default is the cluster's own choice.
+   * Cannot change while the type is LoadBalancer.
+   */
+  loadBalancerClass?: string;
+  /** Annotations of the Service, for example settings of a cloud load balancer. Default none. */
+  annotations?: Record<string, string>;
+}
+
+/** How connections are moved away before an entry goes (scale-down, upgrade). */
+export interface EntryDrainSpec {
+  /**
+   * Clients are asked to reconnect (GOAWAY) spread evenly over this time, 0s to 30m. Default 5s. Longer is gentler on
+   * logins: window = connections per pod divided by a safe login rate. Changing it rolls the entries.
+   */
+  window: string;
+  /**
+   * Connections still open this long after the drain began are closed, 1s to 1h. Default 20s. The pod's termination
+   * grace period is this plus 10 s. Changing it rolls the entries.
+   */
+  deadline: string;
+}
+
+/** CPU and memory of the container. Default none. Changing it rolls the pods. */
+export interface EntryResourcesSpec {
+  /** What the scheduler reserves, for example {cpu 500m, memory 512Mi}. */
+  requests?: Record<string, number | string>;
+  /** What the container may use at most. */
+  limits?: Record<string, number | string>;
+}
+
+/** One tolerated taint. */
+export interface EntryPodTemplateTolerationSpec {
+  /** Key of the taint; none with operator Exists tolerates every taint. */
+  key?: string;
+  /** Equal (default) compares the value, Exists does not. */
+  operator?: "Equal" | "Exists";
+  /** Value of the taint. */
+  value?: string;
+  /** NoSchedule, PreferNoSchedule or NoExecute; none means all. */
+  effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+  /** How long a NoExecute taint is tolerated, in seconds; none means for ever. */
+  tolerationSeconds?: number;
+}
+
+/** Additions to the pods. Changing them rolls the pods. */
+export interface EntryPodTemplateSpec {
+  /** Labels added to the pods. Default none. */
+  labels?: Record<string, string>;
+  /** Annotations added to the pods. Default none. */
+  annotations?: Record<string, string>;
+  /** Labels a node must have. Default none. */
+  nodeSelector?: Record<string, string>;
+  /** Taints of nodes the pods tolerate. Default none. */
+  tolerations?: EntryPodTemplateTolerationSpec[];
+}
+
+/** Entry pods hold the connections of clients. They are created and drained by the operator itself. */
+export interface EntrySpec {
+  /**
+   * Number of entry pods, 1 to 200. Default 3. Raising it adds pods; lowering it drains the pods with the fewest
+   * sessions first. Also set by `kubectl scale` and by a HorizontalPodAutoscaler.
+   */
+  replicas: number;
+  /**
+   * Connections that one entry accepts before it answers OVERLOADED, 100 to 500000. Default 20000. Stay below the
+   * open files limit of the nodes. Changing it rolls the entries.
+   */
+  maxConnectionsPerPod: number;
+  /**
+   * Serve the sample chat page under /demo/. Default false; do not turn it on in production. Changing it rolls the
+   * entries.
+   */
+  demo: boolean;
+  /**
+   * How often clients are told to send PING, 5s to 5m. Default 30s. Longer saves traffic, shorter notices dead
+   * connections sooner. Changing it rolls the fleet.
+   */
+  pingInterval: string;
+  /** The Service in front of the entries, ports 443 (TLS) and 80 (redirects to 443). */
+  service: EntryServiceSpec;
+  /** How connections are moved away before an entry goes (scale-down, upgrade). */
+  drain: EntryDrainSpec;
+  /** CPU and memory of the container. Default none. Changing it rolls the pods. */
+  resources?: EntryResourcesSpec;
+  /** Additions to the pods. Changing them rolls the pods. */
+  podTemplate?: EntryPodTemplateSpec;
+}
+
+/** Logic pods log users in, persist messages and deliver them. A Deployment; they hold no state. */
+export interface LogicSpec {
+  /** Number of logic pods, 1 to 100. Default 2. */
+  replicas: number;
+  /** CPU and memory of the container. Default none. Changing it rolls the pods. */
+  resources?: EntryResourcesSpec;
+  /** Additions to the pods. Changing them rolls the pods. */
+  podTemplate?: EntryPodTemplateSpec;
+}
+
+/** Key of a Secret in the same namespace. */
+export interface ExtlogicWebhookSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Where pushes for people who are away are sent. Default none, pushes are only logged. */
+export interface ExtlogicWebhookSpec {
+  /**
+   * POST target. https, or http to a Service of this cluster (host ends in .svc or .svc.cluster.local). Changing it
+   * rolls extlogic.
+   */
+  url: string;
+  /** Key of a Secret in the same namespace. */
+  secretRef?: ExtlogicWebhookSecretRefSpec;
+}
+
+/** Extlogic pods do what may be slow or late, such as push webhooks for people who are away. A Deployment. */
+export interface ExtlogicSpec {
+  /** Number of extlogic pods, 0 to 100. Default 1. With 0 pushes wait in their queue; nothing is lost. */
+  replicas: number;
+  /** CPU and memory of the container. Default none. Changing it rolls the pods. */
+  resources?: EntryResourcesSpec;
+  /** Additions to the pods. Changing them rolls the pods. */
+  podTemplate?: EntryPodTemplateSpec;
+  /** Where pushes for people who are away are sent. Default none, pushes are only logged. */
+  webhook?: ExtlogicWebhookSpec;
+}
+
+/**
+ * Secret key with a connection URL, for example postgres://im:secret@db.shop.svc:5432/im?sslmode=require. A changed
+ * value migrates that database and rolls logic and extlogic within a minute.
+ */
+export interface PostgresUrlSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Settings of the embedded server (one replica, no backup). Default when urlSecretRef is not set. */
+export interface PostgresEmbeddedSpec {
+  /**
+   * Size of its volume, 1Gi to 16Ti. Default 5Gi. Cannot change after creation. Without a StorageClass the data lives
+   * in the pod and is lost with it.
+   */
+  storageSize: string;
+  /**
+   * StorageClass of the volume. Default is the cluster's default class, or its only one. Cannot change after
+   * creation.
+   */
+  storageClassName?: string;
+}
+
+/**
+ * PostgreSQL holds every message. Name your own with urlSecretRef; without it the operator runs a single embedded
+ * server, which is for trying out only. The choice cannot change later.
+ */
+export interface PostgresSpec {
+  /**
+   * Secret key with a connection URL, for example postgres://im:secret@db.shop.svc:5432/im?sslmode=require. A changed
+   * value migrates that database and rolls logic and extlogic within a minute.
+   */
+  urlSecretRef?: PostgresUrlSecretRefSpec;
+  /** Settings of the embedded server (one replica, no backup). Default when urlSecretRef is not set. */
+  embedded?: PostgresEmbeddedSpec;
+}
+
+/**
+ * Secret key with a connection URL, for example rediss://:secret@redis.shop.svc:6379/0. A changed value rolls logic
+ * and extlogic within a minute.
+ */
+export interface RedisUrlSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Settings of the embedded server (one replica, no persistence). Default when urlSecretRef is not set. */
+export interface RedisEmbeddedSpec {
+  /**
+   * Memory for data, 16Mi to 64Gi. Default 128Mi. When it is full, routes are no longer stored and pushes fall back
+   * to pull. Changing it restarts Redis.
+   */
+  maxMemory: string;
+}
+
+/**
+ * Redis holds only hints (who is on which entry); losing it loses no message. Name your own with urlSecretRef;
+ * without it the operator runs a single embedded server.
+ */
+export interface RedisSpec {
+  /**
+   * Secret key with a connection URL, for example rediss://:secret@redis.shop.svc:6379/0. A changed value rolls logic
+   * and extlogic within a minute.
+   */
+  urlSecretRef?: RedisUrlSecretRefSpec;
+  /** Settings of the embedded server (one replica, no persistence). Default when urlSecretRef is not set. */
+  embedded?: RedisEmbeddedSpec;
+}
+
+/** The certificate that clients see on port 443. */
+export interface TlsSpec {
+  /**
+   * Secret of type kubernetes.io/tls with tls.crt and tls.key (for example of cert-manager). Default: the operator
+   * makes '<name>-tls' with its own CA and renews it. A renewed certificate is reloaded without a restart.
+   */
+  secretName?: string;
+}
+
+/**
+ * Secret key with the public keys as JWKS. Default: a key pair is generated in '<name>-auth' (jwks.json,
+ * private.jwk.json) for trying out. A changed value rolls logic within a minute.
+ */
+export interface AuthJwksSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Which tokens let users in (JWT signed with EdDSA, ES256 or RS256). */
+export interface AuthSpec {
+  /**
+   * Required value of the claim iss. Default imcluster. Changing it rolls logic; tokens of the old issuer are
+   * refused.
+   */
+  issuer: string;
+  /**
+   * Required value of the claim aud. Default is the name of the ImCluster. Changing it rolls logic; tokens for the
+   * old audience are refused.
+   */
+  audience?: string;
+  /**
+   * Secret key with the public keys as JWKS. Default: a key pair is generated in '<name>-auth' (jwks.json,
+   * private.jwk.json) for trying out. A changed value rolls logic within a minute.
+   */
+  jwksSecretRef?: AuthJwksSecretRefSpec;
+}
+
+/** What the fleet should be. Every field has a default; an empty spec is a working cluster for trying out. */
+export interface ImClusterSpec {
+  /**
+   * Version of entry, logic and extlogic, for example 0.1.0. Default: the operator's own. Changing it runs the
+   * database migration, then rolls logic and extlogic, then drains and replaces entries one by one.
+   */
+  version?: string;
+  /**
+   * Image of entry, logic, extlogic and the migration. Default: the operator's operand image; when that one is tagged
+   * with a version and spec.version is set, the tag is replaced by spec.version. Changing it rolls the fleet.
+   */
+  image?: string;
+  /**
+   * Names of Secrets (type kubernetes.io/dockerconfigjson) used to pull images. Default none. Changing it rolls the
+   * fleet.
+   */
+  imagePullSecrets?: string[];
+  /**
+   * While true the operator changes nothing of this cluster (no scaling, no repair, no upgrade) and shows the
+   * condition Paused; running pods serve on. Default false.
+   */
+  paused: boolean;
+  /** Entry pods hold the connections of clients. They are created and drained by the operator itself. */
+  entry: EntrySpec;
+  /** Logic pods log users in, persist messages and deliver them. A Deployment; they hold no state. */
+  logic: LogicSpec;
+  /** Extlogic pods do what may be slow or late, such as push webhooks for people who are away. A Deployment. */
+  extlogic: ExtlogicSpec;
+  /**
+   * PostgreSQL holds every message. Name your own with urlSecretRef; without it the operator runs a single embedded
+   * server, which is for trying out only. The choice cannot change later.
+   */
+  postgres: PostgresSpec;
+  /**
+   * Redis holds only hints (who is on which entry); losing it loses no message. Name your own with urlSecretRef;
+   * without it the operator runs a single embedded server.
+   */
+  redis: RedisSpec;
+  /** The certificate that clients see on port 443. */
+  tls: TlsSpec;
+  /** Which tokens let users in (JWT signed with EdDSA, ES256 or RS256). */
+  auth: AuthSpec;
+}
+
+/** Entry pods in figures. */
+export interface EntryStatus {
+  /** Pods that serve or will serve, without those draining or terminating. */
+  replicas?: number;
+  /** Of these */
+  ready?: number;
+  /** Pods being drained. */
+  draining?: number;
+  /** Of replicas */
+  updated?: number;
+  /** Ready of wanted, for example 3/3. */
+  summary?: string;
+  /** Label selector of the entry pods. */
+  selector?: string;
+  /** Authenticated connections on all entries, at most 10 s old. */
+  sessions?: number;
+  /** Wanted revision; equals label imcluster.io/revision of updated pods. */
+  currentRevision?: string;
+}
+
+/** Pods in figures. */
+export interface LogicStatus {
+  /** Pods wanted. */
+  replicas?: number;
+  /** Pods ready. */
+  ready?: number;
+  /** Ready of wanted, for example 2/2. */
+  summary?: string;
+}
+
+/** One entry pod. */
+export interface PodStatus {
+  /** UID of the pod. */
+  uid: string;
+  /** Name of the pod. */
+  name: string;
+  /** Node it runs on. */
+  node?: string;
+  /** Its revision. */
+  revision?: string;
+  /** Pending, Starting, Ready, NotReady, Cordoned, Draining, Purging, Released, Terminating or Failed. */
+  state: string;
+  /** Authenticated connections, when known. */
+  sessions?: number;
+  /** Restarts of its container. */
+  restarts?: number;
+  /** What is wrong with it. */
+  message?: string;
+}
+
+/** One drain. */
+export interface DrainStatus {
+  /** Id of the drain. */
+  id: string;
+  /** Name of the pod. */
+  pod: string;
+  /** UID of the pod. */
+  podUID?: string;
+  /** ScaleDown, Update, Failed, Deleted or NodeLost. */
+  reason?: string;
+  /** Cordoned, Draining, Purging or Released. */
+  phase: string;
+  /** When it began. */
+  startedAt?: string;
+  /** When the present phase ends at the latest. */
+  deadline?: string;
+  /** When the pod was released. */
+  finishedAt?: string;
+  /** Connections left when last seen. */
+  remaining?: number;
+}
+
+/** One aspect of the state. */
+export interface ConditionStatus {
+  /** Name of the aspect. */
+  type: string;
+  /** True, False or Unknown. */
+  status: "True" | "False" | "Unknown";
+  /** One CamelCase word for programs. */
+  reason: string;
+  /** One sentence for people. */
+  message: string;
+  /** When status last changed. */
+  lastTransitionTime: string;
+  /** metadata.generation it is about. */
+  observedGeneration?: number;
+}
+
+/** What the operator last saw. Written by the operator only. */
+export interface ImClusterStatus {
+  /** metadata.generation that this status is about. */
+  observedGeneration?: number;
+  /** Pending, Ready, Scaling, Updating, Degraded, Paused or Deleting. For people; programs read the conditions. */
+  phase?: string;
+  /** One sentence that says why. */
+  phaseReason?: string;
+  /** Version of the wanted pods. */
+  version?: string;
+  /** Image of the wanted pods. */
+  image?: string;
+  /** First address where clients connect, on port 443. */
+  address?: string;
+  /** All addresses of the entry Service. */
+  addresses?: string[];
+  /** Entry pods in figures. */
+  entry?: EntryStatus;
+  /** Pods in figures. */
+  logic?: LogicStatus;
+  /** Pods in figures. */
+  extlogic?: LogicStatus;
+  /** Entry pods, at most 50, worst first. */
+  pods?: PodStatus[];
+  /** The last 20 drains, newest first. */
+  drains?: DrainStatus[];
+  /**
+   * Ready, Progressing, Degraded, EntriesReady, LogicReady, StoreReady, RouterReady, LoadBalancerReady,
+   * SchemaMigrated, EmbeddedDatastores and Paused.
+   */
+  conditions?: ConditionStatus[];
+}
