@@ -57,6 +57,13 @@ export const GO_RECIPES: readonly GoRecipe[] = [
     stamps: {},
     coldMinutes: 2,
   },
+  {
+    module: "pause",
+    version: "v1",
+    programs: { pause: "." },
+    stamps: {},
+    coldMinutes: 0,
+  },
 ];
 
 /** Programs that come prebuilt inside an npm package, as zip entries. */

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -28,7 +29,8 @@ const modulePath = (module: string): string => join(PROJECT_ROOT, "scripts/clust
 /** Cache folder of a module's programs: a changed pin, flag or stamp is another folder. */
 function recipeFolder(recipe: GoRecipe): string {
   const hash = createHash("sha256").update(JSON.stringify([recipe.programs, recipe.stamps]));
-  for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(modulePath(recipe.module), file)));
+  const folder = modulePath(recipe.module);
+  for (const file of readdirSync(folder).sort()) hash.update(file).update(readFileSync(join(folder, file)));
   return join(binRoot(), `${recipe.module}-${recipe.version}-${hash.digest("hex").slice(0, 12)}`);
 }
 

@@ -1,0 +1,3 @@
+module imcluster.local/cluster/pause
+
+go 1.26
