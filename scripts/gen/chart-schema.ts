@@ -13,7 +13,19 @@ interface Schema {
   [key: string]: unknown;
 }
 
-const KEPT = ["type", "description", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"];
+const KEPT = [
+  "type",
+  "description",
+  "enum",
+  "minimum",
+  "maximum",
+  "minLength",
+  "maxLength",
+  "pattern",
+  "minItems",
+  "maxItems",
+  "uniqueItems",
+];
 
 /** OpenAPI v3 structural schema to JSON schema draft-07, closed at every object with properties. Pure. */
 export function toDraft07(schema: Schema): Schema {
@@ -22,7 +34,9 @@ export function toDraft07(schema: Schema): Schema {
   for (const key of KEPT) if (schema[key] !== undefined) out[key] = schema[key];
   if (schema.items) out.items = toDraft07(schema.items);
   if (schema.properties) {
-    out.properties = Object.fromEntries(Object.entries(schema.properties).map(([name, child]) => [name, toDraft07(child)]));
+    out.properties = Object.fromEntries(
+      Object.entries(schema.properties).map(([name, child]) => [name, toDraft07(child)]),
+    );
     if (schema["x-kubernetes-preserve-unknown-fields"] !== true) out.additionalProperties = false;
   } else if (typeof schema.additionalProperties === "object") {
     out.additionalProperties = toDraft07(schema.additionalProperties);
