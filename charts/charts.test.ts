@@ -182,6 +182,6 @@ describe("im-cluster values", () => {
       manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`),
       ["ImCluster/shop"],
     );
-    assert.deepEqual((manifests[0]?.spec as { tls: unknown }).tls, { secretName: "shop-tls" });
+    assert.deepEqual(manifests[0]?.spec?.tls, { secretName: "shop-tls" });
   });
 });
