@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Arrays in PostgreSQL's binary format. node-postgres sends a Buffer parameter as binary, any other array as text with
+ * every element quoted; for a batch of messages binary costs a fraction of the CPU on both sides.
+ * Layout: dimensions, null flag, element type, length, lower bound, then each element as length + bytes.
+ */
+const HEADER_BYTES = 20;
+const OID = { bytea: 17, int8: 20, text: 25, uuid: 2950 } as const;
+
+function allocate(oid: number, count: number, bodyBytes: number): Buffer {
+  const array = Buffer.allocUnsafe(HEADER_BYTES + count * 4 + bodyBytes);
+  array.writeInt32BE(1, 0);
+  array.writeInt32BE(0, 4);
+  array.writeInt32BE(oid, 8);
+  array.writeInt32BE(count, 12);
+  array.writeInt32BE(1, 16);
+  return array;
+}
+
+/** `text[]` of at least one element. */
+export function textArray(values: readonly string[]): Buffer {
+  let bytes = 0;
+  for (const value of values) bytes += Buffer.byteLength(value);
+  const array = allocate(OID.text, values.length, bytes);
+  let offset = HEADER_BYTES;
+  for (const value of values) {
+    const length = array.write(value, offset + 4);
+    array.writeInt32BE(length, offset);
+    offset += 4 + length;
+  }
+  return array;
+}
+
+/** `bytea[]` of at least one element. */
+export function byteaArray(values: readonly Uint8Array[]): Buffer {
+  let bytes = 0;
+  for (const value of values) bytes += value.length;
+  const array = allocate(OID.bytea, values.length, bytes);
+  let offset = HEADER_BYTES;
+  for (const value of values) {
+    array.writeInt32BE(value.length, offset);
+    array.set(value, offset + 4);
+    offset += 4 + value.length;
+  }
+  return array;
+}
+
+/** `uuid[]` of at least one element, from the usual text form with hyphens. */
+export function uuidArray(values: readonly string[]): Buffer {
+  const array = allocate(OID.uuid, values.length, values.length * 16);
+  let offset = HEADER_BYTES;
+  for (const value of values) {
+    array.writeInt32BE(16, offset);
+    const hex = value.replaceAll("-", "");
+    if (hex.length !== 32 || array.write(hex, offset + 4, "hex") !== 16) throw new TypeError(`not a uuid: ${value}`);
+    offset += 20;
+  }
+  return array;
+}
+
+/** `int8[]` (bigint) of at least one element, from safe integers. */
+export function int8Array(values: readonly number[]): Buffer {
+  const array = allocate(OID.int8, values.length, values.length * 8);
+  let offset = HEADER_BYTES;
+  for (const value of values) {
+    array.writeInt32BE(8, offset);
+    array.writeBigInt64BE(BigInt(value), offset + 4);
+    offset += 12;
+  }
+  return array;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import pg from "pg";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+
+/** Undone completely by the server and likely to pass when repeated at once: serialization failure, deadlock. */
+const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
+const UNIQUE_VIOLATION = "23505";
+
+/**
+ * SQLSTATE classes and codes after which the same request may be repeated later: connection trouble (08), resources
+ * such as disk full or too many connections (53), operator intervention such as shutdown or a timeout (57), system
+ * errors (58), conflicts (40), a unique violation (the other one won), read-only, lock timeout.
+ */
+const RETRYABLE_CLASSES: ReadonlySet<string> = new Set(["08", "40", "53", "57", "58"]);
+const RETRYABLE_CODES: ReadonlySet<string> = new Set([UNIQUE_VIOLATION, "25006", "55P03"]);
+/** Invalid byte sequence (a NUL) and other data the caller should not have sent. */
+const BAD_DATA_CLASS = "22";
+
+/** SQLSTATE of a server error, undefined for anything else. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}
+
+/** Did the server undo the statement because of another one, so that repeating it at once makes sense? */
+export function isConflict(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && (CONFLICTS.has(state) || state === UNIQUE_VIOLATION);
+}
+
+/** May the connection be used again after this error? Not when it, or the server's role or life, is in doubt. */
+export function isConnectionUsable(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && !["08", "57", "58"].includes(state.slice(0, 2)) && state !== "25006";
+}
+
+/**
+ * The one place where database errors become {@link ImError}: RETRYABLE when nothing is known or it may pass later,
+ * BAD_REQUEST for data that PostgreSQL cannot hold, INTERNAL for a fault of ours.
+ */
+export function toStoreError(error: unknown, query: string): ImError {
+  if (error instanceof ImError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const state = sqlState(error);
+  if (state === undefined) {
+    // Without an SQLSTATE it comes from the driver: a lost connection, a timeout. Our own mistakes are TypeErrors.
+    const ours = error instanceof TypeError || error instanceof RangeError;
+    const code = ours ? ErrorCode.INTERNAL : ErrorCode.RETRYABLE;
+    return new ImError(code, `store ${query}: ${message}`, { cause: error });
+  }
+  return new ImError(codeOf(state), `store ${query}: ${message} (SQLSTATE ${state})`, { cause: error });
+}
+
+function codeOf(state: string): ErrorCode {
+  if (RETRYABLE_CLASSES.has(state.slice(0, 2)) || RETRYABLE_CODES.has(state)) return ErrorCode.RETRYABLE;
+  return state.startsWith(BAD_DATA_CLASS) ? ErrorCode.BAD_REQUEST : ErrorCode.INTERNAL;
+}

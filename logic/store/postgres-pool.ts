@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import pg from "pg";
+import { Backoff } from "#lib/backoff.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { isConflict, isConnectionUsable, toStoreError } from "./postgres-errors.ts";
+
+/** The server gives up a statement after this. */
+const STATEMENT_TIMEOUT_MS = 5000;
+/** We give up a bit later, when the server does not even say that (a black hole). */
+const QUERY_TIMEOUT_MS = 6000;
+const CONFLICT_RETRIES = 3;
+const CONFLICT_BACKOFF = { baseMs: 10, capMs: 100 };
+
+/**
+ * Per connection: every query is a lookup by key, so no plan may scan a table, not even one cached while the table was
+ * tiny; the JIT costs more than it saves; an abandoned transaction must not hold locks.
+ */
+const SESSION_SETTINGS = `SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+  SET lock_timeout = ${STATEMENT_TIMEOUT_MS}; SET idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS}`;
+
+/** A named prepared statement whose rows are arrays of raw text (null for NULL). */
+export interface Statement {
+  name: string;
+  text: string;
+}
+export type Row = readonly (string | null)[];
+/** A Buffer goes in binary format, everything else as text. */
+export type Value = string | number | Buffer;
+
+/** Told about every query: its name, how long it took with waiting and retries, and its error, if any. */
+export type QueryObserver = (name: string, durationMs: number, error: ImError | undefined) => void;
+
+/** Options of {@link PostgresPool}. */
+export interface PoolOptions {
+  url: string;
+  /** application_name, shown by pg_stat_activity. */
+  name: string;
+  connections: number;
+  /** Callers that may wait for a connection; one more is refused with BUSY. */
+  maxWaiting: number;
+  /** How long one may wait for a connection, ms. */
+  waitTimeoutMs: number;
+  observe?: QueryObserver | undefined;
+  /** A connection broke while idle; the pool replaces it by itself. */
+  onIdleError?: ((error: Error) => void) | undefined;
+}
+
+const RAW_TEXT = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
+
+/** A bounded pool that runs one statement at a time per connection, with a deadline, and maps every error. */
+export class PostgresPool {
+  readonly #pool: pg.Pool;
+  readonly #maxWaiting: number;
+  readonly #observe: QueryObserver;
+
+  constructor(options: PoolOptions) {
+    this.#maxWaiting = options.maxWaiting;
+    this.#observe = options.observe ?? (() => undefined);
+    this.#pool = new pg.Pool({
+      connectionString: options.url,
+      application_name: options.name,
+      max: options.connections,
+      connectionTimeoutMillis: options.waitTimeoutMs,
+      idleTimeoutMillis: 0,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      keepAlive: true,
+      onConnect: async (client) => {
+        await client.query(SESSION_SETTINGS);
+      },
+    });
+    this.#pool.on("error", (error) => options.onIdleError?.(error));
+  }
+
+  /** Connections by state, for gauges. */
+  get state(): { total: number; idle: number; waiting: number } {
+    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  /**
+   * Runs one statement as its own transaction. Resolves after COMMIT: the driver answers at ReadyForQuery, which the
+   * server sends when the transaction has ended. Repeats it up to 3 times when the server undid it for another one.
+   * @throws {ImError} see {@link toStoreError}; BUSY when too many wait for a connection
+   */
+  async run(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+    const startedMs = performance.now();
+    try {
+      const rows = await this.#runWithRetries(statement, values);
+      this.#observe(statement.name, performance.now() - startedMs, undefined);
+      return rows;
+    } catch (thrown) {
+      const error = toStoreError(thrown, statement.name);
+      this.#observe(statement.name, performance.now() - startedMs, error);
+      throw error;
+    }
+  }
+
+  async #runWithRetries(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+    const backoff = new Backoff(CONFLICT_BACKOFF);
+    for (let retry = 0; ; retry++) {
+      try {
+        return await this.#runOnce(statement, values);
+      } catch (error) {
+        if (!isConflict(error) || retry === CONFLICT_RETRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      }
+    }
+  }
+
+  async #runOnce(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+    if (this.#pool.waitingCount >= this.#maxWaiting) {
+      throw new ImError(ErrorCode.BUSY, `store ${statement.name}: ${this.#maxWaiting} callers wait for a connection`);
+    }
+    const client = await this.#pool.connect();
+    // While it is ours, a broken connection also fails our query; without a listener it would end the process.
+    const ignore = (): void => undefined;
+    client.on("error", ignore);
+    let failure: unknown;
+    try {
+      const config = { ...statement, values: values as Value[], rowMode: "array" as const, types: RAW_TEXT };
+      return (await client.query<(string | null)[]>(config)).rows;
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      client.off("error", ignore);
+      client.release(failure !== undefined && !isConnectionUsable(failure));
+    }
+  }
+
+  /** Ends idle connections at once and busy ones when they finish. */
+  close(): Promise<void> {
+    return this.#pool.end();
+  }
+}

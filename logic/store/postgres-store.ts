@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Backoff } from "#lib/backoff.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { checkBatch, decodeResults, encodeBatch, resolveRepeat, splitRepeats } from "./append-batch.ts";
+import { int8Array, textArray } from "./binary-array.ts";
+import { sqlState } from "./postgres-errors.ts";
+import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
+import * as sql from "./statements.ts";
+import type {
+  AppendInput,
+  AppendResult,
+  DeviceAck,
+  EntryState,
+  InboxPage,
+  InboxRequest,
+  LoginInput,
+  LoginRecord,
+  PushTarget,
+  Store,
+  StoredEvent,
+} from "./store.ts";
+
+const WAIT_TIMEOUT_MS = 2000;
+const MAX_WAITING = 500;
+const UNDEFINED_TABLE = "42P01";
+
+/** Options of {@link openPostgresStore}. */
+export interface PostgresStoreOptions {
+  url: string;
+  /** Connections for append: as many transactions commit at the same time. Default 4. */
+  appendConnections?: number;
+  /** Connections for everything else. Default 4. */
+  connections?: number;
+  /** How long to wait at start for a server that is away or not migrated yet. Default 30 000. */
+  startTimeoutMs?: number;
+  /** application_name. Default `imcluster`. */
+  name?: string;
+  observe?: QueryObserver;
+  onIdleError?: (error: Error) => void;
+}
+
+/**
+ * Connects, waiting for the server and its schema.
+ * @throws {ImError} RETRYABLE when they did not come up in time
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
+  const name = options.name ?? "imcluster";
+  const common = { url: options.url, maxWaiting: MAX_WAITING, waitTimeoutMs: WAIT_TIMEOUT_MS };
+  const hooks = { observe: options.observe, onIdleError: options.onIdleError };
+  const pools = {
+    append: new PostgresPool({
+      ...common,
+      ...hooks,
+      name: `${name}-append`,
+      connections: options.appendConnections ?? 4,
+    }),
+    rest: new PostgresPool({ ...common, ...hooks, name, connections: options.connections ?? 4 }),
+  };
+  try {
+    return new PostgresStore(pools, await readEpoch(pools.rest, options.startTimeoutMs ?? 30_000));
+  } catch (error) {
+    await Promise.all([pools.append.close(), pools.rest.close()]);
+    throw error;
+  }
+}
+
+async function readEpoch(pool: PostgresPool, timeoutMs: number): Promise<string> {
+  const deadlineMs = performance.now() + timeoutMs;
+  const backoff = new Backoff({ baseMs: 100, capMs: 1000 });
+  for (;;) {
+    try {
+      return text((await pool.run(sql.READ_EPOCH, []))[0], 0);
+    } catch (error) {
+      const pauseMs = backoff.next();
+      const unmigrated = error instanceof ImError && sqlState(error.cause) === UNDEFINED_TABLE;
+      const mayPass = unmigrated || (error instanceof ImError && error.retryable);
+      if (mayPass && performance.now() + pauseMs < deadlineMs) {
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      } else if (unmigrated) {
+        throw new ImError(ErrorCode.RETRYABLE, "the database has no schema: run logic/migrate.ts", { cause: error });
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
+/** Connections by state of the two pools, for gauges. */
+export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
+
+/** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
+export class PostgresStore implements Store {
+  readonly epoch: string;
+  readonly #pools: Record<"append" | "rest", PostgresPool>;
+
+  constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
+    this.#pools = pools;
+    this.epoch = epoch;
+  }
+
+  get pools(): PoolStates {
+    return { append: this.#pools.append.state, rest: this.#pools.rest.state };
+  }
+
+  async registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }> {
+    const rows = await this.#pools.rest.run(sql.REGISTER_ENTRY, [entry.podUid, entry.podName, entry.version]);
+    return { incarnation: text(rows[0], 0) };
+  }
+
+  async entryState(incarnation: string): Promise<EntryState> {
+    const [row] = await this.#pools.rest.run(sql.ENTRY_STATE, [incarnation]);
+    if (!row) return "unknown";
+    return row[0] === "t" ? "dead" : "live";
+  }
+
+  async fenceEntries(podUid: string): Promise<string[]> {
+    const rows = await this.#pools.rest.run(sql.FENCE_ENTRIES, [podUid]);
+    return rows.map((row) => text(row, 0));
+  }
+
+  async login(login: LoginInput): Promise<LoginRecord> {
+    const { userId, slot, deviceId, platform, deviceName, appVersion } = login;
+    const [row] = await this.#pools.rest.run(sql.LOGIN, [userId, slot, deviceId, platform, deviceName, appVersion]);
+    return { loginSeq: number(row, 0), ackedSeq: number(row, 1), inboxHead: number(row, 2) };
+  }
+
+  /** Makes a conversation, or adds members to it. */
+  async createConversation(conversationId: string, memberIds: readonly string[]): Promise<void> {
+    if (memberIds.length === 0) return;
+    await this.#pools.rest.run(sql.CREATE_CONVERSATION, [conversationId, textArray(memberIds)]);
+  }
+
+  async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    if (batch.length === 0) return [];
+    checkBatch(batch);
+    const { first, repeats } = splitRepeats(batch);
+    if (repeats.size === 0) return this.#appendDistinct(batch);
+    const firstResults = await this.#appendDistinct(first.map((index) => at(batch, index)));
+    const results = new Array<AppendResult | undefined>(batch.length);
+    for (const [position, index] of first.entries()) results[index] = firstResults[position];
+    for (const [index, firstIndex] of repeats) {
+      results[index] = resolveRepeat(at(batch, index), at(batch, firstIndex), at(results, firstIndex));
+    }
+    const open = [...repeats.keys()].filter((index) => results[index] === undefined);
+    const openResults = await this.append(open.map((index) => at(batch, index)));
+    for (const [position, index] of open.entries()) results[index] = openResults[position];
+    return results.map((_, index) => at(results, index));
+  }
+
+  async #appendDistinct(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    const [row] = await this.#pools.append.run(sql.APPEND, encodeBatch(batch));
+    return decodeResults(batch, row ?? []);
+  }
+
+  async readInbox(request: InboxRequest): Promise<InboxPage> {
+    const { userId, cursor, limit, limitBytes } = request;
+    const rows = await this.#pools.rest.run(sql.READ_INBOX, [userId, cursor, Math.max(1, limit), limitBytes]);
+    const head = number(rows[0], 0);
+    const events = rows.filter((row) => row[1] !== null).map(toEvent);
+    const last = events.at(-1);
+    return { events, nextCursor: last?.inboxSeq ?? cursor, head, more: last !== undefined && last.inboxSeq < head };
+  }
+
+  async inboxHeads(userIds: readonly string[]): Promise<Map<string, number>> {
+    const heads = new Map<string, number>(userIds.map((userId) => [userId, 0]));
+    if (userIds.length === 0) return heads;
+    const rows = await this.#pools.rest.run(sql.INBOX_HEADS, [textArray(userIds)]);
+    for (const row of rows) heads.set(text(row, 0), number(row, 1));
+    return heads;
+  }
+
+  async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {
+    if (acks.length === 0) return;
+    await this.#pools.rest.run(sql.ADVANCE_ACKS, [
+      textArray(acks.map((ack) => ack.userId)),
+      textArray(acks.map((ack) => ack.deviceId)),
+      int8Array(acks.map((ack) => ack.inboxSeq)),
+    ]);
+  }
+
+  async pushTargets(userIds: readonly string[]): Promise<PushTarget[]> {
+    if (userIds.length === 0) return [];
+    const rows = await this.#pools.rest.run(sql.PUSH_TARGETS, [textArray(userIds)]);
+    return rows.map((row) => ({
+      userId: text(row, 0),
+      deviceId: text(row, 1),
+      slot: text(row, 2),
+      platform: text(row, 3),
+      ackedSeq: number(row, 4),
+      pushToken: text(row, 5),
+    }));
+  }
+
+  async ping(): Promise<void> {
+    const [row] = await this.#pools.rest.run(sql.PING, []);
+    if (row?.[0] !== "f") throw new ImError(ErrorCode.RETRYABLE, "the database is read-only");
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#pools.append.close(), this.#pools.rest.close()]);
+  }
+}
+
+function toEvent(row: Row): StoredEvent {
+  return {
+    inboxSeq: number(row, 1),
+    conversationId: text(row, 2),
+    convSeq: number(row, 3),
+    messageId: text(row, 4),
+    sender: text(row, 5),
+    clientMessageId: text(row, 6),
+    contentType: text(row, 7),
+    // bytea comes as \x and hex digits.
+    content: Buffer.from(text(row, 8).slice(2), "hex"),
+    sentAtMs: number(row, 9),
+  };
+}
+
+function text(row: Row | undefined, column: number): string {
+  const value = row?.[column];
+  if (value === undefined || value === null) throw new ImError(ErrorCode.INTERNAL, `no column ${column} in the row`);
+  return value;
+}
+
+function number(row: Row | undefined, column: number): number {
+  return Number(text(row, column));
+}
+
+function at<T>(items: readonly (T | undefined)[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new ImError(ErrorCode.INTERNAL, `no element ${index} of ${items.length}`);
+  return item;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Statement } from "./postgres-pool.ts";
+
+/** `text[]` and `bigint[]` parameters come in binary; the casts fix their types. */
+export const APPEND: Statement = {
+  name: "append",
+  text: `SELECT known, array_to_json(stored), array_to_json(conv_seqs), array_to_json(recipient_of), recipients,
+                array_to_json(inbox_seqs)
+           FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+};
+
+/** $1 user, $2 cursor, $3 limit, $4 limit in bytes. One row at least; its event columns are null in an empty page. */
+export const READ_INBOX: Statement = {
+  name: "read_inbox",
+  text: `SELECT h.head, e.seq, e.conversation_id, e.conv_seq, e.message_id, e.sender, e.client_message_id, e.content_type,
+                e.content, e.created_ms
+           FROM (SELECT coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0) AS head) h
+           LEFT JOIN LATERAL (
+             SELECT *
+               FROM (SELECT i.seq, m.conversation_id, m.seq AS conv_seq, m.message_id, m.sender, m.client_message_id,
+                            m.content_type, m.content, m.created_ms,
+                            sum(octet_length(m.content)) OVER (ORDER BY i.seq) AS bytes,
+                            row_number() OVER (ORDER BY i.seq) AS position
+                       FROM (SELECT * FROM inbox WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) i
+                       JOIN message m ON m.conversation_id = i.conversation_id AND m.seq = i.conv_seq
+                                     AND m.created_ms = i.created_ms) p
+              WHERE p.bytes <= $4 OR p.position = 1) e ON true
+          ORDER BY e.seq`,
+};
+
+export const INBOX_HEADS: Statement = {
+  name: "inbox_heads",
+  text: "SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])",
+};
+
+/** $1 user, $2 slot, $3 device, $4 platform, $5 device name, $6 app version. */
+export const LOGIN: Statement = {
+  name: "login",
+  text: `WITH s AS (
+           INSERT INTO session_slot AS s (user_id, slot, login_seq) VALUES ($1, $2, 1)
+           ON CONFLICT (user_id, slot) DO UPDATE SET login_seq = s.login_seq + 1
+           RETURNING login_seq
+         ), d AS (
+           INSERT INTO device AS d (user_id, device_id, slot, login_seq, platform, device_name, app_version)
+           SELECT $1, $3, $2, s.login_seq, $4, $5, $6 FROM s
+           ON CONFLICT (user_id, device_id) DO UPDATE
+              SET slot = excluded.slot, login_seq = excluded.login_seq, platform = excluded.platform,
+                  device_name = excluded.device_name, app_version = excluded.app_version, last_login = now()
+           RETURNING acked_seq
+         )
+         SELECT s.login_seq, d.acked_seq, coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0) FROM s, d`,
+};
+
+/** Rows are locked in key order, so that two batches do not deadlock. */
+export const ADVANCE_ACKS: Statement = {
+  name: "advance_acks",
+  text: `WITH target AS (
+           SELECT d.user_id, d.device_id, least(a.seq, h.head) AS seq
+             FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a(user_id, device_id, seq)
+             JOIN device d ON d.user_id = a.user_id AND d.device_id = a.device_id
+             JOIN inbox_head h ON h.user_id = a.user_id
+            WHERE d.acked_seq < least(a.seq, h.head)
+            ORDER BY d.user_id, d.device_id
+              FOR NO KEY UPDATE OF d
+         )
+         UPDATE device d SET acked_seq = t.seq
+           FROM (SELECT user_id, device_id, max(seq) AS seq FROM target GROUP BY user_id, device_id) t
+          WHERE d.user_id = t.user_id AND d.device_id = t.device_id AND d.acked_seq < t.seq`,
+};
+
+export const PUSH_TARGETS: Statement = {
+  name: "push_targets",
+  text: `SELECT user_id, device_id, slot, platform, acked_seq, push_token
+           FROM device WHERE user_id = ANY ($1::text[]) ORDER BY user_id, device_id`,
+};
+
+export const CREATE_CONVERSATION: Statement = {
+  name: "create_conversation",
+  text: `WITH c AS (INSERT INTO conversation (conversation_id, last_seq) VALUES ($1, 0) ON CONFLICT DO NOTHING)
+         INSERT INTO conversation_member (conversation_id, user_id)
+         SELECT $1, u.user_id FROM unnest($2::text[]) AS u(user_id) ORDER BY u.user_id COLLATE "C"
+         ON CONFLICT DO NOTHING`,
+};
+
+/** $1 pod uid, $2 pod name, $3 version. */
+export const REGISTER_ENTRY: Statement = {
+  name: "register_entry",
+  text: `INSERT INTO entry (incarnation, pod_uid, pod_name, version)
+         VALUES ($1::text || '.' || nextval('entry_number'), $1, $2, $3) RETURNING incarnation`,
+};
+
+export const ENTRY_STATE: Statement = {
+  name: "entry_state",
+  text: "SELECT dead FROM entry WHERE incarnation = $1",
+};
+
+export const FENCE_ENTRIES: Statement = {
+  name: "fence_entries",
+  text: `UPDATE entry SET dead = true, fenced_at = coalesce(fenced_at, now()) WHERE pod_uid = $1 RETURNING incarnation`,
+};
+
+export const PING: Statement = {
+  name: "ping",
+  text: "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+};
+
+export const READ_EPOCH: Statement = {
+  name: "read_epoch",
+  text: "SELECT inbox_epoch FROM store_meta",
+};
