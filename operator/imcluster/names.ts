@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export const LABEL = {
+  name: "app.kubernetes.io/name",
+  instance: "app.kubernetes.io/instance",
+  component: "app.kubernetes.io/component",
+  managedBy: "app.kubernetes.io/managed-by",
+  cluster: "imcluster.io/cluster",
+  revision: "imcluster.io/revision",
+} as const;
+
+export const ANNOTATION = {
+  /** On entry pods: JSON of a {@link DrainIntent}. */
+  drain: "imcluster.io/drain",
+  /** On everything applied: hash of what was applied, so that a field taken out of the wanted object is noticed. */
+  appliedHash: "imcluster.io/applied-hash",
+  /** On entry pods: fingerprint of the client certificate; changing it makes the kubelet refresh the volume at once. */
+  tlsFingerprint: "imcluster.io/tls-fingerprint",
+  /** On pod templates: hash of Secrets and settings that need a restart. */
+  configHash: "imcluster.io/config-hash",
+} as const;
+
+export const FINALIZER = { cluster: "imcluster.io/cleanup", entry: "imcluster.io/purge" } as const;
+
+export const MANAGED_BY = "im-operator";
+
+export const COMPONENTS = ["entry", "logic", "extlogic", "postgres", "redis", "migrate"] as const;
+export type Component = (typeof COMPONENTS)[number];
+/** Components that hold a certificate of the internal CA. */
+export const ROLES = ["entry", "logic", "extlogic"] as const;
+export type PodRole = (typeof ROLES)[number];
+
+export const PORT = {
+  tls: 8443,
+  http: 8080,
+  entryControl: 9443,
+  logicGrpc: 7443,
+  admin: 9090,
+  postgres: 5432,
+  redis: 6379,
+} as const;
+
+/** Names of the objects of an ImCluster. */
+export interface Names {
+  entry: string;
+  logic: string;
+  extlogic: string;
+  postgres: string;
+  redis: string;
+  internalCa: string;
+  internal: Record<PodRole, string>;
+  tls: string;
+  tlsCa: string;
+  auth: string;
+  /** Job of one version, image and database. */
+  migrate(hash: string): string;
+}
+
+export function namesOf(cluster: string): Names {
+  return {
+    entry: `${cluster}-entry`,
+    logic: `${cluster}-logic`,
+    extlogic: `${cluster}-extlogic`,
+    postgres: `${cluster}-postgres`,
+    redis: `${cluster}-redis`,
+    internalCa: `${cluster}-internal-ca`,
+    internal: {
+      entry: `${cluster}-internal-entry`,
+      logic: `${cluster}-internal-logic`,
+      extlogic: `${cluster}-internal-extlogic`,
+    },
+    tls: `${cluster}-tls`,
+    tlsCa: `${cluster}-tls-ca`,
+    auth: `${cluster}-auth`,
+    migrate: (hash) => `${cluster}-migrate-${hash}`,
+  };
+}
+
+/** Labels by which the pods of a component are found: never change them, they are in immutable selectors. */
+export function selectorLabels(cluster: string, component: Component): Record<string, string> {
+  return { [LABEL.cluster]: cluster, [LABEL.component]: component };
+}
+
+/** All labels of an owned object. */
+export function labelsOf(cluster: string, component: Component): Record<string, string> {
+  return {
+    [LABEL.name]: "imcluster",
+    [LABEL.instance]: cluster,
+    [LABEL.managedBy]: MANAGED_BY,
+    ...selectorLabels(cluster, component),
+  };
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Pod } from "../../kube/types.ts";
+import { hashOf } from "../hash.ts";
+import { ANNOTATION, FINALIZER, LABEL, PORT } from "../names.ts";
+import { durationMs } from "../units.ts";
+import { type BuildContext, owned, serviceHost } from "./context.ts";
+import {
+  adminProbes,
+  type EnvVar,
+  IMAGE_UID,
+  INTERNAL_TLS_ENV,
+  identityEnv,
+  internalTls,
+  type Mount,
+  podSpec,
+  secretMount,
+} from "./pod-parts.ts";
+
+/** Where the image holds the sample chat page. */
+const DEMO_DIR = "/app/examples/chat/dist";
+const PODINFO_DIR = "/etc/imcluster/podinfo";
+/** Time for an entry to leave after its drain deadline, before the kubelet kills it. */
+const GRACE_MARGIN_MS = 10_000;
+/** A node that does not answer is given up this fast (Kubernetes' own default is 300 s). */
+const NODE_LOST_SECONDS = 30;
+
+/** Hash of everything that needs a new pod when it changes; label `imcluster.io/revision`. */
+export function entryRevision(context: BuildContext): string {
+  const { podTemplate } = context.cluster.spec.entry;
+  const { labels, annotations } = podTemplate ?? {};
+  return hashOf({ spec: entryPodSpec(context), labels, annotations, internalTls: context.hashes.internal.entry });
+}
+
+/** An entry pod of the wanted revision. @param suffix what makes the name unique, 5 characters */
+export function entryPod(context: BuildContext, suffix: string): Pod {
+  const { podTemplate } = context.cluster.spec.entry;
+  return owned(context, "entry", {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: `${context.names.entry}-${suffix}`,
+      labels: { ...podTemplate?.labels, [LABEL.revision]: entryRevision(context) },
+      annotations: { ...podTemplate?.annotations },
+      finalizers: [FINALIZER.entry],
+    },
+    spec: entryPodSpec(context),
+  });
+}
+
+function entryPodSpec(context: BuildContext): Pod["spec"] {
+  const { entry } = context.cluster.spec;
+  const spec = podSpec(context, {
+    component: "entry",
+    uid: IMAGE_UID,
+    serviceAccountName: context.names.entry,
+    terminationGracePeriodSeconds: Math.ceil((durationMs(entry.drain.deadline) + GRACE_MARGIN_MS) / 1000),
+    resources: entry.resources,
+    template: entry.podTemplate,
+    mounts: entryMounts(context),
+    container: {
+      name: "entry",
+      image: context.image,
+      command: ["node", "gateway/main.ts"],
+      env: entryEnv(context),
+      ports: [
+        { name: "tls", containerPort: PORT.tls },
+        { name: "http", containerPort: PORT.http },
+        { name: "control", containerPort: PORT.entryControl },
+        { name: "admin", containerPort: PORT.admin },
+      ],
+      ...adminProbes(1),
+    },
+  });
+  const lostNode = ["not-ready", "unreachable"].map((state) => ({
+    key: `node.kubernetes.io/${state}`,
+    operator: "Exists",
+    effect: "NoExecute",
+    tolerationSeconds: NODE_LOST_SECONDS,
+  }));
+  return { ...spec, restartPolicy: "Always", tolerations: [...(entry.podTemplate?.tolerations ?? []), ...lostNode] };
+}
+
+function entryEnv(context: BuildContext): EnvVar[] {
+  const { entry } = context.cluster.spec;
+  const ms = (name: string, duration: string): EnvVar => ({ name, value: String(durationMs(duration)) });
+  return [
+    ...identityEnv(context),
+    INTERNAL_TLS_ENV,
+    { name: "IM_TLS_DIR", value: "/etc/imcluster/tls" },
+    { name: "IM_PODINFO_DIR", value: PODINFO_DIR },
+    { name: "IM_LOGIC_TARGETS", value: `dns:${serviceHost(context, context.names.logic)}:${PORT.logicGrpc}` },
+    { name: "IM_MAX_CONNECTIONS", value: String(entry.maxConnectionsPerPod) },
+    ms("IM_PING_INTERVAL_MS", entry.pingInterval),
+    ms("IM_DRAIN_WINDOW_MS", entry.drain.window),
+    ms("IM_DRAIN_DEADLINE_MS", entry.drain.deadline),
+    ...(entry.demo ? [{ name: "IM_DEMO_DIR", value: DEMO_DIR }] : []),
+  ];
+}
+
+function entryMounts(context: BuildContext): Mount[] {
+  const podinfo = { items: [{ path: "annotations", fieldRef: { fieldPath: "metadata.annotations" } }] };
+  return [
+    secretMount("tls", context.cluster.spec.tls.secretName ?? context.names.tls, "/etc/imcluster/tls", {
+      "tls.crt": "tls.crt",
+      "tls.key": "tls.key",
+    }),
+    internalTls(context, "entry"),
+    { volume: { name: "podinfo", downwardAPI: podinfo }, path: PODINFO_DIR, readOnly: true },
+  ];
+}
+
+/** The intent that the operator left on an entry pod. */
+export function drainAnnotation(pod: Pod): string | undefined {
+  return pod.metadata.annotations?.[ANNOTATION.drain];
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Deployment } from "../../kube/types.ts";
+import { PORT } from "../names.ts";
+import type { BuildContext } from "./context.ts";
+import { deployment } from "./deployment.ts";
+import {
+  adminProbes,
+  type EnvVar,
+  INTERNAL_TLS_ENV,
+  identityEnv,
+  internalTls,
+  POSTGRES_URL_ENV,
+  postgresUrl,
+  REDIS_URL_ENV,
+  redisUrl,
+  secretMount,
+} from "./pod-parts.ts";
+
+const WEBHOOK_DIR = "/etc/imcluster/webhook";
+
+/** Extlogic pods: everything that may be slow or late. */
+export function extlogicDeployment(context: BuildContext): Deployment {
+  const { extlogic } = context.cluster.spec;
+  const { internal, postgres, redis, webhook } = context.hashes;
+  const secret = extlogic.webhook?.secretRef;
+  return deployment(context, {
+    component: "extlogic",
+    replicas: extlogic.replicas,
+    resources: extlogic.resources,
+    template: extlogic.podTemplate,
+    configHash: [internal.extlogic, postgres, redis, webhook],
+    mounts: [
+      internalTls(context, "extlogic"),
+      postgresUrl(context),
+      redisUrl(context),
+      ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
+    ],
+    container: {
+      name: "extlogic",
+      image: context.image,
+      command: ["node", "logic/extlogic.ts"],
+      env: [...identityEnv(context), INTERNAL_TLS_ENV, POSTGRES_URL_ENV, REDIS_URL_ENV, ...webhookEnv(context)],
+      ports: [{ name: "admin", containerPort: PORT.admin }],
+      ...adminProbes(2),
+    },
+  });
+}
+
+function webhookEnv(context: BuildContext): EnvVar[] {
+  const { webhook } = context.cluster.spec.extlogic;
+  if (!webhook) return [];
+  return [
+    { name: "IM_PUSH_WEBHOOK_URL", value: webhook.url },
+    ...(webhook.secretRef ? [{ name: "IM_PUSH_WEBHOOK_SECRET_FILE", value: `${WEBHOOK_DIR}/secret` }] : []),
+  ];
+}

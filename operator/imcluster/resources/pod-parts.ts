@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { EntryPodTemplateSpec, EntryResourcesSpec } from "../../api/v1alpha1.ts";
+import type { Container, PodSpec } from "../../kube/types.ts";
+import { type Component, selectorLabels } from "../names.ts";
+import type { BuildContext } from "./context.ts";
+
+/** User of our own image; the images of PostgreSQL and Redis have theirs. */
+export const IMAGE_UID = 65_532;
+/** `postgres` and `redis` of the official images. */
+export const DATASTORE_UID = 999;
+/** Readable for owner and group (the pod's fsGroup) only. */
+export const SECRET_MODE = 0o440;
+
+export interface EnvVar {
+  name: string;
+  value?: string;
+  valueFrom?: unknown;
+}
+
+export interface Mount {
+  volume: { name: string; [source: string]: unknown };
+  path: string;
+  readOnly?: boolean;
+}
+
+/** Container settings of the "restricted" Pod Security Standard, and a read-only root. */
+const CONTAINER_SECURITY = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+} as const;
+
+export interface PodParts {
+  component: Component;
+  uid: number;
+  container: Container;
+  mounts: readonly Mount[];
+  resources?: EntryResourcesSpec | undefined;
+  template?: EntryPodTemplateSpec | undefined;
+  serviceAccountName?: string;
+  terminationGracePeriodSeconds: number;
+}
+
+/** A pod spec of the "restricted" standard: no root, no capability, no token, read-only root with a /tmp of its own. */
+export function podSpec(context: BuildContext, parts: PodParts): PodSpec {
+  const { component, uid, template } = parts;
+  const mounts = [...parts.mounts, { volume: { name: "tmp", emptyDir: {} }, path: "/tmp" }];
+  const pullSecrets = context.cluster.spec.imagePullSecrets;
+  return {
+    ...(parts.serviceAccountName ? { serviceAccountName: parts.serviceAccountName } : {}),
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(pullSecrets?.length ? { imagePullSecrets: pullSecrets.map((name) => ({ name })) } : {}),
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: uid,
+      runAsGroup: uid,
+      fsGroup: uid,
+      fsGroupChangePolicy: "OnRootMismatch",
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    terminationGracePeriodSeconds: parts.terminationGracePeriodSeconds,
+    topologySpreadConstraints: [spreadOverNodes(context, component)],
+    ...(template?.nodeSelector ? { nodeSelector: template.nodeSelector } : {}),
+    ...(template?.tolerations ? { tolerations: template.tolerations } : {}),
+    containers: [
+      {
+        imagePullPolicy: "IfNotPresent",
+        securityContext: CONTAINER_SECURITY,
+        ...(parts.resources ? { resources: parts.resources } : {}),
+        ...parts.container,
+        volumeMounts: mounts.map((mount) => ({
+          name: mount.volume.name,
+          mountPath: mount.path,
+          ...(mount.readOnly ? { readOnly: true } : {}),
+        })),
+      },
+    ],
+    volumes: mounts.map((mount) => mount.volume),
+  };
+}
+
+function spreadOverNodes(context: BuildContext, component: Component) {
+  return {
+    maxSkew: 1,
+    topologyKey: "kubernetes.io/hostname",
+    whenUnsatisfiable: "ScheduleAnyway",
+    labelSelector: { matchLabels: selectorLabels(context.cluster.metadata.name, component) },
+  };
+}
+
+/** A Secret as a read-only folder; `items` picks keys and names the files. */
+export function secretMount(name: string, secretName: string, path: string, items?: Record<string, string>): Mount {
+  const picked = items && Object.entries(items).map(([key, file]) => ({ key, path: file }));
+  const secret = { secretName, defaultMode: SECRET_MODE, ...(picked ? { items: picked } : {}) };
+  return { volume: { name, secret }, path, readOnly: true };
+}
+
+export function emptyDirMount(name: string, path: string): Mount {
+  return { volume: { name, emptyDir: {} }, path };
+}
+
+const INTERNAL_TLS_DIR = "/etc/imcluster/internal-tls";
+const POSTGRES_DIR = "/etc/imcluster/postgres";
+const REDIS_DIR = "/etc/imcluster/redis";
+
+export function internalTls(context: BuildContext, role: "entry" | "logic" | "extlogic"): Mount {
+  return secretMount("internal-tls", context.names.internal[role], INTERNAL_TLS_DIR);
+}
+
+export function postgresUrl(context: BuildContext): Mount {
+  const reference = context.cluster.spec.postgres.urlSecretRef ?? { name: context.names.postgres, key: "url" };
+  return secretMount("postgres", reference.name, POSTGRES_DIR, { [reference.key]: "url" });
+}
+
+export function redisUrl(context: BuildContext): Mount {
+  const reference = context.cluster.spec.redis.urlSecretRef ?? { name: context.names.redis, key: "url" };
+  return secretMount("redis", reference.name, REDIS_DIR, { [reference.key]: "url" });
+}
+
+export const POSTGRES_URL_ENV: EnvVar = { name: "IM_POSTGRES_URL_FILE", value: `${POSTGRES_DIR}/url` };
+export const REDIS_URL_ENV: EnvVar = { name: "IM_REDIS_URL_FILE", value: `${REDIS_DIR}/url` };
+export const INTERNAL_TLS_ENV: EnvVar = { name: "IM_INTERNAL_TLS_DIR", value: INTERNAL_TLS_DIR };
+
+const fromField = (fieldPath: string): EnvVar["valueFrom"] => ({ fieldRef: { fieldPath } });
+
+/** Who the process is: the same for every component. */
+export function identityEnv(context: BuildContext): EnvVar[] {
+  return [
+    { name: "IM_CLUSTER", value: context.cluster.metadata.name },
+    { name: "IM_NAMESPACE", value: context.namespace },
+    { name: "IM_POD_NAME", valueFrom: fromField("metadata.name") },
+    { name: "IM_POD_UID", valueFrom: fromField("metadata.uid") },
+    { name: "IM_VERSION", value: context.version },
+  ];
+}
+
+/** Probes on the admin port. Startup allows 60 s; liveness gives a stuck process 30 s. */
+export function adminProbes(readyPeriodSeconds: number) {
+  const get = (path: string) => ({ path, port: "admin" });
+  return {
+    startupProbe: { httpGet: get("/livez"), periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 60 },
+    readinessProbe: {
+      httpGet: get("/readyz"),
+      periodSeconds: readyPeriodSeconds,
+      timeoutSeconds: 2,
+      failureThreshold: 2,
+    },
+    livenessProbe: { httpGet: get("/livez"), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+  };
+}

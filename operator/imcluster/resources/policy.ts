@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { PodDisruptionBudget, ServiceAccount } from "../../kube/types.ts";
+import { type PodRole, selectorLabels } from "../names.ts";
+import { type BuildContext, owned } from "./context.ts";
+
+/** Node drains and autoscalers may take one pod of a component at a time. */
+export function disruptionBudget(context: BuildContext, role: PodRole): PodDisruptionBudget {
+  return owned(context, role, {
+    apiVersion: "policy/v1",
+    kind: "PodDisruptionBudget",
+    metadata: { name: context.names[role] },
+    spec: {
+      maxUnavailable: 1,
+      selector: { matchLabels: selectorLabels(context.cluster.metadata.name, role) },
+      // A pod that is not ready serves nobody: it may always be moved.
+      unhealthyPodEvictionPolicy: "AlwaysAllow",
+    } as PodDisruptionBudget["spec"],
+  });
+}
+
+/** An account without rights and without a token: nothing in the fleet talks to the Kubernetes API. */
+export function serviceAccount(context: BuildContext, role: PodRole): ServiceAccount {
+  return owned(context, role, {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: context.names[role] },
+    automountServiceAccountToken: false,
+  });
+}

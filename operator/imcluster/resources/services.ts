@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Service } from "../../kube/types.ts";
+import { type Component, PORT, selectorLabels } from "../names.ts";
+import { type BuildContext, owned } from "./context.ts";
+
+function service(context: BuildContext, component: Component, spec: Service["spec"], annotations = {}): Service {
+  const names: Partial<Record<Component, string>> = { ...context.names, migrate: undefined };
+  return owned(context, component, {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: names[component] ?? component, annotations },
+    spec: { ...spec, selector: selectorLabels(context.cluster.metadata.name, component) },
+  });
+}
+
+/** Where clients connect. Its selector never names a lifecycle label: flipping one cuts live connections on some networks. */
+export function entryService(context: BuildContext): Service {
+  const wanted = context.cluster.spec.entry.service;
+  return service(
+    context,
+    "entry",
+    {
+      type: wanted.type as Service["spec"]["type"],
+      ...(wanted.type === "ClusterIP" ? {} : { externalTrafficPolicy: wanted.externalTrafficPolicy ?? "Cluster" }),
+      ...(wanted.loadBalancerClass ? { loadBalancerClass: wanted.loadBalancerClass } : {}),
+      ports: [
+        { name: "tls", port: 443, targetPort: "tls", protocol: "TCP" },
+        { name: "http", port: 80, targetPort: "http", protocol: "TCP" },
+      ],
+    },
+    wanted.annotations,
+  );
+}
+
+/** Headless: entries dial every ready logic pod by its own address. */
+export function logicService(context: BuildContext): Service {
+  return service(context, "logic", {
+    type: "ClusterIP",
+    clusterIP: "None",
+    publishNotReadyAddresses: false,
+    ports: [{ name: "grpc", port: PORT.logicGrpc, targetPort: "grpc", protocol: "TCP" }],
+  });
+}
+
+export function datastoreService(context: BuildContext, component: "postgres" | "redis"): Service {
+  const port = PORT[component];
+  return service(context, component, {
+    type: "ClusterIP",
+    ports: [{ name: component, port, targetPort: component, protocol: "TCP" }],
+  });
+}

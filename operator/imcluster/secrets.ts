@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ImCluster } from "../api/v1alpha1.ts";
+import type { Secret } from "../kube/types.ts";
+import { canonicalName, isIssuedBy, readCertificate } from "../pki/x509.ts";
+import { hashOf } from "./hash.ts";
+import { namesOf, type PodRole, ROLES } from "./names.ts";
+import type { ContentHashes } from "./resources/context.ts";
+
+/** Secrets that the operator makes. */
+export type SecretKind = "internalCa" | `internal-${PodRole}` | "tlsCa" | "tls" | "auth" | "postgres" | "redis";
+/** By name; only those that exist. */
+export type Secrets = ReadonlyMap<string, Secret>;
+
+/** A Secret to make, or with `replaces` to make again. */
+export interface SecretNeed {
+  kind: SecretKind;
+  name: string;
+  reason: string;
+  replaces?: Secret;
+}
+
+/** Certificates are issued again this long before they end. */
+const RENEW_BEFORE_MS = 30 * 86_400_000;
+
+export function secretValue(secrets: Secrets, name: string, key: string): string | undefined {
+  const value = secrets.get(name)?.data?.[key];
+  return value === undefined ? undefined : Buffer.from(value, "base64").toString("utf8");
+}
+
+interface Reference {
+  field: string;
+  name: string;
+  keys: string[];
+}
+
+/** Secrets that the spec names and somebody else makes. */
+function references(cluster: ImCluster): Reference[] {
+  const { postgres, redis, auth, tls, extlogic } = cluster.spec;
+  const byKey: [string, { name: string; key: string } | undefined][] = [
+    ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
+    ["spec.redis.urlSecretRef", redis.urlSecretRef],
+    ["spec.auth.jwksSecretRef", auth.jwksSecretRef],
+    ["spec.extlogic.webhook.secretRef", extlogic.webhook?.secretRef],
+  ];
+  const found = byKey.flatMap(([field, ref]) => (ref ? [{ field, name: ref.name, keys: [ref.key] }] : []));
+  if (tls.secretName) found.push({ field: "spec.tls.secretName", name: tls.secretName, keys: ["tls.crt", "tls.key"] });
+  return found;
+}
+
+/** One sentence for each Secret or key that the spec names and that is not there. */
+export function missingReferences(cluster: ImCluster, secrets: Secrets): string[] {
+  return references(cluster).flatMap(({ field, name, keys }) => {
+    if (!secrets.has(name)) return [`Secret ${name}, named by ${field}, does not exist`];
+    const missing = keys.filter((key) => !secretValue(secrets, name, key));
+    return missing.map((key) => `Secret ${name}, named by ${field}, has no key ${key}`);
+  });
+}
+
+/** Names of all Secrets that a reconcile reads. */
+export function secretNames(cluster: ImCluster): string[] {
+  const generated = generatedSecrets(cluster).map(({ name }) => name);
+  return [...new Set([...generated, ...references(cluster).map(({ name }) => name)])];
+}
+
+function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string }[] {
+  const names = namesOf(cluster.metadata.name);
+  const { spec } = cluster;
+  const all: [SecretKind, string, boolean][] = [
+    ["internalCa", names.internalCa, true],
+    ...ROLES.map((role): [SecretKind, string, boolean] => [`internal-${role}`, names.internal[role], true]),
+    ["tlsCa", names.tlsCa, !spec.tls.secretName],
+    ["tls", names.tls, !spec.tls.secretName],
+    ["auth", names.auth, !spec.auth.jwksSecretRef],
+    ["postgres", names.postgres, !spec.postgres.urlSecretRef],
+    ["redis", names.redis, !spec.redis.urlSecretRef],
+  ];
+  return all.filter(([, , wanted]) => wanted).map(([kind, name]) => ({ kind, name }));
+}
+
+/** Names under which clients may reach the entries. */
+export function clientAltNames(cluster: ImCluster, addresses: readonly string[]): string[] {
+  const { name, namespace = "default" } = cluster.metadata;
+  return [`${namesOf(name).entry}.${namespace}.svc`, `${name}.imcluster.local`, ...addresses];
+}
+
+export interface SecretSituation {
+  /** Addresses of the entry Service. */
+  addresses: readonly string[];
+  /** The address is about to come: a certificate issued now would lack it. */
+  awaitsAddress: boolean;
+  nowMs: number;
+}
+
+/** What to make now, in an order in which what signs comes first. Secrets that exist are kept, but for certificates near their end. */
+export function neededSecrets(cluster: ImCluster, secrets: Secrets, situation: SecretSituation): SecretNeed[] {
+  return generatedSecrets(cluster).flatMap(({ kind, name }) => {
+    const existing = secrets.get(name);
+    if (!existing)
+      return isPossible(kind, cluster, secrets, situation) ? [{ kind, name, reason: "does not exist" }] : [];
+    const reason = staleReason(kind, cluster, secrets, situation);
+    return reason ? [{ kind, name, reason, replaces: existing }] : [];
+  });
+}
+
+function isPossible(kind: SecretKind, cluster: ImCluster, secrets: Secrets, situation: SecretSituation): boolean {
+  const signer = signerOf(kind, cluster);
+  return (!signer || secrets.has(signer)) && !(kind === "tls" && situation.awaitsAddress);
+}
+
+/** Name of the CA's Secret for kinds that are leaves. */
+function signerOf(kind: SecretKind, cluster: ImCluster): string | undefined {
+  const names = namesOf(cluster.metadata.name);
+  if (kind === "tls") return names.tlsCa;
+  return kind.startsWith("internal-") ? names.internalCa : undefined;
+}
+
+function staleReason(
+  kind: SecretKind,
+  cluster: ImCluster,
+  secrets: Secrets,
+  situation: SecretSituation,
+): string | undefined {
+  const signer = signerOf(kind, cluster);
+  const caPem = signer && secretValue(secrets, signer, "ca.crt");
+  if (!caPem) return undefined;
+  const name = generatedSecrets(cluster).find((one) => one.kind === kind)?.name ?? "";
+  const certPem = secretValue(secrets, name, "tls.crt") ?? "";
+  const facts = readCertificate(certPem);
+  if (!facts || !isIssuedBy(certPem, caPem)) return "was not issued by its CA";
+  if (facts.notAfterMs - situation.nowMs < RENEW_BEFORE_MS) return "ends in less than 30 days";
+  if (kind !== "tls") return undefined;
+  const missing = clientAltNames(cluster, situation.addresses).filter(
+    (alt) => !facts.altNames.includes(canonicalName(alt)),
+  );
+  return missing.length > 0 ? `does not name ${missing.join(", ")}` : undefined;
+}
+
+/** Hashes of the contents that pods read once, at their start. */
+export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHashes {
+  const names = namesOf(cluster.metadata.name);
+  const { postgres, redis, auth, extlogic } = cluster.spec;
+  const of = (ref: { name: string; key: string } | undefined): string => {
+    const value = ref && secretValue(secrets, ref.name, ref.key);
+    return value === undefined ? "" : hashOf(value);
+  };
+  const internal = (role: PodRole) => of({ name: names.internal[role], key: "tls.crt" });
+  return {
+    internal: { entry: internal("entry"), logic: internal("logic"), extlogic: internal("extlogic") },
+    postgres: of(postgres.urlSecretRef ?? { name: names.postgres, key: "url" }),
+    redis: of(redis.urlSecretRef ?? { name: names.redis, key: "url" }),
+    jwks: of(auth.jwksSecretRef ?? { name: names.auth, key: "jwks.json" }),
+    webhook: of(extlogic.webhook?.secretRef),
+  };
+}
+
+/** Fingerprint of the certificate that clients see; empty while there is none. */
+export function tlsFingerprint(cluster: ImCluster, secrets: Secrets): string {
+  const name = cluster.spec.tls.secretName ?? namesOf(cluster.metadata.name).tls;
+  const cert = secretValue(secrets, name, "tls.crt");
+  return cert === undefined ? "" : hashOf(cert);
+}
