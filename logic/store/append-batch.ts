@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { byteaArray, int8Array, textArray, uuidArray } from "./binary-array.ts";
+import { bigintArray, byteaArray, textArray, uuidArray } from "./binary-array.ts";
 import type { Row } from "./postgres-pool.ts";
 import {
   type AppendedMessage,
@@ -31,7 +31,7 @@ export function encodeBatch(batch: readonly AppendInput[]): Buffer[] {
     uuidArray(batch.map((input) => input.messageId)),
     textArray(batch.map((input) => input.contentType)),
     byteaArray(batch.map((input) => input.content)),
-    int8Array(batch.map((input) => input.sentAtMs)),
+    bigintArray(batch.map((input) => input.sentAtMs)),
   ];
 }
 

@@ -33,7 +33,7 @@ export function textArray(values: readonly string[]): Buffer {
 }
 
 /** `bytea[]` of at least one element. */
-export function byteaArray(values: readonly Uint8Array[]): Buffer {
+export function byteaArray(values: readonly UbigintArray[]): Buffer {
   let bytes = 0;
   for (const value of values) bytes += value.length;
   const array = allocate(OID.bytea, values.length, bytes);
@@ -60,7 +60,7 @@ export function uuidArray(values: readonly string[]): Buffer {
 }
 
 /** `int8[]` (bigint) of at least one element, from safe integers. */
-export function int8Array(values: readonly number[]): Buffer {
+export function bigintArray(values: readonly number[]): Buffer {
   const array = allocate(OID.int8, values.length, values.length * 8);
   let offset = HEADER_BYTES;
   for (const value of values) {

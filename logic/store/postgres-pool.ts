@@ -47,6 +47,11 @@ export interface PoolOptions {
 
 const RAW_TEXT = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
 
+/** The pool waits for the promise, whatever its type declarations say. */
+async function configureSession(client: pg.ClientBase): Promise<void> {
+  await client.query(SESSION_SETTINGS);
+}
+
 /** A bounded pool that runs one statement at a time per connection, with a deadline, and maps every error. */
 export class PostgresPool {
   readonly #pool: pg.Pool;
@@ -65,9 +70,7 @@ export class PostgresPool {
       statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
-      onConnect: async (client) => {
-        await client.query(SESSION_SETTINGS);
-      },
+      onConnect: configureSession as (client: pg.ClientBase) => void,
     });
     this.#pool.on("error", (error) => options.onIdleError?.(error));
   }

@@ -2,7 +2,7 @@
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { checkBatch, decodeResults, encodeBatch, resolveRepeat, splitRepeats } from "./append-batch.ts";
-import { int8Array, textArray } from "./binary-array.ts";
+import { bigintArray, textArray } from "./binary-array.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
 import * as sql from "./statements.ts";
@@ -174,7 +174,7 @@ export class PostgresStore implements Store {
     await this.#pools.rest.run(sql.ADVANCE_ACKS, [
       textArray(acks.map((ack) => ack.userId)),
       textArray(acks.map((ack) => ack.deviceId)),
-      int8Array(acks.map((ack) => ack.inboxSeq)),
+      bigintArray(acks.map((ack) => ack.inboxSeq)),
     ]);
   }
 
