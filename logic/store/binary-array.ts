@@ -33,7 +33,7 @@ export function textArray(values: readonly string[]): Buffer {
 }
 
 /** `bytea[]` of at least one element. */
-export function byteaArray(values: readonly UbigintArray[]): Buffer {
+export function byteaArray(values: readonly Uint8Array[]): Buffer {
   let bytes = 0;
   for (const value of values) bytes += value.length;
   const array = allocate(OID.bytea, values.length, bytes);

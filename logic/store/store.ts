@@ -69,7 +69,7 @@ export interface AppendInput {
   sender: string;
   clientMessageId: string;
   /** SHA-256 (32 bytes) of what makes two sends the same: conversation, type, content. */
-  payloadHash: UbigintArray;
+  payloadHash: Uint8Array;
   conversationId: string;
   /** The other user of a one-to-one conversation; "" = the conversation must exist with the sender as a member. */
   peer: string;
@@ -77,7 +77,7 @@ export interface AppendInput {
   messageId: string;
   contentType: string;
   /** At most 64 KiB. */
-  content: UbigintArray;
+  content: Uint8Array;
   /** Server's wall clock in ms since the epoch; used only when the message is new. */
   sentAtMs: number;
 }
@@ -130,7 +130,7 @@ export interface StoredEvent {
   sender: string;
   clientMessageId: string;
   contentType: string;
-  content: UbigintArray;
+  content: Uint8Array;
   sentAtMs: number;
 }
 
