@@ -69,8 +69,12 @@ export interface WatchOptions extends Selection {
   signal?: AbortSignal;
 }
 
-/** `INVALID` is a line that is no event: what it said is lost, so the reader has to list again. */
+/**
+ * `OPENED` comes first, when the server accepted the watch. `INVALID` is a line that is no event: what it said is lost, so
+ * the reader has to list again.
+ */
 export type WatchEvent<T> =
+  | { type: "OPENED" }
   | { type: "ADDED" | "MODIFIED" | "DELETED"; object: T }
   | { type: "BOOKMARK"; resourceVersion: string }
   | { type: "INVALID"; detail: string };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { IncomingMessage } from "node:http";
 import { KubeConfig } from "@kubernetes/client-node";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import type {
@@ -211,7 +212,13 @@ class RestClient implements KubeClient {
       fieldSelector: options.fieldSelector,
     });
     const deadlineMs = Math.min(DEFAULT_DEADLINE_MS, inactivityMs);
-    const response = await this.#connection.stream(path, deadlineMs, signal);
+    let response: IncomingMessage;
+    try {
+      response = await this.#connection.stream(path, deadlineMs, signal);
+    } catch (error) {
+      if (signal?.aborted) return;
+      throw error;
+    }
     yield* readWatch<T>(response, { clock: this.#clock, inactivityMs, signal, context: `watch ${resource.plural}` });
   }
 

@@ -28,6 +28,7 @@ export async function* readWatch<T extends KubeObject>(
     cancelTimer = clock.after(inactivityMs, silent);
   };
   try {
+    yield { type: "OPENED" };
     for await (const line of lines(response, heard)) yield parseEvent<T>(line, context);
   } catch (error) {
     if (signal?.aborted) return;

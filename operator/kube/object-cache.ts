@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import { matchesLabels } from "./labels.ts";
+import { keyOf, objectKey } from "./owner.ts";
+import type { KubeObject } from "./types.ts";
+
+/** A change of the cache. `old` is what it held before; for `deleted`, `object` is the last known state. */
+export interface Delta<T> {
+  type: "added" | "updated" | "deleted";
+  object: T;
+  old?: T;
+}
+
+export interface CacheSelection {
+  namespace?: string;
+  /** The object must carry all of them. */
+  labels?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Objects by namespace and name. A name with another UID is another object: its predecessor is reported as deleted first.
+ * Every method that changes it returns what changed, in order; what changes nothing returns an empty list.
+ */
+export class ObjectCache<T extends KubeObject> {
+  readonly #objects = new Map<string, T>();
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  get(namespace: string | undefined, name: string): T | undefined {
+    return this.#objects.get(objectKey(namespace, name));
+  }
+
+  list(selection: CacheSelection = {}): T[] {
+    const { namespace, labels } = selection;
+    const found: T[] = [];
+    for (const object of this.#objects.values()) {
+      if (namespace !== undefined && object.metadata.namespace !== namespace) continue;
+      if (labels && !matchesLabels(object, labels)) continue;
+      found.push(object);
+    }
+    return found;
+  }
+
+  /** An ADDED or MODIFIED event. One that is older than what is held (a repeated or late event) changes nothing. */
+  put(object: T): Delta<T>[] {
+    const old = this.#objects.get(keyOf(object));
+    if (old && isSameIncarnation(old, object) && !isNewer(object, old)) return [];
+    return this.#set(object, old);
+  }
+
+  /** A DELETED event. One of another incarnation than the one held changes nothing. */
+  remove(object: T): Delta<T>[] {
+    const key = keyOf(object);
+    const old = this.#objects.get(key);
+    if (!old || !isSameIncarnation(old, object)) return [];
+    this.#objects.delete(key);
+    return [{ type: "deleted", object, old }];
+  }
+
+  /** A whole list: deletions first, so that nobody sees two incarnations at once. */
+  replace(objects: readonly T[]): Delta<T>[] {
+    const listed = new Set(objects.map(keyOf));
+    const deltas: Delta<T>[] = [];
+    for (const [key, old] of this.#objects) {
+      if (listed.has(key)) continue;
+      this.#objects.delete(key);
+      deltas.push({ type: "deleted", object: old, old });
+    }
+    for (const object of objects) {
+      const old = this.#objects.get(keyOf(object));
+      // The list is the truth, even when its versions went back (etcd restored from a backup).
+      if (old && isSameIncarnation(old, object) && versionOf(old) === versionOf(object)) continue;
+      deltas.push(...this.#set(object, old));
+    }
+    return deltas;
+  }
+
+  #set(object: T, old: T | undefined): Delta<T>[] {
+    this.#objects.set(keyOf(object), object);
+    if (!old) return [{ type: "added", object }];
+    if (isSameIncarnation(old, object)) return [{ type: "updated", object, old }];
+    return [
+      { type: "deleted", object: old, old },
+      { type: "added", object },
+    ];
+  }
+}
+
+function versionOf(object: KubeObject): string {
+  return object.metadata.resourceVersion ?? "";
+}
+
+function isSameIncarnation(a: KubeObject, b: KubeObject): boolean {
+  return a.metadata.uid === b.metadata.uid;
+}
+
+/** Versions are decimal numbers that only grow (KEP-5504); of anything else we only know equal from different. */
+function isNewer(object: KubeObject, than: KubeObject): boolean {
+  const [a, b] = [versionOf(object), versionOf(than)];
+  if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a !== b;
+  return a.length === b.length ? a > b : a.length > b.length;
+}
