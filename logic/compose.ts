@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import type { Logger } from "#lib/logger.ts";
+import { Delivery } from "./deliver/deliver.ts";
+import { type IntentSink, OfflineQueue } from "./deliver/offline.ts";
+import { UnreachableHandler } from "./deliver/unreachable.ts";
+import { Gate } from "./gate.ts";
+import type { ControlPorts } from "./grpc/control.ts";
+import { Entries } from "./grpc/entries.ts";
+import { EntryLeases } from "./grpc/leases.ts";
+import { RouteWriter } from "./grpc/route-writer.ts";
+import { UplinkServer } from "./grpc/server.ts";
+import { AckBuffer } from "./inbox/acks.ts";
+import { HeadReader } from "./inbox/heads.ts";
+import { PullHandler } from "./inbox/pull.ts";
+import type { LogicMetrics } from "./metrics.ts";
+import { GenerationWatch } from "./router/generation-watch.ts";
+import type { Router } from "./router/router.ts";
+import { createMessageIds } from "./send/message-id.ts";
+import { SendHandler } from "./send/send.ts";
+import { LoginHandler } from "./session/login.ts";
+import { GroupCommit } from "./store/group-commit.ts";
+import type { Store } from "./store/store.ts";
+import type { Defer } from "./tick-batch.ts";
+import type { TokenVerifier } from "./token/verify.ts";
+
+/** SQL work of logins and pulls runs on the store's general connections; more would only wait there. */
+const LOGIN_GATE = { maxRunning: 32, maxWaiting: 5000, maxWaitMs: 5000 };
+const PULL_GATE = { maxRunning: 16, maxWaiting: 5000, maxWaitMs: 2000 };
+
+/** The world around the logic: everything with I/O, time or chance. */
+export interface LogicPorts {
+  store: Store;
+  router: Router;
+  intents: IntentSink;
+  tokens: Pick<TokenVerifier, "verify">;
+  /** Name of this process, for people. */
+  name: string;
+  leaseTtlMs: number;
+  pingIntervalMs: number;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  defer: Defer;
+  onFault: (op: string, error: unknown) => void;
+  log: Logger;
+  metrics: LogicMetrics;
+}
+
+/** The logic without its process: runs on real ports, or on memory ones in tests and simulations. */
+export interface LogicCore {
+  readonly entries: Entries;
+  readonly server: UplinkServer;
+  readonly control: ControlPorts;
+  readonly acks: AckBuffer;
+  /** Watches the router; resolves when it was asked for the first time. */
+  start(): Promise<void>;
+  /** Nothing taken is unanswered. */
+  isIdle(): boolean;
+  /** Releases timers. */
+  close(): void;
+}
+
+type OnFault = (op: string, error: unknown) => void;
+
+/** Everything behind a commit. */
+function composeDelivery(
+  { router, intents, defer, onFault, metrics }: LogicPorts,
+  entries: Entries,
+  onRouterFault: OnFault,
+) {
+  const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
+  const offline = offlineQueue.add.bind(offlineQueue);
+  const shared = { router, entries, offline, onRouterFault, defer, metrics };
+  const delivery = new Delivery(shared);
+  const unreachable = new UnreachableHandler(shared);
+  const routes = new RouteWriter({ router, entries, onRouterFault, defer });
+  const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
+  return { delivery, unreachable, routes, isIdle };
+}
+
+function composeWatch({ router, clock, log, metrics }: LogicPorts, entries: Entries, leases: EntryLeases) {
+  return new GenerationWatch({
+    router,
+    clock,
+    onForgotten: () => {
+      metrics.reannounces.inc();
+      log.warn({ entries: entries.size }, "the router may have forgotten routes: entries announce theirs again");
+      leases.renewAll(entries);
+      entries.reannounce();
+    },
+    onReachable: (isReachable) => log[isReachable ? "info" : "warn"]({ isReachable }, "router reachability changed"),
+  });
+}
+
+/** Wires handlers to ports. */
+export function composeLogic(ports: LogicPorts): LogicCore {
+  const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs, pingIntervalMs } = ports;
+  const entries = new Entries();
+  const leases = new EntryLeases({ store, router, logicName: ports.name, leaseTtlMs, onFault, log, metrics });
+  const watch = composeWatch(ports, entries, leases);
+  const onRouterFault: OnFault = (op, error) => {
+    metrics.routerFaults.inc({ op });
+    onFault(`router ${op}`, error);
+    if (op === "login" || op === "announce") watch.suspect();
+  };
+  const { delivery, unreachable, routes, isIdle } = composeDelivery(ports, entries, onRouterFault);
+  const acks = new AckBuffer({ store, clock, onFault, metrics });
+  const commits = new GroupCommit({ store, clock });
+  const pullGate = new Gate({ clock, ...PULL_GATE });
+  const loginGate = new Gate({ clock, ...LOGIN_GATE });
+  const login = new LoginHandler({
+    verifyToken: (token) => ports.tokens.verify(token),
+    store,
+    router,
+    entries,
+    acks,
+    clock,
+    random,
+    pingIntervalMs,
+    onRouterFault,
+    onStoreFault: onFault,
+    onKick: (code) => metrics.kicks.inc({ code: String(code) }),
+  });
+  const send = new SendHandler({
+    clock,
+    random,
+    messageId: createMessageIds(() => clock.wallMs()),
+    submit: (input, done) => commits.submit(input, done),
+    deliver: (outgoing) => delivery.deliver(outgoing),
+    metrics,
+  });
+  const pull = new PullHandler({ store, acks, gate: pullGate, clock, random, onFault, metrics });
+  const heads = new HeadReader({ store, defer, onFault, metrics });
+  const handlers = { leases, loginGate, login, routes, send, pull, acks, heads, unreachable };
+  const onFenced = (incarnation: string): void => {
+    const stream = entries.find(incarnation);
+    if (stream) leases.fence(stream);
+  };
+  return {
+    entries,
+    server: new UplinkServer(entries, { ...handlers, defer, log, metrics }),
+    control: { store, router, onFenced, log },
+    acks,
+    start: () => watch.start(),
+    isIdle: () => isIdle() && commits.pending === 0 && pullGate.running + loginGate.running === 0,
+    close: () => {
+      watch.stop();
+      acks.close();
+    },
+  };
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import { envDurationMs, envPort, envString, envUrl, z } from "#lib/config.ts";
+
+const common = {
+  IM_LOG_LEVEL: envString(16).default("info"),
+  IM_CLUSTER: envString(64).default("dev"),
+  IM_POD_NAME: envString(253).default("local"),
+  IM_POD_UID: envString(64).default(() => randomUUID()),
+  IM_VERSION: envString(64).default("dev"),
+  IM_ADMIN_PORT: envPort().default(9090),
+  IM_POSTGRES_URL: envUrl("postgres:", "postgresql:").describe("postgres://user:password@host:5432/database"),
+  IM_REDIS_URL: envUrl("redis:", "rediss:").describe("redis://host:6379"),
+};
+
+/** Environment of the logic process. */
+export const logicSchema = z.object({
+  ...common,
+  IM_INTERNAL_TLS_DIR: envString().optional(),
+  IM_GRPC_PORT: envPort().default(7443),
+  IM_JWKS_FILE: envString().default("/etc/imcluster/auth/jwks.json"),
+  IM_TOKEN_ISSUER: envString(256).default("imcluster"),
+  IM_TOKEN_AUDIENCE: envString(256).optional(),
+  IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000),
+  IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(15_000),
+});
+export type LogicConfig = z.infer<typeof logicSchema>;
+
+/** Environment of the extlogic process. */
+export const extlogicSchema = z.object({
+  ...common,
+  IM_PUSH_WEBHOOK_URL: envUrl("https:", "http:").optional(),
+  IM_PUSH_WEBHOOK_SECRET: envString().optional(),
+});
+export type ExtlogicConfig = z.infer<typeof extlogicSchema>;

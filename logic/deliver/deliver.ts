@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { Route, Router } from "../router/router.ts";
+import type { EntryDirectory } from "../session/session.ts";
+import type { Recipient } from "../store/store.ts";
+import { type Defer, TickBatch } from "../tick-batch.ts";
+import { eventField, PUSH_EVENTS_TAG, type SharedEvent, sharedEventBytes } from "./event-bytes.ts";
+import type { PushIntent } from "./offline.ts";
+
+const MAX_BATCH = 1000;
+/** Messages that wait for a lookup. Beyond it they are not pushed: clients see the head with the next PONG. */
+const MAX_WAITING = 20_000;
+
+/** A committed message on its way to whoever is online. */
+export interface Outgoing {
+  event: SharedEvent;
+  /** The sender is one of them: other slots of the same user get it too. */
+  recipients: readonly Recipient[];
+  /** The sending connection: its SEND_ACK says it all. */
+  origin: { incarnation: string; conn: number };
+}
+
+/** What {@link Delivery} needs. */
+export interface DeliveryPorts {
+  router: Router;
+  entries: EntryDirectory;
+  /** Takes a recipient who could not be reached online. */
+  offline: (intent: PushIntent) => void;
+  /** A router call failed; delivery goes on without it. */
+  onRouterFault: (op: string, error: unknown) => void;
+  defer: Defer;
+  metrics: LogicMetrics;
+}
+
+/**
+ * Hands messages to routed sessions: one route lookup per tick for all of them, one DELIVER per session. Messages
+ * keep their order towards each session. Nothing here is needed for safety: the inbox row is already committed.
+ */
+export class Delivery {
+  readonly #ports: DeliveryPorts;
+  readonly #batch: TickBatch<Outgoing>;
+
+  constructor(ports: DeliveryPorts) {
+    this.#ports = ports;
+    this.#batch = new TickBatch({
+      defer: ports.defer,
+      run: (batch) => this.#run(batch),
+      maxBatch: MAX_BATCH,
+      maxWaiting: MAX_WAITING,
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#batch.isIdle;
+  }
+
+  deliver(outgoing: Outgoing): void {
+    if (!this.#batch.add(outgoing)) this.#ports.metrics.delivers.inc({ result: "dropped" }, outgoing.recipients.length);
+  }
+
+  async #run(batch: readonly Outgoing[]): Promise<void> {
+    const users = new Set<string>();
+    for (const { recipients } of batch) for (const { userId } of recipients) users.add(userId);
+    let routes: Map<string, Route[]>;
+    try {
+      routes = await this.#ports.router.lookup([...users]);
+    } catch (error) {
+      this.#ports.onRouterFault("lookup", error);
+      this.#ports.metrics.delivers.inc({ result: "unknown" }, batch.length);
+      return;
+    }
+    let delivered = 0;
+    for (const outgoing of batch) delivered += this.#deliverOne(outgoing, routes);
+    this.#ports.metrics.delivers.inc({ result: "delivered" }, delivered);
+  }
+
+  #deliverOne({ event, recipients, origin }: Outgoing, routes: ReadonlyMap<string, readonly Route[]>): number {
+    const shared = sharedEventBytes(event);
+    let delivered = 0;
+    for (const { userId, inboxSeq } of recipients) {
+      const reached = this.#toUser(routes.get(userId), inboxSeq, shared, origin);
+      delivered += reached;
+      if (reached === 0 && userId !== event.sender) {
+        this.#ports.metrics.delivers.inc({ result: "offline" });
+        this.#ports.offline({ userId, inboxSeq });
+      }
+    }
+    return delivered;
+  }
+
+  #toUser(
+    routes: readonly Route[] | undefined,
+    inboxSeq: number,
+    shared: Uint8Array,
+    origin: Outgoing["origin"],
+  ): number {
+    if (!routes) return 0;
+    let reached = 0;
+    let body: Uint8Array | undefined;
+    for (const { incarnation, conn } of routes) {
+      if (conn === origin.conn && incarnation === origin.incarnation) continue;
+      body ??= eventField(PUSH_EVENTS_TAG, inboxSeq, shared);
+      const entry = this.#ports.entries.find(incarnation);
+      if (entry?.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) reached++;
+    }
+    return reached;
+  }
+}

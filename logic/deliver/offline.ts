@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { LogicMetrics } from "../metrics.ts";
+import { type Defer, TickBatch } from "../tick-batch.ts";
+
+const MAX_BATCH = 1000;
+const MAX_WAITING = 20_000;
+
+/** "This user has something to learn about": extlogic reads the rest from the store, and whether it still holds. */
+export interface PushIntent {
+  userId: string;
+  inboxSeq: number;
+}
+
+/** Where intents go: the stream that extlogic consumes. */
+export interface IntentSink {
+  /** Appends all; resolves with how many were taken (the rest: the stream is full). Rejects when unreachable. */
+  append(intents: readonly PushIntent[]): Promise<number>;
+}
+
+/** What {@link OfflineQueue} needs. */
+export interface OfflineQueuePorts {
+  sink: IntentSink;
+  onFault: (op: string, error: unknown) => void;
+  defer: Defer;
+  metrics: LogicMetrics;
+}
+
+/**
+ * Gathers push intents per tick and appends them to the stream in one round trip. An intent is a hint: when the
+ * stream cannot be reached it is dropped and counted, and the message is still in the inbox. What brings such a
+ * push back is the reconciler over SQL, which belongs to the second part of the project.
+ */
+export class OfflineQueue {
+  readonly #ports: OfflineQueuePorts;
+  readonly #batch: TickBatch<PushIntent>;
+
+  constructor(ports: OfflineQueuePorts) {
+    this.#ports = ports;
+    this.#batch = new TickBatch({
+      defer: ports.defer,
+      run: (batch) => this.#run(batch),
+      maxBatch: MAX_BATCH,
+      maxWaiting: MAX_WAITING,
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#batch.isIdle;
+  }
+
+  add(intent: PushIntent): void {
+    if (!this.#batch.add(intent)) this.#ports.metrics.intents.inc({ result: "dropped" });
+  }
+
+  async #run(batch: readonly PushIntent[]): Promise<void> {
+    let taken = 0;
+    try {
+      taken = await this.#ports.sink.append(batch);
+    } catch (error) {
+      this.#ports.onFault("intent", error);
+    }
+    if (taken > 0) this.#ports.metrics.intents.inc({ result: "queued" }, taken);
+    if (taken < batch.length) this.#ports.metrics.intents.inc({ result: "dropped" }, batch.length - taken);
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { Router, SessionKey } from "../router/router.ts";
+import type { EntryDirectory } from "../session/session.ts";
+import { type Defer, TickBatch } from "../tick-batch.ts";
+import type { PushIntent } from "./offline.ts";
+
+const MAX_BATCH = 500;
+const MAX_WAITING = 20_000;
+
+/** A DELIVER that found its connection gone. */
+export interface Undelivered extends SessionKey {
+  inboxSeq: number;
+}
+
+/** What {@link UnreachableHandler} needs. */
+export interface UnreachablePorts {
+  router: Router;
+  entries: EntryDirectory;
+  offline: (intent: PushIntent) => void;
+  onRouterFault: (op: string, error: unknown) => void;
+  defer: Defer;
+  metrics: LogicMetrics;
+}
+
+/**
+ * UNREACHABLE: deletes the ghost route, reads the router once more, and either tells the user's live sessions their
+ * head (each logged in after the message or got its own DELIVER; a pull closes any doubt) or queues a push.
+ */
+export class UnreachableHandler {
+  readonly #ports: UnreachablePorts;
+  readonly #batch: TickBatch<Undelivered>;
+
+  constructor(ports: UnreachablePorts) {
+    this.#ports = ports;
+    this.#batch = new TickBatch({
+      defer: ports.defer,
+      run: (batch) => this.#run(batch),
+      maxBatch: MAX_BATCH,
+      maxWaiting: MAX_WAITING,
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#batch.isIdle;
+  }
+
+  add(undelivered: Undelivered): void {
+    if (!this.#batch.add(undelivered)) this.#ports.metrics.delivers.inc({ result: "dropped" });
+  }
+
+  async #run(batch: readonly Undelivered[]): Promise<void> {
+    const { router, metrics } = this.#ports;
+    metrics.delivers.inc({ result: "unreachable" }, batch.length);
+    try {
+      const deleted = await router.logout(batch);
+      metrics.staleRoutes.inc(deleted.filter(Boolean).length);
+      const routes = await router.lookup([...new Set(batch.map(({ userId }) => userId))]);
+      for (const { userId, inboxSeq } of batch) {
+        const reached = (routes.get(userId) ?? []).filter(({ incarnation, conn }) =>
+          this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
+        );
+        if (reached.length === 0) this.#ports.offline({ userId, inboxSeq });
+      }
+    } catch (error) {
+      this.#ports.onRouterFault("unreachable", error);
+    }
+  }
+}

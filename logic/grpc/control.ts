@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { type GrpcService, unaryService } from "#lib/grpc.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { PurgeEntryReply, PurgeEntryRequest } from "#proto/gen/messages.ts";
+import { serviceDefinition } from "#proto/load.ts";
+import type { Router } from "../router/router.ts";
+import type { Store } from "../store/store.ts";
+
+/** What the control service needs. */
+export interface ControlPorts {
+  store: Pick<Store, "fenceEntries">;
+  router: Pick<Router, "fence" | "purge">;
+  /** Ends the stream of a fenced incarnation, if it is attached here. */
+  onFenced: (incarnation: string) => void;
+  log: Logger;
+}
+
+/**
+ * PurgeEntry: SQL first, so that the pod's incarnations stay dead whatever Redis forgets; then tombstones, then the
+ * routes. Every step is idempotent: the operator repeats the call until `routesRemaining` is 0.
+ * @throws {ImError} RETRYABLE when SQL or Redis is away
+ */
+export async function purgeEntry(ports: ControlPorts, { podUid }: PurgeEntryRequest): Promise<PurgeEntryReply> {
+  if (podUid === "") throw new ImError(ErrorCode.BAD_REQUEST, "pod_uid is empty: name the pod whose routes must go");
+  const incarnations = await ports.store.fenceEntries(podUid);
+  const reply: PurgeEntryReply = { incarnations: incarnations.length, routesDeleted: 0, routesRemaining: 0 };
+  for (const incarnation of incarnations) {
+    ports.onFenced(incarnation);
+    await ports.router.fence(incarnation);
+    const { deleted, remaining } = await ports.router.purge(incarnation);
+    reply.routesDeleted += deleted;
+    reply.routesRemaining += remaining;
+  }
+  ports.log.info({ podUid, ...reply }, "entry purged");
+  return reply;
+}
+
+/** The LogicControl service, for the operator. */
+export function controlService(ports: ControlPorts): GrpcService {
+  return unaryService(serviceDefinition("im.uplink.v1.LogicControl"), {
+    PurgeEntry: (request: PurgeEntryRequest) => purgeEntry(ports, request),
+  });
+}

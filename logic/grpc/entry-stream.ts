@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ServerUplink } from "#lib/grpc.ts";
+import { HEADER_BYTES, RecordBatch, type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { EntryPort, Session } from "../session/session.ts";
+import type { Defer } from "../tick-batch.ts";
+
+/** Beyond this, pushes are refused: their recipients pull later. */
+const MAX_OUTBOUND_BYTES = 8 * 1024 * 1024;
+/** Beyond this the entry does not read any more: the stream ends, it attaches again and clients resend. */
+const MAX_STUCK_BYTES = 2 * MAX_OUTBOUND_BYTES;
+const MAX_WRITE_BYTES = 1024 * 1024;
+
+/** A login that has not been answered; `isGone` when its connection closed meanwhile. */
+export interface PendingLogin {
+  isGone: boolean;
+}
+
+/** What {@link EntryStream} needs. */
+export interface EntryStreamPorts {
+  uplink: ServerUplink;
+  defer: Defer;
+  metrics: LogicMetrics;
+}
+
+/**
+ * One attached entry: its sessions, and records on their way to it, written once per tick. Memory is bounded by
+ * 8 MiB of pushes and 16 MiB in all.
+ */
+export class EntryStream implements EntryPort {
+  readonly sessions = new Map<number, Session>();
+  readonly logins = new Map<number, PendingLogin>();
+  /** "" until attached. */
+  incarnation = "";
+  /** Pod name, for people. */
+  name = "";
+  readonly #ports: EntryStreamPorts;
+  readonly #batch = new RecordBatch();
+  #isScheduled = false;
+  #isBlocked = false;
+  #isClosed = false;
+
+  constructor(ports: EntryStreamPorts) {
+    this.#ports = ports;
+    ports.uplink.onDrain(() => {
+      this.#isBlocked = false;
+      this.#flush();
+    });
+  }
+
+  get peer(): string {
+    return this.#ports.uplink.peer;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get outboundBytes(): number {
+    return this.#batch.byteLength;
+  }
+
+  send(record: RecordInput): boolean {
+    if (this.#isClosed) return false;
+    const waiting = this.#batch.byteLength + HEADER_BYTES + (record.body?.length ?? 0);
+    if (waiting > MAX_OUTBOUND_BYTES && record.kind === RecordKind.DELIVER) return false;
+    if (waiting > MAX_STUCK_BYTES) {
+      this.close("stuck");
+      return false;
+    }
+    this.#batch.add(record);
+    if (this.#batch.byteLength >= MAX_WRITE_BYTES) this.#flush();
+    else if (!this.#isScheduled && !this.#isBlocked) this.#schedule();
+    return true;
+  }
+
+  /** Writes what waits, then ends the stream. */
+  close(reason: string): void {
+    if (this.#isClosed) return;
+    this.#flush();
+    this.markClosed(reason);
+    this.#ports.uplink.close();
+  }
+
+  /** The stream ended: nothing can be sent any more. */
+  markClosed(reason: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ports.metrics.streamsClosed.inc({ reason });
+  }
+
+  #schedule(): void {
+    this.#isScheduled = true;
+    this.#ports.defer(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#isClosed || this.#isBlocked || this.#batch.count === 0) return;
+    this.#ports.metrics.records.inc({ direction: "out" }, this.#batch.count);
+    this.#ports.metrics.batches.inc({ direction: "out" });
+    this.#isBlocked = !this.#ports.uplink.write(this.#batch.take());
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import { DisconnectCode } from "#lib/codes.ts";
+import type { Logger } from "#lib/logger.ts";
+import { AttachReply, type AttachRequest } from "#proto/gen/messages.ts";
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { Router } from "../router/router.ts";
+import { disconnectBody } from "../session/session.ts";
+import type { Store } from "../store/store.ts";
+import type { EntryStream } from "./entry-stream.ts";
+
+/** An entry renews three times within one lease. */
+const RENEWALS_PER_LEASE = 3;
+
+/** What {@link EntryLeases} needs. */
+export interface LeasePorts {
+  store: Pick<Store, "registerEntry" | "entryState">;
+  router: Pick<Router, "renewLease">;
+  /** Name of this process, for people. */
+  logicName: string;
+  leaseTtlMs: number;
+  onFault: (op: string, error: unknown) => void;
+  log: Logger;
+  metrics: LogicMetrics;
+}
+
+/**
+ * Incarnations and leases of the attached entries. An entry is fenced on positive evidence only: dead in SQL, or
+ * tombstoned in Redis. Losing either of them fences nobody.
+ */
+export class EntryLeases {
+  readonly #ports: LeasePorts;
+
+  constructor(ports: LeasePorts) {
+    this.#ports = ports;
+  }
+
+  /** ATTACH: gives the stream its incarnation and a lease. False: the stream is (being) closed. */
+  async attach(stream: EntryStream, request: AttachRequest): Promise<boolean> {
+    const incarnation = await this.#identify(request);
+    if (incarnation === undefined) {
+      stream.close("attach");
+      return false;
+    }
+    stream.name = request.podName;
+    if ((await this.#check(incarnation)) === "fenced") {
+      this.fence(stream);
+      return false;
+    }
+    stream.incarnation = incarnation;
+    const leaseIntervalMs = Math.floor(this.#ports.leaseTtlMs / RENEWALS_PER_LEASE);
+    const body = AttachReply.encode({ incarnation, logicName: this.#ports.logicName, leaseIntervalMs });
+    return stream.send({ kind: RecordKind.ATTACHED, body });
+  }
+
+  /** LEASE: prolongs it, or fences. No answer when neither SQL nor Redis knows: the entry asks again. */
+  async renew(stream: EntryStream, rid: number): Promise<void> {
+    const state = await this.#check(stream.incarnation);
+    this.#ports.metrics.leases.inc({ result: state });
+    if (state === "fenced") this.fence(stream);
+    else if (state === "ok") stream.send({ kind: RecordKind.LEASED, rid, aux: this.#ports.leaseTtlMs });
+  }
+
+  /** The router lost its leases: an open stream is evidence enough to renew those of live entries at once. */
+  renewAll(streams: Iterable<EntryStream>): void {
+    for (const stream of streams) if (stream.incarnation !== "") void this.#renewQuietly(stream);
+  }
+
+  async #renewQuietly(stream: EntryStream): Promise<void> {
+    if ((await this.#check(stream.incarnation)) === "fenced") this.fence(stream);
+  }
+
+  /** Sends FENCED and ends the stream. */
+  fence(stream: EntryStream): void {
+    this.#ports.log.warn({ entry: stream.name, incarnation: stream.incarnation }, "fencing an entry");
+    const body = disconnectBody(DisconnectCode.ENTRY_FENCED, "this incarnation was declared dead: exit");
+    stream.send({ kind: RecordKind.FENCED, body });
+    stream.close("fenced");
+  }
+
+  async #identify({ podUid, podName, version, incarnation }: AttachRequest): Promise<string | undefined> {
+    if (podUid === "") return undefined;
+    if (incarnation !== "") return incarnation.startsWith(`${podUid}.`) ? incarnation : undefined;
+    try {
+      return (await this.#ports.store.registerEntry({ podUid, podName, version })).incarnation;
+    } catch (error) {
+      this.#ports.onFault("register entry", error);
+      return undefined;
+    }
+  }
+
+  async #check(incarnation: string): Promise<"ok" | "fenced" | "unknown"> {
+    const [inSql, inRouter] = await Promise.allSettled([
+      this.#ports.store.entryState(incarnation),
+      this.#ports.router.renewLease(incarnation),
+    ]);
+    if (inSql.status === "rejected") this.#ports.onFault("entry state", inSql.reason);
+    if (inRouter.status === "rejected") this.#ports.onFault("lease", inRouter.reason);
+    if (inSql.status === "fulfilled" && inSql.value === "dead") return "fenced";
+    if (inRouter.status === "fulfilled" && inRouter.value === "fenced") return "fenced";
+    return inSql.status === "fulfilled" || inRouter.status === "fulfilled" ? "ok" : "unknown";
+  }
+}

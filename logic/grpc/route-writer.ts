@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { Router, SessionKey } from "../router/router.ts";
+import { kickReplaced } from "../session/kick.ts";
+import { routeOf, staleLogin } from "../session/login.ts";
+import { disconnectBody, type EntryDirectory, type Session } from "../session/session.ts";
+import { type Defer, TickBatch } from "../tick-batch.ts";
+
+const MAX_BATCH = 500;
+/** The sessions of a full entry at once, several times over. */
+const MAX_WAITING = 100_000;
+
+interface Announcement {
+  session: Session;
+  /** Is the connection still there? */
+  isOpen: () => boolean;
+  onFenced: () => void;
+}
+
+type Change = Announcement | SessionKey;
+
+/** What {@link RouteWriter} needs. */
+export interface RouteWriterPorts {
+  router: Router;
+  entries: EntryDirectory;
+  onRouterFault: (op: string, error: unknown) => void;
+  defer: Defer;
+}
+
+/**
+ * Route changes outside the login: announcements (BIND) and closed connections, batched per tick and applied in the
+ * order they came, so a late announcement cannot bring back the route of a closed connection.
+ */
+export class RouteWriter {
+  readonly #ports: RouteWriterPorts;
+  readonly #batch: TickBatch<Change>;
+
+  constructor(ports: RouteWriterPorts) {
+    this.#ports = ports;
+    this.#batch = new TickBatch({
+      defer: ports.defer,
+      run: (batch) => this.#run(batch),
+      maxBatch: MAX_BATCH,
+      maxWaiting: MAX_WAITING,
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#batch.isIdle;
+  }
+
+  /** Makes sure the session's route is stored; one that lost its slot meanwhile is kicked. */
+  announce(session: Session, watch: Omit<Announcement, "session">): void {
+    if (!this.#batch.add({ session, ...watch })) this.#ports.onRouterFault("announce", new Error("queue is full"));
+  }
+
+  /** The connection is gone: its route too, if it is still its own. */
+  remove({ userId, entry, conn }: Session): void {
+    const isTaken = this.#batch.add({ userId, incarnation: entry.incarnation, conn });
+    if (!isTaken) this.#ports.onRouterFault("logout", new Error("queue is full"));
+  }
+
+  async #run(batch: readonly Change[]): Promise<void> {
+    const announced = batch.filter((change): change is Announcement => "session" in change && change.isOpen());
+    const removed = batch.filter((change): change is SessionKey => !("session" in change));
+    try {
+      await this.#announce(announced);
+    } catch (error) {
+      this.#ports.onRouterFault("announce", error);
+    }
+    try {
+      await this.#ports.router.logout(removed);
+    } catch (error) {
+      this.#ports.onRouterFault("logout", error);
+    }
+  }
+
+  async #announce(announced: readonly Announcement[]): Promise<void> {
+    if (announced.length === 0) return;
+    const outcomes = await this.#ports.router.login(announced.map(({ session }) => routeOf(session)));
+    announced.forEach(({ session, onFenced }, at) => {
+      const outcome = outcomes[at];
+      if (outcome?.kind === "fenced") onFenced();
+      else if (outcome?.kind === "stale") {
+        const { code, reason } = staleLogin(session, outcome.holder);
+        session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body: disconnectBody(code, reason) });
+      } else if (outcome?.replaced) kickReplaced(this.#ports.entries, session, outcome.replaced);
+    });
+  }
+}

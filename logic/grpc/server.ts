@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+import { DisconnectCode } from "#lib/codes.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import type { ServerUplink } from "#lib/grpc.ts";
+import type { Logger } from "#lib/logger.ts";
+import { Command } from "#proto/commands.ts";
+import { AttachRequest, PushAck, SessionTag } from "#proto/gen/messages.ts";
+import { RecordKind, readRecords, type UplinkRecord } from "#proto/uplink/record.ts";
+import type { UnreachableHandler } from "../deliver/unreachable.ts";
+import type { Gate } from "../gate.ts";
+import type { AckBuffer } from "../inbox/acks.ts";
+import type { HeadReader } from "../inbox/heads.ts";
+import type { PullHandler } from "../inbox/pull.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { SendHandler } from "../send/send.ts";
+import type { LoginHandler, LoginOutcome } from "../session/login.ts";
+import { disconnectBody, type Session, sendError } from "../session/session.ts";
+import type { Defer } from "../tick-batch.ts";
+import type { Entries } from "./entries.ts";
+import { EntryStream, type PendingLogin } from "./entry-stream.ts";
+import type { EntryLeases } from "./leases.ts";
+import type { RouteWriter } from "./route-writer.ts";
+
+/** Records that may come before ATTACHED was answered. */
+const MAX_EARLY_BYTES = 4 * 1024 * 1024;
+
+/** What {@link UplinkServer} needs. */
+export interface UplinkServerPorts {
+  leases: EntryLeases;
+  loginGate: Gate;
+  login: LoginHandler;
+  routes: RouteWriter;
+  send: SendHandler;
+  pull: PullHandler;
+  acks: AckBuffer;
+  heads: HeadReader;
+  unreachable: UnreachableHandler;
+  defer: Defer;
+  log: Logger;
+  metrics: LogicMetrics;
+}
+
+/** Serves the streams of the entries: reads their records in order and hands each to its handler. */
+export class UplinkServer {
+  readonly #ports: UplinkServerPorts;
+  readonly #entries: Entries;
+
+  constructor(entries: Entries, ports: UplinkServerPorts) {
+    this.#entries = entries;
+    this.#ports = ports;
+  }
+
+  /** A new stream; the callbacks are set before this returns. */
+  accept(uplink: ServerUplink): void {
+    const stream = new EntryStream({ uplink, defer: this.#ports.defer, metrics: this.#ports.metrics });
+    this.#entries.open(stream);
+    const early: Buffer[] = [];
+    let earlyBytes = 0;
+    uplink.onBatch((batch) => {
+      if (stream.incarnation !== "") {
+        this.#read(stream, batch);
+        return;
+      }
+      if (early.length === 0) void this.#attach(stream, firstRecord(batch), early);
+      early.push(batch);
+      earlyBytes += batch.length;
+      if (earlyBytes > MAX_EARLY_BYTES) throw new ImError(ErrorCode.BUSY, "too many records before ATTACHED");
+    });
+    uplink.onClose((error) => this.#closed(stream, error));
+  }
+
+  async #attach(stream: EntryStream, request: AttachRequest, early: Buffer[]): Promise<void> {
+    const attached = await this.#ports.leases.attach(stream, request);
+    if (!attached || stream.isClosed) return;
+    this.#entries.attach(stream);
+    this.#ports.log.info({ entry: stream.name, incarnation: stream.incarnation, peer: stream.peer }, "entry attached");
+    try {
+      for (const batch of early.splice(0)) this.#read(stream, batch);
+    } catch (error) {
+      this.#ports.log.warn({ err: error, entry: stream.name }, "entry sent a broken batch");
+      stream.close("malformed");
+    }
+  }
+
+  #closed(stream: EntryStream, error: Error | undefined): void {
+    stream.markClosed(error ? "error" : "ended");
+    this.#entries.remove(stream);
+    for (const pending of stream.logins.values()) pending.isGone = true;
+    const { name, incarnation, peer } = stream;
+    this.#ports.log.info({ entry: name, incarnation, peer, err: error }, "entry stream closed");
+  }
+
+  #read(stream: EntryStream, batch: Buffer): void {
+    let count = 0;
+    readRecords(batch, (record) => {
+      count++;
+      this.#dispatch(stream, record);
+    });
+    this.#ports.metrics.records.inc({ direction: "in" }, count);
+    this.#ports.metrics.batches.inc({ direction: "in" });
+  }
+
+  #dispatch(stream: EntryStream, record: UplinkRecord): void {
+    const { conn } = record;
+    switch (record.kind) {
+      case RecordKind.COMMAND:
+        this.#command(stream, record);
+        return;
+      case RecordKind.ASK_HEAD: {
+        const session = stream.sessions.get(conn);
+        if (session) this.#ports.heads.ask(session);
+        return;
+      }
+      case RecordKind.UNREACHABLE:
+        this.#ports.unreachable.add({
+          userId: Buffer.from(record.body).toString("utf8"),
+          incarnation: stream.incarnation,
+          conn,
+          inboxSeq: record.aux,
+        });
+        return;
+      case RecordKind.LOGIN:
+        this.#login(stream, record);
+        return;
+      case RecordKind.BIND:
+        this.#bind(stream, conn, SessionTag.decode(record.body));
+        return;
+      case RecordKind.CLOSED:
+        this.#connClosed(stream, conn);
+        return;
+      case RecordKind.LEASE:
+        void this.#ports.leases.renew(stream, record.rid);
+        return;
+      default:
+      // ATTACH again, or a kind of a newer entry: nothing to do, the rest of the batch counts.
+    }
+  }
+
+  #command(stream: EntryStream, { cmd, conn, rid, body }: UplinkRecord): void {
+    const session = stream.sessions.get(conn);
+    if (!session) {
+      const reason = "this server does not know the session yet: send it again";
+      this.#ports.metrics.commands.inc({ code: "unbound" });
+      sendError({ entry: stream, conn }, rid, { code: ErrorCode.RETRYABLE, reason, retryable: true });
+      return;
+    }
+    switch (cmd) {
+      case Command.SEND:
+        this.#ports.send.handle(session, rid, body);
+        return;
+      case Command.PUSH_ACK:
+        this.#pushAck(session, rid, body);
+        return;
+      case Command.SYNC:
+        this.#ports.pull.handle(session, rid, body);
+        return;
+      case Command.LOGOUT:
+        this.#logout(session);
+        return;
+      default: {
+        const reason = `command ${cmd} is not known here: see the capabilities in WELCOME`;
+        this.#ports.metrics.commands.inc({ code: "unknown" });
+        sendError(session, rid, { code: ErrorCode.UNKNOWN_COMMAND, reason });
+      }
+    }
+  }
+
+  #pushAck(session: Session, rid: number, body: Uint8Array): void {
+    try {
+      const { inboxSeq } = PushAck.decode(body);
+      if (Number.isSafeInteger(inboxSeq)) this.#ports.acks.note(session, inboxSeq);
+    } catch {
+      // The decoder's own message means nothing to the author of a client.
+      const reason = "the body is not a PushAck message: encode it as in client.proto";
+      this.#ports.metrics.commands.inc({ code: "bad_ack" });
+      sendError(session, rid, { code: ErrorCode.BAD_REQUEST, reason });
+    }
+  }
+
+  #logout(session: Session): void {
+    this.#ports.routes.remove(session);
+    const body = disconnectBody(DisconnectCode.LOGGED_OUT, "logged out: log in again when the person asks for it");
+    session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body });
+  }
+
+  #login(stream: EntryStream, { conn, rid, body }: UplinkRecord): void {
+    const pending: PendingLogin = { isGone: false };
+    stream.logins.set(conn, pending);
+    this.#ports.loginGate.enter(
+      async () => {
+        if (pending.isGone) return;
+        const attempt = { entry: stream, entryName: stream.name, conn, body };
+        this.#answerLogin(stream, { conn, rid, pending }, await this.#ports.login.login(attempt));
+      },
+      () => {
+        const reason = "too many logins at once: reconnect after the delay";
+        const retryAfterMs = 2000;
+        const code = DisconnectCode.OVERLOADED;
+        this.#answerLogin(stream, { conn, rid, pending }, { kind: "denied", code, reason, retryAfterMs });
+      },
+    );
+  }
+
+  #answerLogin(
+    stream: EntryStream,
+    { conn, rid, pending }: { conn: number; rid: number; pending: PendingLogin },
+    outcome: LoginOutcome,
+  ): void {
+    if (stream.logins.get(conn) === pending) stream.logins.delete(conn);
+    this.#ports.metrics.logins.inc({ result: outcome.kind });
+    if (outcome.kind === "ok") {
+      if (pending.isGone) this.#ports.routes.remove(outcome.session);
+      else {
+        stream.sessions.set(conn, outcome.session);
+        stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
+      }
+      return;
+    }
+    const { code, reason, retryAfterMs } =
+      outcome.kind === "denied"
+        ? outcome
+        : { code: DisconnectCode.ENTRY_FENCED, reason: "reconnect: this entry is being replaced", retryAfterMs: 0 };
+    stream.send({ kind: RecordKind.LOGIN_DENIED, conn, rid, body: disconnectBody(code, reason, { retryAfterMs }) });
+    if (outcome.kind === "fenced") this.#ports.leases.fence(stream);
+  }
+
+  #bind(stream: EntryStream, conn: number, tag: SessionTag): void {
+    const { userId, slot, deviceId, deviceName, loginSeq } = tag;
+    const session: Session = { entry: stream, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0 };
+    stream.sessions.set(conn, session);
+    this.#ports.routes.announce(session, {
+      isOpen: () => stream.sessions.get(conn) === session,
+      onFenced: () => this.#ports.leases.fence(stream),
+    });
+  }
+
+  #connClosed(stream: EntryStream, conn: number): void {
+    const pending = stream.logins.get(conn);
+    if (pending) pending.isGone = true;
+    const session = stream.sessions.get(conn);
+    if (!session) return;
+    stream.sessions.delete(conn);
+    this.#ports.routes.remove(session);
+  }
+}
+
+/** @throws {ImError} when the stream does not begin with ATTACH */
+function firstRecord(batch: Buffer): AttachRequest {
+  let request: AttachRequest | undefined;
+  let isFirst = true;
+  readRecords(batch, (record) => {
+    if (isFirst && record.kind === RecordKind.ATTACH) request = AttachRequest.decode(record.body);
+    isFirst = false;
+  });
+  if (request) return request;
+  throw new ImError(ErrorCode.BAD_REQUEST, "the first record of a stream must be ATTACH");
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { Session } from "../session/session.ts";
+import type { Store } from "../store/store.ts";
+import { type Defer, TickBatch } from "../tick-batch.ts";
+
+const MAX_BATCH = 1000;
+const MAX_WAITING = 50_000;
+
+/** What {@link HeadReader} needs. */
+export interface HeadPorts {
+  store: Pick<Store, "inboxHeads">;
+  defer: Defer;
+  onFault: (op: string, error: unknown) => void;
+  metrics: LogicMetrics;
+}
+
+/** ASK_HEAD: answers with the inbox heads of all sessions that asked in one tick, from one query. */
+export class HeadReader {
+  readonly #ports: HeadPorts;
+  readonly #batch: TickBatch<Session>;
+
+  constructor(ports: HeadPorts) {
+    this.#ports = ports;
+    this.#batch = new TickBatch({
+      defer: ports.defer,
+      run: (batch) => this.#run(batch),
+      maxBatch: MAX_BATCH,
+      maxWaiting: MAX_WAITING,
+    });
+  }
+
+  /** No answer when overloaded or the store is away: the next PING asks again. */
+  ask(session: Session): void {
+    if (!this.#batch.add(session)) this.#ports.metrics.heads.inc({ result: "dropped" });
+  }
+
+  async #run(batch: readonly Session[]): Promise<void> {
+    try {
+      const heads = await this.#ports.store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
+      for (const { entry, conn, userId } of batch)
+        entry.send({ kind: RecordKind.HEAD, conn, aux: heads.get(userId) ?? 0 });
+      this.#ports.metrics.heads.inc({ result: "ok" }, batch.length);
+    } catch (error) {
+      this.#ports.onFault("heads", error);
+      this.#ports.metrics.heads.inc({ result: "failed" }, batch.length);
+    }
+  }
+}

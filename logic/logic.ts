@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import { startAdminServer } from "#lib/admin-server.ts";
+import { type Clock, systemClock } from "#lib/clock.ts";
+import { loadConfig } from "#lib/config.ts";
+import { createGrpcServer, type GrpcServer, loadInternalTls, uplinkService } from "#lib/grpc.ts";
+import { Lifecycle } from "#lib/lifecycle.ts";
+import { createLogger, type Logger } from "#lib/logger.ts";
+import { Metrics } from "#lib/metrics.ts";
+import { createRedis } from "#lib/redis.ts";
+import { composeLogic, type LogicCore } from "./compose.ts";
+import { type LogicConfig, logicSchema } from "./config.ts";
+import { createFaultLog } from "./faults.ts";
+import { controlService } from "./grpc/control.ts";
+import { HealthPoll } from "./health.ts";
+import { createLogicMetrics } from "./metrics.ts";
+import { RedisIntents } from "./push/intent.ts";
+import { RedisRouter } from "./router/redis.ts";
+import { openPostgresStore } from "./store/postgres-store.ts";
+import { JwksFile } from "./token/jwks.ts";
+import { TokenVerifier } from "./token/verify.ts";
+
+const STOP_DEADLINE_MS = 15_000;
+/** Commands on their way when LEAVING was written still arrive within this. */
+const LEAVING_GRACE_MS = 200;
+const DRAIN_TIMEOUT_MS = 5000;
+const DRAIN_POLL_MS = 10;
+const GRPC_GRACE_MS = 1000;
+
+/** What a test may replace. */
+export interface LogicDeps {
+  log?: Logger;
+  clock?: Clock;
+  random?: () => number;
+}
+
+/** A running logic process. */
+export interface Logic {
+  grpcPort: number;
+  adminPort: number;
+  lifecycle: Lifecycle;
+  core: LogicCore;
+}
+
+/**
+ * Starts logic: needs PostgreSQL (waits 30 s for it) and the JWKS file, not Redis.
+ * @throws {ImError} when one of them is missing, with the remedy
+ */
+export async function startLogic(config: LogicConfig, deps: LogicDeps = {}): Promise<Logic> {
+  const log = deps.log ?? createLogger("logic", config.IM_LOG_LEVEL);
+  const clock = deps.clock ?? systemClock;
+  const onFault = createFaultLog(log, clock);
+  const lifecycle = new Lifecycle(log);
+  const registry = new Metrics({ component: "logic", version: config.IM_VERSION }, { runtime: true });
+  const keys = await JwksFile.open(config.IM_JWKS_FILE, { clock, onError: (error) => onFault("jwks", error) });
+  lifecycle.onStop("jwks", () => keys.close());
+  const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic" });
+  lifecycle.onStop("store", () => store.close());
+  const redis = createRedis(config.IM_REDIS_URL, {
+    name: `logic-${config.IM_POD_NAME}`,
+    onError: (error) => onFault("redis", error),
+  });
+  lifecycle.onStop("redis", () => redis.disconnect());
+  const core = composeLogic({
+    store,
+    router: new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS }),
+    intents: new RedisIntents(redis),
+    tokens: new TokenVerifier({
+      keys,
+      issuer: config.IM_TOKEN_ISSUER,
+      audience: config.IM_TOKEN_AUDIENCE ?? config.IM_CLUSTER,
+      nowMs: () => clock.wallMs(),
+    }),
+    name: config.IM_POD_NAME,
+    leaseTtlMs: config.IM_LEASE_TTL_MS,
+    pingIntervalMs: config.IM_PING_INTERVAL_MS,
+    clock,
+    random: deps.random ?? Math.random,
+    defer: setImmediate,
+    onFault,
+    log,
+    metrics: createLogicMetrics(registry),
+  });
+  lifecycle.onStop("core", () => core.close());
+  registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
+  registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
+  await core.start();
+  const health = new HealthPoll(() => store.ping(), clock);
+  await health.start();
+  lifecycle.onStop("health", () => health.stop());
+  const server = createGrpcServer({ tls: loadInternalTls(config.IM_INTERNAL_TLS_DIR) });
+  server.addService(
+    uplinkService((uplink) => core.server.accept(uplink)),
+    ["entry"],
+  );
+  server.addService(controlService(core.control), ["operator"]);
+  const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
+  lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
+  lifecycle.onStop("streams", () => drain(core));
+  const admin = await startAdminServer({
+    port: config.IM_ADMIN_PORT,
+    metrics: registry,
+    isReady: () => health.isHealthy && !lifecycle.isStopping,
+    debug: () => ({
+      redis: redis.status,
+      entries: [...core.entries].map(({ name, peer, incarnation, sessions }) => ({
+        name,
+        peer,
+        incarnation,
+        sessions: sessions.size,
+      })),
+    }),
+  });
+  lifecycle.onStop("admin", () => admin.close());
+  log.info({ grpcPort, adminPort: admin.port }, "logic is up");
+  return { grpcPort, adminPort: admin.port, lifecycle, core };
+}
+
+/** LEAVING, then the answers of everything that was taken, then the end of the streams. */
+async function drain(core: LogicCore): Promise<void> {
+  core.entries.leaving();
+  const startedMs = performance.now();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    const waitedMs = performance.now() - startedMs;
+    if (waitedMs > DRAIN_TIMEOUT_MS || (waitedMs > LEAVING_GRACE_MS && core.isIdle())) break;
+  }
+  await core.acks.flush();
+  core.entries.close();
+}
+
+/** All interfaces; a machine without IPv6 gets IPv4 only. */
+async function bindAny(server: GrpcServer, port: number): Promise<number> {
+  try {
+    return await server.bind("::", port);
+  } catch {
+    // The second attempt reports a port in use by itself.
+    return server.bind("0.0.0.0", port);
+  }
+}
+
+if (import.meta.main) {
+  const { lifecycle } = await startLogic(loadConfig(logicSchema));
+  lifecycle.installSignals(STOP_DEADLINE_MS);
+}

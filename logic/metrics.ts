@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Metrics } from "#lib/metrics.ts";
+
+/** Everything the logic process counts. One object per process, made by {@link createLogicMetrics}. */
+export type LogicMetrics = ReturnType<typeof createLogicMetrics>;
+
+/** Registers the metrics of the logic process; names are stable, labels are of low cardinality. */
+export function createLogicMetrics(metrics: Metrics) {
+  return {
+    records: metrics.counter("im_logic_records_total", "Uplink records by direction.", ["direction"]),
+    batches: metrics.counter("im_logic_batches_total", "Uplink batches by direction.", ["direction"]),
+    streamsClosed: metrics.counter("im_logic_streams_closed_total", "Entry streams that ended, by reason.", ["reason"]),
+    logins: metrics.counter("im_logic_logins_total", "Logins by result.", ["result"]),
+    loginSeconds: metrics.histogram("im_logic_login_duration_seconds", "From HELLO to WELCOME, in logic."),
+    kicks: metrics.counter("im_logic_kicks_total", "Sessions told to leave, by code.", ["code"]),
+    commands: metrics.counter("im_logic_refused_commands_total", "Commands answered with ERROR, by code.", ["code"]),
+    sends: metrics.counter("im_send_total", "SEND by result.", ["result"]),
+    sendSeconds: metrics.histogram("im_send_duration_seconds", "From SEND to the committed answer, in logic."),
+    delivers: metrics.counter("im_logic_deliver_total", "Inbox events per recipient, by what became of them.", [
+      "result",
+    ]),
+    pulls: metrics.counter("im_logic_pulls_total", "SYNC by result.", ["result"]),
+    pullSeconds: metrics.histogram("im_logic_pull_duration_seconds", "Reading one page of an inbox."),
+    acks: metrics.counter("im_logic_acks_total", "Device cursors written, by result.", ["result"]),
+    heads: metrics.counter("im_logic_heads_total", "Inbox heads asked for, by result.", ["result"]),
+    leases: metrics.counter("im_router_lease_renew_total", "Lease renewals of entries by result.", ["result"]),
+    routerFaults: metrics.counter("im_router_faults_total", "Router calls that failed, by operation.", ["op"]),
+    reannounces: metrics.counter("im_router_reannounce_total", "Times the entries were asked to announce again."),
+    staleRoutes: metrics.counter("im_router_stale_routes_total", "Routes whose connection was gone."),
+    intents: metrics.counter("im_push_intents_total", "Push intents by result.", ["result"]),
+  };
+}
+
+/** Metrics nobody reads, for tests. */
+export function unreadMetrics(): LogicMetrics {
+  return createLogicMetrics(new Metrics());
+}

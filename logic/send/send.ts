@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { Command, Flag, MAX_CONTENT_BYTES } from "#proto/commands.ts";
+import { Send } from "#proto/gen/messages.ts";
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { Outgoing } from "../deliver/deliver.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import { type Refusal, type Session, sendError } from "../session/session.ts";
+import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
+import { isUserId } from "../token/verify.ts";
+import { sendAckBytes } from "./ack-bytes.ts";
+import { directConversationId, payloadHash } from "./conversation.ts";
+
+const MAX_ID_CHARS = 64;
+const MAX_CONTENT_TYPE_CHARS = 64;
+const BUSY_BASE_MS = 200;
+
+/** What {@link SendHandler} needs. */
+export interface SendPorts {
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  messageId: () => string;
+  /** Takes the message for the next commit; false = overloaded, nothing was done. `done` runs once otherwise. */
+  submit: (input: AppendInput, done: (result: AppendResult | ImError) => void) => boolean;
+  /** Hands a committed message to its recipients. */
+  deliver: (outgoing: Outgoing) => void;
+  metrics: LogicMetrics;
+}
+
+/**
+ * SEND: validate, commit, answer, deliver, in this order. The answer leaves only after the commit; a resend gets
+ * the answer of the first. One closure per message, no promise.
+ */
+export class SendHandler {
+  readonly #ports: SendPorts;
+
+  constructor(ports: SendPorts) {
+    this.#ports = ports;
+  }
+
+  handle(session: Session, rid: number, body: Uint8Array): void {
+    const parsed = parseSend(session.userId, body);
+    if ("code" in parsed) {
+      this.#refuse(session, rid, parsed, "invalid");
+      return;
+    }
+    const startedMs = this.#ports.clock.nowMs();
+    const input = this.#input(session.userId, parsed);
+    const taken = this.#ports.submit(input, (result) => {
+      this.#ports.metrics.sendSeconds.observe((this.#ports.clock.nowMs() - startedMs) / 1000);
+      this.#finish(session, rid, input, result);
+    });
+    if (taken) return;
+    const retryAfterMs = Math.round(BUSY_BASE_MS * (1 + this.#ports.random()));
+    const reason = "the cluster is overloaded: send it again after the delay, with the same client_message_id";
+    this.#refuse(session, rid, { code: ErrorCode.BUSY, reason, ...again(input), retryAfterMs }, "busy");
+  }
+
+  #input(sender: string, send: Send): AppendInput {
+    const conversationId = send.to === "" ? send.conversationId : directConversationId(sender, send.to);
+    return {
+      sender,
+      clientMessageId: send.clientMessageId,
+      payloadHash: payloadHash(conversationId, send.contentType, send.content),
+      conversationId,
+      peer: send.to,
+      messageId: this.#ports.messageId(),
+      contentType: send.contentType,
+      content: send.content,
+      sentAtMs: this.#ports.clock.wallMs(),
+    };
+  }
+
+  #finish(session: Session, rid: number, input: AppendInput, result: AppendResult | ImError): void {
+    if (result instanceof ImError) {
+      const isBusy = result.code === ErrorCode.BUSY;
+      const reason = isBusy
+        ? "the cluster is overloaded: send it again after the delay, with the same client_message_id"
+        : "the outcome is not known: send it again with the same client_message_id";
+      const code = isBusy ? ErrorCode.BUSY : ErrorCode.RETRYABLE;
+      const retryAfterMs = result.retryAfterMs || Math.round(BUSY_BASE_MS * (1 + this.#ports.random()));
+      this.#refuse(session, rid, { code, reason, ...again(input), retryAfterMs }, isBusy ? "busy" : "retryable");
+      return;
+    }
+    switch (result.kind) {
+      case "conflict":
+        this.#refuse(
+          session,
+          rid,
+          {
+            code: ErrorCode.CONFLICT,
+            reason: "this client_message_id belongs to another message: use a new one",
+            clientMessageId: input.clientMessageId,
+            messageId: result.messageId,
+          },
+          "conflict",
+        );
+        return;
+      case "not-member":
+        this.#refuse(
+          session,
+          rid,
+          {
+            code: ErrorCode.PERMISSION_DENIED,
+            reason: "no such conversation, or you are not a member of it: check conversation_id",
+            clientMessageId: input.clientMessageId,
+          },
+          "denied",
+        );
+        return;
+      default:
+        this.#accept(session, rid, input, result);
+    }
+  }
+
+  #accept(session: Session, rid: number, input: AppendInput, stored: AppendedMessage): void {
+    const { clientMessageId, sender, contentType, content } = input;
+    const { messageId, conversationId, convSeq, sentAtMs, recipients } = stored;
+    const duplicate = stored.kind === "duplicate";
+    const inboxSeq = recipients.find((recipient) => recipient.userId === sender)?.inboxSeq ?? 0;
+    this.#ports.metrics.sends.inc({ result: stored.kind });
+    session.entry.send({
+      kind: RecordKind.REPLY,
+      cmd: Command.SEND_ACK,
+      flags: duplicate ? Flag.REPLY | Flag.DUPLICATE : Flag.REPLY,
+      conn: session.conn,
+      rid,
+      aux: inboxSeq,
+      body: sendAckBytes({ clientMessageId, messageId, conversationId, convSeq, inboxSeq, sentAtMs, duplicate }),
+    });
+    if (duplicate) return;
+    this.#ports.deliver({
+      event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
+      recipients,
+      origin: { incarnation: session.entry.incarnation, conn: session.conn },
+    });
+  }
+
+  #refuse(session: Session, rid: number, refusal: Refusal, result: string): void {
+    this.#ports.metrics.sends.inc({ result });
+    sendError(session, rid, refusal);
+  }
+}
+
+function again(input: AppendInput): { clientMessageId: string; retryable: true } {
+  return { clientMessageId: input.clientMessageId, retryable: true };
+}
+
+function parseSend(sender: string, body: Uint8Array): Send | Refusal {
+  let send: Send;
+  try {
+    send = Send.decode(body);
+  } catch {
+    // The decoder's own message means nothing to the author of a client.
+    return { code: ErrorCode.BAD_REQUEST, reason: "the body is not a Send message: encode it as in client.proto" };
+  }
+  const problem = sendProblem(sender, send);
+  if (problem === undefined) return send;
+  // An absurd id is not echoed: it would be as long as the frame.
+  const clientMessageId = send.clientMessageId.length <= MAX_ID_CHARS ? send.clientMessageId : "";
+  return { ...problem, clientMessageId };
+}
+
+function sendProblem(sender: string, send: Send): Refusal | undefined {
+  const bad = (reason: string): Refusal => ({ code: ErrorCode.BAD_REQUEST, reason });
+  const { clientMessageId, conversationId, to, contentType, content } = send;
+  if (clientMessageId === "" || clientMessageId.length > MAX_ID_CHARS || clientMessageId.includes("\0"))
+    return bad(`client_message_id must have 1 to ${MAX_ID_CHARS} characters, none of them NUL`);
+  if (to === "" && conversationId === "") return bad("no recipient: set to or conversation_id");
+  if (to !== "" && conversationId !== "") return bad("two recipients: set either to or conversation_id");
+  if (to !== "" && !isUserId(to)) return bad("to is no user id: 1-64 of letters, digits and _.:@-");
+  if (to === sender) return bad("to is yourself: choose another user");
+  if (conversationId.length > MAX_ID_CHARS || conversationId.includes("\0"))
+    return bad(`conversation_id is longer than ${MAX_ID_CHARS} characters: use one the server gave you`);
+  if (contentType.length > MAX_CONTENT_TYPE_CHARS || contentType.includes("\0"))
+    return bad(`content_type is longer than ${MAX_CONTENT_TYPE_CHARS} characters`);
+  if (content.length > MAX_CONTENT_BYTES)
+    return {
+      code: ErrorCode.TOO_LARGE,
+      reason: `content is larger than ${MAX_CONTENT_BYTES} bytes: upload it and send a link`,
+    };
+  return undefined;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import { DisconnectCode } from "#lib/codes.ts";
+import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
+import { Hello, LoginReply, LoginRequest, SessionTag, Welcome } from "#proto/gen/messages.ts";
+import type { AckBuffer } from "../inbox/acks.ts";
+import { bounded, MAX_PAGE_BYTES, MAX_PAGE_EVENTS, pageOf } from "../inbox/pull.ts";
+import type { Route, Router, RouterLogin } from "../router/router.ts";
+import type { InboxPage, LoginRecord, Store } from "../store/store.ts";
+import type { TokenVerdict } from "../token/verify.ts";
+import { kickReplaced } from "./kick.ts";
+import type { EntryDirectory, EntryPort, Session } from "./session.ts";
+import { PLATFORMS, slotOf } from "./slots.ts";
+
+const PROTO_VERSION = 1;
+const MAX_DEVICE_CHARS = 64;
+const MAX_LABEL_CHARS = 128;
+const RETRY_BASE_MS = 500;
+
+/** What {@link LoginHandler} needs. */
+export interface LoginPorts {
+  verifyToken: (token: string) => Promise<TokenVerdict>;
+  store: Pick<Store, "login" | "readInbox" | "epoch">;
+  router: Router;
+  entries: EntryDirectory;
+  acks: Pick<AckBuffer, "note">;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  pingIntervalMs: number;
+  onRouterFault: (op: string, error: unknown) => void;
+  onStoreFault: (op: string, error: unknown) => void;
+  onKick: (code: DisconnectCode) => void;
+}
+
+/** One LOGIN record: the connection that said HELLO. */
+export interface LoginAttempt {
+  entry: EntryPort;
+  /** Pod name of the entry, for people. */
+  entryName: string;
+  conn: number;
+  /** LoginRequest. */
+  body: Uint8Array;
+}
+
+export type LoginOutcome =
+  | { readonly kind: "ok"; readonly session: Session; readonly reply: Uint8Array }
+  | { readonly kind: "denied"; readonly code: DisconnectCode; readonly reason: string; readonly retryAfterMs: number }
+  /** The entry itself is fenced: nobody can log in through it. */
+  | { readonly kind: "fenced" };
+
+/**
+ * HELLO, in this order: token, device row (login_seq from SQL), route (newest login wins), kick of the session that
+ * lost the slot, first page. The route comes before the page, so a message is either in the page or pushed.
+ * Redis down: the login succeeds and the route follows when Redis answers again.
+ */
+export class LoginHandler {
+  readonly #ports: LoginPorts;
+
+  constructor(ports: LoginPorts) {
+    this.#ports = ports;
+  }
+
+  /** Never rejects. */
+  async login(attempt: LoginAttempt): Promise<LoginOutcome> {
+    const hello = parseHello(attempt.body);
+    if ("kind" in hello) return hello;
+    const verdict = await this.#ports.verifyToken(hello.token);
+    if (verdict.kind === "denied") return { ...verdict, retryAfterMs: 0 };
+    return this.#admit(attempt, hello, verdict.userId);
+  }
+
+  async #admit(attempt: LoginAttempt, hello: Hello, userId: string): Promise<LoginOutcome> {
+    const { deviceId, platform } = hello;
+    const slot = slotOf(platform) ?? "";
+    const deviceName = hello.deviceName.slice(0, MAX_LABEL_CHARS) || platform;
+    const appVersion = hello.appVersion.slice(0, MAX_LABEL_CHARS);
+    let recorded: LoginRecord;
+    try {
+      recorded = await this.#ports.store.login({ userId, slot, deviceId, deviceName, platform, appVersion });
+    } catch (error) {
+      this.#ports.onStoreFault("login", error);
+      return this.#unavailable();
+    }
+    const session: Session = {
+      entry: attempt.entry,
+      conn: attempt.conn,
+      userId,
+      slot,
+      deviceId,
+      deviceName,
+      loginSeq: recorded.loginSeq,
+      notedAckSeq: recorded.ackedSeq,
+    };
+    const refused = await this.#claimSlot(session);
+    if (refused) return refused;
+    return this.#welcome(attempt, hello, session);
+  }
+
+  async #claimSlot(session: Session): Promise<LoginOutcome | undefined> {
+    let outcome: RouterLogin | undefined;
+    try {
+      [outcome] = await this.#ports.router.login([routeOf(session)]);
+    } catch (error) {
+      this.#ports.onRouterFault("login", error);
+      return undefined;
+    }
+    if (outcome?.kind === "fenced") return { kind: "fenced" };
+    if (outcome?.kind === "stale") return staleLogin(session, outcome.holder);
+    if (outcome?.replaced) this.#ports.onKick(kickReplaced(this.#ports.entries, session, outcome.replaced));
+    return undefined;
+  }
+
+  async #welcome({ entryName }: LoginAttempt, hello: Hello, session: Session): Promise<LoginOutcome> {
+    const { store, clock, pingIntervalMs } = this.#ports;
+    const isOwnEpoch = hello.inboxEpoch === store.epoch && Number.isSafeInteger(hello.inboxCursor);
+    let cursor = isOwnEpoch ? hello.inboxCursor : 0;
+    let page: InboxPage;
+    try {
+      page = await this.#readPage(session.userId, cursor, hello.firstPageBytes);
+      if (cursor > page.head) {
+        cursor = 0;
+        page = await this.#readPage(session.userId, 0, hello.firstPageBytes);
+      }
+    } catch (error) {
+      this.#ports.onStoreFault("first page", error);
+      await this.#releaseSlot(session);
+      return this.#unavailable();
+    }
+    const resumed = isOwnEpoch && cursor === hello.inboxCursor;
+    if (resumed) this.#ports.acks.note(session, cursor);
+    const welcome = Welcome.encode({
+      proto: PROTO_VERSION,
+      sessionId: `${session.entry.incarnation}/${session.conn}`,
+      userId: session.userId,
+      resumed,
+      inboxEpoch: store.epoch,
+      inboxHead: page.head,
+      firstPage: pageOf(store.epoch, page),
+      serverTimeMs: clock.wallMs(),
+      pingIntervalMs,
+      limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: MAX_PAGE_EVENTS },
+      entryId: entryName,
+    });
+    const reply = LoginReply.encode({
+      userId: session.userId,
+      slot: session.slot,
+      tag: SessionTag.encode(session),
+      welcome,
+      pingIntervalMs,
+      inboxHead: page.head,
+      loginSeq: session.loginSeq,
+    });
+    return { kind: "ok", session, reply };
+  }
+
+  #readPage(userId: string, cursor: number, wishBytes: number): Promise<InboxPage> {
+    const limitBytes = bounded(wishBytes, MAX_PAGE_BYTES);
+    return this.#ports.store.readInbox({ userId, cursor, limit: MAX_PAGE_EVENTS, limitBytes });
+  }
+
+  async #releaseSlot({ userId, entry, conn }: Session): Promise<void> {
+    try {
+      await this.#ports.router.logout([{ userId, incarnation: entry.incarnation, conn }]);
+    } catch (error) {
+      this.#ports.onRouterFault("logout", error);
+    }
+  }
+
+  #unavailable(): LoginOutcome {
+    const retryAfterMs = Math.round(RETRY_BASE_MS * (1 + 3 * this.#ports.random()));
+    const reason = "logins are not possible right now: reconnect after the delay";
+    return { kind: "denied", code: DisconnectCode.LOGIC_UNAVAILABLE, reason, retryAfterMs };
+  }
+}
+
+/** The route of a session. */
+export function routeOf(session: Session): Route {
+  const { userId, slot, conn, loginSeq, deviceId } = session;
+  return { userId, slot, incarnation: session.entry.incarnation, conn, loginSeq, deviceId };
+}
+
+/** This login lost to a newer one before it was done. */
+export function staleLogin(session: Session, holder: Route): LoginOutcome & { kind: "denied" } {
+  const isSameDevice = holder.deviceId === session.deviceId;
+  return isSameDevice
+    ? denied(DisconnectCode.SUPERSEDED, "this device has logged in on a newer connection: use that one")
+    : denied(DisconnectCode.KICKED, "another device took this slot: log in again only when the person asks for it");
+}
+
+function denied(code: DisconnectCode, reason: string): LoginOutcome & { kind: "denied" } {
+  return { kind: "denied", code, reason, retryAfterMs: 0 };
+}
+
+function parseHello(body: Uint8Array): Hello | LoginOutcome {
+  let hello: Hello;
+  try {
+    hello = Hello.decode(LoginRequest.decode(body).hello);
+  } catch {
+    // The decoder's own message means nothing to the author of a client.
+    return denied(DisconnectCode.PROTOCOL_ERROR, "the body is not a Hello message: encode it as in client.proto");
+  }
+  const { protoMin, protoMax, deviceId, platform } = hello;
+  if (protoMin > PROTO_VERSION || (protoMax > 0 && protoMax < PROTO_VERSION))
+    return denied(DisconnectCode.VERSION_UNSUPPORTED, `this server speaks protocol version ${PROTO_VERSION}`);
+  if (deviceId === "" || deviceId.length > MAX_DEVICE_CHARS || deviceId.includes("\0"))
+    return denied(DisconnectCode.PROTOCOL_ERROR, `device_id must have 1 to ${MAX_DEVICE_CHARS} characters`);
+  if (slotOf(platform) === undefined)
+    return denied(DisconnectCode.PROTOCOL_ERROR, `platform must be one of ${PLATFORMS.join(", ")}`);
+  return hello;
+}

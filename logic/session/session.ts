@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ErrorCode } from "#lib/errors.ts";
+import { Command, Flag } from "#proto/commands.ts";
+import { Disconnect, ErrorInfo } from "#proto/gen/messages.ts";
+import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+
+/** The stream of one attached entry, as handlers see it. */
+export interface EntryPort {
+  /** Incarnation of the entry process at the other end. */
+  readonly incarnation: string;
+  /** Queues one record for this tick's write. False: the stream is closed or full, nothing was queued. */
+  send(record: RecordInput): boolean;
+}
+
+/** The entries attached to this process. Every entry attaches to every logic. */
+export interface EntryDirectory {
+  find(incarnation: string): EntryPort | undefined;
+}
+
+/** A logged-in connection whose commands come to this process. */
+export interface Session {
+  readonly entry: EntryPort;
+  readonly conn: number;
+  readonly userId: string;
+  readonly slot: string;
+  readonly deviceId: string;
+  readonly deviceName: string;
+  readonly loginSeq: number;
+  /** Highest acknowledgement noted here: repeated ones cost nothing. */
+  notedAckSeq: number;
+}
+
+/** Why a request failed; becomes the ERROR frame. */
+export interface Refusal {
+  code: ErrorCode;
+  /** One sentence that says what to do. */
+  reason: string;
+  retryable?: boolean;
+  retryAfterMs?: number;
+  clientMessageId?: string;
+  messageId?: string;
+}
+
+/** Sends the answer to request `rid`; `aux` is the inbox seq it carries to the client. */
+export function sendReply(session: Session, rid: number, cmd: Command, body: Uint8Array, aux = 0): void {
+  session.entry.send({ kind: RecordKind.REPLY, cmd, flags: Flag.REPLY, conn: session.conn, rid, aux, body });
+}
+
+/** Answers request `rid` with ERROR; the connection stays open. */
+export function sendError(target: { entry: EntryPort; conn: number }, rid: number, refusal: Refusal): void {
+  target.entry.send({
+    kind: RecordKind.REPLY,
+    cmd: Command.ERROR,
+    flags: Flag.REPLY | Flag.ERROR,
+    conn: target.conn,
+    rid,
+    body: ErrorInfo.encode(refusal),
+  });
+}
+
+/** Body of LOGIN_DENIED, KICK and FENCED. */
+export function disconnectBody(code: number, reason: string, more: Partial<Disconnect> = {}): Uint8Array {
+  return Disconnect.encode({ code, reason, ...more });
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Runs `fn` after the input of this event loop turn was read; `setImmediate` outside tests. */
+export type Defer = (fn: () => void) => void;
+
+/** Options of {@link TickBatch}. */
+export interface TickBatchOptions<T> {
+  defer: Defer;
+  /** Handles one batch; must handle its own faults. The next batch starts after it. */
+  run: (batch: T[]) => Promise<void>;
+  /** Items per batch. */
+  maxBatch: number;
+  /** Items waiting; more are refused. */
+  maxWaiting: number;
+}
+
+/**
+ * Gathers items of one tick into one call, one call at a time: batches grow with the load, and results keep the
+ * order of their items.
+ */
+export class TickBatch<T> {
+  readonly #options: TickBatchOptions<T>;
+  #waiting: T[] = [];
+  #isScheduled = false;
+  #isRunning = false;
+
+  constructor(options: TickBatchOptions<T>) {
+    this.#options = options;
+  }
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && !this.#isRunning;
+  }
+
+  /** False when too many items wait already: the item was not taken. */
+  add(item: T): boolean {
+    if (this.#waiting.length >= this.#options.maxWaiting) return false;
+    this.#waiting.push(item);
+    this.#schedule();
+    return true;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isRunning || this.#waiting.length === 0) return;
+    this.#isScheduled = true;
+    this.#options.defer(() => {
+      this.#isScheduled = false;
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    if (this.#waiting.length === 0) return;
+    let batch = this.#waiting;
+    if (batch.length > this.#options.maxBatch) {
+      this.#waiting = batch.slice(this.#options.maxBatch);
+      batch = batch.slice(0, this.#options.maxBatch);
+    } else this.#waiting = [];
+    this.#isRunning = true;
+    void this.#options.run(batch).finally(() => {
+      this.#isRunning = false;
+      this.#schedule();
+    });
+  }
+}
