@@ -35,7 +35,8 @@ async function entryPods(): Promise<string[]> {
 }
 
 async function objectsIn(namespace: string): Promise<string[]> {
-  const kinds = "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets";
+  const kinds =
+    "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets";
   const text = await tools.kubectl(["get", kinds, "-n", namespace, "-o", "name"]);
   const everywhere = /^(configmap\/kube-root-ca\.crt|serviceaccount\/default|secret\/sh\.helm\.)/;
   return text.split("\n").filter((line) => line !== "" && !everywhere.test(line));
@@ -51,24 +52,37 @@ describe("a real cluster", { concurrency: 1 }, () => {
   it("comes up again in a minute, and Ready soon after apply", async () => {
     const again = await runScript("scripts/up/main.ts", ["up"], 3 * MINUTE_MS);
     assert.equal(again.code, 0, again.stderr);
-    assert.ok(typeof again.figures.warmSeconds === "number" && again.figures.warmSeconds <= 60, JSON.stringify(again.figures));
+    assert.ok(
+      typeof again.figures.warmSeconds === "number" && again.figures.warmSeconds <= 60,
+      JSON.stringify(again.figures),
+    );
   });
 
   it("shows phase, version, entries, sessions, Ready and age", async () => {
     const table = await tools.kubectl(["get", "imc", "-n", DEMO_NAMESPACE]);
     const [header = "", row = ""] = table.split("\n");
-    assert.deepEqual(header.trim().split(/\s{2,}/).map((cell) => cell.toUpperCase()), ["NAME", "PHASE", "VERSION", "ENTRIES", "SESSIONS", "READY", "AGE"]);
+    assert.deepEqual(
+      header
+        .trim()
+        .split(/\s{2,}/)
+        .map((cell) => cell.toUpperCase()),
+      ["NAME", "PHASE", "VERSION", "ENTRIES", "SESSIONS", "READY", "AGE"],
+    );
     assert.match(row, /^demo\s+Ready\s+\S+\s+3\/3\s+\d+\s+True\s+\S+/);
   });
 
   it("explains its fields", async () => {
-    assert.match(await tools.kubectl(["explain", "imc.spec.entry"]), /replicas\s+<integer>[\s\S]*DESCRIPTION|DESCRIPTION[\s\S]*replicas\s+<integer>/);
+    assert.match(
+      await tools.kubectl(["explain", "imc.spec.entry"]),
+      /replicas\s+<integer>[\s\S]*DESCRIPTION|DESCRIPTION[\s\S]*replicas\s+<integer>/,
+    );
   });
 
   it("carries observedGeneration on the object and on every condition", async () => {
     const object = await getImCluster(tools, DEMO_NAME);
     assert.equal(object.status?.observedGeneration, object.metadata.generation);
-    for (const condition of object.status?.conditions ?? []) assert.equal(typeof condition.observedGeneration, "number", condition.type);
+    for (const condition of object.status?.conditions ?? [])
+      assert.equal(typeof condition.observedGeneration, "number", condition.type);
   });
 
   it("loses nothing while pods are killed (smoke)", async () => {
@@ -87,40 +101,82 @@ describe("a real cluster", { concurrency: 1 }, () => {
     await waitForEntries(5);
     await tools.kubectl(["scale", `imc/${DEMO_NAME}`, "-n", DEMO_NAMESPACE, "--replicas=2"]);
     await waitForEntries(2);
-    const object = await tools.getJson<{ status?: { drains?: { phase?: string }[] } }>(["imc", DEMO_NAME, "-n", DEMO_NAMESPACE]);
+    const object = await tools.getJson<{ status?: { drains?: { phase?: string }[] } }>([
+      "imc",
+      DEMO_NAME,
+      "-n",
+      DEMO_NAMESPACE,
+    ]);
     assert.ok((object.status?.drains ?? []).length >= 3, JSON.stringify(object.status?.drains));
   });
 
   it("replaces an entry pod that was deleted by hand", async () => {
     const [first = ""] = await entryPods();
     await tools.kubectl(["delete", first, "-n", DEMO_NAMESPACE, "--wait=false"]);
-    await eventually("the pod is gone", 2 * MINUTE_MS, async () => ((await entryPods()).includes(first) ? undefined : true));
+    await eventually("the pod is gone", 2 * MINUTE_MS, async () =>
+      (await entryPods()).includes(first) ? undefined : true,
+    );
     await waitForEntries(2);
   });
 
   it("converges after the operator was killed in the middle of a scale-up", async () => {
     await tools.kubectl(["scale", `imc/${DEMO_NAME}`, "-n", DEMO_NAMESPACE, "--replicas=4"]);
     const selector = "app.kubernetes.io/name=im-operator";
-    await tools.kubectl(["delete", "pods", "-n", "imcluster-system", "-l", selector, "--grace-period=0", "--force"], { timeoutMs: MINUTE_MS });
+    await tools.kubectl(["delete", "pods", "-n", "imcluster-system", "-l", selector, "--grace-period=0", "--force"], {
+      timeoutMs: MINUTE_MS,
+    });
     await waitForEntries(4);
   });
 
   it("installs, upgrades and uninstalls both charts by Helm", async () => {
-    const args = [CHART, "-n", SHOP, "--create-namespace", "--set", "spec.entry.replicas=1,spec.logic.replicas=1,spec.extlogic.replicas=1"];
+    const args = [
+      CHART,
+      "-n",
+      SHOP,
+      "--create-namespace",
+      "--set",
+      "spec.entry.replicas=1,spec.logic.replicas=1,spec.extlogic.replicas=1",
+    ];
     await tools.helm(["install", "shop", ...args]);
-    await tools.kubectl(["wait", "--for=condition=Ready", "imc/shop", "-n", SHOP, "--timeout=150s"], { timeoutMs: 3 * MINUTE_MS });
+    await tools.kubectl(["wait", "--for=condition=Ready", "imc/shop", "-n", SHOP, "--timeout=150s"], {
+      timeoutMs: 3 * MINUTE_MS,
+    });
     await tools.helm(["upgrade", "shop", ...args, "--set", "spec.entry.replicas=2"]);
     await eventually("two entries", 2 * MINUTE_MS, async () =>
       (await getImCluster(tools, "shop", SHOP)).status?.entry?.summary === "2/2" ? true : undefined,
     );
-    await tools.helm(["upgrade", "im-operator", join(PROJECT_ROOT, "charts/im-operator"), "-n", "imcluster-system", "--reuse-values", "--set", "logLevel=debug", "--wait", "--timeout", "120s"]);
+    await tools.helm([
+      "upgrade",
+      "im-operator",
+      join(PROJECT_ROOT, "charts/im-operator"),
+      "-n",
+      "imcluster-system",
+      "--reuse-values",
+      "--set",
+      "logLevel=debug",
+      "--wait",
+      "--timeout",
+      "120s",
+    ]);
     await tools.helm(["uninstall", "shop", "-n", SHOP]);
-    await eventually("nothing of the shop is left", 2 * MINUTE_MS, async () => ((await objectsIn(SHOP)).length === 0 ? true : undefined), async () => (await objectsIn(SHOP)).join("\n"));
+    await eventually(
+      "nothing of the shop is left",
+      2 * MINUTE_MS,
+      async () => ((await objectsIn(SHOP)).length === 0 ? true : undefined),
+      async () => (await objectsIn(SHOP)).join("\n"),
+    );
   });
 
   it("removes everything it owned when the ImCluster is deleted", async () => {
-    await tools.kubectl(["delete", "imc", DEMO_NAME, "-n", DEMO_NAMESPACE, "--timeout=120s"], { timeoutMs: 3 * MINUTE_MS });
-    await eventually("the namespace is empty", 2 * MINUTE_MS, async () => ((await objectsIn(DEMO_NAMESPACE)).length === 0 ? true : undefined), async () => (await objectsIn(DEMO_NAMESPACE)).join("\n"));
+    await tools.kubectl(["delete", "imc", DEMO_NAME, "-n", DEMO_NAMESPACE, "--timeout=120s"], {
+      timeoutMs: 3 * MINUTE_MS,
+    });
+    await eventually(
+      "the namespace is empty",
+      2 * MINUTE_MS,
+      async () => ((await objectsIn(DEMO_NAMESPACE)).length === 0 ? true : undefined),
+      async () => (await objectsIn(DEMO_NAMESPACE)).join("\n"),
+    );
   });
 
   it("uninstalls the operator by Helm and keeps the CRD", async () => {

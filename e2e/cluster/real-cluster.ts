@@ -18,7 +18,12 @@ export interface ScriptResult {
 }
 
 /** Runs one of the project's scripts as a user would, in a process of its own, bounded. Its progress goes to our stderr. */
-export function runScript(script: string, args: readonly string[], timeoutMs: number, env: Record<string, string> = {}): Promise<ScriptResult> {
+export function runScript(
+  script: string,
+  args: readonly string[],
+  timeoutMs: number,
+  env: Record<string, string> = {},
+): Promise<ScriptResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(PROJECT_ROOT, script), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -40,7 +45,11 @@ export function runScript(script: string, args: readonly string[], timeoutMs: nu
       try {
         resolve({ code: code ?? 1, figures: JSON.parse(last || "{}") as Record<string, unknown>, stderr });
       } catch {
-        reject(new Error(`${script} ${args.join(" ")} ended with ${code}; its last line is no JSON: ${last}\n${stderr.slice(-3_000)}`));
+        reject(
+          new Error(
+            `${script} ${args.join(" ")} ended with ${code}; its last line is no JSON: ${last}\n${stderr.slice(-3_000)}`,
+          ),
+        );
       }
     });
   });
@@ -54,7 +63,12 @@ export async function localTools(): Promise<KubeTools> {
 }
 
 /** Polls `probe` until it returns something other than undefined; fails with `what` and the last state at the bound. */
-export async function eventually<T>(what: string, timeoutMs: number, probe: () => Promise<T | undefined>, state?: () => Promise<string>): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  timeoutMs: number,
+  probe: () => Promise<T | undefined>,
+  state?: () => Promise<string>,
+): Promise<T> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     const value = await probe();
