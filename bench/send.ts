@@ -4,9 +4,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Fleet, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
+import { type Fleet, migrateDatabase, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess } from "../e2e/harness/processes.ts";
-import { ServiceProcess } from "../e2e/harness/service-process.ts";
 import { type FloorFigures, measureFloor } from "./floor.ts";
 import type { LoadLine, LoadOrder, LoadPhase } from "./load-process.ts";
 import type { PhaseFigures } from "./load-run.ts";
@@ -146,7 +145,6 @@ async function runLoad(fleet: Fleet, settings: Settings, tls: boolean): Promise<
   const entry = fleet.entry(0);
   const caFile = join(fleet.dir, "authority", "ca.crt");
   const keyFile = join(fleet.dir, "private.jwk.json");
-  fleet.tokens.writePrivate(keyFile);
   const { seconds, window } = settings;
   const rates = tls ? settings.rates.slice(0, 1) : settings.rates;
   const phases: LoadPhase[] = [
@@ -173,16 +171,7 @@ async function runLoad(fleet: Fleet, settings: Settings, tls: boolean): Promise<
 /** A second database of the same server with the same schema. */
 async function runFloor(fleet: Fleet, settings: Settings, name: string): Promise<FloorFigures> {
   const url = await fleet.postgres.createDatabase(name);
-  const migrate = new ServiceProcess({
-    name: "migrate",
-    script: "logic/migrate.ts",
-    env: { IM_POSTGRES_URL: url },
-    adminPort: 0,
-    logPath: join(fleet.dir, "migrate-floor.log"),
-  });
-  await migrate.start();
-  const exit = await migrate.waitExit(60_000);
-  if (exit.code !== 0) throw new Error(`migration of the floor database failed\n${migrate.logTail()}`);
+  await migrateDatabase(url, fleet.dir);
   const { users, bytes: contentBytes } = settings;
   const floor = await measureFloor(url, { seconds: FLOOR_SECONDS, users, contentBytes });
   progress(

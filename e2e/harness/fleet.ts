@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { randomUUID, X509Certificate } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { JWK } from "jose";
 import { freePort } from "./ports.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { isRunning } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis.ts";
 import { ServiceProcess } from "./service-process.ts";
-import { createTestAuthority, issueRoleFolders } from "./tls.ts";
-import { createTokenAuthority, type TokenAuthority } from "./tokens.ts";
+import { authorityAt, createTestAuthority, issueRoleFolders, type TestAuthority } from "./tls.ts";
+import { createTokenAuthority, type TokenAuthority, tokenAuthorityFrom } from "./tokens.ts";
 
 /** Options of {@link startFleet}. */
 export interface FleetOptions {
@@ -34,6 +35,12 @@ export interface FleetOptions {
   extlogicEnv?: Readonly<Record<string, string>>;
   /** For node itself, per role: `{ entry: ["--cpu-prof"] }`. */
   nodeArgs?: Partial<Record<"entry" | "logic" | "extlogic", readonly string[]>>;
+  /** Keys, certificates and logs live here and stay: the next fleet with this folder goes on with them. Default: temporary. */
+  dir?: string;
+  /** Database to use; default: a new one. */
+  postgresUrl?: string;
+  /** TLS port of each entry; default: free ones. */
+  entryTlsPorts?: readonly number[];
 }
 
 /** Name in the entries' certificates: what clients verify. */
@@ -131,21 +138,20 @@ function at<T>(items: readonly T[], index: number, what: string): T {
  * @throws Error with the ends of their logs when something does not come up
  */
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
-  const dir = temporaryFolder();
-  const closers: (() => Promise<void> | void)[] = [() => rmSync(dir, { recursive: true, force: true })];
+  const dir = options.dir ?? temporaryFolder();
+  const closers: (() => Promise<void> | void)[] = [];
+  if (options.dir === undefined) closers.push(() => rmSync(dir, { recursive: true, force: true }));
   let fleet: Fleet | undefined;
   try {
     const [postgres, redis] = await startStores(options, closers);
-    const authority = await createTestAuthority(join(dir, "authority"));
-    await authority.issue(join(dir, "tls"), { dnsNames: [SERVER_NAME, "localhost"], ips: ["127.0.0.1"] });
+    const authority = await ensureCertificates(dir);
     const internalTls = options.internalTls
       ? await issueRoleFolders(authority, join(dir, "internal-tls"), ["entry", "logic", "extlogic"] as const)
       : undefined;
-    const tokens = await createTokenAuthority({ audience: CLUSTER });
-    tokens.writeJwks(join(dir, "jwks.json"));
-    const postgresUrl = await postgres.createDatabase(`im_${randomUUID().slice(0, 8)}`);
+    const tokens = await ensureTokens(dir);
+    const postgresUrl = options.postgresUrl ?? (await postgres.createDatabase(`im_${randomUUID().slice(0, 8)}`));
     fleet = new Fleet({ postgres, redis, tokens, ca: authority.ca, postgresUrl, dir, closers });
-    await migrate(fleet);
+    await migrateDatabase(postgresUrl, dir);
     await addProcesses(fleet, options, internalTls);
     await Promise.all(fleet.processes.map((process) => process.start()));
     await Promise.all(fleet.processes.map((process) => process.waitReady()));
@@ -155,6 +161,33 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     else for (const close of closers) await close();
     throw error;
   }
+}
+
+const RENEW_BEFORE_MS = 24 * 3_600_000;
+
+/** The authority and the entries' certificate below `dir`: those that are there when they are still good for a day. */
+async function ensureCertificates(dir: string): Promise<TestAuthority> {
+  const authorityDir = join(dir, "authority");
+  const certificate = join(dir, "tls", "tls.crt");
+  if (existsSync(certificate)) {
+    const { validTo } = new X509Certificate(readFileSync(certificate));
+    if (Date.parse(validTo) - Date.now() > RENEW_BEFORE_MS) return authorityAt(authorityDir);
+  }
+  const authority = await createTestAuthority(authorityDir);
+  const dnsNames = [SERVER_NAME, "localhost", hostname()];
+  await authority.issue(join(dir, "tls"), { dnsNames, ips: ["127.0.0.1", "::1"], days: 30 });
+  return authority;
+}
+
+/** The signing key below `dir`, made when it is not there. */
+async function ensureTokens(dir: string): Promise<TokenAuthority> {
+  const path = join(dir, "private.jwk.json");
+  const names = { audience: CLUSTER };
+  if (existsSync(path)) return await tokenAuthorityFrom(JSON.parse(readFileSync(path, "utf8")) as JWK, names);
+  const tokens = await createTokenAuthority(names);
+  tokens.writePrivate(path);
+  tokens.writeJwks(join(dir, "jwks.json"));
+  return tokens;
 }
 
 async function startStores(
@@ -168,14 +201,14 @@ async function startStores(
   return [postgres, redis];
 }
 
-/** Runs `node logic/migrate.ts` to its end. */
-async function migrate(fleet: Fleet): Promise<void> {
+/** Runs `node logic/migrate.ts` to its end. @throws Error with its log when it fails */
+export async function migrateDatabase(postgresUrl: string, logDir: string): Promise<void> {
   const process = new ServiceProcess({
     name: "migrate",
     script: "logic/migrate.ts",
-    env: { IM_POSTGRES_URL: fleet.postgresUrl },
+    env: { IM_POSTGRES_URL: postgresUrl },
     adminPort: 0,
-    logPath: join(fleet.dir, "migrate.log"),
+    logPath: join(logDir, "migrate.log"),
   });
   await process.start();
   const exit = await process.waitExit(MIGRATE_TIMEOUT_MS);
@@ -220,7 +253,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     fleet.logics.push(new ServiceProcess({ ...service("logic", i, "logic/logic.ts", adminPort), env }));
   }
   for (let i = 0; i < (options.entries ?? 2); i++) {
-    const entryPorts = await ports.takeForEntry();
+    const entryPorts = await ports.takeForEntry(options.entryTlsPorts?.[i]);
     const env = {
       ...common("entry", i, entryPorts.admin),
       IM_TLS_PORT: String(entryPorts.tls),
@@ -255,9 +288,9 @@ class PortPool {
     }
   }
 
-  async takeForEntry(): Promise<EntryPorts> {
+  async takeForEntry(tlsPort?: number): Promise<EntryPorts> {
     return {
-      tls: await this.take(),
+      tls: tlsPort ?? (await this.take()),
       plain: await this.take(),
       http: await this.take(),
       control: await this.take(),
@@ -272,7 +305,5 @@ function temporaryFolder(): string {
     const owner = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
     if (!Number.isNaN(owner) && !isRunning(owner)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
-  const dir = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
-  mkdirSync(join(dir, "tls"));
-  return dir;
+  return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
 }

@@ -133,6 +133,12 @@ export class ServiceProcess {
     return await child.stop("SIGTERM", graceMs);
   }
 
+  /** Resolves with how the present run ends, whenever that is. @throws Error when it was never started */
+  async whenExited(): Promise<ProcessExit> {
+    if (!this.#process) throw new Error(`${this.name} was never started`);
+    return await this.#process.exited;
+  }
+
   /** Resolves with how it ended. @throws Error with the end of its log when it still runs after `timeoutMs` */
   async waitExit(timeoutMs = STOP_GRACE_MS): Promise<ProcessExit> {
     if (!this.#process) throw new Error(`${this.name} was never started`);
