@@ -317,11 +317,11 @@ export interface ImClusterSpec {
 export interface EntryStatus {
   /** Pods that serve or will serve, without those draining or terminating. */
   replicas?: number;
-  /** Of these */
+  /** Of these, ready. */
   ready?: number;
   /** Pods being drained. */
   draining?: number;
-  /** Of replicas */
+  /** Of replicas, those of the wanted revision. */
   updated?: number;
   /** Ready of wanted, for example 3/3. */
   summary?: string;
