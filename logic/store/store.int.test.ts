@@ -2,9 +2,9 @@
 import { after, before, describe } from "node:test";
 import { silentLogger } from "#lib/logger.ts";
 import { sharedPostgres } from "../../e2e/harness/postgres.ts";
+import { storeContract } from "./contract/suite.ts";
 import { migrate } from "./migrate.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
-import { storeContract } from "./store.contract.ts";
 
 describe("PostgresStore", () => {
   let store: PostgresStore;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { it } from "node:test";
+import type { ContractStore } from "./fixture.ts";
+
+/** Entries, their fencing, and the store itself. */
+export function entryContract(store: () => ContractStore): void {
+  const register = async (podUid: string): Promise<string> =>
+    (await store().registerEntry({ podUid, podName: "demo-entry-abcde", version: "0.1.0" })).incarnation;
+
+  it("names every start of an entry anew", async () => {
+    const podUid = randomUUID();
+    const incarnations = await Promise.all(Array.from({ length: 5 }, () => register(podUid)));
+    assert.equal(new Set(incarnations).size, 5);
+    for (const incarnation of incarnations) assert.match(incarnation, new RegExp(`^${podUid}\\.[1-9][0-9]*$`));
+  });
+
+  it("fences all incarnations of one pod, for ever", async () => {
+    const [pod, otherPod] = [randomUUID(), randomUUID()];
+    const [first, second, other] = [await register(pod), await register(pod), await register(otherPod)];
+    assert.equal(await store().entryState(first), "live");
+    assert.deepEqual((await store().fenceEntries(pod)).sort(), [first, second].sort());
+    assert.deepEqual(await Promise.all([first, second, other].map((one) => store().entryState(one))), [
+      "dead",
+      "dead",
+      "live",
+    ]);
+    assert.deepEqual((await store().fenceEntries(pod)).sort(), [first, second].sort());
+    assert.deepEqual(await store().fenceEntries(randomUUID()), []);
+    assert.equal(await store().entryState("never registered"), "unknown");
+  });
+
+  it("has an epoch and answers ping", async () => {
+    assert.match(store().epoch, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    await store().ping();
+  });
+}

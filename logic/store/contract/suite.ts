@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract suite: what every Store must do, run on memory and on real PostgreSQL.
+import { contentContract, membershipContract, numberingContract } from "./append.ts";
+import { deviceContract } from "./device.ts";
+import { entryContract } from "./entry.ts";
+import type { ContractStore } from "./fixture.ts";
+import { headContract, pageContract } from "./inbox.ts";
+import { batchRepeatContract, resendContract } from "./repeat.ts";
+
+/** Registers all contract tests for the store that `store()` returns while they run. */
+export function storeContract(store: () => ContractStore): void {
+  const parts = [
+    numberingContract,
+    membershipContract,
+    contentContract,
+    resendContract,
+    batchRepeatContract,
+    pageContract,
+    headContract,
+    deviceContract,
+    entryContract,
+  ];
+  for (const part of parts) part(store);
+}
