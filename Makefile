@@ -27,8 +27,6 @@ dev: node_modules/.installed ## The fleet as local processes with real PostgreSQ
 	@$(NODE) scripts/dev/main.ts
 chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob]
 	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)")
-kubectl-%: node_modules/.installed
-	@$(NODE) scripts/up/main.ts $@
 
 ##@ Check
 .PHONY: check fmt lint types gen gen-check

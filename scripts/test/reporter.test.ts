@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+
+/** Runs one test file under the reporter in a process of its own. */
+function report(source: string): { counts: unknown; output: string } {
+  const folder = mkdtempSync(join(tmpdir(), "im-reporter-"));
+  try {
+    const file = join(folder, "sample.test.mjs");
+    const countsPath = join(folder, "counts.json");
+    writeFileSync(
+      file,
+      `import { describe, it, before } from "node:test";\nimport assert from "node:assert/strict";\n${source}`,
+    );
+    const { NODE_TEST_CONTEXT: _nested, ...env } = process.env;
+    const args = [
+      "--test",
+      `--test-reporter=${join(import.meta.dirname, "reporter.ts")}`,
+      "--test-reporter-destination=stdout",
+      file,
+    ];
+    const result = spawnSync(process.execPath, args, {
+      encoding: "utf8",
+      timeout: 30_000,
+      env: { ...env, IM_TEST_COUNTS: countsPath },
+    });
+    return { counts: JSON.parse(readFileSync(countsPath, "utf8")), output: result.stdout };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe("test reporter", () => {
+  it("counts passed, failed and skipped tests and shows a failure's message", () => {
+    const { counts, output } = report(`
+      describe("group", () => {
+        it("passes", () => {});
+        it("fails", () => assert.equal(1, 2, "one is not two"));
+        it.skip("is skipped", () => {});
+      });`);
+    assert.deepEqual(counts, { passed: 1, failed: 1, skipped: 1 });
+    assert.match(output, /one is not two/);
+    assert.match(output, /1 passed, 1 failed/);
+  });
+
+  it("shows why a hook failed", () => {
+    const { output } = report(`
+      describe("group", () => {
+        before(() => { throw new Error("no server"); });
+        it("never runs", () => {});
+      });`);
+    assert.match(output, /no server/);
+  });
+});
