@@ -23,7 +23,7 @@ export interface ReflectorMetrics {
 }
 
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
-  client: KubeClient;
+  client: Pick<KubeClient, "list" | "watch">;
   resource: Resource<T>;
   /** All namespaces when not given. */
   namespace?: string;
