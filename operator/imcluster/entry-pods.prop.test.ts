@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { isActive, isLeaving, planEntries } from "./entry-pods.ts";
+import { EntryWorld } from "./testing/entry-world.ts";
+
+type Op =
+  | { op: "scale"; replicas: number }
+  | { op: "update" }
+  | { op: "ready" | "unready" | "die" | "delete" | "loseNode" | "stripFinalizer"; nth: number }
+  | { op: "sessions"; nth: number; sessions: number }
+  | { op: "pass"; ms: number }
+  | { op: "logic"; up: boolean };
+
+const nth = fc.nat(20);
+const op: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ op: fc.constant("scale" as const), replicas: fc.integer({ min: 1, max: 8 }) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("update" as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      op: fc.constantFrom("ready" as const, "unready" as const, "die" as const, "delete" as const, "loseNode" as const),
+      nth,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("stripFinalizer" as const), nth }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("sessions" as const), nth, sessions: fc.nat(100) }) },
+  { weight: 4, arbitrary: fc.record({ op: fc.constant("pass" as const), ms: fc.nat(30_000) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("logic" as const), up: fc.boolean() }) },
+);
+
+function perform(world: EntryWorld, step: Op): void {
+  switch (step.op) {
+    case "scale":
+      world.replicas = step.replicas;
+      return;
+    case "update":
+      world.update();
+      return;
+    case "sessions":
+      world.setSessions(step.nth, step.sessions);
+      return;
+    case "pass":
+      world.pass(step.ms);
+      return;
+    case "logic":
+      world.hasLogic = step.up;
+      return;
+    default:
+      world.disturb(step.op, step.nth);
+  }
+}
+
+/** Plans, checks what the plan would do to the ready pods, applies it. */
+function reconcile(world: EntryWorld): void {
+  const before = world.entries();
+  const readyBefore = before.filter((entry) => isActive(entry) && entry.isReady);
+  const actions = planEntries(world.input());
+  const drained = actions.flatMap((action) =>
+    action.kind === "setDrain" && action.intent.phase === "Cordoned" && !action.entry.intent ? [action.entry] : [],
+  );
+  const readyLost = drained.filter((entry) => entry.isReady).length;
+  if (readyLost > 0)
+    assert.ok(readyBefore.length - readyLost >= world.replicas, "a ready pod was taken below replicas");
+  for (const action of actions) {
+    if (action.kind !== "deletePod") continue;
+    assert.ok(action.entry.isDead || action.entry.intent?.phase === "Released", "deleted without a finished drain");
+  }
+  for (const action of actions) {
+    if (action.kind === "release") assert.ok(world.mayRelease(action.entry), "released before the purge");
+  }
+  world.apply(actions);
+  const after = world.entries();
+  const extra = after.filter(isActive).length + after.filter(isLeaving).length - world.replicas;
+  if (actions.some((action) => action.kind === "createEntry")) {
+    const missing = world.replicas - before.filter(isActive).length;
+    assert.ok(missing > 0 || extra <= 1, `more than one surge pod: ${extra}`);
+  }
+}
+
+describe("planEntries", () => {
+  it("keeps its promises under any sequence of events, and then converges", () => {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 40 }), (ops) => {
+        const world = new EntryWorld();
+        for (const step of ops) {
+          perform(world, step);
+          reconcile(world);
+        }
+        world.hasLogic = true;
+        for (let round = 0; round < 400 && !world.isSettled(); round++) {
+          world.heal();
+          reconcile(world);
+          world.pass(1_000);
+        }
+        assert.ok(world.isSettled(), world.describe());
+        assert.deepEqual(
+          planEntries(world.input()).filter(({ kind }) => kind !== "wait"),
+          [],
+          "a settled world needs nothing",
+        );
+      }),
+      { numRuns: 600 },
+    );
+  });
+});

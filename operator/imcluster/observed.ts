@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ContainerStatus, Pod } from "../kube/types.ts";
+import { type DrainIntent, parseIntent } from "./drain.ts";
+import { FINALIZER, LABEL } from "./names.ts";
+import { drainAnnotation } from "./resources/entry-pod.ts";
+
+/** What an entry said about itself. */
+export interface EntryProbe {
+  connections: number;
+  sessions: number;
+  cordoned: boolean;
+  draining: boolean;
+  /** When it was asked, monotonic ms. */
+  atMs: number;
+}
+
+/** An entry pod as the planner sees it. */
+export interface ObservedEntry {
+  pod: Pod;
+  name: string;
+  uid: string;
+  revision: string;
+  intent: DrainIntent | undefined;
+  isReady: boolean;
+  /** Can never serve again: ended, or overdue after its deletion. */
+  isDead: boolean;
+  isTerminating: boolean;
+  /** A container of it has run at some time. */
+  hasStarted: boolean;
+  /** Carries the finalizer that waits for the purge. */
+  isHeld: boolean;
+  isOrphan: boolean;
+  restarts: number;
+  probe: EntryProbe | undefined;
+  isPurged: boolean;
+}
+
+/** The kubelet has this long to confirm the end of a pod after its grace period; then the node counts as lost. */
+const LOST_AFTER_MS = 10_000;
+
+export interface EntryFacts {
+  ownerUid: string;
+  probe: EntryProbe | undefined;
+  isPurged: boolean;
+  /** Wall clock. */
+  nowMs: number;
+}
+
+/** Reads what the planner needs out of a pod. Pure. */
+export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
+  const { metadata } = pod;
+  const containers = pod.status?.containerStatuses ?? [];
+  return {
+    pod,
+    name: metadata.name,
+    uid: metadata.uid ?? "",
+    revision: metadata.labels?.[LABEL.revision] ?? "",
+    intent: parseIntent(drainAnnotation(pod)),
+    isReady: isPodReady(pod),
+    isDead: isDead(pod, facts.nowMs),
+    isTerminating: metadata.deletionTimestamp !== undefined,
+    hasStarted: containers.some(hasRun),
+    isHeld: metadata.finalizers?.includes(FINALIZER.entry) ?? false,
+    isOrphan: !metadata.ownerReferences?.some((reference) => reference.uid === facts.ownerUid),
+    restarts: containers.reduce((sum, container) => sum + container.restartCount, 0),
+    probe: facts.probe,
+    isPurged: facts.isPurged,
+  };
+}
+
+export function isPodReady(pod: Pod): boolean {
+  if (pod.metadata.deletionTimestamp !== undefined) return false;
+  return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+}
+
+function hasRun(container: ContainerStatus): boolean {
+  const { state, lastState } = container;
+  return Boolean(state?.running || state?.terminated || lastState?.terminated) || container.restartCount > 0;
+}
+
+function isDead(pod: Pod, nowMs: number): boolean {
+  const { phase, containerStatuses = [] } = pod.status ?? {};
+  if (phase === "Failed" || phase === "Succeeded") return true;
+  const { deletionTimestamp } = pod.metadata;
+  if (deletionTimestamp === undefined) return false;
+  if (!pod.spec.nodeName) return true;
+  if (containerStatuses.length > 0 && containerStatuses.every(({ state }) => state?.terminated)) return true;
+  // The deletion timestamp is the end of the grace period, not its beginning.
+  return nowMs > Date.parse(deletionTimestamp) + LOST_AFTER_MS;
+}
+
+/** Why the kubelet or the scheduler cannot get a pod going, in its own words; empty when nothing is wrong. */
+export function podTrouble(pod: Pod): string {
+  const { conditions = [], containerStatuses = [], phase, reason, message } = pod.status ?? {};
+  if (phase === "Failed") return [reason ?? "Failed", message].filter(Boolean).join(": ");
+  const unscheduled = conditions.find(({ type, status }) => type === "PodScheduled" && status === "False");
+  if (unscheduled) return [unscheduled.reason, unscheduled.message].filter(Boolean).join(": ");
+  for (const { state, lastState } of containerStatuses) {
+    const waiting = state?.waiting;
+    if (!waiting || waiting.reason === "ContainerCreating" || waiting.reason === "PodInitializing") continue;
+    const exit = lastState?.terminated;
+    const ended = exit ? ` (last exit code ${exit.exitCode}${exit.reason ? `, ${exit.reason}` : ""})` : "";
+    return `${waiting.reason ?? "Waiting"}${waiting.message ? `: ${waiting.message}` : ""}${ended}`;
+  }
+  return "";
+}
