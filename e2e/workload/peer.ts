@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ImClient, ImClientError, MemoryStore, type Message, type Platform } from "#client";
+import { bodyHashOf, type HistoryRecorder } from "../checker/history.ts";
+import type { LatencyHistogram } from "./latency-histogram.ts";
+import { type ClientTarget, firstUrl, targetTransport } from "./sdk-transport.ts";
+
+/** Options of {@link Peer}. */
+export interface PeerOptions {
+  uid: string;
+  device: string;
+  platform: Platform;
+  target: ClientTarget;
+  getToken: () => Promise<string>;
+  recorder: HistoryRecorder;
+  ackLatency?: LatencyHistogram;
+}
+
+const OPEN_TIMEOUT_MS = 60_000;
+/** Reconnects after a kill should take part of a second, not the twenty that suit a phone. */
+const BACKOFF_CAP_MS = 2000;
+const ACK_TIMEOUT_MS = 5000;
+
+/** One device of a workload: an SDK client whose sends and messages go into the history. */
+export class Peer {
+  readonly uid: string;
+  readonly device: string;
+  readonly #options: PeerOptions;
+  /** Outlives a client: going online again is what a restarted application does. */
+  readonly #store = new MemoryStore();
+  readonly #shown = new Set<string>();
+  /** What {@link waitShown} calls still miss. */
+  readonly #awaited = new Set<Set<string>>();
+  readonly #waiters = new Set<() => void>();
+  #client: ImClient | undefined;
+  #reconnects = 0;
+  #resets = 0;
+  #sending = 0;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.uid = options.uid;
+    this.device = options.device;
+  }
+
+  get isOnline(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** Connections that were lost and made again, over all clients. */
+  get reconnects(): number {
+    return this.#reconnects + (this.#client?.stats.reconnects ?? 0);
+  }
+
+  /** Times the server did not accept the cursor: must stay 0. */
+  get resets(): number {
+    return this.#resets;
+  }
+
+  /** The running client. @throws Error while offline */
+  get client(): ImClient {
+    if (!this.#client) throw new Error(`${this.#name} is offline`);
+    return this.#client;
+  }
+
+  get #name(): string {
+    return `client:${this.uid}/${this.device}`;
+  }
+
+  /** Connects a new client that goes on from the stored cursor. @throws when it is not logged in within a minute */
+  async goOnline(): Promise<void> {
+    const { target, getToken, platform, recorder } = this.#options;
+    const client = new ImClient({
+      url: firstUrl(target),
+      transport: targetTransport(target),
+      getToken,
+      deviceId: this.device,
+      deviceName: `${this.uid}'s ${this.device}`,
+      platform,
+      store: this.#store,
+      timing: { backoffCapMs: BACKOFF_CAP_MS, ackTimeoutMs: ACK_TIMEOUT_MS },
+    });
+    client.on("message", (message) => this.#onMessage(message));
+    client.on("reset", () => this.#resets++);
+    client.on("state", (state) => {
+      const why = "reason" in state ? `: ${state.code} ${state.reason}` : "";
+      recorder.record({ op: "connection", kind: "info", process: this.#name, what: `${state.kind}${why}` });
+      this.#wake();
+    });
+    this.#client = client;
+    client.connect();
+    await client.ready({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) });
+  }
+
+  /** Closes the client; nothing may be in flight. */
+  async goOffline(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    this.#reconnects += client?.stats.reconnects ?? 0;
+    await client?.close();
+  }
+
+  /** Sends and waits for the answer; records both. False when the message was refused or its outcome is unknown. */
+  async send(to: string, cmid: string, content: Uint8Array): Promise<boolean> {
+    const { recorder, ackLatency } = this.#options;
+    const base = { uid: this.uid, device: this.device, cmid, to, bodyHash: bodyHashOf(content), process: this.#name };
+    recorder.record({ op: "send", kind: "invoke", ...base });
+    const startedMs = performance.now();
+    this.#sending++;
+    try {
+      const { conversationId: conv, convSeq: seq, messageId } = await this.client.send({ to, content, id: cmid });
+      ackLatency?.add(performance.now() - startedMs);
+      recorder.record({ op: "send", kind: "ok", ...base, conv, seq, messageId });
+      return true;
+    } catch (error) {
+      const isFailure = error instanceof ImClientError && !error.retryable && error.code < 1000;
+      recorder.record({ op: "send", kind: isFailure ? "fail" : "info", ...base });
+      recorder.record({ op: "connection", kind: "info", process: this.#name, what: `send ${cmid}: ${String(error)}` });
+      return false;
+    } finally {
+      this.#sending--;
+      this.#wake();
+    }
+  }
+
+  /** Resolves when no send is in flight. */
+  async idle(): Promise<void> {
+    await this.#wait(OPEN_TIMEOUT_MS, () => this.#sending === 0);
+  }
+
+  /** Resolves when every one of `cmids` (with their senders) was shown; false after `timeoutMs`. */
+  async waitShown(cmids: Iterable<string>, timeoutMs: number): Promise<boolean> {
+    const missing = new Set([...cmids].filter((cmid) => !this.#shown.has(cmid)));
+    this.#awaited.add(missing);
+    const isComplete = await this.#wait(timeoutMs, () => missing.size === 0);
+    this.#awaited.delete(missing);
+    return isComplete;
+  }
+
+  /** Distinct client message ids shown so far. */
+  get shownCount(): number {
+    return this.#shown.size;
+  }
+
+  #onMessage(message: Message): void {
+    const { conversationId: conv, convSeq: seq, inboxSeq, messageId, sender, clientMessageId: cmid } = message;
+    const { uid, device } = this;
+    const bodyHash = bodyHashOf(message.content);
+    const event = { uid, device, conv, seq, inboxSeq, messageId, sender, cmid, bodyHash, process: this.#name };
+    this.#options.recorder.record({ op: "receive", kind: "ok", ...event });
+    this.#shown.add(cmid);
+    for (const missing of this.#awaited) missing.delete(cmid);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  #wait(timeoutMs: number, condition: () => boolean): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (result: boolean): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(check);
+        resolve(result);
+      };
+      const check = (): void => {
+        if (condition()) settle(true);
+      };
+      const timer = setTimeout(() => settle(false), timeoutMs);
+      this.#waiters.add(check);
+      check();
+    });
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import { WebSocket } from "ws";
+import { nodeTransport, type Transport, type WebSocketLike } from "../../client/src/node.ts";
+
+/** Where and how a client connects. */
+export interface ClientTarget {
+  /** `tls://`, `tcp://`, `wss://.../ws` or `ws://.../ws`. Several: each dial takes the next one, as a load balancer would. */
+  url: string | readonly string[];
+  /** PEM of the authority that signed the entries' certificates. */
+  ca?: string;
+  /** Name in the certificate when it is not the host of the URL. */
+  servername?: string;
+}
+
+const DIAL_TIMEOUT_MS = 10_000;
+
+/** First URL of a target: what `ImClient` is told. */
+export function firstUrl(target: ClientTarget): string {
+  const url = typeof target.url === "string" ? target.url : target.url[0];
+  if (url === undefined) throw new RangeError("a client needs at least one URL");
+  return url;
+}
+
+/** A transport for every scheme, with certificate verification, that goes round the URLs of the target. */
+export function targetTransport(target: ClientTarget): Transport {
+  const urls = typeof target.url === "string" ? [target.url] : target.url;
+  const { ca, servername } = target;
+  const tls = { ...(ca === undefined ? {} : { ca }), ...(servername === undefined ? {} : { servername }) };
+  const webSocket = (url: string): WebSocketLike =>
+    new WebSocket(url, { ...tls, handshakeTimeout: DIAL_TIMEOUT_MS }) as unknown as WebSocketLike;
+  const dial = nodeTransport({ tls, webSocket });
+  let dials = 0;
+  return (_url, listener) => dial(urls[dials++ % urls.length] ?? "", listener);
+}
