@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { type Envelope, ErrorInfo, type Event, Push, Send, SendAck, SyncPage, type Welcome } from "./codec.ts";
+import { ClientCode, Command, DisconnectCode, ErrorCode, MAX_CONTENT_BYTES } from "./codes.ts";
+import type { ConnectionEnd } from "./connection.ts";
+import { ImClientError, messageOf } from "./errors.ts";
+import { type ClientEvents, Emitter, type Message } from "./events.ts";
+import { Link } from "./link.ts";
+import { MessageStream } from "./message-stream.ts";
+import { type ImClientOptions, type Settings, settingsOf } from "./options.ts";
+import { Outbox, type SendResult } from "./outbox.ts";
+import { Receiver } from "./receiver.ts";
+import type { ClientState } from "./state.ts";
+import { utf8 } from "./wire.ts";
+
+/** A message to send: to a user, or into a known conversation. */
+export interface SendRequest {
+  /** User id: the one-to-one conversation with that user. Exactly one of `to` and `conversationId`. */
+  to?: string;
+  conversationId?: string;
+  /** Text, or bytes the server does not look into; at most 64 KiB. */
+  content: string | Uint8Array;
+  /** Default `text/plain`. */
+  contentType?: string;
+  /** 1-64 characters, unique per sender; random by default. Sending the same id and content again is harmless. */
+  id?: string;
+  /** Stops waiting. A message that was on its way may be stored all the same. */
+  signal?: AbortSignal;
+}
+
+/** Counters since the client was made. */
+export interface ClientStats {
+  /** Times the connection was lost and made again; a move after GOAWAY is none. */
+  readonly reconnects: number;
+  /** Logins in all. */
+  readonly logins: number;
+  /** Round trip of the last PING, ms; 0 before the first. */
+  readonly rttMs: number;
+  /** Messages that wait for their acknowledgement. */
+  readonly outbox: number;
+  /** SENDs written more than once. */
+  readonly resent: number;
+  /** Messages handed to the application. */
+  readonly received: number;
+  /** Pages pulled beyond the one in WELCOME. */
+  readonly pulls: number;
+}
+
+/**
+ * One device of one user, connected whatever the network does: messages come once and in order, sends settle when the
+ * server has stored them.
+ */
+export class ImClient implements AsyncDisposable {
+  readonly #settings: Settings;
+  readonly #events = new Emitter<ClientEvents>();
+  readonly #link: Link;
+  readonly #outbox: Outbox;
+  readonly #receiver: Receiver;
+  #state: ClientState = { kind: "idle" };
+  #isRestored = false;
+  #rid = 1;
+  #maxContentBytes = MAX_CONTENT_BYTES;
+  #reconnects = 0;
+  #logins = 0;
+  #unwatchNetwork: () => void = () => {};
+
+  /** @throws ImClientError BAD_REQUEST for options that cannot work. */
+  constructor(options: ImClientOptions) {
+    const settings = settingsOf(options);
+    this.#settings = settings;
+    this.#outbox = new Outbox({
+      clock: settings.clock,
+      random: settings.random,
+      limit: settings.outboxLimit,
+      window: settings.window,
+      laneWindow: settings.conversationWindow,
+      ackTimeoutMs: settings.timing.ackTimeoutMs,
+      write: (body) => this.#writeSend(body),
+    });
+    this.#receiver = new Receiver(
+      {
+        onMessage: (message) => this.#events.emit("message", message),
+        claim: (event) => this.#claim(event),
+        write: (cmd, body, rid) => this.#link.write(cmd, body, rid),
+        nextRid: () => this.#nextRid(),
+        onCursorInvalid: () => this.#link.restart(ErrorCode.CURSOR_INVALID, "the inbox begins anew"),
+        onStoreError: (error) => this.#storeFailed(error),
+      },
+      settings,
+    );
+    this.#link = new Link(
+      {
+        resumeFrom: () => this.#receiver.resumeFrom(),
+        onOpen: (welcome) => this.#opened(welcome),
+        onFrame: (frame) => this.#frame(frame),
+        onHead: (head) => this.#receiver.headMoved(head),
+        onRetry: (attempt, end, delayMs) => this.#retrying(attempt, end, delayMs),
+        onTerminal: (end) => this.#terminated(end),
+        onGoaway: (reason, delayMs) => this.#events.emit("goaway", { reason, delayMs }),
+        onError: (error) => this.#events.emit("error", error),
+      },
+      settings,
+    );
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  get stats(): ClientStats {
+    const { resent, size: outbox } = this.#outbox;
+    const { received, pulls } = this.#receiver;
+    const { rttMs } = this.#link;
+    return { reconnects: this.#reconnects, logins: this.#logins, rttMs, outbox, resent, received, pulls };
+  }
+
+  /** Id of the user, from the token; empty before the first login. */
+  get userId(): string {
+    return this.#receiver.userId;
+  }
+
+  /** Adds a listener; the returned function removes it. Add `message` listeners before `connect()`. */
+  on<K extends keyof ClientEvents>(event: K, listener: (...args: ClientEvents[K]) => void): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** Starts; `ready()` tells when it is logged in. Does nothing while running; starts anew when closed. */
+  connect(): void {
+    if (this.#state.kind !== "idle" && this.#state.kind !== "closed") return;
+    this.#setState({ kind: "connecting", attempt: 1, code: 0, reason: "" });
+    this.#unwatchNetwork = watchNetwork(() => this.wake());
+    void this.#start();
+  }
+
+  /** Resolves when logged in; rejects when the client is closed, or when `signal` aborts. */
+  ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const check = (state: ClientState): void => {
+      if (state.kind === "open") resolve();
+      if (state.kind === "closed") reject(closedError(state));
+    };
+    const onAbort = (): void => reject(abortError(signal));
+    const stop = this.on("state", check);
+    signal?.addEventListener("abort", onAbort);
+    if (signal?.aborted) onAbort();
+    check(this.#state);
+    return promise.finally(() => {
+      stop();
+      signal?.removeEventListener("abort", onAbort);
+    });
+  }
+
+  /**
+   * Sends a message; resolves when the server has stored it, however many reconnects that takes. Rejects on an error
+   * that a resend cannot cure, when the outbox is full, on abort, and when the client closes.
+   */
+  send(request: SendRequest): Promise<SendResult> {
+    const { to = "", conversationId = "", contentType = "", signal, id = randomId() } = request;
+    const content = typeof request.content === "string" ? utf8(request.content) : request.content;
+    const problem = this.#problemOf(request, id, content.length);
+    if (problem !== undefined) return Promise.reject(problem);
+    const body = Send.encode({ to, conversationId, clientMessageId: id, contentType, content });
+    const result = this.#outbox.add({ id, lane: to === "" ? `c:${conversationId}` : `u:${to}`, body });
+    if (signal === undefined) return result;
+    const onAbort = (): void => this.#outbox.abort(id, abortError(signal));
+    signal.addEventListener("abort", onAbort);
+    return result.finally(() => signal.removeEventListener("abort", onAbort));
+  }
+
+  /**
+   * Every message from now on, for one `for await` loop. It ends with `close()` and throws on a terminal code. A loop
+   * that lags far behind slows the client down; nothing is dropped.
+   */
+  messages(): AsyncIterableIterator<Message, undefined> {
+    if (this.#state.kind !== "closed") return this.#receiver.messages();
+    const ended = new MessageStream({ onConsumed() {}, onEnd() {} });
+    ended.finish(closedError(this.#state));
+    return ended;
+  }
+
+  /** Tell it that the network may be back; in browsers the `online` event does. */
+  wake(): void {
+    this.#link.wake();
+  }
+
+  /** Saves and acknowledges what was received, then disconnects. Messages not yet acknowledged reject. */
+  async close(): Promise<void> {
+    if (this.#state.kind !== "closed") {
+      this.#receiver.flush();
+      const closed = { kind: "closed", code: ClientCode.CLOSED, reason: "closed by the application" } as const;
+      this.#shutDown({ ...closed, byDevice: "" }, undefined);
+    }
+    await this.#receiver.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start(): Promise<void> {
+    try {
+      const stored = this.#isRestored ? undefined : await this.#settings.store.load();
+      this.#isRestored = true;
+      if (this.#state.kind !== "connecting") return;
+      this.#receiver.start(stored);
+      this.#link.start();
+    } catch (error) {
+      // Going on from 0 would show every message again: a person has to decide.
+      const reason = `the store could not load the cursor: ${messageOf(error)}`;
+      this.#terminated({ code: ClientCode.STORE_FAILED, reason, mayReconnect: false, retryAfterMs: 0, byDevice: "" });
+    }
+  }
+
+  #opened(welcome: Welcome): void {
+    if (this.#state.kind === "reconnecting") this.#reconnects++;
+    this.#logins++;
+    this.#maxContentBytes = Math.min(MAX_CONTENT_BYTES, welcome.limits?.maxContentBytes || MAX_CONTENT_BYTES);
+    this.#outbox.disconnected();
+    const { userId, sessionId, entryId } = welcome;
+    this.#setState({ kind: "open", userId, sessionId, entryId });
+    // A listener may have closed the client.
+    if (this.#state.kind !== "open") return;
+    this.#receiver.connected(welcome, () => this.#events.emit("reset", { epoch: welcome.inboxEpoch }));
+    this.#outbox.pump();
+  }
+
+  #frame(frame: Envelope): void {
+    if (frame.cmd === Command.PUSH) this.#receiver.pushed(Push.decode(frame.body).events);
+    else if (frame.cmd === Command.SEND_ACK) this.#sendAcknowledged(SendAck.decode(frame.body));
+    else if (frame.cmd === Command.SYNC_PAGE) this.#receiver.paged(frame.rid, SyncPage.decode(frame.body));
+    else if (frame.cmd === Command.ERROR) this.#refused(frame.rid, ErrorInfo.decode(frame.body));
+  }
+
+  #sendAcknowledged(ack: SendAck): void {
+    const { clientMessageId: id, messageId, conversationId, convSeq, sentAtMs, duplicate } = ack;
+    this.#outbox.acknowledged(id, { id, messageId, conversationId, convSeq, sentAtMs, duplicate });
+    this.#receiver.ownStored(ack.inboxSeq);
+  }
+
+  /** The inbox shows an own message whose SEND_ACK was lost. */
+  #claim(event: Event): boolean {
+    const { clientMessageId: id, messageId, conversationId, convSeq, sentAtMs } = event;
+    if (event.sender !== this.#receiver.userId) return false;
+    return this.#outbox.acknowledged(id, { id, messageId, conversationId, convSeq, sentAtMs, duplicate: false });
+  }
+
+  #refused(rid: number, info: ErrorInfo): void {
+    if (rid === 0 && info.retryable) {
+      this.#outbox.retryFlying(info.retryAfterMs);
+      this.#receiver.retry(info.retryAfterMs);
+      return;
+    }
+    const options = { ...(info.retryable ? { retryable: true } : {}), messageId: info.messageId };
+    const error = new ImClientError(info.code, info.reason, options);
+    if (rid === 0) this.#events.emit("error", error);
+    else if (!this.#receiver.refused(rid, info)) this.#outbox.refused(rid, error, info.retryAfterMs);
+  }
+
+  #retrying(attempt: number, end: ConnectionEnd, delayMs: number): void {
+    this.#outbox.disconnected();
+    this.#receiver.disconnected();
+    const { code, reason } = end;
+    if (this.#state.kind === "connecting") this.#setState({ kind: "connecting", attempt: attempt + 1, code, reason });
+    else this.#setState({ kind: "reconnecting", attempt, code, reason, delayMs });
+  }
+
+  #terminated(end: ConnectionEnd): void {
+    const { code, reason, byDevice } = end;
+    const closed = { kind: "closed", code, reason, byDevice } as const;
+    this.#shutDown(closed, closedError(closed));
+    if (code === DisconnectCode.KICKED || code === DisconnectCode.SUPERSEDED) {
+      this.#events.emit("kicked", { code, reason, byDevice });
+    }
+  }
+
+  #shutDown(state: ClientState & { kind: "closed" }, error: ImClientError | undefined): void {
+    this.#unwatchNetwork();
+    this.#link.stop();
+    this.#outbox.rejectAll(closedError(state));
+    // Settles when the store has the last cursor; close() waits for the same.
+    void this.#receiver.stop(error);
+    this.#setState(state);
+  }
+
+  #writeSend(body: Uint8Array): number | undefined {
+    if (!this.#link.isOpen) return undefined;
+    // The acknowledgement of what came rides in the same packet.
+    this.#receiver.flush();
+    const rid = this.#nextRid();
+    this.#link.write(Command.SEND, body, rid);
+    return rid;
+  }
+
+  #nextRid(): number {
+    this.#rid = (this.#rid % 0x7fff_ffff) + 1;
+    return this.#rid;
+  }
+
+  #problemOf(request: SendRequest, id: string, bytes: number): ImClientError | undefined {
+    if (this.#state.kind === "closed") return closedError(this.#state);
+    if (request.signal?.aborted) return abortError(request.signal);
+    if (!request.to === !request.conversationId) {
+      return new ImClientError(ErrorCode.BAD_REQUEST, "give exactly one of `to` and `conversationId`");
+    }
+    if (id.length < 1 || id.length > 64)
+      return new ImClientError(ErrorCode.BAD_REQUEST, "id must have 1 to 64 characters");
+    if (bytes <= this.#maxContentBytes) return undefined;
+    const text = `content of ${bytes} bytes is over the limit of ${this.#maxContentBytes}`;
+    return new ImClientError(ErrorCode.TOO_LARGE, text);
+  }
+
+  #storeFailed(cause: unknown): void {
+    const text = `the store could not save the cursor: ${messageOf(cause)}`;
+    this.#events.emit("error", new ImClientError(ClientCode.STORE_FAILED, text, { cause, retryable: true }));
+  }
+
+  #setState(state: ClientState): void {
+    const previous = this.#state;
+    this.#state = state;
+    this.#events.emit("state", state, previous);
+  }
+}
+
+function closedError(state: ClientState & { kind: "closed" }): ImClientError {
+  return new ImClientError(state.code, `the client is closed: ${state.reason}`, { retryable: false });
+}
+
+function abortError(signal: AbortSignal | undefined): ImClientError {
+  return new ImClientError(ClientCode.ABORTED, "aborted", { cause: signal?.reason, retryable: true });
+}
+
+/** 128 random bits, in hex. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+interface NetworkEvents {
+  addEventListener?(event: "online", listener: () => void): void;
+  removeEventListener?(event: "online", listener: () => void): void;
+}
+
+function watchNetwork(onOnline: () => void): () => void {
+  const events = globalThis as NetworkEvents;
+  events.addEventListener?.("online", onOnline);
+  return () => events.removeEventListener?.("online", onOnline);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages of im.client.v1 as tables of fields: encoder, decoder and type come from the same table.
+import { DisconnectCode } from "./codes.ts";
+import { ImClientError } from "./errors.ts";
+import { EMPTY, Reader, text, utf8, Writer } from "./wire.ts";
+
+interface Field<T> {
+  readonly number: number;
+  readonly wireType: 0 | 2;
+  initial(): T;
+  write(out: Writer, value: T): void;
+  /** `before` is the value so far: repeated fields append to it. */
+  read(input: Reader, before: T): T;
+}
+
+interface FieldTable {
+  readonly [name: string]: Field<unknown>;
+}
+type ValueOf<T extends FieldTable> = { [K in keyof T]: T[K] extends Field<infer V> ? V : never };
+
+/** Encoder and decoder of one message. */
+export interface Message<T> {
+  /** Missing fields are proto3 defaults, which take no bytes. */
+  encode(value: Partial<T>): Uint8Array;
+  /** @throws ImClientError BAD_FRAME on bytes that are not this message. Bytes fields are views of the input. */
+  decode(bytes: Uint8Array): T;
+}
+
+const numeric = (number: number, read: (input: Reader) => number): Field<number> => ({
+  number,
+  wireType: 0,
+  initial: () => 0,
+  write: (out, value) => value !== 0 && out.varint(number, value),
+  read,
+});
+const uint32 = (number: number): Field<number> => numeric(number, (input) => input.uint32());
+const uint64 = (number: number): Field<number> => numeric(number, (input) => input.varint());
+const int64 = (number: number): Field<number> => numeric(number, (input) => input.int64());
+const bool = (number: number): Field<boolean> => ({
+  number,
+  wireType: 0,
+  initial: () => false,
+  write: (out, value) => value && out.varint(number, 1),
+  read: (input) => input.varint() !== 0,
+});
+const bytes = (number: number): Field<Uint8Array> => ({
+  number,
+  wireType: 2,
+  initial: () => EMPTY,
+  write: (out, value) => value.length > 0 && out.bytes(number, value),
+  read: (input) => input.bytes(),
+});
+const string = (number: number): Field<string> => ({
+  number,
+  wireType: 2,
+  initial: () => "",
+  write: (out, value) => value !== "" && out.bytes(number, utf8(value)),
+  read: (input) => text(input.bytes()),
+});
+const strings = (number: number): Field<string[]> => ({
+  number,
+  wireType: 2,
+  initial: () => [],
+  write(out, values) {
+    for (const value of values) out.bytes(number, utf8(value));
+  },
+  read(input, before) {
+    before.push(text(input.bytes()));
+    return before;
+  },
+});
+const one = <T>(number: number, inner: Message<T>): Field<T | null> => ({
+  number,
+  wireType: 2,
+  initial: () => null,
+  write: (out, value) => value !== null && out.bytes(number, inner.encode(value)),
+  read: (input) => inner.decode(input.bytes()),
+});
+const many = <T>(number: number, inner: Message<T>): Field<T[]> => ({
+  number,
+  wireType: 2,
+  initial: () => [],
+  write(out, values) {
+    for (const value of values) out.bytes(number, inner.encode(value));
+  },
+  read(input, before) {
+    before.push(inner.decode(input.bytes()));
+    return before;
+  },
+});
+
+function message<T extends FieldTable>(fields: T): Message<ValueOf<T>> {
+  const entries = Object.entries(fields);
+  const byNumber = new Map(entries.map(([name, field]) => [field.number, { name, field }]));
+  return {
+    encode(value) {
+      const out = new Writer();
+      const given: Record<string, unknown> = value;
+      for (const [name, field] of entries) if (given[name] !== undefined) field.write(out, given[name]);
+      return out.finish();
+    },
+    decode(source) {
+      const result: Record<string, unknown> = {};
+      for (const [name, field] of entries) result[name] = field.initial();
+      const input = new Reader(source);
+      while (!input.done) {
+        const tag = input.uint32();
+        const known = byNumber.get(tag >>> 3);
+        if (tag < 8) throw new ImClientError(DisconnectCode.BAD_FRAME, "malformed message: field number 0");
+        if (known?.field.wireType !== (tag & 7)) input.skip(tag & 7);
+        else result[known.name] = known.field.read(input, result[known.name]);
+      }
+      return result as ValueOf<T>;
+    },
+  };
+}
+type Decoded<M> = M extends Message<infer T> ? T : never;
+
+export const Envelope = message({
+  cmd: uint32(1),
+  rid: uint32(2),
+  flags: uint32(3),
+  trace: bytes(4),
+  lease: bytes(5),
+  body: bytes(15),
+});
+export type Envelope = Decoded<typeof Envelope>;
+
+export const Hello = message({
+  protoMin: uint32(1),
+  protoMax: uint32(2),
+  caps: strings(3),
+  deviceId: string(4),
+  platform: string(5),
+  appVersion: string(6),
+  token: string(7),
+  deviceName: string(8),
+  inboxEpoch: string(9),
+  inboxCursor: uint64(10),
+  sysWatermark: uint64(11),
+  contactsVersion: uint64(12),
+  lastLease: bytes(13),
+  clientTimeMs: int64(14),
+  firstPageBytes: uint32(15),
+});
+export type Hello = Decoded<typeof Hello>;
+
+export const Event = message({
+  inboxSeq: uint64(1),
+  conversationId: string(2),
+  convSeq: uint64(3),
+  messageId: string(4),
+  sender: string(5),
+  sentAtMs: int64(6),
+  clientMessageId: string(7),
+  contentType: string(8),
+  content: bytes(9),
+});
+export type Event = Decoded<typeof Event>;
+
+export const SyncPage = message({
+  inboxEpoch: string(1),
+  events: many(2, Event),
+  nextCursor: uint64(3),
+  head: uint64(4),
+  more: bool(5),
+});
+export type SyncPage = Decoded<typeof SyncPage>;
+
+export const Limits = message({ maxFrameBytes: uint32(1), maxContentBytes: uint32(2), maxPageEvents: uint32(3) });
+export type Limits = Decoded<typeof Limits>;
+
+export const Welcome = message({
+  proto: uint32(1),
+  sessionId: string(2),
+  userId: string(3),
+  resumed: bool(4),
+  inboxEpoch: string(5),
+  inboxHead: uint64(6),
+  sysHead: uint64(7),
+  firstPage: one(8, SyncPage),
+  serverTimeMs: int64(9),
+  pingIntervalMs: uint32(10),
+  lease: bytes(11),
+  limits: one(12, Limits),
+  caps: strings(13),
+  entryId: string(14),
+});
+export type Welcome = Decoded<typeof Welcome>;
+
+export const Pong = message({ serverTimeMs: int64(1), inboxHead: uint64(2), sysHead: uint64(3) });
+export type Pong = Decoded<typeof Pong>;
+
+export const Goaway = message({
+  reason: string(1),
+  minDelayMs: uint32(2),
+  maxDelayMs: uint32(3),
+  endpoints: strings(4),
+});
+export type Goaway = Decoded<typeof Goaway>;
+
+export const Kick = message({ code: uint32(1), reason: string(2), byDevice: string(3), atMs: int64(4) });
+export type Kick = Decoded<typeof Kick>;
+
+export const ErrorInfo = message({
+  code: uint32(1),
+  reason: string(2),
+  retryable: bool(3),
+  retryAfterMs: uint32(4),
+  clientMessageId: string(5),
+  messageId: string(6),
+});
+export type ErrorInfo = Decoded<typeof ErrorInfo>;
+
+export const Send = message({
+  conversationId: string(1),
+  to: string(2),
+  clientMessageId: string(3),
+  contentType: string(4),
+  content: bytes(5),
+});
+export type Send = Decoded<typeof Send>;
+
+export const SendAck = message({
+  clientMessageId: string(1),
+  messageId: string(2),
+  conversationId: string(3),
+  convSeq: uint64(4),
+  inboxSeq: uint64(5),
+  sentAtMs: int64(6),
+  duplicate: bool(7),
+});
+export type SendAck = Decoded<typeof SendAck>;
+
+export const Push = message({ events: many(1, Event) });
+export type Push = Decoded<typeof Push>;
+
+export const PushAck = message({ inboxSeq: uint64(1) });
+export type PushAck = Decoded<typeof PushAck>;
+
+export const Sync = message({ inboxEpoch: string(1), cursor: uint64(2), limit: uint32(3), limitBytes: uint32(4) });
+export type Sync = Decoded<typeof Sync>;

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Clock, Timer } from "./clock.ts";
+import { type Envelope, ErrorInfo, Hello, Kick, Pong, Welcome } from "./codec.ts";
+import { ClientCode, Command, codeName, DisconnectCode, ErrorCode, mayReconnect } from "./codes.ts";
+import { ImClientError, messageOf } from "./errors.ts";
+import { encodeFrame, FrameSplitter } from "./frame.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { Socket, Transport } from "./transport/transport.ts";
+import { concat, EMPTY } from "./wire.ts";
+
+/** Why a connection ended. */
+export interface ConnectionEnd {
+  readonly code: number;
+  readonly reason: string;
+  /** May the client try again by itself? */
+  readonly mayReconnect: boolean;
+  /** Lower bound of the pause before that, ms. */
+  readonly retryAfterMs: number;
+  readonly byDevice: string;
+}
+
+/** What a connection tells its owner. */
+export interface ConnectionOwner {
+  onWelcome(connection: Connection, welcome: Welcome): void;
+  /** Every frame after WELCOME that is not about the connection itself. */
+  onFrame(connection: Connection, frame: Envelope): void;
+  /** Head of the inbox as the entry knows it. */
+  onHead(head: number): void;
+  /** Once, unless `close()` was called. */
+  onEnd(connection: Connection, end: ConnectionEnd): void;
+}
+
+export interface ConnectionOptions {
+  clock: Clock;
+  random: () => number;
+  transport: Transport;
+  url: string;
+  /** Bound of dialling and logging in together. */
+  loginTimeoutMs: number;
+  pongTimeoutMs: number;
+}
+
+const HELLO_RID = 1;
+const DEFAULT_PING_INTERVAL_MS = 30_000;
+/** Codes of ERROR from here on announce the end of the connection. */
+const FIRST_DISCONNECT_CODE = 4000;
+
+type Phase = "dialling" | "login" | "open" | "ended";
+
+/** One socket from dialling to its end: login, heartbeat, framing. Knows nothing of messages. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #owner: ConnectionOwner;
+  readonly #splitter = new FrameSplitter();
+  readonly #loginTimer: Timer;
+  #phase: Phase = "dialling";
+  #socket: Socket | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #outgoing: Uint8Array[] = [];
+  #pingRid = 0;
+  #rttMs = 0;
+
+  constructor(owner: ConnectionOwner, options: ConnectionOptions) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#loginTimer = new Timer(options.clock);
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  /** Round trip of the last PING, ms; 0 before the first. */
+  get rttMs(): number {
+    return this.#rttMs;
+  }
+
+  /** Dials and sends HELLO. Called once. */
+  start(hello: Hello): void {
+    const { transport, url, loginTimeoutMs } = this.#options;
+    this.#loginTimer.set(loginTimeoutMs, () => {
+      const code = this.#phase === "dialling" ? ClientCode.CONNECTION_LOST : DisconnectCode.LOGIN_TIMEOUT;
+      this.#end(code, `no answer from ${url} within ${loginTimeoutMs} ms`);
+    });
+    try {
+      this.#socket = transport(url, {
+        onOpen: () => this.#login(hello),
+        onData: (bytes) => this.#receive(bytes),
+        onClose: (code, reason) => this.#end(code, reason || `connection to ${url} lost`),
+      });
+    } catch (error) {
+      const code = error instanceof ImClientError ? error.code : ClientCode.CONNECTION_LOST;
+      this.#end(code, messageOf(error));
+    }
+  }
+
+  /** Queues a frame; what is queued in one turn of the event loop leaves in one write. */
+  write(cmd: number, body: Uint8Array, rid = 0): void {
+    if (this.#phase !== "open") return;
+    if (this.#outgoing.length === 0) queueMicrotask(() => this.flush());
+    this.#outgoing.push(encodeFrame({ cmd, rid, body }));
+  }
+
+  /** Writes what is queued now rather than at the end of the turn. */
+  flush(): void {
+    if (this.#phase === "ended" || this.#outgoing.length === 0) return;
+    const bytes = concat(this.#outgoing);
+    this.#outgoing = [];
+    this.#socket?.send(bytes);
+  }
+
+  /** Asks the peer for a sign of life now. */
+  probe(): void {
+    this.#heartbeat?.probe();
+  }
+
+  /** Ends it from this side, silently for the owner. */
+  close(): void {
+    this.flush();
+    this.#release();
+  }
+
+  #login(hello: Hello): void {
+    if (this.#phase !== "dialling") return;
+    this.#phase = "login";
+    this.#socket?.send(encodeFrame({ cmd: Command.HELLO, rid: HELLO_RID, body: Hello.encode(hello) }));
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#phase === "ended") return;
+    this.#heartbeat?.received();
+    try {
+      for (const frame of this.#splitter.push(bytes)) this.#handle(frame);
+    } catch (error) {
+      if (!(error instanceof ImClientError)) throw error;
+      // The server's mistake or a middlebox's: a fresh connection may well work, so this is not terminal.
+      this.#end(ClientCode.CONNECTION_LOST, error.message);
+    }
+  }
+
+  #handle(frame: Envelope): void {
+    if (this.#phase === "ended") return;
+    if (frame.cmd === Command.KICK) this.#kicked(Kick.decode(frame.body));
+    else if (frame.cmd === Command.ERROR && this.#isAboutConnection(frame)) this.#refused(ErrorInfo.decode(frame.body));
+    else if (frame.cmd === Command.WELCOME) this.#welcome(Welcome.decode(frame.body));
+    else if (frame.cmd === Command.PONG) this.#pong(frame);
+    else if (this.#phase === "open") this.#owner.onFrame(this, frame);
+  }
+
+  #isAboutConnection(frame: Envelope): boolean {
+    return this.#phase !== "open" || ErrorInfo.decode(frame.body).code >= FIRST_DISCONNECT_CODE;
+  }
+
+  #welcome(welcome: Welcome): void {
+    if (this.#phase !== "login") return;
+    this.#phase = "open";
+    this.#loginTimer.clear();
+    const { clock, random, pongTimeoutMs } = this.#options;
+    this.#heartbeat = new Heartbeat(
+      { ping: () => this.#ping(), onSilence: () => this.#end(DisconnectCode.PING_TIMEOUT, "no answer to PING") },
+      { clock, random, intervalMs: welcome.pingIntervalMs || DEFAULT_PING_INTERVAL_MS, timeoutMs: pongTimeoutMs },
+    );
+    this.#heartbeat.start();
+    this.#owner.onWelcome(this, welcome);
+  }
+
+  #ping(): void {
+    this.#pingRid = (this.#pingRid % 0x7fff_ffff) + 1;
+    this.write(Command.PING, EMPTY, this.#pingRid);
+  }
+
+  #pong(frame: Envelope): void {
+    if (frame.rid !== 0 && frame.rid === this.#pingRid && this.#heartbeat) this.#rttMs = this.#heartbeat.pong();
+    this.#owner.onHead(Pong.decode(frame.body).inboxHead);
+  }
+
+  #kicked(kick: Kick): void {
+    this.#end(kick.code, kick.reason || codeName(kick.code), { byDevice: kick.byDevice });
+  }
+
+  #refused(info: ErrorInfo): void {
+    // Answers to HELLO below 4000 say themselves whether to retry; above, the range does.
+    const isDisconnect = info.code >= FIRST_DISCONNECT_CODE;
+    const mayRetry = isDisconnect ? mayReconnect(info.code) : info.retryable || info.code === ErrorCode.INTERNAL;
+    const detail = { retryAfterMs: info.retryAfterMs, mayReconnect: mayRetry };
+    this.#end(info.code, info.reason || codeName(info.code), detail);
+  }
+
+  #end(code: number, reason: string, detail: Partial<ConnectionEnd> = {}): void {
+    if (this.#phase === "ended") return;
+    this.#release();
+    const end = { code, reason, mayReconnect: mayReconnect(code), retryAfterMs: 0, byDevice: "" };
+    this.#owner.onEnd(this, { ...end, ...detail });
+  }
+
+  #release(): void {
+    this.#phase = "ended";
+    this.#loginTimer.clear();
+    this.#heartbeat?.stop();
+    this.#outgoing = [];
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ImClientError } from "./errors.ts";
+import type { ClientState } from "./state.ts";
+import { text } from "./wire.ts";
+
+/** A message of the user's inbox, handed to the application exactly once per client and in inbox order. */
+export interface Message {
+  /** Position in the user's inbox, gapless. */
+  readonly inboxSeq: number;
+  readonly conversationId: string;
+  /** Position in the conversation, gapless. */
+  readonly convSeq: number;
+  /** UUIDv7. */
+  readonly messageId: string;
+  /** User id. */
+  readonly sender: string;
+  /** Sent by this user, from another device or in an earlier life of this client. */
+  readonly own: boolean;
+  /** Server time, ms since 1970: for display only. */
+  readonly sentAtMs: number;
+  readonly clientMessageId: string;
+  /** `text/plain` unless the sender said otherwise. */
+  readonly contentType: string;
+  readonly content: Uint8Array;
+  /** `content` as UTF-8 text. */
+  readonly text: string;
+}
+
+/** What a client tells about. */
+export interface ClientEvents {
+  /** Every change of state, after it happened. */
+  state: [state: ClientState, previous: ClientState];
+  message: [message: Message];
+  /** The entry asked to move: a new connection is opened after `delayMs`, then the old one closed. */
+  goaway: [notice: { readonly reason: string; readonly delayMs: number }];
+  /** Another login took this one's place. The client is closed now and does not reconnect by itself. */
+  kicked: [notice: { readonly code: number; readonly reason: string; readonly byDevice: string }];
+  /** The inbox began anew (database restored, or another user): what was shown so far may come again. */
+  reset: [inbox: { readonly epoch: string }];
+  /** A failure the client goes on after, e.g. of `getToken` or the store. */
+  error: [error: ImClientError];
+}
+
+type Listener<A extends unknown[]> = (...args: A) => void;
+
+/** Listeners by event. One that throws does not stop the others; its error is rethrown outside the engine. */
+export class Emitter<M extends { [K in keyof M]: unknown[] }> {
+  readonly #listeners = new Map<keyof M, Set<Listener<never>>>();
+
+  /** Adds a listener; the returned function removes it. */
+  on<K extends keyof M>(event: K, listener: Listener<M[K]>): () => void {
+    const known = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, known);
+    // A wrapper of its own, so that adding one function twice and removing it once leaves one.
+    const entry: Listener<M[K]> = (...args) => listener(...args);
+    known.add(entry);
+    return () => known.delete(entry);
+  }
+
+  emit<K extends keyof M>(event: K, ...args: M[K]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])] as Listener<M[K]>[]) {
+      try {
+        listener(...args);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** {@link Message} whose text is decoded when asked for. */
+export class InboxMessage implements Message {
+  readonly inboxSeq: number;
+  readonly conversationId: string;
+  readonly convSeq: number;
+  readonly messageId: string;
+  readonly sender: string;
+  readonly own: boolean;
+  readonly sentAtMs: number;
+  readonly clientMessageId: string;
+  readonly contentType: string;
+  readonly content: Uint8Array;
+
+  constructor(event: Omit<Message, "own" | "text">, userId: string) {
+    this.inboxSeq = event.inboxSeq;
+    this.conversationId = event.conversationId;
+    this.convSeq = event.convSeq;
+    this.messageId = event.messageId;
+    this.sender = event.sender;
+    this.own = event.sender === userId;
+    this.sentAtMs = event.sentAtMs;
+    this.clientMessageId = event.clientMessageId;
+    this.contentType = event.contentType || "text/plain";
+    // A copy: the original is a view of a network buffer that should not stay alive with the message.
+    this.content = event.content.slice();
+  }
+
+  get text(): string {
+    return text(this.content);
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Clock, Timer } from "./clock.ts";
+
+/** What {@link Heartbeat} needs from its connection. */
+export interface HeartbeatPeer {
+  ping(): void;
+  /** Nothing came back for the whole timeout. */
+  onSilence(): void;
+}
+
+export interface HeartbeatOptions {
+  clock: Clock;
+  random: () => number;
+  /** The server's interval: a PING goes out after 80-100 % of it. */
+  intervalMs: number;
+  /** Silence after a PING that counts as a dead connection. */
+  timeoutMs: number;
+}
+
+/** Sends PINGs and notices a peer that is gone. */
+export class Heartbeat {
+  readonly #peer: HeartbeatPeer;
+  readonly #options: HeartbeatOptions;
+  readonly #timer: Timer;
+  #pingAtMs = 0;
+  #receivedAtMs = 0;
+
+  constructor(peer: HeartbeatPeer, options: HeartbeatOptions) {
+    this.#peer = peer;
+    this.#options = options;
+    this.#timer = new Timer(options.clock);
+  }
+
+  start(): void {
+    const { intervalMs, random } = this.#options;
+    this.#timer.set(intervalMs * (0.8 + 0.2 * random()), () => this.probe());
+  }
+
+  /** PINGs now, e.g. after the network came back. */
+  probe(): void {
+    const { clock, timeoutMs } = this.#options;
+    this.#pingAtMs = clock.nowMs();
+    this.#peer.ping();
+    this.#timer.set(timeoutMs, () => this.#check());
+  }
+
+  /** Any bytes came: the peer lives, even when its PONG stands behind a long queue. */
+  received(): void {
+    this.#receivedAtMs = this.#options.clock.nowMs();
+  }
+
+  /** The PONG came; returns the round trip in ms. */
+  pong(): number {
+    this.start();
+    return this.#options.clock.nowMs() - this.#pingAtMs;
+  }
+
+  stop(): void {
+    this.#timer.clear();
+  }
+
+  #check(): void {
+    const { clock, timeoutMs } = this.#options;
+    const quietMs = clock.nowMs() - Math.max(this.#pingAtMs, this.#receivedAtMs);
+    if (quietMs >= timeoutMs) this.#peer.onSilence();
+    else this.#timer.set(timeoutMs - quietMs, () => this.#check());
+  }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Backoff } from "./backoff.ts";
+import { Timer } from "./clock.ts";
+import { type Envelope, Goaway, type Hello, type Welcome } from "./codec.ts";
+import { ClientCode, Command, codeName, DisconnectCode } from "./codes.ts";
+import { Connection, type ConnectionEnd } from "./connection.ts";
+import { ImClientError, messageOf } from "./errors.ts";
+import type { Settings } from "./options.ts";
+
+/** What a {@link Link} tells its client. */
+export interface LinkOwner {
+  /** The part of HELLO that says where the inbox is. */
+  resumeFrom(): Pick<Hello, "inboxEpoch" | "inboxCursor">;
+  /** Logged in; from now on `link.write` goes to this connection. */
+  onOpen(welcome: Welcome): void;
+  onFrame(frame: Envelope): void;
+  onHead(head: number): void;
+  /** No connection any more; a new one is tried after `delayMs`. */
+  onRetry(attempt: number, end: ConnectionEnd, delayMs: number): void;
+  /** Terminal: no further attempt. */
+  onTerminal(end: ConnectionEnd): void;
+  onGoaway(reason: string, delayMs: number): void;
+  onError(error: ImClientError): void;
+}
+
+const PROTOCOL = 1;
+/** No advised delay is obeyed beyond this. */
+const MAX_ADVISED_DELAY_MS = 600_000;
+
+/**
+ * Keeps one logged-in connection: dials, logs in, reconnects with backoff, moves to another entry on GOAWAY by opening
+ * the new connection first, and stops on terminal codes.
+ */
+export class Link {
+  readonly #settings: Settings;
+  readonly #owner: LinkOwner;
+  readonly #backoff: Backoff;
+  readonly #dialTimer: Timer;
+  readonly #tokenTimer: Timer;
+  /** Logged in; commands go here. */
+  #active: Connection | undefined;
+  /** Being dialled: the first connection, a reconnect, or the successor of `active`. */
+  #next: Connection | undefined;
+  #token: string | undefined;
+  /** Outdates answers of `getToken` that come after `stop`. */
+  #generation = 0;
+  #openedAtMs = 0;
+
+  constructor(owner: LinkOwner, settings: Settings) {
+    this.#owner = owner;
+    this.#settings = settings;
+    const { backoffBaseMs, backoffCapMs } = settings.timing;
+    this.#backoff = new Backoff(backoffBaseMs, backoffCapMs, settings.random);
+    this.#dialTimer = new Timer(settings.clock);
+    this.#tokenTimer = new Timer(settings.clock);
+  }
+
+  get isOpen(): boolean {
+    return this.#active !== undefined;
+  }
+
+  get rttMs(): number {
+    return this.#active?.rttMs ?? 0;
+  }
+
+  start(): void {
+    this.#backoff.reset();
+    void this.#dial();
+  }
+
+  /** Ends everything from this side. */
+  stop(): void {
+    this.#generation++;
+    this.#dialTimer.clear();
+    this.#tokenTimer.clear();
+    this.#active?.close();
+    this.#next?.close();
+    this.#active = undefined;
+    this.#next = undefined;
+  }
+
+  /** False when there is no connection; then nothing was written. */
+  write(cmd: number, body: Uint8Array, rid = 0): boolean {
+    this.#active?.write(cmd, body, rid);
+    return this.#active !== undefined;
+  }
+
+  /** The network may be back: reconnect now rather than after the pause, or check that the connection lives. */
+  wake(): void {
+    if (this.#active !== undefined) {
+      this.#active.probe();
+    } else if (this.#dialTimer.isSet) {
+      this.#dialTimer.clear();
+      void this.#dial();
+    }
+  }
+
+  /** Drops the connection and dials again at once, e.g. to begin the inbox anew. */
+  restart(code: number, reason: string): void {
+    const connection = this.#active;
+    if (connection === undefined) return;
+    connection.close();
+    this.#ended(connection, { code, reason, mayReconnect: true, retryAfterMs: 0, byDevice: "" });
+  }
+
+  async #dial(): Promise<void> {
+    const generation = ++this.#generation;
+    const token = await this.#fetchToken(generation);
+    if (token === undefined || generation !== this.#generation) return;
+    const { clock, random, transport, url, timing, deviceId, deviceName, platform, appVersion } = this.#settings;
+    const connection = new Connection(
+      {
+        onWelcome: (opened, welcome) => this.#opened(opened, welcome),
+        onFrame: (from, frame) => this.#frame(from, frame),
+        onHead: (head) => this.#owner.onHead(head),
+        onEnd: (ended, end) => this.#ended(ended, end),
+      },
+      { clock, random, transport, url, loginTimeoutMs: timing.loginTimeoutMs, pongTimeoutMs: timing.pongTimeoutMs },
+    );
+    this.#next = connection;
+    const device = { deviceId, deviceName, platform, appVersion };
+    const resume = this.#owner.resumeFrom();
+    connection.start({ ...EMPTY_HELLO, ...device, ...resume, token, clientTimeMs: clock.wallMs() });
+  }
+
+  /** The token at hand, or a new one; undefined when that failed and the next attempt is scheduled. */
+  async #fetchToken(generation: number): Promise<string | undefined> {
+    if (this.#token !== undefined) return this.#token;
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
+    const { tokenTimeoutMs } = this.#settings.timing;
+    this.#tokenTimer.set(tokenTimeoutMs, () => reject(new Error(`no token within ${tokenTimeoutMs} ms`)));
+    try {
+      const token = await Promise.race([this.#askForToken(), timeout]);
+      if (generation === this.#generation) this.#token = token;
+      return token;
+    } catch (error) {
+      if (generation === this.#generation) this.#tokenFailed(error);
+      return undefined;
+    } finally {
+      if (generation === this.#generation) this.#tokenTimer.clear();
+    }
+  }
+
+  /** Turns a synchronous throw of the application's function into a rejection. */
+  async #askForToken(): Promise<string> {
+    return this.#settings.getToken();
+  }
+
+  #tokenFailed(cause: unknown): void {
+    const reason = `getToken failed: ${messageOf(cause)}`;
+    const isFinal = cause instanceof ImClientError && !cause.retryable;
+    const error = new ImClientError(ClientCode.TOKEN_UNAVAILABLE, reason, { cause, retryable: !isFinal });
+    this.#owner.onError(error);
+    this.#failed({ code: error.code, reason, mayReconnect: !isFinal, retryAfterMs: 0, byDevice: "" });
+  }
+
+  #opened(connection: Connection, welcome: Welcome): void {
+    if (connection !== this.#next) return;
+    const old = this.#active;
+    this.#active = connection;
+    this.#next = undefined;
+    this.#openedAtMs = this.#settings.clock.nowMs();
+    // Anything the old one still held is asked for again on the new one: sends by id, events by cursor.
+    old?.close();
+    this.#owner.onOpen(welcome);
+  }
+
+  #frame(from: Connection, frame: Envelope): void {
+    if (frame.cmd !== Command.GOAWAY) this.#owner.onFrame(frame);
+    else if (from === this.#active) this.#goaway(Goaway.decode(frame.body));
+  }
+
+  #goaway(goaway: Goaway): void {
+    if (this.#next !== undefined || this.#dialTimer.isSet) return;
+    const minMs = Math.min(goaway.minDelayMs, MAX_ADVISED_DELAY_MS);
+    const maxMs = Math.max(minMs, Math.min(goaway.maxDelayMs, MAX_ADVISED_DELAY_MS));
+    const delayMs = minMs + (maxMs - minMs) * this.#settings.random();
+    this.#dialTimer.set(delayMs, () => void this.#dial());
+    this.#owner.onGoaway(goaway.reason, delayMs);
+  }
+
+  #ended(connection: Connection, end: ConnectionEnd): void {
+    if (connection === this.#next) {
+      this.#next = undefined;
+      this.#failed(end);
+    } else if (connection === this.#active) {
+      this.#lost(end);
+    }
+  }
+
+  /** The logged-in connection is gone. */
+  #lost(end: ConnectionEnd): void {
+    this.#active = undefined;
+    if (this.#settings.clock.nowMs() - this.#openedAtMs >= this.#settings.timing.stableMs) this.#backoff.reset();
+    // Our own successor's login replaces this connection before its WELCOME arrives here.
+    if (end.code === DisconnectCode.SUPERSEDED && this.#next !== undefined) return;
+    if (!end.mayReconnect) this.#terminate(end);
+    else if (this.#next !== undefined) this.#owner.onRetry(this.#backoff.attempt, end, 0);
+    else this.#schedule(end);
+  }
+
+  /** An attempt failed; with a living `active` this was the move to another entry. */
+  #failed(end: ConnectionEnd): void {
+    if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#token = undefined;
+    if (end.mayReconnect) this.#schedule(end);
+    else this.#terminate(end);
+  }
+
+  #schedule(end: ConnectionEnd): void {
+    if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#token = undefined;
+    // An answer of getToken that is still on its way belongs to an attempt that is given up here.
+    this.#generation++;
+    const advisedMs = Math.min(end.retryAfterMs, MAX_ADVISED_DELAY_MS);
+    const delayMs = advisedMs + this.#backoff.next();
+    this.#dialTimer.set(delayMs, () => void this.#dial());
+    if (this.#active === undefined) this.#owner.onRetry(this.#backoff.attempt, end, delayMs);
+  }
+
+  #terminate(end: ConnectionEnd): void {
+    this.stop();
+    this.#token = undefined;
+    this.#owner.onTerminal({ ...end, reason: end.reason || codeName(end.code) });
+  }
+}
+
+const EMPTY_HELLO: Hello = {
+  protoMin: PROTOCOL,
+  protoMax: PROTOCOL,
+  caps: [],
+  deviceId: "",
+  platform: "",
+  appVersion: "",
+  token: "",
+  deviceName: "",
+  inboxEpoch: "",
+  inboxCursor: 0,
+  sysWatermark: 0,
+  contactsVersion: 0,
+  lastLease: new Uint8Array(0),
+  clientTimeMs: 0,
+  firstPageBytes: 0,
+};

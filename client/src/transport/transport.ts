@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What a transport tells its connection. After `onClose`, or after `close()` was called, nothing more comes. */
+export interface TransportListener {
+  onOpen(): void;
+  /** Bytes of the frame stream, cut anywhere. */
+  onData(bytes: Uint8Array): void;
+  /** Exactly once, unless `close()` was called. `code` is a WebSocket close code; 1006 when the other side gave none. */
+  onClose(code: number, reason: string): void;
+}
+
+/** One dialled socket. */
+export interface Socket {
+  send(bytes: Uint8Array): void;
+  /** Ends the connection after what was sent; returns at once. */
+  close(): void;
+}
+
+/** Dials `url`. Faults of the network come through `onClose`; it throws only for a URL it cannot serve. */
+export type Transport = (url: string, listener: TransportListener) => Socket;

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ClientCode, DisconnectCode } from "../codes.ts";
+import { ImClientError, messageOf } from "../errors.ts";
+import type { Socket, Transport, TransportListener } from "./transport.ts";
+
+/** The part of the WebSocket interface that is used; browsers, Node and the `ws` package have it. */
+export interface WebSocketLike {
+  binaryType: string;
+  send(data: Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+}
+
+/** Opens a WebSocket; inject one to use `ws` with its own certificate authority. */
+export type WebSocketFactory = (url: string, protocols: string[]) => WebSocketLike;
+
+const CONNECTING_URL = /^wss?:\/\//;
+
+function globalWebSocket(url: string): WebSocketLike {
+  // An empty protocol list would be an offer that the entry does not answer, which browsers treat as a failure.
+  return new globalThis.WebSocket(url) as unknown as WebSocketLike;
+}
+
+/** WebSocket transport: each binary message holds one or more length-prefixed frames. */
+export function wsTransport(create: WebSocketFactory = globalWebSocket): Transport {
+  return (url, listener) => {
+    if (!CONNECTING_URL.test(url)) {
+      const text = `${url}: a browser can dial ws:// and wss:// only; tls:// and tcp:// need the entry point for Node`;
+      throw new ImClientError(DisconnectCode.PROTOCOL_ERROR, text);
+    }
+    return attach(create(url, []), listener);
+  };
+}
+
+function attach(ws: WebSocketLike, listener: TransportListener): Socket {
+  let problem = "";
+  const detach = (): void => {
+    ws.onopen = null;
+    ws.onmessage = null;
+    ws.onclose = null;
+    // Not null: an `ws` socket whose error nobody hears would end the process.
+    ws.onerror = () => {};
+  };
+  ws.binaryType = "arraybuffer";
+  ws.onopen = () => listener.onOpen();
+  ws.onmessage = (event: { data: unknown }) => {
+    if (event.data instanceof ArrayBuffer) listener.onData(new Uint8Array(event.data));
+    else problem = "text message on a binary protocol";
+  };
+  ws.onerror = (event: { message?: unknown }) => {
+    problem = typeof event.message === "string" ? event.message : "WebSocket failed";
+  };
+  ws.onclose = (event: { code: number; reason: string }) => {
+    detach();
+    const code = event.code === 0 || event.code === undefined ? ClientCode.CONNECTION_LOST : event.code;
+    listener.onClose(code, event.reason || problem);
+  };
+  return {
+    send: (bytes) => ws.send(bytes as Uint8Array<ArrayBuffer>),
+    close() {
+      detach();
+      try {
+        ws.close(ClientCode.CLOSED);
+      } catch (error) {
+        // Browsers never throw for 1000; a foreign implementation that does leaves nothing to release.
+        problem = messageOf(error);
+      }
+    },
+  };
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The little of the protobuf wire format that client.proto uses: varints and length-delimited fields.
+import { DisconnectCode } from "./codes.ts";
+import { ImClientError } from "./errors.ts";
+
+const VARINT = 0;
+const FIXED64 = 1;
+const DELIMITED = 2;
+const FIXED32 = 5;
+const TWO_32 = 2 ** 32;
+const TWO_63 = 2 ** 63;
+const TWO_64 = 2 ** 64;
+
+const encoder = new TextEncoder();
+// A leading U+FEFF belongs to the text.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+export const EMPTY: Uint8Array = new Uint8Array(0);
+
+/** UTF-8 of a string. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** String of UTF-8 bytes; what is no UTF-8 becomes U+FFFD. */
+export function text(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+export function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return only;
+  const joined = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, at);
+    at += chunk.length;
+  }
+  return joined;
+}
+
+function malformed(what: string): ImClientError {
+  return new ImClientError(DisconnectCode.BAD_FRAME, `malformed message: ${what}`);
+}
+
+/** Appends the varint of a non-negative integer below 2^64. */
+export function pushVarint(out: number[], value: number): void {
+  let rest = value;
+  while (rest >= 0x80) {
+    out.push((rest % 0x80) | 0x80);
+    rest = Math.floor(rest / 0x80);
+  }
+  out.push(rest);
+}
+
+/** Collects fields of one message. */
+export class Writer {
+  readonly #chunks: Uint8Array[] = [];
+  #small: number[] = [];
+
+  varint(field: number, value: number): void {
+    pushVarint(this.#small, field * 8 + VARINT);
+    // Two's complement, as int64 asks for; only timestamps before 1970 get here.
+    if (value < 0) this.#pushNegative(value);
+    else pushVarint(this.#small, value);
+  }
+
+  bytes(field: number, value: Uint8Array): void {
+    pushVarint(this.#small, field * 8 + DELIMITED);
+    pushVarint(this.#small, value.length);
+    if (value.length < 64) {
+      for (const byte of value) this.#small.push(byte);
+      return;
+    }
+    this.#flush();
+    this.#chunks.push(value);
+  }
+
+  finish(): Uint8Array {
+    this.#flush();
+    return concat(this.#chunks);
+  }
+
+  #flush(): void {
+    if (this.#small.length > 0) this.#chunks.push(Uint8Array.from(this.#small));
+    this.#small = [];
+  }
+
+  #pushNegative(value: number): void {
+    let rest = BigInt.asUintN(64, BigInt(value));
+    while (rest >= 0x80n) {
+      this.#small.push(Number(rest & 0x7fn) | 0x80);
+      rest >>= 7n;
+    }
+    this.#small.push(Number(rest));
+  }
+}
+
+/** Walks the fields of one message. Every length is checked before it is used. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  /** Unsigned; above 2^53 only the magnitude is right, which then fails the bounds check of its use. */
+  varint(): number {
+    let value = 0;
+    let factor = 1;
+    for (let i = 0; i < 10; i++) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw malformed("truncated varint");
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value % TWO_64;
+      factor *= 0x80;
+    }
+    throw malformed("varint over 10 bytes");
+  }
+
+  uint32(): number {
+    return this.varint() % TWO_32;
+  }
+
+  int64(): number {
+    const from = this.#at;
+    const value = this.varint();
+    if (value < TWO_63) return value;
+    let exact = 0n;
+    for (let i = this.#at - 1; i >= from; i--) exact = (exact << 7n) | BigInt((this.#bytes[i] ?? 0) & 0x7f);
+    return Number(BigInt.asIntN(64, exact));
+  }
+
+  /** A view of the input, not a copy. */
+  bytes(): Uint8Array {
+    const length = this.varint();
+    return this.#take(length);
+  }
+
+  skip(wireType: number): void {
+    if (wireType === VARINT) this.varint();
+    else if (wireType === DELIMITED) this.bytes();
+    else if (wireType === FIXED64) this.#take(8);
+    else if (wireType === FIXED32) this.#take(4);
+    else throw malformed(`wire type ${wireType}`);
+  }
+
+  #take(length: number): Uint8Array {
+    if (length > this.#bytes.length - this.#at) throw malformed("truncated field");
+    const view = this.#bytes.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return view;
+  }
+}
