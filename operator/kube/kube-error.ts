@@ -51,11 +51,16 @@ export class KubeError extends ImError {
 
 /** Error of a `Status` object, from an answer's body or from an ERROR event of a watch. */
 export function kubeErrorOf(httpStatus: number, status: KubeStatus, context: string, retryAfterMs?: number): KubeError {
-  const code = status.code ?? httpStatus;
+  const causes = status.details?.causes ?? [];
+  // A UID that is not the object's is refused as an invalid change of it when the object exists, and as a conflict when
+  // it does not: both are the precondition that failed.
+  const isOtherUid = status.reason === "Invalid" && causes.some((cause) => cause.field === "metadata.uid");
+  const code = isOtherUid ? 409 : (status.code ?? httpStatus);
+  const reason = isOtherUid ? "Conflict" : (status.reason ?? `HTTP${code}`);
   const afterSeconds = status.details?.retryAfterSeconds ?? 0;
-  return new KubeError(code, status.reason ?? `HTTP${code}`, `${context}: ${status.message ?? `status ${code}`}`, {
+  return new KubeError(code, reason, `${context}: ${status.message ?? `status ${code}`}`, {
     retryAfterMs: Math.max(retryAfterMs ?? 0, afterSeconds * 1000),
-    causes: (status.details?.causes ?? []).flatMap((cause) => (cause.reason ? [cause.reason] : [])),
+    causes: causes.flatMap((cause) => (cause.reason ? [cause.reason] : [])),
   });
 }
 
