@@ -50,10 +50,15 @@ CREATE TABLE device (
 ) WITH (fillfactor = 70);
 
 -- Conversations. last_seq is taken under the row's lock in the message's own transaction: gapless, in commit order.
+-- The two users of a one-to-one conversation are columns, because most new conversations are one-to-one and rows of
+-- conversation_member would double what their first message costs; in a group both are NULL and the members are rows.
 CREATE TABLE conversation (
   conversation_id text COLLATE "C" PRIMARY KEY,
   last_seq        bigint NOT NULL,
-  created_at      timestamptz NOT NULL DEFAULT now()
+  user_a          text COLLATE "C",
+  user_b          text COLLATE "C",
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  CHECK ((user_a IS NULL) = (user_b IS NULL))
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE conversation_member (
@@ -135,8 +140,8 @@ END $$;
 
 -- Stores a batch of messages; all arrays have one element per message. The caller guarantees that no (sender, client id)
 -- is in the batch twice. Runs in one transaction:
---   1. look up which are stored already, and whether senders of existing conversations (peer = '') are members;
---   2. drop those from the batch;
+--   1. look up which are stored already, the peers that were not given (''), and whether the senders are members;
+--   2. drop what is stored or refused from the batch;
 --   3. number the rest per conversation and lock the conversations in id order (the upsert takes the row locks);
 --   4. number the recipients' rows per user and lock the inboxes in user order;
 --   5. insert messages, inbox rows and idempotency rows.
@@ -155,7 +160,7 @@ CREATE FUNCTION append_v1(
 ) LANGUAGE plpgsql AS $$
 DECLARE
   fresh boolean[];
-  conv_rank int[]; conv_back bigint[]; conv_last bigint[]; conv_created boolean;
+  conv_rank int[]; conv_back bigint[]; conv_last bigint[];
   row_user text[]; row_rank int[]; row_back bigint[]; heads bigint[]; sender_seqs bigint[];
 BEGIN
   -- An acknowledged message must survive a crash, whatever the server's default is.
@@ -163,18 +168,24 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
 
-  SELECT array_agg(d.message_id IS NULL AND (u.peer <> '' OR EXISTS (
+  -- 1. A peer that stays '' is a group.
+  SELECT array_agg(d.message_id IS NULL AND (u.peer <> '' OR coalesce(u.sender IN (c.user_a, c.user_b), false) OR EXISTS (
            SELECT FROM conversation_member m WHERE m.conversation_id = u.conversation AND m.user_id = u.sender))
            ORDER BY u.i),
+         array_agg(CASE u.sender WHEN c.user_a THEN c.user_b WHEN c.user_b THEN c.user_a ELSE u.peer END ORDER BY u.i),
          json_agg(json_build_array(u.i, d.payload_hash = u.hash, d.message_id, d.conversation_id, d.conv_seq,
            d.created_ms, d.sender_inbox_seq)) FILTER (WHERE d.message_id IS NOT NULL)
-    INTO fresh, known
+    INTO fresh, peers, known
     FROM unnest(senders, client_ids, hashes, conversations, peers) WITH ORDINALITY
            AS u(sender, client_id, hash, conversation, peer, i)
     LEFT JOIN LATERAL (
            SELECT * FROM idempotency k WHERE k.sender = u.sender AND k.client_message_id = u.client_id LIMIT 1
-         ) d ON true;
+         ) d ON true
+    LEFT JOIN LATERAL (
+           SELECT * FROM conversation k WHERE k.conversation_id = u.conversation AND u.peer = '' LIMIT 1
+         ) c ON true;
 
+  -- 2.
   IF NOT (true = ALL (fresh)) THEN
     SELECT coalesce(array_agg(u.i::int), '{}'), array_agg(u.a), array_agg(u.b), array_agg(u.c), array_agg(u.d),
            array_agg(u.e), array_agg(u.f), array_agg(u.g), array_agg(u.h), array_agg(u.j)
@@ -187,6 +198,7 @@ BEGIN
     END IF;
   END IF;
 
+  -- 3. A message's seq is its conversation's new last_seq minus the messages that follow it in the batch.
   SELECT array_agg(n.rank ORDER BY n.i), array_agg(n.back ORDER BY n.i)
     INTO conv_rank, conv_back
     FROM (SELECT u.i, dense_rank() OVER (ORDER BY u.conversation COLLATE "C") AS rank,
@@ -194,22 +206,17 @@ BEGIN
                    - count(*) OVER (PARTITION BY u.conversation COLLATE "C") AS back
             FROM unnest(conversations) WITH ORDINALITY AS u(conversation, i)) n;
   WITH locked AS (
-    INSERT INTO conversation AS c (conversation_id, last_seq)
-    SELECT u.conversation COLLATE "C" AS id, count(*) FROM unnest(conversations) AS u(conversation) GROUP BY id ORDER BY id
+    INSERT INTO conversation AS c (conversation_id, last_seq, user_a, user_b)
+    SELECT u.conversation COLLATE "C" AS id, count(*),
+           min(nullif(least(u.sender, u.peer), '')), min(CASE WHEN u.peer <> '' THEN greatest(u.sender, u.peer) END)
+      FROM unnest(conversations, senders, peers) AS u(conversation, sender, peer) GROUP BY id ORDER BY id
     ON CONFLICT (conversation_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq
-    RETURNING c.last_seq, c.xmax = 0 AS created
+    RETURNING c.last_seq
   )
-  SELECT array_agg(l.last_seq), bool_or(l.created) INTO conv_last, conv_created FROM locked l;
+  SELECT array_agg(l.last_seq) INTO conv_last FROM locked l;
   SELECT array_agg(conv_last[u.rank] + u.back) INTO conv_seqs FROM unnest(conv_rank, conv_back) AS u(rank, back);
-  IF conv_created THEN
-    INSERT INTO conversation_member (conversation_id, user_id)
-    SELECT DISTINCT u.conversation COLLATE "C" AS id, m.user_id COLLATE "C" AS member
-      FROM unnest(conversations, senders, peers, conv_seqs) AS u(conversation, sender, peer, seq),
-           unnest(ARRAY[u.sender, u.peer]) AS m(user_id)
-     WHERE u.peer <> '' AND u.seq = 1 ORDER BY id, member
-    ON CONFLICT DO NOTHING;
-  END IF;
 
+  -- 4. The same per inbox.
   SELECT array_agg(n.i), array_agg(n.user_id), array_agg(n.rank), array_agg(n.back)
     INTO recipient_of, row_user, row_rank, row_back
     FROM (SELECT r.i, r.user_id, dense_rank() OVER (ORDER BY r.user_id) AS rank,
@@ -237,6 +244,7 @@ BEGIN
   SELECT array_agg(u.seq ORDER BY u.i) INTO sender_seqs
     FROM unnest(recipient_of, row_user, inbox_seqs) AS u(i, user_id, seq) WHERE u.user_id = senders[u.i];
 
+  -- 5.
   INSERT INTO message (conversation_id, seq, created_ms, message_id, sender, client_message_id, content_type, content)
   SELECT * FROM unnest(conversations, conv_seqs, sent_ms, message_ids, senders, client_ids, content_types, contents);
   INSERT INTO inbox (user_id, seq, conversation_id, conv_seq, created_ms)
