@@ -30,6 +30,8 @@ export function createRedis(url: string, options: RedisOptions): Redis {
     connectionName: options.name,
     commandTimeout: options.commandTimeoutMs ?? 500,
     connectTimeout: 3000,
+    // RESP2: the reply shapes of streams and hashes are the same arrays on every server version.
+    protocol: 2,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 1,

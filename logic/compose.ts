@@ -16,10 +16,10 @@ import { PullHandler } from "./inbox/pull.ts";
 import type { LogicMetrics } from "./metrics.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
+import { CommitShards } from "./send/commit-shards.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
 import { LoginHandler } from "./session/login.ts";
-import { GroupCommit } from "./store/group-commit.ts";
 import type { Store } from "./store/store.ts";
 import type { Defer } from "./tick-batch.ts";
 import type { TokenVerifier } from "./token/verify.ts";
@@ -106,7 +106,14 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   };
   const { delivery, unreachable, routes, isIdle } = composeDelivery(ports, entries, onRouterFault);
   const acks = new AckBuffer({ store, clock, onFault, metrics });
-  const commits = new GroupCommit({ store, clock });
+  const commits = new CommitShards(store, {
+    clock,
+    observe: (messages, durationMs, error) => {
+      metrics.commitMessages.observe(messages);
+      metrics.commitSeconds.observe({ result: error ? "error" : "ok" }, durationMs / 1000);
+      if (error) onFault("append", error);
+    },
+  });
   const pullGate = new Gate({ clock, ...PULL_GATE });
   const loginGate = new Gate({ clock, ...LOGIN_GATE });
   const login = new LoginHandler({
@@ -143,7 +150,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     control: { store, router, onFenced, log },
     acks,
     start: () => watch.start(),
-    isIdle: () => isIdle() && commits.pending === 0 && pullGate.running + loginGate.running === 0,
+    isIdle: () => isIdle() && commits.unanswered === 0 && pullGate.running + loginGate.running === 0,
     close: () => {
       watch.stop();
       acks.close();

@@ -16,6 +16,13 @@ export function createLogicMetrics(metrics: Metrics) {
     commands: metrics.counter("im_logic_refused_commands_total", "Commands answered with ERROR, by code.", ["code"]),
     sends: metrics.counter("im_send_total", "SEND by result.", ["result"]),
     sendSeconds: metrics.histogram("im_send_duration_seconds", "From SEND to the committed answer, in logic."),
+    commitMessages: metrics.histogram(
+      "im_send_commit_messages",
+      "Messages in one transaction.",
+      [],
+      [1, 2, 5, 10, 20, 50, 100, 200, 500],
+    ),
+    commitSeconds: metrics.histogram("im_send_commit_duration_seconds", "One transaction.", ["result"]),
     delivers: metrics.counter("im_logic_deliver_total", "Inbox events per recipient, by what became of them.", [
       "result",
     ]),

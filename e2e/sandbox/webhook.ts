@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** Body of one push, as the webhook provider sends it. */
+export interface WebhookPush {
+  type: string;
+  userId: string;
+  conversationId: string;
+  messageId: string;
+  inboxSeq: number;
+  sender: string;
+  sentAtMs: number;
+}
+
+/** How the sandbox answers one request: a status, or never. */
+export type WebhookAnswer = { status: number; headers?: Record<string, string> } | "hang";
+
+/** Options of {@link startWebhookSandbox}. */
+export interface WebhookSandboxOptions {
+  /** Key of the signature; requests without a valid one are answered 401 and not recorded. "" = unchecked. */
+  secret?: string;
+  /** Answer to a well-formed push, 204 by default. */
+  answer?: (push: WebhookPush, attempt: number) => WebhookAnswer;
+  port?: number;
+}
+
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_AGE_S = 300;
+
+/** A push provider on loopback that remembers what it was told. */
+export interface WebhookSandbox {
+  readonly url: string;
+  /** Well-formed, correctly signed pushes in order of arrival, refused ones included. */
+  readonly pushes: WebhookPush[];
+  /** Requests answered 400 or 401. */
+  readonly invalid: number;
+  close(): Promise<void>;
+}
+
+/** Starts the sandbox on a free port. */
+export async function startWebhookSandbox(options: WebhookSandboxOptions = {}): Promise<WebhookSandbox> {
+  const sandbox = new Sandbox(options);
+  await sandbox.listen(options.port ?? 0);
+  return sandbox;
+}
+
+class Sandbox implements WebhookSandbox {
+  readonly pushes: WebhookPush[] = [];
+  invalid = 0;
+  readonly #options: WebhookSandboxOptions;
+  readonly #server: Server;
+  readonly #attempts = new Map<string, number>();
+
+  constructor(options: WebhookSandboxOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => void this.#receive(request, response));
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/push`;
+  }
+
+  listen(port: number): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request);
+    const push = body === undefined ? undefined : parse(body);
+    if (body === undefined || push === undefined) {
+      this.invalid++;
+      response.writeHead(400).end();
+      return;
+    }
+    const secret = this.#options.secret ?? "";
+    if (secret !== "" && !isSigned(secret, String(request.headers["x-im-signature"] ?? ""), body)) {
+      this.invalid++;
+      response.writeHead(401).end();
+      return;
+    }
+    this.pushes.push(push);
+    const key = `${push.userId}/${push.inboxSeq}`;
+    const attempt = (this.#attempts.get(key) ?? 0) + 1;
+    this.#attempts.set(key, attempt);
+    const answer = this.#options.answer?.(push, attempt) ?? { status: 204 };
+    if (answer !== "hang") response.writeHead(answer.status, answer.headers).end();
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of request) {
+      bytes += (part as Buffer).length;
+      if (bytes > MAX_BODY_BYTES) return undefined;
+      parts.push(part as Buffer);
+    }
+  } catch {
+    // The caller went away in the middle: nothing was told.
+    return undefined;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+function parse(body: string): WebhookPush | undefined {
+  try {
+    const push = JSON.parse(body) as WebhookPush;
+    return push.type === "push" && typeof push.userId === "string" ? push : undefined;
+  } catch {
+    // Not JSON: answered 400.
+    return undefined;
+  }
+}
+
+function isSigned(secret: string, header: string, body: string): boolean {
+  const match = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(header);
+  if (!match) return false;
+  const [, seconds = "", mac = ""] = match;
+  const expected = createHmac("sha256", secret).update(`${seconds}.${body}`).digest();
+  const isFresh = Math.abs(Date.now() / 1000 - Number(seconds)) <= MAX_AGE_S;
+  return isFresh && timingSafeEqual(expected, Buffer.from(mac, "hex"));
+}

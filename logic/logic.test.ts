@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import { FakeClock } from "#lib/clock.ts";
+import { DisconnectCode } from "#lib/codes.ts";
+import { silentLogger } from "#lib/logger.ts";
+import { composeLogic } from "./compose.ts";
+import type { PushIntent } from "./deliver/offline.ts";
+import { wireEntry } from "./entry-kit.ts";
+import { purgeEntry } from "./grpc/control.ts";
+import { type LogicHarness, logicContract } from "./logic.contract.ts";
+import { unreadMetrics } from "./metrics.ts";
+import { MemoryRouter } from "./router/memory.ts";
+import { MemoryStore } from "./store/memory.ts";
+
+const clock = new FakeClock();
+const store = new MemoryStore();
+const router = new MemoryRouter(clock, 1e9);
+const queued: PushIntent[] = [];
+const core = composeLogic({
+  store,
+  router,
+  intents: {
+    append: async (intents) => {
+      queued.push(...intents);
+      return intents.length;
+    },
+  },
+  tokens: {
+    verify: async (token) =>
+      token.startsWith("user:")
+        ? { kind: "ok", userId: token.slice(5), expiresAtMs: 0 }
+        : { kind: "denied", code: DisconnectCode.TOKEN_INVALID, reason: "not a test token" },
+  },
+  name: "logic-test",
+  leaseTtlMs: 15_000,
+  pingIntervalMs: 30_000,
+  clock,
+  random: () => 0.5,
+  defer: setImmediate,
+  onFault: () => undefined,
+  log: silentLogger,
+  metrics: unreadMetrics(),
+});
+await core.start();
+
+const harness: LogicHarness = {
+  entry: (podUid) => wireEntry(podUid, (uplink) => core.server.accept(uplink)),
+  purge: (podUid) => purgeEntry(core.control, { podUid }),
+  token: async (userId) => `user:${userId}`,
+  intents: async () => queued,
+  elapse: (ms) => clock.advance(ms),
+  flushRouter: async () => router.flush(),
+  store,
+  router,
+  core,
+};
+
+logicContract("memory", () => harness);

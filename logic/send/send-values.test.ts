@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { SendAck } from "#proto/gen/messages.ts";
+import { sendAckBytes } from "./ack-bytes.ts";
+import { directConversationId, payloadHash } from "./conversation.ts";
+import { createMessageIds } from "./message-id.ts";
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+describe("conversation ids", () => {
+  it("are the same from both sides and differ between pairs", () => {
+    assert.equal(directConversationId("alice", "bob"), "c_7c48a70d29577933c3980494f9bd0753");
+    assert.equal(directConversationId("bob", "alice"), "c_7c48a70d29577933c3980494f9bd0753");
+    assert.notEqual(directConversationId("a", "bc"), directConversationId("ab", "c"));
+  });
+});
+
+describe("payload hash", () => {
+  it("differs when conversation, type or content differ, wherever the border is", () => {
+    const bytes = (text: string): Uint8Array => Buffer.from(text);
+    const hashes = [
+      payloadHash("c", "t", bytes("x")),
+      payloadHash("d", "t", bytes("x")),
+      payloadHash("c", "u", bytes("x")),
+      payloadHash("c", "t", bytes("y")),
+      payloadHash("c", "", bytes("t\0x")),
+      payloadHash("c", "t", bytes("")),
+      payloadHash("c", "tx", bytes("")),
+    ].map(hex);
+    assert.equal(new Set(hashes).size, hashes.length);
+    assert.equal(hashes[0]?.length, 64);
+    assert.equal(hex(payloadHash("c", "t", bytes("x"))), hashes[0]);
+  });
+});
+
+describe("message ids", () => {
+  it("are UUIDv7 of the given time, all different", () => {
+    const next = createMessageIds(() => 1_700_000_000_000);
+    const ids = Array.from({ length: 2000 }, next);
+    assert.equal(new Set(ids).size, 2000);
+    for (const id of ids) assert.match(id, /^018bcfe5-6800-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+});
+
+describe("SendAck bytes", () => {
+  it("are what the codec reads", () => {
+    const text = fc.string({ unit: "binary", maxLength: 80 }).map((value) => value.toWellFormed());
+    const seq = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+    const ack = fc.record(
+      {
+        clientMessageId: text,
+        messageId: text,
+        conversationId: text,
+        convSeq: seq,
+        inboxSeq: seq,
+        sentAtMs: seq,
+        duplicate: fc.boolean(),
+      },
+      { noNullPrototype: true },
+    );
+    fc.assert(fc.property(ack, (value) => assert.deepEqual({ ...SendAck.decode(sendAckBytes(value)) }, value)));
+  });
+});
