@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { after, afterEach, before } from "node:test";
+import { ImClient, type ImClientOptions, type Message } from "#client";
+import { type Fleet, type FleetOptions, SERVER_NAME, startFleet } from "../harness/fleet.ts";
+import { waitUntil } from "../harness/processes.ts";
+import type { PairsReport } from "../workload/pairs.ts";
+import { pairsFigures } from "../workload/pairs.ts";
+import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
+
+/** How a client reaches an entry. */
+export type Carrier = "tls" | "tcp" | "wss" | "ws";
+
+/** One fleet for all tests of a `describe`; when one fails, the ends of all logs are shown. */
+export function useFleet(options: FleetOptions): () => Fleet {
+  let fleet: Fleet | undefined;
+  before(async () => {
+    fleet = await startFleet(options);
+  });
+  afterEach((context) => {
+    if (fleet && (context as { passed?: boolean }).passed === false) console.error(fleet.explain());
+  });
+  after(async () => {
+    await fleet?.stopAll();
+  });
+  return () => {
+    assert.ok(fleet, "the fleet did not start");
+    return fleet;
+  };
+}
+
+/** A client's way to the given entries, in turn. */
+export function targetOf(fleet: Fleet, carrier: Carrier, ...entries: number[]): ClientTarget {
+  const url = entries.map((index) => {
+    const { tlsPort, plainPort } = fleet.entry(index);
+    const isWebSocket = carrier === "wss" || carrier === "ws";
+    const port = carrier === "tls" || carrier === "wss" ? tlsPort : plainPort;
+    return `${carrier}://127.0.0.1:${port}${isWebSocket ? "/ws" : ""}`;
+  });
+  return { url, ca: fleet.ca, servername: SERVER_NAME };
+}
+
+/** An SDK client and the messages that it was shown. */
+export interface User {
+  client: ImClient;
+  messages: Message[];
+}
+
+const LOGIN_TIMEOUT_MS = 30_000;
+
+/** Logs a user in. The caller closes the client. */
+export async function login(
+  fleet: Fleet,
+  uid: string,
+  target: ClientTarget,
+  options: Partial<ImClientOptions> = {},
+): Promise<User> {
+  const client = new ImClient({
+    url: firstUrl(target),
+    transport: targetTransport(target),
+    getToken: () => fleet.tokens.mint(uid),
+    deviceId: `${uid}-device`,
+    platform: "android",
+    ...options,
+  });
+  const messages: Message[] = [];
+  client.on("message", (message) => messages.push(message));
+  client.connect();
+  await client.ready({ signal: AbortSignal.timeout(LOGIN_TIMEOUT_MS) });
+  return { client, messages };
+}
+
+/** Waits until `user` was shown `count` messages. */
+export async function waitMessages(user: User, count: number, timeoutMs = 20_000): Promise<void> {
+  await waitUntil(`${count} messages`, () => user.messages.length >= count, timeoutMs);
+}
+
+/** Every promise about the messages of a workload was kept, and all were acknowledged. */
+export function assertKept(report: PairsReport): void {
+  const figures = pairsFigures(report);
+  assert.deepEqual(report.violations, [], JSON.stringify(figures));
+  assert.equal(report.acked, report.sent, `not all acknowledged: ${JSON.stringify(figures)}`);
+  assert.equal(report.delivered, report.sent, `not all delivered: ${JSON.stringify(figures)}`);
+  assert.equal(report.lost + report.duplicated + report.reordered + report.corrupted, 0, JSON.stringify(figures));
+  console.log(JSON.stringify(figures));
+}
