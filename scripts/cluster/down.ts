@@ -8,7 +8,7 @@ import { removeFirewallRules } from "./firewall.ts";
 import { NODES } from "./layout.ts";
 import { leftovers } from "./leftovers.ts";
 import { withLock } from "./lock.ts";
-import { removeRunRoot } from "./mounts.ts";
+import { removeEmptyNamespaceFolder, removeRunRoot } from "./mounts.ts";
 import { removeNetwork } from "./network.ts";
 import { listOwnProcesses } from "./own-processes.ts";
 import { clusterRoot } from "./paths.ts";
@@ -68,6 +68,7 @@ async function removeAll(context: RunContext): Promise<number> {
   for (const socket of shimSockets()) rmSync(socket, { force: true });
   await removeRunRoot();
   await removeNetwork();
+  await removeEmptyNamespaceFolder();
   await removeCgroups();
   await removeFirewallRules();
   rmSync(clusterRoot(), { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { run } from "./command.ts";
 import { type NodeLayout, RUN_ROOT } from "./layout.ts";
 
@@ -84,4 +84,15 @@ export async function ensureMountNamespace(node: NodeLayout): Promise<void> {
 export async function removeRunRoot(): Promise<void> {
   for (const mount of mountsBelow(RUN_ROOT)) await run("umount", ["-l", mount.path], { mayFail: true });
   if (existsSync(RUN_ROOT)) rmdirSync(RUN_ROOT);
+}
+
+/**
+ * `ip netns add` mounts its folder of handles on itself and never unmounts it; an empty one serves nobody and is made
+ * again when needed.
+ */
+export async function removeEmptyNamespaceFolder(): Promise<void> {
+  const folder = "/run/netns";
+  if (!existsSync(folder) || readdirSync(folder).length > 0) return;
+  if (mountsBelow(folder).length > 0) await run("umount", [folder], { mayFail: true });
+  if (mountsBelow(folder).length === 0) rmdirSync(folder);
 }

@@ -118,7 +118,6 @@ function kubeletConfiguration(node: NodeLayout): string {
     port: 10250,
     readOnlyPort: 0,
     healthzBindAddress: "127.0.0.1",
-    localStorageCapacityIsolation: false,
     // The disk belongs to the whole machine: only a nearly full one is a reason to evict pods or drop images.
     imageGCHighThresholdPercent: 99,
     imageGCLowThresholdPercent: 98,

@@ -122,6 +122,12 @@ async function waitUntilUsable(kube: Kube, context: RunContext): Promise<void> {
     async () => (await kube.list<NodeStatus>("/api/v1/nodes")).items.filter(isReady).length >= NODES().length,
     { ...options, what: "both nodes are Ready" },
   );
+  for (const node of NODES()) {
+    await waitFor(async () => (await kube.call("GET", `/api/v1/nodes/${node.name}/proxy/healthz`)) === "ok", {
+      ...options,
+      what: `the kubelet of ${node.name} answers`,
+    });
+  }
   context.progress.line("both nodes Ready");
   const path = "/apis/apps/v1/namespaces/kube-system/deployments/coredns";
   await waitFor(

@@ -36,7 +36,6 @@ initialize() {
     case ${item##*/} in lost+found | '*' | '.[!.]*') ;; *) fail "$PGDATA holds $item but no PG_VERSION: not a data folder, left alone" ;; esac
   done
   mkdir -p "$draft"
-  chmod 700 "$PGDATA" || fail "$PGDATA must belong to user $(id -u): let PGDATA name a folder inside the volume"
   printf '%s\n' "$password" > "$draft/.password"
   mkdir "$draft/data"
   initdb -D "$draft/data" --username="$user" --pwfile="$draft/.password" --auth=scram-sha-256 \
@@ -54,6 +53,8 @@ initialize() {
 }
 
 mkdir -p "$PGDATA"
+# Also later than the first start: Kubernetes opens a volume to the pod's fsGroup at every mount, PostgreSQL refuses that.
+chmod 700 "$PGDATA" || fail "$PGDATA must belong to user $(id -u): let PGDATA name a folder inside the volume"
 [ -e "$PGDATA/PG_VERSION" ] || initialize
 rm -rf "$draft"
 # A kill leaves the lock file behind; its pid is meaningless in a new container, where it may even be our own.
