@@ -24,7 +24,7 @@ function arrivalOf(client: ImClient, text: string, signal: AbortSignal): Promise
       once: true,
     });
     client.on("message", (message) => {
-      if (Buffer.from(message.content).toString("utf8") === text) resolve();
+      if (message.text === text) resolve();
     });
   });
 }

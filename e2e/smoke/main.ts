@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// `make smoke`: people chat through the LoadBalancer of the running cluster while an entry and a logic pod are killed.
+// Last line: figures as JSON. Exit 1 when a promise was broken.
+import { parseArgs } from "node:util";
+import { describeFault } from "../../scripts/cluster/fault.ts";
+import { kubeconfigPath } from "../../scripts/cluster/paths.ts";
+import { createProgress } from "../../scripts/cluster/progress.ts";
+import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
+import { DEMO_NAME, DEMO_NAMESPACE, type DemoAccess, demoAccess } from "../../scripts/up/demo.ts";
+import { type KubeTools, kubeTools } from "../../scripts/up/kube-tools.ts";
+import { type NemesisView, type Pair, pairsFigures, runPairs } from "../workload/pairs.ts";
+import type { ClientTarget } from "../workload/sdk-transport.ts";
+
+const MESSAGES = 10_000;
+/** Slow enough that the faults fall into the middle of it, fast enough for a minute's run. */
+const RATE_PER_SECOND = 250;
+
+const progress = createProgress();
+
+interface PodList {
+  items: { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } }[];
+}
+
+/** Ends one ready pod of a component without any grace: the kubelet kills its processes. */
+async function killPod(tools: KubeTools, component: string, run: NemesisView): Promise<void> {
+  const selector = `imcluster.io/cluster=${DEMO_NAME},app.kubernetes.io/component=${component}`;
+  const pods = await tools.getJson<PodList>(["pods", "-n", DEMO_NAMESPACE, "-l", selector]);
+  const ready = pods.items.filter((pod) =>
+    pod.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True"),
+  );
+  const victim = ready[0]?.metadata.name;
+  if (victim === undefined) throw new Error(`no ${component} pod is ready`);
+  progress.line(`killing ${victim}`);
+  run.note(`kill -9 ${victim}`);
+  await tools.kubectl(["delete", "pod", victim, "-n", DEMO_NAMESPACE, "--grace-period=0", "--force", "--wait=false"]);
+}
+
+function pairsThrough(access: DemoAccess): Pair[] {
+  const trust = { ca: access.caPem, servername: access.serverName };
+  const tcp: ClientTarget = { url: `tls://${access.address}:443`, ...trust };
+  const ws: ClientTarget = { url: `wss://${access.address}:443/ws`, ...trust };
+  return [
+    { a: tcp, b: tcp },
+    { a: ws, b: ws },
+  ];
+}
+
+async function smoke(messages: number, ratePerSecond: number, context: string | undefined): Promise<boolean> {
+  const binaries = await ensureBinaries(["kubectl", "helm"], { progress });
+  const kubeconfig = context ? (process.env.KUBECONFIG ?? "") : kubeconfigPath();
+  const tools = kubeTools({
+    kubectl: binaries.kubectl ?? "kubectl",
+    helm: binaries.helm ?? "helm",
+    kubeconfig,
+    context,
+  });
+  const access = await demoAccess(tools);
+  progress.line(`${messages} messages through ${access.address}:443, certificate of ${access.serverName} verified`);
+  const report = await runPairs({
+    pairs: pairsThrough(access),
+    getToken: (userId) => access.mintToken(userId),
+    messages,
+    ratePerSecond,
+    offline: [{ pair: 0, side: "b", from: 1 / 3, to: 2 / 3 }],
+    settleTimeoutMs: 90_000,
+    async nemesis(run) {
+      await run.reached(0.25);
+      await killPod(tools, "entry", run);
+      await run.reached(0.6);
+      await killPod(tools, "logic", run);
+    },
+    onProgress: (sent, total) => {
+      if (sent % 1_000 === 0) progress.line(`${sent} of ${total} sent`);
+    },
+  });
+  for (const violation of report.violations.slice(0, 20)) console.error(JSON.stringify(violation));
+  const figures = pairsFigures(report);
+  console.log(JSON.stringify(figures));
+  const clean = figures.lost === 0 && figures.duplicated === 0 && figures.reordered === 0 && figures.corrupted === 0;
+  return clean && figures.sent === messages && figures.acked === messages && figures.delivered === messages;
+}
+
+const { values } = parseArgs({
+  options: { messages: { type: "string" }, rate: { type: "string" }, context: { type: "string" } },
+});
+try {
+  const kept = await smoke(Number(values.messages ?? MESSAGES), Number(values.rate ?? RATE_PER_SECOND), values.context);
+  process.exit(kept ? 0 : 1);
+} catch (error) {
+  console.error(describeFault(error));
+  process.exit(1);
+}
