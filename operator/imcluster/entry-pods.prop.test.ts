@@ -7,7 +7,7 @@ import { EntryWorld } from "./testing/entry-world.ts";
 
 type Op =
   | { op: "scale"; replicas: number }
-  | { op: "update" }
+  | { op: "update" | "heal" }
   | { op: "ready" | "unready" | "die" | "delete" | "loseNode" | "stripFinalizer"; nth: number }
   | { op: "sessions"; nth: number; sessions: number }
   | { op: "pass"; ms: number }
@@ -17,6 +17,7 @@ const nth = fc.nat(20);
 const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ op: fc.constant("scale" as const), replicas: fc.integer({ min: 1, max: 8 }) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("update" as const) }) },
+  { weight: 4, arbitrary: fc.record({ op: fc.constant("heal" as const) }) },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -37,6 +38,9 @@ function perform(world: EntryWorld, step: Op): void {
       return;
     case "update":
       world.update();
+      return;
+    case "heal":
+      world.heal();
       return;
     case "sessions":
       world.setSessions(step.nth, step.sessions);

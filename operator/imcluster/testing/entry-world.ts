@@ -6,6 +6,7 @@ import { type EntryProbe, type ObservedEntry, observeEntry } from "../observed.t
 
 interface SimulatedEntry {
   pod: Pod;
+  madeMs: number;
   connections: number;
   cordoned: boolean;
   draining: boolean;
@@ -13,6 +14,8 @@ interface SimulatedEntry {
 }
 
 const OWNER = "owner";
+/** A new pod is not ready at once: several passes of the planner see it starting. */
+const START_MS = 3_000;
 
 /**
  * A world of entry pods with API server, kubelet, entries and logic reduced to what the planner can see: it applies actions
@@ -96,7 +99,7 @@ export class EntryWorld {
     for (const one of [...this.#pods.values()]) {
       if (one.pod.metadata.deletionTimestamp) end(one, "Succeeded");
       else if (one.draining) one.connections = 0;
-      else if (!one.cordoned) this.#becomeReady(one);
+      else if (!one.cordoned && this.#nowMs - one.madeMs >= START_MS) this.#becomeReady(one);
     }
     this.#collect();
   }
@@ -179,7 +182,7 @@ export class EntryWorld {
       spec: { containers: [], nodeName: "n1" },
       status: { phase: "Pending" },
     };
-    this.#pods.set(uid, { pod, connections: 0, cordoned: false, draining: false, purged: false });
+    this.#pods.set(uid, { pod, madeMs: this.#nowMs, connections: 0, cordoned: false, draining: false, purged: false });
   }
 
   #becomeReady(one: SimulatedEntry): void {

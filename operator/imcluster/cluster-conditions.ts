@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ConditionFacts } from "../api/conditions.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import type { Situation } from "./situation.ts";
+
+type Verdict = Omit<ConditionFacts, "type">;
+
+const yes = (reason: string, message: string): Verdict => ({ status: "True", reason, message });
+const no = (reason: string, message: string): Verdict => ({ status: "False", reason, message });
+const unknown = (reason: string, message: string): Verdict => ({ status: "Unknown", reason, message });
+
+export function entriesReady(observed: ObservedCluster, { ready, active, troubles }: Situation): Verdict {
+  const { replicas } = observed.cluster.spec.entry;
+  if (ready >= replicas) return yes("AllReady", `all ${replicas} entries are ready`);
+  const figures = `${ready} of ${replicas} entries are ready`;
+  if (observed.createNotBeforeMs > observed.nowMs) {
+    const next = new Date(observed.createNotBeforeMs).toISOString();
+    return no(
+      "CrashBackoff",
+      `${figures}; ${observed.crashes} failed soon after their start, the next is made at ${next}`,
+    );
+  }
+  if (troubles.length > 0) return no("NotReady", `${figures}; ${troubles.slice(0, 3).join("; ")}`);
+  return active.length === 0 ? no("NotCreated", figures) : no("Starting", figures);
+}
+
+export function logicReady({ logic, migration }: Situation): Verdict {
+  const figures = `${logic.ready} of ${logic.wanted} logic pods are ready`;
+  if (logic.ready >= 1) return yes(logic.ready >= logic.wanted ? "AllReady" : "SomeReady", figures);
+  if (!logic.exists && migration.state !== "complete")
+    return no("WaitsForSchema", "logic pods are made once the schema is migrated");
+  return no("NotReady", `${figures}; see: kubectl get pods -l app.kubernetes.io/component=logic`);
+}
+
+export function storeReady(observed: ObservedCluster, situation: Situation): Verdict {
+  const isEmbedded = situation.postgresReady !== undefined;
+  return datastoreReady(
+    "PostgreSQL",
+    "spec.postgres.urlSecretRef",
+    observed.context.names.postgres,
+    situation,
+    isEmbedded,
+    situation.postgresReady,
+  );
+}
+
+export function routerReady(observed: ObservedCluster, situation: Situation): Verdict {
+  const isEmbedded = situation.redisReady !== undefined;
+  return datastoreReady(
+    "Redis",
+    "spec.redis.urlSecretRef",
+    observed.context.names.redis,
+    situation,
+    isEmbedded,
+    situation.redisReady,
+  );
+}
+
+function datastoreReady(
+  product: string,
+  field: string,
+  name: string,
+  { missing, logic }: Situation,
+  isEmbedded: boolean,
+  isUp: boolean | undefined,
+): Verdict {
+  if (isEmbedded)
+    return isUp
+      ? yes("EmbeddedReady", `the embedded ${product} is ready`)
+      : no("EmbeddedNotReady", `the embedded ${product} (${name}) is not ready`);
+  const absent = missing.find((text) => text.includes(field));
+  if (absent) return no("SecretMissing", absent);
+  if (logic.ready > 0) return yes("Connected", `logic pods are connected to ${product}`);
+  return unknown("NotChecked", `logic pods check ${product}, and none is ready`);
+}
+
+export function loadBalancerReady({ cluster, addresses, context }: ObservedCluster): Verdict {
+  const { type } = cluster.spec.entry.service;
+  if (type !== "LoadBalancer") return yes("NotRequested", `the Service is of type ${type}`);
+  if (addresses.length > 0) return yes("AddressAssigned", `clients connect to ${addresses.join(", ")}`);
+  return no(
+    "NoAddress",
+    `Service ${context.names.entry} has no address yet: this cluster needs a load balancer implementation, or set spec.entry.service.type to NodePort`,
+  );
+}
+
+export function schemaMigrated({ migration }: Situation): Verdict {
+  switch (migration.state) {
+    case "complete":
+      return yes("Complete", `Job ${migration.job.metadata.name} is complete`);
+    case "blocked":
+      return no("Blocked", migration.reason);
+    case "missing":
+      return no("NotStarted", `Job ${migration.name} is not there yet`);
+    case "running":
+      return no("Running", `Job ${migration.job.metadata.name} runs`);
+    case "failed": {
+      const { name } = migration.job.metadata;
+      const again = new Date(migration.retryAtMs).toISOString();
+      return no(
+        "Failed",
+        `Job ${name} failed (${migration.message}); see: kubectl logs job/${name}; tried again at ${again}`,
+      );
+    }
+  }
+}
+
+export function embeddedDatastores({ context }: ObservedCluster, { postgresReady, redisReady }: Situation): Verdict {
+  const embedded = [
+    ...(postgresReady === undefined ? [] : ["PostgreSQL (spec.postgres.urlSecretRef)"]),
+    ...(redisReady === undefined ? [] : ["Redis (spec.redis.urlSecretRef)"]),
+  ];
+  if (embedded.length === 0) return no("External", "PostgreSQL and Redis are external");
+  const volatile =
+    context.storage.kind === "pod"
+      ? " PostgreSQL has no volume, because no StorageClass was found: its data is lost with its pod."
+      : "";
+  return yes(
+    "ForTryingOut",
+    `for trying out only: one replica without backup of ${embedded.join(" and ")}; name your own for production.${volatile}`,
+  );
+}
+
+export function paused({ cluster }: ObservedCluster): Verdict {
+  return cluster.spec.paused
+    ? yes("SpecPaused", "spec.paused is true: the operator changes nothing")
+    : no("NotPaused", "the operator is at work");
+}
+
+/** First reason why the cluster does not serve; `undefined` when it does. */
+export function notServing(observed: ObservedCluster, situation: Situation): Verdict | undefined {
+  const { replicas } = observed.cluster.spec.entry;
+  // Once it served, losing one entry is a degradation and no outage; nor is a pod that was only just asked for.
+  const needed = situation.wasReady ? Math.max(1, Math.min(replicas, situation.established) - 1) : replicas;
+  const [missing] = situation.missing;
+  if (missing) return no("SecretMissing", missing);
+  const gates = [
+    loadBalancerReady(observed),
+    ...(situation.wasReady ? [] : [schemaMigrated(situation)]),
+    logicReady(situation),
+  ];
+  const closed = gates.find(({ status }) => status !== "True");
+  if (closed) return closed;
+  if (situation.ready < needed) return entriesReady(observed, situation);
+  return undefined;
+}
+
+export function ready(observed: ObservedCluster, situation: Situation): Verdict {
+  return (
+    notServing(observed, situation) ??
+    yes("Serving", `clients connect to ${observed.addresses[0] ?? observed.context.names.entry}`)
+  );
+}

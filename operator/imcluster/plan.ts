@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+import { hasFinalizer } from "../kube/owner.ts";
+import {
+  DEPLOYMENTS,
+  JOBS,
+  type KubeObject,
+  PERSISTENT_VOLUME_CLAIMS,
+  POD_DISRUPTION_BUDGETS,
+  type Resource,
+  SERVICE_ACCOUNTS,
+  SERVICES,
+  STATEFUL_SETS,
+} from "../kube/types.ts";
+import { type EntryAction, type EntryPlanInput, isActive, planEntries } from "./entry-pods.ts";
+import { migrationState } from "./migration.ts";
+import { ANNOTATION, FINALIZER, ROLES } from "./names.ts";
+import type { ObservedEntry } from "./observed.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./resources/datastores.ts";
+import { entryRevision } from "./resources/entry-pod.ts";
+import { extlogicDeployment } from "./resources/extlogic.ts";
+import { logicDeployment } from "./resources/logic.ts";
+import { migrateJob } from "./resources/migrate-job.ts";
+import { disruptionBudget, serviceAccount } from "./resources/policy.ts";
+import { datastoreService, entryService, logicService } from "./resources/services.ts";
+import { mayRollOutEntries } from "./rollout.ts";
+import { missingReferences, neededSecrets, type SecretNeed, tlsFingerprint } from "./secrets.ts";
+import { isSubset } from "./subset.ts";
+import { durationMs } from "./units.ts";
+
+type ObjectAction = { resource: Resource; object: KubeObject; reason: string };
+
+/** One write, call or wait. Actions are independent of each other: one that fails does not make the others wrong. */
+export type Action =
+  | EntryAction
+  | { kind: "addFinalizer"; reason: string }
+  | { kind: "makeSecret"; need: SecretNeed; reason: string }
+  /** Server-side apply. */
+  | ({ kind: "apply" } & ObjectAction)
+  /** For objects that cannot change. */
+  | ({ kind: "create" } & ObjectAction)
+  | ({ kind: "delete" } & ObjectAction)
+  /** Makes the kubelet refresh the certificate that clients see at once. */
+  | { kind: "touchTls"; entry: ObservedEntry; fingerprint: string; reason: string };
+
+/**
+ * What to do now to bring the cluster closer to its spec. Pure: no clock, no randomness, no I/O. Idempotent: once everything is
+ * as wanted it returns nothing but waits. It may be stopped after any action and started again from a new observation.
+ */
+export function planCluster(observed: ObservedCluster): Action[] {
+  const { cluster, foreign } = observed;
+  if (!hasFinalizer(cluster, FINALIZER.cluster))
+    return [{ kind: "addFinalizer", reason: "entry pods are cleaned up first" }];
+  const [first] = foreign;
+  if (first) return [{ kind: "wait", reason: `${first} still belongs to another owner`, afterMs: 1_000 }];
+  return [
+    ...secrets(observed),
+    ...foundation(observed),
+    ...postgres(observed),
+    ...redis(observed),
+    ...migration(observed),
+    ...workloads(observed),
+    ...entries(observed),
+  ];
+}
+
+function secrets(observed: ObservedCluster): Action[] {
+  const { cluster, addresses, awaitsAddress, nowMs } = observed;
+  const needs = neededSecrets(cluster, observed.secrets, { addresses, awaitsAddress, nowMs });
+  return needs.map((need) => ({ kind: "makeSecret", need, reason: `Secret ${need.name} ${need.reason}` }));
+}
+
+/** An apply when the object is missing or differs, else nothing. */
+function ensure<T extends KubeObject>(observed: ObservedCluster, resource: Resource<T>, wanted: T): Action[] {
+  const actual = observed.objects.get(resource, wanted.metadata.name);
+  if (actual && isSubset(wanted, actual)) return [];
+  const reason = `${resource.kind} ${wanted.metadata.name} ${actual ? "differs" : "does not exist"}`;
+  return [{ kind: "apply", resource, object: wanted, reason }];
+}
+
+/** A create when the object is missing, else nothing: for what the API server lets nobody change. */
+function ensureExists<T extends KubeObject>(observed: ObservedCluster, resource: Resource<T>, wanted: T): Action[] {
+  if (observed.objects.get(resource, wanted.metadata.name)) return [];
+  const reason = `${resource.kind} ${wanted.metadata.name} does not exist`;
+  return [{ kind: "create", resource, object: wanted, reason }];
+}
+
+function remove<T extends KubeObject>(
+  observed: ObservedCluster,
+  resource: Resource<T>,
+  name: string,
+  why: string,
+): Action[] {
+  const object = observed.objects.get(resource, name);
+  if (!object || object.metadata.deletionTimestamp) return [];
+  return [{ kind: "delete", resource, object, reason: `${resource.kind} ${name}: ${why}` }];
+}
+
+/** What needs nothing else. */
+function foundation(observed: ObservedCluster): Action[] {
+  const { context } = observed;
+  return [
+    ...ensure(observed, SERVICES, entryService(context)),
+    ...ensure(observed, SERVICES, logicService(context)),
+    ...ROLES.flatMap((role) => ensure(observed, SERVICE_ACCOUNTS, serviceAccount(context, role))),
+    ...ROLES.flatMap((role) => ensure(observed, POD_DISRUPTION_BUDGETS, disruptionBudget(context, role))),
+  ];
+}
+
+function postgres(observed: ObservedCluster): Action[] {
+  const { context } = observed;
+  if (context.storage.kind === "external") return [];
+  return [
+    ...ensure(observed, SERVICES, datastoreService(context, "postgres")),
+    ...(context.storage.kind === "volume"
+      ? ensureExists(observed, PERSISTENT_VOLUME_CLAIMS, postgresClaim(context))
+      : []),
+    ...(context.hashes.postgres ? ensure(observed, STATEFUL_SETS, postgresStatefulSet(context)) : []),
+  ];
+}
+
+function redis(observed: ObservedCluster): Action[] {
+  const { context, cluster } = observed;
+  if (cluster.spec.redis.urlSecretRef) {
+    const why = "the spec names another Redis";
+    return [
+      ...remove(observed, STATEFUL_SETS, context.names.redis, why),
+      ...remove(observed, SERVICES, context.names.redis, why),
+    ];
+  }
+  return [
+    ...ensure(observed, SERVICES, datastoreService(context, "redis")),
+    ...(context.hashes.redis ? ensure(observed, STATEFUL_SETS, redisStatefulSet(context)) : []),
+  ];
+}
+
+function migration(observed: ObservedCluster): Action[] {
+  const { context, objects, nowMs } = observed;
+  const now = migrationState(observed);
+  switch (now.state) {
+    case "blocked":
+    case "running":
+      return [];
+    case "missing":
+      return ensureExists(observed, JOBS, migrateJob(context));
+    case "failed":
+      if (nowMs < now.retryAtMs)
+        return [{ kind: "wait", reason: "the migration failed", afterMs: now.retryAtMs - nowMs }];
+      return remove(observed, JOBS, now.job.metadata.name, "tries again");
+    case "complete":
+      return objects
+        .list(JOBS)
+        .filter(({ metadata }) => metadata.name !== now.job.metadata.name)
+        .flatMap(({ metadata }) => remove(observed, JOBS, metadata.name, "a later migration is complete"));
+  }
+}
+
+/** Logic and extlogic change only when the schema is theirs and everything they mount exists. */
+function workloads(observed: ObservedCluster): Action[] {
+  const { context } = observed;
+  const { internal, redis: redisHash, jwks } = context.hashes;
+  if (migrationState(observed).state !== "complete") return [];
+  if (!internal.logic || !internal.extlogic || !redisHash || !jwks) return [];
+  return [
+    ...ensure(observed, DEPLOYMENTS, logicDeployment(context)),
+    ...ensure(observed, DEPLOYMENTS, extlogicDeployment(context)),
+  ];
+}
+
+function entries(observed: ObservedCluster): Action[] {
+  return [...planEntries(entryPlanInput(observed)), ...staleCertificates(observed)];
+}
+
+/** The part of the observation that is about entry pods. */
+export function entryPlanInput(observed: ObservedCluster): EntryPlanInput {
+  const { entry } = observed.cluster.spec;
+  return {
+    replicas: entry.replicas,
+    revision: entryRevision(observed.context),
+    mayRollOut: mayRollOutEntries(observed),
+    entries: observed.entries,
+    createBlocked: entriesBlocked(observed),
+    createNotBeforeMs: observed.createNotBeforeMs,
+    drain: { windowMs: durationMs(entry.drain.window), deadlineMs: durationMs(entry.drain.deadline) },
+    hasLogic: observed.logicPods.length > 0,
+    nowMs: observed.nowMs,
+  };
+}
+
+/** Why an entry pod made now could not start, if so. */
+export function entriesBlocked(observed: ObservedCluster): string | undefined {
+  const { cluster, context } = observed;
+  if (!context.hashes.internal.entry) return "the internal certificates are not there yet";
+  if (tlsFingerprint(cluster, observed.secrets)) return undefined;
+  const missing = missingReferences(cluster, observed.secrets).find((text) => text.includes("spec.tls.secretName"));
+  return missing ?? "the certificate for clients waits for the address of the load balancer";
+}
+
+function staleCertificates(observed: ObservedCluster): Action[] {
+  const fingerprint = tlsFingerprint(observed.cluster, observed.secrets);
+  if (!fingerprint) return [];
+  const isStale = (entry: ObservedEntry) =>
+    isActive(entry) && entry.pod.metadata.annotations?.[ANNOTATION.tlsFingerprint] !== fingerprint;
+  const reason = "the certificate changed";
+  return observed.entries.filter(isStale).map((entry) => ({ kind: "touchTls", entry, fingerprint, reason }));
+}

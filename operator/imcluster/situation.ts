@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isTrue } from "../api/conditions.ts";
+import { DEPLOYMENTS, type Deployment, STATEFUL_SETS } from "../kube/types.ts";
+import { isActive, isLeaving } from "./entry-pods.ts";
+import { type MigrationState, migrationState } from "./migration.ts";
+import { type ObservedEntry, podTrouble } from "./observed.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import { entryRevision } from "./resources/entry-pod.ts";
+import { extlogicDeployment } from "./resources/extlogic.ts";
+import { logicDeployment } from "./resources/logic.ts";
+import { isRolledOut } from "./rollout.ts";
+import { missingReferences } from "./secrets.ts";
+
+/** A pod that takes longer than this to become ready is in trouble. */
+const STARTING_MS = 60_000;
+
+export interface WorkloadSituation {
+  wanted: number;
+  ready: number;
+  isRolledOut: boolean;
+  exists: boolean;
+}
+
+/** Figures and judgements that conditions, phase and columns share. */
+export interface Situation {
+  active: ObservedEntry[];
+  leaving: ObservedEntry[];
+  ready: number;
+  /** Active ones that are ready, or should be by now. */
+  established: number;
+  updated: number;
+  sessions: number;
+  revision: string;
+  logic: WorkloadSituation;
+  extlogic: WorkloadSituation;
+  migration: MigrationState;
+  missing: string[];
+  /** Embedded servers that are ready; `undefined` for external ones. */
+  postgresReady: boolean | undefined;
+  redisReady: boolean | undefined;
+  wasReady: boolean;
+  /** `<pod>: <what is wrong>`, of active entries that are not merely starting. */
+  troubles: string[];
+}
+
+export function situationOf(observed: ObservedCluster): Situation {
+  const { cluster, context, objects, entries } = observed;
+  const revision = entryRevision(context);
+  const active = entries.filter(isActive);
+  const embeddedReady = (isExternal: boolean, name: string) =>
+    isExternal ? undefined : (objects.get(STATEFUL_SETS, name)?.status?.readyReplicas ?? 0) > 0;
+  return {
+    active,
+    leaving: entries.filter(isLeaving),
+    ready: active.filter(({ isReady }) => isReady).length,
+    established: active.filter((entry) => entry.isReady || !isStarting(entry, observed.nowMs)).length,
+    updated: active.filter((entry) => entry.revision === revision).length,
+    sessions: entries.reduce((sum, entry) => sum + (entry.isDead ? 0 : (entry.probe?.sessions ?? 0)), 0),
+    revision,
+    logic: workload(observed, logicDeployment(context)),
+    extlogic: workload(observed, extlogicDeployment(context)),
+    migration: migrationState(observed),
+    missing: missingReferences(cluster, observed.secrets),
+    postgresReady: embeddedReady(cluster.spec.postgres.urlSecretRef !== undefined, context.names.postgres),
+    redisReady: embeddedReady(cluster.spec.redis.urlSecretRef !== undefined, context.names.redis),
+    wasReady: wasReady(observed),
+    troubles: active.flatMap((entry) => troubleOf(entry, observed.nowMs)),
+  };
+}
+
+function workload(observed: ObservedCluster, wanted: Deployment): WorkloadSituation {
+  const actual = observed.objects.get(DEPLOYMENTS, wanted.metadata.name);
+  const count = wanted.spec.replicas ?? 1;
+  return {
+    wanted: count,
+    ready: Math.min(actual?.status?.readyReplicas ?? 0, count),
+    isRolledOut: isRolledOut(wanted, actual),
+    exists: actual !== undefined,
+  };
+}
+
+/** Once it served, it is no longer Pending, whatever happens. */
+function wasReady({ cluster }: ObservedCluster): boolean {
+  const { phase, conditions } = cluster.status ?? {};
+  return isTrue(conditions, "Ready") || !["Pending", "Paused", undefined].includes(phase);
+}
+
+function isStarting(entry: ObservedEntry, nowMs: number): boolean {
+  const ageMs = nowMs - Date.parse(entry.pod.metadata.creationTimestamp ?? "");
+  return ageMs <= STARTING_MS && entry.restarts === 0;
+}
+
+function troubleOf(entry: ObservedEntry, nowMs: number): string[] {
+  if (entry.isReady) return [];
+  const said = podTrouble(entry.pod);
+  if (said) return [`${entry.name}: ${said}`];
+  return isStarting(entry, nowMs) ? [] : [`${entry.name} is not ready`];
+}
