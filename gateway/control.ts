@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { type GrpcService, unaryService } from "#lib/grpc.ts";
+import type { CordonRequest, DrainRequest, StatusReply } from "#proto/gen/messages.ts";
+import { serviceDefinition } from "#proto/load.ts";
+import type { DrainOrder } from "./drain.ts";
+
+/** What the operator may ask of an entry. */
+export interface ControlTarget {
+  status(): StatusReply;
+  /** Not ready for new connections; existing ones stay. */
+  setCordoned(isCordoned: boolean): void;
+  drain(order: DrainOrder): void;
+}
+
+const MAX_DRAIN_MS = 24 * 3_600_000;
+
+/** `EntryControl`, for role operator. Every call may be repeated. */
+export function controlService(entry: ControlTarget): GrpcService {
+  return unaryService(serviceDefinition("im.uplink.v1.EntryControl"), {
+    Status: () => entry.status(),
+    Cordon: (_request: CordonRequest) => {
+      entry.setCordoned(true);
+      return entry.status();
+    },
+    Uncordon: (_request: CordonRequest) => {
+      if (entry.status().draining) throw new ImError(ErrorCode.CONFLICT, "a drain cannot be taken back");
+      entry.setCordoned(false);
+      return entry.status();
+    },
+    Drain: (request: DrainRequest) => {
+      const { drainId, windowMs, deadlineMs } = request;
+      if (drainId === "") throw new ImError(ErrorCode.BAD_REQUEST, "drain_id must not be empty");
+      if (deadlineMs > MAX_DRAIN_MS) throw new ImError(ErrorCode.BAD_REQUEST, "deadline_ms is more than a day");
+      entry.drain({ drainId, windowMs: Math.min(windowMs, deadlineMs), deadlineMs });
+      return entry.status();
+    },
+  });
+}

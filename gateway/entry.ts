@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { AddressInfo, Socket } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type AdminServer, startAdminServer } from "#lib/admin-server.ts";
+import { type Clock, systemClock } from "#lib/clock.ts";
+import { DisconnectCode } from "#lib/codes.ts";
+import { createGrpcServer, type GrpcServer, loadInternalTls, openUplink } from "#lib/grpc.ts";
+import { createLogger, type Logger } from "#lib/logger.ts";
+import { Metrics } from "#lib/metrics.ts";
+import type { StatusReply } from "#proto/gen/messages.ts";
+import type { EntryConfig } from "./config.ts";
+import { type ControlTarget, controlService } from "./control.ts";
+import { DemoFiles } from "./demo.ts";
+import { Drain, type DrainOrder } from "./drain.ts";
+import { Admission } from "./listen/admission.ts";
+import { createRedirectServer, HttpDoor } from "./listen/http.ts";
+import { PendingSocket, type SniffTarget } from "./listen/sniff.ts";
+import { acceptFrames } from "./listen/tcp.ts";
+import { type ClientListener, createPlainListener, createTlsListener } from "./listen/tls.ts";
+import { WsAcceptor } from "./listen/ws.ts";
+import { EntryMetrics } from "./metrics.ts";
+import { Hub } from "./session/hub.ts";
+import { EntryStats } from "./session/stats.ts";
+import { Downlink } from "./uplink/downlink.ts";
+import { UplinkPool } from "./uplink/pool.ts";
+import { type Resolve, resolveHost } from "./uplink/targets.ts";
+
+/** What a test may replace. */
+export interface EntryDeps {
+  clock?: Clock;
+  log?: Logger;
+  resolve?: Resolve;
+  /** Interface of every listener; all by default. */
+  host?: string;
+  /** This incarnation was fenced and every client told: end the process. Default: exit code 1. */
+  onFenced?: (reason: string) => void;
+}
+
+/** Ports in use; undefined = no such listener. */
+export interface EntryPorts {
+  tls: number | undefined;
+  plain: number | undefined;
+  http: number;
+  control: number;
+  admin: number;
+}
+
+export interface RunningEntry extends ControlTarget {
+  readonly ports: EntryPorts;
+  readonly isReady: boolean;
+  /** Asks clients to move and closes what is left at the deadline; resolves when no connection is left. */
+  drainAll(order: DrainOrder): Promise<void>;
+  /** Closes every connection (4000) and listener. */
+  close(): Promise<void>;
+}
+
+/** Sockets above the connections allowed: handshakes, HTTP, and those that are told to go elsewhere. */
+const SPARE_SOCKETS = 1000;
+const FENCE_GRACE_MS = 500;
+const CONTROL_GRACE_MS = 500;
+const POLL_MS = 20;
+const LOOP_RESOLUTION_MS = 20;
+/** Closed connections get this long to read why. */
+const LINGER_MS = 1000;
+
+/** Starts an entry: listeners first, then the uplink. Resolves when all ports are bound. */
+export async function startEntry(config: EntryConfig, deps: EntryDeps = {}): Promise<RunningEntry> {
+  const entry = new Entry(config, deps);
+  try {
+    await entry.start();
+    return entry;
+  } catch (error) {
+    await entry.close();
+    throw error;
+  }
+}
+
+class Entry implements RunningEntry, SniffTarget {
+  readonly ports: EntryPorts = { tls: undefined, plain: undefined, http: 0, control: 0, admin: 0 };
+  readonly #config: EntryConfig;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #host: string;
+  readonly #hub: Hub;
+  readonly #pool: UplinkPool;
+  readonly #drain: Drain;
+  readonly #admission: Admission;
+  readonly #http: HttpDoor;
+  readonly #metrics: Metrics;
+  readonly #entryMetrics: EntryMetrics;
+  readonly #control: GrpcServer;
+  readonly #listeners: ClientListener[] = [];
+  /** Sockets that are no connections yet. */
+  readonly #pending = new Set<PendingSocket>();
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  readonly #onFencedExit: (reason: string) => void;
+  #admin: AdminServer | undefined;
+  #isCordoned = false;
+  #isFenced = false;
+  #isClosed = false;
+
+  constructor(config: EntryConfig, deps: EntryDeps) {
+    this.#config = config;
+    this.#clock = deps.clock ?? systemClock;
+    this.#log = deps.log ?? createLogger("entry", config.logLevel);
+    this.#host = deps.host ?? "::";
+    this.#onFencedExit = deps.onFenced ?? (() => process.exit(1));
+    const clock = this.#clock;
+    const log = this.#log;
+    const stats = new EntryStats();
+    this.#metrics = new Metrics({ component: "entry", version: config.version }, { runtime: true });
+    const metrics = new EntryMetrics(this.#metrics, stats);
+    this.#entryMetrics = metrics;
+    const tls = loadInternalTls(config.internalTlsDir);
+    this.#pool = new UplinkPool({
+      targets: config.logicTargets,
+      identity: { podUid: config.podUid, podName: config.podName, version: config.version },
+      open: (address, callbacks) => openUplink({ address, tls, ...callbacks }),
+      resolve: deps.resolve ?? resolveHost,
+      clock,
+      log,
+      stats,
+      metrics,
+      owner: {
+        onRecord: (link, record) => downlink.onRecord(link, record),
+        onAttached: (link) => this.#hub.announceClosed(link),
+        onLost: (link) => downlink.onLost(link),
+        onFenced: (reason) => this.#onFenced(reason),
+      },
+    });
+    const { loginTimeoutMs, pingIntervalMs } = config;
+    this.#hub = new Hub({ clock, log, stats, metrics, logics: this.#pool, loginTimeoutMs, pingIntervalMs });
+    this.#drain = new Drain(this.#hub, clock, log);
+    const downlink = new Downlink(this.#hub, log, (connection) => this.#drain.onLogin(connection));
+    this.#admission = new Admission(this.#hub, config.maxConnections, () => this.#drain.isActive);
+    this.#http = new HttpDoor({
+      wheel: this.#hub.wheel,
+      ws: new WsAcceptor(this.#admission),
+      isReady: () => this.isReady,
+      demo: config.demoDir ? new DemoFiles(config.demoDir) : undefined,
+    });
+    this.#control = createGrpcServer({ tls, clientRoles: ["operator"] });
+    this.#control.addService(controlService(this));
+    this.#observe(metrics);
+  }
+
+  #observe(metrics: EntryMetrics): void {
+    metrics.observe(this.#metrics, {
+      connections: () => this.#hub.connections,
+      sessions: () => this.#hub.sessions,
+      uplinks: () => this.#pool.attached,
+      uplinkQueueBytes: () => this.#pool.queueBytes,
+      isReady: () => this.isReady,
+      isDraining: () => this.#drain.isActive,
+    });
+  }
+
+  get isReady(): boolean {
+    return this.#pool.attached > 0 && !this.#isCordoned && !this.#drain.isActive && !this.#isFenced && !this.#isClosed;
+  }
+
+  async start(): Promise<void> {
+    const { tlsDir, tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
+    this.#loopDelay.enable();
+    this.#hub.wheel.start();
+    const maxSockets = maxConnections + SPARE_SOCKETS;
+    const log = this.#log;
+    const onSocket = (socket: Socket, isFrames: boolean) => this.#onSocket(socket, isFrames);
+    if (tlsDir !== undefined) {
+      const listener = createTlsListener({ dir: tlsDir, maxSockets, log, metrics: this.#entryMetrics, onSocket });
+      this.ports.tls = await this.#listen(listener, tlsPort);
+    }
+    if (plainPort !== undefined) {
+      this.ports.plain = await this.#listen(createPlainListener(maxSockets, onSocket), plainPort);
+    }
+    const redirect = createRedirectServer(() => this.ports.tls ?? 443);
+    this.ports.http = await this.#listen({ server: redirect, close: () => redirect.closeAllConnections() }, httpPort);
+    this.ports.control = await this.#control.bind(this.#host, controlPort);
+    this.#admin = await startAdminServer({
+      port: adminPort,
+      host: this.#host,
+      metrics: this.#metrics,
+      isReady: () => this.isReady,
+      debug: () => ({ status: this.status(), uplinks: this.#pool.describe() }),
+    });
+    this.ports.admin = this.#admin.port;
+    this.#pool.start();
+    log.info({ ports: this.ports, targets: this.#config.logicTargets }, "entry is listening");
+  }
+
+  async #listen(listener: ClientListener, port: number): Promise<number> {
+    this.#listeners.push(listener);
+    const { server } = listener;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ port, host: this.#host, backlog: 4096 }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+    server.on("error", (err) => this.#log.error({ err }, "listener"));
+    return (server.address() as AddressInfo).port;
+  }
+
+  #onSocket(socket: Socket, isFrames: boolean): void {
+    const { wheel } = this.#hub;
+    if (isFrames) {
+      acceptFrames(this.#admission, socket, wheel.nowTick);
+      return;
+    }
+    const pending = new PendingSocket(socket, wheel.nowTick, wheel.tickAfter(this.#config.loginTimeoutMs), this);
+    this.#pending.add(pending);
+    wheel.schedule(pending);
+  }
+
+  onReleased(pending: PendingSocket): void {
+    this.#pending.delete(pending);
+  }
+
+  onFrames(socket: Socket, acceptedTick: number): void {
+    acceptFrames(this.#admission, socket, acceptedTick);
+  }
+
+  onHttp(socket: Socket, pending: PendingSocket): void {
+    this.#http.accept(socket, pending);
+  }
+
+  #onFenced(reason: string): void {
+    if (this.#isFenced) return;
+    this.#isFenced = true;
+    this.#log.error({ reason, connections: this.#hub.connections }, "fenced: closing every connection and leaving");
+    this.#hub.closeAll(DisconnectCode.ENTRY_FENCED, "this entry was declared dead: connect again");
+    this.#clock.after(FENCE_GRACE_MS, () => this.#onFencedExit(reason));
+  }
+
+  status(): StatusReply {
+    const eventLoopLagMs = Math.max(0, this.#loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS);
+    // The lag since somebody last asked.
+    this.#loopDelay.reset();
+    return {
+      incarnation: this.#pool.incarnation,
+      connections: this.#hub.connections,
+      sessions: this.#hub.sessions,
+      cordoned: this.#isCordoned,
+      draining: this.#drain.isActive,
+      ready: this.isReady,
+      uplinks: this.#pool.attached,
+      version: this.#config.version,
+      eventLoopLagMs,
+    };
+  }
+
+  setCordoned(isCordoned: boolean): void {
+    this.#isCordoned = isCordoned;
+  }
+
+  drain(order: DrainOrder): void {
+    this.#isCordoned = true;
+    this.#drain.start(order);
+  }
+
+  async drainAll(order: DrainOrder): Promise<void> {
+    this.drain(order);
+    while (this.#hub.connections > 0) await this.#sleep(POLL_MS);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#drain.stop();
+    for (const { server, close } of this.#listeners) {
+      close();
+      server.close();
+    }
+    this.#hub.closeAll(DisconnectCode.SHUTDOWN, "the entry stops: connect again");
+    for (const pending of [...this.#pending]) pending.destroy();
+    await this.#control.close(CONTROL_GRACE_MS);
+    for (let leftMs = LINGER_MS; leftMs > 0 && this.#hub.lingering > 0; leftMs -= POLL_MS) await this.#sleep(POLL_MS);
+    this.#hub.destroyLingering();
+    this.#pool.close();
+    this.#hub.wheel.stop();
+    this.#loopDelay.disable();
+    await this.#admin?.close();
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((done) => this.#clock.after(ms, done));
+  }
+}

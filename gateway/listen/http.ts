@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { DemoFiles } from "../demo.ts";
+import type { HeartbeatWheel } from "../session/heartbeat.ts";
+import type { PendingSocket } from "./sniff.ts";
+import { WS_PATH, type WsAcceptor } from "./ws.ts";
+
+const MAX_HEADER_BYTES = 8 * 1024;
+const MAX_HEADERS = 64;
+/** From the end of the request's head to the end of the answer. */
+const ANSWER_TIMEOUT_MS = 30_000;
+
+/** Options of {@link HttpDoor}. */
+export interface HttpDoorOptions {
+  wheel: HeartbeatWheel;
+  ws: WsAcceptor;
+  isReady(): boolean;
+  /** Undefined: no demo. */
+  demo: DemoFiles | undefined;
+}
+
+const PENDING = Symbol("pending");
+type HttpSocket = Socket & { [PENDING]?: PendingSocket };
+
+/**
+ * HTTP on the client port: the WebSocket upgrade, `/healthz`, and the demo page. It never listens itself; sockets
+ * are handed to it, so the time limits of node:http do not run: {@link PendingSocket} has them. One request a socket.
+ */
+export class HttpDoor {
+  readonly #options: HttpDoorOptions;
+  readonly #server: Server;
+
+  constructor(options: HttpDoorOptions) {
+    this.#options = options;
+    this.#server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) =>
+      this.#onRequest(request, response),
+    );
+    this.#server.maxHeadersCount = MAX_HEADERS;
+    this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket as HttpSocket, head));
+    this.#server.on("clientError", (_error, socket) => {
+      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      else socket.destroy();
+    });
+  }
+
+  /** Takes over a socket; `pending` holds its deadline. */
+  accept(socket: Socket, pending: PendingSocket): void {
+    const tagged: HttpSocket = socket;
+    tagged[PENDING] = pending;
+    this.#server.emit("connection", socket);
+    socket.resume();
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: HttpSocket, head: Buffer): void {
+    const pending = socket[PENDING];
+    if (!pending || pathOf(request) !== WS_PATH) {
+      socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      return;
+    }
+    delete socket[PENDING];
+    pending.release();
+    // Until ws has its own listener.
+    socket.on("error", ignoreReset);
+    this.#options.ws.accept(request, socket, head, pending.acceptedTick);
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { wheel, demo, isReady } = this.#options;
+    const socket: HttpSocket = request.socket;
+    socket[PENDING]?.extend(wheel.tickAfter(ANSWER_TIMEOUT_MS));
+    response.shouldKeepAlive = false;
+    response.setHeader("strict-transport-security", "max-age=31536000");
+    response.setHeader("x-content-type-options", "nosniff");
+    const path = pathOf(request);
+    if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET and HEAD only\n");
+    else if (path === "/healthz") answer(response, isReady() ? 200 : 503, isReady() ? "ready\n" : "not ready\n");
+    else if (path === WS_PATH) answer(response, 426, "this is a WebSocket\n");
+    else if (!demo?.serve(path, response)) answer(response, 404, "not found\n");
+  }
+}
+
+function ignoreReset(this: Socket): void {
+  this.destroy();
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?", 1)[0] ?? "/";
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "content-length": text.length });
+  response.end(text);
+}
+
+const HOST = /^([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:\d{1,5})?$/;
+
+/**
+ * The plain HTTP port: everything is redirected to https. A Host with a port came past the Service, as in development,
+ * and goes to the TLS port as it is; one without belongs to port 443.
+ */
+export function createRedirectServer(tlsPort: () => number): Server {
+  const limits = {
+    headersTimeout: 10_000,
+    requestTimeout: 15_000,
+    keepAliveTimeout: 1000,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+  const server = createServer(limits, (request, response) => {
+    const host = HOST.exec(request.headers.host ?? "");
+    if (!host?.[1] || !request.url?.startsWith("/")) {
+      answer(response, 400, "a Host header is needed\n");
+      return;
+    }
+    const port = host[2] === undefined || host[2] === ":80" ? "" : `:${tlsPort()}`;
+    response.writeHead(308, { location: `https://${host[1]}${port}${request.url}`, "content-length": 0 });
+    response.end();
+  });
+  server.maxHeadersCount = MAX_HEADERS;
+  server.maxConnections = 2000;
+  return server;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import type { WheelItem } from "../session/heartbeat.ts";
+
+/** What a client speaks, by its first bytes. */
+export type Protocol = "frames" | "http";
+
+const isUpperCase = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x41 && byte <= 0x5a;
+
+/**
+ * HTTP starts with a verb in capitals. A frame starts with its length, which may be a capital too (65 to 90 bytes),
+ * but goes on with the tag of `cmd` (0x08): so two bytes decide. Undefined: one more byte is needed.
+ */
+export function sniff(bytes: Uint8Array): Protocol | undefined {
+  if (bytes.length === 0) return undefined;
+  if (!isUpperCase(bytes[0])) return "frames";
+  if (bytes.length === 1) return undefined;
+  return isUpperCase(bytes[1]) ? "http" : "frames";
+}
+
+/** Where a socket goes when its protocol is known. The bytes read are given back to the socket first. */
+export interface SniffTarget {
+  onFrames(socket: Socket, acceptedTick: number): void;
+  onHttp(socket: Socket, pending: PendingSocket): void;
+  /** It is no longer pending. */
+  onReleased(pending: PendingSocket): void;
+}
+
+const PENDING = Symbol("pending");
+type PendingOwner = Socket & { [PENDING]?: PendingSocket };
+
+/** A socket that is no connection yet: sniffed, or speaking HTTP before an upgrade. Destroyed at its deadline. */
+export class PendingSocket implements WheelItem {
+  wheelTick = 0;
+  readonly acceptedTick: number;
+  readonly #socket: PendingOwner;
+  readonly #target: SniffTarget;
+  #deadlineTick: number;
+  #first: Buffer | undefined;
+
+  constructor(socket: Socket, acceptedTick: number, deadlineTick: number, target: SniffTarget) {
+    this.#socket = socket;
+    this.acceptedTick = acceptedTick;
+    this.#deadlineTick = deadlineTick;
+    this.#target = target;
+    this.#socket[PENDING] = this;
+    socket.on("data", onData);
+    socket.on("close", onClose);
+    socket.on("error", onError);
+  }
+
+  dueTick(): number {
+    return this.#deadlineTick;
+  }
+
+  onDue(): void {
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#deadlineTick = Number.POSITIVE_INFINITY;
+    this.#socket.destroy();
+  }
+
+  /** A later deadline. */
+  extend(deadlineTick: number): void {
+    if (this.#deadlineTick !== Number.POSITIVE_INFINITY) this.#deadlineTick = deadlineTick;
+  }
+
+  /** It became a connection, or it is gone: no deadline here any more. */
+  release(): void {
+    this.#deadlineTick = Number.POSITIVE_INFINITY;
+    this.#socket.off("data", onData);
+    this.#socket.off("close", onClose);
+    this.#socket.off("error", onError);
+    delete this.#socket[PENDING];
+    this.#target.onReleased(this);
+  }
+
+  onData(chunk: Buffer): void {
+    this.#first = this.#first ? Buffer.concat([this.#first, chunk]) : chunk;
+    const protocol = sniff(this.#first);
+    if (!protocol) return;
+    const socket = this.#socket;
+    socket.off("data", onData);
+    socket.pause();
+    socket.unshift(this.#first);
+    this.#first = undefined;
+    if (protocol === "http") {
+      this.#target.onHttp(socket, this);
+    } else {
+      this.release();
+      this.#target.onFrames(socket, this.acceptedTick);
+    }
+  }
+}
+
+// Shared by all sockets: no closure per socket.
+function onData(this: PendingOwner, chunk: Buffer): void {
+  this[PENDING]?.onData(chunk);
+}
+function onClose(this: PendingOwner): void {
+  this[PENDING]?.release();
+}
+/** A close follows; who aborts a handshake is nobody's concern. */
+function onError(this: PendingOwner): void {
+  this.destroy();
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { toImError } from "#lib/errors.ts";
+import { Lifecycle } from "#lib/lifecycle.ts";
+import { createLogger } from "#lib/logger.ts";
+import { loadEntryConfig } from "./config.ts";
+import { startEntry } from "./entry.ts";
+
+/** On top of the drain deadline: closing sockets and streams. */
+const STOP_GRACE_MS = 8000;
+
+try {
+  const config = loadEntryConfig();
+  const log = createLogger("entry", config.logLevel);
+  const lifecycle = new Lifecycle(log);
+  const entry = await startEntry(config, { log });
+  lifecycle.onStop("listeners", () => entry.close());
+  lifecycle.onStop("drain", () =>
+    entry.drainAll({ drainId: "sigterm", windowMs: config.drainWindowMs, deadlineMs: config.drainDeadlineMs }),
+  );
+  lifecycle.installSignals(config.drainDeadlineMs + STOP_GRACE_MS);
+} catch (thrown) {
+  process.stderr.write(`entry cannot start: ${toImError(thrown).message}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Metrics } from "#lib/metrics.ts";
+import type { EntryStats } from "./session/stats.ts";
+
+/** Gauges that are read when Prometheus asks. */
+export interface EntryGauges {
+  connections(): number;
+  sessions(): number;
+  uplinks(): number;
+  uplinkQueueBytes(): number;
+  isReady(): boolean;
+  isDraining(): boolean;
+}
+
+/** Every metric of an entry: `im_entry_*`. Labels never hold a user, a device or an address. */
+export class EntryMetrics {
+  readonly #closed;
+  readonly #login;
+  readonly #handshakeFailures;
+  readonly #uplinkLost;
+
+  constructor(metrics: Metrics, stats: EntryStats) {
+    this.#closed = metrics.counter("im_entry_connections_closed_total", "Connections closed, by reason.", ["reason"]);
+    this.#login = metrics.histogram("im_entry_login_duration_seconds", "HELLO to logic's answer.", ["result"]);
+    this.#handshakeFailures = metrics.counter("im_entry_handshake_failures_total", "Before any frame.", ["stage"]);
+    this.#uplinkLost = metrics.counter("im_entry_uplinks_lost_total", "Streams to logic that ended.");
+    const count = (name: string, help: string, read: () => number) => metrics.counterOf(`im_entry_${name}`, help, read);
+    count("connections_opened_total", "Connections that spoke frames.", () => stats.opened);
+    count("frames_in_total", "Frames read from clients.", () => stats.framesIn);
+    count("frames_out_total", "Frames written to clients.", () => stats.framesOut);
+    count("bytes_in_total", "Bytes read from clients.", () => stats.bytesIn);
+    count("bytes_out_total", "Bytes written to clients.", () => stats.bytesOut);
+    count("socket_writes_total", "Writes to client sockets.", () => stats.writes);
+    count("commands_total", "Client commands forwarded to logic.", () => stats.commands);
+    count("commands_rejected_total", "Client commands answered BUSY here.", () => stats.rejectedBusy);
+    count("delivered_total", "Inbox events queued for a client.", () => stats.delivered);
+    count("deliveries_dropped_total", "Inbox events a slow client must pull instead.", () => stats.deliveriesDropped);
+    count("unreachable_total", "Deliveries for a connection that is gone.", () => stats.unreachable);
+    count("slow_consumers_total", "Connections closed because they did not read.", () => stats.slowConsumers);
+    count("uplink_batches_total", "Batches written to logic.", () => stats.uplinkBatches);
+    count("uplink_bytes_total", "Bytes written to logic.", () => stats.uplinkBytes);
+  }
+
+  /** Adds what is read from the running entry. */
+  observe(metrics: Metrics, entry: EntryGauges): void {
+    const gauge = (name: string, help: string, read: () => number) => metrics.gaugeOf(`im_entry_${name}`, help, read);
+    gauge("connections", "Open client connections.", () => entry.connections());
+    gauge("sessions", "Authenticated connections.", () => entry.sessions());
+    gauge("uplinks", "Logic pods attached.", () => entry.uplinks());
+    gauge("uplink_queue_bytes", "Bytes that wait for logic.", () => entry.uplinkQueueBytes());
+    gauge("ready", "1 while ready for new connections.", () => Number(entry.isReady()));
+    gauge("draining", "1 while clients are asked to move.", () => Number(entry.isDraining()));
+  }
+
+  /** @param reason a name of codes.ts, or client_gone */
+  closed(reason: string): void {
+    this.#closed.inc({ reason });
+  }
+
+  login(result: "ok" | "denied", durationMs: number): void {
+    this.#login.observe({ result }, durationMs / 1000);
+  }
+
+  handshakeFailed(stage: "tls" | "sniff" | "http" | "refused"): void {
+    this.#handshakeFailures.inc({ stage });
+  }
+
+  uplinkLost(): void {
+    this.#uplinkLost.inc();
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+import type { OutboxPort } from "./outbox.ts";
+
+/** How bytes reach one client. Inbound bytes and events come through the listeners that own the socket. */
+export interface Carrier extends OutboxPort {
+  readonly listener: "tcp" | "ws";
+  readonly remoteAddress: string;
+  /** Ends in order: what was written arrives, then FIN; on WebSocket with this close code. */
+  end(code: number, reason: string): void;
+  /** Ends at once. */
+  destroy(): void;
+}
+
+/** A raw TCP or TLS socket that carries frames. */
+export class TcpCarrier implements Carrier {
+  readonly listener = "tcp";
+  readonly remoteAddress: string;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.remoteAddress = socket.remoteAddress ?? "";
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  write(bytes: Buffer): boolean {
+    return this.#socket.write(bytes);
+  }
+
+  end(): void {
+    this.#socket.end();
+    // What still comes is read and dropped: unread bytes would turn our FIN into a reset, and the client might
+    // never see the frame that says why.
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}
+
+/** A WebSocket: each write is one binary message of one or more frames. */
+export class WsCarrier implements Carrier {
+  readonly listener = "ws";
+  readonly remoteAddress: string;
+  readonly #ws: WebSocket;
+  readonly #socket: Socket;
+
+  constructor(ws: WebSocket, socket: Socket) {
+    this.#ws = ws;
+    this.#socket = socket;
+    this.remoteAddress = socket.remoteAddress ?? "";
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#ws.send(bytes);
+    return !this.#socket.writableNeedDrain;
+  }
+
+  end(code: number, reason: string): void {
+    this.#ws.close(code, reason.slice(0, MAX_CLOSE_REASON));
+  }
+
+  destroy(): void {
+    this.#ws.terminate();
+  }
+
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    this.#ws.resume();
+  }
+}
+
+/** A close frame holds 123 bytes of reason; ours are ASCII. */
+const MAX_CLOSE_REASON = 120;

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Buffer } from "node:buffer";
+import { DisconnectCode, disconnectReason } from "#lib/codes.ts";
+import { ErrorCode } from "#lib/errors.ts";
+import { Command, Flag, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
+import { type Disconnect, type LoginReply, LoginRequest } from "#proto/gen/messages.ts";
+import { RecordKind } from "#proto/uplink/record.ts";
+import { disconnectFrame, errorFrame, goawayFrame, kickFrame, pongFrame } from "../wire/bodies.ts";
+import type { EnvelopeReader } from "../wire/envelope.ts";
+import { encodeFrame } from "../wire/envelope.ts";
+import { type FrameFault, FrameReader, type FrameSink } from "../wire/frame.ts";
+import { announceSession, announceSessionClosed, bindSession } from "./binding.ts";
+import type { Carrier } from "./carrier.ts";
+import { TICK_MS, type WheelItem } from "./heartbeat.ts";
+import type { Hub } from "./hub.ts";
+import { Outbox } from "./outbox.ts";
+import { type ConnectionState, HELLO_STATE, holdDelivery, type Session } from "./session.ts";
+import type { LogicPort } from "./uplink-port.ts";
+
+/** A closed connection gets this long to read the last frame. */
+const LINGER_TICKS = 3;
+const SLOW_CONSUMER_TICKS = 30;
+/** Requests of one connection that logic has not answered. */
+const MAX_IN_FLIGHT = 1024;
+const BUSY_RETRY_MS = 200;
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** One client: frames in, frames out, and the state between. Never looks into a body. */
+export class Connection implements FrameSink, WheelItem {
+  /** Unique for the life of this incarnation. */
+  readonly conn: number;
+  wheelTick = 0;
+  readonly #hub: Hub;
+  readonly #carrier: Carrier;
+  readonly #reader: FrameReader = new FrameReader(MAX_FRAME_BYTES_BEFORE_AUTH);
+  readonly #outbox: Outbox;
+  #state: ConnectionState = HELLO_STATE;
+  #isDirty = false;
+  #bytesBeforeAuth = 0;
+  /** Deadline of the state it is in, without the one for slow readers. */
+  #deadlineTick: number;
+
+  constructor(hub: Hub, conn: number, carrier: Carrier, acceptedTick: number) {
+    this.#hub = hub;
+    this.conn = conn;
+    this.#carrier = carrier;
+    this.#outbox = new Outbox(carrier, hub.stats);
+    this.#deadlineTick = acceptedTick + Math.ceil(hub.loginTimeoutMs / TICK_MS) + 1;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The session while there is one. */
+  get session(): Session | undefined {
+    return this.#state.kind === "open" || this.#state.kind === "draining" ? this.#state.session : undefined;
+  }
+
+  // Inbound
+
+  /** Bytes of a stream, cut anywhere. */
+  onBytes(chunk: Buffer): void {
+    if (!this.#admit(chunk.length)) return;
+    this.#onFault(this.#reader.push(chunk, this));
+  }
+
+  /** One WebSocket message: whole frames. */
+  onMessage(message: Buffer): void {
+    if (!this.#admit(message.length)) return;
+    const fault = this.#reader.push(message, this);
+    this.#onFault(fault ?? (this.#reader.isAtBoundary ? undefined : DisconnectCode.BAD_FRAME));
+  }
+
+  #admit(bytes: number): boolean {
+    this.#hub.stats.bytesIn += bytes;
+    const { kind } = this.#state;
+    if (kind === "closed") return false;
+    if (kind !== "hello" && kind !== "login") return true;
+    this.#bytesBeforeAuth += bytes;
+    if (this.#bytesBeforeAuth <= MAX_FRAME_BYTES_BEFORE_AUTH) return true;
+    this.close(DisconnectCode.FRAME_TOO_LARGE, "more than 64 KiB before the login was answered");
+    return false;
+  }
+
+  #onFault(fault: FrameFault): void {
+    if (fault === undefined || this.#state.kind === "closed") return;
+    const reason = fault === DisconnectCode.FRAME_TOO_LARGE ? "frame over the limit" : "bytes that are no frame";
+    this.close(fault, reason);
+  }
+
+  onFrame(buffer: Buffer, start: number, end: number): boolean {
+    const envelope = this.#hub.envelope;
+    this.#hub.stats.framesIn++;
+    if (!envelope.read(buffer, start, end)) {
+      this.close(DisconnectCode.BAD_FRAME, "bytes that are no envelope");
+      return false;
+    }
+    const state = this.#state;
+    switch (state.kind) {
+      case "hello":
+        this.#onFirstFrame(envelope);
+        break;
+      case "login":
+        this.#onFrameWhileLogin(envelope);
+        break;
+      case "open":
+      case "draining":
+        this.#deadlineTick = this.#hub.wheel.nowTick + state.session.pingTicks;
+        this.#onSessionFrame(envelope, state.session);
+        break;
+      case "closed":
+        break;
+    }
+    return this.#state.kind !== "closed";
+  }
+
+  #onFirstFrame(envelope: EnvelopeReader): void {
+    if (envelope.cmd !== Command.HELLO) {
+      this.close(DisconnectCode.PROTOCOL_ERROR, "the first frame must be HELLO", envelope.rid);
+      return;
+    }
+    const logic = this.#hub.logics.choose();
+    const { remoteAddress, listener } = this.#carrier;
+    const body = LoginRequest.encode({ hello: envelope.body, remoteAddress, listener });
+    const { rid } = envelope;
+    if (!logic?.send({ kind: RecordKind.LOGIN, conn: this.conn, rid, body })) {
+      const [code, reason] = logic
+        ? ([DisconnectCode.OVERLOADED, "too many logins at once"] as const)
+        : ([DisconnectCode.LOGIC_UNAVAILABLE, "no logic is reachable: try again"] as const);
+      this.close(code, reason, rid);
+      return;
+    }
+    logic.load++;
+    const startedMs = this.#hub.clock.nowMs();
+    this.#state = { kind: "login", login: { rid, logic, startedMs, held: [], heldBytes: 0, hasDropped: false } };
+  }
+
+  #onFrameWhileLogin(envelope: EnvelopeReader): void {
+    if (envelope.cmd === Command.HELLO) {
+      this.close(DisconnectCode.PROTOCOL_ERROR, "a second HELLO", envelope.rid);
+    } else if (envelope.cmd === Command.PING) {
+      this.#send(pongFrame(envelope.rid, this.#hub.clock.wallMs(), 0));
+    } else {
+      this.#sendError(envelope.rid, ErrorCode.UNAUTHENTICATED, "wait for WELCOME");
+    }
+  }
+
+  #onSessionFrame(envelope: EnvelopeReader, session: Session): void {
+    const { cmd, rid } = envelope;
+    if (cmd === Command.PING) {
+      this.#send(pongFrame(rid, this.#hub.clock.wallMs(), session.head));
+      bindSession(this.#hub.logics, this.conn, session)?.send({ kind: RecordKind.ASK_HEAD, conn: this.conn });
+    } else if (cmd === Command.HELLO) {
+      this.close(DisconnectCode.PROTOCOL_ERROR, "a second HELLO", rid);
+    } else if (cmd === Command.LOGOUT) {
+      this.close(DisconnectCode.LOGGED_OUT, "signed out", rid);
+    } else if (cmd < FIRST_FORWARDED || cmd > LAST_FORWARDED) {
+      this.#sendError(rid, ErrorCode.UNKNOWN_COMMAND, `unknown command ${cmd}`);
+    } else {
+      this.#forward(envelope, session);
+    }
+  }
+
+  #forward(envelope: EnvelopeReader, session: Session): void {
+    const { cmd, rid, flags, body } = envelope;
+    const logic = bindSession(this.#hub.logics, this.conn, session);
+    if (!logic) {
+      this.#refuse(rid, ErrorCode.RETRYABLE, "no logic is reachable: try again");
+      return;
+    }
+    const isTooMany = session.inFlight >= MAX_IN_FLIGHT;
+    const record = { kind: RecordKind.COMMAND, cmd, flags: flags & 0xffff, conn: this.conn, rid, body };
+    if (isTooMany || !logic.send(record)) {
+      this.#hub.stats.rejectedBusy++;
+      this.#refuse(rid, ErrorCode.BUSY, isTooMany ? "too many requests without an answer" : "the server is busy");
+      return;
+    }
+    this.#hub.stats.commands++;
+    if (rid !== 0) session.inFlight++;
+  }
+
+  // From logic
+
+  /** The login was accepted. */
+  onLoginOk(reply: LoginReply): void {
+    if (this.#state.kind !== "login") return;
+    const { login } = this.#state;
+    const pingMs = reply.pingIntervalMs > 0 ? reply.pingIntervalMs : this.#hub.pingIntervalMs;
+    const session: Session = {
+      userId: reply.userId,
+      slot: reply.slot,
+      tag: Buffer.from(reply.tag),
+      pingTicks: Math.ceil((2 * pingMs) / TICK_MS) + 1,
+      logic: login.logic,
+      inFlight: 0,
+      head: reply.inboxHead,
+    };
+    this.#state = { kind: "open", session };
+    this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
+    this.#deadlineTick = this.#hub.wheel.nowTick + session.pingTicks;
+    this.#hub.sessionOpened();
+    this.#hub.metrics.login("ok", this.#hub.clock.nowMs() - login.startedMs);
+    this.#send(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
+    for (const { seq, body } of login.held) this.#push(session, seq, body);
+    if (login.hasDropped) this.#send(pongFrame(0, this.#hub.clock.wallMs(), session.head));
+  }
+
+  /** The login was refused. */
+  onLoginDenied(why: Disconnect): void {
+    if (this.#state.kind !== "login") return;
+    const { login } = this.#state;
+    this.#hub.metrics.login("denied", this.#hub.clock.nowMs() - login.startedMs);
+    this.close(why.code, why.reason, login.rid, why.retryAfterMs);
+  }
+
+  /** An inbox event. `body` is a view of the batch. False: this connection is closed. */
+  onDeliver(seq: number, body: Uint8Array): boolean {
+    const state = this.#state;
+    switch (state.kind) {
+      case "login":
+        holdDelivery(state.login, seq, body);
+        return true;
+      case "open":
+      case "draining":
+        this.#push(state.session, seq, body);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** A frame of logic for this client. `seq` = inbox seq it carries, or 0. */
+  onReply(cmd: number, flags: number, rid: number, seq: number, body: Uint8Array): void {
+    const session = this.session;
+    if (!session) return;
+    if (rid !== 0 && session.inFlight > 0) session.inFlight--;
+    if (seq > session.head) session.head = seq;
+    this.#send(encodeFrame(cmd, rid, flags, body));
+  }
+
+  /** The inbox head as the store knows it; a push for it may have been lost on the way. */
+  onHead(head: number): void {
+    const session = this.session;
+    if (!session || head <= session.head) return;
+    session.head = head;
+    this.#send(pongFrame(0, this.#hub.clock.wallMs(), head));
+  }
+
+  onKick(why: Disconnect): void {
+    if (this.#state.kind === "closed") return;
+    this.#outbox.add(kickFrame(why.code, why.reason, why.byDevice, this.#hub.clock.wallMs()));
+    this.#finish(why.code, why.reason);
+  }
+
+  /** Its logic is gone, and with it the answers it owed. */
+  onLogicLost(logic: LogicPort): void {
+    const state = this.#state;
+    if (state.kind === "login" && state.login.logic === logic) {
+      this.close(DisconnectCode.LOGIC_UNAVAILABLE, "the login was interrupted: try again", state.login.rid);
+      return;
+    }
+    const session = this.session;
+    if (session?.logic !== logic) return;
+    session.logic = undefined;
+    if (session.inFlight === 0) return;
+    session.inFlight = 0;
+    this.#refuse(0, ErrorCode.RETRYABLE, "a server was lost: send again what was not acknowledged");
+  }
+
+  /** The router forgot this session: announce it again. */
+  announce(asking: LogicPort): void {
+    const session = this.session;
+    if (session) announceSession(this.conn, session, asking);
+  }
+
+  /** Asks the client to move; before the login is answered there is nothing to move. */
+  askToMove(reason: string, minDelayMs: number, maxDelayMs: number): void {
+    if (this.#state.kind !== "open") return;
+    this.#state = { kind: "draining", session: this.#state.session };
+    this.#send(goawayFrame(reason, minDelayMs, maxDelayMs));
+  }
+
+  // Outbound
+
+  #push(session: Session, seq: number, body: Uint8Array): void {
+    if (seq > session.head) session.head = seq;
+    if (this.#outbox.addEvent(body)) this.#hub.stats.delivered++;
+    else this.#hub.stats.deliveriesDropped++;
+    this.#touch();
+  }
+
+  #sendError(rid: number, code: number, reason: string): void {
+    this.#send(errorFrame(rid, { code, reason }));
+  }
+
+  #refuse(rid: number, code: number, reason: string): void {
+    this.#send(errorFrame(rid, { code, reason, isRetryable: true, retryAfterMs: BUSY_RETRY_MS }));
+  }
+
+  #send(frame: Buffer): void {
+    if (this.#outbox.add(frame)) this.#touch();
+    else this.#finish(DisconnectCode.SLOW_CONSUMER, "did not read its answers");
+  }
+
+  #touch(): void {
+    if (this.#isDirty) return;
+    this.#isDirty = true;
+    this.#hub.markDirty(this);
+  }
+
+  /** Writes what waits. Called by the hub once per turn, and when the socket drained. */
+  flush(): void {
+    this.#isDirty = false;
+    if (this.#state.kind === "closed") return;
+    const outbox = this.#outbox;
+    const { nowTick } = this.#hub.wheel;
+    const wasBlocked = outbox.isBlocked;
+    outbox.flush(nowTick);
+    if (!outbox.isBlocked && outbox.needsPull) {
+      outbox.clearNeedsPull();
+      outbox.add(pongFrame(0, this.#hub.clock.wallMs(), this.session?.head ?? 0));
+      outbox.flush(nowTick);
+    }
+    if (outbox.isBlocked && !wasBlocked) this.#hub.wheel.schedule(this);
+  }
+
+  /** The socket took everything it was given. */
+  onDrain(): void {
+    if (this.#state.kind === "closed") return;
+    this.#outbox.onDrain();
+    this.flush();
+  }
+
+  // Deadlines
+
+  dueTick(): number {
+    const { blockedTick } = this.#outbox;
+    if (blockedTick === 0 || this.#state.kind === "closed") return this.#deadlineTick;
+    return Math.min(this.#deadlineTick, blockedTick + SLOW_CONSUMER_TICKS);
+  }
+
+  onDue(nowTick: number): void {
+    switch (this.#state.kind) {
+      case "closed":
+        this.#carrier.destroy();
+        this.#deadlineTick = NEVER;
+        return;
+      case "hello":
+      case "login":
+        this.close(DisconnectCode.LOGIN_TIMEOUT, "the login took too long");
+        return;
+      case "open":
+      case "draining":
+        if (this.#isSlow(nowTick)) {
+          this.#hub.stats.slowConsumers++;
+          this.close(DisconnectCode.SLOW_CONSUMER, "did not read for 30 s");
+        } else {
+          this.close(DisconnectCode.PING_TIMEOUT, "silent for two ping intervals");
+        }
+        return;
+    }
+  }
+
+  #isSlow(nowTick: number): boolean {
+    const { blockedTick } = this.#outbox;
+    return blockedTick !== 0 && nowTick >= blockedTick + SLOW_CONSUMER_TICKS;
+  }
+
+  // End
+
+  /** Sends ERROR with `code` and closes. `rid` = the request that is answered by it. */
+  close(code: number, reason: string, rid = 0, retryAfterMs = 0): void {
+    if (this.#state.kind === "closed") return;
+    this.#outbox.add(disconnectFrame(rid, code, reason, retryAfterMs));
+    this.#finish(code, reason);
+  }
+
+  /** The socket is gone, by the client, by a fault, or after a close of ours. */
+  onGone(): void {
+    if (this.#state.kind !== "closed") {
+      this.#leave(CLIENT_GONE);
+      this.#outbox.clear();
+    }
+    this.#deadlineTick = NEVER;
+    this.#hub.gone(this);
+  }
+
+  /** Cuts the socket; onGone follows. */
+  destroy(): void {
+    this.#carrier.destroy();
+  }
+
+  #finish(code: number, reason: string): void {
+    if (this.#state.kind === "closed") return;
+    this.#outbox.flush(this.#hub.wheel.nowTick);
+    this.#leave(code);
+    this.#outbox.clear();
+    this.#reader.reset();
+    this.#carrier.end(code, reason);
+    this.#deadlineTick = this.#hub.wheel.nowTick + LINGER_TICKS;
+    this.#hub.wheel.schedule(this);
+  }
+
+  /** Tells logic and the hub that this connection is no longer one. */
+  #leave(code: number): void {
+    const state = this.#state;
+    const session = this.session;
+    this.#state = { kind: "closed", code };
+    this.#hub.metrics.closed(code === CLIENT_GONE ? "client_gone" : disconnectReason(code));
+    if (state.kind === "login") state.login.logic.load--;
+    if (session && !announceSessionClosed(this.#hub.logics, this.conn, session)) {
+      this.#hub.rememberClosed(this.conn, session.tag);
+    }
+    this.#hub.closed(this, session?.userId);
+  }
+}
+
+const FIRST_FORWARDED = 16;
+/** Records carry the command in one byte. */
+const LAST_FORWARDED = 255;
+/** In place of a code: the client closed, or its network did. */
+const CLIENT_GONE = 0;

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Plain counters of one entry: a field increment on the hot path; `metrics.ts` reads them at scrape time. */
+export class EntryStats {
+  framesIn = 0;
+  framesOut = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Writes to sockets: framesOut / writes says how well frames are joined. */
+  writes = 0;
+  commands = 0;
+  delivered = 0;
+  /** Deliveries dropped because a client does not read; it is told to pull. */
+  deliveriesDropped = 0;
+  unreachable = 0;
+  slowConsumers = 0;
+  rejectedBusy = 0;
+  opened = 0;
+  uplinkBatches = 0;
+  uplinkBytes = 0;
+}

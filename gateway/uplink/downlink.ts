@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Buffer } from "node:buffer";
+import type { Logger } from "#lib/logger.ts";
+import { Disconnect, LoginReply } from "#proto/gen/messages.ts";
+import { RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
+import type { Connection } from "../session/connection.ts";
+import type { Hub } from "../session/hub.ts";
+import type { LogicLink } from "./link.ts";
+
+/** BINDs per turn of the event loop when all sessions are announced. */
+const ANNOUNCE_CHUNK = 500;
+
+/** Takes the records of logic to the connections they are for. */
+export class Downlink {
+  readonly #hub: Hub;
+  readonly #log: Logger;
+  readonly #onLogin: (connection: Connection) => void;
+  #isAnnouncing = false;
+
+  /** @param onLogin runs after each login that was accepted */
+  constructor(hub: Hub, log: Logger, onLogin: (connection: Connection) => void) {
+    this.#hub = hub;
+    this.#log = log;
+    this.#onLogin = onLogin;
+  }
+
+  onRecord(link: LogicLink, record: UplinkRecord): void {
+    const connection = this.#hub.find(record.conn);
+    switch (record.kind) {
+      case RecordKind.DELIVER:
+        if (!connection?.onDeliver(record.aux, record.body)) this.#onUnreachable(link, record, connection);
+        return;
+      case RecordKind.REPLY:
+        connection?.onReply(record.cmd, record.flags, record.rid, record.aux, record.body);
+        return;
+      case RecordKind.HEAD:
+        connection?.onHead(record.aux);
+        return;
+      case RecordKind.LOGIN_OK:
+        this.#onLoginOk(link, record, connection);
+        return;
+      case RecordKind.LOGIN_DENIED:
+        connection?.onLoginDenied(Disconnect.decode(record.body));
+        return;
+      case RecordKind.KICK:
+        connection?.onKick(Disconnect.decode(record.body));
+        return;
+      case RecordKind.REANNOUNCE:
+        this.#announceAll(link);
+        return;
+      default:
+        // A newer logic may know more kinds.
+        this.#log.debug({ kind: record.kind, logic: link.name }, "record of an unknown kind");
+    }
+  }
+
+  /** The answers that a lost logic owed will not come. */
+  onLost(link: LogicLink): void {
+    for (const connection of [...this.#hub.all()]) connection.onLogicLost(link);
+  }
+
+  #onLoginOk(link: LogicLink, record: UplinkRecord, connection: Connection | undefined): void {
+    if (connection?.state.kind !== "login") {
+      // The client left meanwhile: the route that was just made must go.
+      link.sendControl({ kind: RecordKind.CLOSED, conn: record.conn });
+      return;
+    }
+    connection.onLoginOk(LoginReply.decode(record.body));
+    this.#onLogin(connection);
+  }
+
+  #onUnreachable(link: LogicLink, record: UplinkRecord, connection: Connection | undefined): void {
+    this.#hub.stats.unreachable++;
+    const userId = connection?.session?.userId ?? this.#hub.closedUser(record.conn);
+    link.send({ kind: RecordKind.UNREACHABLE, conn: record.conn, aux: record.aux, body: Buffer.from(userId) });
+  }
+
+  /** Announces every session in small portions. A second request meanwhile is answered by the first. */
+  #announceAll(link: LogicLink): void {
+    if (this.#isAnnouncing) return;
+    this.#isAnnouncing = true;
+    this.#log.info({ logic: link.name, sessions: this.#hub.sessions }, "announcing all sessions again");
+    const connections = [...this.#hub.all()];
+    let at = 0;
+    const step = (): void => {
+      const end = Math.min(connections.length, at + ANNOUNCE_CHUNK);
+      for (; at < end; at++) connections[at]?.announce(link);
+      if (at < connections.length) setImmediate(step);
+      else this.#isAnnouncing = false;
+    };
+    step();
+  }
+}
