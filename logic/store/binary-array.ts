@@ -6,11 +6,13 @@
  * Layout: dimensions, null flag, element type, length, lower bound, then each element as length + bytes.
  */
 const HEADER_BYTES = 20;
-const OID = { bytea: 17, int8: 20, text: 25, uuid: 2950 } as const;
+const OID = { bytea: 17, int8: 20, int4: 23, text: 25, uuid: 2950 } as const;
+const NULL_LENGTH = -1;
 
 function allocate(oid: number, count: number, bodyBytes: number): Buffer {
   const array = Buffer.allocUnsafe(HEADER_BYTES + count * 4 + bodyBytes);
   array.writeInt32BE(1, 0);
+  // A hint that the server checks for itself.
   array.writeInt32BE(0, 4);
   array.writeInt32BE(oid, 8);
   array.writeInt32BE(count, 12);
@@ -18,16 +20,16 @@ function allocate(oid: number, count: number, bodyBytes: number): Buffer {
   return array;
 }
 
-/** `text[]` of at least one element. */
-export function textArray(values: readonly string[]): Buffer {
+/** `text[]` of at least one element; undefined = NULL. */
+export function textArray(values: readonly (string | undefined)[]): Buffer {
   let bytes = 0;
-  for (const value of values) bytes += Buffer.byteLength(value);
+  for (const value of values) bytes += value === undefined ? 0 : Buffer.byteLength(value);
   const array = allocate(OID.text, values.length, bytes);
   let offset = HEADER_BYTES;
   for (const value of values) {
-    const length = array.write(value, offset + 4);
+    const length = value === undefined ? NULL_LENGTH : array.write(value, offset + 4);
     array.writeInt32BE(length, offset);
-    offset += 4 + length;
+    offset += 4 + Math.max(0, length);
   }
   return array;
 }
@@ -59,14 +61,33 @@ export function uuidArray(values: readonly string[]): Buffer {
   return array;
 }
 
-/** `int8[]` (bigint) of at least one element, from safe integers. */
+/** `int[]` of at least one element. */
+export function intArray(values: readonly number[]): Buffer {
+  const array = allocate(OID.int4, values.length, values.length * 4);
+  let offset = HEADER_BYTES;
+  for (const value of values) {
+    array.writeInt32BE(4, offset);
+    array.writeInt32BE(value, offset + 4);
+    offset += 8;
+  }
+  return array;
+}
+
+/** `bigint[]` of at least one element, from safe integers. */
 export function bigintArray(values: readonly number[]): Buffer {
   const array = allocate(OID.int8, values.length, values.length * 8);
   let offset = HEADER_BYTES;
   for (const value of values) {
     array.writeInt32BE(8, offset);
-    array.writeBigInt64BE(BigInt(value), offset + 4);
+    // Two halves: a BigInt per element would be garbage.
+    array.writeInt32BE(Math.floor(value / 0x1_0000_0000), offset + 4);
+    array.writeUInt32BE(value >>> 0, offset + 8);
     offset += 12;
   }
   return array;
+}
+
+/** A `bigint[]` or `int[]` in text format, such as `{1,2}`; empty for NULL. */
+export function parseNumbers(text: string | null | undefined): number[] {
+  return text ? text.slice(1, -1).split(",").map(Number) : [];
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { checkBatch } from "./append-batch.ts";
+import { checkBatch } from "./append-repeats.ts";
 import type {
   AppendedMessage,
   AppendInput,

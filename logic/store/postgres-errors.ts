@@ -5,14 +5,15 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 /** Undone completely by the server and likely to pass when repeated at once: serialization failure, deadlock. */
 const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 const UNIQUE_VIOLATION = "23505";
+const IDEMPOTENCY_KEY = "idempotency_pkey";
 
 /**
  * SQLSTATE classes and codes after which the same request may be repeated later: connection trouble (08), resources
  * such as disk full or too many connections (53), operator intervention such as shutdown or a timeout (57), system
- * errors (58), conflicts (40), a unique violation (the other one won), read-only, lock timeout.
+ * errors (58), conflicts (40), read-only, lock timeout.
  */
 const RETRYABLE_CLASSES: ReadonlySet<string> = new Set(["08", "40", "53", "57", "58"]);
-const RETRYABLE_CODES: ReadonlySet<string> = new Set([UNIQUE_VIOLATION, "25006", "55P03"]);
+const RETRYABLE_CODES: ReadonlySet<string> = new Set(["25006", "55P03"]);
 /** Invalid byte sequence (a NUL) and other data the caller should not have sent. */
 const BAD_DATA_CLASS = "22";
 
@@ -23,8 +24,13 @@ export function sqlState(error: unknown): string | undefined {
 
 /** Did the server undo the statement because of another one, so that repeating it at once makes sense? */
 export function isConflict(error: unknown): boolean {
-  const state = sqlState(error);
-  return state !== undefined && (CONFLICTS.has(state) || state === UNIQUE_VIOLATION);
+  return CONFLICTS.has(sqlState(error) ?? "");
+}
+
+/** Is this error of an append the violation of the unique (sender, client message id)? */
+export function isDuplicateKey(error: unknown): boolean {
+  const cause = error instanceof ImError ? error.cause : error;
+  return sqlState(cause) === UNIQUE_VIOLATION && (cause as pg.DatabaseError).constraint === IDEMPOTENCY_KEY;
 }
 
 /** May the connection be used again after this error? Not when it, or the server's role or life, is in doubt. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { checkBatch, decodeResults, encodeBatch, resolveRepeat, splitRepeats } from "./append-batch.ts";
 import { bigintArray, textArray } from "./binary-array.ts";
+import { PostgresAppender } from "./postgres-append.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
 import * as sql from "./statements.ts";
@@ -92,10 +92,12 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 export class PostgresStore implements Store {
   readonly epoch: string;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
+  readonly #appender: PostgresAppender;
 
   constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
     this.#pools = pools;
     this.epoch = epoch;
+    this.#appender = new PostgresAppender(pools.append);
   }
 
   get pools(): PoolStates {
@@ -130,26 +132,8 @@ export class PostgresStore implements Store {
     await this.#pools.rest.run(sql.CREATE_CONVERSATION, [conversationId, textArray(memberIds)]);
   }
 
-  async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
-    if (batch.length === 0) return [];
-    checkBatch(batch);
-    const { first, repeats } = splitRepeats(batch);
-    if (repeats.size === 0) return this.#appendDistinct(batch);
-    const firstResults = await this.#appendDistinct(first.map((index) => at(batch, index)));
-    const results = new Array<AppendResult | undefined>(batch.length);
-    for (const [position, index] of first.entries()) results[index] = firstResults[position];
-    for (const [index, firstIndex] of repeats) {
-      results[index] = resolveRepeat(at(batch, index), at(batch, firstIndex), at(results, firstIndex));
-    }
-    const open = [...repeats.keys()].filter((index) => results[index] === undefined);
-    const openResults = await this.append(open.map((index) => at(batch, index)));
-    for (const [position, index] of open.entries()) results[index] = openResults[position];
-    return results.map((_, index) => at(results, index));
-  }
-
-  async #appendDistinct(batch: readonly AppendInput[]): Promise<AppendResult[]> {
-    const [row] = await this.#pools.append.run(sql.APPEND, encodeBatch(batch));
-    return decodeResults(batch, row ?? []);
+  append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    return this.#appender.append(batch);
   }
 
   async readInbox(request: InboxRequest): Promise<InboxPage> {
@@ -224,10 +208,4 @@ function text(row: Row | undefined, column: number): string {
 
 function number(row: Row | undefined, column: number): number {
   return Number(text(row, column));
-}
-
-function at<T>(items: readonly (T | undefined)[], index: number): T {
-  const item = items[index];
-  if (item === undefined) throw new ImError(ErrorCode.INTERNAL, `no element ${index} of ${items.length}`);
-  return item;
 }

@@ -1,12 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
 
-/** `text[]` and `bigint[]` parameters come in binary; the casts fix their types. */
+/** See append_v1 in migrations/. */
 export const APPEND: Statement = {
   name: "append",
-  text: `SELECT known, array_to_json(stored), array_to_json(conv_seqs), array_to_json(recipient_of), recipients,
-                array_to_json(inbox_seqs)
-           FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+  text: `SELECT last_seqs, heads
+           FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+};
+
+/** $1 senders, $2 client ids, $3 hashes, $4 conversations whose members are wanted (or null). */
+export const APPEND_LOOKUP: Statement = {
+  name: "append_lookup",
+  text: `SELECT (SELECT json_agg(json_build_array(u.i, k.payload_hash = u.hash, k.message_id, k.conversation_id, k.conv_seq,
+                                   k.created_ms, k.sender_inbox_seq))
+                   FROM unnest($1::text[], $2::text[], $3::bytea[]) WITH ORDINALITY AS u(sender, client_id, hash, i)
+                  CROSS JOIN LATERAL (
+                          SELECT * FROM idempotency k WHERE k.sender = u.sender AND k.client_message_id = u.client_id
+                          LIMIT 1) k),
+                (SELECT json_agg(json_build_array(u.id, CASE WHEN c.user_a = c.user_b THEN ARRAY[c.user_a]
+                                   WHEN c.user_a IS NOT NULL THEN ARRAY[c.user_a, c.user_b]
+                                   ELSE ARRAY(SELECT m.user_id FROM conversation_member m
+                                               WHERE m.conversation_id = u.id) END))
+                   FROM (SELECT DISTINCT id FROM unnest($4::text[]) AS id WHERE id IS NOT NULL) u
+                  CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)`,
 };
 
 /** $1 user, $2 cursor, $3 limit, $4 limit in bytes. One row at least; its event columns are null in an empty page. */

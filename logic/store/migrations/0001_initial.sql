@@ -138,119 +138,65 @@ BEGIN
   RETURN created;
 END $$;
 
--- Stores a batch of messages; all arrays have one element per message. The caller guarantees that no (sender, client id)
--- is in the batch twice. Runs in one transaction:
---   1. look up which are stored already, the peers that were not given (''), and whether the senders are members;
---   2. drop what is stored or refused from the batch;
---   3. number the rest per conversation and lock the conversations in id order (the upsert takes the row locks);
---   4. number the recipients' rows per user and lock the inboxes in user order;
---   5. insert messages, inbox rows and idempotency rows.
--- Locks are taken in the same order by everybody, so batches do not deadlock. Two batches with the same new key meet at
--- the sender's inbox_head; the later one then fails with a unique violation, changes nothing, and is retried by the
--- caller, who finds the message at step 1. Numbers are array subscripts rather than joins: no plan can go wrong.
+-- Stores a batch of new messages with everything that belongs to them, in one transaction. The caller has numbered
+-- the batch: `back` is how far a row's number is below the new counter of its conversation or inbox (0 = the last one),
+-- and indexes (from 1) replace joins, so that no plan can go wrong.
+-- Counters are taken by upserts, which lock their rows in the order given: everybody gives conversations before inboxes,
+-- each in the same order, so batches do not deadlock. Two batches with the same new key meet at the sender's inbox_head;
+-- the later one then fails with a unique violation of idempotency_pkey and changes nothing.
 CREATE FUNCTION append_v1(
-  senders text[], client_ids text[], hashes bytea[], conversations text[], peers text[],
-  message_ids uuid[], content_types text[], contents bytea[], sent_ms bigint[],
-  OUT known json,            -- [index, same payload?, message id, conversation, conv seq, sent ms, sender's inbox seq]
-  OUT stored int[],          -- indexes (from 1) of the messages stored now; NULL = all of them
-  OUT conv_seqs bigint[],    -- of the stored
-  OUT recipient_of int[],    -- per inbox row: position in `stored`
-  OUT recipients json,       -- per inbox row: user
-  OUT inbox_seqs bigint[]    -- per inbox row: seq
+  -- Conversations, distinct, in lock order; users are NULL for a group.
+  conversation_ids text[], conversation_counts int[], users_a text[], users_b text[],
+  -- Inboxes, distinct, in lock order.
+  inbox_ids text[], inbox_counts int[],
+  -- Messages.
+  message_conversation int[], message_back int[], message_ids uuid[], senders text[], client_ids text[], hashes bytea[],
+  content_types text[], contents bytea[], sent_ms bigint[],
+  -- Their senders' inbox rows.
+  sender_inbox int[], sender_back int[],
+  -- All inbox rows.
+  row_inbox int[], row_back int[], row_message int[],
+  OUT last_seqs bigint[],    -- per conversation
+  OUT heads bigint[]         -- per inbox
 ) LANGUAGE plpgsql AS $$
-DECLARE
-  fresh boolean[];
-  conv_rank int[]; conv_back bigint[]; conv_last bigint[];
-  row_user text[]; row_rank int[]; row_back bigint[]; heads bigint[]; sender_seqs bigint[];
 BEGIN
   -- An acknowledged message must survive a crash, whatever the server's default is.
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
 
-  -- 1. A peer that stays '' is a group.
-  SELECT array_agg(d.message_id IS NULL AND (u.peer <> '' OR coalesce(u.sender IN (c.user_a, c.user_b), false) OR EXISTS (
-           SELECT FROM conversation_member m WHERE m.conversation_id = u.conversation AND m.user_id = u.sender))
-           ORDER BY u.i),
-         array_agg(CASE u.sender WHEN c.user_a THEN c.user_b WHEN c.user_b THEN c.user_a ELSE u.peer END ORDER BY u.i),
-         json_agg(json_build_array(u.i, d.payload_hash = u.hash, d.message_id, d.conversation_id, d.conv_seq,
-           d.created_ms, d.sender_inbox_seq)) FILTER (WHERE d.message_id IS NOT NULL)
-    INTO fresh, peers, known
-    FROM unnest(senders, client_ids, hashes, conversations, peers) WITH ORDINALITY
-           AS u(sender, client_id, hash, conversation, peer, i)
-    LEFT JOIN LATERAL (
-           SELECT * FROM idempotency k WHERE k.sender = u.sender AND k.client_message_id = u.client_id LIMIT 1
-         ) d ON true
-    LEFT JOIN LATERAL (
-           SELECT * FROM conversation k WHERE k.conversation_id = u.conversation AND u.peer = '' LIMIT 1
-         ) c ON true;
-
-  -- 2.
-  IF NOT (true = ALL (fresh)) THEN
-    SELECT coalesce(array_agg(u.i::int), '{}'), array_agg(u.a), array_agg(u.b), array_agg(u.c), array_agg(u.d),
-           array_agg(u.e), array_agg(u.f), array_agg(u.g), array_agg(u.h), array_agg(u.j)
-      INTO stored, senders, client_ids, hashes, conversations, peers, message_ids, content_types, contents, sent_ms
-      FROM unnest(senders, client_ids, hashes, conversations, peers, message_ids, content_types, contents, sent_ms)
-             WITH ORDINALITY AS u(a, b, c, d, e, f, g, h, j, i)
-     WHERE fresh[u.i];
-    IF stored = '{}' THEN
-      RETURN;
-    END IF;
-  END IF;
-
-  -- 3. A message's seq is its conversation's new last_seq minus the messages that follow it in the batch.
-  SELECT array_agg(n.rank ORDER BY n.i), array_agg(n.back ORDER BY n.i)
-    INTO conv_rank, conv_back
-    FROM (SELECT u.i, dense_rank() OVER (ORDER BY u.conversation COLLATE "C") AS rank,
-                 row_number() OVER (PARTITION BY u.conversation COLLATE "C" ORDER BY u.i)
-                   - count(*) OVER (PARTITION BY u.conversation COLLATE "C") AS back
-            FROM unnest(conversations) WITH ORDINALITY AS u(conversation, i)) n;
   WITH locked AS (
     INSERT INTO conversation AS c (conversation_id, last_seq, user_a, user_b)
-    SELECT u.conversation COLLATE "C" AS id, count(*),
-           min(nullif(least(u.sender, u.peer), '')), min(CASE WHEN u.peer <> '' THEN greatest(u.sender, u.peer) END)
-      FROM unnest(conversations, senders, peers) AS u(conversation, sender, peer) GROUP BY id ORDER BY id
+    SELECT unnest(conversation_ids), unnest(conversation_counts), unnest(users_a), unnest(users_b)
     ON CONFLICT (conversation_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq
     RETURNING c.last_seq
   )
-  SELECT array_agg(l.last_seq) INTO conv_last FROM locked l;
-  SELECT array_agg(conv_last[u.rank] + u.back) INTO conv_seqs FROM unnest(conv_rank, conv_back) AS u(rank, back);
+  SELECT array_agg(l.last_seq) INTO last_seqs FROM locked l;
 
-  -- 4. The same per inbox.
-  SELECT array_agg(n.i), array_agg(n.user_id), array_agg(n.rank), array_agg(n.back)
-    INTO recipient_of, row_user, row_rank, row_back
-    FROM (SELECT r.i, r.user_id, dense_rank() OVER (ORDER BY r.user_id) AS rank,
-                 row_number() OVER (PARTITION BY r.user_id ORDER BY r.i)
-                   - count(*) OVER (PARTITION BY r.user_id) AS back
-            FROM (SELECT u.i::int, u.sender COLLATE "C" AS user_id
-                    FROM unnest(senders, peers) WITH ORDINALITY AS u(sender, peer, i) WHERE u.peer <> ''
-                  UNION ALL
-                  SELECT u.i::int, u.peer
-                    FROM unnest(senders, peers) WITH ORDINALITY AS u(sender, peer, i) WHERE u.peer NOT IN ('', u.sender)
-                  UNION ALL
-                  SELECT u.i::int, m.user_id
-                    FROM unnest(conversations, peers) WITH ORDINALITY AS u(conversation, peer, i)
-                   CROSS JOIN LATERAL (SELECT k.user_id FROM conversation_member k
-                          WHERE k.conversation_id = u.conversation OFFSET 0) m
-                   WHERE u.peer = '') r) n;
   WITH locked AS (
     INSERT INTO inbox_head AS h (user_id, head)
-    SELECT u.user_id COLLATE "C" AS id, count(*) FROM unnest(row_user) AS u(user_id) GROUP BY id ORDER BY id
+    SELECT unnest(inbox_ids), unnest(inbox_counts)
     ON CONFLICT (user_id) DO UPDATE SET head = h.head + excluded.head
     RETURNING h.head
   )
   SELECT array_agg(l.head) INTO heads FROM locked l;
-  SELECT array_agg(heads[u.rank] + u.back) INTO inbox_seqs FROM unnest(row_rank, row_back) AS u(rank, back);
-  SELECT array_agg(u.seq ORDER BY u.i) INTO sender_seqs
-    FROM unnest(recipient_of, row_user, inbox_seqs) AS u(i, user_id, seq) WHERE u.user_id = senders[u.i];
 
-  -- 5.
   INSERT INTO message (conversation_id, seq, created_ms, message_id, sender, client_message_id, content_type, content)
-  SELECT * FROM unnest(conversations, conv_seqs, sent_ms, message_ids, senders, client_ids, content_types, contents);
+  SELECT conversation_ids[m.c], last_seqs[m.c] + m.back, m.ms, m.id, m.sender, m.client_id, m.content_type, m.content
+    FROM (SELECT unnest(message_conversation) AS c, unnest(message_back) AS back, unnest(sent_ms) AS ms,
+                 unnest(message_ids) AS id, unnest(senders) AS sender, unnest(client_ids) AS client_id,
+                 unnest(content_types) AS content_type, unnest(contents) AS content) m;
+
   INSERT INTO inbox (user_id, seq, conversation_id, conv_seq, created_ms)
-  SELECT u.user_id, u.seq, conversations[u.i], conv_seqs[u.i], sent_ms[u.i]
-    FROM unnest(row_user, inbox_seqs, recipient_of) AS u(user_id, seq, i);
-  INSERT INTO idempotency
-  SELECT * FROM unnest(senders, client_ids, hashes, message_ids, conversations, conv_seqs, sender_seqs, sent_ms);
-  recipients := array_to_json(row_user);
+  SELECT inbox_ids[r.i], heads[r.i] + r.back, conversation_ids[message_conversation[r.m]],
+         last_seqs[message_conversation[r.m]] + message_back[r.m], sent_ms[r.m]
+    FROM (SELECT unnest(row_inbox) AS i, unnest(row_back) AS back, unnest(row_message) AS m) r;
+
+  INSERT INTO idempotency (sender, client_message_id, payload_hash, message_id, conversation_id, conv_seq,
+                           sender_inbox_seq, created_ms)
+  SELECT k.sender, k.client_id, k.hash, k.id, conversation_ids[k.c], last_seqs[k.c] + k.back, heads[k.i] + k.inbox_back,
+         k.ms
+    FROM (SELECT unnest(senders) AS sender, unnest(client_ids) AS client_id, unnest(hashes) AS hash,
+                 unnest(message_ids) AS id, unnest(message_conversation) AS c, unnest(message_back) AS back,
+                 unnest(sender_inbox) AS i, unnest(sender_back) AS inbox_back, unnest(sent_ms) AS ms) k;
 END $$;

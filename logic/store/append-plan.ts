@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { bigintArray, byteaArray, intArray, parseNumbers, textArray, uuidArray } from "./binary-array.ts";
+import type { Row } from "./postgres-pool.ts";
+import type { AppendedMessage, AppendInput } from "./store.ts";
+
+/** A message and the users it goes to (the sender is one of them). */
+export interface Delivery {
+  input: AppendInput;
+  userIds: readonly string[];
+}
+
+/** Occurrences of keys, numbered so that the server only has to add: seq = counter of the key + back. */
+interface Numbering {
+  /** Distinct, in lock order: the same in every process. */
+  keys: string[];
+  /** Occurrences of each key. */
+  counts: number[];
+  /** Per occurrence: index of its key, from 1. */
+  indexes: number[];
+  /** Per occurrence: minus the number of later occurrences of its key. */
+  backs: number[];
+}
+
+function numberOccurrences(occurrences: readonly string[]): Numbering {
+  const counters = new Map<string, { index: number; count: number; seen: number }>();
+  for (const key of occurrences) {
+    const counter = counters.get(key);
+    if (counter) counter.count++;
+    else counters.set(key, { index: 0, count: 1, seen: 0 });
+  }
+  const keys = [...counters.keys()].sort();
+  const counts: number[] = [];
+  for (const [position, key] of keys.entries()) {
+    const counter = counters.get(key);
+    if (!counter) continue;
+    counter.index = position + 1;
+    counts.push(counter.count);
+  }
+  const indexes: number[] = [];
+  const backs: number[] = [];
+  for (const key of occurrences) {
+    const counter = counters.get(key);
+    if (!counter) continue;
+    counter.seen++;
+    indexes.push(counter.index);
+    backs.push(counter.seen - counter.count);
+  }
+  return { keys, counts, indexes, backs };
+}
+
+/** A numbered batch of new messages: encodes the parameters of the append statement, and decodes its result. */
+export class AppendPlan {
+  readonly #deliveries: readonly Delivery[];
+  readonly #conversations: Numbering;
+  /** One occurrence per inbox row. */
+  readonly #inboxes: Numbering;
+  /** Per message: its sender's row. */
+  readonly #senderRows: number[] = [];
+  /** Per row: its message, from 1. */
+  readonly #rowMessages: number[] = [];
+
+  /** @param deliveries at least one, with distinct (sender, client message id) */
+  constructor(deliveries: readonly Delivery[]) {
+    this.#deliveries = deliveries;
+    this.#conversations = numberOccurrences(deliveries.map(({ input }) => input.conversationId));
+    const rowUsers: string[] = [];
+    for (const [index, { input, userIds }] of deliveries.entries()) {
+      for (const userId of userIds) {
+        if (userId === input.sender) this.#senderRows.push(rowUsers.length);
+        rowUsers.push(userId);
+        this.#rowMessages.push(index + 1);
+      }
+    }
+    this.#inboxes = numberOccurrences(rowUsers);
+  }
+
+  /** Parameters of `append_v1`, in its order. */
+  encode(): Buffer[] {
+    const inputs = this.#deliveries.map(({ input }) => input);
+    const { keys, counts, indexes, backs } = this.#conversations;
+    const pairs = this.#pairs();
+    return [
+      textArray(keys),
+      intArray(counts),
+      textArray(keys.map((key) => pairs.get(key)?.sender)),
+      textArray(keys.map((key) => pairs.get(key)?.peer)),
+      textArray(this.#inboxes.keys),
+      intArray(this.#inboxes.counts),
+      intArray(indexes),
+      intArray(backs),
+      uuidArray(inputs.map((input) => input.messageId)),
+      textArray(inputs.map((input) => input.sender)),
+      textArray(inputs.map((input) => input.clientMessageId)),
+      byteaArray(inputs.map((input) => input.payloadHash)),
+      textArray(inputs.map((input) => input.contentType)),
+      byteaArray(inputs.map((input) => input.content)),
+      bigintArray(inputs.map((input) => input.sentAtMs)),
+      intArray(this.#senderRows.map((row) => at(this.#inboxes.indexes, row))),
+      intArray(this.#senderRows.map((row) => at(this.#inboxes.backs, row))),
+      intArray(this.#inboxes.indexes),
+      intArray(this.#inboxes.backs),
+      intArray(this.#rowMessages),
+    ];
+  }
+
+  /** A message with both users per conversation, where there is one: they become the users of a new conversation. */
+  #pairs(): Map<string, AppendInput> {
+    const pairs = new Map<string, AppendInput>();
+    for (const { input } of this.#deliveries) if (input.peer !== "") pairs.set(input.conversationId, input);
+    return pairs;
+  }
+
+  /** What was stored, in the order of the deliveries. */
+  decode(row: Row | undefined): AppendedMessage[] {
+    const lastSeqs = parseNumbers(row?.[0]);
+    const heads = parseNumbers(row?.[1]);
+    let rowIndex = 0;
+    return this.#deliveries.map(({ input, userIds }, index) => ({
+      kind: "stored",
+      messageId: input.messageId,
+      conversationId: input.conversationId,
+      convSeq: seqOf(this.#conversations, lastSeqs, index),
+      sentAtMs: input.sentAtMs,
+      recipients: userIds.map((userId) => ({ userId, inboxSeq: seqOf(this.#inboxes, heads, rowIndex++) })),
+    }));
+  }
+}
+
+function seqOf(numbering: Numbering, counters: readonly number[], occurrence: number): number {
+  return at(counters, at(numbering.indexes, occurrence) - 1) + at(numbering.backs, occurrence);
+}
+
+function at(numbers: readonly number[], index: number): number {
+  const number = numbers[index];
+  if (number === undefined) throw new ImError(ErrorCode.INTERNAL, `append: no number ${index} of ${numbers.length}`);
+  return number;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { AppendPlan, type Delivery } from "./append-plan.ts";
+import { appendRepeats, checkBatch } from "./append-repeats.ts";
+import { byteaArray, textArray } from "./binary-array.ts";
+import { isDuplicateKey } from "./postgres-errors.ts";
+import type { PostgresPool } from "./postgres-pool.ts";
+import * as sql from "./statements.ts";
+import type { AppendInput, AppendResult } from "./store.ts";
+
+const MAX_ATTEMPTS = 3;
+/** After a resend was seen, so many batches are looked up first: resends come in waves, when connections break. */
+const CAUTIOUS_BATCHES = 64;
+
+/**
+ * Stores batches. New messages between two known users, nearly all of them, take one statement: that none was stored
+ * before is left to the unique key, whose violation undoes the batch. Only then, for a while after, and for messages
+ * addressed by conversation alone, a lookup goes first: what is stored, and who the members are.
+ */
+export class PostgresAppender {
+  readonly #pool: PostgresPool;
+  #cautiousBatches = 0;
+
+  constructor(pool: PostgresPool) {
+    this.#pool = pool;
+  }
+
+  /** See Store.append. */
+  async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    if (batch.length === 0) return [];
+    checkBatch(batch);
+    return appendRepeats(batch, (distinct) => this.#appendDistinct(distinct));
+  }
+
+  async #appendDistinct(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    let failure: unknown;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      try {
+        return await this.#appendOnce(batch);
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+        failure = error;
+        this.#cautiousBatches = CAUTIOUS_BATCHES;
+      }
+    }
+    throw new ImError(ErrorCode.RETRYABLE, "append: the same message is being stored elsewhere", { cause: failure });
+  }
+
+  async #appendOnce(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    const isCautious = this.#cautiousBatches > 0 || batch.some((input) => input.peer === "");
+    if (this.#cautiousBatches > 0) this.#cautiousBatches--;
+    const lookup = isCautious ? await this.#lookUp(batch) : NOTHING_KNOWN;
+    const results = new Array<AppendResult>(batch.length);
+    const indexes: number[] = [];
+    const deliveries: Delivery[] = [];
+    for (const [index, input] of batch.entries()) {
+      const known = lookup.known.get(index);
+      const userIds = usersOf(input, lookup.members);
+      if (known) {
+        results[index] = known;
+      } else if (userIds) {
+        indexes.push(index);
+        deliveries.push({ input, userIds });
+      } else {
+        results[index] = { kind: "not-member" };
+      }
+    }
+    if (deliveries.length === 0) return results;
+    const plan = new AppendPlan(deliveries);
+    const [row] = await this.#pool.run(sql.APPEND, plan.encode());
+    for (const [position, message] of plan.decode(row).entries()) results[indexes[position] ?? 0] = message;
+    return results;
+  }
+
+  async #lookUp(batch: readonly AppendInput[]): Promise<Lookup> {
+    const [row] = await this.#pool.run(sql.APPEND_LOOKUP, [
+      textArray(batch.map((input) => input.sender)),
+      textArray(batch.map((input) => input.clientMessageId)),
+      byteaArray(batch.map((input) => input.payloadHash)),
+      textArray(batch.map((input) => (input.peer === "" ? input.conversationId : undefined))),
+    ]);
+    const known = new Map<number, AppendResult>();
+    for (const entry of parse<Known[]>(row?.[0]) ?? []) {
+      known.set(entry[0] - 1, toResult(entry, batch[entry[0] - 1]?.sender ?? ""));
+    }
+    if (known.size > 0) this.#cautiousBatches = CAUTIOUS_BATCHES;
+    return { known, members: new Map(parse<[string, string[]][]>(row?.[1]) ?? []) };
+  }
+}
+
+interface Lookup {
+  /** Results of what is stored already, by index. */
+  known: ReadonlyMap<number, AppendResult>;
+  /** Members of the conversations that were given without a peer. */
+  members: ReadonlyMap<string, readonly string[]>;
+}
+
+const NOTHING_KNOWN: Lookup = { known: new Map(), members: new Map() };
+
+/** Who gets the message; undefined when its sender may not send it. */
+function usersOf(input: AppendInput, members: Lookup["members"]): readonly string[] | undefined {
+  if (input.peer !== "") return input.peer === input.sender ? [input.sender] : [input.sender, input.peer];
+  const userIds = members.get(input.conversationId);
+  return userIds?.includes(input.sender) ? userIds : undefined;
+}
+
+/** [index from 1, same payload?, message id, conversation, conv seq, sent at ms, sender's inbox seq] */
+type Known = [number, boolean, string, string, number, number, number];
+
+function toResult(known: Known, sender: string): AppendResult {
+  const [, samePayload, messageId, conversationId, convSeq, sentAtMs, inboxSeq] = known;
+  if (!samePayload) return { kind: "conflict", messageId };
+  const recipients = [{ userId: sender, inboxSeq }];
+  return { kind: "duplicate", messageId, conversationId, convSeq, sentAtMs, recipients };
+}
+
+function parse<T>(text: string | null | undefined): T | null {
+  return text ? (JSON.parse(text) as T) : null;
+}
