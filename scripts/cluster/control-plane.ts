@@ -98,6 +98,8 @@ function controllerManagerFlags(): Record<string, string> {
     // Nodes have fixed pod subnets; the controller would hand them out in the order in which nodes happen to register.
     "allocate-node-cidrs": "false",
     "service-cluster-ip-range": SERVICE_SUBNET,
+    // Made at start even when nobody uses it; the default lies below /usr.
+    "flex-volume-plugin-dir": join(clusterRoot(), "volume-plugins"),
   };
 }
 

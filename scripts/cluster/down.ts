@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { removeCgroup } from "./cgroups.ts";
 import { ClusterFault } from "./fault.ts";
@@ -17,7 +16,6 @@ import type { RunContext } from "./progress.ts";
 
 const KILL_TIMEOUT_MS = 15_000;
 const CGROUP_TIMEOUT_MS = 10_000;
-const SHIM_SOCKETS = "/run/containerd/s/";
 
 /** Ends every process of the cluster. A killed kubelet or shim may still have started another one: look again. */
 async function killProcesses(signal: AbortSignal | undefined): Promise<number> {
@@ -39,22 +37,6 @@ async function killProcesses(signal: AbortSignal | undefined): Promise<number> {
   }
 }
 
-/** Sockets that killed shims leave in containerd's fixed folder, as their bundles name them. */
-function shimSockets(): string[] {
-  return NODES().flatMap((node) => {
-    const tasks = join(node.runFolder, "containerd/io.containerd.runtime.v2.task/k8s.io");
-    if (!existsSync(tasks)) return [];
-    return readdirSync(tasks).flatMap((id) => {
-      const file = join(tasks, id, "bootstrap.json");
-      const address = existsSync(file)
-        ? (JSON.parse(readFileSync(file, "utf8")) as { address?: string }).address
-        : undefined;
-      const path = address?.replace(/^(ttrpc\+)?unix:\/\//, "") ?? "";
-      return path.startsWith(SHIM_SOCKETS) && !path.includes("..") ? [path] : [];
-    });
-  });
-}
-
 /** The kernel needs a moment to let go of the groups of killed processes. */
 async function removeCgroups(): Promise<void> {
   const deadlineMs = performance.now() + CGROUP_TIMEOUT_MS;
@@ -65,7 +47,6 @@ async function removeCgroups(): Promise<void> {
 
 async function removeAll(context: RunContext): Promise<number> {
   const processes = await killProcesses(context.signal);
-  for (const socket of shimSockets()) rmSync(socket, { force: true });
   await removeRunRoot();
   await removeNetwork();
   await removeEmptyNamespaceFolder();

@@ -36,7 +36,10 @@ async function importArchive(
   const { program, args } = ctr(node, binaries);
   const limit = AbortSignal.timeout(IMPORT_TIMEOUT_MS);
   const signal = context.signal ? AbortSignal.any([context.signal, limit]) : limit;
-  const child = spawn(program, [...args, "images", "import", "-"], { stdio: ["pipe", "ignore", "pipe"], signal });
+  const child = spawn(program, [...args, "images", "import", "--local", "-"], {
+    stdio: ["pipe", "ignore", "pipe"],
+    signal,
+  });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-4000);

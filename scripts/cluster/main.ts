@@ -113,7 +113,8 @@ try {
   const result = await command({ progress, signal: abort.signal }, args, values);
   console.log(JSON.stringify({ ...result, seconds: progress.elapsedSeconds() }));
 } catch (error) {
-  const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  const isUsage =
+    error instanceof UsageError || String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
   console.error(
     abort.signal.aborted
       ? String(abort.signal.reason)

@@ -43,7 +43,7 @@ export function mountsBelow(folder: string): Mount[] {
 }
 
 /** Folders in which Kubernetes keeps files at fixed paths; each node gets empty ones in memory. */
-export const PRIVATE_FOLDERS = ["/var/lib", "/var/log"] as const;
+export const PRIVATE_FOLDERS = ["/run", "/var/lib", "/var/log"] as const;
 const MARKER = "/var/lib/.imcluster-node";
 
 /**
@@ -70,11 +70,18 @@ export async function ensureMountNamespace(node: NodeLayout): Promise<void> {
     await run("umount", [handle]);
   }
   if (!existsSync(handle)) writeFileSync(handle, "");
-  const folders = ["/var/lib/kubelet", "/var/lib/cni", "/var/log/containers", "/var/log/pods"];
   const script = [
     "set -e",
-    ...PRIVATE_FOLDERS.map((folder) => `mount -t tmpfs -o mode=0755,size=64m imcluster ${folder}`),
-    `mkdir -p ${folders.join(" ")}`,
+    // /run last but as a whole: the new one is made ready inside the folder of sockets, which it must go on showing.
+    `run=${node.runFolder}/run`,
+    "mkdir -p $run",
+    "mount -n -t tmpfs -o mode=0755,size=64m imcluster $run",
+    `mkdir -p $run/lock $run/netns $run${RUN_ROOT.slice("/run".length)}`,
+    `mount -n --bind ${RUN_ROOT} $run${RUN_ROOT.slice("/run".length)}`,
+    "mount -n --move $run /run",
+    "mount -n -t tmpfs -o mode=0755,size=64m imcluster /var/lib",
+    "mount -n -t tmpfs -o mode=0755,size=64m imcluster /var/log",
+    "mkdir -p /var/lib/kubelet /var/lib/cni /var/log/containers /var/log/pods",
     `: > ${MARKER}`,
   ].join("\n");
   await run("unshare", [`--mount=${handle}`, "--propagation", "slave", "sh", "-c", script]);
