@@ -65,24 +65,31 @@ type OnFault = (op: string, error: unknown) => void;
 
 /** Everything behind a commit. */
 function composeDelivery(
-  { router, intents, defer, onFault, metrics }: LogicPorts,
+  { router, intents, clock, defer, onFault, metrics }: LogicPorts,
   entries: Entries,
   onRouterFault: OnFault,
+  onMissedTooMany: () => void,
 ) {
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
   const offline = offlineQueue.add.bind(offlineQueue);
-  const shared = { router, entries, offline, onRouterFault, defer, metrics };
+  const shared = { router, entries, offline, onRouterFault, clock, defer, metrics };
   const delivery = new Delivery(shared);
   const unreachable = new UnreachableHandler(shared);
-  const routes = new RouteWriter({ router, entries, onRouterFault, defer });
+  const routes = new RouteWriter({ router, entries, onRouterFault, onMissedTooMany, defer });
   const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
   return { delivery, unreachable, routes, isIdle };
 }
 
-function composeWatch({ router, clock, log, metrics }: LogicPorts, entries: Entries, leases: EntryLeases) {
+function composeWatch(
+  { router, clock, log, metrics }: LogicPorts,
+  entries: Entries,
+  leases: EntryLeases,
+  onAnswered: () => void,
+) {
   return new GenerationWatch({
     router,
     clock,
+    onAnswered,
     onForgotten: () => {
       metrics.reannounces.inc();
       log.warn({ entries: entries.size }, "the router may have forgotten routes: entries announce theirs again");
@@ -93,18 +100,33 @@ function composeWatch({ router, clock, log, metrics }: LogicPorts, entries: Entr
   });
 }
 
+/** Runs `job` again `intervalMs` after it ended; returns what stops it. */
+function repeat(clock: Clock, intervalMs: number, job: () => Promise<void>): () => void {
+  let isStopped = false;
+  let cancel = (): void => undefined;
+  const schedule = (): void => {
+    if (!isStopped) cancel = clock.after(intervalMs, () => void job().finally(schedule));
+  };
+  schedule();
+  return () => {
+    isStopped = true;
+    cancel();
+  };
+}
+
 /** Wires handlers to ports. */
 export function composeLogic(ports: LogicPorts): LogicCore {
   const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs, pingIntervalMs } = ports;
   const entries = new Entries();
   const leases = new EntryLeases({ store, router, logicName: ports.name, leaseTtlMs, onFault, log, metrics });
-  const watch = composeWatch(ports, entries, leases);
+  const watch = composeWatch(ports, entries, leases, () => routes.retryMissed());
   const onRouterFault: OnFault = (op, error) => {
     metrics.routerFaults.inc({ op });
     onFault(`router ${op}`, error);
-    if (op === "login" || op === "announce") watch.suspect();
   };
-  const { delivery, unreachable, routes, isIdle } = composeDelivery(ports, entries, onRouterFault);
+  const { delivery, unreachable, routes, isIdle } = composeDelivery(ports, entries, onRouterFault, () =>
+    watch.suspect(),
+  );
   const acks = new AckBuffer({ store, clock, onFault, metrics });
   const commits = new CommitShards(store, {
     clock,
@@ -139,6 +161,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   });
   const pull = new PullHandler({ store, acks, gate: pullGate, clock, random, onFault, metrics });
   const heads = new HeadReader({ store, defer, onFault, metrics });
+  const stopFencing = repeat(clock, Math.floor(leaseTtlMs / 3), () => leases.fenceDead(entries));
   const handlers = { leases, loginGate, login, routes, send, pull, acks, heads, unreachable };
   const onFenced = (incarnation: string): void => {
     const stream = entries.find(incarnation);
@@ -153,6 +176,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     isIdle: () => isIdle() && commits.unanswered === 0 && pullGate.running + loginGate.running === 0,
     close: () => {
       watch.stop();
+      stopFencing();
       acks.close();
     },
   };

@@ -59,6 +59,11 @@ export class TestEntry {
     this.#wire.write(batch.take());
   }
 
+  /** Sends one encoded batch. */
+  write(batch: Buffer): void {
+    this.#wire.write(batch);
+  }
+
   close(): void {
     this.isClosed = true;
     this.#wire.close();

@@ -50,6 +50,7 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     inboxes(get);
     sessions(get);
     routing(get);
+    fencing(get);
   });
 }
 
@@ -437,7 +438,9 @@ function routing(get: () => LogicHarness): void {
     assert.equal((await entry.next(RecordKind.HEAD, { conn: now.conn })).aux, 9);
     assert.equal((await get().router.lookup([old.user])).get(old.user)?.[0]?.conn, now.conn);
   });
+}
 
+function fencing(get: () => LogicHarness): void {
   it("renews leases, and fences an entry that was purged, for ever", async () => {
     const entry = await attached(get);
     const { user } = await online(get, entry);
@@ -453,6 +456,16 @@ function routing(get: () => LogicHarness): void {
     const later = get().entry(entry.podUid);
     assert.equal(await later.attach(entry.incarnation), undefined, "also when Redis forgot the tombstone");
     assert.deepEqual(await get().purge(entry.podUid), { incarnations: 1, routesDeleted: 0, routesRemaining: 0 });
+  });
+
+  it("ends the stream of an entry that was declared dead elsewhere", async () => {
+    const entry = await attached(get);
+    await get().store.fenceEntries(entry.podUid);
+    await waitUntil("the stream ended", () => {
+      get().elapse(1000);
+      return entry.isClosed;
+    });
+    assert.equal(entry.waiting(RecordKind.FENCED).length, 1);
   });
 
   it("asks the entries to announce after the router forgot, and routes to them again", async () => {

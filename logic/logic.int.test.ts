@@ -55,6 +55,7 @@ before(async () => {
     IM_TOKEN_ISSUER: tokens.issuer,
     IM_TOKEN_AUDIENCE: tokens.audience,
     IM_GRPC_PORT: "0",
+    IM_LEASE_TTL_MS: "15000",
     IM_ADMIN_PORT: "0",
   };
   redis = createRedis(redisServer.url, { name: "test", commandTimeoutMs: 10_000 });

@@ -6,7 +6,7 @@ import { createGrpcServer, type GrpcServer, loadInternalTls, uplinkService } fro
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
-import { createRedis } from "#lib/redis.ts";
+import { createRedis, whenReady } from "#lib/redis.ts";
 import { composeLogic, type LogicCore } from "./compose.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
@@ -25,6 +25,7 @@ const LEAVING_GRACE_MS = 200;
 const DRAIN_TIMEOUT_MS = 5000;
 const DRAIN_POLL_MS = 10;
 const GRPC_GRACE_MS = 1000;
+const REDIS_WAIT_MS = 500;
 
 /** What a test may replace. */
 export interface LogicDeps {
@@ -83,6 +84,8 @@ export async function startLogic(config: LogicConfig, deps: LogicDeps = {}): Pro
   lifecycle.onStop("core", () => core.close());
   registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
   registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
+  // A first look that comes before the connection would only report it as away.
+  await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
   const health = new HealthPoll(() => store.ping(), clock);
   await health.start();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Route, Router } from "../router/router.ts";
@@ -11,6 +12,8 @@ import type { PushIntent } from "./offline.ts";
 const MAX_BATCH = 1000;
 /** Messages that wait for a lookup. Beyond it they are not pushed: clients see the head with the next PONG. */
 const MAX_WAITING = 20_000;
+/** A lost connection to Redis is back within these, a lost Redis is not. */
+const LOOKUP_RETRIES_MS = [50, 200] as const;
 
 /** A committed message on its way to whoever is online. */
 export interface Outgoing {
@@ -29,6 +32,7 @@ export interface DeliveryPorts {
   offline: (intent: PushIntent) => void;
   /** A router call failed; delivery goes on without it. */
   onRouterFault: (op: string, error: unknown) => void;
+  clock: Clock;
   defer: Defer;
   metrics: LogicMetrics;
 }
@@ -62,17 +66,27 @@ export class Delivery {
   async #run(batch: readonly Outgoing[]): Promise<void> {
     const users = new Set<string>();
     for (const { recipients } of batch) for (const { userId } of recipients) users.add(userId);
-    let routes: Map<string, Route[]>;
-    try {
-      routes = await this.#ports.router.lookup([...users]);
-    } catch (error) {
-      this.#ports.onRouterFault("lookup", error);
+    const routes = await this.#lookup([...users]);
+    if (!routes) {
       this.#ports.metrics.delivers.inc({ result: "unknown" }, batch.length);
       return;
     }
     let delivered = 0;
     for (const outgoing of batch) delivered += this.#deliverOne(outgoing, routes);
     this.#ports.metrics.delivers.inc({ result: "delivered" }, delivered);
+  }
+
+  /** Undefined when the router stays away: recipients see the head with their next PONG. */
+  async #lookup(userIds: readonly string[]): Promise<Map<string, Route[]> | undefined> {
+    for (const retryMs of [...LOOKUP_RETRIES_MS, 0]) {
+      try {
+        return await this.#ports.router.lookup(userIds);
+      } catch (error) {
+        this.#ports.onRouterFault("lookup", error);
+      }
+      if (retryMs > 0) await new Promise<void>((resolve) => void this.#ports.clock.after(retryMs, resolve));
+    }
+    return undefined;
   }
 
   #deliverOne({ event, recipients, origin }: Outgoing, routes: ReadonlyMap<string, readonly Route[]>): number {

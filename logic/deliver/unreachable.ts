@@ -46,8 +46,10 @@ export class UnreachableHandler {
     return this.#batch.isIdle;
   }
 
+  /** An entry that no longer knows whose connection it was names nobody: the user's next PING tells the head. */
   add(undelivered: Undelivered): void {
-    if (!this.#batch.add(undelivered)) this.#ports.metrics.delivers.inc({ result: "dropped" });
+    if (undelivered.userId === "") this.#ports.metrics.delivers.inc({ result: "unreachable" });
+    else if (!this.#batch.add(undelivered)) this.#ports.metrics.delivers.inc({ result: "dropped" });
   }
 
   async #run(batch: readonly Undelivered[]): Promise<void> {

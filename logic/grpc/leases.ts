@@ -70,6 +70,21 @@ export class EntryLeases {
     if ((await this.#check(stream.incarnation)) === "fenced") this.fence(stream);
   }
 
+  /**
+   * Fences the attached entries that SQL knows as dead. An entry sends LEASE to one logic only: the others learn it
+   * here, within one interval, and a zombie cannot write through them.
+   */
+  async fenceDead(streams: Iterable<EntryStream>): Promise<void> {
+    for (const stream of [...streams]) {
+      if (stream.incarnation === "") continue;
+      try {
+        if ((await this.#ports.store.entryState(stream.incarnation)) === "dead") this.fence(stream);
+      } catch (error) {
+        this.#ports.onFault("entry state", error);
+      }
+    }
+  }
+
   /** Sends FENCED and ends the stream. */
   fence(stream: EntryStream): void {
     this.#ports.log.warn({ entry: stream.name, incarnation: stream.incarnation }, "fencing an entry");

@@ -24,6 +24,8 @@ export interface RouteWriterPorts {
   router: Router;
   entries: EntryDirectory;
   onRouterFault: (op: string, error: unknown) => void;
+  /** More announcements failed than are kept: the entries must announce everything again. */
+  onMissedTooMany: () => void;
   defer: Defer;
 }
 
@@ -34,6 +36,7 @@ export interface RouteWriterPorts {
 export class RouteWriter {
   readonly #ports: RouteWriterPorts;
   readonly #batch: TickBatch<Change>;
+  #missed: Announcement[] = [];
 
   constructor(ports: RouteWriterPorts) {
     this.#ports = ports;
@@ -51,7 +54,14 @@ export class RouteWriter {
 
   /** Makes sure the session's route is stored; one that lost its slot meanwhile is kicked. */
   announce(session: Session, watch: Omit<Announcement, "session">): void {
-    if (!this.#batch.add({ session, ...watch })) this.#ports.onRouterFault("announce", new Error("queue is full"));
+    if (!this.#batch.add({ session, ...watch })) this.#ports.onMissedTooMany();
+  }
+
+  /** The router answers: announces what failed while it did not. */
+  retryMissed(): void {
+    const missed = this.#missed;
+    this.#missed = [];
+    for (const { session, ...watch } of missed) this.announce(session, watch);
   }
 
   /** The connection is gone: its route too, if it is still its own. */
@@ -67,6 +77,8 @@ export class RouteWriter {
       await this.#announce(announced);
     } catch (error) {
       this.#ports.onRouterFault("announce", error);
+      if (this.#missed.length + announced.length > MAX_WAITING) this.#ports.onMissedTooMany();
+      else this.#missed.push(...announced);
     }
     try {
       await this.#ports.router.logout(removed);

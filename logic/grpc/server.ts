@@ -213,6 +213,7 @@ export class UplinkServer {
       else {
         stream.sessions.set(conn, outcome.session);
         stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
+        if (!outcome.isRouted) this.#announce(stream, outcome.session);
       }
       return;
     }
@@ -228,8 +229,12 @@ export class UplinkServer {
     const { userId, slot, deviceId, deviceName, loginSeq } = tag;
     const session: Session = { entry: stream, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0 };
     stream.sessions.set(conn, session);
+    this.#announce(stream, session);
+  }
+
+  #announce(stream: EntryStream, session: Session): void {
     this.#ports.routes.announce(session, {
-      isOpen: () => stream.sessions.get(conn) === session,
+      isOpen: () => stream.sessions.get(session.conn) === session && !stream.isClosed,
       onFenced: () => this.#ports.leases.fence(stream),
     });
   }

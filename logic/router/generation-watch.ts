@@ -10,6 +10,8 @@ export interface GenerationWatchOptions {
   clock: Clock;
   /** The router may have forgotten routes and answers now: let the entries announce theirs. */
   onForgotten: () => void;
+  /** The router answers: after each successful poll. */
+  onAnswered?: () => void;
   /** Reachable or not, at each change. */
   onReachable?: (isReachable: boolean) => void;
 }
@@ -37,7 +39,7 @@ export class GenerationWatch {
     this.#cancel?.();
   }
 
-  /** A write to the router failed: announce again as soon as it answers. */
+  /** Writes to the router were lost: let the entries announce as soon as it answers. */
   suspect(): void {
     this.#isSuspect = true;
   }
@@ -46,14 +48,14 @@ export class GenerationWatch {
     try {
       const generation = await this.#options.router.generation();
       if (this.#isStopped) return;
-      const hasForgotten = this.#isSuspect || (this.#seen !== undefined && this.#seen !== generation);
-      this.#seen = generation;
+      const hasForgotten = this.#isSuspect || generation.isNew || (this.#seen ?? generation.id) !== generation.id;
+      this.#seen = generation.id;
       this.#isSuspect = false;
       this.#report(true);
       if (hasForgotten) this.#options.onForgotten();
+      this.#options.onAnswered?.();
     } catch {
-      // Unreachable is a state here, not a fault: onReachable tells, and the next success announces again.
-      this.#isSuspect = true;
+      // Unreachable is a state here, not a fault. What was lost meanwhile shows in the next generation.
       this.#report(false);
     }
     if (!this.#isStopped) this.#cancel = this.#options.clock.after(POLL_MS, () => void this.#poll());

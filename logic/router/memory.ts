@@ -2,7 +2,7 @@
 
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import type { PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+import type { Generation, PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
 
 /** Reference model of {@link Router}: what Redis must do, in a few maps. Used by unit tests and simulations. */
 export class MemoryRouter implements Router {
@@ -12,6 +12,7 @@ export class MemoryRouter implements Router {
   readonly #clock: Clock;
   readonly #leaseTtlMs: number;
   #generation = 1;
+  #isGenerationNew = true;
   /** Set to make every call fail like an unreachable Redis. */
   isDown = false;
 
@@ -67,9 +68,11 @@ export class MemoryRouter implements Router {
     return { deleted, remaining: 0 };
   }
 
-  async generation(): Promise<string> {
+  async generation(): Promise<Generation> {
     this.#requireUp();
-    return String(this.#generation);
+    const isNew = this.#isGenerationNew;
+    this.#isGenerationNew = false;
+    return { id: String(this.#generation), isNew };
   }
 
   /** FLUSHALL: everything is forgotten, tombstones too. */
@@ -78,6 +81,7 @@ export class MemoryRouter implements Router {
     this.#leaseEndsMs.clear();
     this.#tombs.clear();
     this.#generation++;
+    this.#isGenerationNew = true;
   }
 
   #loginOne(route: Route): RouterLogin {

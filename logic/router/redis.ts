@@ -16,7 +16,7 @@ import {
 } from "./keys.ts";
 import { LeaseCache } from "./lease-cache.ts";
 import { purgeIncarnation } from "./purge.ts";
-import type { PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+import type { Generation, PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
 
 const login = defineScript(new URL("lua/login.lua", import.meta.url), 1);
 const logout = defineScript(new URL("lua/logout.lua", import.meta.url), 1);
@@ -123,13 +123,14 @@ export class RedisRouter implements Router {
   }
 
   /** The key catches FLUSHALL and an empty restart, run_id a restart from an old dump. */
-  async generation(): Promise<string> {
-    const [, key, info] = await runPipeline(this.#redis, [
+  async generation(): Promise<Generation> {
+    const [made, key, info] = await runPipeline(this.#redis, [
       ["SET", GENERATION_KEY, randomUUID(), "NX"],
       ["GET", GENERATION_KEY],
       ["INFO", "server"],
     ]);
-    return `${String(key)}/${/run_id:(\w+)/.exec(String(info))?.[1] ?? ""}`;
+    const runId = /run_id:(\w+)/.exec(String(info))?.[1] ?? "";
+    return { id: `${String(key)}/${runId}`, isNew: made === "OK" };
   }
 
   async #tombstoned(routes: readonly Route[], before: RedisCommand[]): Promise<Set<string>> {

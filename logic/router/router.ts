@@ -34,6 +34,12 @@ export interface PurgeCount {
   readonly remaining: number;
 }
 
+export interface Generation {
+  readonly id: string;
+  /** There was none before: the router was empty. */
+  readonly isNew: boolean;
+}
+
 /**
  * Who is online where. A hint, rebuilt from the entries at any time: losing it loses no message.
  * Every method rejects with ImError RETRYABLE when the router cannot be reached ("router unknown"); all writes
@@ -52,6 +58,6 @@ export interface Router {
   fence(incarnation: string): Promise<void>;
   /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */
   purge(incarnation: string): Promise<PurgeCount>;
-  /** A value that changes when the router may have forgotten routes: entries must announce again. */
-  generation(): Promise<string>;
+  /** Names the router's memory: a new id, or one made by this very call, means that routes may be forgotten. */
+  generation(): Promise<Generation>;
 }

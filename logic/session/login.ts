@@ -44,7 +44,8 @@ export interface LoginAttempt {
 }
 
 export type LoginOutcome =
-  | { readonly kind: "ok"; readonly session: Session; readonly reply: Uint8Array }
+  /** `isRouted` false: the router was away, the route has to be announced later. */
+  | { readonly kind: "ok"; readonly session: Session; readonly reply: Uint8Array; readonly isRouted: boolean }
   | { readonly kind: "denied"; readonly code: DisconnectCode; readonly reason: string; readonly retryAfterMs: number }
   /** The entry itself is fenced: nobody can log in through it. */
   | { readonly kind: "fenced" };
@@ -92,26 +93,31 @@ export class LoginHandler {
       loginSeq: recorded.loginSeq,
       notedAckSeq: recorded.ackedSeq,
     };
-    const refused = await this.#claimSlot(session);
-    if (refused) return refused;
-    return this.#welcome(attempt, hello, session);
+    const claim = await this.#claimSlot(session);
+    if (claim !== "routed" && claim !== "unrouted") return claim;
+    return this.#welcome(attempt, hello, session, claim === "routed");
   }
 
-  async #claimSlot(session: Session): Promise<LoginOutcome | undefined> {
+  async #claimSlot(session: Session): Promise<LoginOutcome | "routed" | "unrouted"> {
     let outcome: RouterLogin | undefined;
     try {
       [outcome] = await this.#ports.router.login([routeOf(session)]);
     } catch (error) {
       this.#ports.onRouterFault("login", error);
-      return undefined;
+      return "unrouted";
     }
     if (outcome?.kind === "fenced") return { kind: "fenced" };
     if (outcome?.kind === "stale") return staleLogin(session, outcome.holder);
     if (outcome?.replaced) this.#ports.onKick(kickReplaced(this.#ports.entries, session, outcome.replaced));
-    return undefined;
+    return "routed";
   }
 
-  async #welcome({ entryName }: LoginAttempt, hello: Hello, session: Session): Promise<LoginOutcome> {
+  async #welcome(
+    { entryName }: LoginAttempt,
+    hello: Hello,
+    session: Session,
+    isRouted: boolean,
+  ): Promise<LoginOutcome> {
     const { store, clock, pingIntervalMs } = this.#ports;
     const isOwnEpoch = hello.inboxEpoch === store.epoch && Number.isSafeInteger(hello.inboxCursor);
     let cursor = isOwnEpoch ? hello.inboxCursor : 0;
@@ -151,7 +157,7 @@ export class LoginHandler {
       inboxHead: page.head,
       loginSeq: session.loginSeq,
     });
-    return { kind: "ok", session, reply };
+    return { kind: "ok", session, reply, isRouted };
   }
 
   #readPage(userId: string, cursor: number, wishBytes: number): Promise<InboxPage> {

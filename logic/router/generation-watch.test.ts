@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
+import { GenerationWatch } from "./generation-watch.ts";
+import { MemoryRouter } from "./memory.ts";
+
+async function setUp(isDown = false) {
+  const clock = new FakeClock();
+  const router = new MemoryRouter(clock);
+  router.isDown = isDown;
+  const log: string[] = [];
+  const watch = new GenerationWatch({
+    router,
+    clock,
+    onForgotten: () => log.push("forgotten"),
+    onReachable: (isReachable) => log.push(isReachable ? "up" : "down"),
+  });
+  await watch.start();
+  const second = async (): Promise<void> => {
+    clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { clock, router, log, watch, second };
+}
+
+describe("generation watch", () => {
+  it("tells when the router lost its memory, once", async () => {
+    const { router, log, watch, second, clock } = await setUp();
+    await second();
+    assert.deepEqual(log, ["up", "forgotten"], "an empty router is news");
+    router.flush();
+    await second();
+    await second();
+    assert.deepEqual(log, ["up", "forgotten", "forgotten"]);
+    watch.stop();
+    assert.equal(clock.pending, 0);
+  });
+
+  it("assumes no loss when the router was away and remembers", async () => {
+    const { router, log, watch, second } = await setUp(true);
+    router.isDown = false;
+    await router.generation();
+    await second();
+    router.isDown = true;
+    await second();
+    router.isDown = false;
+    await second();
+    assert.deepEqual(log, ["down", "up", "down", "up"]);
+    router.isDown = true;
+    router.flush();
+    await second();
+    router.isDown = false;
+    await second();
+    assert.deepEqual(log.slice(4), ["down", "up", "forgotten"]);
+    watch.stop();
+  });
+
+  it("assumes a loss after lost writes", async () => {
+    const { log, watch, second, router } = await setUp();
+    await router.generation();
+    watch.suspect();
+    await second();
+    await second();
+    assert.deepEqual(log, ["up", "forgotten", "forgotten"]);
+    watch.stop();
+  });
+});
