@@ -145,7 +145,7 @@ function start(entry: ObservedEntry, reason: DrainReason, input: EntryPlanInput)
 
 /** The same pod drained for the same reason is the same drain. */
 function drainId(entry: ObservedEntry, reason: DrainReason): string {
-  return `${entry.uid.slice(0, 8)}-${reason.toLowerCase()}`;
+  return `${entry.uid}-${reason.toLowerCase()}`;
 }
 
 /** Steps of pods that leave or are gone. */

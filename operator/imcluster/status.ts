@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ConditionFacts, type ConditionType, isTrue, mergeConditions } from "../api/conditions.ts";
+import { type ConditionFacts, type ConditionType, mergeConditions } from "../api/conditions.ts";
 import type { ImClusterStatus, PodStatus } from "../api/v1alpha1.ts";
 import * as judge from "./cluster-conditions.ts";
 import { drainHistory } from "./drain-history.ts";
@@ -194,11 +194,6 @@ function podState(entry: ObservedEntry): PodState {
 }
 
 function worstFirst(a: PodStatus, b: PodStatus): number {
-  const rank = ({ state }: PodStatus) => STATES.findIndex((known) => known === state);
+  const rank = ({ state }: PodStatus) => STATES.indexOf(state as PodState);
   return rank(a) - rank(b) || a.name.localeCompare(b.name);
-}
-
-/** Was the cluster ready when its status was last written? */
-export function isReadyIn(status: ImClusterStatus | undefined): boolean {
-  return isTrue(status?.conditions, "Ready");
 }

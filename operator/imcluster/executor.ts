@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomInt } from "node:crypto";
+import type { Clock } from "#lib/clock.ts";
+import { assertNever, toImError } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import { IM_CLUSTER } from "../api/resource.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/kube-error.ts";
+import { controllerReference, hasFinalizer } from "../kube/owner.ts";
+import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube/types.ts";
+import type { Caches } from "./caches.ts";
+import type { DrainIntent } from "./drain.ts";
+import type { EntryAction } from "./entry-pods.ts";
+import type { ClusterEvents } from "./events.ts";
+import type { Fleet, FleetIdentity } from "./fleet-client.ts";
+import { ANNOTATION, FINALIZER } from "./names.ts";
+import type { ClusterMemory } from "./observe.ts";
+import type { EntryProbe, ObservedEntry } from "./observed.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import type { Action } from "./plan.ts";
+import { entryPod } from "./resources/entry-pod.ts";
+import { makeSecret } from "./secret-content.ts";
+import type { SecretReader } from "./secret-reader.ts";
+import { tlsFingerprint } from "./secrets.ts";
+import { durationMs } from "./units.ts";
+
+export interface ExecutorOptions {
+  client: KubeClient;
+  caches: Caches;
+  secrets: SecretReader;
+  fleet: Fleet;
+  events: ClusterEvents;
+  clock: Clock;
+  log: Logger;
+  /** After each action that changed something. */
+  onAction?(kind: Action["kind"]): void;
+}
+
+/** What became of a list of actions. */
+export interface PassResult {
+  /** Something was written or done: the next observation will differ. */
+  hasProgress: boolean;
+  errors: string[];
+  waits: string[];
+  /** Shortest of the waits. */
+  waitMs: number | undefined;
+  /** One of the errors may pass by itself. */
+  isRetryable: boolean;
+}
+
+interface Pass {
+  observed: ObservedCluster;
+  memory: ClusterMemory;
+  who: FleetIdentity | undefined;
+}
+
+/** `done`: something changed. `unchanged`: it was so already. `later`: it could not be done now, an expected outcome. */
+type Outcome = "done" | "unchanged" | "later";
+
+const SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
+/** After an expected "not now". */
+const LATER_MS = 500;
+
+/** Carries out a plan: one API call or RPC an action. */
+export class Executor {
+  readonly #options: ExecutorOptions;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on after a failed action, unless the API server cannot be reached: the others do not depend on it. */
+  async run(actions: readonly Action[], pass: Pass): Promise<PassResult> {
+    const result: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
+    const waitAtMost = (ms: number) => {
+      result.waitMs = Math.min(result.waitMs ?? ms, ms);
+    };
+    for (const action of actions) {
+      if (action.kind === "wait") {
+        result.waits.push(action.reason);
+        waitAtMost(action.afterMs);
+        continue;
+      }
+      try {
+        const outcome = await this.#perform(action, pass);
+        if (outcome === "done") result.hasProgress = true;
+        if (outcome === "later") waitAtMost(LATER_MS);
+        if (outcome === "done") this.#report(action, pass);
+      } catch (thrown) {
+        if (!this.#note(thrown, action, result)) break;
+        waitAtMost(LATER_MS);
+      }
+    }
+    return result;
+  }
+
+  /** @returns false when there is no point in going on */
+  #note(thrown: unknown, action: Action, result: PassResult): boolean {
+    const error = toImError(thrown);
+    // Somebody wrote in between: the next observation has the news. No error for anybody to see.
+    if (error instanceof KubeError && error.isConflict) return true;
+    this.#options.log.warn({ err: error, action: action.kind, why: action.reason }, "action failed");
+    result.errors.push(`${action.reason}: ${error.message}`);
+    result.isRetryable ||= error.retryable;
+    return !(error instanceof KubeError && error.status === 0);
+  }
+
+  #report(action: Action, { observed }: Pass): void {
+    this.#options.log.info({ cluster: observed.cluster.metadata.name, action: action.kind }, action.reason);
+    this.#options.onAction?.(action.kind);
+    this.#options.events.onAction(observed.cluster, action);
+  }
+
+  #perform(action: Exclude<Action, { kind: "wait" }>, pass: Pass): Promise<Outcome> {
+    const { observed } = pass;
+    switch (action.kind) {
+      case "addFinalizer":
+        return this.#addFinalizer(observed);
+      case "makeSecret":
+        return this.#makeSecret(action, observed);
+      case "apply":
+        return this.#apply(action.resource, action.object);
+      case "create":
+        return this.#create(action.resource, action.object);
+      case "delete":
+        return this.#delete(action.resource, action.object);
+      case "createEntry":
+        return this.#createEntry(observed);
+      case "touchTls":
+        return this.#patchPod(action.entry, { annotations: { [ANNOTATION.tlsFingerprint]: action.fingerprint } });
+      default:
+        return this.#performOnEntry(action, pass);
+    }
+  }
+
+  #performOnEntry(
+    action: Exclude<EntryAction, { kind: "wait" | "createEntry" }>,
+    { observed, memory, who }: Pass,
+  ): Promise<Outcome> {
+    const { entry } = action;
+    switch (action.kind) {
+      case "adopt":
+        return this.#patchPod(entry, { ownerReferences: [controllerReference(IM_CLUSTER, observed.cluster)] });
+      case "setDrain":
+        return this.#patchPod(entry, { annotations: { [ANNOTATION.drain]: JSON.stringify(action.intent) } });
+      case "release":
+        return this.#release(entry, action.intent);
+      case "deletePod":
+        return this.#deletePod(entry.pod);
+      case "cordon":
+        return this.#ask(entry, memory, (fleet) => who && fleet.cordon(who, entry.pod, action.intent.id));
+      case "drain":
+        return this.#ask(
+          entry,
+          memory,
+          (fleet) => who && fleet.drain(who, entry.pod, action.intent.id, limitsOf(observed)),
+        );
+      case "abortDrain":
+        return this.#abort(entry, memory, who, action.intent);
+      case "purge":
+        return this.#purge(entry, memory, who, observed.logicPods);
+      default:
+        return assertNever(action);
+    }
+  }
+
+  async #addFinalizer({ cluster }: ObservedCluster): Promise<Outcome> {
+    if (hasFinalizer(cluster, FINALIZER.cluster)) return "unchanged";
+    const { uid, resourceVersion, namespace, name, finalizers = [] } = cluster.metadata;
+    const metadata = { uid, resourceVersion, finalizers: [...finalizers, FINALIZER.cluster] };
+    const written = await this.#options.client.patchMerge(IM_CLUSTER, namespace, name, { metadata });
+    if (written) this.#options.caches.clusters.wrote(written);
+    return written ? "done" : "later";
+  }
+
+  async #makeSecret({ need }: Action & { kind: "makeSecret" }, observed: ObservedCluster): Promise<Outcome> {
+    const { client, secrets, clock } = this.#options;
+    const { cluster, addresses, context } = observed;
+    const { clusterDomain } = context.config;
+    const wanted = makeSecret(need, {
+      cluster,
+      addresses,
+      secrets: observed.secrets,
+      clusterDomain,
+      nowMs: clock.wallMs(),
+    });
+    const written = need.replaces ? await client.apply(SECRETS, wanted) : await client.create(SECRETS, wanted);
+    if (written === "exists") {
+      secrets.forget(context.namespace, need.name);
+      return "later";
+    }
+    secrets.wrote(written);
+    return "done";
+  }
+
+  async #apply<T extends KubeObject>(resource: Resource<T>, object: T): Promise<Outcome> {
+    const written = await this.#options.client.apply(resource, object);
+    this.#options.caches.owned(resource).wrote(written);
+    return "done";
+  }
+
+  async #create<T extends KubeObject>(resource: Resource<T>, object: T): Promise<Outcome> {
+    const written = await this.#options.client.create(resource, object);
+    if (written === "exists") return "later";
+    this.#options.caches.owned(resource).wrote(written);
+    return "done";
+  }
+
+  async #delete(resource: Resource, object: KubeObject): Promise<Outcome> {
+    const { namespace, name, uid = "" } = object.metadata;
+    const outcome = await this.#options.client.delete(resource, namespace, name, { uid });
+    if (outcome === "conflict") return "later";
+    this.#options.caches.owned(resource).removed(object);
+    return "done";
+  }
+
+  async #createEntry(observed: ObservedCluster): Promise<Outcome> {
+    const { client, caches } = this.#options;
+    const suffix = Array.from({ length: 5 }, () => SUFFIX_LETTERS[randomInt(SUFFIX_LETTERS.length)]).join("");
+    const fingerprint = tlsFingerprint(observed.cluster, observed.secrets);
+    const pod = entryPod(observed.context, suffix);
+    pod.metadata.annotations = { ...pod.metadata.annotations, [ANNOTATION.tlsFingerprint]: fingerprint };
+    const written = await client.create(PODS, pod);
+    if (written === "exists") return "later";
+    caches.pods.wrote(written);
+    return "done";
+  }
+
+  /** Only this incarnation of the pod. */
+  async #patchPod({ pod }: ObservedEntry, metadata: object): Promise<Outcome> {
+    const { namespace, name, uid } = pod.metadata;
+    const written = await this.#options.client.patchMerge(PODS, namespace, name, { metadata: { uid, ...metadata } });
+    if (!written) return "later";
+    this.#options.caches.pods.wrote(written);
+    return "done";
+  }
+
+  /** The finalizer goes and the phase is recorded in one write; other finalizers stay. */
+  async #release(entry: ObservedEntry, intent: DrainIntent): Promise<Outcome> {
+    const { finalizers = [], resourceVersion } = entry.pod.metadata;
+    return this.#patchPod(entry, {
+      resourceVersion,
+      annotations: { [ANNOTATION.drain]: JSON.stringify(intent) },
+      finalizers: finalizers.filter((finalizer) => finalizer !== FINALIZER.entry),
+    });
+  }
+
+  async #deletePod(pod: Pod): Promise<Outcome> {
+    const { namespace, name, uid = "" } = pod.metadata;
+    const outcome = await this.#options.client.delete(PODS, namespace, name, { uid });
+    if (outcome === "conflict") return "later";
+    this.#options.caches.pods.removed(pod);
+    return "done";
+  }
+
+  async #ask(
+    entry: ObservedEntry,
+    memory: ClusterMemory,
+    call: (fleet: Fleet) => Promise<EntryProbe | undefined> | undefined,
+  ): Promise<Outcome> {
+    const probe = await call(this.#options.fleet);
+    if (!probe) return "later";
+    memory.probes.set(entry.uid, { probe, askedMs: this.#options.clock.nowMs() });
+    // Its effect (not ready, connections gone) takes a moment.
+    return "later";
+  }
+
+  /** The entry must take connections again before the intent goes: a restart in between then only repeats the call. */
+  async #abort(
+    entry: ObservedEntry,
+    memory: ClusterMemory,
+    who: FleetIdentity | undefined,
+    intent: DrainIntent,
+  ): Promise<Outcome> {
+    const probe = entry.hasStarted && who ? await this.#options.fleet.uncordon(who, entry.pod, intent.id) : undefined;
+    if (entry.hasStarted && !probe) return "later";
+    if (probe) memory.probes.set(entry.uid, { probe, askedMs: this.#options.clock.nowMs() });
+    return this.#patchPod(entry, { annotations: { [ANNOTATION.drain]: null } });
+  }
+
+  async #purge(
+    entry: ObservedEntry,
+    memory: ClusterMemory,
+    who: FleetIdentity | undefined,
+    logic: readonly Pod[],
+  ): Promise<Outcome> {
+    const left = who && (await this.#options.fleet.purge(who, logic, entry.uid));
+    if (left !== 0) return "later";
+    memory.purged.add(entry.uid);
+    return "done";
+  }
+}
+
+function limitsOf({ cluster }: ObservedCluster) {
+  const { window, deadline } = cluster.spec.entry.drain;
+  return { windowMs: durationMs(window), deadlineMs: durationMs(deadline) };
+}

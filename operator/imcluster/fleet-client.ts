@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isIPv6 } from "node:net";
+import type { Clock } from "#lib/clock.ts";
+import { toImError } from "#lib/errors.ts";
+import { type ChannelClient, createChannelClient, type InternalTls, type Role } from "#lib/grpc.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { PurgeEntryReply, StatusReply } from "#proto/gen/messages.ts";
+import { serviceDefinition } from "#proto/load.ts";
+import type { Pod } from "../kube/types.ts";
+import type { DrainLimits } from "./drain.ts";
+import { PORT } from "./names.ts";
+import type { EntryProbe } from "./observed.ts";
+
+/** Whose pods are called, and as whom. */
+export interface FleetIdentity {
+  clusterUid: string;
+  /** `undefined`: plaintext, in tests only. */
+  tls: InternalTls | undefined;
+}
+
+/** What the operator asks of running pods. Pods that do not answer are an expected outcome: `undefined`. */
+export interface Fleet {
+  status(who: FleetIdentity, entry: Pod): Promise<EntryProbe | undefined>;
+  cordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined>;
+  uncordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined>;
+  /** Repeating it with the same id only reports. */
+  drain(who: FleetIdentity, entry: Pod, drainId: string, limits: DrainLimits): Promise<EntryProbe | undefined>;
+  /** Asks one logic pod after the other. @returns routes left, 0 when done; `undefined` when none answered */
+  purge(who: FleetIdentity, logic: readonly Pod[], entryUid: string): Promise<number | undefined>;
+  close(): void;
+}
+
+export interface FleetClientOptions {
+  clock: Clock;
+  log: Logger;
+  /** Ports of the control services; tests use others than pods. */
+  ports?: { entry: number; logic: number };
+}
+
+const STATUS_DEADLINE_MS = 1_000;
+const COMMAND_DEADLINE_MS = 2_000;
+const PURGE_DEADLINE_MS = 10_000;
+const IDLE_MS = 60_000;
+
+const ENTRY_CONTROL = serviceDefinition("im.uplink.v1.EntryControl");
+const LOGIC_CONTROL = serviceDefinition("im.uplink.v1.LogicControl");
+
+interface Channel {
+  client: ChannelClient;
+  tls: InternalTls | undefined;
+  usedMs: number;
+}
+
+/** Calls pods at their own address over mutual TLS; keeps connections for a minute after their last use. */
+export class FleetClient implements Fleet {
+  readonly #options: FleetClientOptions;
+  readonly #ports: { entry: number; logic: number };
+  readonly #channels = new Map<string, Channel>();
+
+  constructor(options: FleetClientOptions) {
+    this.#options = options;
+    this.#ports = options.ports ?? { entry: PORT.entryControl, logic: PORT.logicGrpc };
+  }
+
+  status(who: FleetIdentity, entry: Pod): Promise<EntryProbe | undefined> {
+    return this.#entry(who, entry, "Status", {}, STATUS_DEADLINE_MS);
+  }
+
+  cordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined> {
+    return this.#entry(who, entry, "Cordon", { drainId }, COMMAND_DEADLINE_MS);
+  }
+
+  uncordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined> {
+    return this.#entry(who, entry, "Uncordon", { drainId }, COMMAND_DEADLINE_MS);
+  }
+
+  drain(who: FleetIdentity, entry: Pod, drainId: string, limits: DrainLimits): Promise<EntryProbe | undefined> {
+    const request = { drainId, ...limits };
+    return this.#entry(who, entry, "Drain", request, COMMAND_DEADLINE_MS);
+  }
+
+  async purge(who: FleetIdentity, logic: readonly Pod[], entryUid: string): Promise<number | undefined> {
+    for (const pod of logic) {
+      const request = { podUid: entryUid };
+      const reply = await this.#call<PurgeEntryReply>(who, pod, "logic", "PurgeEntry", request, PURGE_DEADLINE_MS);
+      if (reply) return reply.routesRemaining;
+    }
+    return undefined;
+  }
+
+  close(): void {
+    for (const { client } of this.#channels.values()) client.close();
+    this.#channels.clear();
+  }
+
+  async #entry(
+    who: FleetIdentity,
+    pod: Pod,
+    method: string,
+    request: object,
+    deadlineMs: number,
+  ): Promise<EntryProbe | undefined> {
+    const reply = await this.#call<StatusReply>(who, pod, "entry", method, request, deadlineMs);
+    if (!reply) return undefined;
+    const { connections, sessions, cordoned, draining } = reply;
+    return { connections, sessions, cordoned, draining, atMs: this.#options.clock.nowMs() };
+  }
+
+  async #call<Reply extends object>(
+    who: FleetIdentity,
+    pod: Pod,
+    role: "entry" | "logic",
+    method: string,
+    request: object,
+    deadlineMs: number,
+  ): Promise<Reply | undefined> {
+    const ip = pod.status?.podIP;
+    if (!ip) return undefined;
+    const address = `${isIPv6(ip) ? `[${ip}]` : ip}:${this.#ports[role]}`;
+    try {
+      return await this.#channel(who, role, address).call<Reply>(method, request, deadlineMs);
+    } catch (error) {
+      const fault = toImError(error);
+      this.#options.log.debug({ pod: pod.metadata.name, method, err: fault }, "pod did not answer");
+      return undefined;
+    }
+  }
+
+  #channel(who: FleetIdentity, role: Role & ("entry" | "logic"), address: string): ChannelClient {
+    this.#closeIdle();
+    const key = `${who.clusterUid}/${role}/${address}`;
+    const known = this.#channels.get(key);
+    if (known && known.tls === who.tls) {
+      known.usedMs = this.#options.clock.nowMs();
+      return known.client;
+    }
+    known?.client.close();
+    const definition = role === "entry" ? ENTRY_CONTROL : LOGIC_CONTROL;
+    const client = createChannelClient({ address, definition, role, tls: who.tls });
+    this.#channels.set(key, { client, tls: who.tls, usedMs: this.#options.clock.nowMs() });
+    return client;
+  }
+
+  #closeIdle(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const [key, { client, usedMs }] of this.#channels) {
+      if (nowMs - usedMs < IDLE_MS) continue;
+      client.close();
+      this.#channels.delete(key);
+    }
+  }
+}

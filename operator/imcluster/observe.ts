@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import type { InternalTls } from "#lib/grpc.ts";
+import type { ImCluster, PostgresSpec } from "../api/v1alpha1.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/kube-error.ts";
+import {
+  type KubeObject,
+  PERSISTENT_VOLUME_CLAIMS,
+  type Pod,
+  SERVICES,
+  type Service,
+  STATEFUL_SETS,
+  STORAGE_CLASSES,
+  type StorageClass,
+} from "../kube/types.ts";
+import { type Caches, OWNED_KINDS } from "./caches.ts";
+import { CrashBackoff } from "./crash-backoff.ts";
+import { isLeaving } from "./entry-pods.ts";
+import type { Fleet, FleetIdentity } from "./fleet-client.ts";
+import { LABEL, namesOf, selectorLabels } from "./names.ts";
+import { type EntryProbe, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
+import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
+import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
+import { operatorLeaf } from "./secret-content.ts";
+import type { SecretReader } from "./secret-reader.ts";
+import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
+
+/** Entries that do not leave are asked this often. */
+const PROBE_EVERY_MS = 5_000;
+const PROBES_AT_ONCE = 20;
+/** A load balancer normally gives an address within this. */
+const ADDRESS_WAIT_MS = 15_000;
+const LEAF_RENEW_MS = 12 * 3_600_000;
+
+/** What the operator remembers of a cluster between passes. Nothing in it is needed for correctness. */
+export class ClusterMemory {
+  readonly probes = new Map<string, { probe: EntryProbe | undefined; askedMs: number }>();
+  /** UIDs of pods of which logic said that no route is left. */
+  readonly purged = new Set<string>();
+  readonly backoff = new CrashBackoff();
+  tls: { value: InternalTls; ca: string; issuedMs: number } | undefined;
+  /** Passes with writes, one right after the other. */
+  busyPasses = 0;
+  /** UID of the cluster it is about. */
+  readonly uid: string;
+
+  constructor(uid: string) {
+    this.uid = uid;
+  }
+}
+
+export interface ObserverOptions {
+  client: KubeClient;
+  caches: Caches;
+  secrets: SecretReader;
+  fleet: Fleet;
+  config: OperandConfig;
+  clock: Clock;
+}
+
+/** Reads everything about one cluster into one struct. */
+export class Observer {
+  readonly #options: ObserverOptions;
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+  }
+
+  /** @throws KubeError when a Secret or the StorageClasses cannot be read */
+  async observe(cluster: ImCluster, memory: ClusterMemory): Promise<ObservedCluster> {
+    const { secrets: reader, config, clock } = this.#options;
+    const { name, namespace = "", uid = "" } = cluster.metadata;
+    const secrets = await reader.read(namespace, secretNames(cluster));
+    const objects = this.#ownedObjects(namespace, name);
+    const storage = await this.#storage(cluster, objects);
+    const nowMs = clock.wallMs();
+    const entries = await this.#entries(cluster, memory, this.identity(cluster, secrets, memory));
+    memory.backoff.observe(entries, nowMs);
+    const service = objects.get(SERVICES, namesOf(name).entry);
+    const addresses = addressesOf(service);
+    const secretObjects = new OwnedObjects().add({ plural: "secrets" } as never, [...secrets.values()]);
+    return {
+      cluster,
+      context: buildContext(cluster, config, contentHashes(cluster, secrets), storage),
+      secrets,
+      objects,
+      entries,
+      logicPods: this.#logicPods(namespace, name),
+      addresses,
+      awaitsAddress: addresses.length === 0 && isFreshLoadBalancer(cluster, service, nowMs),
+      foreign: [...objects.foreign(uid), ...secretObjects.foreign(uid)],
+      createNotBeforeMs: memory.backoff.notBeforeMs,
+      crashes: memory.backoff.failures,
+      nowMs,
+    };
+  }
+
+  /** As whom pods are called: a leaf of the cluster's own CA, made anew every 12 h. */
+  identity(cluster: ImCluster, secrets: Secrets, memory: ClusterMemory): FleetIdentity | undefined {
+    const { clock } = this.#options;
+    const ca = secretValue(secrets, namesOf(cluster.metadata.name).internalCa, "ca.crt");
+    if (!ca) return undefined;
+    if (memory.tls?.ca !== ca || clock.nowMs() - memory.tls.issuedMs > LEAF_RENEW_MS) {
+      const leaf = operatorLeaf(cluster, secrets, clock.wallMs());
+      if (!leaf) return undefined;
+      const value = { ca: Buffer.from(leaf.ca), cert: Buffer.from(leaf.cert), key: Buffer.from(leaf.key) };
+      memory.tls = { value, ca, issuedMs: clock.nowMs() };
+    }
+    return { clusterUid: cluster.metadata.uid ?? "", tls: memory.tls.value };
+  }
+
+  #ownedObjects(namespace: string, name: string): OwnedObjects {
+    const objects = new OwnedObjects();
+    for (const resource of OWNED_KINDS) {
+      objects.add(resource, this.#options.caches.owned(resource).list(namespace, { [LABEL.cluster]: name }));
+    }
+    return objects;
+  }
+
+  #logicPods(namespace: string, name: string): Pod[] {
+    const pods = this.#options.caches.pods.list(namespace, selectorLabels(name, "logic"));
+    return pods.filter((pod) => isPodReady(pod) && pod.status?.podIP);
+  }
+
+  async #entries(cluster: ImCluster, memory: ClusterMemory, who: FleetIdentity | undefined): Promise<ObservedEntry[]> {
+    const { name, namespace = "", uid = "" } = cluster.metadata;
+    const { caches, clock } = this.#options;
+    const pods = caches.pods.list(namespace, selectorLabels(name, "entry")).filter((pod) => isOursOrNobodys(pod, uid));
+    forgetOthers(memory, new Set(pods.map((pod) => pod.metadata.uid ?? "")));
+    const nowMs = clock.wallMs();
+    const observe = (pod: Pod) => {
+      const podUid = pod.metadata.uid ?? "";
+      const probe = memory.probes.get(podUid)?.probe;
+      return observeEntry(pod, { ownerUid: uid, probe, isPurged: memory.purged.has(podUid), nowMs });
+    };
+    if (who) await this.#probe(pods.map(observe), memory, who);
+    return pods.map(observe);
+  }
+
+  async #probe(entries: ObservedEntry[], memory: ClusterMemory, who: FleetIdentity): Promise<void> {
+    const { clock, fleet } = this.#options;
+    const isDue = (entry: ObservedEntry) => {
+      if (entry.isDead || !entry.hasStarted) return false;
+      const known = memory.probes.get(entry.uid);
+      return !known || isLeaving(entry) || clock.nowMs() - known.askedMs >= PROBE_EVERY_MS;
+    };
+    const due = entries.filter(isDue);
+    while (due.length > 0) {
+      await Promise.all(
+        due.splice(0, PROBES_AT_ONCE).map(async ({ uid, pod }) => {
+          const probe = await fleet.status(who, pod);
+          memory.probes.set(uid, { probe, askedMs: clock.nowMs() });
+        }),
+      );
+    }
+  }
+
+  async #storage(cluster: ImCluster, objects: OwnedObjects): Promise<PostgresStorage> {
+    const { postgres } = cluster.spec;
+    if (postgres.urlSecretRef) return { kind: "external" };
+    const { postgres: name } = namesOf(cluster.metadata.name);
+    const decided = decidedStorage(postgres, objects, name);
+    if (decided) return decided;
+    return chooseStorage(postgres, await this.#storageClasses());
+  }
+
+  /** None when the operator may not see them (it is confined to namespaces). */
+  async #storageClasses(): Promise<StorageClass[]> {
+    try {
+      return (await this.#options.client.list(STORAGE_CLASSES, undefined)).items;
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 403) return [];
+      throw error;
+    }
+  }
+}
+
+/** What runs already stays: another kind of storage would be another, empty database. */
+function decidedStorage(postgres: PostgresSpec, objects: OwnedObjects, name: string): PostgresStorage | undefined {
+  const storageClassName = postgres.embedded?.storageClassName;
+  if (objects.get(PERSISTENT_VOLUME_CLAIMS, name)) return { kind: "volume", storageClassName };
+  return objects.get(STATEFUL_SETS, name) ? { kind: "pod" } : undefined;
+}
+
+const DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class";
+
+/** The class that the spec names, else the cluster's default, else its only one, else the pod. */
+export function chooseStorage(postgres: PostgresSpec, classes: readonly StorageClass[]): PostgresStorage {
+  const named = postgres.embedded?.storageClassName;
+  if (named) return { kind: "volume", storageClassName: named };
+  const isDefault = ({ metadata }: KubeObject) => metadata.annotations?.[DEFAULT_CLASS] === "true";
+  if (classes.some(isDefault)) return { kind: "volume", storageClassName: undefined };
+  const [only, ...others] = classes;
+  return only && others.length === 0 ? { kind: "volume", storageClassName: only.metadata.name } : { kind: "pod" };
+}
+
+export function addressesOf(service: Service | undefined): string[] {
+  const ingress = service?.status?.loadBalancer?.ingress ?? [];
+  return ingress.flatMap(({ ip, hostname }) => (ip ? [ip] : hostname ? [hostname] : []));
+}
+
+function isFreshLoadBalancer(cluster: ImCluster, service: Service | undefined, nowMs: number): boolean {
+  if (cluster.spec.entry.service.type !== "LoadBalancer") return false;
+  if (!service) return true;
+  return nowMs - Date.parse(service.metadata.creationTimestamp ?? "") < ADDRESS_WAIT_MS;
+}
+
+/** Pods of a deleted ImCluster of the same name are not ours. */
+function isOursOrNobodys(pod: Pod, ownerUid: string): boolean {
+  const controller = pod.metadata.ownerReferences?.find((reference) => reference.controller);
+  return !controller || controller.uid === ownerUid;
+}
+
+function forgetOthers(memory: ClusterMemory, present: ReadonlySet<string>): void {
+  for (const uid of memory.probes.keys()) if (!present.has(uid)) memory.probes.delete(uid);
+  for (const uid of memory.purged) if (!present.has(uid)) memory.purged.delete(uid);
+}

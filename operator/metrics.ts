@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Metrics } from "#lib/metrics.ts";
+import type { ImCluster, ImClusterStatus } from "./api/v1alpha1.ts";
+import type { ReflectorMetrics } from "./kube/reflector.ts";
+import type { WorkQueueMetrics } from "./kube/work-queue.ts";
+
+const PHASES = ["Pending", "Ready", "Scaling", "Updating", "Degraded", "Paused", "Deleting"] as const;
+
+/** Every metric of the operator, in one place. */
+export interface OperatorMetrics {
+  queue: WorkQueueMetrics;
+  reflectors: ReflectorMetrics;
+  onAction(kind: string): void;
+  onApiCall(call: { method: string; kind: string; status: number; durationMs: number }): void;
+  onStatus(cluster: ImCluster, status: ImClusterStatus | undefined): void;
+}
+
+export function createOperatorMetrics(metrics: Metrics): OperatorMetrics {
+  return {
+    queue: queueMetrics(metrics),
+    reflectors: reflectorMetrics(metrics),
+    onAction: actionMetric(metrics),
+    onApiCall: apiMetrics(metrics),
+    onStatus: clusterMetrics(metrics),
+  };
+}
+
+function queueMetrics(metrics: Metrics): WorkQueueMetrics {
+  const total = metrics.counter("im_operator_reconcile_total", "Passes over an ImCluster.", ["result"]);
+  const seconds = metrics.histogram("im_operator_reconcile_duration_seconds", "Time of one pass.", ["result"]);
+  const depth = metrics.gauge("im_operator_queue_depth", "ImClusters that wait for a worker.");
+  const wait = metrics.histogram("im_operator_queue_wait_seconds", "Time that an ImCluster waited for a worker.");
+  return {
+    depth: (keys) => depth.set(keys),
+    waited: (durationMs) => wait.observe(durationMs / 1000),
+    processed: (durationMs, result) => {
+      total.inc({ result });
+      seconds.observe({ result }, durationMs / 1000);
+    },
+  };
+}
+
+function reflectorMetrics(metrics: Metrics): ReflectorMetrics {
+  const restarts = metrics.counter("im_operator_watch_restarts_total", "Watches started again.", ["kind", "cause"]);
+  const failures = metrics.counter("im_operator_watch_handler_failures_total", "Handlers that threw.", ["kind"]);
+  const invalid = metrics.counter("im_operator_watch_invalid_lines_total", "Watch lines that were no event.", ["kind"]);
+  const lists = metrics.histogram("im_operator_list_duration_seconds", "Time of a full list.", ["kind"]);
+  return {
+    restarted: (kind, cause) => restarts.inc({ kind, cause }),
+    handlerFailed: (kind) => failures.inc({ kind }),
+    invalidLine: (kind) => invalid.inc({ kind }),
+    listed: (kind, _objects, durationMs) => lists.observe({ kind }, durationMs / 1000),
+  };
+}
+
+function actionMetric(metrics: Metrics): (kind: string) => void {
+  const actions = metrics.counter("im_operator_actions_total", "Writes and calls that changed something.", ["action"]);
+  return (action) => actions.inc({ action });
+}
+
+function apiMetrics(metrics: Metrics): OperatorMetrics["onApiCall"] {
+  const labels = ["method", "kind", "status"] as const;
+  const calls = metrics.counter("im_operator_api_calls_total", "Calls of the Kubernetes API.", labels);
+  const seconds = metrics.histogram("im_operator_api_call_duration_seconds", "Time of a call.", ["method"]);
+  return ({ method, kind, status, durationMs }) => {
+    calls.inc({ method, kind, status: String(status) });
+    seconds.observe({ method }, durationMs / 1000);
+  };
+}
+
+function clusterMetrics(metrics: Metrics): OperatorMetrics["onStatus"] {
+  const labels = ["namespace", "name"] as const;
+  const phase = metrics.gauge("im_cluster_phase", "1 for the present phase, 0 for the others.", [...labels, "phase"]);
+  const lag = metrics.gauge("im_cluster_generation_lag", "Spec changes that no status speaks of yet.", labels);
+  const entries = metrics.gauge("im_cluster_entries", "Entry pods by state.", [...labels, "state"]);
+  const sessions = metrics.gauge("im_cluster_sessions", "Authenticated connections.", labels);
+  return (cluster, status) => {
+    const { name, namespace = "", generation = 0 } = cluster.metadata;
+    const of = { namespace, name };
+    if (!status) {
+      for (const one of PHASES) phase.remove({ ...of, phase: one });
+      for (const state of ["ready", "draining", "wanted"]) entries.remove({ ...of, state });
+      lag.remove(of);
+      sessions.remove(of);
+      return;
+    }
+    for (const one of PHASES) phase.set({ ...of, phase: one }, one === status.phase ? 1 : 0);
+    lag.set(of, generation - (status.observedGeneration ?? 0));
+    entries.set({ ...of, state: "wanted" }, cluster.spec.entry.replicas);
+    entries.set({ ...of, state: "ready" }, status.entry?.ready ?? 0);
+    entries.set({ ...of, state: "draining" }, status.entry?.draining ?? 0);
+    sessions.set(of, status.entry?.sessions ?? 0);
+  };
+}

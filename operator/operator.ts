@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Clock, systemClock } from "#lib/clock.ts";
+import type { Logger } from "#lib/logger.ts";
+import { Caches } from "./imcluster/caches.ts";
+import { Cleanup } from "./imcluster/cleanup.ts";
+import { Controller } from "./imcluster/controller.ts";
+import { ClusterEvents } from "./imcluster/events.ts";
+import { Executor } from "./imcluster/executor.ts";
+import type { Fleet } from "./imcluster/fleet-client.ts";
+import { Observer } from "./imcluster/observe.ts";
+import type { OperandConfig } from "./imcluster/resources/context.ts";
+import { SecretReader } from "./imcluster/secret-reader.ts";
+import type { KubeClient } from "./kube/client.ts";
+import type { EventSink } from "./kube/events.ts";
+import { objectKey } from "./kube/owner.ts";
+import { WorkQueue } from "./kube/work-queue.ts";
+import type { OperatorMetrics } from "./metrics.ts";
+
+export interface OperatorOptions {
+  client: KubeClient;
+  fleet: Fleet;
+  events: EventSink;
+  operands: OperandConfig;
+  /** Empty: all. */
+  namespaces: readonly string[];
+  workers: number;
+  log: Logger;
+  clock?: Clock;
+  metrics?: OperatorMetrics;
+}
+
+/** Watches and reconciles. One runs in the process that leads; tests run several in one process. */
+export class Operator {
+  readonly #options: OperatorOptions;
+  readonly #caches: Caches;
+  readonly #queue: WorkQueue;
+  readonly #controller: Controller;
+  #running: Promise<void> | undefined;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    const { client, fleet, log, metrics, operands } = options;
+    const clock = options.clock ?? systemClock;
+    this.#queue = new WorkQueue({ clock, ...(metrics ? { metrics: metrics.queue } : {}) });
+    this.#caches = new Caches(
+      { client, clock, log, namespaces: options.namespaces, ...(metrics ? { metrics: metrics.reflectors } : {}) },
+      (namespace, cluster) => this.#queue.add(objectKey(namespace, cluster)),
+    );
+    const caches = this.#caches;
+    const secrets = new SecretReader(client, clock);
+    const events = new ClusterEvents(options.events);
+    const observer = new Observer({ client, caches, secrets, fleet, config: operands, clock });
+    const hooks = metrics ? { onAction: metrics.onAction } : {};
+    const executor = new Executor({ client, caches, secrets, fleet, events, clock, log, ...hooks });
+    const cleanup = new Cleanup({ client, log });
+    const onStatus = metrics ? { onStatus: metrics.onStatus } : {};
+    this.#controller = new Controller({ client, caches, observer, executor, cleanup, clock, log, ...onStatus });
+  }
+
+  /** Starts watching; {@link work} starts the workers. A candidate that does not lead watches too, so it can take over at once. */
+  watch(): void {
+    this.#caches.start();
+  }
+
+  get isSynced(): boolean {
+    return this.#caches.isSynced;
+  }
+
+  /** Resolves when the caches are filled and the workers run. */
+  async work(): Promise<void> {
+    await this.#caches.synced();
+    const { log, workers } = this.#options;
+    this.#running = this.#queue.run(
+      workers,
+      (key) => this.#controller.reconcile(key),
+      (key, err) => log.warn({ err, key }, "pass failed, tried again later"),
+    );
+  }
+
+  /** Lets passes under way finish. */
+  async close(): Promise<void> {
+    this.#queue.shutdown();
+    await this.#running;
+    await this.#caches.close();
+  }
+}
