@@ -49,3 +49,10 @@ export function cpuTimeOf(pid: number, withChildren = false): CpuTime {
 export function cpuSecondsBetween(before: CpuTime, after: CpuTime): number {
   return after.user + after.system - before.user - before.system;
 }
+
+/** Seconds that all cores of the machine together were busy since boot (steal counts: it was not ours to use). */
+export function machineBusySeconds(): number {
+  const [line = ""] = readFileSync("/proc/stat", "latin1").split("\n");
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(/\s+/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
+}

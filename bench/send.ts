@@ -9,7 +9,7 @@ import { type GuardedProcess, startProcess } from "../e2e/harness/processes.ts";
 import { type FloorFigures, measureFloor } from "./floor.ts";
 import type { LoadLine, LoadOrder, LoadPhase } from "./load-process.ts";
 import type { PhaseFigures } from "./load-run.ts";
-import { type CpuTime, cpuSecondsBetween, cpuTimeOf } from "./process-cpu.ts";
+import { type CpuTime, cpuSecondsBetween, cpuTimeOf, machineBusySeconds } from "./process-cpu.ts";
 
 const OPTIONS = {
   users: { type: "string", default: process.env.IM_BENCH_USERS ?? "1000" },
@@ -81,6 +81,8 @@ function sampleServers(fleet: Fleet): Record<Server, CpuTime> {
 /** A phase with what the servers used meanwhile. */
 interface Measured extends PhaseFigures {
   cpuMicrosPerMessage: Record<Server | "total", number>;
+  /** Cores that neither servers nor generator used meanwhile: the figures of a run with much of it are worth little. */
+  strangerCores: number;
 }
 
 /** The load generator as a process. */
@@ -103,15 +105,20 @@ class Generator {
   async measure(fleet: Fleet, phase: LoadPhase): Promise<Measured> {
     await this.#line(`{"begin":"${phase.name}"`, PHASE_SLACK_MS);
     const before = sampleServers(fleet);
+    const [startedMs, busyBefore] = [performance.now(), machineBusySeconds()];
     const line = await this.#line(`{"end":"${phase.name}"`, phase.seconds * 1000 + PHASE_SLACK_MS);
     const after = sampleServers(fleet);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const busy = machineBusySeconds() - busyBefore;
     if (!("figures" in line)) throw new Error("the load generator printed no figures");
     const { figures } = line;
     const perMessage = (server: Server): number =>
       Math.round((cpuSecondsBetween(before[server], after[server]) * 1e7) / Math.max(1, figures.delivered)) / 10;
     const cpu = Object.fromEntries(SERVERS.map((server) => [server, perMessage(server)])) as Record<Server, number>;
     const total = Math.round(SERVERS.reduce((sum, server) => sum + cpu[server], 0) * 10) / 10;
-    const measured = { ...figures, cpuMicrosPerMessage: { ...cpu, total } };
+    const ours = SERVERS.reduce((sum, server) => sum + cpuSecondsBetween(before[server], after[server]), 0);
+    const strangerCores = Math.max(0, round((busy - ours) / seconds - figures.generatorCpuRatio));
+    const measured = { ...figures, cpuMicrosPerMessage: { ...cpu, total }, strangerCores };
     progress(`${phase.name}: ${describe(measured)}`);
     return measured;
   }
@@ -127,6 +134,8 @@ class Generator {
   }
 }
 
+const round = (value: number): number => Math.round(value * 100) / 100;
+
 function describe(measured: Measured): string {
   const { cpuMicrosPerMessage: cpu } = measured;
   return [
@@ -135,6 +144,7 @@ function describe(measured: Measured): string {
     `delivered ${measured.deliveredP50Ms}/${measured.deliveredP99Ms} ms`,
     `CPU ${cpu.total} us (entry ${cpu.entry}, logic ${cpu.logic}, postgres ${cpu.postgres}, redis ${cpu.redis})`,
     `generator ${measured.generatorCpuRatio} cores`,
+    `others ${measured.strangerCores} cores`,
     ...(measured.undelivered > 0 ? [`UNDELIVERED ${measured.undelivered}`] : []),
     ...(measured.duplicates > 0 ? [`DUPLICATES ${measured.duplicates}`] : []),
     ...(measured.refused > 0 ? [`refused ${measured.refused}`] : []),
@@ -239,6 +249,8 @@ function report(
     ackP99Ms: saturated.ackP99Ms,
     deliveredP50Ms: saturated.deliveredP50Ms,
     deliveredP99Ms: saturated.deliveredP99Ms,
+    generatorCores: saturated.generatorCpuRatio,
+    strangerCores: saturated.strangerCores,
     lostOrDuplicated: lost,
     atRate: Object.fromEntries(
       atRates.map(([name, m]) => [

@@ -11,6 +11,8 @@ import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-tr
 /** How a client reaches an entry. */
 export type Carrier = "tls" | "tcp" | "wss" | "ws";
 
+const opened: ImClient[] = [];
+
 /** One fleet for all tests of a `describe`; when one fails, the ends of all logs are shown. */
 export function useFleet(options: FleetOptions): () => Fleet {
   let fleet: Fleet | undefined;
@@ -21,6 +23,8 @@ export function useFleet(options: FleetOptions): () => Fleet {
     if (fleet && (context as { passed?: boolean }).passed === false) console.error(fleet.explain());
   });
   after(async () => {
+    // A test that failed in the middle leaves clients behind; they would keep the process alive.
+    await Promise.all(opened.splice(0).map((client) => client.close()));
     await fleet?.stopAll();
   });
   return () => {
@@ -48,7 +52,7 @@ export interface User {
 
 const LOGIN_TIMEOUT_MS = 30_000;
 
-/** Logs a user in. The caller closes the client. */
+/** Logs a user in. The client is closed at the latest when the suite ends. */
 export async function login(
   fleet: Fleet,
   uid: string,
@@ -63,6 +67,7 @@ export async function login(
     platform: "android",
     ...options,
   });
+  opened.push(client);
   const messages: Message[] = [];
   client.on("message", (message) => messages.push(message));
   client.connect();

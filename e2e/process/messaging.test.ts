@@ -27,11 +27,10 @@ describe("messages between real processes", () => {
   it("wait for who is away: 2,000 of them come in order", async () => {
     const count = 2000;
     const alice = await login(fleet(), "alice2", targetOf(fleet(), "tls", 0), { conversationWindow: 64 });
-    const sent = Array.from({ length: count }, (_, i) =>
-      alice.client.send({ to: "bob2", content: `offline ${i}`, id: `o-${i}` }),
-    );
-    await Promise.all(sent.slice(0, 1000));
-    await Promise.all(sent);
+    for (let i = 0; i < count; i += 500) {
+      const ids = Array.from({ length: 500 }, (_, n) => i + n);
+      await Promise.all(ids.map((n) => alice.client.send({ to: "bob2", content: `offline ${n}`, id: `o-${n}` })));
+    }
     await alice.client.close();
     const startedMs = performance.now();
     const bob = await login(fleet(), "bob2", targetOf(fleet(), "wss", 1));
