@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
+import { Metrics } from "#lib/metrics.ts";
+import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import { createLogicMetrics } from "../metrics.ts";
+import { MemoryRouter } from "../router/memory.ts";
+import type { EntryPort } from "../session/session.ts";
+import { Delivery, type Outgoing } from "./deliver.ts";
+import { OfflineQueue, type PushIntent } from "./offline.ts";
+import { UnreachableHandler } from "./unreachable.ts";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function settle(): Promise<void> {
+  for (let at = 0; at < 10; at++) await turn();
+}
+
+async function setUp() {
+  const clock = new FakeClock();
+  const router = new MemoryRouter(clock);
+  const sent: RecordInput[] = [];
+  const offline: PushIntent[] = [];
+  const faults: string[] = [];
+  const registry = new Metrics();
+  let isFull = false;
+  const entry: EntryPort = { incarnation: "pod.1", send: (record) => !isFull && sent.push(record) > 0 };
+  await router.renewLease("pod.1");
+  const ports = {
+    router,
+    entries: { find: (incarnation: string) => (incarnation === "pod.1" ? entry : undefined) },
+    offline: (intent: PushIntent) => void offline.push(intent),
+    onRouterFault: (op: string) => void faults.push(op),
+    clock,
+    defer: setImmediate,
+    metrics: createLogicMetrics(registry),
+  };
+  const online = (userId: string, conn: number, incarnation = "pod.1") =>
+    router.login([{ userId, slot: "web", incarnation, conn, loginSeq: 1, deviceId: "d" }]);
+  const fill = (value: boolean): void => {
+    isFull = value;
+  };
+  return { clock, router, sent, offline, faults, ports, online, fill, registry };
+}
+
+function outgoing(recipients: Outgoing["recipients"]): Outgoing {
+  return {
+    event: {
+      conversationId: "c",
+      convSeq: 1,
+      messageId: "m",
+      sender: "alice",
+      sentAtMs: 1,
+      clientMessageId: "cm",
+      contentType: "",
+      content: new Uint8Array(3),
+    },
+    recipients,
+    origin: { incarnation: "pod.1", conn: 1 },
+  };
+}
+
+const both = [
+  { userId: "alice", inboxSeq: 3 },
+  { userId: "bob", inboxSeq: 5 },
+];
+
+describe("delivery", () => {
+  it("asks for the routes of a tick at once and skips the sending connection", async () => {
+    const { sent, offline, ports, online, router } = await setUp();
+    await online("alice", 1);
+    await online("bob", 2);
+    let lookups = 0;
+    const lookup = router.lookup.bind(router);
+    router.lookup = (users) => {
+      lookups++;
+      return lookup(users);
+    };
+    const delivery = new Delivery(ports);
+    for (let at = 0; at < 10; at++) delivery.deliver(outgoing(both));
+    await settle();
+    assert.equal(lookups, 1);
+    assert.deepEqual(
+      new Set(sent.map(({ kind, conn, aux }) => `${kind}/${conn}/${aux}`)),
+      new Set([`${RecordKind.DELIVER}/2/5`]),
+    );
+    assert.equal(sent.length, 10);
+    assert.deepEqual(offline, []);
+    assert.equal(delivery.isIdle, true);
+  });
+
+  it("pushes to whom no stream leads, but never to the sender", async () => {
+    const { sent, offline, ports, online } = await setUp();
+    await online("bob", 2, "elsewhere.1");
+    new Delivery(ports).deliver(outgoing(both));
+    await settle();
+    assert.deepEqual([sent, offline], [[], [{ userId: "bob", inboxSeq: 5 }]]);
+  });
+
+  it("pushes when the entry's stream is full", async () => {
+    const { offline, ports, online, fill } = await setUp();
+    await online("bob", 2);
+    fill(true);
+    new Delivery(ports).deliver(outgoing(both));
+    await settle();
+    assert.deepEqual(offline, [{ userId: "bob", inboxSeq: 5 }]);
+  });
+
+  it("outlives a short loss of the router, and does not hang on a long one", async () => {
+    const { sent, offline, faults, ports, online, router, clock } = await setUp();
+    await online("bob", 2);
+    const delivery = new Delivery(ports);
+    router.isDown = true;
+    delivery.deliver(outgoing(both));
+    await settle();
+    router.isDown = false;
+    clock.advance(50);
+    await settle();
+    assert.deepEqual([sent.length, faults.length], [1, 1]);
+    router.isDown = true;
+    delivery.deliver(outgoing(both));
+    for (let at = 0; at < 5; at++) {
+      await settle();
+      clock.advance(200);
+    }
+    assert.deepEqual([sent.length, offline.length, faults.length], [1, 0, 4]);
+    assert.equal(delivery.isIdle, true);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("drops what exceeds its queue and says so", async () => {
+    const { ports, registry } = await setUp();
+    const delivery = new Delivery({ ...ports, defer: () => undefined });
+    for (let at = 0; at < 20_001; at++) delivery.deliver(outgoing(both));
+    assert.match(await registry.render(), /im_logic_deliver_total\{result="dropped"\} 2/);
+  });
+});
+
+describe("unreachable", () => {
+  it("ignores an entry that does not know whose connection it was", async () => {
+    const { ports, offline, faults } = await setUp();
+    const handler = new UnreachableHandler(ports);
+    handler.add({ userId: "", incarnation: "pod.1", conn: 4, inboxSeq: 1 });
+    await settle();
+    assert.deepEqual([offline, faults, handler.isIdle], [[], [], true]);
+  });
+
+  it("gives up while the router is away", async () => {
+    const { ports, offline, faults, router } = await setUp();
+    router.isDown = true;
+    new UnreachableHandler(ports).add({ userId: "bob", incarnation: "pod.1", conn: 4, inboxSeq: 1 });
+    await settle();
+    assert.deepEqual([offline, faults], [[], ["unreachable"]]);
+  });
+});
+
+describe("offline queue", () => {
+  it("appends one tick at once and counts what was not taken", async () => {
+    const { ports, registry } = await setUp();
+    const batches: (readonly PushIntent[])[] = [];
+    let isDown = false;
+    const queue = new OfflineQueue({
+      ...ports,
+      onFault: ports.onRouterFault,
+      sink: {
+        append: async (intents) => {
+          batches.push(intents);
+          if (isDown) throw new Error("down");
+          return intents.length - 1;
+        },
+      },
+    });
+    queue.add({ userId: "a", inboxSeq: 1 });
+    queue.add({ userId: "b", inboxSeq: 1 });
+    await settle();
+    isDown = true;
+    queue.add({ userId: "c", inboxSeq: 1 });
+    await settle();
+    assert.deepEqual(
+      batches.map((batch) => batch.length),
+      [2, 1],
+    );
+    const page = await registry.render();
+    assert.match(page, /im_push_intents_total\{result="queued"\} 1/);
+    assert.match(page, /im_push_intents_total\{result="dropped"\} 2/);
+  });
+});

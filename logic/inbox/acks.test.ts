@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
+import { unreadMetrics } from "../metrics.ts";
+import type { Session } from "../session/session.ts";
+import type { DeviceAck } from "../store/store.ts";
+import { AckBuffer } from "./acks.ts";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const session = (userId: string): Session => ({
+  entry: { incarnation: "pod.1", send: () => true },
+  conn: 1,
+  userId,
+  slot: "web",
+  deviceId: "d",
+  deviceName: "d",
+  loginSeq: 1,
+  notedAckSeq: 0,
+});
+
+function setUp() {
+  const clock = new FakeClock();
+  const writes: DeviceAck[][] = [];
+  const state = { isDown: false };
+  const acks = new AckBuffer({
+    store: {
+      advanceAcks: async (batch) => {
+        if (state.isDown) throw new Error("down");
+        writes.push(batch.map((ack) => ({ ...ack })));
+      },
+    },
+    clock,
+    onFault: () => undefined,
+    metrics: unreadMetrics(),
+  });
+  return { clock, writes, state, acks };
+}
+
+describe("ack buffer", () => {
+  it("writes the highest of each device, 200 ms after the first", async () => {
+    const { clock, writes, acks } = setUp();
+    const [a, b] = [session("a"), session("b")];
+    for (const seq of [1, 5, 3]) acks.note(a, seq);
+    acks.note(b, 2);
+    clock.advance(199);
+    await turn();
+    assert.equal(writes.length, 0);
+    clock.advance(1);
+    await turn();
+    assert.deepEqual(writes, [
+      [
+        { userId: "a", deviceId: "d", inboxSeq: 5 },
+        { userId: "b", deviceId: "d", inboxSeq: 2 },
+      ],
+    ]);
+    acks.note(a, 5);
+    acks.note(a, 4);
+    assert.equal(acks.isIdle, true, "nothing new");
+    assert.equal(clock.pending, 0);
+  });
+
+  it("keeps what could not be written and writes the newest later", async () => {
+    const { clock, writes, state, acks } = setUp();
+    const a = session("a");
+    state.isDown = true;
+    acks.note(a, 5);
+    clock.advance(200);
+    await turn();
+    acks.note(a, 7);
+    state.isDown = false;
+    clock.advance(200);
+    await turn();
+    assert.deepEqual(
+      writes.flat().map((ack) => ack.inboxSeq),
+      [7],
+    );
+  });
+
+  it("writes everything at a flush and releases its timer at the close", async () => {
+    const { clock, writes, acks } = setUp();
+    acks.note(session("a"), 1);
+    await acks.flush();
+    assert.equal(writes.length, 1);
+    acks.note(session("b"), 1);
+    acks.close();
+    assert.equal(clock.pending, 0);
+  });
+
+  it("does not wait for the timer when many devices wait", async () => {
+    const { writes, acks, clock } = setUp();
+    for (let at = 0; at < 1000; at++) acks.note(session(`u${at}`), 1);
+    await turn();
+    assert.equal(writes[0]?.length, 1000);
+    assert.equal(clock.pending, 0);
+  });
+});

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { Command, Flag } from "#proto/commands.ts";
+import { ErrorInfo, Send, SendAck } from "#proto/gen/messages.ts";
+import type { RecordInput } from "#proto/uplink/record.ts";
+import type { Outgoing } from "../deliver/deliver.ts";
+import { unreadMetrics } from "../metrics.ts";
+import type { Session } from "../session/session.ts";
+import type { AppendInput, AppendResult } from "../store/store.ts";
+import { SendHandler } from "./send.ts";
+
+type Done = (result: AppendResult | ImError) => void;
+
+function setUp(accepts = true) {
+  const sent: RecordInput[] = [];
+  const submitted: { input: AppendInput; done: Done }[] = [];
+  const delivered: Outgoing[] = [];
+  const handler = new SendHandler({
+    clock: new FakeClock(),
+    random: () => 0.5,
+    messageId: () => "018bcfe5-6800-7000-8000-000000000001",
+    submit: (input, done) => {
+      if (accepts) submitted.push({ input, done });
+      return accepts;
+    },
+    deliver: (outgoing) => delivered.push(outgoing),
+    metrics: unreadMetrics(),
+  });
+  const session: Session = {
+    entry: { incarnation: "pod.1", send: (record) => sent.push(record) > 0 },
+    conn: 7,
+    userId: "alice",
+    slot: "mobile",
+    deviceId: "d",
+    deviceName: "d",
+    loginSeq: 1,
+    notedAckSeq: 0,
+  };
+  handler.handle(session, 3, Send.encode({ to: "bob", clientMessageId: "m", content: Uint8Array.of(1) }));
+  const [pending] = submitted;
+  return { sent, delivered, pending, finish: (result: AppendResult | ImError) => pending?.done(result) };
+}
+
+const stored: AppendResult = {
+  kind: "stored",
+  messageId: "m1",
+  conversationId: "c1",
+  convSeq: 4,
+  sentAtMs: 5,
+  recipients: [
+    { userId: "alice", inboxSeq: 8 },
+    { userId: "bob", inboxSeq: 9 },
+  ],
+};
+
+const errorOf = (record: RecordInput | undefined): ErrorInfo => ErrorInfo.decode(record?.body ?? new Uint8Array(0));
+
+describe("send", () => {
+  it("says and delivers nothing before the commit", () => {
+    const { sent, delivered, pending } = setUp();
+    assert.deepEqual([sent.length, delivered.length], [0, 0]);
+    assert.equal(pending?.input.peer, "bob");
+    assert.equal(pending?.input.payloadHash.length, 32);
+  });
+
+  it("acknowledges with the sender's own position, then delivers", () => {
+    const { sent, delivered, finish } = setUp();
+    finish(stored);
+    const [ack] = sent;
+    assert.equal(ack?.cmd, Command.SEND_ACK);
+    assert.deepEqual([ack?.conn, ack?.rid, ack?.aux, ack?.flags], [7, 3, 8, Flag.REPLY]);
+    assert.equal(SendAck.decode(ack?.body ?? new Uint8Array(0)).inboxSeq, 8);
+    assert.deepEqual(delivered[0]?.recipients, stored.kind === "stored" ? stored.recipients : []);
+    assert.deepEqual(delivered[0]?.origin, { incarnation: "pod.1", conn: 7 });
+  });
+
+  it("marks a duplicate and delivers it to nobody again", () => {
+    const { sent, delivered, finish } = setUp();
+    finish({ ...stored, kind: "duplicate", recipients: [{ userId: "alice", inboxSeq: 8 }] });
+    assert.equal(sent[0]?.flags, Flag.REPLY | Flag.DUPLICATE);
+    assert.equal(delivered.length, 0);
+  });
+
+  it("sheds as BUSY with a delay", () => {
+    const { sent } = setUp(false);
+    const error = errorOf(sent[0]);
+    assert.deepEqual([error.code, error.retryable, error.retryAfterMs], [ErrorCode.BUSY, true, 300]);
+    assert.equal(error.clientMessageId, "m");
+  });
+
+  it("passes BUSY of the queue on with its delay", () => {
+    const { sent, finish } = setUp();
+    finish(new ImError(ErrorCode.BUSY, "late", { retryAfterMs: 70 }));
+    assert.deepEqual([errorOf(sent[0]).code, errorOf(sent[0]).retryAfterMs], [ErrorCode.BUSY, 70]);
+  });
+
+  for (const code of [ErrorCode.RETRYABLE, ErrorCode.INTERNAL]) {
+    it(`never calls an unknown outcome a failure (${code})`, () => {
+      const { sent, delivered, finish } = setUp();
+      finish(new ImError(code, "the connection broke at COMMIT"));
+      const error = errorOf(sent[0]);
+      assert.deepEqual([error.code, error.retryable, error.clientMessageId], [ErrorCode.RETRYABLE, true, "m"]);
+      assert.ok(!error.reason.includes("COMMIT"), "internals stay inside");
+      assert.equal(delivered.length, 0);
+    });
+  }
+});
