@@ -23,14 +23,14 @@ export class RawConnection {
   #isClosed = false;
   #text = "";
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, hasFrames: boolean) {
     this.#socket = socket;
     const reader = new FrameReader({
       frame: (cmd, rid, body) => this.frames.push({ cmd, rid, body: Buffer.from(body) }),
     });
     socket.on("data", (chunk: Buffer) => {
       this.#text += chunk.toString("latin1");
-      reader.push(chunk);
+      if (hasFrames) reader.push(chunk);
     });
     // A reset is one way of being closed.
     socket.on("error", () => undefined);
@@ -47,7 +47,7 @@ export class RawConnection {
       kind === "tls"
         ? connectTls({ port: tlsPort, host, ca: fleet.ca, servername: SERVER_NAME, ALPNProtocols: alpn })
         : connectTcp({ port: plainPort, host });
-    const connection = new RawConnection(socket);
+    const connection = new RawConnection(socket, alpn.includes("im/1"));
     await new Promise<void>((resolve, reject) => {
       socket.once(kind === "tls" ? "secureConnect" : "connect", () => resolve());
       socket.once("error", reject);
