@@ -103,12 +103,9 @@ describe("list and watch", TIMEOUT, () => {
     await until("a watch", () => server.watches === 1);
     server.put("a");
     await untilCaughtUp();
-    server.mute(true);
-    server.put("unseen");
-    server.remove("unseen");
+    server.skipVersions(1_000);
     server.sendBookmark();
-    const version = server.version;
-    server.mute(false);
+    const { version } = server;
     server.endWatches();
     await until("a second watch", () => server.requests.length === 3);
     assert.deepEqual(server.requests.slice(2), [`watch resourceVersion=${version}`]);
@@ -273,18 +270,13 @@ describe("content of a watch", TIMEOUT, () => {
     await until("a watch", () => server.watches === 1);
     const seen: string[] = [];
     reflector.on((delta) => seen.push(brief(delta)));
-    const recreate = (): void => {
-      server.mute(true);
-      server.remove("a");
-      server.mute(false);
-      server.put("a");
-    };
-    recreate();
+    server.replace("a");
     await untilCaughtUp();
     assert.deepEqual(seen, ["added a uid-1", "deleted a uid-1", "added a uid-2"]);
 
     server.mute(true);
-    recreate();
+    server.remove("a");
+    server.put("a");
     server.compact();
     server.mute(false);
     server.endWatches();

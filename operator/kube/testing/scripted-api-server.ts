@@ -23,6 +23,8 @@ export class ScriptedApiServer {
   readonly #server: Server;
   readonly #objects = new Map<string, KubeObject>();
   readonly #watches = new Set<ServerResponse>();
+  /** Watches that missed a change while mute: they never hear anything again, as a connection that is half open. */
+  readonly #deaf = new WeakSet<ServerResponse>();
   readonly #faults: Record<"list" | "watch", Fault[]> = { list: [], watch: [] };
   #log: LoggedEvent[] = [];
   #version = 100;
@@ -95,14 +97,25 @@ export class ScriptedApiServer {
     this.#compactedTo = this.#version;
   }
 
-  /** While mute, changes are logged but reach no open watch, whose sockets stay open. */
+  /** While mute, changes reach no open watch, whose socket stays open and silent for ever. */
   mute(isMute: boolean): void {
     this.#isMute = isMute;
   }
 
-  /** To every open watch; a line break is added. */
+  /** Recreates an object so that its watchers see only the new incarnation. */
+  replace(name: string): void {
+    this.#objects.delete(name);
+    this.put(name);
+  }
+
+  /** As changes of other objects do. */
+  skipVersions(count: number): void {
+    this.#version += count;
+  }
+
+  /** To every open watch that is not deaf; a line break is added. */
   sendLine(line: string): void {
-    for (const watch of this.#watches) watch.write(`${line}\n`);
+    for (const watch of this.#watches) if (!this.#deaf.has(watch)) watch.write(`${line}\n`);
   }
 
   sendEvent(type: string, object: object): void {
@@ -146,7 +159,8 @@ export class ScriptedApiServer {
     else this.#objects.set(name, object);
     const line = JSON.stringify({ type, object });
     this.#log.push({ version, line });
-    if (!this.#isMute) this.sendLine(line);
+    if (this.#isMute) for (const watch of this.#watches) this.#deaf.add(watch);
+    this.sendLine(line);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
