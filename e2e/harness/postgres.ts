@@ -106,9 +106,14 @@ export class PostgresServer {
     await waitUntil("PostgreSQL's backends are gone", () => !pids.some(isRunning), STOP_TIMEOUT_MS);
   }
 
+  /** Fast shutdown, as before maintenance: connections get "admin shutdown". {@link start} brings it back. */
+  async stopServer(): Promise<void> {
+    await this.#process?.stop("SIGINT", STOP_TIMEOUT_MS);
+  }
+
   /** Fast shutdown; removes a temporary data directory. May be called more than once. */
   async stop(): Promise<void> {
-    await this.#process?.stop("SIGINT", STOP_TIMEOUT_MS);
+    await this.stopServer();
     process.off("exit", this.#onExit);
     if (this.#temporary) rmSync(this.dir, { recursive: true, force: true });
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { checkBatch } from "./append-repeats.ts";
+import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import type {
   AppendedMessage,
   AppendInput,
@@ -74,7 +74,7 @@ export class MemoryStore implements Store {
 
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     checkBatch(batch);
-    return batch.map((input) => this.#appendOne(input));
+    return appendRepeats(batch, async (distinct) => distinct.map((input) => this.#appendOne(input)));
   }
 
   #appendOne(input: AppendInput): AppendResult {

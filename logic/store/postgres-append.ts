@@ -49,16 +49,18 @@ export class PostgresAppender {
   async #appendOnce(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     const isCautious = this.#cautiousBatches > 0 || batch.some((input) => input.peer === "");
     if (this.#cautiousBatches > 0) this.#cautiousBatches--;
-    const lookup = isCautious ? await this.#lookUp(batch) : NOTHING_KNOWN;
+    const { known: knownResults, members } = isCautious ? await this.#lookUp(batch) : nothingKnown();
     const results = new Array<AppendResult>(batch.length);
     const indexes: number[] = [];
     const deliveries: Delivery[] = [];
     for (const [index, input] of batch.entries()) {
-      const known = lookup.known.get(index);
-      const userIds = usersOf(input, lookup.members);
+      const known = knownResults.get(index);
+      const userIds = usersOf(input, members);
       if (known) {
         results[index] = known;
       } else if (userIds) {
+        // A later message of the batch may continue the conversation by its id.
+        if (!members.has(input.conversationId)) members.set(input.conversationId, userIds);
         indexes.push(index);
         deliveries.push({ input, userIds });
       } else {
@@ -92,13 +94,15 @@ interface Lookup {
   /** Results of what is stored already, by index. */
   known: ReadonlyMap<number, AppendResult>;
   /** Members of the conversations that were given without a peer. */
-  members: ReadonlyMap<string, readonly string[]>;
+  members: Map<string, readonly string[]>;
 }
 
-const NOTHING_KNOWN: Lookup = { known: new Map(), members: new Map() };
+function nothingKnown(): Lookup {
+  return { known: new Map(), members: new Map() };
+}
 
 /** Who gets the message; undefined when its sender may not send it. */
-function usersOf(input: AppendInput, members: Lookup["members"]): readonly string[] | undefined {
+function usersOf(input: AppendInput, members: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
   if (input.peer !== "") return input.peer === input.sender ? [input.sender] : [input.sender, input.peer];
   const userIds = members.get(input.conversationId);
   return userIds?.includes(input.sender) ? userIds : undefined;

@@ -19,7 +19,8 @@ export interface Store {
   login(login: LoginInput): Promise<LoginRecord>;
 
   /**
-   * Stores up to {@link MAX_BATCH} messages in one transaction; results by index. Resolved = committed and durable.
+   * Stores up to {@link MAX_BATCH} messages in one transaction, numbered in their order; results by index. Resolved =
+   * committed and durable. A repetition of a key whose first occurrence in the batch was refused comes after the rest.
    * On RETRYABLE nothing is known: append the same inputs again, what was stored comes back as `duplicate`.
    */
   append(batch: readonly AppendInput[]): Promise<AppendResult[]>;
