@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import { silentLogger } from "#lib/logger.ts";
+import { IM_CLUSTER } from "../../../operator/api/resource.ts";
+import type { ImCluster } from "../../../operator/api/v1alpha1.ts";
+import type { Fleet } from "../../../operator/imcluster/fleet-client.ts";
+import type { KubeClient } from "../../../operator/kube/client.ts";
+import type { EventInput } from "../../../operator/kube/events.ts";
+import { PODS, type Pod } from "../../../operator/kube/types.ts";
+import { Operator } from "../../../operator/operator.ts";
+import { waitUntil } from "../../harness/processes.ts";
+import { FakeFleet } from "./fake-fleet.ts";
+import { type KubeletOptions, TestKubelet } from "./kubelet.ts";
+import { type ImApiServer, imCluster } from "./shared-api-server.ts";
+
+export const OPERAND_IMAGE = "registry.example/imcluster:0.1.0";
+const WAIT_MS = 30_000;
+
+/** One namespace with an operator for it, a kubelet and a fleet: everything an ImCluster needs to become Ready. */
+export class Bench {
+  readonly namespace: string;
+  readonly fleet = new FakeFleet();
+  readonly events: EventInput[] = [];
+  readonly client: KubeClient;
+  readonly #kubelet: TestKubelet;
+  #operator: Operator | undefined;
+
+  private constructor(client: KubeClient, namespace: string, options: Partial<KubeletOptions>) {
+    this.client = client;
+    this.namespace = namespace;
+    this.#kubelet = new TestKubelet(client, namespace, {
+      podIp: () => "127.0.0.1",
+      isEntryReady: (pod) => this.fleet.isReady(pod),
+      ...options,
+    });
+  }
+
+  static async open(server: ImApiServer, options: Partial<KubeletOptions> = {}): Promise<Bench> {
+    const bench = new Bench(server.client, await server.makeNamespace(), options);
+    bench.#kubelet.start();
+    return bench;
+  }
+
+  /** Starts an operator, by default with the administrator's client. */
+  async startOperator(client: KubeClient = this.client, fleet: Fleet = this.fleet): Promise<Operator> {
+    const operator = new Operator({
+      ...{ client, fleet },
+      log: silentLogger,
+      namespaces: [this.namespace],
+      workers: 1,
+      events: { record: (_object, event) => this.events.push(event) },
+      operands: {
+        operandImage: OPERAND_IMAGE,
+        postgresImage: "registry.example/postgres:18",
+        redisImage: "registry.example/redis:7",
+        operatorVersion: "0.1.0",
+        clusterDomain: "cluster.local",
+      },
+    });
+    this.#operator = operator;
+    operator.watch();
+    await operator.work();
+    return operator;
+  }
+
+  async stopOperator(): Promise<void> {
+    await this.#operator?.close();
+    this.#operator = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.stopOperator();
+    await this.#kubelet.stop();
+  }
+
+  async create(spec: unknown = {}, name = "demo"): Promise<ImCluster> {
+    const made = await this.client.create(IM_CLUSTER, imCluster(this.namespace, spec, name));
+    if (made === "exists") throw new Error(`${name} exists`);
+    return made;
+  }
+
+  async get(name = "demo"): Promise<ImCluster> {
+    const cluster = await this.client.get(IM_CLUSTER, this.namespace, name);
+    if (!cluster) throw new Error(`there is no ImCluster ${name}`);
+    return cluster;
+  }
+
+  async patchSpec(spec: object, name = "demo"): Promise<void> {
+    await this.client.patchMerge(IM_CLUSTER, this.namespace, name, { spec });
+  }
+
+  /** Entry pods, also those that are being deleted. */
+  async entryPods(): Promise<Pod[]> {
+    const labelSelector = "app.kubernetes.io/component=entry";
+    return (await this.client.list(PODS, this.namespace, { labelSelector })).items;
+  }
+
+  /** Waits until a status satisfies `condition`; says the last status when it never does. */
+  async until(
+    what: string,
+    condition: (cluster: ImCluster) => boolean | Promise<boolean>,
+    timeoutMs = WAIT_MS,
+  ): Promise<ImCluster> {
+    let last = await this.get();
+    try {
+      await waitUntil(
+        what,
+        async () => {
+          last = await this.get();
+          return condition(last);
+        },
+        timeoutMs,
+      );
+    } catch (error) {
+      throw new Error(`${what}; last status: ${JSON.stringify(last.status, undefined, 1)}`, { cause: error });
+    }
+    return last;
+  }
+
+  /** Waits until the phase is Ready for the present generation. */
+  untilReady(): Promise<ImCluster> {
+    return this.until("Ready", ({ status, metadata }) => {
+      return status?.phase === "Ready" && status.observedGeneration === metadata.generation;
+    });
+  }
+}
+
+export function conditionStatus(cluster: ImCluster, type: string): string | undefined {
+  return cluster.status?.conditions?.find((condition) => condition.type === type)?.status;
+}
