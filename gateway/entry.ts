@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type AdminServer, startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { createGrpcServer, type GrpcServer, loadInternalTls, openUplink } from "#lib/grpc.ts";
+import { listen } from "#lib/listen.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import type { StatusReply } from "#proto/gen/messages.ts";
@@ -190,16 +191,9 @@ class Entry implements RunningEntry, SniffTarget {
 
   async #listen(listener: ClientListener, port: number): Promise<number> {
     this.#listeners.push(listener);
-    const { server } = listener;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ port, host: this.#host, backlog: 4096 }, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
-    server.on("error", (err) => this.#log.error({ err }, "listener"));
-    return (server.address() as AddressInfo).port;
+    const bound = await listen(listener.server, port, this.#host);
+    listener.server.on("error", (err) => this.#log.error({ err }, "listener"));
+    return bound;
   }
 
   #onSocket(socket: Socket, isFrames: boolean): void {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type ServerResponse } from "node:http";
+import { listen } from "./listen.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Options of {@link startAdminServer}. */
@@ -33,7 +33,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     }
     route((req.url ?? "/").split("?", 1)[0] ?? "/", res, options);
   });
-  const port = await listen(server, options.port, options.host ?? "::");
+  const port = await listen(server, options.port, options.host);
   return {
     port,
     close: () =>
@@ -73,23 +73,4 @@ function check(res: ServerResponse, ok: boolean): void {
 function answer(res: ServerResponse, status: number, text: string, contentType = "text/plain; charset=utf-8"): void {
   res.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(text) });
   res.end(text);
-}
-
-/** Listens on `host`; where the machine has no IPv6, "::" falls back to "0.0.0.0". */
-async function listen(server: Server, port: number, host: string): Promise<number> {
-  const attempt = (address: string) =>
-    new Promise<number>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(port, address, () => {
-        server.off("error", reject);
-        resolve((server.address() as AddressInfo).port);
-      });
-    });
-  try {
-    return await attempt(host);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (host !== "::" || (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL")) throw error;
-    return attempt("0.0.0.0");
-  }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { createServer as createTcpServer, type Socket } from "node:net";
 import {
   type ChannelOptions,
   Client,
@@ -21,35 +20,19 @@ import {
 } from "@grpc/grpc-js";
 import { ErrorCode, ImError, toImError } from "./errors.ts";
 import { fromGrpcError, statusOf } from "./grpc-status.ts";
+import { type InternalTls, type Role, roleName } from "./internal-tls.ts";
+import { listen } from "./listen.ts";
+import { OpenCalls } from "./open-calls.ts";
 
 export type { ServiceDefinition } from "@grpc/grpc-js";
-
-/** Content of an internal TLS Secret, PEM: the CA of the cluster and this process's own leaf. */
-export interface InternalTls {
-  ca: Buffer;
-  cert: Buffer;
-  key: Buffer;
-}
-
-/** What a process is, proven by the SAN `<role>.imcluster.internal` of its certificate. */
-export type Role = "entry" | "logic" | "extlogic" | "operator";
-
-const roleName = (role: string): string => `${role}.imcluster.internal`;
-
-/** Reads ca.crt, tls.crt and tls.key; undefined when `dir` is unset: plaintext, for development and tests. */
-export function loadInternalTls(dir: string | undefined): InternalTls | undefined {
-  if (dir === undefined || dir === "") return undefined;
-  try {
-    const read = (name: string) => readFileSync(join(dir, name));
-    return { ca: read("ca.crt"), cert: read("tls.crt"), key: read("tls.key") };
-  } catch (cause) {
-    throw new ImError(ErrorCode.BAD_REQUEST, `IM_INTERNAL_TLS_DIR: ${toImError(cause).message}`, { cause });
-  }
-}
+export { type InternalTls, loadInternalTls, type Role } from "./internal-tls.ts";
 
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** A peer that accepts TCP and never sends SETTINGS leaves grpc-js in CONNECTING for ever. */
 const CONNECT_TIMEOUT_MS = 5000;
+
+/** Processes that may be connected at once. */
+const MAX_PEERS = 4096;
 
 const COMMON_OPTIONS: ChannelOptions = {
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
@@ -89,7 +72,7 @@ function clientOptions(role: string): ChannelOptions {
 /** A service with its implementation: made by {@link unaryService} or {@link uplinkService}. */
 export interface GrpcService {
   readonly definition: ServiceDefinition;
-  readonly implementation: Readonly<Record<string, UntypedHandleCall>>;
+  implement(calls: OpenCalls): Record<string, UntypedHandleCall>;
 }
 
 export interface GrpcServer {
@@ -123,18 +106,35 @@ export function createGrpcServer(options: {
     });
   };
   const tls = options.tls;
+  const calls = new OpenCalls();
   const server = new Server({
     ...COMMON_OPTIONS,
     "grpc.max_concurrent_streams": 1000,
     ...(tls ? { interceptors: [guard] } : {}),
   });
+  const injector = server.createConnectionInjector(serverCredentials(tls));
+  // The sockets are ours: grpc-js can neither cut a session for good (Node only half-closes one that was asked to
+  // close before, and the peer hears it at its next keepalive) nor limit how many there are.
+  const sockets = new Set<Socket>();
+  const door = createTcpServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    injector.injectConnection(socket);
+  });
+  door.maxConnections = MAX_PEERS;
   return {
     addService(service, roles) {
       if (roles) for (const method of Object.values(service.definition)) rolesByPath.set(method.path, roles);
-      server.addService(service.definition, { ...service.implementation });
+      server.addService(service.definition, service.implement(calls));
     },
-    bind: (host, port) => bind(server, host, port, serverCredentials(tls)),
-    close: (graceMs) => closeServer(server, graceMs),
+    bind: (host, port) => listen(door, port, host),
+    close: async (graceMs) => {
+      await calls.close(graceMs);
+      if (door.listening) door.close();
+      for (const socket of sockets) socket.destroy();
+      injector.destroy();
+      server.forceShutdown();
+    },
   };
 }
 
@@ -143,44 +143,35 @@ function serverCredentials(tls: InternalTls | undefined): ServerCredentials {
   return ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
 }
 
-function bind(server: Server, host: string, port: number, credentials: ServerCredentials): Promise<number> {
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
-  });
-}
-
-function closeServer(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => server.forceShutdown(), graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
-
 /** Handler of one unary method; what it throws becomes the status. `signal` aborts when the caller is gone. */
 export type UnaryHandler = (request: never, context: { signal: AbortSignal }) => Promise<object> | object;
 
 /** @param handlers one per method of the definition, named as in the .proto (`PurgeEntry`) */
 export function unaryService(definition: ServiceDefinition, handlers: Record<string, UnaryHandler>): GrpcService {
-  const implementation: Record<string, (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) => void> =
-    {};
   for (const name of Object.keys(definition)) {
-    const handler = handlers[name];
-    if (!handler) throw new ImError(ErrorCode.INTERNAL, `no handler for method ${name}`);
-    implementation[name] = (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) => {
-      const abort = new AbortController();
-      call.on("cancelled", () => abort.abort());
-      const answer = async () => handler(call.request as never, { signal: abort.signal });
-      answer().then(
+    if (!handlers[name]) throw new ImError(ErrorCode.INTERNAL, `no handler for method ${name}`);
+  }
+  const implement = (calls: OpenCalls) =>
+    Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, unaryHandler(handler, calls)]));
+  return { definition, implement };
+}
+
+function unaryHandler(handler: UnaryHandler, calls: OpenCalls): UntypedHandleCall {
+  return (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) => {
+    const leave = calls.enter();
+    const abort = new AbortController();
+    call.on("cancelled", () => abort.abort());
+    const answer = async () => {
+      if (calls.isClosing) throw new ImError(ErrorCode.RETRYABLE, "the server is stopping");
+      return handler(call.request as never, { signal: abort.signal });
+    };
+    answer()
+      .then(
         (reply) => done(null, reply),
         (thrown: unknown) => done(statusOf(toImError(thrown))),
-      );
-    };
-  }
-  return { definition, implementation };
+      )
+      .finally(leave);
+  };
 }
 
 /** Options of {@link createChannelClient}. */
@@ -356,11 +347,18 @@ const UPLINK_DEFINITION: ServiceDefinition = {
 
 /** The Uplink service; `onAttach` runs once per stream an entry opens. */
 export function uplinkService(onAttach: (stream: ServerUplink) => void): GrpcService {
-  const attach = (call: ServerDuplexStream<Buffer, Buffer>) => onAttach(serverUplink(call));
-  return { definition: UPLINK_DEFINITION, implementation: { Attach: attach } };
+  return {
+    definition: UPLINK_DEFINITION,
+    implement: (calls) => ({
+      Attach: (call: ServerDuplexStream<Buffer, Buffer>) => {
+        if (calls.isClosing) call.end();
+        else onAttach(serverUplink(call, calls.enter()));
+      },
+    }),
+  };
 }
 
-function serverUplink(call: ServerDuplexStream<Buffer, Buffer>): ServerUplink {
+function serverUplink(call: ServerDuplexStream<Buffer, Buffer>, leave: () => void): ServerUplink {
   let closed = false;
   let onClose: ((error?: Error) => void) | undefined;
   let onBatch: ((batch: Buffer) => void) | undefined;
@@ -368,6 +366,7 @@ function serverUplink(call: ServerDuplexStream<Buffer, Buffer>): ServerUplink {
     if (closed) return;
     closed = true;
     call.end();
+    leave();
     onClose?.(error);
   };
   call.on("data", (batch: Buffer) => {

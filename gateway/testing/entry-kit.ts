@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
+import { silentLogger } from "#lib/logger.ts";
+import type { EntryConfig } from "../config.ts";
+import { type EntryDeps, type RunningEntry, startEntry } from "../entry.ts";
+import { waitFor } from "./wait.ts";
+
+/** An entry in this process, on loopback, without TLS unless asked for. */
+export async function startTestEntry(
+  targets: readonly string[],
+  config: Partial<EntryConfig> = {},
+  deps: EntryDeps = {},
+): Promise<RunningEntry & { plainPort: number }> {
+  const entry = await startEntry(
+    {
+      podName: "entry-test",
+      podUid: randomUUID(),
+      version: "test",
+      adminPort: 0,
+      internalTlsDir: undefined,
+      tlsPort: 0,
+      tlsDir: undefined,
+      httpPort: 0,
+      controlPort: 0,
+      plainPort: 0,
+      logicTargets: targets,
+      maxConnections: 1000,
+      loginTimeoutMs: 10_000,
+      pingIntervalMs: 30_000,
+      drainWindowMs: 0,
+      drainDeadlineMs: 0,
+      demoDir: undefined,
+      logLevel: "error",
+      ...config,
+    },
+    { log: silentLogger, host: "127.0.0.1", onFenced: () => undefined, ...deps },
+  );
+  return Object.assign(entry, { plainPort: entry.ports.plain ?? 0 });
+}
+
+/** As {@link startTestEntry}, once it is ready. */
+export async function startReadyEntry(
+  targets: readonly string[],
+  config: Partial<EntryConfig> = {},
+  deps: EntryDeps = {},
+): Promise<RunningEntry & { plainPort: number }> {
+  const entry = await startTestEntry(targets, config, deps);
+  await waitFor("ready entry", () => entry.isReady);
+  return entry;
+}

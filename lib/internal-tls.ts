@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ErrorCode, ImError, toImError } from "./errors.ts";
+
+/** Content of an internal TLS Secret, PEM: the CA of the cluster and this process's own leaf. */
+export interface InternalTls {
+  ca: Buffer;
+  cert: Buffer;
+  key: Buffer;
+}
+
+/** What a process is, proven by the SAN `<role>.imcluster.internal` of its certificate. */
+export type Role = "entry" | "logic" | "extlogic" | "operator";
+
+/** DNS name that stands for a role in a certificate. */
+export const roleName = (role: string): string => `${role}.imcluster.internal`;
+
+/** Reads ca.crt, tls.crt and tls.key; undefined when `dir` is unset: plaintext, for development and tests. */
+export function loadInternalTls(dir: string | undefined): InternalTls | undefined {
+  if (dir === undefined || dir === "") return undefined;
+  try {
+    const read = (name: string) => readFileSync(join(dir, name));
+    return { ca: read("ca.crt"), cert: read("tls.crt"), key: read("tls.key") };
+  } catch (cause) {
+    throw new ImError(ErrorCode.BAD_REQUEST, `IM_INTERNAL_TLS_DIR: ${toImError(cause).message}`, { cause });
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Metrics } from "./metrics.ts";
+
+describe("Metrics", () => {
+  it("renders counters, gauges and histograms of its own only", async () => {
+    const metrics = new Metrics({ component: "entry", version: "1.0" });
+    metrics.counter("im_a_total", "A.", ["kind"]).inc({ kind: "x" }, 2);
+    metrics.gauge("im_b", "B.").set(5);
+    metrics.histogram("im_c_seconds", "C.", [], [0.1, 1]).observe(0.5);
+    const text = await metrics.render();
+    assert.match(text, /im_a_total\{kind="x"\} 2/);
+    assert.match(text, /im_b 5/);
+    assert.match(text, /im_c_seconds_bucket\{le="1"\} 1/);
+    assert.match(text, /im_build_info\{component="entry",version="1.0",node="v/);
+    assert.doesNotMatch(await new Metrics().render(), /im_/);
+    assert.match(metrics.contentType, /text\/plain/);
+  });
+
+  it("reads counters and gauges kept elsewhere at each scrape, without counting twice", async () => {
+    const metrics = new Metrics();
+    let value = 3;
+    metrics.counterOf("im_kept_total", "Kept.", () => value);
+    metrics.gaugeOf("im_level", "Level.", () => -value);
+    assert.match(await metrics.render(), /im_kept_total 3\n[\s\S]*im_level -3/);
+    value = 10;
+    assert.match(await metrics.render(), /im_kept_total 10\n[\s\S]*im_level -10/);
+    assert.match(await metrics.render(), /im_kept_total 10\n/);
+  });
+
+  it("has Node's own metrics on request", async () => {
+    const metrics = new Metrics(undefined, { runtime: true });
+    assert.match(await metrics.render(), /nodejs_eventloop_lag_p99_seconds/);
+  });
+});
