@@ -17,7 +17,7 @@ import {
 } from "./pod-parts.ts";
 
 /** Where the image holds the sample chat page. */
-const DEMO_DIR = "/app/examples/chat/dist";
+const DEMO_DIR = "/app/demo";
 const PODINFO_DIR = "/etc/imcluster/podinfo";
 /** Time for an entry to leave after its drain deadline, before the kubelet kills it. */
 const GRACE_MARGIN_MS = 10_000;
