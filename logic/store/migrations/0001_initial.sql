@@ -120,6 +120,7 @@ DECLARE
   partition_name text;
   created int := 0;
 BEGIN
+  PERFORM pg_advisory_xact_lock('message'::regclass::bigint);
   FOR n IN 1..months LOOP
     partition_name := to_char(first_day, '"message_y"YYYY"m"MM');
     IF to_regclass(partition_name) IS NULL THEN

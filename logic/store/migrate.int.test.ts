@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import pg from "pg";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import { silentLogger } from "#lib/logger.ts";
+import { type PostgresServer, startPostgres } from "../../e2e/harness/postgres.ts";
+import { startProcess } from "../../e2e/harness/processes.ts";
+import { migrate } from "./migrate.ts";
+import { openPostgresStore } from "./postgres-store.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+async function query(url: string, text: string): Promise<unknown[][]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query({ text, rowMode: "array" })).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function runMain(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+  const main = await startProcess({
+    name: "migrate",
+    command: process.execPath,
+    args: ["logic/migrate.ts"],
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, ...env },
+  });
+  const { code } = await main.waitForExit(30_000);
+  return { code, output: main.output };
+}
+
+describe("migrate", () => {
+  let server: PostgresServer;
+  before(async () => {
+    server = await startPostgres();
+  });
+  after(() => server.stop());
+
+  it("makes the schema once, whoever comes first", async () => {
+    const url = await server.createDatabase("fresh");
+    const applied = await Promise.all([1, 2, 3].map(() => migrate({ url, log: silentLogger })));
+    assert.deepEqual(applied.map((names) => names.length).sort(), [0, 0, 1]);
+    assert.deepEqual(await migrate({ url, log: silentLogger }), []);
+    const store = await openPostgresStore({ url });
+    await store.close();
+  });
+
+  it("has a message partition for last month and for each of the next twelve", async () => {
+    const url = await server.createDatabase("partitions");
+    await migrate({ url, log: silentLogger });
+    const rows = await query(
+      url,
+      `SELECT to_char(now() + n * interval '1 month', '"message_y"YYYY"m"MM'),
+      to_regclass(to_char(now() + n * interval '1 month', '"message_y"YYYY"m"MM'))::text FROM generate_series(-1, 12) n`,
+    );
+    for (const [expected, found] of rows) assert.equal(found, expected);
+  });
+
+  it("keeps working when messages of a month are in the default partition", async () => {
+    const url = await server.createDatabase("defaulted");
+    await migrate({ url, log: silentLogger });
+    await query(
+      url,
+      `INSERT INTO message VALUES ('c', 1, (extract(epoch FROM timestamp '2040-05-15') * 1000)::bigint,
+      gen_random_uuid(), 's', 'k', '', '')`,
+    );
+    assert.deepEqual(await query(url, "SELECT ensure_message_partitions('2040-04-01', 3)"), [[2]]);
+    assert.deepEqual(await query(url, "SELECT tableoid::regclass::text FROM message"), [["message_default"]]);
+  });
+
+  it("a store of an empty database says what to run", async () => {
+    const url = await server.createDatabase("empty");
+    await assert.rejects(openPostgresStore({ url, startTimeoutMs: 200 }), /run logic\/migrate\.ts/);
+  });
+
+  it("a store opens as soon as the schema is there", async () => {
+    const url = await server.createDatabase("late");
+    const opening = openPostgresStore({ url });
+    await migrate({ url, log: silentLogger });
+    await (await opening).close();
+  });
+
+  it("does not wait when it is refused", async () => {
+    const refused = (error: unknown): boolean => error instanceof ImError && error.code === ErrorCode.BAD_REQUEST;
+    await assert.rejects(migrate({ url: server.urlOf("no_such_database"), log: silentLogger }), refused);
+    await assert.rejects(migrate({ url: server.url.replace("postgres@", "nobody@"), log: silentLogger }), refused);
+  });
+
+  it("the process waits for a server that comes later, and exits 0", async () => {
+    const url = await server.createDatabase("process");
+    await server.stopServer();
+    const ended = runMain({ IM_POSTGRES_URL: url });
+    await server.start();
+    const { code, output } = await ended;
+    assert.equal(code, 0, output);
+    assert.match(output, /brought up to date/);
+    assert.match((await runMain({ IM_POSTGRES_URL: url })).output, /schema is current/);
+  });
+
+  it("the process exits 2 for a bad configuration and 1 for a failure, and says why", async () => {
+    const unset = await runMain({});
+    assert.equal(unset.code, 2);
+    assert.match(unset.output, /IM_POSTGRES_URL: is required/);
+    const away = await runMain({ IM_POSTGRES_URL: "postgres://x@127.0.0.1:1/x", IM_MIGRATE_WAIT_MS: "100" });
+    assert.equal(away.code, 1);
+    assert.match(away.output, /ECONNREFUSED/);
+  });
+});
