@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make dev`: the fleet as local processes with real PostgreSQL and Redis; a changed source restarts what it belongs to.
 // `--once` stops as soon as all is ready and prints how long that took.
-import { mkdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -23,6 +24,7 @@ const FIRST_TLS_PORT = 8443;
 const QUIET_MS = 300;
 const SAMPLE_USERS = ["alice", "bob"] as const;
 const TOKEN_TTL_S = 7 * 24 * 3600;
+const DEMO_BUILD = "examples/chat/build.ts";
 const DEMO_BUILD_TIMEOUT_MS = 60_000;
 
 const progress = createProgress();
@@ -104,8 +106,12 @@ const recordsPath = (dir: string): string => join(dir, "processes.json");
 
 /** Makes the demo page; the fleet is useful without it, so a failure is only told. */
 async function buildDemo(demoDir: string): Promise<void> {
+  if (!existsSync(join(PROJECT_ROOT, DEMO_BUILD))) {
+    progress.line(`no demo page: ${DEMO_BUILD} does not exist`);
+    return;
+  }
   try {
-    await run(process.execPath, ["examples/chat/build.ts", demoDir], {
+    await run(process.execPath, [DEMO_BUILD, demoDir], {
       cwd: PROJECT_ROOT,
       timeoutMs: DEMO_BUILD_TIMEOUT_MS,
     });
@@ -131,15 +137,21 @@ function canListen(port: number): Promise<boolean> {
   });
 }
 
+/** Where the database lives. Run by root, PostgreSQL is another user, who may be unable to reach our home. */
+async function databaseFolder(dir: string): Promise<string> {
+  const cache = dirname((await installPostgres()).home);
+  if (cache === cacheRoot()) return join(dir, "postgres");
+  const suffix = createHash("sha256").update(dir).digest("hex").slice(0, 8);
+  return join(cache, `dev-postgres-${suffix}`);
+}
+
 async function start(dir: string): Promise<{ dev: DevFleet; fleet: Fleet }> {
   const demoDir = join(dir, "demo");
   for (const name of ["entry-0", "entry-1", "logic-0", "extlogic-0", "migrate"])
     rmSync(join(dir, `${name}.log`), { force: true });
   mkdirSync(demoDir, { recursive: true });
-  // PostgreSQL may run as another user, who cannot reach our home: its data lie beside its program.
-  const { home } = await installPostgres();
   const [postgres] = await Promise.all([
-    startPostgres({ dir: join(dirname(home), "dev-postgres"), durable: true }),
+    startPostgres({ dir: await databaseFolder(dir), durable: true }),
     buildDemo(demoDir),
   ]);
   try {
