@@ -144,7 +144,9 @@ describe("logic process", () => {
     entry.send({ kind: RecordKind.BIND, conn: 2, body: other.reply.tag });
     entry.send({ kind: RecordKind.LEASE, rid: 10 });
     await entry.next(RecordKind.LEASED, { rid: 10 });
-    await waitUntil("the route is back", async () => (await redis.hgetall(`r:{${bob}}`)).mobile !== undefined);
+    const hasRoute = async (user: string) => (await redis.hgetall(`r:{${user}}`)).mobile !== undefined;
+    await waitUntil("the announced route is back", () => hasRoute(bob));
+    await waitUntil("the route missed at login follows by itself", () => hasRoute(alice));
     assert.equal((await entry.message(1, { to: bob, clientMessageId: "n", content: text("y") })).kind, "ok");
     assert.equal((await entry.delivered(2)).inboxSeq, 2);
   });
@@ -272,11 +274,11 @@ describe("extlogic process", () => {
     await waitUntil("the intent is answered", queueIsEmpty);
   });
 
-  it("tries again while the provider fails", async () => {
-    failing = 2;
+  it("tries again while the provider fails, also beyond the attempts of one delivery", async () => {
+    failing = 4;
     const bob = unique("bob");
     await sendTo(bob);
-    await waitUntil("the push is accepted", async () => told(bob).length === 3 && (await queueIsEmpty()));
+    await waitUntil("the push is accepted", async () => told(bob).length === 5 && (await queueIsEmpty()));
   });
 
   it("does not push what was acknowledged meanwhile", async () => {

@@ -23,6 +23,7 @@ const logout = defineScript(new URL("lua/logout.lua", import.meta.url), 1);
 const renew = defineScript(new URL("lua/renew.lua", import.meta.url), 2 + indexKeys("").length);
 const fence = defineScript(new URL("lua/fence.lua", import.meta.url), 2);
 
+const FENCED: RouterLogin = { kind: "fenced" };
 const TOMB_TTL_S = 24 * 3600;
 const INDEX_TTL_S = 7 * 24 * 3600;
 
@@ -48,24 +49,22 @@ export class RedisRouter implements Router {
   }
 
   /**
-   * Index before route, so that the index never misses one; tombstone before and after, so that a fence at any
-   * moment either stops the login here or finds it in the index.
+   * Index before route, so that the index never misses one; tombstones after it, so that a fence at any moment either
+   * is seen here or finds the route in the index.
    */
   async login(routes: readonly Route[]): Promise<RouterLogin[]> {
     if (routes.length === 0) return [];
-    const fenced = await this.#tombstoned(routes, routes.map(indexAdd));
-    const open = routes.filter((route) => !fenced.has(route.incarnation));
-    if (open.length === 0) return routes.map(() => ({ kind: "fenced" }));
-    const outcomes = new Map<Route, RouterLogin>();
-    const incarnations = distinct(open);
+    const incarnations = [...new Set(routes.map((route) => route.incarnation))];
     const replies = await runPipeline(this.#redis, [
-      ...open.map(loginCommand),
+      ...routes.map(indexAdd),
+      ...routes.map(loginCommand),
       ...incarnations.map((incarnation) => ["EXISTS", tombKey(incarnation)] as const),
     ]);
-    open.forEach((route, at) => void outcomes.set(route, loginOutcome(route, replies[at])));
-    const late = new Set(incarnations.filter((_, at) => replies[open.length + at] === 1));
-    if (late.size > 0) await this.#undo(open, late, outcomes);
-    return routes.map((route) => outcomes.get(route) ?? { kind: "fenced" });
+    const outcomes = routes.map((route, at) => loginOutcome(route, replies[routes.length + at]));
+    const fenced = new Set(incarnations.filter((_, at) => replies[2 * routes.length + at] === 1));
+    if (fenced.size === 0) return outcomes;
+    await this.#undo(routes, fenced, outcomes);
+    return routes.map((route, at) => (fenced.has(route.incarnation) ? FENCED : (outcomes[at] ?? FENCED)));
   }
 
   async logout(sessions: readonly SessionKey[]): Promise<boolean[]> {
@@ -133,25 +132,14 @@ export class RedisRouter implements Router {
     return { id: `${String(key)}/${runId}`, isNew: made === "OK" };
   }
 
-  async #tombstoned(routes: readonly Route[], before: RedisCommand[]): Promise<Set<string>> {
-    const incarnations = distinct(routes);
-    const replies = await runPipeline(this.#redis, [
-      ...before,
-      ...incarnations.map((incarnation) => ["EXISTS", tombKey(incarnation)] as const),
-    ]);
-    return new Set(incarnations.filter((_, at) => replies[before.length + at] === 1));
-  }
-
-  /** A fence came between the two checks: take the routes back and give the slots to whom they were taken from. */
-  async #undo(open: readonly Route[], late: ReadonlySet<string>, outcomes: Map<Route, RouterLogin>): Promise<void> {
-    const undone = open.filter((route) => late.has(route.incarnation));
-    await this.logout(undone);
-    const restored: RedisCommand[] = [];
-    for (const route of undone) {
-      const outcome = outcomes.get(route);
-      if (outcome?.kind === "ok" && outcome.replaced) restored.push(loginCommand(outcome.replaced));
-      outcomes.set(route, { kind: "fenced" });
-    }
+  /** A fenced incarnation logged in: takes its routes back and returns the slots to whom they were taken from. */
+  async #undo(routes: readonly Route[], fenced: ReadonlySet<string>, outcomes: readonly RouterLogin[]): Promise<void> {
+    await this.logout(routes.filter((route) => fenced.has(route.incarnation)));
+    const restored = routes.flatMap((route, at) => {
+      const outcome = outcomes[at];
+      const isTaken = fenced.has(route.incarnation) && outcome?.kind === "ok" && outcome.replaced;
+      return isTaken ? [loginCommand(isTaken)] : [];
+    });
     await runPipeline(this.#redis, restored);
   }
 
@@ -198,10 +186,6 @@ function parseRoutes(userId: string, reply: unknown): Route[] {
     if (parsed) routes.push({ userId, slot: flat[at] ?? "", ...parsed });
   }
   return routes;
-}
-
-function distinct(routes: readonly Route[]): string[] {
-  return [...new Set(routes.map((route) => route.incarnation))];
 }
 
 function expectNumber(reply: unknown): number {

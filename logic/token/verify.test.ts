@@ -78,6 +78,27 @@ describe("token verifier", () => {
     assert.ok(verdict.kind === "denied" && verdict.code === DisconnectCode.TOKEN_EXPIRED);
   });
 
+  it("does not trust its memory beyond the expiry, or beyond a change of keys", async () => {
+    let nowMs = NOW_S * 1000;
+    let keys = parsed;
+    const remembering = new TokenVerifier({
+      keys: { current: () => keys },
+      issuer: "imcluster",
+      audience: "demo",
+      nowMs: () => nowMs,
+    });
+    const token = mint();
+    assert.equal((await remembering.verify(token)).kind, "ok");
+    assert.equal((await remembering.verify(token)).kind, "ok");
+    keys = parseJwks(JSON.stringify({ keys: [jwk(edOther.publicKey, "ed")] }));
+    assert.equal((await remembering.verify(token)).kind, "denied");
+    keys = parsed;
+    assert.equal((await remembering.verify(token)).kind, "ok");
+    nowMs += 605_000;
+    const late = await remembering.verify(token);
+    assert.ok(late.kind === "denied" && late.code === DisconnectCode.TOKEN_EXPIRED);
+  });
+
   const [head = "", body = "", signature = ""] = mint().split(".");
   const edDer = ed.publicKey.export({ type: "spki", format: "der" });
   const rsaPem = rsa.publicKey.export({ type: "spki", format: "pem" }).toString();

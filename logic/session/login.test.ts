@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
+import { DisconnectCode } from "#lib/codes.ts";
+import { Disconnect, LoginReply, SessionTag, Welcome } from "#proto/gen/messages.ts";
+import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import { loginBody } from "../entry-kit.ts";
+import { MemoryRouter } from "../router/memory.ts";
+import { MemoryStore } from "../store/memory.ts";
+import { LoginHandler, type LoginPorts } from "./login.ts";
+import type { EntryPort } from "./session.ts";
+
+function setUp(over: Partial<LoginPorts> = {}) {
+  const clock = new FakeClock();
+  const store = new MemoryStore();
+  const router = new MemoryRouter(clock);
+  const calls: string[] = [];
+  const sent: RecordInput[] = [];
+  const entry: EntryPort = { incarnation: "pod.1", send: (record) => sent.push(record) > 0 };
+  const handler = new LoginHandler({
+    verifyToken: async (token) => ({ kind: "ok", userId: token, expiresAtMs: 0 }),
+    store: {
+      epoch: store.epoch,
+      login: (login) => {
+        calls.push("device");
+        return store.login(login);
+      },
+      readInbox: (request) => {
+        calls.push("page");
+        return store.readInbox(request);
+      },
+    },
+    router,
+    entries: { find: (incarnation) => (incarnation === "pod.1" ? entry : undefined) },
+    acks: { note: () => undefined },
+    clock,
+    random: () => 0.5,
+    pingIntervalMs: 30_000,
+    onRouterFault: (op) => void calls.push(`router fault ${op}`),
+    onStoreFault: (op) => void calls.push(`store fault ${op}`),
+    onKick: (code) => void calls.push(`kick ${code}`),
+    ...over,
+  });
+  const setRoutes = router.login.bind(router);
+  router.login = (routes) => {
+    calls.push("route");
+    return setRoutes(routes);
+  };
+  const login = (user: string, conn: number, hello = {}) =>
+    handler.login({ entry, entryName: "entry-1", conn, body: loginBody(user, hello) });
+  return { login, calls, sent, router, store, setRoutes };
+}
+
+const fail = async (): Promise<never> => {
+  throw new Error("away");
+};
+
+describe("login", () => {
+  it("records the device, then takes the route, then reads the page", async () => {
+    const { login, calls, store } = setUp();
+    const outcome = await login("alice", 1, { deviceName: "Alice's phone" });
+    assert.deepEqual(calls, ["device", "route", "page"]);
+    assert.ok(outcome.kind === "ok" && outcome.isRouted);
+    const reply = LoginReply.decode(outcome.reply);
+    const welcome = Welcome.decode(reply.welcome);
+    const { userId, slot, deviceId, deviceName, loginSeq } = SessionTag.decode(reply.tag);
+    assert.deepEqual(
+      { userId, slot, deviceId, deviceName, loginSeq },
+      { userId: "alice", slot: "mobile", deviceId: "phone-1", deviceName: "Alice's phone", loginSeq: 1 },
+    );
+    assert.deepEqual([welcome.entryId, welcome.inboxEpoch, welcome.proto], ["entry-1", store.epoch, 1]);
+    assert.deepEqual({ ...welcome.limits }, { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 200 });
+  });
+
+  it("kicks whom it replaced, once", async () => {
+    const { login, calls, sent } = setUp();
+    await login("alice", 1);
+    await login("alice", 2, { deviceId: "phone-2", deviceName: "new one" });
+    assert.ok(calls.includes(`kick ${DisconnectCode.KICKED}`));
+    assert.deepEqual(
+      sent.map(({ kind, conn }) => [kind, conn]),
+      [[RecordKind.KICK, 1]],
+    );
+    assert.equal(Disconnect.decode(sent[0]?.body ?? new Uint8Array(0)).byDevice, "new one");
+  });
+
+  for (const [device, code] of [
+    ["phone-1", DisconnectCode.SUPERSEDED],
+    ["phone-2", DisconnectCode.KICKED],
+  ] as const) {
+    it(`gives way to a newer login of ${device} that overtook it`, async () => {
+      const { login, setRoutes, router } = setUp();
+      const newer = { userId: "alice", slot: "mobile", incarnation: "pod.2", conn: 9, loginSeq: 5, deviceId: device };
+      await setRoutes([newer]);
+      const outcome = await login("alice", 1);
+      assert.ok(outcome.kind === "denied");
+      assert.equal(outcome.code, code);
+      await router.renewLease("pod.2");
+      assert.deepEqual((await router.lookup(["alice"])).get("alice"), [newer]);
+    });
+  }
+
+  it("does not happen through a fenced entry", async () => {
+    const { login, router } = setUp();
+    await router.fence("pod.1");
+    assert.deepEqual(await login("alice", 1), { kind: "fenced" });
+  });
+
+  it("succeeds without a router and says that the route is missing", async () => {
+    const { login, router, calls } = setUp();
+    router.isDown = true;
+    const outcome = await login("alice", 1);
+    assert.ok(outcome.kind === "ok" && !outcome.isRouted);
+    assert.ok(calls.includes("router fault login"));
+  });
+
+  it("is put off while the store is away", async () => {
+    const store = new MemoryStore();
+    const { login, calls } = setUp({ store: { epoch: store.epoch, login: fail, readInbox: fail } });
+    const outcome = await login("alice", 1);
+    assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
+    assert.ok(outcome.retryAfterMs >= 500);
+    assert.deepEqual(calls, ["store fault login"]);
+  });
+
+  it("gives the slot back when the page cannot be read", async () => {
+    const store = new MemoryStore();
+    const login = store.login.bind(store);
+    const world = setUp({ store: { epoch: store.epoch, login, readInbox: fail } });
+    const outcome = await world.login("alice", 1);
+    assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
+    await world.router.renewLease("pod.1");
+    assert.equal((await world.router.lookup(["alice"])).size, 0);
+  });
+
+  it("acknowledges the cursor it resumes from, and only then", async () => {
+    const noted: number[] = [];
+    const { login, store } = setUp({ acks: { note: (_, seq) => void noted.push(seq) } });
+    await login("alice", 1, { inboxEpoch: store.epoch, inboxCursor: 0 });
+    await login("alice", 2, { inboxEpoch: "elsewhere", inboxCursor: 0 });
+    await login("alice", 3, { inboxEpoch: store.epoch, inboxCursor: 4 });
+    assert.deepEqual(noted, [0]);
+  });
+});
