@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ClusterFault } from "./fault.ts";
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
 const V2_CONTROLLERS = ["cpuset", "cpu", "io", "memory", "pids"];
@@ -35,15 +36,33 @@ export function createCgroup(name: string): void {
 function delegateControllers(folder: string): void {
   const available = readFileSync(join(folder, "cgroup.controllers"), "utf8").trim().split(" ");
   const wanted = V2_CONTROLLERS.filter((controller) => available.includes(controller));
-  writeFileSync(join(folder, "cgroup.subtree_control"), wanted.map((controller) => `+${controller}`).join(" "));
+  try {
+    writeFileSync(join(folder, "cgroup.subtree_control"), wanted.map((controller) => `+${controller}`).join(" "));
+  } catch (error) {
+    throw new ClusterFault(
+      `cgroup controllers (${wanted.join(", ")}) cannot be enabled in ${folder}`,
+      "Inside a container, its processes must first leave the root group; easier: run on the machine itself.",
+      { cause: error },
+    );
+  }
+}
+
+/** `undefined` when the group was removed meanwhile: containers come and go while we look. */
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENODEV") return undefined;
+    throw error;
+  }
 }
 
 /** A group and all groups below it, the deepest first. */
 function* walkGroups(folder: string): Generator<string> {
-  if (!existsSync(folder)) return;
-  for (const item of readdirSync(folder, { withFileTypes: true })) {
-    if (item.isDirectory()) yield* walkGroups(join(folder, item.name));
-  }
+  const items = unlessGone(() => readdirSync(folder, { withFileTypes: true }));
+  if (!items) return;
+  for (const item of items) if (item.isDirectory()) yield* walkGroups(join(folder, item.name));
   yield folder;
 }
 
@@ -52,9 +71,8 @@ export function cgroupPids(name: string): number[] {
   const pids = new Set<number>();
   for (const hierarchy of hierarchies()) {
     for (const folder of walkGroups(join(hierarchy, name))) {
-      for (const line of readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n")) {
-        if (line !== "") pids.add(Number(line));
-      }
+      const members = unlessGone(() => readFileSync(join(folder, "cgroup.procs"), "utf8")) ?? "";
+      for (const line of members.split("\n")) if (line !== "") pids.add(Number(line));
     }
   }
   return [...pids];

@@ -65,7 +65,8 @@ export async function run(command: string, args: string[], options: RunOptions =
         const code = child.exitCode ?? (error ? 1 : 0);
         const result = { code, stdout, stderr };
         if (options.signal?.aborted) reject(toError(options.signal.reason));
-        else if (!error || (options.mayFail && child.exitCode !== null)) resolve(result);
+        // A negative exit code is Node's: the program could not be started at all.
+        else if (!error || (options.mayFail && child.exitCode !== null && child.exitCode >= 0)) resolve(result);
         else reject(fault(command, args, error, result, { ...options, timeoutMs }));
       },
     );

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Binaries, ensureControlPlane } from "./control-plane.ts";
 import { ClusterFault } from "./fault.ts";
 import { ensureFirewallRules } from "./firewall.ts";
@@ -77,18 +77,19 @@ function claimMachine(): void {
   writeFileSync(ownerFile, `${clusterRoot()}\n`);
 }
 
+/** Starts the daemon; after a change to what it is made of, a new one. */
 async function ensureDaemon(): Promise<void> {
   const script = join(PROJECT_ROOT, DAEMON_SCRIPT);
-  const folder = join(script, "..");
-  const sources = readdirSync(folder)
+  const folder = dirname(script);
+  const own = readdirSync(folder)
     .filter((name) => !name.endsWith(".test.ts"))
-    .sort()
-    .map((name) => readFileSync(join(folder, name), "utf8"));
+    .sort();
+  const shared = ["kube.ts", "layout.ts", "manifests.ts", "network.ts"].map((name) => join("..", name));
   await startProcess({
     name: "daemon",
     command: [realpathSync(process.execPath), script, clusterRoot()],
     env: { IMCLUSTER_CACHE: cacheRoot() },
-    configuration: sources.join("\n"),
+    configuration: [...own, ...shared].map((name) => readFileSync(join(folder, name), "utf8")).join("\n"),
   });
 }
 

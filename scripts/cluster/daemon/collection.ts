@@ -4,16 +4,19 @@ import type { Kube, KubeObject } from "../kube.ts";
 
 const RETRY_MS = 1000;
 
+/** What a collection needs of the API server. */
+export type ListWatcher = Pick<Kube, "list" | "watch">;
+
 /** All objects under one API path, kept current by list and watch until the signal aborts. */
 export class Collection<T extends KubeObject> {
-  readonly #kube: Kube;
+  readonly #kube: ListWatcher;
   readonly #path: string;
   readonly #onChange: () => void;
   readonly #log: (text: string) => void;
   readonly #objects = new Map<string, T>();
   #isSynced = false;
 
-  constructor(o: { kube: Kube; path: string; onChange: () => void; log: (text: string) => void }) {
+  constructor(o: { kube: ListWatcher; path: string; onChange: () => void; log: (text: string) => void }) {
     this.#kube = o.kube;
     this.#path = o.path;
     this.#onChange = o.onChange;

@@ -65,7 +65,8 @@ export function planVolume(
 /** A volume of ours whose claim is gone and whose policy is to go with it. */
 export function isReclaimable(volume: Volume): boolean {
   const isOurs = volume.metadata.annotations?.[PROVISIONED_BY] === PROVISIONER;
-  return isOurs && volume.status?.phase === "Released" && volume.spec.persistentVolumeReclaimPolicy === "Delete";
+  const isReleased = volume.status?.phase === "Released" && !volume.metadata.deletionTimestamp;
+  return isOurs && isReleased && volume.spec.persistentVolumeReclaimPolicy === "Delete";
 }
 
 /** Makes a folder on the chosen node for every claim of the storage class, and removes it with the claim. */

@@ -22,6 +22,7 @@ interface LockEntry {
   dev?: boolean;
   devOptional?: boolean;
   link?: boolean;
+  optional?: boolean;
 }
 
 /** `node_modules/...` folders that the servers need, from package-lock.json: no development packages, no Node itself. */
