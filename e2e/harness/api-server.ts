@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { access, constants, mkdtemp } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { request } from "node:https";
 import { connect } from "node:net";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
 import { ApiServerPki, type ClientIdentity } from "./api-server-pki.ts";
 import { freePort } from "./ports.ts";
 import { type GuardedProcess, isRunning, startProcess, waitUntil } from "./processes.ts";
@@ -31,17 +32,18 @@ export interface TestApiServer {
 }
 
 /**
- * Starts one, ready to serve, in 2.5-5 s and 300 MB. It ends with the test process, however that ends.
- * There is no garbage collection of owned objects, no namespace deletion and no default service account
+ * Starts one, ready to serve, in 2.5-5 s and 300 MB; where its programs are not cached yet they are built first, which takes
+ * minutes. It ends with the test process, however that ends. There is no garbage collection of owned objects, no namespace deletion and no default service account
  * (its admission is off), because no controller runs.
  */
 export async function startApiServer(): Promise<TestApiServer> {
   removeLeftovers();
-  const binaries = await findBinaries(["etcd", "kube-apiserver"]);
+  const { etcd, "kube-apiserver": kubeApiServer } = await ensureBinaries(["etcd", "kube-apiserver"]);
+  if (!etcd || !kubeApiServer) throw new Error("the toolchain gave no etcd or kube-apiserver");
   const dir = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
-  const server = new LocalApiServer(dir, binaries["kube-apiserver"]);
+  const server = new LocalApiServer(dir, kubeApiServer);
   try {
-    await server.start(binaries.etcd);
+    await server.start(etcd);
     return server;
   } catch (error) {
     await server.stop();
@@ -201,16 +203,4 @@ function removeLeftovers(): void {
     const pid = entry.startsWith(FOLDER_PREFIX) ? Number.parseInt(entry.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
     if (pid > 0 && !isRunning(pid)) rmSync(join(tmpdir(), entry), { recursive: true, force: true });
   }
-}
-
-/** Absolute paths of built Kubernetes programs in the cache of the local cluster. */
-async function findBinaries<const N extends string>(names: readonly N[]): Promise<Record<N, string>> {
-  const cache = process.env.IMCLUSTER_CACHE ?? join(homedir(), ".cache", "imcluster");
-  const found: Partial<Record<N, string>> = {};
-  for (const name of names) {
-    const path = join(cache, "prebuild", name);
-    await access(path, constants.X_OK);
-    found[name] = path;
-  }
-  return found as Record<N, string>;
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, test } from "node:test";
 import { KubeConfig } from "@kubernetes/client-node";
 import { Connection } from "./connection.ts";
@@ -10,6 +11,9 @@ import { KubeError } from "./kube-error.ts";
 import { until } from "./testing/wait.ts";
 
 const TIMEOUT = { timeout: 20_000 };
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1"),
+);
 
 let server: Server;
 let sockets: Set<Socket>;
@@ -102,6 +106,18 @@ test("an address that nobody listens on is a passing fault", TIMEOUT, async () =
   const nowhere = new Connection({ kubeConfig, userAgent: "test" });
   assert.deepEqual(await faultOf(nowhere.request({ method: "GET", path: "/", deadlineMs: 1_000 })), ["Network", true]);
   nowhere.close();
+});
+
+test("an IPv6 address is understood", { ...TIMEOUT, skip: hasIpv6 ? false : "no IPv6 loopback" }, async () => {
+  const v6Server = createServer((_request, response) => response.end("{}")).listen(0, "::1");
+  await once(v6Server, "listening");
+  const kubeConfig = new KubeConfig();
+  const url = `http://[::1]:${(v6Server.address() as AddressInfo).port}`;
+  kubeConfig.loadFromClusterAndUser({ name: "c", server: url, skipTLSVerify: true }, { name: "u" });
+  const v6 = new Connection({ kubeConfig, userAgent: "test" });
+  assert.equal((await v6.request({ method: "GET", path: "/", deadlineMs: 1_000 })).status, 200);
+  v6.close();
+  v6Server.close();
 });
 
 test("a kubeconfig without a cluster is refused at once", () => {

@@ -135,7 +135,8 @@ export class Connection {
     const { protocol, hostname, port, pathname } = this.#base;
     const options: https.RequestOptions = {
       protocol,
-      hostname,
+      // URL keeps the brackets of an IPv6 address, the resolver does not want them.
+      hostname: hostname.replace(/^\[|\]$/g, ""),
       port,
       method: request.method,
       path: `${pathname.replace(/\/$/, "")}${request.path}`,

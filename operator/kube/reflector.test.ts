@@ -127,6 +127,25 @@ describe("list and watch", TIMEOUT, () => {
   });
 });
 
+test("a hundred reconnections leave no socket, timer or listener behind", TIMEOUT, async () => {
+  const warnings: Error[] = [];
+  const warn = (warning: Error): number => warnings.push(warning);
+  process.on("warning", warn);
+  start({ backoff: { baseMs: 0, capMs: 0 } });
+  const open = (kind: string): number => process.getActiveResourcesInfo().filter((name) => name === kind).length;
+  await until("a watch", () => server.watches === 1);
+  const before = { sockets: open("TCPSocketWrap"), timers: open("Timeout") };
+  for (let count = 1; count <= 100; count++) {
+    if (count % 2 === 0) server.endWatches();
+    else server.cutWatches();
+    await until("the next watch", () => server.requests.length === count + 2 && server.watches === 1);
+  }
+  assert.ok(open("TCPSocketWrap") <= before.sockets + 2, `${open("TCPSocketWrap")} sockets, before ${before.sockets}`);
+  assert.ok(open("Timeout") <= before.timers + 2, `${open("Timeout")} timers, before ${before.timers}`);
+  process.removeListener("warning", warn);
+  assert.deepEqual(warnings, []);
+});
+
 describe("faults of a watch", TIMEOUT, () => {
   for (const [name, fault, cause] of [
     ["500", { status: 500 }, "refused"],
