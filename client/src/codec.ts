@@ -19,7 +19,7 @@ interface FieldTable {
 type ValueOf<T extends FieldTable> = { [K in keyof T]: T[K] extends Field<infer V> ? V : never };
 
 /** Encoder and decoder of one message. */
-export interface Message<T> {
+export interface Codec<T> {
   /** Missing fields are proto3 defaults, which take no bytes. */
   encode(value: Partial<T>): Uint8Array;
   /** @throws ImClientError BAD_FRAME on bytes that are not this message. Bytes fields are views of the input. */
@@ -69,14 +69,14 @@ const strings = (number: number): Field<string[]> => ({
     return before;
   },
 });
-const one = <T>(number: number, inner: Message<T>): Field<T | null> => ({
+const one = <T>(number: number, inner: Codec<T>): Field<T | null> => ({
   number,
   wireType: 2,
   initial: () => null,
   write: (out, value) => value !== null && out.bytes(number, inner.encode(value)),
   read: (input) => inner.decode(input.bytes()),
 });
-const many = <T>(number: number, inner: Message<T>): Field<T[]> => ({
+const many = <T>(number: number, inner: Codec<T>): Field<T[]> => ({
   number,
   wireType: 2,
   initial: () => [],
@@ -89,7 +89,7 @@ const many = <T>(number: number, inner: Message<T>): Field<T[]> => ({
   },
 });
 
-function message<T extends FieldTable>(fields: T): Message<ValueOf<T>> {
+function message<T extends FieldTable>(fields: T): Codec<ValueOf<T>> {
   const entries = Object.entries(fields);
   const byNumber = new Map(entries.map(([name, field]) => [field.number, { name, field }]));
   return {
@@ -114,7 +114,7 @@ function message<T extends FieldTable>(fields: T): Message<ValueOf<T>> {
     },
   };
 }
-type Decoded<M> = M extends Message<infer T> ? T : never;
+type Decoded<M> = M extends Codec<infer T> ? T : never;
 
 export const Envelope = message({
   cmd: uint32(1),

@@ -63,8 +63,10 @@ export class Link {
     return this.#active?.rttMs ?? 0;
   }
 
+  /** Begins with a fresh token: another person may have signed in since the last time. */
   start(): void {
     this.#backoff.reset();
+    this.#token = undefined;
     void this.#dial();
   }
 
@@ -218,7 +220,6 @@ export class Link {
 
   #terminate(end: ConnectionEnd): void {
     this.stop();
-    this.#token = undefined;
     this.#owner.onTerminal({ ...end, reason: end.reason || codeName(end.code) });
   }
 }

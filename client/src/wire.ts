@@ -8,8 +8,6 @@ const FIXED64 = 1;
 const DELIMITED = 2;
 const FIXED32 = 5;
 const TWO_32 = 2 ** 32;
-const TWO_63 = 2 ** 63;
-const TWO_64 = 2 ** 64;
 
 const encoder = new TextEncoder();
 // A leading U+FEFF belongs to the text.
@@ -100,6 +98,9 @@ export class Writer {
 export class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;
+  /** Halves of the varint read last. */
+  #low = 0;
+  #high = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -109,31 +110,21 @@ export class Reader {
     return this.#at >= this.#bytes.length;
   }
 
-  /** Unsigned; above 2^53 only the magnitude is right, which then fails the bounds check of its use. */
+  /** Unsigned; above 2^53 it is rounded, and then fails the bounds check of its use. */
   varint(): number {
-    let value = 0;
-    let factor = 1;
-    for (let i = 0; i < 10; i++) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw malformed("truncated varint");
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return value % TWO_64;
-      factor *= 0x80;
-    }
-    throw malformed("varint over 10 bytes");
+    this.#readVarint();
+    return this.#high * TWO_32 + this.#low;
   }
 
+  /** The low 32 bits. */
   uint32(): number {
-    return this.varint() % TWO_32;
+    this.#readVarint();
+    return this.#low;
   }
 
   int64(): number {
-    const from = this.#at;
-    const value = this.varint();
-    if (value < TWO_63) return value;
-    let exact = 0n;
-    for (let i = this.#at - 1; i >= from; i--) exact = (exact << 7n) | BigInt((this.#bytes[i] ?? 0) & 0x7f);
-    return Number(BigInt.asIntN(64, exact));
+    this.#readVarint();
+    return (this.#high | 0) * TWO_32 + this.#low;
   }
 
   /** A view of the input, not a copy. */
@@ -148,6 +139,26 @@ export class Reader {
     else if (wireType === FIXED64) this.#take(8);
     else if (wireType === FIXED32) this.#take(4);
     else throw malformed(`wire type ${wireType}`);
+  }
+
+  #readVarint(): void {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw malformed("truncated varint");
+      const bits = byte & 0x7f;
+      // Bits 28-34 straddle the two halves; a shift by 32 or more would wrap round.
+      if (shift < 32) low |= bits << shift;
+      if (shift === 28) high = bits >>> 4;
+      else if (shift > 28) high |= bits << (shift - 32);
+      if (byte < 0x80) {
+        this.#low = low >>> 0;
+        this.#high = high >>> 0;
+        return;
+      }
+    }
+    throw malformed("varint over 10 bytes");
   }
 
   #take(length: number): Uint8Array {

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: Apache-2.0
+// States, reconnects, moves and endings of the client against a scripted entry.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { eventAt, type FakeConnection, setup, turn, until } from "../test/fake-server.ts";
+import { ImClient } from "./client.ts";
+import { ClientCode, Command, DisconnectCode, ErrorCode } from "./codes.ts";
+import { ImClientError } from "./errors.ts";
+
+const codeOf = ({ state }: ImClient): unknown[] => [state.kind, "code" in state && state.code];
+
+describe("state", () => {
+  it("idle, connecting, open, reconnecting, open, closed", async () => {
+    const { client, server, clock, states } = setup();
+    assert.equal(client.state.kind, "idle");
+    client.connect();
+    client.connect();
+    const entry = await server.login();
+    await client.ready();
+    entry.drop(1006, "reset by peer");
+    assert.deepEqual(client.state, {
+      kind: "reconnecting",
+      attempt: 1,
+      code: ClientCode.CONNECTION_LOST,
+      reason: "reset by peer",
+      delayMs: 250,
+    });
+    clock.advance(250);
+    await server.login();
+    await client.ready();
+    await client.close();
+    await client.close();
+    assert.deepEqual(states, ["connecting", "open", "reconnecting", "open", "closed"]);
+    assert.deepEqual(client.state, {
+      kind: "closed",
+      code: ClientCode.CLOSED,
+      reason: "closed by the application",
+      byDevice: "",
+    });
+    assert.deepEqual([server.connections.length, client.stats.logins, client.stats.reconnects], [2, 2, 1]);
+  });
+
+  it("stays connecting while no login worked, with what went wrong", async () => {
+    const { client, server, clock } = setup();
+    server.isDown = true;
+    client.connect();
+    await until(() => "reason" in client.state && client.state.reason === "connection refused");
+    assert.deepEqual([client.state.kind, "attempt" in client.state && client.state.attempt], ["connecting", 2]);
+    server.isDown = false;
+    clock.advance(20_000);
+    await server.login();
+    await client.ready();
+    await client.close();
+  });
+
+  const moments: Record<string, (entry: FakeConnection, client: ImClient) => void> = {
+    login: () => {},
+    open: (entry) => entry.welcome(),
+    hole(entry) {
+      entry.welcome();
+      entry.push(eventAt(2));
+    },
+    reconnecting(entry) {
+      entry.welcome();
+      entry.drop();
+    },
+    moving(entry) {
+      entry.welcome();
+      entry.goaway(1_000, 2_000);
+    },
+    sending(entry, client) {
+      entry.welcome();
+      void client.send({ to: "bob", content: "x" }).catch(() => {});
+    },
+  };
+  for (const [moment, reach] of Object.entries(moments)) {
+    it(`close leaves no timer and no connection: ${moment}`, async () => {
+      const { client, server, clock } = setup();
+      client.connect();
+      const entry = await server.accept();
+      await entry.hello();
+      reach(entry, client);
+      await turn();
+      await client.close();
+      await turn();
+      assert.deepEqual([clock.pending, server.open.length], [0, 0]);
+    });
+  }
+
+  it("close before connect, and before the dial", async () => {
+    for (const connects of [false, true]) {
+      const { client, server, clock } = setup();
+      if (connects) client.connect();
+      await client.close();
+      await turn();
+      assert.deepEqual([client.state.kind, clock.pending, server.open.length], ["closed", 0, 0]);
+    }
+  });
+
+  it("a listener may close the client in the middle of a batch", async () => {
+    const { client, server, clock, shown } = setup();
+    client.on("message", () => void client.close());
+    client.connect();
+    const entry = await server.login();
+    await client.ready();
+    entry.push(eventAt(1), eventAt(2));
+    await turn();
+    assert.deepEqual([shown, clock.pending], [["text 1"], 0]);
+    const closing = setup();
+    closing.client.on("state", ({ kind }) => kind === "open" && void closing.client.close());
+    closing.client.connect();
+    await closing.server.login({ inboxHead: 5 });
+    await turn();
+    assert.deepEqual([closing.client.state.kind, closing.clock.pending], ["closed", 0]);
+  });
+
+  it("connects again after close, from where it was", async () => {
+    const { client, server, shown } = setup();
+    client.connect();
+    (await server.login()).push(eventAt(1));
+    await client.close();
+    client.connect();
+    const entry = await server.accept();
+    assert.equal((await entry.hello()).inboxCursor, 1);
+    entry.welcome({ inboxHead: 1 });
+    entry.push(eventAt(2));
+    assert.deepEqual(shown, ["text 1", "text 2"]);
+    await client[Symbol.asyncDispose]();
+  });
+
+  it("ready rejects when closed or aborted, and leaves no listener", async () => {
+    const { client, server } = setup();
+    server.isDown = true;
+    client.connect();
+    const controller = new AbortController();
+    const waiting = client.ready({ signal: controller.signal });
+    controller.abort();
+    await assert.rejects(waiting, { code: ClientCode.ABORTED });
+    await assert.rejects(client.ready({ signal: AbortSignal.abort() }), { code: ClientCode.ABORTED });
+    const other = client.ready();
+    await Promise.all([assert.rejects(other, { code: ClientCode.CLOSED }), client.close()]);
+  });
+
+  it("options that cannot work are named", () => {
+    const base = { url: "wss://im.example/ws", getToken: () => "t", deviceId: "d" };
+    assert.throws(() => new ImClient({ ...base, url: "im.example" }), /url "im.example" is no URL/);
+    assert.throws(() => new ImClient({ ...base, deviceId: "" }), /deviceId/);
+    assert.throws(() => new ImClient({ ...base, window: 0 }), /window must be an integer of at least 1/);
+  });
+
+  it("a URL the transport cannot dial is terminal and says what to use", async () => {
+    const client = new ImClient({ url: "tls://im.example", getToken: () => "t", deviceId: "d" });
+    client.connect();
+    await assert.rejects(client.ready(), /entry point for Node/);
+  });
+});
+
+describe("reconnect", () => {
+  it("full jitter from 0.5 s up to 20 s; starts anew only after 30 s of stability", async () => {
+    const { client, server, clock } = setup({ random: () => 0.999 });
+    const delays: number[] = [];
+    client.on("state", (state) => state.kind === "reconnecting" && delays.push(Math.round(state.delayMs)));
+    client.connect();
+    for (let i = 0; i < 8; i++) {
+      (await server.login()).drop();
+      clock.advance(20_000);
+    }
+    const stable = await server.login();
+    clock.advance(30_000);
+    stable.drop();
+    assert.deepEqual(delays, [500, 999, 1998, 3996, 7992, 15984, 19980, 19980, 500]);
+    await client.close();
+  });
+
+  it("obeys the advised delay on top", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const entry = await server.login();
+    entry.error(0, DisconnectCode.OVERLOADED, { retryAfterMs: 5_000 });
+    assert.ok(client.state.kind === "reconnecting");
+    assert.deepEqual([client.state.code, client.state.delayMs], [DisconnectCode.OVERLOADED, 5_250]);
+    assert.equal(server.open.length, 0);
+    clock.advance(5_250);
+    await server.login();
+    await client.ready();
+    await client.close();
+  });
+
+  it("wake skips the pause, and probes an open connection", async () => {
+    const { client, server } = setup();
+    client.connect();
+    (await server.login()).drop();
+    client.wake();
+    const entry = await server.login();
+    await client.ready();
+    client.wake();
+    await entry.next(Command.PING);
+    await client.close();
+  });
+
+  it("gives up on a dial or a login that does not answer", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const mute = await server.accept();
+    await mute.hello();
+    clock.advance(10_000);
+    assert.ok(mute.isClosed);
+    assert.ok(client.state.kind === "connecting" && client.state.code === DisconnectCode.LOGIN_TIMEOUT);
+    clock.advance(20_000);
+    await server.login();
+    await client.ready();
+    await client.close();
+  });
+
+  it("bytes that are no frame cost one reconnect", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const entry = await server.login();
+    entry.bytes(new Uint8Array([0]));
+    assert.equal(client.state.kind, "reconnecting");
+    assert.ok(entry.isClosed);
+    clock.advance(500);
+    await server.login();
+    await client.ready();
+    await client.close();
+  });
+
+  it("frames of unknown commands are ignored", async () => {
+    const { client, server, shown } = setup();
+    client.connect();
+    const entry = await server.login();
+    entry.frame(200, new Uint8Array([1, 2, 3]));
+    entry.push(eventAt(1));
+    assert.deepEqual(shown, ["text 1"]);
+    await client.close();
+  });
+});
+
+describe("heartbeat", () => {
+  it("pings within the server's interval and reconnects when nothing comes back", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const entry = await server.login({ pingIntervalMs: 10_000 });
+    clock.advance(9_000);
+    const first = await entry.next(Command.PING);
+    clock.advance(120);
+    entry.pong(first.rid, 0);
+    assert.equal(client.stats.rttMs, 120);
+    clock.advance(9_000);
+    await entry.next(Command.PING);
+    clock.advance(9_999);
+    assert.equal(client.state.kind, "open");
+    clock.advance(1);
+    assert.deepEqual(codeOf(client), ["reconnecting", DisconnectCode.PING_TIMEOUT]);
+    assert.ok(entry.isClosed);
+    await client.close();
+  });
+
+  it("other frames count as life", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const entry = await server.login({ pingIntervalMs: 10_000 });
+    clock.advance(9_000);
+    await entry.next(Command.PING);
+    clock.advance(9_000);
+    entry.push(eventAt(1));
+    clock.advance(9_999);
+    assert.equal(client.state.kind, "open");
+    clock.advance(1);
+    assert.equal(client.state.kind, "reconnecting");
+    await client.close();
+  });
+});
+
+describe("token", () => {
+  it("is fetched once and again when the server says it ran out", async () => {
+    let calls = 0;
+    const { client, server, clock } = setup({ getToken: () => Promise.resolve(`token-${++calls}`) });
+    client.connect();
+    const first = await server.accept();
+    assert.equal((await first.hello()).token, "token-1");
+    first.welcome();
+    first.drop();
+    clock.advance(500);
+    const second = await server.accept();
+    assert.equal((await second.hello()).token, "token-1");
+    second.error(1, DisconnectCode.TOKEN_EXPIRED);
+    clock.advance(1_000);
+    const third = await server.accept();
+    assert.equal((await third.hello()).token, "token-2");
+    third.welcome();
+    third.error(0, DisconnectCode.TOKEN_EXPIRED);
+    clock.advance(5_000);
+    assert.equal((await (await server.accept()).hello()).token, "token-3");
+    await client.close();
+  });
+
+  it("a failing getToken is reported and tried again; a final one ends it", async () => {
+    let fail: unknown = new Error("backend away");
+    const getToken = (): string => {
+      if (fail !== undefined) throw fail;
+      return "token";
+    };
+    const { client, server, clock } = setup({ getToken });
+    const errors: string[] = [];
+    client.on("error", ({ codeName }) => errors.push(codeName));
+    client.connect();
+    await until(() => errors.length === 1);
+    fail = undefined;
+    clock.advance(1_000);
+    await server.login();
+    await client.ready();
+    await client.close();
+    fail = new ImClientError(ErrorCode.UNAUTHENTICATED, "signed out");
+    client.connect();
+    await assert.rejects(client.ready(), { code: ClientCode.TOKEN_UNAVAILABLE });
+  });
+
+  it("a getToken that never answers is given up and its late answer ignored", async () => {
+    const answers: ((token: string) => void)[] = [];
+    const { client, server, clock } = setup({ getToken: () => new Promise((resolve) => answers.push(resolve)) });
+    client.connect();
+    await until(() => answers.length === 1);
+    clock.advance(15_000);
+    await turn();
+    clock.advance(500);
+    await until(() => answers.length === 2);
+    answers[0]?.("late");
+    answers[1]?.("good");
+    const entry = await server.accept();
+    assert.equal((await entry.hello()).token, "good");
+    assert.equal(server.connections.length, 1);
+    await client.close();
+  });
+});
+
+describe("terminal codes", () => {
+  it("KICK closes for good, names the other device, rejects sends and loops", async () => {
+    const { client, server, clock } = setup();
+    const kicks: unknown[] = [];
+    client.on("kicked", (notice) => kicks.push(notice));
+    client.connect();
+    const entry = await server.login();
+    await client.ready();
+    const next = client.messages().next();
+    const sending = client.send({ to: "bob", content: "x" });
+    const outcomes = Promise.allSettled([next, sending]);
+    entry.kick(DisconnectCode.KICKED, "iPhone of Alice");
+    for (const outcome of await outcomes) {
+      assert.ok(outcome.status === "rejected" && outcome.reason instanceof ImClientError);
+      assert.equal(outcome.reason.code, DisconnectCode.KICKED);
+    }
+    assert.deepEqual(kicks, [{ code: 4520, reason: "KICKED", byDevice: "iPhone of Alice" }]);
+    assert.ok(client.state.kind === "closed" && client.state.byDevice === "iPhone of Alice");
+    clock.advance(120_000);
+    await turn();
+    assert.deepEqual([server.connections.length, clock.pending], [1, 0]);
+    client.connect();
+    await server.login();
+    await client.ready();
+    await client.close();
+  });
+
+  it("SUPERSEDED without a move of its own is terminal too", async () => {
+    const { client, server } = setup();
+    client.connect();
+    const entry = await server.login();
+    await client.ready();
+    entry.kick(DisconnectCode.SUPERSEDED);
+    assert.ok(client.state.kind === "closed" && client.state.code === DisconnectCode.SUPERSEDED);
+  });
+
+  it("the range of the code decides, in ERROR or as close code alone", async () => {
+    for (const code of [DisconnectCode.TOKEN_INVALID, DisconnectCode.TOKEN_REVOKED, DisconnectCode.PROTOCOL_ERROR]) {
+      for (const how of ["error", "close", "login"] as const) {
+        const { client, server } = setup();
+        client.connect();
+        const entry = await server.accept();
+        await entry.hello();
+        if (how !== "login") entry.welcome();
+        if (how === "close") entry.drop(code, "bye");
+        else entry.error(how === "login" ? 1 : 0, code);
+        assert.ok(client.state.kind === "closed" && client.state.code === code, `${how} ${code}`);
+      }
+    }
+  });
+
+  it("a refused login below 4000 retries when the server says so, and ends otherwise", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const busy = await server.accept();
+    await busy.hello();
+    busy.error(1, ErrorCode.BUSY, { retryable: true, retryAfterMs: 1_000 });
+    assert.deepEqual(codeOf(client), ["connecting", ErrorCode.BUSY]);
+    clock.advance(1_500);
+    const refused = await server.accept();
+    await refused.hello();
+    refused.error(1, ErrorCode.BAD_REQUEST);
+    assert.deepEqual(codeOf(client), ["closed", ErrorCode.BAD_REQUEST]);
+  });
+});
+
+describe("GOAWAY", () => {
+  it("opens the new connection first, then closes the old; nothing is lost, twice or out of order", async () => {
+    const { client, server, clock, shown, states } = setup();
+    const moves: number[] = [];
+    client.on("goaway", ({ delayMs }) => moves.push(delayMs));
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    const sending = client.send({ to: "bob", content: "x", id: "k1" });
+    await old.nextSend();
+    old.goaway(1_000, 3_000);
+    old.goaway(1_000, 3_000);
+    clock.advance(1_999);
+    await turn();
+    assert.equal(server.connections.length, 1);
+    clock.advance(1);
+    const next = await server.accept();
+    await next.hello();
+    old.push(eventAt(1));
+    assert.ok(!old.isClosed);
+    next.welcome({ entryId: "entry-b", inboxHead: 1 });
+    assert.ok(old.isClosed);
+    next.push(eventAt(1), eventAt(2));
+    next.ack(await next.nextSend(), { inboxSeq: 3 });
+    assert.equal((await sending).id, "k1");
+    assert.deepEqual([shown, moves, states], [["text 1", "text 2"], [2_000], ["connecting", "open", "open"]]);
+    assert.ok(client.state.kind === "open" && client.state.entryId === "entry-b");
+    assert.deepEqual([client.stats.reconnects, client.stats.logins], [0, 2]);
+    await client.close();
+    assert.equal(clock.pending, 0);
+  });
+
+  it("the login of the new connection may replace the old one before WELCOME arrives", async () => {
+    const { client, server, clock, states } = setup();
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    old.goaway(0, 0);
+    clock.advance(0);
+    const next = await server.accept();
+    await next.hello();
+    old.kick(DisconnectCode.SUPERSEDED);
+    const sending = client.send({ to: "bob", content: "x" });
+    assert.equal(client.state.kind, "open");
+    next.welcome();
+    next.ack(await next.nextSend());
+    await sending;
+    assert.deepEqual(states, ["connecting", "open", "open"]);
+    await client.close();
+  });
+
+  it("replaced by its own move, which then fails: reconnects", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    old.goaway(0, 0);
+    clock.advance(0);
+    const next = await server.accept();
+    await next.hello();
+    old.kick(DisconnectCode.SUPERSEDED);
+    next.drop();
+    assert.equal(client.state.kind, "reconnecting");
+    clock.advance(500);
+    await server.login();
+    await client.ready();
+    await client.close();
+  });
+
+  it("when the move fails the old connection serves on, and the move is tried again", async () => {
+    const { client, server, clock, states } = setup();
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    server.isDown = true;
+    old.goaway(0, 0);
+    clock.advance(0);
+    await turn();
+    old.push(eventAt(1));
+    server.isDown = false;
+    clock.advance(500);
+    await server.login({ entryId: "entry-b", inboxHead: 1 });
+    assert.ok(old.isClosed);
+    assert.deepEqual(states, ["connecting", "open", "open"]);
+    await client.close();
+  });
+
+  it("when the old connection breaks first it is an ordinary reconnect", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    old.goaway(60_000, 60_000);
+    old.drop();
+    clock.advance(250);
+    await server.login();
+    await client.ready();
+    clock.advance(120_000);
+    await turn();
+    assert.equal(server.connections.length, 2);
+    await client.close();
+  });
+
+  it("is not delayed beyond reason", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    old.goaway(4_000_000_000, 4_294_967_295);
+    clock.advance(600_000);
+    await server.login();
+    assert.ok(old.isClosed);
+    await client.close();
+  });
+});
