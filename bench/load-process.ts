@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import type { JWK } from "jose";
 import { tokenAuthorityFrom } from "../e2e/harness/tokens.ts";
 import { LoadRun, type PhaseFigures } from "./load-run.ts";
-import { type LoadListener, LoadUser } from "./load-user.ts";
+import { type LoadListener, LoadUser, startReceipts } from "./load-user.ts";
 
 /** What the generator is told. */
 export interface LoadOrder {
@@ -31,6 +31,8 @@ export type LoadLine =
   | { end: string; figures: PhaseFigures };
 
 const LOGIN_CONCURRENCY = 32;
+/** The last receipts are written within 100 ms and stored within 200 ms. */
+const LAST_RECEIPTS_MS = 1000;
 
 function print(line: LoadLine): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -68,6 +70,7 @@ async function main(order: LoadOrder): Promise<void> {
   const run = new LoadRun(users, order.contentBytes);
   listener.target = run;
   await loginAll(users, order);
+  const stopReceipts = startReceipts();
   print({ ready: true, connectSeconds: Math.round(performance.now() - startedMs) / 1000 });
   for (const phase of order.phases) {
     print({ begin: phase.name });
@@ -77,6 +80,8 @@ async function main(order: LoadOrder): Promise<void> {
         : await run.openLoop(phase.seconds, phase.rate);
     print({ end: phase.name, figures });
   }
+  await new Promise((resolve) => setTimeout(resolve, LAST_RECEIPTS_MS));
+  stopReceipts();
   for (const user of users) user.close();
 }
 

@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Command } from "#proto/commands.ts";
 import { ErrorInfo, Hello, Welcome } from "#proto/gen/messages.ts";
-import { FrameReader, frameOf, pushAckFrame, readPush, sendFrame } from "./wire.ts";
+import { FrameReader, frameOf, pushAckFrame, readAckedSeq, readPush, sendFrame } from "./wire.ts";
 
 /** Where a generator connects. */
 export interface LoadTarget {
@@ -27,6 +27,9 @@ export interface LoadListener {
 const LOGIN_TIMEOUT_MS = 60_000;
 const HELLO_RID = 1;
 const FIRST_SEND_RID = 2;
+/** As the SDK does: what was received is acknowledged with the next SEND, at most this late. */
+const ACK_DELAY_MS = 100;
+const ACK_SWEEP_MS = 10;
 
 /** One user on one raw connection: sends, and acknowledges what it is pushed, with one write per event loop turn. */
 export class LoadUser {
@@ -36,6 +39,8 @@ export class LoadUser {
   #socket: Socket | undefined;
   #queued: Buffer[] = [];
   #isDirty = false;
+  /** When the oldest receipt is due; 0: none waits. */
+  #ackDueMs = 0;
   #highestSeq = 0;
   #ackedSeq = 0;
   #nextRid = FIRST_SEND_RID;
@@ -97,8 +102,10 @@ export class LoadUser {
 
   /** For {@link FrameReader}. */
   frame(cmd: number, rid: number, body: Buffer): void {
-    if (cmd === Command.SEND_ACK) this.#listener.acked(this, rid);
-    else if (cmd === Command.PUSH) this.#onPush(body);
+    if (cmd === Command.SEND_ACK) {
+      this.#received(readAckedSeq(body));
+      this.#listener.acked(this, rid);
+    } else if (cmd === Command.PUSH) this.#onPush(body);
     else if (cmd === Command.WELCOME) {
       this.#highestSeq = this.#ackedSeq = Welcome.decode(body).inboxHead;
       this.#settleLogin();
@@ -108,10 +115,24 @@ export class LoadUser {
 
   #onPush(body: Buffer): void {
     readPush(body, (inboxSeq, content) => {
-      if (inboxSeq > this.#highestSeq) this.#highestSeq = inboxSeq;
+      this.#received(inboxSeq);
       this.#listener.delivered(content);
     });
-    this.#touch();
+  }
+
+  #received(inboxSeq: number): void {
+    if (inboxSeq <= this.#highestSeq) return;
+    this.#highestSeq = inboxSeq;
+    if (this.#ackDueMs > 0) return;
+    this.#ackDueMs = performance.now() + ACK_DELAY_MS;
+    receipts.push(this);
+  }
+
+  /** Writes a receipt that no SEND took along. True when it is not due yet. */
+  sweep(nowMs: number): boolean {
+    if (this.#ackDueMs > nowMs) return true;
+    if (this.#ackDueMs > 0) this.#touch();
+    return false;
   }
 
   #onError(rid: number, error: ErrorInfo): void {
@@ -135,6 +156,7 @@ export class LoadUser {
   flush(): void {
     this.#isDirty = false;
     const queued = this.#queued;
+    this.#ackDueMs = 0;
     if (this.#highestSeq > this.#ackedSeq) {
       this.#ackedSeq = this.#highestSeq;
       queued.push(pushAckFrame(this.#ackedSeq));
@@ -158,6 +180,19 @@ export class LoadUser {
 }
 
 const dirty: LoadUser[] = [];
+
+/** Users with a receipt to write, oldest first; one may be in it twice when a SEND took its receipt along. */
+let receipts: LoadUser[] = [];
+let sweeping: NodeJS.Timeout | undefined;
+
+/** Starts writing late receipts; stops when the returned function is called. */
+export function startReceipts(): () => void {
+  sweeping ??= setInterval(() => {
+    const nowMs = performance.now();
+    receipts = receipts.filter((user) => user.sweep(nowMs));
+  }, ACK_SWEEP_MS);
+  return () => clearInterval(sweeping);
+}
 
 function flushDirty(): void {
   for (const user of dirty.splice(0)) user.flush();

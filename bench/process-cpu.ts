@@ -56,3 +56,17 @@ export function machineBusySeconds(): number {
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(/\s+/).slice(1).map(Number);
   return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
 }
+
+const QUIET_CORES = 0.3;
+const SAMPLE_MS = 1000;
+
+/** Waits until the machine does little else, at most `maxSeconds`; returns the cores that were busy in the last second. */
+export async function waitQuiet(maxSeconds: number): Promise<number> {
+  const endMs = performance.now() + maxSeconds * 1000;
+  for (;;) {
+    const [startedMs, before] = [performance.now(), machineBusySeconds()];
+    await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+    const busyCores = ((machineBusySeconds() - before) * 1000) / (performance.now() - startedMs);
+    if (busyCores < QUIET_CORES || performance.now() > endMs) return Math.round(busyCores * 100) / 100;
+  }
+}

@@ -9,11 +9,16 @@ import { type GuardedProcess, startProcess } from "../e2e/harness/processes.ts";
 import { type FloorFigures, measureFloor } from "./floor.ts";
 import type { LoadLine, LoadOrder, LoadPhase } from "./load-process.ts";
 import type { PhaseFigures } from "./load-run.ts";
-import { type CpuTime, cpuSecondsBetween, cpuTimeOf, machineBusySeconds } from "./process-cpu.ts";
+import { type CpuTime, cpuSecondsBetween, cpuTimeOf, machineBusySeconds, waitQuiet } from "./process-cpu.ts";
+import { type StoredFigures, verifyStored } from "./verify-stored.ts";
 
 const OPTIONS = {
   users: { type: "string", default: process.env.IM_BENCH_USERS ?? "1000" },
-  seconds: { type: "string", default: process.env.IM_BENCH_SECONDS ?? "10" },
+  seconds: { type: "string", default: process.env.IM_BENCH_SECONDS ?? "6" },
+  /** Saturated runs one after the other; the best counts, on a machine that others use too. */
+  rounds: { type: "string", default: process.env.IM_BENCH_ROUNDS ?? "3" },
+  /** Longest wait for a quiet machine before the load. */
+  quiet: { type: "string", default: process.env.IM_BENCH_QUIET_SECONDS ?? "20" },
   window: { type: "string", default: process.env.IM_BENCH_WINDOW ?? "1" },
   bytes: { type: "string", default: process.env.IM_BENCH_BYTES ?? "200" },
   rates: { type: "string", default: process.env.IM_BENCH_RATES ?? "1000,5000" },
@@ -27,6 +32,8 @@ const OPTIONS = {
 interface Settings {
   users: number;
   seconds: number;
+  rounds: number;
+  quiet: number;
   window: number;
   bytes: number;
   rates: number[];
@@ -43,7 +50,7 @@ type Server = (typeof SERVERS)[number];
 
 function readSettings(): Settings {
   const { values } = parseArgs({ options: OPTIONS });
-  const positive = (name: "users" | "seconds" | "window" | "bytes" | "target"): number => {
+  const positive = (name: "users" | "seconds" | "rounds" | "quiet" | "window" | "bytes" | "target"): number => {
     const value = Number(values[name]);
     if (!(value > 0)) throw new RangeError(`--${name} must be a positive number, not ${values[name]}`);
     return value;
@@ -51,6 +58,8 @@ function readSettings(): Settings {
   return {
     users: positive("users"),
     seconds: positive("seconds"),
+    rounds: positive("rounds"),
+    quiet: positive("quiet"),
     window: positive("window"),
     bytes: positive("bytes"),
     target: positive("target"),
@@ -151,6 +160,16 @@ function describe(measured: Measured): string {
   ].join(", ");
 }
 
+const saturated = (round: number): string => `saturated ${round + 1}`;
+
+/** The saturated round with the highest rate. */
+function bestRound(measured: Record<string, Measured>): Measured {
+  const rounds = Object.entries(measured).filter(([name]) => name.startsWith("saturated"));
+  const [first, ...rest] = rounds.map(([, figures]) => figures);
+  if (!first) throw new Error("no saturated round was measured");
+  return rest.reduce((best, round) => (round.messagesPerSecond > best.messagesPerSecond ? round : best), first);
+}
+
 async function runLoad(fleet: Fleet, settings: Settings, tls: boolean): Promise<Record<string, Measured>> {
   const entry = fleet.entry(0);
   const caFile = join(fleet.dir, "authority", "ca.crt");
@@ -159,9 +178,14 @@ async function runLoad(fleet: Fleet, settings: Settings, tls: boolean): Promise<
   const rates = tls ? settings.rates.slice(0, 1) : settings.rates;
   const phases: LoadPhase[] = [
     { name: "warm-up", loop: "closed", seconds: WARM_UP_SECONDS, window },
-    { name: "saturated", loop: "closed", seconds, window },
+    ...Array.from(
+      { length: settings.rounds },
+      (_, i): LoadPhase => ({ name: saturated(i), loop: "closed", seconds, window }),
+    ),
     ...rates.map((rate): LoadPhase => ({ name: `${rate}/s`, loop: "open", seconds: Math.min(seconds, 8), rate })),
   ];
+  const busyCores = await waitQuiet(settings.quiet);
+  progress(`${tls ? "TLS" : "plain TCP"}: the machine is busy with ${busyCores} cores of other work`);
   const generator = await Generator.start({
     port: tls ? entry.tlsPort : entry.plainPort,
     ...(tls ? { caFile } : {}),
@@ -213,7 +237,8 @@ async function main(): Promise<boolean> {
     const floorAfter = await runFloor(fleet, settings, "floor_after");
     const tls = settings.tls ? await runLoad(fleet, settings, true) : undefined;
     const floor = floorAfter.messagesPerSecond > floorBefore.messagesPerSecond ? floorAfter : floorBefore;
-    return report(settings, floor, plain, tls);
+    const stored = await verifyStored(fleet.postgresUrl);
+    return report(settings, floor, plain, tls, stored);
   } catch (error) {
     console.error(fleet.explain());
     throw error;
@@ -227,11 +252,15 @@ function report(
   floor: FloorFigures,
   plain: Record<string, Measured>,
   tls: Record<string, Measured> | undefined,
+  stored: StoredFigures,
 ): boolean {
-  const { saturated } = plain;
-  if (!saturated) throw new Error("no figures");
+  const best = bestRound(plain);
+  const bestTls = tls && bestRound(tls);
   const lost = missing(plain) + (tls ? missing(tls) : 0);
-  const isGood = saturated.messagesPerSecond >= settings.target && lost === 0;
+  const acked = [plain, tls ?? {}].flatMap((run) => Object.values(run)).reduce((sum, phase) => sum + phase.acked, 0);
+  const isComplete = lost === 0 && stored.messages >= acked && stored.devicesBehind === 0;
+  if (!isComplete) progress(`NOT COMPLETE: ${JSON.stringify({ lost, acked, ...stored })}`);
+  const isGood = best.messagesPerSecond >= settings.target && isComplete;
   const atRates = Object.entries(plain).filter(([name]) => name.endsWith("/s"));
   const result = {
     bench: "send",
@@ -240,18 +269,20 @@ function report(
     users: settings.users,
     window: settings.window,
     contentBytes: settings.bytes,
-    messagesPerSecond: saturated.messagesPerSecond,
-    ratioToFloor: Math.round((saturated.messagesPerSecond / floor.messagesPerSecond) * 1000) / 1000,
+    messagesPerSecond: best.messagesPerSecond,
+    ratioToFloor: Math.round((best.messagesPerSecond / floor.messagesPerSecond) * 1000) / 1000,
     floorMessagesPerSecond: floor.messagesPerSecond,
     floorRowsPerSecond: floor.rowsPerSecond,
-    cpuMicrosPerMessage: saturated.cpuMicrosPerMessage,
-    ackP50Ms: saturated.ackP50Ms,
-    ackP99Ms: saturated.ackP99Ms,
-    deliveredP50Ms: saturated.deliveredP50Ms,
-    deliveredP99Ms: saturated.deliveredP99Ms,
-    generatorCores: saturated.generatorCpuRatio,
-    strangerCores: saturated.strangerCores,
+    cpuMicrosPerMessage: best.cpuMicrosPerMessage,
+    ackP50Ms: best.ackP50Ms,
+    ackP99Ms: best.ackP99Ms,
+    deliveredP50Ms: best.deliveredP50Ms,
+    deliveredP99Ms: best.deliveredP99Ms,
+    generatorCores: best.generatorCpuRatio,
+    strangerCores: best.strangerCores,
     lostOrDuplicated: lost,
+    storedMessages: stored.messages,
+    devicesBehind: stored.devicesBehind,
     atRate: Object.fromEntries(
       atRates.map(([name, m]) => [
         name,
@@ -265,13 +296,13 @@ function report(
         },
       ]),
     ),
-    ...(tls?.saturated
+    ...(bestTls
       ? {
           tls: {
-            messagesPerSecond: tls.saturated.messagesPerSecond,
-            cpuMicrosPerMessage: tls.saturated.cpuMicrosPerMessage,
-            ackP50Ms: tls.saturated.ackP50Ms,
-            ackP99Ms: tls.saturated.ackP99Ms,
+            messagesPerSecond: bestTls.messagesPerSecond,
+            cpuMicrosPerMessage: bestTls.cpuMicrosPerMessage,
+            ackP50Ms: bestTls.ackP50Ms,
+            ackP99Ms: bestTls.ackP99Ms,
           },
         }
       : {}),

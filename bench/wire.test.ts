@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Command } from "#proto/commands.ts";
-import { Envelope, Push, PushAck, Send } from "#proto/gen/messages.ts";
-import { FrameReader, frameOf, pushAckFrame, readPush, sendFrame } from "./wire.ts";
+import { Envelope, Push, PushAck, Send, SendAck } from "#proto/gen/messages.ts";
+import { FrameReader, frameOf, pushAckFrame, readAckedSeq, readPush, sendFrame } from "./wire.ts";
 
 interface Frame {
   cmd: number;
@@ -46,6 +46,11 @@ describe("bench wire", () => {
         );
       }),
     );
+  });
+
+  it("reads the position out of an acknowledgement", () => {
+    const ack = { clientMessageId: "c", messageId: "m", conversationId: "c_1", convSeq: 7, inboxSeq: 2 ** 35 };
+    assert.equal(readAckedSeq(Buffer.from(SendAck.encode({ ...ack, sentAtMs: 5, duplicate: true }))), 2 ** 35);
   });
 
   it("reads the events of a push as the schema writes them", () => {

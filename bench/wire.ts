@@ -11,6 +11,7 @@ const TAG_SEND_CONTENT = 0x2a;
 const TAG_EVENTS = 0x0a;
 const TAG_EVENT_CONTENT = 0x4a;
 const TAG_FIRST_UINT = 0x08;
+const TAG_ACK_INBOX_SEQ = 0x28;
 
 /** Bytes of `value` as a varint. */
 function varintLength(value: number): number {
@@ -196,4 +197,16 @@ function readEvent(cursor: Cursor, end: number, visit: (inboxSeq: number, conten
     } else cursor.skip(tag);
   }
   visit(inboxSeq, content);
+}
+
+/** `inbox_seq` of a SEND_ACK body. */
+export function readAckedSeq(body: Buffer): number {
+  const cursor = new Cursor();
+  cursor.buffer = body;
+  while (cursor.at < body.length) {
+    const tag = cursor.varint();
+    if (tag === TAG_ACK_INBOX_SEQ) return cursor.varint();
+    cursor.skip(tag);
+  }
+  return 0;
 }
