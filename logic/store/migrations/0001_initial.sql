@@ -160,6 +160,8 @@ CREATE FUNCTION append_v1(
   OUT last_seqs bigint[],    -- per conversation
   OUT heads bigint[]         -- per inbox
 ) LANGUAGE plpgsql AS $$
+DECLARE
+  updated text[];
 BEGIN
   -- An acknowledged message must survive a crash, whatever the server's default is.
   IF current_setting('synchronous_commit') = 'off' THEN
@@ -174,13 +176,21 @@ BEGIN
   )
   SELECT array_agg(l.last_seq) INTO last_seqs FROM locked l;
 
+  -- Nearly all inboxes exist: a plain update is cheaper than an upsert. New ones come after all locks of old ones.
   WITH locked AS (
-    INSERT INTO inbox_head AS h (user_id, head)
-    SELECT unnest(inbox_ids), unnest(inbox_counts)
-    ON CONFLICT (user_id) DO UPDATE SET head = h.head + excluded.head
-    RETURNING h.head
+    UPDATE inbox_head h SET head = h.head + u.added
+      FROM (SELECT unnest(inbox_ids) AS id, unnest(inbox_counts) AS added) u WHERE h.user_id = u.id
+    RETURNING h.user_id, h.head
   )
-  SELECT array_agg(l.head) INTO heads FROM locked l;
+  SELECT array_agg(l.user_id), array_agg(l.head) INTO updated, heads FROM locked l;
+  IF updated IS DISTINCT FROM inbox_ids THEN
+    INSERT INTO inbox_head AS h (user_id, head)
+    SELECT u.id, u.added FROM unnest(inbox_ids, inbox_counts) WITH ORDINALITY AS u(id, added, i)
+     WHERE u.id <> ALL (coalesce(updated, '{}')) ORDER BY u.i
+    ON CONFLICT (user_id) DO UPDATE SET head = h.head + excluded.head;
+    SELECT array_agg(h.head ORDER BY u.i) INTO heads
+      FROM unnest(inbox_ids) WITH ORDINALITY AS u(id, i) JOIN inbox_head h ON h.user_id = u.id;
+  END IF;
 
   INSERT INTO message (conversation_id, seq, created_ms, message_id, sender, client_message_id, content_type, content)
   SELECT conversation_ids[m.c], last_seqs[m.c] + m.back, m.ms, m.id, m.sender, m.client_id, m.content_type, m.content
