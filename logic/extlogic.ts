@@ -36,11 +36,33 @@ export interface Extlogic {
 /** Starts the consumer of push intents. Works, and waits, while Redis is away. */
 export async function startExtlogic(config: ExtlogicConfig, deps: ExtlogicDeps = {}): Promise<Extlogic> {
   const log = deps.log ?? createLogger("extlogic", config.IM_LOG_LEVEL);
+  const lifecycle = new Lifecycle(log);
+  try {
+    return await start(config, { ...deps, log }, lifecycle);
+  } catch (error) {
+    await lifecycle.stop("could not start");
+    throw error;
+  }
+}
+
+async function start(
+  config: ExtlogicConfig,
+  deps: ExtlogicDeps & { log: Logger },
+  lifecycle: Lifecycle,
+): Promise<Extlogic> {
+  const { log } = deps;
   const clock = deps.clock ?? systemClock;
   const random = deps.random ?? Math.random;
   const onFault = createFaultLog(log, clock);
-  const lifecycle = new Lifecycle(log);
   const metrics = new Metrics({ component: "extlogic", version: config.IM_VERSION }, { runtime: true });
+  let health: HealthPoll | undefined;
+  // First up and last down: probes and metrics work while the rest starts and stops.
+  const admin = await startAdminServer({
+    port: config.IM_ADMIN_PORT,
+    metrics,
+    isReady: () => health?.isHealthy === true && !lifecycle.isStopping,
+  });
+  lifecycle.onStop("admin", () => admin.close());
   const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "extlogic", appendConnections: 1 });
   lifecycle.onStop("store", () => store.close());
   const redis = createRedis(config.IM_REDIS_URL, {
@@ -64,16 +86,9 @@ export async function startExtlogic(config: ExtlogicConfig, deps: ExtlogicDeps =
   });
   consumer.start();
   lifecycle.onStop("consumer", () => consumer.stop());
-  const health = new HealthPoll(() => store.ping(), clock);
+  health = new HealthPoll(() => store.ping(), clock);
   await health.start();
-  lifecycle.onStop("health", () => health.stop());
-  const admin = await startAdminServer({
-    port: config.IM_ADMIN_PORT,
-    metrics,
-    isReady: () => health.isHealthy,
-    debug: () => ({ provider: provider.name, redis: redis.status }),
-  });
-  lifecycle.onStop("admin", () => admin.close());
+  lifecycle.onStop("health", () => health?.stop());
   log.info({ adminPort: admin.port, provider: provider.name }, "extlogic is up");
   return { adminPort: admin.port, lifecycle };
 }
@@ -88,6 +103,11 @@ function createProvider(
 }
 
 if (import.meta.main) {
-  const { lifecycle } = await startExtlogic(loadConfig(extlogicSchema));
-  lifecycle.installSignals(STOP_DEADLINE_MS);
+  try {
+    const { lifecycle } = await startExtlogic(loadConfig(extlogicSchema));
+    lifecycle.installSignals(STOP_DEADLINE_MS);
+  } catch (error) {
+    createLogger("extlogic").error({ err: error }, "cannot start");
+    process.exit(1);
+  }
 }

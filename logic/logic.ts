@@ -6,7 +6,7 @@ import { createGrpcServer, type GrpcServer, loadInternalTls, uplinkService } fro
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
-import { createRedis, whenReady } from "#lib/redis.ts";
+import { createRedis, type Redis, whenReady } from "#lib/redis.ts";
 import { composeLogic, type LogicCore } from "./compose.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
@@ -48,10 +48,29 @@ export interface Logic {
  */
 export async function startLogic(config: LogicConfig, deps: LogicDeps = {}): Promise<Logic> {
   const log = deps.log ?? createLogger("logic", config.IM_LOG_LEVEL);
+  const lifecycle = new Lifecycle(log);
+  try {
+    return await start(config, { ...deps, log }, lifecycle);
+  } catch (error) {
+    await lifecycle.stop("could not start");
+    throw error;
+  }
+}
+
+async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lifecycle: Lifecycle): Promise<Logic> {
+  const { log } = deps;
   const clock = deps.clock ?? systemClock;
   const onFault = createFaultLog(log, clock);
-  const lifecycle = new Lifecycle(log);
   const registry = new Metrics({ component: "logic", version: config.IM_VERSION }, { runtime: true });
+  let running: LogicState | undefined;
+  // First up and last down: probes and metrics work while the rest starts and drains.
+  const admin = await startAdminServer({
+    port: config.IM_ADMIN_PORT,
+    metrics: registry,
+    isReady: () => running?.health.isHealthy === true && !lifecycle.isStopping,
+    debug: () => describe(running),
+  });
+  lifecycle.onStop("admin", () => admin.close());
   const keys = await JwksFile.open(config.IM_JWKS_FILE, { clock, onError: (error) => onFault("jwks", error) });
   lifecycle.onStop("jwks", () => keys.close());
   const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic" });
@@ -99,23 +118,28 @@ export async function startLogic(config: LogicConfig, deps: LogicDeps = {}): Pro
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
-  const admin = await startAdminServer({
-    port: config.IM_ADMIN_PORT,
-    metrics: registry,
-    isReady: () => health.isHealthy && !lifecycle.isStopping,
-    debug: () => ({
-      redis: redis.status,
-      entries: [...core.entries].map(({ name, peer, incarnation, sessions }) => ({
-        name,
-        peer,
-        incarnation,
-        sessions: sessions.size,
-      })),
-    }),
-  });
-  lifecycle.onStop("admin", () => admin.close());
+  running = { core, health, redis };
   log.info({ grpcPort, adminPort: admin.port }, "logic is up");
   return { grpcPort, adminPort: admin.port, lifecycle, core };
+}
+
+interface LogicState {
+  core: LogicCore;
+  health: HealthPoll;
+  redis: Redis;
+}
+
+/** For /debug. */
+function describe(running: LogicState | undefined): object {
+  if (!running) return { state: "starting" };
+  const entries = [...running.core.entries].map(({ name, peer, incarnation, sessions, outboundBytes }) => ({
+    name,
+    peer,
+    incarnation,
+    sessions: sessions.size,
+    outboundBytes,
+  }));
+  return { state: "running", redis: running.redis.status, entries };
 }
 
 /** LEAVING, then the answers of everything that was taken, then the end of the streams. */
@@ -142,6 +166,11 @@ async function bindAny(server: GrpcServer, port: number): Promise<number> {
 }
 
 if (import.meta.main) {
-  const { lifecycle } = await startLogic(loadConfig(logicSchema));
-  lifecycle.installSignals(STOP_DEADLINE_MS);
+  try {
+    const { lifecycle } = await startLogic(loadConfig(logicSchema));
+    lifecycle.installSignals(STOP_DEADLINE_MS);
+  } catch (error) {
+    createLogger("logic").error({ err: error }, "cannot start");
+    process.exit(1);
+  }
 }

@@ -12,8 +12,7 @@ const MAX_VARINT_BYTES = 8;
 
 /**
  * Writes Event fields 2 to 9 once per message; {@link eventField} adds the recipient's inbox seq in front.
- * A hand writer: 0.5 µs against 1.9 for the codec (conversion included), and no second copy of the content per
- * recipient's encode.
+ * A hand writer: both together cost 0.40 µs against 1.13 for the codec, and a second recipient costs only the copy.
  */
 export function sharedEventBytes(event: SharedEvent): Buffer {
   const { conversationId, messageId, sender, clientMessageId, contentType, content } = event;

@@ -96,6 +96,55 @@ describe("router on Redis", () => {
     );
   });
 
+  it("never loses a login that races a purge of the entry it left", async () => {
+    await redis.flushall();
+    const router = fresh();
+    await router.renewLease("b.1");
+    const user = (at: number): string => `race-${at}`;
+    const old = Array.from({ length: 300 }, (_, at) => ({
+      userId: user(at),
+      slot: "web",
+      incarnation: "a.1",
+      conn: at + 1,
+      loginSeq: 1,
+      deviceId: "d",
+    }));
+    await router.login(old);
+    await router.fence("a.1");
+    const now = old.map((one) => ({ ...one, incarnation: "b.1", loginSeq: 2 }));
+    const logins = now.map((one, at) =>
+      new Promise((resolve) => setTimeout(resolve, at % 7)).then(() => router.login([one])),
+    );
+    const purges = [router.purge("a.1"), fresh().purge("a.1")];
+    await Promise.all([...logins, ...purges]);
+    assert.equal((await router.purge("a.1")).remaining, 0);
+    const found = await router.lookup(now.map(({ userId }) => userId));
+    assert.deepEqual(
+      now.map((one) => found.get(one.userId)?.[0]),
+      now,
+    );
+  });
+
+  it("leaves the slot to the highest login however two logins interleave", async () => {
+    await redis.flushall();
+    const router = fresh();
+    await Promise.all(["a.1", "b.1"].map((one) => router.renewLease(one)));
+    for (let round = 0; round < 200; round++) {
+      const one = { userId: `r${round}`, slot: "web", conn: round + 1, deviceId: "d" };
+      const [low, high] = [
+        { ...one, incarnation: "a.1", loginSeq: 1 },
+        { ...one, incarnation: "b.1", loginSeq: 2 },
+      ];
+      const order = round % 2 === 0 ? [low, high] : [high, low];
+      const outcomes = (await Promise.all(order.map((route) => router.login([route])))).flat();
+      const loser = outcomes[order.indexOf(low)];
+      const winner = outcomes[order.indexOf(high)];
+      assert.equal(winner?.kind, "ok");
+      assert.ok(loser?.kind === "stale" || (winner.kind === "ok" && winner.replaced), "the loser is told or kicked");
+      assert.deepEqual((await router.lookup([one.userId])).get(one.userId), [high]);
+    }
+  });
+
   it("answers a lookup with leases at most as old as the cache", async () => {
     await redis.flushall();
     const clock = new FakeClock();

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe } from "node:test";
+import type { LogicHarness } from "./kit.ts";
+import { inboxes, refusals, resending, sending } from "./messages.ts";
+import { fencing, routing, sessions } from "./sessions.ts";
+
+/** The behaviour of logic towards its entries, run on memory ports and on real PostgreSQL and Redis. */
+export function logicContract(name: string, get: () => LogicHarness): void {
+  describe(`logic contract: ${name}`, () => {
+    sending(get);
+    resending(get);
+    refusals(get);
+    inboxes(get);
+    sessions(get);
+    routing(get);
+    fencing(get);
+  });
+}
