@@ -6,6 +6,7 @@ import pg from "pg";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { sharedPostgres } from "../../e2e/harness/postgres.ts";
 import { waitUntil } from "../../e2e/harness/processes.ts";
+import { startProxy } from "../../e2e/harness/proxy.ts";
 import { isConflict, toStoreError } from "./postgres-errors.ts";
 import { PostgresPool, type Statement } from "./postgres-pool.ts";
 
@@ -94,6 +95,24 @@ describe("PostgresPool", () => {
     for (const waiter of waiters) await assert.rejects(waiter, code(ErrorCode.RETRYABLE));
     await Promise.all(holders);
     assert.deepEqual(await pool.run(statement("SELECT 1"), []), [["1"]]);
+  });
+
+  it("gives up a statement that takes too long, and a server that does not answer at all", async () => {
+    const proxy = await startProxy(Number(new URL(url).port));
+    const throughProxy = url.replace(new URL(url).host, `127.0.0.1:${proxy.port}`);
+    const impatient = { url: throughProxy, name: "impatient", connections: 1, maxWaiting: 1, waitTimeoutMs: 500 };
+    const slow = new PostgresPool({ ...impatient, statementTimeoutMs: 100 });
+    try {
+      await assert.rejects(slow.run(statement("SELECT pg_sleep(5)"), []), /statement timeout/);
+      await slow.run(statement("SELECT 1"), []);
+      proxy.mode = "swallow";
+      await assert.rejects(slow.run(statement("SELECT 1"), []), code(ErrorCode.RETRYABLE));
+      proxy.mode = "pass";
+      assert.deepEqual(await slow.run(statement("SELECT 1"), []), [["1"]]);
+    } finally {
+      await slow.close();
+      await proxy.close();
+    }
   });
 
   it("repeats a statement that lost a deadlock", async () => {

@@ -4,10 +4,9 @@ import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { isConflict, isConnectionUsable, toStoreError } from "./postgres-errors.ts";
 
-/** The server gives up a statement after this. */
 const STATEMENT_TIMEOUT_MS = 5000;
-/** We give up a bit later, when the server does not even say that (a black hole). */
-const QUERY_TIMEOUT_MS = 6000;
+/** We give up so much later than the server, when it does not even say that it did (a black hole). */
+const QUERY_TIMEOUT_EXTRA_MS = 1000;
 const CONFLICT_RETRIES = 3;
 const CONFLICT_BACKOFF = { baseMs: 10, capMs: 100 };
 
@@ -16,7 +15,7 @@ const CONFLICT_BACKOFF = { baseMs: 10, capMs: 100 };
  * tiny; the JIT costs more than it saves; an abandoned transaction must not hold locks.
  */
 const SESSION_SETTINGS = `SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-  SET lock_timeout = ${STATEMENT_TIMEOUT_MS}; SET idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS}`;
+  SET idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 /** A named prepared statement whose rows are arrays of raw text (null for NULL). */
 export interface Statement {
@@ -40,6 +39,8 @@ export interface PoolOptions {
   maxWaiting: number;
   /** How long one may wait for a connection, ms. */
   waitTimeoutMs: number;
+  /** The server gives up a statement, locks included, after so many ms. Default 5000. */
+  statementTimeoutMs?: number;
   observe?: QueryObserver | undefined;
   /** A connection broke while idle; the pool replaces it by itself. */
   onIdleError?: ((error: Error) => void) | undefined;
@@ -61,14 +62,15 @@ export class PostgresPool {
   constructor(options: PoolOptions) {
     this.#maxWaiting = options.maxWaiting;
     this.#observe = options.observe ?? (() => undefined);
+    const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
     this.#pool = new pg.Pool({
       connectionString: options.url,
       application_name: options.name,
       max: options.connections,
       connectionTimeoutMillis: options.waitTimeoutMs,
       idleTimeoutMillis: 0,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
+      statement_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + QUERY_TIMEOUT_EXTRA_MS,
       keepAlive: true,
       onConnect: configureSession as (client: pg.ClientBase) => void,
     });

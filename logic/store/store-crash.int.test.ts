@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // PostgreSQL dies in the middle of appends: what was answered is stored, what failed may be retried.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { newStore } from "../../e2e/harness/database.ts";
 import { type PostgresServer, startPostgres } from "../../e2e/harness/postgres.ts";
 import { waitUntil } from "../../e2e/harness/processes.ts";
+import { startProxy } from "../../e2e/harness/proxy.ts";
 import { appended, message, readAll, user } from "./contract/fixture.ts";
-import type { PostgresStore } from "./postgres-store.ts";
+import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 import type { AppendInput } from "./store.ts";
+
+const isRetryable = (error: unknown): boolean => error instanceof ImError && error.code === ErrorCode.RETRYABLE;
 
 describe("PostgresStore over kill -9 of PostgreSQL", () => {
   let server: PostgresServer;
@@ -34,7 +38,7 @@ describe("PostgresStore over kill -9 of PostgreSQL", () => {
             await store.append(batch);
             answered.push(...batch);
           } catch (error) {
-            assert.ok(error instanceof ImError && error.code === ErrorCode.RETRYABLE, String(error));
+            assert.ok(isRetryable(error), String(error));
             failed.push(batch);
             return;
           }
@@ -44,7 +48,7 @@ describe("PostgresStore over kill -9 of PostgreSQL", () => {
       await waitUntil("100 messages are answered", () => answered.length >= 100);
       await server.kill9();
       await Promise.all(writers);
-      await assert.rejects(store.ping(), (error) => error instanceof ImError && error.code === ErrorCode.RETRYABLE);
+      await assert.rejects(store.ping(), isRetryable);
       await server.start();
 
       const { events: before } = await readAll(store, bob);
@@ -68,13 +72,37 @@ describe("PostgresStore over kill -9 of PostgreSQL", () => {
     }
   });
 
+  it("finds the message again when only the answer to its COMMIT was lost", async () => {
+    const proxy = await startProxy(server.port);
+    const url = server.urlOf("crash").replace(`:${server.port}`, `:${proxy.port}`);
+    const [alice, bob] = [user(), user()];
+    for (let round = 0; round < 3; round++) {
+      const remote = await openPostgresStore({ url, appendConnections: 1 });
+      try {
+        await remote.append([message({ sender: alice, peer: bob })]);
+        const batch = [message({ sender: alice, peer: bob }), message({ sender: bob, peer: alice })];
+        proxy.mode = "cut";
+        await assert.rejects(remote.append(batch), isRetryable);
+        proxy.mode = "pass";
+        const again = await remote.append(batch.map((input) => ({ ...input, messageId: randomUUID() })));
+        assert.deepEqual(
+          again.map((result) => [result.kind, appended(result).messageId]),
+          batch.map((input) => ["duplicate", input.messageId]),
+        );
+        assert.equal((await readAll(store, bob)).head, 3 * (round + 1));
+      } finally {
+        await remote.close();
+      }
+    }
+    await proxy.close();
+  });
+
   it("answers RETRYABLE while PostgreSQL shuts down and is away, and works again by itself", async () => {
     const [alice, bob] = [user(), user()];
     const input = message({ sender: alice, peer: bob });
     await server.stopServer();
-    const retryable = (error: unknown): boolean => error instanceof ImError && error.code === ErrorCode.RETRYABLE;
-    await assert.rejects(store.append([input]), retryable);
-    await assert.rejects(store.readInbox({ userId: bob, cursor: 0, limit: 1, limitBytes: 1 }), retryable);
+    await assert.rejects(store.append([input]), isRetryable);
+    await assert.rejects(store.readInbox({ userId: bob, cursor: 0, limit: 1, limitBytes: 1 }), isRetryable);
     await server.start();
     assert.deepEqual(
       (await store.append([input])).map((result) => result.kind),
