@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { connect as connectTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { loadInternalTls } from "#lib/grpc.ts";
+import { Command } from "#proto/commands.ts";
+import { createTestAuthority, issueRoleFolders, type TestAuthority } from "../e2e/harness/tls.ts";
+import type { RunningEntry } from "./entry.ts";
+import { startReadyEntry } from "./testing/entry-kit.ts";
+import { FakeLogic } from "./testing/fake-logic.ts";
+import { FrameClient } from "./testing/frame-client.ts";
+import { waitFor } from "./testing/wait.ts";
+
+const NAME = "im.test";
+
+describe("the TLS port", () => {
+  const root = mkdtempSync(join(tmpdir(), "im-entry-tls-"));
+  const tlsDir = join(root, "tls");
+  const demoDir = join(root, "demo");
+  let authority: TestAuthority;
+  let logic: FakeLogic;
+  let entry: RunningEntry;
+  let options: ConnectionOptions;
+
+  before(async () => {
+    authority = await createTestAuthority(join(root, "ca"));
+    await authority.issue(tlsDir, { dnsNames: [NAME] });
+    const roles = await issueRoleFolders(authority, join(root, "roles"), ["entry", "logic"] as const);
+    mkdirSync(demoDir);
+    writeFileSync(join(demoDir, "index.html"), "<title>demo</title>");
+    writeFileSync(join(demoDir, ".hidden"), "secret");
+    writeFileSync(join(root, "outside.txt"), "secret");
+    symlinkSync(join(root, "outside.txt"), join(demoDir, "link.txt"));
+    const tls = loadInternalTls(roles.logic);
+    logic = await FakeLogic.start(tls ? { tls } : {});
+    entry = await startReadyEntry([logic.target], { tlsDir, demoDir, internalTlsDir: roles.entry });
+    options = { ca: authority.ca, servername: NAME };
+  });
+  after(async () => {
+    await entry.close();
+    await logic.close();
+    rmSync(root, { recursive: true });
+  });
+
+  const port = (): number => entry.ports.tls ?? assert.fail("no TLS port");
+
+  const login = async (client: FrameClient, user: string): Promise<void> => {
+    await client.login(user);
+    client.send(Command.SEND, 1);
+    await client.wait(Command.SEND_ACK);
+    client.close();
+  };
+
+  it("takes frames by ALPN, frames without ALPN, and WebSocket, on one port", async () => {
+    await login(await FrameClient.tls(port(), { ...options, ALPNProtocols: ["im/1"] }), "a");
+    await login(await FrameClient.tls(port(), options), "b");
+    const url = `wss://127.0.0.1:${port()}/ws`;
+    await login(await FrameClient.websocket(url, { ...options, ALPNProtocols: ["http/1.1"] }), "c");
+    assert.deepEqual(logic.received.filter(({ kind }) => kind === 3).length, 3);
+  });
+
+  it("speaks TLS 1.3 and nothing older", async () => {
+    const outcome = (version: "TLSv1.2" | "TLSv1.3"): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connectTls({
+          port: port(),
+          host: "127.0.0.1",
+          ...options,
+          minVersion: "TLSv1.2",
+          maxVersion: version,
+        });
+        socket.on("secureConnect", () => {
+          resolve(socket.getProtocol() ?? "");
+          socket.destroy();
+        });
+        socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+      });
+    assert.equal(await outcome("TLSv1.3"), "TLSv1.3");
+    assert.match(await outcome("TLSv1.2"), /ALERT|ECONNRESET/);
+  });
+
+  it("plain bytes are no handshake: closed, and the entry lives", async () => {
+    const socket = connectTcp(port(), "127.0.0.1");
+    let isClosed = false;
+    socket.on("close", () => {
+      isClosed = true;
+    });
+    socket.on("error", () => socket.destroy());
+    socket.write("GET / HTTP/1.1\r\n\r\n");
+    await waitFor("close", () => isClosed);
+    await login(await FrameClient.tls(port(), options), "d");
+  });
+
+  const get = (path: string): Promise<{ status: number; text: string; headers: Record<string, unknown> }> =>
+    new Promise((resolve, reject) => {
+      const call = request({ host: "127.0.0.1", port: port(), path, ...options }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => {
+          text += chunk;
+        });
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, text, headers: response.headers }));
+      });
+      call.on("error", reject);
+      call.end();
+    });
+
+  it("serves the demo folder, and nothing outside it", async () => {
+    const index = await get("/demo/");
+    assert.deepEqual([index.status, index.text], [200, "<title>demo</title>"]);
+    assert.match(String(index.headers["content-security-policy"]), /default-src 'self'/);
+    assert.match(String(index.headers["strict-transport-security"]), /max-age/);
+    assert.equal((await get("/demo")).status, 308);
+    assert.equal((await get("/")).status, 308);
+    const refused = [
+      "/demo/.hidden",
+      "/demo/link.txt",
+      "/demo/../outside.txt",
+      "/demo/%2e%2e/outside.txt",
+      "/demo/none",
+      "/demo/%00",
+      "/demo/%zz",
+    ];
+    for (const path of refused) assert.equal((await get(path)).status, 404, path);
+  });
+
+  it("exchanges the certificate while connections stay", async () => {
+    const serialNow = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const socket = connectTls({ port: port(), host: "127.0.0.1", ...options });
+        socket.on("secureConnect", () => {
+          resolve(socket.getPeerCertificate().serialNumber);
+          socket.destroy();
+        });
+        socket.on("error", reject);
+      });
+    const old = await FrameClient.tls(port(), options);
+    await old.login("e");
+    const serial = await serialNow();
+    const next = join(root, "next");
+    await authority.issue(next, { dnsNames: [NAME] });
+    for (const name of ["tls.key", "tls.crt"]) copyFileSync(join(next, name), join(tlsDir, name));
+    let seen = serial;
+    const poll = setInterval(() => void serialNow().then((now) => (seen = now)), 200);
+    await waitFor("the new certificate", () => seen !== serial);
+    clearInterval(poll);
+    old.send(Command.SEND, 2);
+    await old.wait(Command.SEND_ACK);
+    old.close();
+  });
+});
