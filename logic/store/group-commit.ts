@@ -37,7 +37,7 @@ const RETRY_AFTER_MS = 200;
 /**
  * Collects messages from all connections into few transactions. Whenever one of N writers is idle it takes everything
  * that waits: alone, a message commits at once; under load, batches grow until the database keeps up. No promise and no
- * timer per message.
+ * timer per message. With several connections, messages of one conversation may commit in another order than submitted.
  */
 export class GroupCommit {
   readonly #store: Pick<Store, "append">;

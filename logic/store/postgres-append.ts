@@ -3,12 +3,14 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import { AppendPlan, type Delivery } from "./append-plan.ts";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import { byteaArray, textArray } from "./binary-array.ts";
-import { isDuplicateKey } from "./postgres-errors.ts";
+import { isDuplicateKey, toStoreError } from "./postgres-errors.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
 import * as sql from "./statements.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
 const MAX_ATTEMPTS = 3;
+/** Inbox rows per transaction: keeps 500 messages to large groups well below the statement timeout. */
+const MAX_ROWS = 10_000;
 /** After a resend was seen, so many batches are looked up first: resends come in waves, when connections break. */
 const CAUTIOUS_BATCHES = 64;
 
@@ -38,7 +40,7 @@ export class PostgresAppender {
       try {
         return await this.#appendOnce(batch);
       } catch (error) {
-        if (!isDuplicateKey(error)) throw error;
+        if (!isDuplicateKey(error)) throw toStoreError(error, "append");
         failure = error;
         this.#cautiousBatches = CAUTIOUS_BATCHES;
       }
@@ -67,10 +69,12 @@ export class PostgresAppender {
         results[index] = { kind: "not-member" };
       }
     }
-    if (deliveries.length === 0) return results;
-    const plan = new AppendPlan(deliveries);
-    const [row] = await this.#pool.run(sql.APPEND, plan.encode());
-    for (const [position, message] of plan.decode(row).entries()) results[indexes[position] ?? 0] = message;
+    let stored = 0;
+    for (const part of splitByRows(deliveries)) {
+      const plan = new AppendPlan(part);
+      const [row] = await this.#pool.run(sql.APPEND, plan.encode());
+      for (const message of plan.decode(row)) results[indexes[stored++] ?? 0] = message;
+    }
     return results;
   }
 
@@ -88,6 +92,21 @@ export class PostgresAppender {
     if (known.size > 0) this.#cautiousBatches = CAUTIOUS_BATCHES;
     return { known, members: new Map(parse<[string, string[]][]>(row?.[1]) ?? []) };
   }
+}
+
+/** Parts of at most {@link MAX_ROWS} inbox rows each, or of one message; most batches are one part. */
+function splitByRows(deliveries: readonly Delivery[]): Delivery[][] {
+  const parts: Delivery[][] = [];
+  let rows = MAX_ROWS;
+  for (const delivery of deliveries) {
+    rows += delivery.userIds.length;
+    if (rows > MAX_ROWS) {
+      parts.push([]);
+      rows = delivery.userIds.length;
+    }
+    parts.at(-1)?.push(delivery);
+  }
+  return parts;
 }
 
 interface Lookup {

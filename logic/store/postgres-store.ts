@@ -158,7 +158,7 @@ export class PostgresStore implements Store {
     await this.#pools.rest.run(sql.ADVANCE_ACKS, [
       textArray(acks.map((ack) => ack.userId)),
       textArray(acks.map((ack) => ack.deviceId)),
-      bigintArray(acks.map((ack) => ack.inboxSeq)),
+      bigintArray(acks.map((ack) => Math.min(ack.inboxSeq, Number.MAX_SAFE_INTEGER))),
     ]);
   }
 

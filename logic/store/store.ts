@@ -20,7 +20,7 @@ export interface Store {
 
   /**
    * Stores up to {@link MAX_BATCH} messages in one transaction, numbered in their order; results by index. Resolved =
-   * committed and durable. A repetition of a key whose first occurrence in the batch was refused comes after the rest.
+   * committed and durable. (More than 10 000 inbox rows are several transactions.) A repetition of a key whose first occurrence in the batch was refused comes after the rest.
    * On RETRYABLE nothing is known: append the same inputs again, what was stored comes back as `duplicate`.
    */
   append(batch: readonly AppendInput[]): Promise<AppendResult[]>;

@@ -115,6 +115,25 @@ export function membershipContract(store: () => ContractStore): void {
     }
   });
 
+  it("takes a full batch to a group of 200", async () => {
+    const members = Array.from({ length: 200 }, user);
+    const conversationId = `g-${randomUUID()}`;
+    await store().createConversation(conversationId, members);
+    const inputs = Array.from({ length: 500 }, (_, index) =>
+      message({ sender: members[index % 200] ?? "", peer: "", conversationId }),
+    );
+    const results = await store().append(inputs);
+    const expected = Array.from({ length: 500 }, (_, index) => index + 1);
+    assert.deepEqual(
+      results.map((result) => appended(result).convSeq),
+      expected,
+    );
+    assert.deepEqual(
+      results.map((result) => inboxSeqOf(result, members[7] ?? "")),
+      expected,
+    );
+  });
+
   it("lets both users continue a one-to-one conversation by its id, and nobody else", async () => {
     const [alice, bob, mallory] = [user(), user(), user()];
     const conversationId = direct(alice, bob);

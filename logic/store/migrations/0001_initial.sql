@@ -161,7 +161,7 @@ CREATE FUNCTION append_v1(
   OUT heads bigint[]         -- per inbox
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  updated text[];
+  updated int[];
 BEGIN
   -- An acknowledged message must survive a crash, whatever the server's default is.
   IF current_setting('synchronous_commit') = 'off' THEN
@@ -179,14 +179,15 @@ BEGIN
   -- Nearly all inboxes exist: a plain update is cheaper than an upsert. New ones come after all locks of old ones.
   WITH locked AS (
     UPDATE inbox_head h SET head = h.head + u.added
-      FROM (SELECT unnest(inbox_ids) AS id, unnest(inbox_counts) AS added) u WHERE h.user_id = u.id
-    RETURNING h.user_id, h.head
+      FROM (SELECT unnest(inbox_ids) AS id, unnest(inbox_counts) AS added, generate_subscripts(inbox_ids, 1) AS i) u
+     WHERE h.user_id = u.id
+    RETURNING u.i, h.head
   )
-  SELECT array_agg(l.user_id), array_agg(l.head) INTO updated, heads FROM locked l;
-  IF updated IS DISTINCT FROM inbox_ids THEN
+  SELECT array_agg(l.i), array_agg(l.head) INTO updated, heads FROM locked l;
+  IF updated IS NULL OR cardinality(updated) < cardinality(inbox_ids) THEN
     INSERT INTO inbox_head AS h (user_id, head)
-    SELECT u.id, u.added FROM unnest(inbox_ids, inbox_counts) WITH ORDINALITY AS u(id, added, i)
-     WHERE u.id <> ALL (coalesce(updated, '{}')) ORDER BY u.i
+    SELECT inbox_ids[u.i], inbox_counts[u.i]
+      FROM (SELECT generate_subscripts(inbox_ids, 1) AS i EXCEPT SELECT unnest(updated)) u ORDER BY u.i
     ON CONFLICT (user_id) DO UPDATE SET head = h.head + excluded.head;
     SELECT array_agg(h.head ORDER BY u.i) INTO heads
       FROM unnest(inbox_ids) WITH ORDINALITY AS u(id, i) JOIN inbox_head h ON h.user_id = u.id;
