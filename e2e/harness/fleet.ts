@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { JWK } from "jose";
 import { freePort } from "./ports.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
-import { isRunning } from "./processes.ts";
+import { isRunning, waitUntil } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis.ts";
 import { ServiceProcess } from "./service-process.ts";
 import { authorityAt, createTestAuthority, issueRoleFolders, type TestAuthority } from "./tls.ts";
@@ -48,6 +48,7 @@ export const SERVER_NAME = "dev.imcluster.local";
 const CLUSTER = "dev";
 const FOLDER_PREFIX = "imcluster-fleet-";
 const MIGRATE_TIMEOUT_MS = 60_000;
+const MESH_TIMEOUT_MS = 30_000;
 
 /** An entry process and where clients reach it. */
 export class EntryProcess extends ServiceProcess {
@@ -110,6 +111,14 @@ export class Fleet {
     return at(this.logics, index, "logic");
   }
 
+  /** Resolves when every entry is attached to every logic; an entry is ready with the first. */
+  async waitMesh(): Promise<void> {
+    for (const entry of this.entries) {
+      const isComplete = async () => (await entry.metric("im_entry_uplinks")) === this.logics.length;
+      await waitUntil(`${entry.name} is attached to ${this.logics.length} logics`, isComplete, MESH_TIMEOUT_MS);
+    }
+  }
+
   /** Ends of all logs: for the message of a failed test. */
   explain(): string {
     return this.processes.map((process) => process.logTail()).join("\n");
@@ -155,6 +164,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     await addProcesses(fleet, options, internalTls);
     await Promise.all(fleet.processes.map((process) => process.start()));
     await Promise.all(fleet.processes.map((process) => process.waitReady()));
+    await fleet.waitMesh();
     return fleet;
   } catch (error) {
     if (fleet) await fleet.stopAll();

@@ -102,6 +102,12 @@ export class ServiceProcess {
     return await (await this.#get("/metrics")).text();
   }
 
+  /** Value of one metric without labels; undefined when there is none. */
+  async metric(name: string): Promise<number | undefined> {
+    const line = (await this.metrics()).split("\n").find((text) => text.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  }
+
   #get(path: string): Promise<Response> {
     return fetch(`http://127.0.0.1:${this.adminPort}${path}`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
   }
