@@ -77,7 +77,8 @@ export class Controller {
     memory.busyPasses = result.hasProgress ? memory.busyPasses + 1 : 0;
     if (result.hasProgress) {
       const excess = memory.busyPasses - FREE_PASSES;
-      return excess <= 0 ? 0 : Math.min(BUSY_MAX_MS, 100 * 2 ** Math.min(excess, 10));
+      if (excess <= 0) return 0;
+      return Math.min(BUSY_MAX_MS, result.waitMs ?? BUSY_MAX_MS, 100 * 2 ** Math.min(excess, 10));
     }
     const failedMs = result.errors.length > 0 ? 5_000 : RESYNC_MS;
     return Math.min(result.waitMs ?? RESYNC_MS, failedMs);

@@ -79,7 +79,9 @@ export class Observer {
     memory.backoff.observe(entries, nowMs);
     const service = objects.get(SERVICES, namesOf(name).entry);
     const addresses = addressesOf(service);
-    const secretObjects = new OwnedObjects().add({ plural: "secrets" } as never, [...secrets.values()]);
+    const foreignSecrets = new OwnedObjects().add(SECRETS, [...secrets.values()]).foreign(uid);
+    // They are about to be collected: look again the next time.
+    for (const key of foreignSecrets) reader.forget(namespace, key.slice(key.indexOf("/") + 1));
     return {
       cluster,
       context: buildContext(cluster, config, contentHashes(cluster, secrets), storage),
@@ -89,7 +91,7 @@ export class Observer {
       logicPods: this.#logicPods(namespace, name),
       addresses,
       awaitsAddress: addresses.length === 0 && isFreshLoadBalancer(cluster, service, nowMs),
-      foreign: [...objects.foreign(uid), ...secretObjects.foreign(uid)],
+      foreign: [...objects.foreign(uid), ...foreignSecrets],
       createNotBeforeMs: memory.backoff.notBeforeMs,
       crashes: memory.backoff.failures,
       nowMs,

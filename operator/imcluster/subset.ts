@@ -7,16 +7,22 @@ import { quantity } from "./units.ts";
  * (`0.5` becomes `500m`).
  */
 export function isSubset(wanted: unknown, actual: unknown): boolean {
-  if (wanted === undefined) return true;
+  if (wanted === undefined || (actual === undefined && isZero(wanted))) return true;
   if (Array.isArray(wanted)) {
-    if (!Array.isArray(actual)) return wanted.length === 0 && actual === undefined;
-    return wanted.length === actual.length && wanted.every((item, index) => isSubset(item, actual[index]));
+    if (!Array.isArray(actual) || wanted.length !== actual.length) return false;
+    return wanted.every((item, index) => isSubset(item, actual[index]));
   }
   if (wanted !== null && typeof wanted === "object") {
-    if (actual === null || typeof actual !== "object") return Object.keys(wanted).length === 0 && actual === undefined;
+    if (actual === null || typeof actual !== "object") return false;
     return Object.entries(wanted).every(([key, value]) => isSubset(value, (actual as Record<string, unknown>)[key]));
   }
-  return wanted === actual || isSameQuantity(wanted, actual) || (wanted === "" && actual === undefined);
+  return wanted === actual || isSameQuantity(wanted, actual);
+}
+
+/** What the API server leaves out of its answers in many fields. */
+function isZero(value: unknown): boolean {
+  if (value !== null && typeof value === "object") return Object.keys(value).length === 0;
+  return value === "" || value === false || value === 0;
 }
 
 function isSameQuantity(a: unknown, b: unknown): boolean {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { silentLogger } from "#lib/logger.ts";
+import { createLogger, silentLogger } from "#lib/logger.ts";
 import { IM_CLUSTER } from "../../../operator/api/resource.ts";
 import type { ImCluster } from "../../../operator/api/v1alpha1.ts";
 import type { Fleet } from "../../../operator/imcluster/fleet-client.ts";
@@ -44,7 +44,7 @@ export class Bench {
   async startOperator(client: KubeClient = this.client, fleet: Fleet = this.fleet): Promise<Operator> {
     const operator = new Operator({
       ...{ client, fleet },
-      log: silentLogger,
+      log: process.env.TEST_LOG ? createLogger("operator", "debug") : silentLogger,
       namespaces: [this.namespace],
       workers: 1,
       events: { record: (_object, event) => this.events.push(event) },

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { IM_CLUSTER } from "../../operator/api/resource.ts";
+import { KubeError } from "../../operator/kube/kube-error.ts";
+import { type ImApiServer, imCluster, startImApiServer } from "./support/shared-api-server.ts";
+
+let server: ImApiServer;
+let namespace: string;
+before(async () => {
+  server = await startImApiServer();
+  namespace = await server.makeNamespace();
+});
+after(() => server?.stop());
+
+interface Wrong {
+  what: string;
+  spec?: unknown;
+  name?: string;
+  /** The field as the API server names it. */
+  field: string;
+  /** What the message tells the person to do. */
+  remedy: RegExp;
+}
+
+const entry = (fields: object) => ({ entry: fields });
+const service = (fields: object) => entry({ service: fields });
+const template = (fields: object) => entry({ podTemplate: fields });
+const ref = { name: "db", key: "url" };
+
+const WRONG: readonly Wrong[] = [
+  { what: "name of 41 characters", name: "a".repeat(41), field: "metadata.name", remedy: /choose a shorter one/ },
+  { what: "name that starts with a digit", name: "1im", field: "metadata.name", remedy: /start with a letter/ },
+  { what: "name with a dot", name: "im.demo", field: "metadata.name", remedy: /only a-z, 0-9 and '-'/ },
+  {
+    what: "version with v",
+    spec: { version: "v1.2.3" },
+    field: "spec.version",
+    remedy: /semantic version such as 0\.1\.0/,
+  },
+  { what: "version of two numbers", spec: { version: "1.2" }, field: "spec.version", remedy: /semantic version/ },
+  {
+    what: "image latest",
+    spec: { image: "r.io/im:latest" },
+    field: "spec.image",
+    remedy: /name a version tag or a digest/,
+  },
+  { what: "image without tag", spec: { image: "r.io/im" }, field: "spec.image", remedy: /must end in a tag or digest/ },
+  {
+    what: "image with port, no tag",
+    spec: { image: "r.io:5000/im" },
+    field: "spec.image",
+    remedy: /must end in a tag or digest/,
+  },
+  { what: "image with short digest", spec: { image: "im@sha256:abc" }, field: "spec.image", remedy: /64 hex digits/ },
+  { what: "no entries", spec: entry({ replicas: 0 }), field: "spec.entry.replicas", remedy: /between 1 and 200/ },
+  { what: "201 entries", spec: entry({ replicas: 201 }), field: "spec.entry.replicas", remedy: /between 1 and 200/ },
+  { what: "half an entry", spec: entry({ replicas: 1.5 }), field: "spec.entry.replicas", remedy: /integer/ },
+  {
+    what: "10 connections a pod",
+    spec: entry({ maxConnectionsPerPod: 10 }),
+    field: "spec.entry.maxConnectionsPerPod",
+    remedy: /between 100 and 500000/,
+  },
+  {
+    what: "ping without unit",
+    spec: entry({ pingInterval: "30" }),
+    field: "spec.entry.pingInterval",
+    remedy: /such as 30s or 1m/,
+  },
+  {
+    what: "ping of a day",
+    spec: entry({ pingInterval: "24h" }),
+    field: "spec.entry.pingInterval",
+    remedy: /between 5s and 5m/,
+  },
+  {
+    what: "window beyond deadline",
+    spec: entry({ drain: { window: "30s", deadline: "20s" } }),
+    field: "spec.entry.drain",
+    remedy: /lower the window or raise the deadline/,
+  },
+  {
+    what: "window equal to deadline",
+    spec: entry({ drain: { window: "20s" } }),
+    field: "spec.entry.drain",
+    remedy: /must be shorter than/,
+  },
+  {
+    what: "deadline of 2h",
+    spec: entry({ drain: { deadline: "2h" } }),
+    field: "spec.entry.drain.deadline",
+    remedy: /between 1s and 1h/,
+  },
+  {
+    what: "window in words",
+    spec: entry({ drain: { window: "soon" } }),
+    field: "spec.entry.drain.window",
+    remedy: /such as 5s or 2m/,
+  },
+  {
+    what: "unknown service type",
+    spec: service({ type: "ExternalName" }),
+    field: "spec.entry.service.type",
+    remedy: /LoadBalancer, NodePort or ClusterIP/,
+  },
+  {
+    what: "Local with ClusterIP",
+    spec: service({ type: "ClusterIP", externalTrafficPolicy: "Local" }),
+    field: "spec.entry.service",
+    remedy: /remove it, or change spec\.entry\.service\.type/,
+  },
+  {
+    what: "unknown traffic policy",
+    spec: service({ externalTrafficPolicy: "Nearest" }),
+    field: "spec.entry.service.externalTrafficPolicy",
+    remedy: /Cluster or Local/,
+  },
+  {
+    what: "load balancer class with NodePort",
+    spec: service({ type: "NodePort", loadBalancerClass: "x/y" }),
+    field: "spec.entry.service",
+    remedy: /loadBalancerClass needs type LoadBalancer/,
+  },
+  {
+    what: "load balancer annotation with ClusterIP",
+    spec: service({ type: "ClusterIP", annotations: { "service.beta.kubernetes.io/aws-load-balancer-type": "nlb" } }),
+    field: "spec.entry.service",
+    remedy: /need type LoadBalancer/,
+  },
+  {
+    what: "reserved service annotation",
+    spec: service({ annotations: { "imcluster.io/drain": "x" } }),
+    field: "spec.entry.service.annotations",
+    remedy: /rename the annotation/,
+  },
+  {
+    what: "reserved pod label",
+    spec: template({ labels: { "imcluster.io/revision": "x" } }),
+    field: "spec.entry.podTemplate.labels",
+    remedy: /rename the label/,
+  },
+  {
+    what: "recommended label of another value",
+    spec: template({ labels: { "app.kubernetes.io/component": "x" } }),
+    field: "spec.entry.podTemplate.labels",
+    remedy: /rename the label/,
+  },
+  {
+    what: "reserved pod annotation",
+    spec: { logic: { podTemplate: { annotations: { "imcluster.io/config-hash": "x" } } } },
+    field: "spec.logic.podTemplate.annotations",
+    remedy: /rename the annotation/,
+  },
+  {
+    what: "toleration with Exists and value",
+    spec: template({ tolerations: [{ key: "a", operator: "Exists", value: "b" }] }),
+    field: "spec.entry.podTemplate.tolerations[0]",
+    remedy: /remove the value/,
+  },
+  {
+    what: "memory in words",
+    spec: entry({ resources: { requests: { memory: "plenty" } } }),
+    field: "spec.entry.resources.requests",
+    remedy: /such as 500m, 2 or 512Mi/,
+  },
+  {
+    what: "unknown resource",
+    spec: entry({ resources: { limits: { gpu: 1 } } }),
+    field: "spec.entry.resources.limits",
+    remedy: /cpu, memory and ephemeral-storage only/,
+  },
+  { what: "no logic", spec: { logic: { replicas: 0 } }, field: "spec.logic.replicas", remedy: /between 1 and 100/ },
+  {
+    what: "negative extlogic",
+    spec: { extlogic: { replicas: -1 } },
+    field: "spec.extlogic.replicas",
+    remedy: /between 0 and 100/,
+  },
+  {
+    what: "plain webhook to the internet",
+    spec: { extlogic: { webhook: { url: "http://hooks.example.com/push" } } },
+    field: "spec.extlogic.webhook.url",
+    remedy: /must start with https/,
+  },
+  {
+    what: "webhook with credentials",
+    spec: { extlogic: { webhook: { url: "https://user:pw@hooks.example.com/" } } },
+    field: "spec.extlogic.webhook.url",
+    remedy: /credentials belong in secretRef/,
+  },
+  {
+    what: "webhook without url",
+    spec: { extlogic: { webhook: {} } },
+    field: "spec.extlogic.webhook.url",
+    remedy: /Required/,
+  },
+  {
+    what: "both kinds of PostgreSQL",
+    spec: { postgres: { urlSecretRef: ref, embedded: {} } },
+    field: "spec.postgres",
+    remedy: /exclude each other: remove one/,
+  },
+  {
+    what: "both kinds of Redis",
+    spec: { redis: { urlSecretRef: ref, embedded: {} } },
+    field: "spec.redis",
+    remedy: /exclude each other: remove one/,
+  },
+  {
+    what: "Secret without key",
+    spec: { postgres: { urlSecretRef: { name: "db" } } },
+    field: "spec.postgres.urlSecretRef.key",
+    remedy: /Required/,
+  },
+  {
+    what: "Secret name with upper case",
+    spec: { redis: { urlSecretRef: { name: "DB", key: "url" } } },
+    field: "spec.redis.urlSecretRef.name",
+    remedy: /only a-z, 0-9, '-' and '\.'/,
+  },
+  {
+    what: "storage of 1 MiB",
+    spec: { postgres: { embedded: { storageSize: "1Mi" } } },
+    field: "spec.postgres.embedded.storageSize",
+    remedy: /between 1Gi and 16Ti/,
+  },
+  {
+    what: "Redis memory in words",
+    spec: { redis: { embedded: { maxMemory: "all" } } },
+    field: "spec.redis.embedded.maxMemory",
+    remedy: /between 16Mi and 64Gi/,
+  },
+  {
+    what: "generated TLS Secret named",
+    spec: { tls: { secretName: "demo-tls" } },
+    field: "",
+    remedy: /spec\.tls\.secretName must not be '<name>-tls'.*leave the field out/,
+  },
+  {
+    what: "embedded database's Secret named",
+    spec: { postgres: { urlSecretRef: { name: "demo-postgres", key: "url" } } },
+    field: "",
+    remedy: /spec\.postgres\.urlSecretRef\.name must not be.*name your own Secret/,
+  },
+  {
+    what: "generated keys named",
+    spec: { auth: { jwksSecretRef: { name: "demo-auth", key: "jwks.json" } } },
+    field: "",
+    remedy: /spec\.auth\.jwksSecretRef\.name must not be.*leave the field out/,
+  },
+  { what: "empty issuer", spec: { auth: { issuer: "" } }, field: "spec.auth.issuer", remedy: /at least 1 chars/ },
+  { what: "unknown field", spec: entry({ replica: 3 }), field: "spec.entry.replica", remedy: /unknown field/ },
+];
+
+async function refusal(action: Promise<unknown>): Promise<string> {
+  try {
+    await action;
+  } catch (error) {
+    assert.ok(error instanceof KubeError, String(error));
+    assert.ok(error.status === 422 || error.status === 400, error.message);
+    return error.message;
+  }
+  return assert.fail("the API server accepted it");
+}
+
+describe("the API server refuses", () => {
+  for (const { what, spec = {}, name = "demo", field, remedy } of WRONG) {
+    it(what, async () => {
+      const message = await refusal(server.client.create(IM_CLUSTER, imCluster(namespace, spec, name)));
+      assert.ok(message.includes(field), `names ${field}: ${message}`);
+      assert.match(message, remedy);
+    });
+  }
+});
+
+describe("the API server refuses to change", () => {
+  const change = async (name: string, before: unknown, after: unknown): Promise<string> => {
+    await server.client.create(IM_CLUSTER, imCluster(namespace, before, name));
+    return refusal(server.client.patchMerge(IM_CLUSTER, namespace, name, { spec: after }));
+  };
+
+  it("an embedded PostgreSQL into an external one, and back", async () => {
+    assert.match(
+      await change("to-external", {}, { postgres: { urlSecretRef: ref } }),
+      /spec\.postgres cannot change between/,
+    );
+    const back = await change("to-embedded", { postgres: { urlSecretRef: ref } }, { postgres: { urlSecretRef: null } });
+    assert.match(back, /make a new ImCluster and move the data/);
+  });
+
+  it("size and class of the embedded PostgreSQL", async () => {
+    const size = await change("size", {}, { postgres: { embedded: { storageSize: "6Gi" } } });
+    assert.match(size, /storageSize cannot change after creation/);
+    const embedded = { storageClassName: "fast" };
+    const storageClass = await change(
+      "class",
+      { postgres: { embedded } },
+      { postgres: { embedded: { storageClassName: "slow" } } },
+    );
+    assert.match(storageClass, /storageClassName cannot change after creation/);
+  });
+
+  it("the class of a load balancer", async () => {
+    const one = { entry: { service: { loadBalancerClass: "a/b" } } };
+    assert.match(
+      await change("lb-class", one, { entry: { service: { loadBalancerClass: "a/c" } } }),
+      /loadBalancerClass cannot change/,
+    );
+  });
+});
+
+describe("the API server accepts", () => {
+  it("a full spec", async () => {
+    const podTemplate = {
+      labels: { team: "im" },
+      annotations: { "example.com/a": "b" },
+      nodeSelector: { disk: "ssd" },
+      tolerations: [{ key: "im", operator: "Exists", effect: "NoSchedule" }],
+    };
+    const resources = { requests: { cpu: "0.5", memory: "512Mi" }, limits: { cpu: 2 } };
+    const made = await server.client.create(
+      IM_CLUSTER,
+      imCluster(
+        namespace,
+        {
+          version: "1.2.3-rc.1+build.5",
+          image: `registry.example:5000/im/cluster:1.2.3@sha256:${"a".repeat(64)}`,
+          imagePullSecrets: ["registry"],
+          entry: {
+            ...{
+              replicas: 200,
+              maxConnectionsPerPod: 500_000,
+              demo: true,
+              pingInterval: "1m30s",
+              resources,
+              podTemplate,
+            },
+            service: {
+              type: "LoadBalancer",
+              externalTrafficPolicy: "Local",
+              loadBalancerClass: "example.com/nlb",
+              annotations: { "service.beta.kubernetes.io/aws-load-balancer-type": "nlb" },
+            },
+            drain: { window: "0s", deadline: "1h" },
+          },
+          logic: { replicas: 1, resources, podTemplate },
+          extlogic: {
+            replicas: 0,
+            webhook: { url: "http://hooks.shop.svc:8080/push", secretRef: { name: "hook", key: "k" } },
+          },
+          postgres: { urlSecretRef: ref },
+          redis: { urlSecretRef: { name: "r", key: "url" } },
+          tls: { secretName: "shop-tls" },
+          auth: { issuer: "https://login.example", audience: "im", jwksSecretRef: { name: "jwks", key: "jwks.json" } },
+        },
+        "full",
+      ),
+    );
+    assert.notEqual(made, "exists");
+  });
+
+  it("an ImCluster without any spec, and fills in the defaults", async () => {
+    const { spec: _, ...bare } = imCluster(namespace, {}, "bare");
+    const made = await server.client.create(IM_CLUSTER, bare as never);
+    assert.ok(made !== "exists");
+    assert.deepEqual(made.spec, {
+      paused: false,
+      entry: {
+        ...{ replicas: 3, maxConnectionsPerPod: 20_000, demo: false, pingInterval: "30s" },
+        service: { type: "LoadBalancer" },
+        drain: { window: "5s", deadline: "20s" },
+      },
+      logic: { replicas: 2 },
+      extlogic: { replicas: 1 },
+      ...{ postgres: {}, redis: {}, tls: {}, auth: { issuer: "imcluster" } },
+    });
+  });
+});
