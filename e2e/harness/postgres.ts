@@ -180,9 +180,18 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 function temporaryFolder(): string {
   for (const name of readdirSync(tmpdir())) {
     const owner = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
-    if (!Number.isNaN(owner) && !isRunning(owner)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    if (!Number.isNaN(owner) && !isRunning(owner)) removeLeftover(join(tmpdir(), name));
   }
   return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+}
+
+function removeLeftover(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch (error) {
+    // Another user's, or its server is just ending: a later run will find it.
+    if (!["EACCES", "EPERM", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
 }
 
 let shared: Promise<PostgresServer> | undefined;
