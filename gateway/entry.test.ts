@@ -447,6 +447,9 @@ describe("drain", () => {
       20,
       "the same id only reports",
     );
+    clients[1]?.send(Command.SEND, 1);
+    await clients[1]?.wait(Command.SEND_ACK);
+    assert.equal((await call("Status", {})).connections, 20, "and moves no deadline");
     await call("Drain", { drainId: "d2", windowMs: 0, deadlineMs: 1 });
     for (const client of clients.slice(1)) {
       assert.equal((await client.waitError()).code, DisconnectCode.DRAINED);

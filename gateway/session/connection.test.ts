@@ -140,12 +140,15 @@ describe("login", () => {
     assert.equal(Hello.decode(request.hello).token, "t");
     assert.deepEqual([request.remoteAddress, request.listener], ["192.0.2.1", "tcp"]);
 
-    assert.equal(connection.onDeliver(6, event(6)), true);
+    const batch = Buffer.from(event(6));
+    assert.equal(connection.onDeliver(6, batch), true);
+    batch.fill(0);
     connection.onLoginOk(reply());
     connection.flush();
     const [welcome, push] = carrier.frames();
     assert.deepEqual([welcome?.cmd, welcome?.rid, welcome?.flags], [Command.WELCOME, 1, Flag.REPLY]);
     assert.equal(push?.cmd, Command.PUSH);
+    assert.equal(Push.decode(push?.body ?? Buffer.alloc(0)).events[0]?.inboxSeq, 6, "a copy outlives the batch");
     assert.deepEqual([hub.sessions, logic.load, connection.session?.head], [1, 1, 6]);
   });
 

@@ -115,8 +115,8 @@ export function writeVarint(buffer: Buffer, value: number, at: number): number {
   let rest = value;
   let position = at;
   while (rest >= 0x80) {
-    // Not a bit operation: those cut at 32 bits.
-    buffer[position++] = (rest % 0x80) + 0x80;
+    buffer[position++] = (rest & 0x7f) | 0x80;
+    // Not a shift: those cut at 32 bits.
     rest = Math.floor(rest / 0x80);
   }
   buffer[position++] = rest;
