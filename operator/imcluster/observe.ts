@@ -8,6 +8,7 @@ import {
   type KubeObject,
   PERSISTENT_VOLUME_CLAIMS,
   type Pod,
+  SECRETS,
   SERVICES,
   type Service,
   STATEFUL_SETS,
