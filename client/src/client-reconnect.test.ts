@@ -503,6 +503,36 @@ describe("GOAWAY", () => {
     await client.close();
   });
 
+  it("breaks while the move waits for a token: one connection comes of it, not two", async () => {
+    const tokens: ((token: string) => void)[] = [];
+    const { client, server, clock } = setup({ getToken: () => new Promise((resolve) => tokens.push(resolve)) });
+    client.connect();
+    await until(() => tokens.length === 1);
+    tokens[0]?.("first");
+    const old = await server.login();
+    await client.ready();
+    old.goaway(0, 0);
+    clock.advance(0);
+    const refused = await server.accept();
+    await refused.hello();
+    refused.error(1, DisconnectCode.TOKEN_EXPIRED);
+    clock.advance(500);
+    await until(() => tokens.length === 2);
+    old.drop();
+    tokens[1]?.("late");
+    await turn();
+    assert.equal(server.open.length, 0);
+    clock.advance(1_000);
+    await until(() => tokens.length === 3);
+    tokens[2]?.("fresh");
+    await server.login();
+    await client.ready();
+    clock.advance(5_000);
+    await turn();
+    assert.equal(server.open.length, 1);
+    await client.close();
+  });
+
   it("is not delayed beyond reason", async () => {
     const { client, server, clock } = setup();
     client.connect();

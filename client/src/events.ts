@@ -94,7 +94,7 @@ export class InboxMessage implements Message {
     this.clientMessageId = event.clientMessageId;
     this.contentType = event.contentType || "text/plain";
     // A copy: the original is a view of a network buffer that should not stay alive with the message.
-    this.content = event.content.slice();
+    this.content = new Uint8Array(event.content);
   }
 
   get text(): string {

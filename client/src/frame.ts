@@ -80,8 +80,8 @@ export class FrameSplitter {
 
   #keep(rest: Uint8Array): void {
     const isInPlace = this.#used > 0 && rest.length === this.#used;
-    // A copy: decoded envelopes and the transport still own the old buffer.
-    if (!isInPlace) this.#pending = rest.slice();
+    // A copy (slice() of a Node Buffer is none): the transport may use its buffer again.
+    if (!isInPlace) this.#pending = new Uint8Array(rest);
     this.#used = rest.length;
   }
 }

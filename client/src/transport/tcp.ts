@@ -44,7 +44,10 @@ function attach(socket: NetSocket, listener: TransportListener, isTls: boolean):
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.once(isTls ? "secureConnect" : "connect", () => isClosed || listener.onOpen());
-  socket.on("data", (chunk: Buffer) => isClosed || listener.onData(chunk));
+  socket.on("data", ({ buffer, byteOffset, length }: Buffer) => {
+    // As a plain Uint8Array: what an application gets must not depend on the transport.
+    if (!isClosed) listener.onData(new Uint8Array(buffer, byteOffset, length));
+  });
   // Stays after close(): an error nobody hears would end the process.
   socket.on("error", (error: NodeJS.ErrnoException) => {
     problem = error.message || (error.code ?? "connection failed");

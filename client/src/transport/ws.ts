@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ClientCode, DisconnectCode } from "../codes.ts";
-import { ImClientError, messageOf } from "../errors.ts";
+import { ImClientError } from "../errors.ts";
 import type { Socket, Transport, TransportListener } from "./transport.ts";
 
 /** The part of the WebSocket interface that is used; browsers, Node and the `ws` package have it. */
@@ -44,11 +44,19 @@ function attach(ws: WebSocketLike, listener: TransportListener): Socket {
     // Not null: an `ws` socket whose error nobody hears would end the process.
     ws.onerror = () => {};
   };
+  const close = (): void => {
+    detach();
+    ws.close(ClientCode.CLOSED);
+  };
   ws.binaryType = "arraybuffer";
   ws.onopen = () => listener.onOpen();
   ws.onmessage = (event: { data: unknown }) => {
-    if (event.data instanceof ArrayBuffer) listener.onData(new Uint8Array(event.data));
-    else problem = "text message on a binary protocol";
+    if (event.data instanceof ArrayBuffer) {
+      listener.onData(new Uint8Array(event.data));
+      return;
+    }
+    close();
+    listener.onClose(ClientCode.CONNECTION_LOST, "text message on a binary protocol");
   };
   ws.onerror = (event: { message?: unknown }) => {
     problem = typeof event.message === "string" ? event.message : "WebSocket failed";
@@ -58,16 +66,5 @@ function attach(ws: WebSocketLike, listener: TransportListener): Socket {
     const code = event.code === 0 || event.code === undefined ? ClientCode.CONNECTION_LOST : event.code;
     listener.onClose(code, event.reason || problem);
   };
-  return {
-    send: (bytes) => ws.send(bytes as Uint8Array<ArrayBuffer>),
-    close() {
-      detach();
-      try {
-        ws.close(ClientCode.CLOSED);
-      } catch (error) {
-        // Browsers never throw for 1000; a foreign implementation that does leaves nothing to release.
-        problem = messageOf(error);
-      }
-    },
-  };
+  return { send: (bytes) => ws.send(bytes as Uint8Array<ArrayBuffer>), close };
 }

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+const MAX_GZIP_BYTES = 16 * 1024;
+
+it(`the browser bundle is at most ${MAX_GZIP_BYTES} bytes of gzip and needs nothing`, async (t) => {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [fileURLToPath(new URL("index.ts", import.meta.url))],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    write: false,
+    metafile: true,
+  });
+  const code = outputFiles[0]?.contents ?? new Uint8Array();
+  const bytes = gzipSync(code, { level: 9 }).length;
+  t.diagnostic(`${code.length} bytes, ${bytes} of gzip`);
+  assert.ok(code.length > 0 && bytes <= MAX_GZIP_BYTES, `${bytes} bytes`);
+  const inputs = Object.keys(metafile.inputs);
+  assert.ok(!inputs.some((path) => /node_modules|tcp\.ts|node\.ts/.test(path)), inputs.join());
+  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
+  assert.deepEqual(imports, []);
+  assert.doesNotMatch(new TextDecoder().decode(code), /["']node:/);
+});
