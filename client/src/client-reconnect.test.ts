@@ -370,6 +370,40 @@ describe("terminal codes", () => {
     assert.ok(client.state.kind === "closed" && client.state.code === DisconnectCode.SUPERSEDED);
   });
 
+  it("SUPERSEDED by a login it had given up on itself is not: once", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const slow = await server.accept();
+    await slow.hello();
+    clock.advance(10_000 + 500);
+    const entry = await server.login();
+    await client.ready();
+    entry.kick(DisconnectCode.SUPERSEDED);
+    assert.equal(client.state.kind, "reconnecting");
+    clock.advance(2_000);
+    const again = await server.login();
+    await client.ready();
+    again.kick(DisconnectCode.SUPERSEDED);
+    assert.deepEqual(codeOf(client), ["closed", DisconnectCode.SUPERSEDED]);
+  });
+
+  it("a login that was refused leaves no such excuse, nor does one from long ago", async () => {
+    for (const wait of ["refused", "long ago"]) {
+      const { client, server, clock } = setup();
+      client.connect();
+      const first = await server.accept();
+      await first.hello();
+      if (wait === "refused") first.error(1, DisconnectCode.OVERLOADED);
+      else first.drop();
+      clock.advance(500);
+      const entry = await server.login();
+      await client.ready();
+      clock.advance(wait === "refused" ? 0 : 60_000);
+      entry.kick(DisconnectCode.SUPERSEDED);
+      assert.equal(client.state.kind, "closed", wait);
+    }
+  });
+
   it("the range of the code decides, in ERROR or as close code alone", async () => {
     for (const code of [DisconnectCode.TOKEN_INVALID, DisconnectCode.TOKEN_REVOKED, DisconnectCode.PROTOCOL_ERROR]) {
       for (const how of ["error", "close", "login"] as const) {

@@ -59,6 +59,7 @@ export class Connection {
   #outgoing: Uint8Array[] = [];
   #pingRid = 0;
   #rttMs = 0;
+  #isLoginPending = false;
 
   constructor(owner: ConnectionOwner, options: ConnectionOptions) {
     this.#owner = owner;
@@ -68,6 +69,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.#phase === "open";
+  }
+
+  /** HELLO went out and was answered neither way: the server may still be at work on it. */
+  get isLoginPending(): boolean {
+    return this.#isLoginPending;
   }
 
   /** Round trip of the last PING, ms; 0 before the first. */
@@ -123,6 +129,7 @@ export class Connection {
   #login(hello: Hello): void {
     if (this.#phase !== "dialling") return;
     this.#phase = "login";
+    this.#isLoginPending = true;
     this.#socket?.send(encodeFrame({ cmd: Command.HELLO, rid: HELLO_RID, body: Hello.encode(hello) }));
   }
 
@@ -140,6 +147,7 @@ export class Connection {
 
   #handle(frame: Envelope): void {
     if (this.#phase === "ended") return;
+    this.#isLoginPending = false;
     if (frame.cmd === Command.KICK) this.#kicked(Kick.decode(frame.body));
     else if (frame.cmd === Command.ERROR && this.#isAboutConnection(frame)) this.#refused(ErrorInfo.decode(frame.body));
     else if (frame.cmd === Command.WELCOME) this.#welcome(Welcome.decode(frame.body));

@@ -26,6 +26,8 @@ export interface LinkOwner {
 const PROTOCOL = 1;
 /** No advised delay is obeyed beyond this. */
 const MAX_ADVISED_DELAY_MS = 600_000;
+/** How long after it was given up a login may still be carried out by a slow server. */
+const GHOST_MS = 60_000;
 
 /**
  * Keeps one logged-in connection: dials, logs in, reconnects with backoff, moves to another entry on GOAWAY by opening
@@ -45,6 +47,7 @@ export class Link {
   /** Outdates answers of `getToken` that come after `stop`. */
   #generation = 0;
   #openedAtMs = 0;
+  #ghostUntilMs = 0;
 
   constructor(owner: LinkOwner, settings: Settings) {
     this.#owner = owner;
@@ -75,6 +78,7 @@ export class Link {
     this.#generation++;
     this.#dialTimer.clear();
     this.#tokenTimer.clear();
+    if (this.#next !== undefined) this.#noteGhost(this.#next);
     this.#active?.close();
     this.#next?.close();
     this.#active = undefined;
@@ -184,6 +188,7 @@ export class Link {
   #ended(connection: Connection, end: ConnectionEnd): void {
     if (connection === this.#next) {
       this.#next = undefined;
+      this.#noteGhost(connection);
       this.#failed(end);
     } else if (connection === this.#active) {
       this.#lost(end);
@@ -196,7 +201,7 @@ export class Link {
     if (this.#settings.clock.nowMs() - this.#openedAtMs >= this.#settings.timing.stableMs) this.#backoff.reset();
     // Our own successor's login replaces this connection before its WELCOME arrives here.
     if (end.code === DisconnectCode.SUPERSEDED && this.#next !== undefined) return;
-    if (!end.mayReconnect) this.#terminate(end);
+    if (!this.#mayRetry(end)) this.#terminate(end);
     else if (this.#next !== undefined) this.#owner.onRetry(this.#backoff.attempt, end, 0);
     else this.#schedule(end);
   }
@@ -204,8 +209,21 @@ export class Link {
   /** An attempt failed; with a living `active` this was the move to another entry. */
   #failed(end: ConnectionEnd): void {
     if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#token = undefined;
-    if (end.mayReconnect) this.#schedule(end);
+    if (this.#mayRetry(end)) this.#schedule(end);
     else this.#terminate(end);
+  }
+
+  /** A login given up on may be carried out late, and then replaces the one that came after it: that was no other device. */
+  #noteGhost(connection: Connection): void {
+    if (connection.isLoginPending) this.#ghostUntilMs = this.#settings.clock.nowMs() + GHOST_MS;
+  }
+
+  #mayRetry(end: ConnectionEnd): boolean {
+    if (end.mayReconnect) return true;
+    const isOwnGhost = end.code === DisconnectCode.SUPERSEDED && this.#settings.clock.nowMs() < this.#ghostUntilMs;
+    // Once: two devices with one id must not replace each other for ever.
+    if (isOwnGhost) this.#ghostUntilMs = 0;
+    return isOwnGhost;
   }
 
   #schedule(end: ConnectionEnd): void {
