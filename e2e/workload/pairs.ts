@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pairs of people who chat in both directions while something may go wrong, and what became of every message.
+import type { Timing } from "#client";
 import { checkHistory, type HistoryCounts } from "../checker/check-history.ts";
 import { type HistoryEvent, HistoryRecorder, type StoredMessage } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
@@ -43,6 +44,8 @@ export interface PairsOptions {
   seed?: string;
   /** For what may still be on its way at the end. Default 60 s. */
   settleTimeoutMs?: number;
+  /** Of the SDK clients, e.g. a short `pongTimeoutMs`. */
+  timing?: Partial<Timing>;
   onProgress?: (sent: number, total: number) => void;
 }
 
@@ -144,7 +147,8 @@ class PairsRun {
   #peer(uid: string, device: string, target: ClientTarget): Peer {
     const getToken = (): Promise<string> => this.#options.getToken(uid);
     const platform = device === AUDIT_DEVICE ? "desktop" : "android";
-    const shared = { recorder: this.#recorder, ackLatency: this.#ackLatency };
+    const { timing = {} } = this.#options;
+    const shared = { recorder: this.#recorder, ackLatency: this.#ackLatency, timing };
     return new Peer({ uid, device, platform, target, getToken, ...shared });
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ImClient, ImClientError, MemoryStore, type Message, type Platform } from "#client";
+import { ImClient, ImClientError, MemoryStore, type Message, type Platform, type Timing } from "#client";
 import { bodyHashOf, type HistoryRecorder } from "../checker/history.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "./sdk-transport.ts";
@@ -13,6 +13,7 @@ export interface PeerOptions {
   getToken: () => Promise<string>;
   recorder: HistoryRecorder;
   ackLatency?: LatencyHistogram;
+  timing?: Partial<Timing>;
 }
 
 const OPEN_TIMEOUT_MS = 60_000;
@@ -77,7 +78,7 @@ export class Peer {
       deviceName: `${this.uid}'s ${this.device}`,
       platform,
       store: this.#store,
-      timing: { backoffCapMs: BACKOFF_CAP_MS, ackTimeoutMs: ACK_TIMEOUT_MS },
+      timing: { backoffCapMs: BACKOFF_CAP_MS, ackTimeoutMs: ACK_TIMEOUT_MS, ...this.#options.timing },
     });
     client.on("message", (message) => this.#onMessage(message));
     client.on("reset", () => this.#resets++);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { waitUntil } from "../harness/processes.ts";
+import { runPairs } from "../workload/pairs.ts";
+import { readStored } from "../workload/read-stored.ts";
+import { assertKept, targetOf, useFleet } from "./fleet-suite.ts";
+
+describe("a frozen process", () => {
+  const fleet = useFleet({ entries: 2, logics: 2, env: { IM_PING_INTERVAL_MS: "1000", IM_LEASE_TTL_MS: "2000" } });
+
+  it("entry that comes back after its lease ran out takes no session and delivers nothing twice", async () => {
+    const report = await runPairs({
+      pairs: [{ a: targetOf(fleet(), "tls", 0, 1), b: targetOf(fleet(), "wss", 0, 1) }],
+      messages: 1500,
+      ratePerSecond: 150,
+      timing: { pongTimeoutMs: 2500 },
+      getToken: (uid) => fleet().tokens.mint(uid),
+      readStored: () => readStored(fleet().postgresUrl),
+      nemesis: async (run) => {
+        await run.reached(0.2);
+        run.note("SIGSTOP entry-0");
+        fleet().entry(0).sigstop();
+        // Its two clients notice the silence and log in at the other entry.
+        const moved = async () => (await fleet().entry(1).metric("im_entry_sessions")) === 2;
+        await waitUntil("both clients moved to entry-1", moved, 30_000);
+        run.note("SIGCONT entry-0");
+        fleet().entry(0).sigcont();
+        await waitUntil("entry-0 answers again", () => fleet().entry(0).isReady(), 30_000);
+      },
+    });
+    assertKept(report);
+    assert.ok(report.reconnects >= 2);
+  });
+
+  it("logic costs no message and no connection", async () => {
+    const report = await runPairs({
+      pairs: [{ a: targetOf(fleet(), "tls", 0), b: targetOf(fleet(), "wss", 1) }],
+      messages: 600,
+      ratePerSecond: 100,
+      getToken: (uid) => fleet().tokens.mint(uid),
+      nemesis: async (run) => {
+        for (const [share, index] of [
+          [0.2, 0],
+          [0.6, 1],
+        ] as const) {
+          await run.reached(share);
+          run.note(`SIGSTOP logic-${index}`);
+          fleet().logic(index).sigstop();
+          await new Promise((resolve) => setTimeout(resolve, 1500));
+          fleet().logic(index).sigcont();
+        }
+      },
+    });
+    assertKept(report);
+    assert.equal(report.reconnects, 0);
+  });
+});
