@@ -21,7 +21,7 @@ export interface HttpDoorOptions {
 }
 
 const PENDING = Symbol("pending");
-type HttpSocket = Socket & { [PENDING]?: PendingSocket };
+type HttpSocket = Socket & { [PENDING]?: PendingSocket | undefined };
 
 /**
  * HTTP on the client port: the WebSocket upgrade, `/healthz`, and the demo page. It never listens itself; sockets
@@ -58,7 +58,7 @@ export class HttpDoor {
       socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       return;
     }
-    delete socket[PENDING];
+    socket[PENDING] = undefined;
     pending.release();
     // Until ws has its own listener.
     socket.on("error", ignoreReset);

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Buffer } from "node:buffer";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { Session } from "./session.ts";
 import type { LogicDirectory, LogicPort } from "./uplink-port.ts";
 
 // Which logic a session talks to. It stays with one while that lives and owes it answers, so that its SENDs are
 // committed in the order they were sent.
+
+/** Body of BIND. */
+export function tagBytes(tag: string): Uint8Array {
+  return Buffer.from(tag, "latin1");
+}
 
 function assign(session: Session, logic: LogicPort): void {
   if (session.logic) session.logic.load--;
@@ -22,14 +28,14 @@ export function bindSession(logics: LogicDirectory, conn: number, session: Sessi
   const next = logics.choose();
   if (!next) return current;
   assign(session, next);
-  next.sendControl({ kind: RecordKind.BIND, conn, body: session.tag });
+  next.sendControl({ kind: RecordKind.BIND, conn, body: tagBytes(session.tag) });
   return next;
 }
 
 /** Announces the session again, because the router forgot: to its own logic, or else to the one that asks. */
 export function announceSession(conn: number, session: Session, asking: LogicPort): void {
   if (!session.logic) assign(session, asking);
-  session.logic?.sendControl({ kind: RecordKind.BIND, conn, body: session.tag });
+  session.logic?.sendControl({ kind: RecordKind.BIND, conn, body: tagBytes(session.tag) });
 }
 
 /** Sends CLOSED where the session is bound, if need be by binding it once more. False: no logic heard it. */

@@ -190,7 +190,7 @@ export class Connection implements FrameSink, WheelItem {
     const session: Session = {
       userId: reply.userId,
       slot: reply.slot,
-      tag: Buffer.from(reply.tag),
+      tag: Buffer.from(reply.tag).toString("latin1"),
       pingTicks: Math.ceil((2 * pingMs) / TICK_MS) + 1,
       logic: login.logic,
       inFlight: 0,

@@ -6,6 +6,7 @@ import type { Logger } from "#lib/logger.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { EntryMetrics } from "../metrics.ts";
 import { EnvelopeReader } from "../wire/envelope.ts";
+import { tagBytes } from "./binding.ts";
 import type { Carrier } from "./carrier.ts";
 import { Connection } from "./connection.ts";
 import { HeartbeatWheel } from "./heartbeat.ts";
@@ -31,7 +32,7 @@ const MAX_UNANNOUNCED = 32_768;
 
 interface UnannouncedClose {
   conn: number;
-  tag: Uint8Array;
+  tag: string;
 }
 
 /** All connections of this entry, and what they share. */
@@ -118,14 +119,14 @@ export class Hub {
   }
 
   /** A session closed and no logic is attached: told to the next one that attaches. */
-  rememberClosed(conn: number, tag: Uint8Array): void {
+  rememberClosed(conn: number, tag: string): void {
     this.#unannounced.push({ conn, tag });
   }
 
   /** Tells `logic` about sessions that closed while there was none. */
   announceClosed(logic: LogicPort): void {
     for (let closed = this.#unannounced.shift(); closed; closed = this.#unannounced.shift()) {
-      logic.sendControl({ kind: RecordKind.BIND, conn: closed.conn, body: closed.tag });
+      logic.sendControl({ kind: RecordKind.BIND, conn: closed.conn, body: tagBytes(closed.tag) });
       logic.sendControl({ kind: RecordKind.CLOSED, conn: closed.conn });
     }
   }

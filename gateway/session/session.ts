@@ -23,8 +23,11 @@ export interface PendingLogin {
 export interface Session {
   readonly userId: string;
   readonly slot: string;
-  /** Opaque to the entry; moves the session to another logic by BIND. */
-  readonly tag: Uint8Array;
+  /**
+   * Opaque to the entry; moves the session to another logic by BIND. Bytes as a Latin-1 string: a Buffer would pin
+   * its 8 KiB pool slab for the life of the session.
+   */
+  readonly tag: string;
   readonly pingTicks: number;
   /** Logic that has this session bound; undefined until the next command after it was lost. */
   logic: LogicPort | undefined;
