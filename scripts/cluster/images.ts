@@ -46,7 +46,7 @@ function readRecord(name: string): { ref: string; layers: string[] } | undefined
   }
 }
 
-/** Removes layers, layer records and demo bundles that no image of the last build uses. */
+/** Removes layers and layer records that no image of the last build uses. */
 function prune(): void {
   const used = new Set(IMAGE_NAMES.flatMap((name) => readRecord(name)?.layers ?? []));
   const folder = join(imageRoot(), "layers");

@@ -23,6 +23,7 @@ const USAGE = `usage: main.ts COMMAND
   node-cut N | node-heal N  pull or plug node N's network cable (N is 1 or 2)
   node-exec N -- COMMAND    run a command inside node N`;
 
+/** A wrong command line; told without a stack. */
 class UsageError extends Error {}
 
 function nodeArgument(text: string | undefined): NodeLayout {
@@ -109,18 +110,14 @@ try {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { archive: { type: "string" } } });
   const [name = "", ...args] = positionals;
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command) throw new UsageError(name === "" ? "which command?" : `no command ${name}`);
+  if (!command) throw new UsageError(name === "" ? USAGE : `no command ${name}\n${USAGE}`);
   const result = await command({ progress, signal: abort.signal }, args, values);
   console.log(JSON.stringify({ ...result, seconds: progress.elapsedSeconds() }));
 } catch (error) {
   const isUsage =
     error instanceof UsageError || String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
   console.error(
-    abort.signal.aborted
-      ? String(abort.signal.reason)
-      : isUsage
-        ? `${(error as Error).message}\n${USAGE}`
-        : describeFault(error),
+    abort.signal.aborted ? String(abort.signal.reason) : isUsage ? (error as Error).message : describeFault(error),
   );
   process.exit(abort.signal.aborted ? 130 : isUsage ? 2 : 1);
 }

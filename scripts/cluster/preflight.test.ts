@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isGoNewEnough } from "./go.ts";
 import { parseImageList } from "./load.ts";
-import { findConflicts, overlaps, parseSubnet } from "./preflight.ts";
+import { findConflicts, isPortFree, overlaps, parseSubnet } from "./preflight.ts";
 import { ensureBinaries, missingBinaries } from "./toolchain.ts";
 
 describe("subnets", () => {
@@ -36,6 +38,20 @@ describe("subnets", () => {
     assert.deepEqual(findConflicts(routes), []);
     assert.deepEqual(findConflicts([...routes, { dst: "10.0.0.0/8", dev: "wg0" }]), ["10.0.0.0/8 (wg0)"]);
     assert.deepEqual(findConflicts([{ dst: "10.89.0.77", dev: "eth1" }]), ["10.89.0.77 (eth1)"]);
+  });
+});
+
+describe("isPortFree", () => {
+  it("tells a taken port from a free one", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    assert.equal(await isPortFree("127.0.0.1", port), false);
+    const closed = once(server, "close");
+    server.close();
+    await closed;
+    assert.equal(await isPortFree("127.0.0.1", port), true);
+    await assert.rejects(isPortFree("203.0.113.1", port), /EADDRNOTAVAIL/);
   });
 });
 

@@ -15,8 +15,9 @@ import {
   SERVICE_SUBNET,
 } from "./layout.ts";
 import { PRIVATE_FOLDERS } from "./mounts.ts";
+import { listOwnProcesses } from "./own-processes.ts";
+import { assertOwnMachine } from "./owner.ts";
 import { cacheRoot } from "./paths.ts";
-import { runningProcess } from "./processes.ts";
 import type { RunContext } from "./progress.ts";
 
 /** Debian packages whose programs the cluster calls; redis-tools is copied into an image. */
@@ -127,7 +128,8 @@ async function checkAddresses(): Promise<void> {
   }
 }
 
-async function isPortFree(host: string, port: number): Promise<boolean> {
+/** Could a server listen there now? Rejects when the address is not this machine's. */
+export async function isPortFree(host: string, port: number): Promise<boolean> {
   return await new Promise<boolean>((resolve, reject) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -145,8 +147,9 @@ export async function checkPorts(): Promise<void> {
     { process: "etcd", host: "127.0.0.1", port: ETCD_PEER_PORT },
     { process: "kube-apiserver", host: HOST_ADDRESS, port: API_PORT },
   ];
+  const own = listOwnProcesses();
   for (const { process: name, host, port } of wanted) {
-    if (runningProcess(name) || (await isPortFree(host, port))) continue;
+    if (own.some(({ command }) => command.includes(`/${name} `)) || (await isPortFree(host, port))) continue;
     throw new ClusterFault(
       `${host}:${port} is taken, ${name} needs it`,
       `See who has it by \`ss -ltnp 'sport = :${port}'\` and end it, ${OWN_CLUSTER}.`,
@@ -158,6 +161,7 @@ export async function checkPorts(): Promise<void> {
 export async function preflight(context: RunContext): Promise<void> {
   checkHost();
   checkDisk();
+  assertOwnMachine();
   await ensureAptPackages(APT_PACKAGES, context);
   await checkKernel();
   await checkAddresses();

@@ -51,7 +51,7 @@ async function buildInto(draft: string, recipe: GoRecipe, names: string[], conte
   const report = (): void => {
     const spent = formatDuration(performance.now() - startedMs);
     context.progress.line(
-      `${recipe.module}: ${spent}, ${downloaded} modules downloaded, ${compiled} packages compiled; about ${recipe.coldMinutes} min when nothing is cached`,
+      `${recipe.module}: ${spent}, ${downloaded} modules downloaded, ${compiled} packages compiled; about ${Math.max(recipe.coldMinutes, 1)} min when nothing is cached`,
     );
   };
   context.progress.line(`${recipe.module} ${recipe.version}: building ${names.join(", ")}`);

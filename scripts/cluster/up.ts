@@ -7,7 +7,7 @@ import { ensureFirewallRules } from "./firewall.ts";
 import type { BuiltImage } from "./image/image.ts";
 import { ensureImages, SYSTEM_IMAGES, WORKLOAD_IMAGES } from "./images.ts";
 import { Kube } from "./kube.ts";
-import { NODES, type NodeLayout, RUN_ROOT } from "./layout.ts";
+import { NODES, type NodeLayout } from "./layout.ts";
 import { loadImages } from "./load.ts";
 import { withLock } from "./lock.ts";
 import { applyManifests } from "./manifests.ts";
@@ -15,6 +15,7 @@ import { ensureRunRoot } from "./mounts.ts";
 import { ensureBridge, ensurePodRoutes } from "./network.ts";
 import { ensureNodeAgents, ensureNodeRuntime } from "./node.ts";
 import { DAEMON_SCRIPT } from "./own-processes.ts";
+import { claimMachine } from "./owner.ts";
 import { cacheRoot, clusterRoot, kubeconfigPath, PROJECT_ROOT } from "./paths.ts";
 import { ensurePki } from "./pki.ts";
 import { checkPorts, preflight } from "./preflight.ts";
@@ -62,19 +63,6 @@ function claimState(): void {
     );
   }
   writeFileSync(formatFile, `${STATE_FORMAT}\n`);
-}
-
-/** Addresses and names are fixed, so one machine has one local cluster; a second cache folder must not disturb it. */
-function claimMachine(): void {
-  const ownerFile = join(RUN_ROOT, "owner");
-  const owner = existsSync(ownerFile) ? readFileSync(ownerFile, "utf8").trim() : clusterRoot();
-  if (owner !== clusterRoot()) {
-    throw new ClusterFault(
-      `another local cluster runs on this machine, with its state in ${owner}`,
-      `Remove it first: IMCLUSTER_CACHE=${join(owner, "..")} make down`,
-    );
-  }
-  writeFileSync(ownerFile, `${clusterRoot()}\n`);
 }
 
 /** Starts the daemon; after a change to what it is made of, a new one. */

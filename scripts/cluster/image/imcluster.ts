@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { run } from "../command.ts";
@@ -86,6 +86,14 @@ function demoInputs(): TarEntry[] {
   });
 }
 
+/** Earlier bundles: their content lives on in the layers that were made of it. */
+function removeOtherBundles(kept: string): void {
+  for (const name of readdirSync(imageRoot())) {
+    const path = join(imageRoot(), name);
+    if (name.startsWith("demo-") && path !== kept) rmSync(path, { recursive: true, force: true });
+  }
+}
+
 async function demoEntries(context: RunContext): Promise<TarEntry[]> {
   const builder = join(PROJECT_ROOT, "examples/chat/build.ts");
   if (!existsSync(builder)) return [];
@@ -102,6 +110,7 @@ async function demoEntries(context: RunContext): Promise<TarEntry[]> {
         remedy: "Look at examples/chat; `node examples/chat/build.ts FOLDER` shows the same error.",
       });
       renameSync(draft, folder);
+      removeOtherBundles(folder);
     } finally {
       rmSync(draft, { recursive: true, force: true });
     }
