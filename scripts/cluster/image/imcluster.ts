@@ -96,7 +96,8 @@ function removeOtherBundles(kept: string): void {
 
 async function demoEntries(context: RunContext): Promise<TarEntry[]> {
   const builder = join(PROJECT_ROOT, "examples/chat/build.ts");
-  if (!existsSync(builder)) return [];
+  // Without the page the folder is still there: an entry that is told to serve it answers 404 instead of failing.
+  if (!existsSync(builder)) return [{ kind: "folder", path: "/app/demo" }];
   const key = createHash("sha256").update(fingerprint(demoInputs())).digest("hex").slice(0, 16);
   const folder = join(imageRoot(), `demo-${key}`);
   if (!existsSync(folder)) {
