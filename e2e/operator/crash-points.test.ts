@@ -29,7 +29,7 @@ const KINDS: readonly Resource[] = [
   STATEFUL_SETS,
 ];
 /** Namespaces worked on at the same time. */
-const LANES = 3;
+const LANES = 5;
 
 let server: ImApiServer;
 before(async () => {
@@ -109,7 +109,7 @@ describe("an operator killed after any write", () => {
       const bench = await Bench.open(server);
       try {
         await bench.startOperator();
-        await bench.create({ entry: { replicas: 3 } });
+        await bench.create({ entry: { replicas: 2 } });
         await bench.untilReady();
         await bench.stopOperator();
         const before = (await bench.entryPods()).map(({ metadata }) => metadata.uid ?? "");

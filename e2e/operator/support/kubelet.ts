@@ -29,7 +29,7 @@ export interface KubeletOptions {
   starts?(pod: Pod): boolean;
 }
 
-const POLL_MS = 40;
+const POLL_MS = 60;
 const COMPONENT = "app.kubernetes.io/component";
 
 /**

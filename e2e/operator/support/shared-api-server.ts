@@ -2,8 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
+import { IM_CLUSTER } from "../../../operator/api/resource.ts";
 import type { ImCluster } from "../../../operator/api/v1alpha1.ts";
 import type { KubeClient } from "../../../operator/kube/client.ts";
+import { KubeError } from "../../../operator/kube/kube-error.ts";
 import { createKubeClient, loadKubeConfig } from "../../../operator/kube/rest-client.ts";
 import {
   type Condition,
@@ -52,9 +54,15 @@ async function installCrd(client: KubeClient): Promise<void> {
     const { conditions } = (now as { status?: { conditions?: Condition[] | null } } | undefined)?.status ?? {};
     return (conditions ?? []).some(({ type, status }) => type === "Established" && status === "True");
   });
-  await waitUntil("ImClusters served", async () =>
-    (await client.raw("/apis/imcluster.io/v1alpha1")).includes("imclusters"),
-  );
+  await waitUntil("ImClusters served", async () => {
+    try {
+      await client.list(IM_CLUSTER, undefined);
+      return true;
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 404) return false;
+      throw error;
+    }
+  });
 }
 
 async function makeNamespace(client: KubeClient): Promise<string> {
