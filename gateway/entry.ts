@@ -4,7 +4,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type AdminServer, startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
-import { createGrpcServer, type GrpcServer, loadInternalTls, openUplink } from "#lib/grpc.ts";
+import { createGrpcServer, type GrpcServer, type InternalTlsWatch, openUplink, watchInternalTls } from "#lib/grpc.ts";
 import { listen } from "#lib/listen.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
@@ -90,6 +90,7 @@ class Entry implements RunningEntry, SniffTarget {
   readonly #metrics: Metrics;
   readonly #entryMetrics: EntryMetrics;
   readonly #control: GrpcServer;
+  readonly #internalTls: InternalTlsWatch;
   readonly #listeners: ClientListener[] = [];
   /** Sockets that are no connections yet. */
   readonly #pending = new Set<PendingSocket>();
@@ -112,11 +113,18 @@ class Entry implements RunningEntry, SniffTarget {
     this.#metrics = new Metrics({ component: "entry", version: config.version }, { runtime: true });
     const metrics = new EntryMetrics(this.#metrics, stats);
     this.#entryMetrics = metrics;
-    const tls = loadInternalTls(config.internalTlsDir);
+    this.#internalTls = watchInternalTls(
+      config.internalTlsDir,
+      (tls) => {
+        log.info({}, "new internal certificate in force");
+        this.#control.setTls(tls);
+      },
+      (err) => log.error({ err }, "new internal certificate is not usable: the old one stays in force"),
+    );
     this.#pool = new UplinkPool({
       targets: config.logicTargets,
       identity: { podUid: config.podUid, podName: config.podName, version: config.version },
-      open: (address, callbacks) => openUplink({ address, tls, ...callbacks }),
+      open: (address, callbacks) => openUplink({ address, tls: this.#internalTls.current(), ...callbacks }),
       resolve: deps.resolve ?? resolveHost,
       clock,
       log,
@@ -140,7 +148,7 @@ class Entry implements RunningEntry, SniffTarget {
       isReady: () => this.isReady,
       demo: config.demoDir ? new DemoFiles(config.demoDir) : undefined,
     });
-    this.#control = createGrpcServer({ tls, clientRoles: ["operator"] });
+    this.#control = createGrpcServer({ tls: this.#internalTls.current(), clientRoles: ["operator"] });
     this.#control.addService(controlService(this));
     this.#observe(metrics);
   }
@@ -272,6 +280,7 @@ class Entry implements RunningEntry, SniffTarget {
     for (let leftMs = LINGER_MS; leftMs > 0 && this.#hub.lingering > 0; leftMs -= POLL_MS) await this.#sleep(POLL_MS);
     this.#hub.destroyLingering();
     this.#pool.close();
+    this.#internalTls.close();
     this.#hub.wheel.stop();
     this.#loopDelay.disable();
     await this.#admin?.close();

@@ -61,7 +61,7 @@ export class EntryMetrics {
     this.#login.observe({ result }, durationMs / 1000);
   }
 
-  handshakeFailed(stage: "tls" | "sniff" | "http" | "refused"): void {
+  handshakeFailed(stage: "tls" | "refused"): void {
     this.#handshakeFailures.inc({ stage });
   }
 

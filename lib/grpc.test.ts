@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { serviceDefinition } from "#proto/load.ts";
-import { createTestAuthority, issueRoleFolders } from "../e2e/harness/tls.ts";
+import { authorityAt, createTestAuthority, issueRoleFolders } from "../e2e/harness/tls.ts";
 import { ErrorCode, ImError } from "./errors.ts";
 import {
   createChannelClient,
@@ -20,6 +20,7 @@ import {
   type UplinkStream,
   unaryService,
   uplinkService,
+  watchInternalTls,
 } from "./grpc.ts";
 import { fromGrpcError, statusOf } from "./grpc-status.ts";
 
@@ -292,6 +293,27 @@ describe("mutual TLS", () => {
 
   it("the client refuses a server of another role", async () => {
     await assert.rejects(purge(tls.operator, "operator"), { code: ErrorCode.RETRYABLE });
+  });
+
+  it("follows renewed certificates while connections stay", async () => {
+    const dir = join(root, "renewed");
+    const authority = authorityAt(join(root, "ca"));
+    await authority.issue(dir, { dnsNames: ["logic.imcluster.internal"] });
+    const { first, stream } = uplink(port, { tls: tls.entry });
+    await first;
+    const watch = watchInternalTls(
+      dir,
+      (next) => server.setTls(next),
+      (error) => assert.fail(error),
+    );
+    const current = watch.current();
+    watch.close();
+    server.setTls(current ?? assert.fail("no pair"));
+    await purge(tls.operator);
+    assert.equal(stream.write(Buffer.from("x")), true);
+    stream.close();
+    const never = () => assert.fail("no folder, no news");
+    assert.equal(watchInternalTls(undefined, never, never).current(), undefined);
   });
 
   it("names what is missing in the folder", () => {

@@ -23,9 +23,17 @@ import { fromGrpcError, statusOf } from "./grpc-status.ts";
 import { type InternalTls, type Role, roleName } from "./internal-tls.ts";
 import { listen } from "./listen.ts";
 import { OpenCalls } from "./open-calls.ts";
+import type { ServerUplink, UplinkOptions, UplinkStream } from "./uplink-stream.ts";
 
 export type { ServiceDefinition } from "@grpc/grpc-js";
-export { type InternalTls, loadInternalTls, type Role } from "./internal-tls.ts";
+export {
+  type InternalTls,
+  type InternalTlsWatch,
+  loadInternalTls,
+  type Role,
+  watchInternalTls,
+} from "./internal-tls.ts";
+export type { ServerUplink, UplinkOptions, UplinkStream } from "./uplink-stream.ts";
 
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** A peer that accepts TCP and never sends SETTINGS leaves grpc-js in CONNECTING for ever. */
@@ -78,6 +86,8 @@ export interface GrpcService {
 export interface GrpcServer {
   /** @param roles client roles that may call this service; all roles of the server when left out */
   addService(service: GrpcService, roles?: readonly Role[]): void;
+  /** New connections use this pair from here on; those that stand keep theirs. Not for a server without TLS. */
+  setTls(tls: InternalTls): void;
   /** @returns the port bound; `port` 0 asks for any */
   bind(host: string, port: number): Promise<number>;
   /** Refuses new calls, waits at most `graceMs` for open ones, then cuts them. */
@@ -112,7 +122,7 @@ export function createGrpcServer(options: {
     "grpc.max_concurrent_streams": 1000,
     ...(tls ? { interceptors: [guard] } : {}),
   });
-  const injector = server.createConnectionInjector(serverCredentials(tls));
+  let injector = server.createConnectionInjector(serverCredentials(tls));
   // The sockets are ours: grpc-js can neither cut a session for good (Node only half-closes one that was asked to
   // close before, and the peer hears it at its next keepalive) nor limit how many there are.
   const sockets = new Set<Socket>();
@@ -127,12 +137,14 @@ export function createGrpcServer(options: {
       if (roles) for (const method of Object.values(service.definition)) rolesByPath.set(method.path, roles);
       server.addService(service.definition, service.implement(calls));
     },
+    setTls(next) {
+      if (tls) injector = server.createConnectionInjector(serverCredentials(next));
+    },
     bind: (host, port) => listen(door, port, host),
     close: async (graceMs) => {
       await calls.close(graceMs);
       if (door.listening) door.close();
       for (const socket of sockets) socket.destroy();
-      injector.destroy();
       server.forceShutdown();
     },
   };
@@ -259,31 +271,6 @@ class WatchedClient implements ChannelClient {
 const UPLINK_PATH = "/im.uplink.v1.Uplink/Attach";
 const identity = (bytes: Buffer): Buffer => bytes;
 
-/** One end of an uplink: whole batches of records, as bytes. */
-export interface UplinkStream {
-  /** Always takes the batch; false = wait for the drain before the next one. No effect once closed. */
-  write(batch: Buffer): boolean;
-  /** `fn` runs each time writing may go on after a false. */
-  onDrain(fn: () => void): void;
-  /** Ends the stream; the close callback still runs. */
-  close(): void;
-}
-
-/** Options of {@link openUplink}. */
-export interface UplinkOptions {
-  /** host:port of one logic pod. */
-  address: string;
-  tls?: InternalTls | undefined;
-  /** A throw ends the stream with that error. */
-  onBatch(batch: Buffer): void;
-  /** Exactly once; without an error when the other side ended in order. */
-  onClose(error?: Error): void;
-  /** The connection stands (not yet: the peer attached). */
-  onConnected?(): void;
-  /** Default 5000. */
-  connectTimeoutMs?: number;
-}
-
 /** Opens one stream on a connection of its own. It never reconnects: open another one after onClose. */
 export function openUplink(options: UplinkOptions): UplinkStream {
   const client = new Client(options.address, clientCredentials(options.tls), clientOptions("logic"));
@@ -321,16 +308,6 @@ export function openUplink(options: UplinkOptions): UplinkStream {
     onDrain: (fn) => void call.on("drain", fn),
     close: () => finish(),
   };
-}
-
-/** The server's end of an uplink. Set the callbacks in `onAttach`, before it returns. */
-export interface ServerUplink extends UplinkStream {
-  /** Address of the caller, for logs. */
-  readonly peer: string;
-  /** A throw in `fn` ends the stream. */
-  onBatch(fn: (batch: Buffer) => void): void;
-  /** Exactly once. */
-  onClose(fn: (error?: Error) => void): void;
 }
 
 const UPLINK_DEFINITION: ServiceDefinition = {

@@ -14,6 +14,12 @@ export interface Carrier extends OutboxPort {
   destroy(): void;
 }
 
+/** IPv4 as people write it, also on a socket that takes both families. */
+function addressOf(socket: Socket): string {
+  const address = socket.remoteAddress ?? "";
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}
+
 /** A raw TCP or TLS socket that carries frames. */
 export class TcpCarrier implements Carrier {
   readonly listener = "tcp";
@@ -22,7 +28,7 @@ export class TcpCarrier implements Carrier {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.remoteAddress = socket.remoteAddress ?? "";
+    this.remoteAddress = addressOf(socket);
   }
 
   get bufferedBytes(): number {
@@ -63,7 +69,7 @@ export class WsCarrier implements Carrier {
   constructor(ws: WebSocket, socket: Socket) {
     this.#ws = ws;
     this.#socket = socket;
-    this.remoteAddress = socket.remoteAddress ?? "";
+    this.remoteAddress = addressOf(socket);
   }
 
   get bufferedBytes(): number {

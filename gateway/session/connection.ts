@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { DisconnectCode, disconnectReason } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
@@ -14,7 +14,7 @@ import type { Carrier } from "./carrier.ts";
 import { TICK_MS, type WheelItem } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
 import { Outbox } from "./outbox.ts";
-import { type ConnectionState, HELLO_STATE, holdDelivery, type Session } from "./session.ts";
+import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf } from "./session.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
 /** A closed connection gets this long to read the last frame. */
@@ -186,16 +186,7 @@ export class Connection implements FrameSink, WheelItem {
   onLoginOk(reply: LoginReply): void {
     if (this.#state.kind !== "login") return;
     const { login } = this.#state;
-    const pingMs = reply.pingIntervalMs > 0 ? reply.pingIntervalMs : this.#hub.pingIntervalMs;
-    const session: Session = {
-      userId: reply.userId,
-      slot: reply.slot,
-      tag: Buffer.from(reply.tag).toString("latin1"),
-      pingTicks: Math.ceil((2 * pingMs) / TICK_MS) + 1,
-      logic: login.logic,
-      inFlight: 0,
-      head: reply.inboxHead,
-    };
+    const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
     this.#deadlineTick = this.#hub.wheel.nowTick + session.pingTicks;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
+import type { LoginReply } from "#proto/gen/messages.ts";
+import { TICK_MS } from "./heartbeat.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
 /** A delivery that came before the login was answered; its body is a copy. */
@@ -47,6 +49,20 @@ export type ConnectionState =
   | { readonly kind: "closed"; readonly code: number };
 
 export const HELLO_STATE: ConnectionState = { kind: "hello" };
+
+/** The session that logic granted. @param defaultPingMs when logic names no interval */
+export function sessionOf(logic: LogicPort, reply: LoginReply, defaultPingMs: number): Session {
+  const pingMs = reply.pingIntervalMs > 0 ? reply.pingIntervalMs : defaultPingMs;
+  return {
+    userId: reply.userId,
+    slot: reply.slot,
+    tag: Buffer.from(reply.tag).toString("latin1"),
+    pingTicks: Math.ceil((2 * pingMs) / TICK_MS) + 1,
+    logic,
+    inFlight: 0,
+    head: reply.inboxHead,
+  };
+}
 
 /** Bounds of what waits for a login. */
 const MAX_HELD = 256;
