@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type NemesisView, runPairs } from "../workload/pairs.ts";
-import { readStored } from "../workload/read-stored.ts";
-import { assertKept, targetOf, useFleet } from "./fleet-suite.ts";
+import type { NemesisView } from "../workload/pairs.ts";
+import { assertKept, chat, targetOf, useFleet } from "./fleet-suite.ts";
 
 describe("drain of an entry by SIGTERM", () => {
   const fleet = useFleet({
@@ -24,15 +23,13 @@ describe("drain of an entry by SIGTERM", () => {
   }
 
   it("moves clients by GOAWAY, make before break, and loses nothing", async () => {
-    const report = await runPairs({
+    const report = await chat(fleet(), {
       pairs: [
         { a: targetOf(fleet(), "tls", 0, 1), b: targetOf(fleet(), "wss", 0, 1) },
         { a: targetOf(fleet(), "wss", 0, 1), b: targetOf(fleet(), "tls", 1, 0) },
       ],
       messages: 1200,
       ratePerSecond: 150,
-      getToken: (uid) => fleet().tokens.mint(uid),
-      readStored: () => readStored(fleet().postgresUrl),
       nemesis: async (run) => {
         await run.reached(0.2);
         await drain(run, 0);

@@ -4,8 +4,8 @@ import { after, afterEach, before } from "node:test";
 import { ImClient, type ImClientOptions, type Message } from "#client";
 import { type Fleet, type FleetOptions, SERVER_NAME, startFleet } from "../harness/fleet.ts";
 import { waitUntil } from "../harness/processes.ts";
-import type { PairsReport } from "../workload/pairs.ts";
-import { pairsFigures } from "../workload/pairs.ts";
+import { type PairsOptions, type PairsReport, pairsFigures, runPairs } from "../workload/pairs.ts";
+import { readStored } from "../workload/read-stored.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
 
 /** How a client reaches an entry. */
@@ -78,6 +78,24 @@ export async function login(
 /** Waits until `user` was shown `count` messages. */
 export async function waitMessages(user: User, count: number, timeoutMs = 20_000): Promise<void> {
   await waitUntil(`${count} messages`, () => user.messages.length >= count, timeoutMs);
+}
+
+/** Short enough that a run with losses still ends, and is reported, within the test's own bound. */
+const SETTLE_TIMEOUT_MS = 20_000;
+
+/** Runs pairs of users on the fleet; the checks include the rows of this run in the database. */
+export async function chat(fleet: Fleet, options: Omit<PairsOptions, "getToken" | "seed">): Promise<PairsReport> {
+  const seed = Math.random().toString(36).slice(2, 10);
+  return await runPairs({
+    seed,
+    settleTimeoutMs: SETTLE_TIMEOUT_MS,
+    getToken: (uid) => fleet.tokens.mint(uid),
+    readStored: async () => {
+      const rows = await readStored(fleet.postgresUrl);
+      return rows.filter((row) => row.sender.startsWith(`${seed}-`));
+    },
+    ...options,
+  });
 }
 
 /** Every promise about the messages of a workload was kept, and all were acknowledged. */

@@ -2,21 +2,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { waitUntil } from "../harness/processes.ts";
-import { runPairs } from "../workload/pairs.ts";
-import { readStored } from "../workload/read-stored.ts";
-import { assertKept, targetOf, useFleet } from "./fleet-suite.ts";
+import { assertKept, chat, targetOf, useFleet } from "./fleet-suite.ts";
 
 describe("a frozen process", () => {
   const fleet = useFleet({ entries: 2, logics: 2, env: { IM_PING_INTERVAL_MS: "1000", IM_LEASE_TTL_MS: "2000" } });
 
   it("entry that comes back after its lease ran out takes no session and delivers nothing twice", async () => {
-    const report = await runPairs({
+    const report = await chat(fleet(), {
       pairs: [{ a: targetOf(fleet(), "tls", 0, 1), b: targetOf(fleet(), "wss", 0, 1) }],
       messages: 1500,
       ratePerSecond: 150,
       timing: { pongTimeoutMs: 2500 },
-      getToken: (uid) => fleet().tokens.mint(uid),
-      readStored: () => readStored(fleet().postgresUrl),
       nemesis: async (run) => {
         await run.reached(0.2);
         run.note("SIGSTOP entry-0");
@@ -34,11 +30,10 @@ describe("a frozen process", () => {
   });
 
   it("logic costs no message and no connection", async () => {
-    const report = await runPairs({
+    const report = await chat(fleet(), {
       pairs: [{ a: targetOf(fleet(), "tls", 0), b: targetOf(fleet(), "wss", 1) }],
       messages: 600,
       ratePerSecond: 100,
-      getToken: (uid) => fleet().tokens.mint(uid),
       nemesis: async (run) => {
         for (const [share, index] of [
           [0.2, 0],

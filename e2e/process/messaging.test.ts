@@ -3,22 +3,18 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DisconnectCode } from "#client";
 import { waitUntil } from "../harness/processes.ts";
-import { runPairs } from "../workload/pairs.ts";
-import { readStored } from "../workload/read-stored.ts";
-import { assertKept, login, targetOf, useFleet, waitMessages } from "./fleet-suite.ts";
+import { assertKept, chat, login, targetOf, useFleet, waitMessages } from "./fleet-suite.ts";
 
 describe("messages between real processes", () => {
   const fleet = useFleet({ entries: 2, logics: 2, internalTls: true });
 
   it("go both ways over TLS-TCP and WebSocket across two entries", async () => {
-    const report = await runPairs({
+    const report = await chat(fleet(), {
       pairs: [
         { a: targetOf(fleet(), "tls", 0), b: targetOf(fleet(), "wss", 1) },
         { a: targetOf(fleet(), "wss", 0), b: targetOf(fleet(), "tcp", 1) },
       ],
       messages: 400,
-      getToken: (uid) => fleet().tokens.mint(uid),
-      readStored: () => readStored(fleet().postgresUrl),
     });
     assertKept(report);
     assert.equal(report.reconnects, 0);
