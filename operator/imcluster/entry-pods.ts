@@ -180,7 +180,8 @@ function bury(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
 }
 
 function step(entry: ObservedEntry, intent: DrainIntent, input: EntryPlanInput): EntryAction {
-  const view = { ...entry, intent, isAlive: entry.hasStarted && !entry.isDead, hasLogic: input.hasLogic };
+  const isAlive = entry.hasStarted && !entry.isDead && !entry.isBackingOff;
+  const view = { ...entry, intent, isAlive, hasLogic: input.hasLogic };
   const next = nextDrainStep(view, input.nowMs);
   switch (next.do) {
     case "advance":

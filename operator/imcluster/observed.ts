@@ -27,6 +27,8 @@ export interface ObservedEntry {
   isTerminating: boolean;
   /** A container of it has run at some time. */
   hasStarted: boolean;
+  /** The kubelet waits before it starts the crashed container again: nobody is connected, nobody can be asked to move. */
+  isBackingOff: boolean;
   /** Carries the finalizer that waits for the purge. */
   isHeld: boolean;
   isOrphan: boolean;
@@ -60,6 +62,7 @@ export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
     isDead: isDead(pod, facts.nowMs),
     isTerminating: metadata.deletionTimestamp !== undefined,
     hasStarted: containers.some(hasRun),
+    isBackingOff: containers.some(({ state }) => state?.waiting?.reason === "CrashLoopBackOff"),
     isHeld: metadata.finalizers?.includes(FINALIZER.entry) ?? false,
     isOrphan: !metadata.ownerReferences?.some((reference) => reference.uid === facts.ownerUid),
     restarts: containers.reduce((sum, container) => sum + container.restartCount, 0),
