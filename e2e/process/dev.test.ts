@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, utimesSync } from "node:fs";
+import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -65,9 +66,28 @@ describe("make dev", () => {
     }
   }
 
+  /** Status of the demo page, certificate checked. */
+  function demoPage(dev: GuardedProcess): Promise<{ status: number; body: string }> {
+    const [, port = ""] = dev.output.match(/https:\/\/localhost:(\d+)\/demo/) ?? [];
+    const ca = readFileSync(join(dir, "authority", "ca.crt"), "utf8");
+    return new Promise((resolve, reject) => {
+      get({ host: "localhost", port, path: "/demo/", ca, timeout: READY_MS }, (response) => {
+        let body = "";
+        response.setEncoding("utf8");
+        response.on("data", (text: string) => {
+          body += text;
+        });
+        response.once("end", () => resolve({ status: response.statusCode ?? 0, body }));
+      }).once("error", reject);
+    });
+  }
+
   it("starts a fleet, restarts what a source belongs to, survives kill -9, stops cleanly", async () => {
     const first = await start();
     await talk(first);
+    const page = await demoPage(first);
+    assert.equal(page.status, 200);
+    assert.match(page.body, /<html/i);
     const now = new Date();
     utimesSync(join(ROOT, "gateway/main.ts"), now, now);
     await first.waitForOutput(/entry-0 restarted[\s\S]*entry-1 restarted/, READY_MS);
