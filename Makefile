@@ -14,7 +14,7 @@ node_modules/.installed: package.json package-lock.json client/package.json
 	@touch $@
 
 ##@ Run
-.PHONY: up down smoke dev chat status
+.PHONY: up down smoke dev chat status screenshot
 up: node_modules/.installed ## A real ImCluster on a real two-node Kubernetes, with a demo; CONTEXT=name uses your cluster
 	@$(NODE) scripts/up/main.ts up $(if $(CONTEXT),--context $(CONTEXT))
 down: node_modules/.installed ## Remove the local cluster: no process, mount, link or folder of it stays
@@ -27,6 +27,9 @@ dev: node_modules/.installed ## The fleet as local processes with real PostgreSQ
 	@$(NODE) scripts/dev/main.ts
 chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob]
 	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)")
+
+screenshot: node_modules/.installed ## Two people chat on the demo page in Chromium; writes docs/images/demo.png
+	@$(NODE) e2e/demo/main.ts
 
 ##@ Check
 .PHONY: check fmt lint types gen gen-check

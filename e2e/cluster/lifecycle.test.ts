@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole road on the real two-node cluster, in the order a platform engineer walks it. Steps depend on each other.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { leftovers } from "../../scripts/cluster/leftovers.ts";
@@ -94,6 +96,17 @@ describe("a real cluster", { concurrency: 1 }, () => {
     );
     assert.equal(smoke.figures.delivered, smoke.figures.acked);
     await waitForEntries(3);
+  });
+
+  it("serves the demo page: two people chat in a real browser", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "im-demo-"));
+    try {
+      const seen = await runScript("e2e/demo/main.ts", ["--out", join(folder, "demo.png")], 2 * MINUTE_MS);
+      assert.equal(seen.code, 0, seen.stderr);
+      assert.deepEqual([seen.figures.shown, seen.figures.pageErrors], [5, 0]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("scales by kubectl scale, up and down through the drain", async () => {

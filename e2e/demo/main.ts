@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// `make screenshot`: two people chat on the demo page of the running cluster in real Chromium; writes docs/images/demo.png
+// (or --out FILE). Last line: what was seen, as JSON. Exit 1 when a message was not shown.
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { ensureAptPackages } from "../../scripts/cluster/apt.ts";
+import { ClusterFault, describeFault } from "../../scripts/cluster/fault.ts";
+import { kubeconfigPath, PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
+import { createProgress } from "../../scripts/cluster/progress.ts";
+import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
+import { demoAccess } from "../../scripts/up/demo.ts";
+import { kubeTools } from "../../scripts/up/kube-tools.ts";
+
+const STEP_TIMEOUT_MS = 15_000;
+const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const TALK = [
+  ["alice", "Hi Bob, is the bicycle still available? 🚲"],
+  ["bob", "Yes! 1200 元, 可小刀 😄"],
+  ["alice", "那 1100 可以吗？I can pick it up today."],
+  ["bob", "Deal. 下午三点, Chaoyang Park west gate?"],
+] as const;
+
+const progress = createProgress();
+
+async function launch(): Promise<Browser> {
+  if (!BROWSERS.some((path) => existsSync(path))) await ensureAptPackages(["chromium"], { progress });
+  const executablePath = BROWSERS.find((path) => existsSync(path));
+  if (executablePath === undefined)
+    throw new ClusterFault("no Chromium was found", "Install the package chromium, then run it again.");
+  return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+}
+
+const pane = (page: Page, user: string) => page.locator(`section[data-user="${user}"]`);
+
+async function say(page: Page, user: string, peer: string, text: string): Promise<void> {
+  await pane(page, user).locator("textarea").fill(text);
+  await pane(page, user).locator("textarea").press("Enter");
+  await pane(page, peer).locator(".theirs .text", { hasText: text }).first().waitFor({ timeout: STEP_TIMEOUT_MS });
+  await pane(page, user).locator('.progress[data-progress="delivered"]').last().waitFor({ timeout: STEP_TIMEOUT_MS });
+}
+
+async function cutSocket(page: Page): Promise<void> {
+  const alice = pane(page, "alice");
+  await alice.getByRole("button", { name: /kill|断开/i }).click();
+  await alice.locator('.state[data-state="open"]').waitFor({ timeout: STEP_TIMEOUT_MS });
+}
+
+async function show(url: string, out: string): Promise<object> {
+  const browser = await launch();
+  try {
+    // The demo's CA is the cluster's own; the SDK suites verify it, the browser has no store to add it to.
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: 1180, height: 760 },
+      locale: "en",
+    });
+    const page = await context.newPage();
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    await page.goto(url, { timeout: STEP_TIMEOUT_MS });
+    for (const user of ["alice", "bob"])
+      await pane(page, user).locator('.state[data-state="open"]').waitFor({ timeout: STEP_TIMEOUT_MS });
+    progress.line("both are online");
+    for (const [user, text] of TALK) await say(page, user, user === "alice" ? "bob" : "alice", text);
+    await cutSocket(page);
+    await say(page, "bob", "alice", "See you there 👋");
+    progress.line(`${TALK.length + 1} messages shown, one after a cut socket`);
+    mkdirSync(dirname(out), { recursive: true });
+    await page.screenshot({ path: out });
+    const entries = await page.locator(".figure.entry dd").allTextContents();
+    return { shown: TALK.length + 1, entries, pageErrors: errors.length, screenshot: out };
+  } finally {
+    await browser.close();
+  }
+}
+
+const { values } = parseArgs({ options: { out: { type: "string" } } });
+try {
+  const binaries = await ensureBinaries(["kubectl", "helm"], { progress });
+  const tools = kubeTools({
+    kubectl: binaries.kubectl ?? "kubectl",
+    helm: binaries.helm ?? "helm",
+    kubeconfig: kubeconfigPath(),
+  });
+  const access = await demoAccess(tools);
+  const fragment = `alice=${await access.mintToken("alice")}&bob=${await access.mintToken("bob")}`;
+  const seen = await show(
+    `https://${access.address}/demo/#${fragment}`,
+    values.out ?? join(PROJECT_ROOT, "docs/images/demo.png"),
+  );
+  console.log(JSON.stringify(seen));
+} catch (error) {
+  console.error(describeFault(error));
+  process.exit(1);
+}
