@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operator as real processes: leader election, takeover, signals.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { IM_CLUSTER } from "../../operator/api/resource.ts";
+import { LEASES } from "../../operator/kube/types.ts";
+import { freePort } from "../harness/ports.ts";
+import { type GuardedProcess, startProcess, waitUntil } from "../harness/processes.ts";
+import { Bench, OPERAND_IMAGE } from "./support/bench.ts";
+import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
+
+const MAIN = fileURLToPath(new URL("../../operator/main.ts", import.meta.url));
+/** A dead leader's Lease lasts 15 s; the next attempt comes within 2 s. */
+const TAKEOVER_MS = 25_000;
+
+let server: ImApiServer;
+before(async () => {
+  server = await startImApiServer();
+});
+after(() => server?.stop());
+
+interface OperatorProcess {
+  name: string;
+  child: GuardedProcess;
+  port: number;
+}
+
+async function startMain(name: string, namespace: string, env: NodeJS.ProcessEnv = {}): Promise<OperatorProcess> {
+  const port = await freePort();
+  const child = await startProcess({
+    name,
+    command: process.execPath,
+    args: [MAIN],
+    env: {
+      PATH: process.env.PATH,
+      KUBECONFIG: server.api.kubeconfigPath,
+      IM_ADMIN_PORT: String(port),
+      IM_POD_NAME: name,
+      IM_POD_NAMESPACE: namespace,
+      IM_WATCH_NAMESPACES: namespace,
+      IM_OPERAND_IMAGE: OPERAND_IMAGE,
+      ...env,
+    },
+  });
+  return { name, child, port };
+}
+
+async function get(port: number, path: string): Promise<{ status: number; text: string }> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2_000) });
+    return { status: response.status, text: await response.text() };
+  } catch {
+    return { status: 0, text: "" };
+  }
+}
+
+const leaderOf = async (namespace: string) =>
+  (await server.client.get(LEASES, namespace, "im-operator"))?.spec.holderIdentity?.split("_")[0];
+
+describe("operator/main.ts", () => {
+  it("leads, serves its admin port, is succeeded when killed, and leaves in order on SIGTERM", async () => {
+    const bench = await Bench.open(server);
+    const started: OperatorProcess[] = [];
+    try {
+      for (const name of ["operator-a", "operator-b"]) started.push(await startMain(name, bench.namespace));
+      await waitUntil(
+        "both are ready",
+        async () => {
+          const answers = await Promise.all(started.map(({ port }) => get(port, "/readyz")));
+          return answers.every(({ status }) => status === 200);
+        },
+        TAKEOVER_MS,
+      );
+      await waitUntil("one leads", async () => (await leaderOf(bench.namespace)) !== undefined, TAKEOVER_MS);
+      const first = await leaderOf(bench.namespace);
+      const leader = started.find(({ name }) => name === first);
+      const follower = started.find(({ name }) => name !== first);
+      assert.ok(leader && follower);
+      await server.client.create(IM_CLUSTER, {
+        ...{
+          apiVersion: "imcluster.io/v1alpha1",
+          kind: "ImCluster",
+          metadata: { name: "demo", namespace: bench.namespace },
+        },
+        spec: { entry: { replicas: 1 } },
+      } as never);
+      await bench.until("seen by the leader", ({ status }) => status?.observedGeneration === 1);
+      const { text } = await get(leader.port, "/metrics");
+      for (const sample of ["im_operator_leader 1", "im_operator_reconcile_total{", "im_cluster_phase{"])
+        assert.ok(text.includes(sample), sample);
+      assert.match((await get(follower.port, "/metrics")).text, /^im_operator_leader 0$/m);
+      leader.child.signal("SIGKILL");
+      await bench.patchSpec({ entry: { replicas: 2 } });
+      await bench.until("seen by the other", ({ status }) => status?.observedGeneration === 2, TAKEOVER_MS);
+      follower.child.signal("SIGTERM");
+      const exit = await follower.child.waitForExit();
+      assert.equal(exit.code, 0, "in order");
+      assert.notEqual(await leaderOf(bench.namespace), follower.name, "the Lease was given back");
+    } finally {
+      for (const { child } of started) child.signal("SIGKILL");
+      await bench.close();
+    }
+  });
+
+  it("ends with 1 when its Lease is taken away", async () => {
+    const bench = await Bench.open(server);
+    const { child } = await startMain("operator-c", bench.namespace);
+    try {
+      await waitUntil("it leads", async () => (await leaderOf(bench.namespace)) === "operator-c", TAKEOVER_MS);
+      const spec = { holderIdentity: "thief", renewTime: new Date().toISOString().replace("Z", "000Z") };
+      await server.client.patchMerge(LEASES, bench.namespace, "im-operator", { spec });
+      const exit = await child.waitForExit(20_000);
+      assert.equal(exit.code, 1);
+    } finally {
+      child.signal("SIGKILL");
+      await bench.close();
+    }
+  });
+
+  it("says all that is wrong with its configuration, and ends with 1", async () => {
+    const { child } = await startMain("operator-d", "default", {
+      IM_OPERAND_IMAGE: "",
+      IM_WORKERS: "0",
+      IM_LEADER_ELECT: "perhaps",
+    });
+    const exit = await child.waitForExit(20_000);
+    assert.equal(exit.code, 1);
+    for (const name of ["IM_OPERAND_IMAGE", "IM_WORKERS", "IM_LEADER_ELECT"])
+      assert.ok(child.output.includes(name), child.output);
+  });
+});
