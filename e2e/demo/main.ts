@@ -15,6 +15,8 @@ import { kubeTools } from "../../scripts/up/kube-tools.ts";
 
 const STEP_TIMEOUT_MS = 15_000;
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+/** Without them Chinese text and emoji are empty boxes. */
+const FONTS = ["fonts-wqy-zenhei", "fonts-noto-color-emoji"];
 const TALK = [
   ["alice", "Hi Bob, is the bicycle still available? 🚲"],
   ["bob", "Yes! 1200 元, 可小刀 😄"],
@@ -25,7 +27,8 @@ const TALK = [
 const progress = createProgress();
 
 async function launch(): Promise<Browser> {
-  if (!BROWSERS.some((path) => existsSync(path))) await ensureAptPackages(["chromium"], { progress });
+  const browser = BROWSERS.some((path) => existsSync(path)) ? [] : ["chromium"];
+  await ensureAptPackages([...browser, ...FONTS], { progress });
   const executablePath = BROWSERS.find((path) => existsSync(path));
   if (executablePath === undefined)
     throw new ClusterFault("no Chromium was found", "Install the package chromium, then run it again.");
