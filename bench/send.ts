@@ -207,9 +207,11 @@ async function runFloor(fleet: Fleet, settings: Settings, name: string): Promise
   const url = await fleet.postgres.createDatabase(name);
   await migrateDatabase(url, fleet.dir);
   const { users, bytes: contentBytes } = settings;
-  const floor = await measureFloor(url, { seconds: FLOOR_SECONDS, users, contentBytes });
+  const cpuSeconds = (): number => cpuSecondsBetween({ user: 0, system: 0 }, cpuTimeOf(fleet.postgres.pid, true));
+  const floor = await measureFloor(url, { seconds: FLOOR_SECONDS, users, contentBytes, cpuSeconds });
   progress(
-    `floor: ${floor.messagesPerSecond} messages/s (${floor.rowsPerSecond} rows/s) in batches of ${floor.batchSize}`,
+    `floor: ${floor.messagesPerSecond} messages/s (${floor.rowsPerSecond} rows/s) in batches of ${floor.batchSize}, ` +
+      `${floor.cpuMicrosPerMessage} us of PostgreSQL's CPU each`,
   );
   return floor;
 }
@@ -273,6 +275,7 @@ function report(
     ratioToFloor: Math.round((best.messagesPerSecond / floor.messagesPerSecond) * 1000) / 1000,
     floorMessagesPerSecond: floor.messagesPerSecond,
     floorRowsPerSecond: floor.rowsPerSecond,
+    floorCpuMicrosPerMessage: floor.cpuMicrosPerMessage,
     cpuMicrosPerMessage: best.cpuMicrosPerMessage,
     ackP50Ms: best.ackP50Ms,
     ackP99Ms: best.ackP99Ms,
