@@ -140,8 +140,11 @@ async function chat(options: Options): Promise<number> {
   };
   terminal.on("line", (line) => {
     const content = line.trim();
-    if (content === "/quit") terminal.close();
-    else if (content !== "") sending = Promise.all([sending, send(content)]).then(() => undefined);
+    if (content === "/quit") {
+      terminal.close();
+      return;
+    }
+    if (content !== "") sending = Promise.all([sending, send(content)]).then(() => undefined);
     terminal.prompt();
   });
   terminal.on("SIGINT", () => {
@@ -162,6 +165,8 @@ async function chat(options: Options): Promise<number> {
   const code = await ended;
   terminal.close();
   await client.close();
+  // An input that stays open would keep the process alive.
+  process.stdin.destroy();
   return code;
 }
 
