@@ -4,95 +4,99 @@ import { describe, it } from "node:test";
 import {
   CORDON_DEADLINE_MS,
   DETACH_MS,
+  type DrainIntent,
+  type DrainPhase,
   type DrainView,
   inPhase,
   newIntent,
   nextDrainStep,
+  PURGE_DEADLINE_MS,
   parseIntent,
 } from "./drain.ts";
 import type { EntryProbe } from "./observed.ts";
 
-const NOW_MS = Date.parse("2026-01-01T00:00:00Z");
+const NOW_MS = 1_700_000_000_000;
 const LIMITS = { windowMs: 5_000, deadlineMs: 20_000 };
-const probe = (answer: Partial<EntryProbe>): EntryProbe =>
-  ({ cordoned: true, draining: false, connections: 5, sessions: 5, ...answer }) as EntryProbe;
 
-function view(phase: DrainView["intent"]["phase"], overrides: Partial<DrainView> = {}): DrainView {
-  const intent = inPhase(newIntent("d1", "ScaleDown", "Cordoned", NOW_MS), phase, LIMITS, NOW_MS);
-  return {
-    intent,
-    isAlive: true,
-    isReady: true,
-    hasStarted: true,
-    probe: undefined,
-    isPurged: false,
-    hasLogic: true,
-    ...overrides,
-  };
+const probe = (fields: Partial<EntryProbe> = {}): EntryProbe => ({
+  ...{ connections: 5, sessions: 5, cordoned: true, draining: false, atMs: 0 },
+  ...fields,
+});
+
+function intent(phase: DrainPhase): DrainIntent {
+  return inPhase(newIntent("d1", "ScaleDown", "Cordoned", NOW_MS), phase, LIMITS, NOW_MS);
 }
 
-describe("nextDrainStep", () => {
-  it("cordons first, then waits until the Service has left it out", () => {
-    assert.deepEqual(nextDrainStep(view("Cordoned", { probe: probe({ cordoned: false }) }), NOW_MS), { do: "cordon" });
-    assert.equal(nextDrainStep(view("Cordoned", { probe: probe({}) }), NOW_MS).do, "wait");
-    const unready = view("Cordoned", { probe: probe({}), isReady: false });
-    assert.equal(nextDrainStep(unready, NOW_MS).do, "wait");
-    const step = nextDrainStep(unready, NOW_MS + DETACH_MS);
-    assert.ok(step.do === "advance" && step.to === "Draining");
-  });
+function step(phase: DrainPhase, fields: Partial<DrainView>, afterMs = 0) {
+  const view: DrainView = {
+    ...{ intent: intent(phase), isAlive: true, isReady: false, hasStarted: true },
+    ...{ probe: probe(), isPurged: false, hasLogic: true },
+    ...fields,
+  };
+  return nextDrainStep(view, NOW_MS + afterMs);
+}
 
-  it("does not wait for proxies when nobody is connected", () => {
-    const step = nextDrainStep(view("Cordoned", { probe: probe({ connections: 0 }), isReady: false }), NOW_MS);
-    assert.ok(step.do === "advance" && step.to === "Draining");
-  });
+const to = (phase: DrainPhase) => ({ do: "advance", to: phase });
+const kind = (result: ReturnType<typeof step>) => (result.do === "advance" ? to(result.to) : { do: result.do });
 
-  it("gives up on an entry that does not answer at the deadline of each phase", () => {
-    const cordoned = nextDrainStep(view("Cordoned"), NOW_MS + CORDON_DEADLINE_MS);
-    assert.ok(cordoned.do === "advance" && cordoned.to === "Draining");
-    assert.equal(nextDrainStep(view("Draining"), NOW_MS).do, "wait");
-    const draining = nextDrainStep(view("Draining"), NOW_MS + 60_000);
-    assert.ok(draining.do === "advance" && draining.to === "Purging");
-  });
-
-  it("asks clients to move once, and purges when the last has gone", () => {
-    assert.deepEqual(nextDrainStep(view("Draining", { probe: probe({}) }), NOW_MS), { do: "drain" });
-    assert.equal(nextDrainStep(view("Draining", { probe: probe({ draining: true }) }), NOW_MS).do, "wait");
-    const step = nextDrainStep(view("Draining", { probe: probe({ draining: true, connections: 0 }) }), NOW_MS);
-    assert.ok(step.do === "advance" && step.to === "Purging");
-  });
-
-  it("purges a container that does not run at once, in either phase", () => {
-    for (const phase of ["Cordoned", "Draining"] as const) {
-      const step = nextDrainStep(view(phase, { isAlive: false }), NOW_MS);
-      assert.ok(step.do === "advance" && step.to === "Purging", phase);
-    }
-  });
-
-  it("releases only after the purge, or when there was nothing to purge, or at the deadline without logic", () => {
-    assert.deepEqual(nextDrainStep(view("Purging"), NOW_MS), { do: "purge" });
-    assert.equal(nextDrainStep(view("Purging", { hasLogic: false }), NOW_MS).do, "wait");
-    assert.deepEqual(nextDrainStep(view("Purging", { isPurged: true }), NOW_MS), { do: "release" });
-    assert.deepEqual(nextDrainStep(view("Purging", { hasStarted: false }), NOW_MS), { do: "release" });
-    assert.deepEqual(nextDrainStep(view("Purging", { hasLogic: false }), NOW_MS + 120_000), { do: "release" });
-  });
+describe("a drain", () => {
+  const cases: [string, DrainPhase, Partial<DrainView>, number, object][] = [
+    ["tells the entry to take no more", "Cordoned", { probe: probe({ cordoned: false }) }, 0, { do: "cordon" }],
+    [
+      "tells it again after a restart of its container",
+      "Cordoned",
+      { probe: probe({ cordoned: false }) },
+      5_000,
+      { do: "cordon" },
+    ],
+    ["waits for the readiness probe", "Cordoned", { isReady: true }, 5_000, { do: "wait" }],
+    ["waits for the proxies", "Cordoned", {}, DETACH_MS - 1, { do: "wait" }],
+    ["goes on when they must have noticed", "Cordoned", {}, DETACH_MS, to("Draining")],
+    ["need not wait when there is no connection", "Cordoned", { probe: probe({ connections: 0 }) }, 0, to("Draining")],
+    ["gives an entry that does not answer some time", "Cordoned", { probe: undefined }, 9_000, { do: "wait" }],
+    ["then goes on without it", "Cordoned", { probe: undefined }, CORDON_DEADLINE_MS, to("Draining")],
+    ["skips what needs a process when there is none", "Cordoned", { isAlive: false }, 0, to("Purging")],
+    ["asks the clients to move", "Draining", {}, 0, { do: "drain" }],
+    ["waits while they move", "Draining", { probe: probe({ draining: true }) }, 10_000, { do: "wait" }],
+    ["is done when nobody is left", "Draining", { probe: probe({ connections: 0 }) }, 0, to("Purging")],
+    ["is done at its deadline", "Draining", { probe: probe({ draining: true }) }, 25_000, to("Purging")],
+    ["is done when the process ended", "Draining", { isAlive: false }, 0, to("Purging")],
+    ["has the routes removed", "Purging", {}, 0, { do: "purge" }],
+    ["waits for a logic pod that can", "Purging", { hasLogic: false }, 0, { do: "wait" }],
+    ["does not wait for ever", "Purging", { hasLogic: false }, PURGE_DEADLINE_MS, { do: "release" }],
+    [
+      "has nothing to remove of what never ran",
+      "Purging",
+      { hasStarted: false, hasLogic: false },
+      0,
+      { do: "release" },
+    ],
+    ["releases once purged", "Purging", { isPurged: true }, 0, { do: "release" }],
+    ["repeats a release that got lost", "Released", {}, 0, { do: "release" }],
+  ];
+  for (const [what, phase, fields, afterMs, expected] of cases) {
+    it(`${what} (${phase})`, () => assert.deepEqual(kind(step(phase, fields, afterMs)), expected));
+  }
 });
 
 describe("parseIntent", () => {
-  it("reads what was written", () => {
-    const intent = newIntent("d1", "Update", "Purging", NOW_MS);
-    assert.deepEqual(parseIntent(JSON.stringify(intent)), intent);
+  it("reads back what was written", () => {
+    const written = intent("Draining");
+    assert.deepEqual(parseIntent(JSON.stringify(written)), written);
   });
 
-  for (const text of [
-    undefined,
-    "",
-    "{",
-    "null",
-    "[]",
-    '"drain"',
-    '{"id":"a"}',
-    '{"id":"a","reason":"b","phase":"Paused","startedAt":"x","deadline":"y"}',
-  ]) {
-    it(`is undefined for ${text}`, () => assert.equal(parseIntent(text), undefined));
-  }
+  it("takes nothing else for an intent", () => {
+    const good = intent("Draining");
+    const bad = [
+      "",
+      "{",
+      "null",
+      "[]",
+      "1",
+      '"x"',
+      JSON.stringify({ ...good, phase: "Sleeping" }),
+      JSON.stringify({ ...good, deadline: "soon" }),
+    ];
+    for (const text of [undefined, ...bad]) assert.equal(parseIntent(text), undefined, text);
+  });
 });

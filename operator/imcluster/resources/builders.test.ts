@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Container, KubeObject, PodSpec } from "../../kube/types.ts";
+import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
+import { sampleCluster, sampleContext, sampleSecrets } from "../testing/sample.ts";
+import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./datastores.ts";
+import { entryPod, entryRevision } from "./entry-pod.ts";
+import { extlogicDeployment } from "./extlogic.ts";
+import { logicDeployment } from "./logic.ts";
+import { migrateJob, migrationHash } from "./migrate-job.ts";
+import { disruptionBudget, serviceAccount } from "./policy.ts";
+import { datastoreService, entryService, logicService } from "./services.ts";
+
+const cluster = sampleCluster();
+const secrets = sampleSecrets(cluster);
+const context = sampleContext(cluster, secrets);
+
+const podSpecs: Record<string, PodSpec> = {
+  entry: entryPod(context, "abcde").spec,
+  logic: logicDeployment(context).spec.template.spec,
+  extlogic: extlogicDeployment(context).spec.template.spec,
+  migrate: migrateJob(context).spec.template.spec,
+  postgres: postgresStatefulSet(context).spec.template.spec,
+  redis: redisStatefulSet(context).spec.template.spec,
+};
+
+const onlyContainer = (spec: PodSpec): Container => {
+  assert.equal(spec.containers.length, 1);
+  return spec.containers[0] as Container;
+};
+const envOf = (spec: PodSpec) => new Map(onlyContainer(spec).env?.map(({ name, value }) => [name, value]));
+
+type Fields = Record<string, unknown>;
+
+function podViolations(spec: PodSpec): string[] {
+  const security = (spec.securityContext ?? {}) as Fields;
+  const checks: [boolean, string][] = [
+    [security.runAsNonRoot === true && security.runAsUser !== 0, "root"],
+    [(security.seccompProfile as Fields | undefined)?.type === "RuntimeDefault", "seccomp"],
+    [spec.automountServiceAccountToken === false, "token"],
+    [!(spec.hostNetwork || spec.hostPID || spec.hostIPC), "host namespaces"],
+    [((spec.volumes ?? []) as Fields[]).every((volume) => !volume.hostPath), "hostPath"],
+  ];
+  return checks.flatMap(([holds, name]) => (holds ? [] : [name]));
+}
+
+function containerViolations(container: Container): string[] {
+  const security = (container.securityContext ?? {}) as Fields;
+  const { drop = [], add = [] } = (security.capabilities ?? {}) as { drop?: string[]; add?: string[] };
+  const isPlain = (port: { containerPort: number }) => port.containerPort >= 1024 && !("hostPort" in port);
+  const checks: [boolean, string][] = [
+    [security.allowPrivilegeEscalation === false, "escalation"],
+    [security.readOnlyRootFilesystem === true, "writable root"],
+    [!security.privileged, "privileged"],
+    [drop.includes("ALL") && add.length === 0, "capabilities"],
+    [(container.ports ?? []).every(isPlain), "port"],
+  ];
+  return checks.flatMap(([holds, name]) => (holds ? [] : [name]));
+}
+
+/** The controls of the "restricted" Pod Security Standard, and our own. Empty when all hold. */
+const violations = (spec: PodSpec): string[] => [
+  ...podViolations(spec),
+  ...spec.containers.flatMap(containerViolations),
+];
+
+describe("pods", () => {
+  for (const [name, spec] of Object.entries(podSpecs)) {
+    it(`of ${name} meet the restricted standard`, () => assert.deepEqual(violations(spec), []));
+  }
+
+  it("that are weakened in any one way are noticed by this test", () => {
+    const weaken: ((spec: PodSpec) => void)[] = [
+      (spec) => Object.assign(spec.securityContext as object, { runAsNonRoot: false }),
+      (spec) => Object.assign(spec.securityContext as object, { seccompProfile: { type: "Unconfined" } }),
+      (spec) => Object.assign(spec, { automountServiceAccountToken: true }),
+      (spec) => Object.assign(spec, { hostNetwork: true }),
+      (spec) => Object.assign(onlyContainer(spec).securityContext as object, { allowPrivilegeEscalation: true }),
+      (spec) => Object.assign(onlyContainer(spec).securityContext as object, { readOnlyRootFilesystem: false }),
+      (spec) => Object.assign(onlyContainer(spec).securityContext as object, { capabilities: { add: ["NET_RAW"] } }),
+      (spec) => spec.volumes?.push({ name: "h", hostPath: { path: "/" } }),
+    ];
+    for (const change of weaken) {
+      const spec = structuredClone(entryPod(context, "abcde").spec);
+      change(spec);
+      assert.equal(violations(spec).length > 0, true, change.toString());
+    }
+  });
+
+  it("mount a /tmp, and every volume that they have", () => {
+    for (const spec of Object.values(podSpecs)) {
+      const mounts = onlyContainer(spec).volumeMounts as { name: string; mountPath: string }[];
+      assert.ok(mounts.some(({ mountPath }) => mountPath === "/tmp"));
+      assert.deepEqual(
+        mounts.map(({ name }) => name).sort(),
+        (spec.volumes as { name: string }[]).map(({ name }) => name).sort(),
+      );
+    }
+  });
+
+  it("never have a secret in their environment", () => {
+    const values = [...secrets.values()].flatMap(({ data }) => Object.values(data ?? {}));
+    const plain = values.map((value) => Buffer.from(value, "base64").toString());
+    const texts = Object.values(podSpecs).map((spec) => JSON.stringify(spec));
+    for (const value of plain.filter((one) => one.length > 8)) {
+      for (const specText of texts) assert.ok(!specText.includes(JSON.stringify(value).slice(1, -1)));
+    }
+  });
+});
+
+describe("the entry pod", () => {
+  const pod = entryPod(context, "abcde");
+  const env = envOf(pod.spec);
+
+  it("has name, labels, finalizer and owner of the contract", () => {
+    assert.equal(pod.metadata.name, "demo-entry-abcde");
+    assert.deepEqual(pod.metadata.finalizers, [FINALIZER.entry]);
+    assert.equal(pod.metadata.labels?.[LABEL.cluster], "demo");
+    assert.equal(pod.metadata.labels?.[LABEL.revision], entryRevision(context));
+    assert.equal(pod.metadata.ownerReferences?.[0]?.uid, "cluster-uid");
+  });
+
+  it("gets the spec's settings as environment", () => {
+    assert.equal(env.get("IM_LOGIC_TARGETS"), "dns:demo-logic.shop.svc.cluster.local:7443");
+    assert.equal(env.get("IM_MAX_CONNECTIONS"), "20000");
+    assert.equal(env.get("IM_DRAIN_DEADLINE_MS"), "20000");
+    assert.equal(env.get("IM_DEMO_DIR"), undefined);
+    assert.ok(envOf(entryPod(sampleContext(sampleCluster({ entry: { demo: true } })), "a").spec).get("IM_DEMO_DIR"));
+  });
+
+  it("has more grace than its drain takes", () => {
+    assert.equal(pod.spec.terminationGracePeriodSeconds, 30);
+    const slow = sampleContext(sampleCluster({ entry: { drain: { deadline: "1h" } } }));
+    assert.equal(entryPod(slow, "a").spec.terminationGracePeriodSeconds, 3610);
+  });
+
+  it("changes its revision with what needs a new pod, and with nothing else", () => {
+    const revisionOf = (spec: object, from = secrets) => entryRevision(sampleContext(sampleCluster(spec), from));
+    const base = revisionOf({});
+    const same = [
+      { entry: { replicas: 9 } },
+      { logic: { replicas: 9 } },
+      { entry: { service: { type: "NodePort" } } },
+      { paused: true },
+    ];
+    for (const spec of same) assert.equal(revisionOf(spec), base, JSON.stringify(spec));
+    const other = [
+      { image: "x:1" },
+      { version: "9.9.9" },
+      { entry: { maxConnectionsPerPod: 100 } },
+      { entry: { demo: true } },
+      { entry: { drain: { window: "1s" } } },
+      { entry: { podTemplate: { labels: { a: "b" } } } },
+      { tls: { secretName: "own" } },
+    ];
+    for (const spec of other) assert.notEqual(revisionOf(spec), base, JSON.stringify(spec));
+    assert.notEqual(revisionOf({}, sampleSecrets(cluster)), base, "another internal certificate");
+  });
+});
+
+describe("images", () => {
+  const imageOf = (spec: object) => sampleContext(sampleCluster(spec)).image;
+  it("follow spec.image, else spec.version, else the operator", () => {
+    assert.equal(imageOf({}), "registry.example/imcluster:0.1.0");
+    assert.equal(imageOf({ version: "1.2.3" }), "registry.example/imcluster:1.2.3");
+    assert.equal(imageOf({ version: "1.2.3", image: "own:5" }), "own:5");
+  });
+});
+
+describe("Services", () => {
+  it("take clients on 443 and 80, and are headless for gRPC", () => {
+    const { spec } = entryService(context);
+    assert.deepEqual(
+      spec.ports?.map(({ port, targetPort }) => [port, targetPort]),
+      [
+        [443, "tls"],
+        [80, "http"],
+      ],
+    );
+    assert.equal(spec.type, "LoadBalancer");
+    assert.deepEqual(spec.selector, { [LABEL.cluster]: "demo", [LABEL.component]: "entry" });
+    assert.equal(logicService(context).spec.clusterIP, "None");
+    assert.equal(datastoreService(context, "redis").metadata.name, "demo-redis");
+  });
+
+  it("name a traffic policy only where one is allowed", () => {
+    const policyOf = (type: string) =>
+      entryService(sampleContext(sampleCluster({ entry: { service: { type } } }))).spec.externalTrafficPolicy;
+    assert.equal(policyOf("NodePort"), "Cluster");
+    assert.equal(policyOf("ClusterIP"), undefined);
+  });
+});
+
+describe("embedded datastores", () => {
+  it("keep PostgreSQL's data on a volume where there is one", () => {
+    const withVolume = sampleContext(cluster, secrets, { kind: "volume", storageClassName: "fast" });
+    const claim = postgresClaim(withVolume);
+    assert.equal(claim.spec.storageClassName, "fast");
+    assert.deepEqual(claim.spec.resources, { requests: { storage: "5Gi" } });
+    assert.match(JSON.stringify(postgresStatefulSet(withVolume)), /"claimName":"demo-postgres"/);
+    assert.match(JSON.stringify(postgresStatefulSet(context)), /"name":"data","emptyDir"/);
+    assert.throws(() => postgresClaim(context));
+  });
+
+  it("run Redis with a password, without persistence and without eviction", () => {
+    const args = onlyContainer(redisStatefulSet(context).spec.template.spec).args ?? [];
+    assert.equal(
+      args.join(" "),
+      "--requirepass $(REDIS_PASSWORD) --save  --appendonly no --maxmemory 134217728 --maxmemory-policy noeviction",
+    );
+  });
+});
+
+describe("the migration", () => {
+  it("is another Job for another version, image or database, and for nothing else", () => {
+    const of = (spec: object, from = secrets) => migrationHash(sampleContext(sampleCluster(spec), from));
+    assert.equal(of({ entry: { replicas: 9 } }), of({}));
+    assert.notEqual(of({ version: "0.2.0" }), of({}));
+    assert.notEqual(of({ image: "x:1" }), of({}));
+    assert.notEqual(of({}, sampleSecrets(cluster)), of({}));
+  });
+});
+
+describe("every object", () => {
+  const all: KubeObject[] = [
+    ...[entryService(context), logicService(context), datastoreService(context, "postgres")],
+    ...[serviceAccount(context, "entry"), disruptionBudget(context, "logic"), migrateJob(context)],
+    ...[logicDeployment(context), extlogicDeployment(context), postgresStatefulSet(context), entryPod(context, "a")],
+  ];
+
+  it("carries owner, labels and the hash of what was applied", () => {
+    for (const { metadata, kind } of all) {
+      assert.equal(metadata.namespace, "shop", kind);
+      assert.equal(metadata.labels?.[LABEL.managedBy], "im-operator", kind);
+      assert.equal(metadata.labels?.[LABEL.instance], "demo", kind);
+      assert.ok(metadata.annotations?.[ANNOTATION.appliedHash], kind);
+      assert.equal(metadata.ownerReferences?.[0]?.controller, true, kind);
+    }
+  });
+
+  it("is the same each time it is built", () => {
+    assert.deepEqual(logicDeployment(sampleContext(sampleCluster(), secrets)), logicDeployment(context));
+  });
+
+  it("has names of at most 63 characters for the longest name allowed", () => {
+    const long = sampleContext(sampleCluster({}, "a".repeat(40)), secrets);
+    for (const name of [entryPod(long, "abcde"), migrateJob(long), extlogicDeployment(long)].map(
+      ({ metadata }) => metadata.name,
+    )) {
+      assert.ok(name.length <= 63 - "-abcde".length, name);
+    }
+  });
+});
