@@ -194,7 +194,12 @@ describe("a real cluster", { concurrency: 1 }, () => {
 
   it("uninstalls the operator by Helm and keeps the CRD", async () => {
     await tools.helm(["uninstall", "im-operator", "-n", "imcluster-system", "--wait"]);
-    assert.deepEqual(await objectsIn("imcluster-system"), []);
+    await eventually(
+      "the operator's namespace is empty",
+      MINUTE_MS,
+      async () => ((await objectsIn("imcluster-system")).length === 0 ? true : undefined),
+      async () => (await objectsIn("imcluster-system")).join("\n"),
+    );
     assert.match(await tools.kubectl(["get", "crd", "imclusters.imcluster.io", "-o", "name"]), /imclusters/);
   });
 

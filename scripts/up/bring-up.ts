@@ -21,6 +21,7 @@ import { proveDelivery } from "./prove.ts";
 export const OPERATOR_NAMESPACE = "imcluster-system";
 export const SAMPLE_USERS = ["alice", "bob"] as const;
 const READY_TIMEOUT_MS = 180_000;
+const ROLLOUT_TIMEOUT_MS = 180_000;
 
 export interface UpOptions extends RunContext {
   /** kubeconfig context of a cluster of the user's own; undefined means the local one. */
@@ -84,7 +85,18 @@ export async function applyDemo(tools: KubeTools, options: RunContext, manifest 
       `Look at the operator: kubectl --kubeconfig ${tools.kubeconfig} -n ${OPERATOR_NAMESPACE} logs deploy/im-operator; then run make up again.`,
     );
   }
-  return Math.round((performance.now() - startedMs) / 100) / 10;
+  const readySeconds = Math.round((performance.now() - startedMs) / 100) / 10;
+  await waitForRollout(tools, options);
+  return readySeconds;
+}
+
+/** After a change of the image users are served all along, by old and new entries; the demo shows the new ones. */
+async function waitForRollout(tools: KubeTools, options: RunContext): Promise<void> {
+  const wait = ["wait", "--for=condition=Progressing=False", `imc/${DEMO_NAME}`, "-n", DEMO_NAMESPACE];
+  const result = await tools.tryKubectl([...wait, `--timeout=${ROLLOUT_TIMEOUT_MS / 1000}s`], {
+    timeoutMs: ROLLOUT_TIMEOUT_MS + 10_000,
+  });
+  if (result.code !== 0) options.progress.line("the rollout is still going on: kubectl get imc -A -o wide");
 }
 
 async function requireLoadBalancer(tools: KubeTools): Promise<void> {
