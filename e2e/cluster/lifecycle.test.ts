@@ -22,9 +22,9 @@ async function waitForEntries(count: number, timeoutMs = 3 * MINUTE_MS): Promise
     timeoutMs,
     async () => {
       const object = await getImCluster(tools, DEMO_NAME);
-      const settled = object.status?.entry?.summary === `${count}/${count}` && isCondition(object, "Ready");
+      const settled = object.status?.phase === "Ready" && object.status.entry?.summary === `${count}/${count}`;
       const pods = await entryPods();
-      return settled && pods.length === count ? true : undefined;
+      return settled && isCondition(object, "Ready") && pods.length === count ? true : undefined;
     },
     () => describeNamespace(tools, DEMO_NAMESPACE),
   );
@@ -61,6 +61,7 @@ describe("a real cluster", { concurrency: 1 }, () => {
   });
 
   it("shows phase, version, entries, sessions, Ready and age", async () => {
+    await waitForEntries(3);
     const table = await tools.kubectl(["get", "imc", "-n", DEMO_NAMESPACE]);
     const [header = "", row = ""] = table.split("\n");
     assert.deepEqual(
