@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
+import { parse } from "yaml";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
+import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import { KubeError } from "../../operator/kube/kube-error.ts";
 import { type ImApiServer, imCluster, startImApiServer } from "./support/shared-api-server.ts";
 
@@ -311,6 +314,19 @@ describe("the API server refuses to change", () => {
 });
 
 describe("the API server accepts", () => {
+  const examples = new URL("../../examples/imcluster/", import.meta.url);
+  for (const file of readdirSync(examples).filter((name) => name.endsWith(".yaml"))) {
+    it(`examples/imcluster/${file}`, async () => {
+      const manifest = parse(readFileSync(new URL(file, examples), "utf8")) as ImCluster;
+      const name = file.replace(".yaml", "");
+      const made = await server.client.create(IM_CLUSTER, {
+        ...manifest,
+        metadata: { ...manifest.metadata, name, namespace },
+      });
+      assert.notEqual(made, "exists");
+    });
+  }
+
   it("a full spec", async () => {
     const podTemplate = {
       labels: { team: "im" },

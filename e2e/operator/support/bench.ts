@@ -21,23 +21,30 @@ export class Bench {
   readonly fleet = new FakeFleet();
   readonly events: EventInput[] = [];
   readonly client: KubeClient;
-  readonly #kubelet: TestKubelet;
+  readonly #kubeletOptions: KubeletOptions;
+  #kubelet: TestKubelet | undefined;
   #operator: Operator | undefined;
 
   private constructor(client: KubeClient, namespace: string, options: Partial<KubeletOptions>) {
     this.client = client;
     this.namespace = namespace;
-    this.#kubelet = new TestKubelet(client, namespace, {
-      podIp: () => "127.0.0.1",
-      isEntryReady: (pod) => this.fleet.isReady(pod),
-      ...options,
-    });
+    this.#kubeletOptions = { podIp: () => "127.0.0.1", isEntryReady: (pod) => this.fleet.isReady(pod), ...options };
   }
 
   static async open(server: ImApiServer, options: Partial<KubeletOptions> = {}): Promise<Bench> {
     const bench = new Bench(server.client, await server.makeNamespace(), options);
-    bench.#kubelet.start();
+    bench.startKubelet();
     return bench;
+  }
+
+  startKubelet(): void {
+    this.#kubelet = new TestKubelet(this.client, this.namespace, this.#kubeletOptions);
+    this.#kubelet.start();
+  }
+
+  async stopKubelet(): Promise<void> {
+    await this.#kubelet?.stop();
+    this.#kubelet = undefined;
   }
 
   /** Starts an operator, by default with the administrator's client. */
@@ -69,7 +76,7 @@ export class Bench {
 
   async close(): Promise<void> {
     await this.stopOperator();
-    await this.#kubelet.stop();
+    await this.stopKubelet();
   }
 
   async create(spec: unknown = {}, name = "demo"): Promise<ImCluster> {
