@@ -2,7 +2,7 @@
 // Messages of im.client.v1 as tables of fields: encoder, decoder and type come from the same table.
 import { DisconnectCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
-import { EMPTY, Reader, text, utf8, Writer } from "./wire.ts";
+import { EMPTY, Reader, text, Writer } from "./wire.ts";
 
 interface Field<T> {
   readonly number: number;
@@ -54,7 +54,7 @@ const string = (number: number): Field<string> => ({
   number,
   wireType: 2,
   initial: () => "",
-  write: (out, value) => value !== "" && out.bytes(number, utf8(value)),
+  write: (out, value) => value !== "" && out.string(number, value),
   read: (input) => text(input.bytes()),
 });
 const strings = (number: number): Field<string[]> => ({
@@ -62,7 +62,7 @@ const strings = (number: number): Field<string[]> => ({
   wireType: 2,
   initial: () => [],
   write(out, values) {
-    for (const value of values) out.bytes(number, utf8(value));
+    for (const value of values) out.string(number, value);
   },
   read(input, before) {
     before.push(text(input.bytes()));

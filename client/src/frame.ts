@@ -3,14 +3,15 @@
 import { Envelope } from "./codec.ts";
 import { DisconnectCode, MAX_FRAME_BYTES, MAX_LENGTH_VARINT_BYTES } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
-import { concat, EMPTY, pushVarint } from "./wire.ts";
+import { EMPTY, Writer } from "./wire.ts";
 
 /** One frame as it travels: length varint, then the envelope. */
 export function encodeFrame(envelope: Partial<Envelope>): Uint8Array {
   const body = Envelope.encode(envelope);
-  const length: number[] = [];
-  pushVarint(length, body.length);
-  return concat([Uint8Array.from(length), body]);
+  const out = new Writer();
+  out.rawVarint(body.length);
+  out.raw(body);
+  return out.finish();
 }
 
 interface Header {

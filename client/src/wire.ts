@@ -8,6 +8,9 @@ const FIXED64 = 1;
 const DELIMITED = 2;
 const FIXED32 = 5;
 const TWO_32 = 2 ** 32;
+const MAX_VARINT_BYTES = 10;
+/** Up to this length a loop is faster than the text encoder. */
+const SHORT_TEXT = 64;
 
 const encoder = new TextEncoder();
 // A leading U+FEFF belongs to the text.
@@ -41,57 +44,80 @@ function malformed(what: string): ImClientError {
   return new ImClientError(DisconnectCode.BAD_FRAME, `malformed message: ${what}`);
 }
 
-/** Appends the varint of a non-negative integer below 2^64. */
-export function pushVarint(out: number[], value: number): void {
-  let rest = value;
-  while (rest >= 0x80) {
-    out.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
-  }
-  out.push(rest);
-}
+/** Bytes of a message without large fields; grows when that is not enough. */
+const INITIAL_BYTES = 256;
 
-/** Collects fields of one message. */
+/** Collects fields of one message, or the bytes of a frame. */
 export class Writer {
-  readonly #chunks: Uint8Array[] = [];
-  #small: number[] = [];
+  #bytes = new Uint8Array(INITIAL_BYTES);
+  #at = 0;
 
   varint(field: number, value: number): void {
-    pushVarint(this.#small, field * 8 + VARINT);
+    this.rawVarint(field * 8 + VARINT);
     // Two's complement, as int64 asks for; only timestamps before 1970 get here.
-    if (value < 0) this.#pushNegative(value);
-    else pushVarint(this.#small, value);
+    if (value < 0) this.#negative(value);
+    else this.rawVarint(value);
   }
 
   bytes(field: number, value: Uint8Array): void {
-    pushVarint(this.#small, field * 8 + DELIMITED);
-    pushVarint(this.#small, value.length);
-    if (value.length < 64) {
-      for (const byte of value) this.#small.push(byte);
+    this.rawVarint(field * 8 + DELIMITED);
+    this.rawVarint(value.length);
+    this.raw(value);
+  }
+
+  /** Short ASCII, which ids are, goes without the encoder: three times as fast. */
+  string(field: number, value: string): void {
+    const { length } = value;
+    if (length > SHORT_TEXT || !isAscii(value)) {
+      this.bytes(field, utf8(value));
       return;
     }
-    this.#flush();
-    this.#chunks.push(value);
+    this.rawVarint(field * 8 + DELIMITED);
+    this.rawVarint(length);
+    this.#reserve(length);
+    for (let i = 0; i < length; i++) this.#bytes[this.#at++] = value.charCodeAt(i);
+  }
+
+  raw(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#at);
+    this.#at += value.length;
+  }
+
+  /** The varint of a non-negative integer below 2^64. */
+  rawVarint(value: number): void {
+    this.#reserve(MAX_VARINT_BYTES);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.#at++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.#at++] = rest;
   }
 
   finish(): Uint8Array {
-    this.#flush();
-    return concat(this.#chunks);
+    return this.#bytes.subarray(0, this.#at);
   }
 
-  #flush(): void {
-    if (this.#small.length > 0) this.#chunks.push(Uint8Array.from(this.#small));
-    this.#small = [];
-  }
-
-  #pushNegative(value: number): void {
+  #negative(value: number): void {
+    this.#reserve(MAX_VARINT_BYTES);
     let rest = BigInt.asUintN(64, BigInt(value));
-    while (rest >= 0x80n) {
-      this.#small.push(Number(rest & 0x7fn) | 0x80);
-      rest >>= 7n;
-    }
-    this.#small.push(Number(rest));
+    for (; rest >= 0x80n; rest >>= 7n) this.#bytes[this.#at++] = Number(rest & 0x7fn) | 0x80;
+    this.#bytes[this.#at++] = Number(rest);
   }
+
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = grown;
+  }
+}
+
+function isAscii(value: string): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0x7f) return false;
+  return true;
 }
 
 /** Walks the fields of one message. Every length is checked before it is used. */
