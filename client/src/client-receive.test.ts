@@ -358,6 +358,21 @@ describe("messages()", () => {
     await client.close();
   });
 
+  it("what a loop still has at close is saved as it is read, not before", async () => {
+    const store = new MemoryStore();
+    const { client, server } = setup({ store });
+    const messages = client.messages();
+    client.connect();
+    const entry = await server.login();
+    await client.ready();
+    entry.push(...events(1, 2, 3));
+    await client.close();
+    const saved: (number | undefined)[] = [store.load()?.cursor];
+    for await (const { inboxSeq } of messages) saved.push(inboxSeq, store.load()?.cursor);
+    saved.push(store.load()?.cursor);
+    assert.deepEqual(saved, [0, 1, 0, 2, 1, 3, 2, 3]);
+  });
+
   it("break leaves the loop and frees the client from it", async () => {
     const { client, server, clock } = setup({ streamLimit: 1 });
     client.connect();

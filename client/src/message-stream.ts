@@ -28,6 +28,11 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined> 
     this.#owner = owner;
   }
 
+  /** It is given no further message. */
+  get isEnded(): boolean {
+    return this.#end !== undefined;
+  }
+
   /** Messages not yet asked for. */
   get length(): number {
     return this.#waiting.length;

@@ -82,6 +82,8 @@ export class Receiver {
 
   start(stored: StoredCursor | undefined): void {
     this.#isStopped = false;
+    // Loops of an earlier life: they may still read what they have, and are given nothing more.
+    for (const stream of this.#streams) if (stream.isEnded) this.#streams.delete(stream);
     if (stored !== undefined) this.#inbox.restore(stored);
   }
 
@@ -168,7 +170,6 @@ export class Receiver {
     this.#puller.reset();
     for (const stream of this.#streams) stream.finish(error);
     await this.#acks.close();
-    this.#streams.clear();
   }
 
   #apply(change: () => void): void {
