@@ -4,6 +4,8 @@ import { spawn } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeFault } from "../cluster/fault.ts";
+import { prepare } from "./prepare.ts";
 import type { Counts } from "./reporter.ts";
 
 interface Suite {
@@ -164,6 +166,7 @@ async function main(wanted: string): Promise<void> {
     process.exit(2);
   }
   const outcomes: Outcome[] = wanted === "all" ? [await runChecks()] : [];
+  await prepare(suites.map((suite) => suite.name));
   for (const suite of suites) outcomes.push(await runSuite(suite));
   const sum = (key: keyof Counts): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const seconds = Math.round((performance.now() - startedMs) / 1000);
@@ -177,4 +180,9 @@ async function main(wanted: string): Promise<void> {
   process.exit(sum("failed") === 0 && sum("passed") > 0 && sum("skipped") === 0 ? 0 : 1);
 }
 
-await main(process.argv[2] ?? "all");
+try {
+  await main(process.argv[2] ?? "all");
+} catch (error) {
+  console.error(describeFault(error));
+  process.exit(1);
+}
