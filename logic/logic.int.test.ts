@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
 import { createChannelClient } from "#lib/grpc.ts";
@@ -15,6 +16,7 @@ import { serviceDefinition } from "#proto/load.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { type PostgresServer, startPostgres } from "../e2e/harness/postgres.ts";
 import { type RedisServer, startRedis } from "../e2e/harness/redis.ts";
+import { createTestAuthority, issueRoleFolders } from "../e2e/harness/tls.ts";
 import { createTokenAuthority, type TokenAuthority } from "../e2e/harness/tokens.ts";
 import { startWebhookSandbox, type WebhookSandbox } from "../e2e/sandbox/webhook.ts";
 import { extlogicSchema, logicSchema } from "./config.ts";
@@ -204,6 +206,58 @@ describe("logic process", () => {
       await two.next(RecordKind.KICK, { conn: 1 });
     } finally {
       await second.lifecycle.stop("test");
+    }
+  });
+
+  it("a logic that just started delivers when the entry has attached, and writes no intent", async () => {
+    const [home, away] = [dial(unique("pod")), unique("pod")];
+    await home.attach();
+    const [alice, bob] = [unique("alice"), unique("bob")];
+    await home.login(2, await tokens.mint(bob));
+    const fresh = await start();
+    try {
+      const sender = dial(away, fresh);
+      await sender.attach();
+      await sender.login(1, await tokens.mint(alice));
+      assert.equal((await sender.message(1, { to: bob, clientMessageId: "m", content: text("x") })).kind, "ok");
+      await waitUntil("the delivery waits", () => fresh.core.parked() === 1);
+      const again = dial(home.podUid, fresh);
+      await again.attach(home.incarnation);
+      assert.equal((await again.delivered(2)).inboxSeq, 1);
+      await waitUntil("nothing is under way", () => fresh.core.isIdle());
+      assert.deepEqual(
+        (await intents()).filter(({ userId }) => userId === bob),
+        [],
+      );
+    } finally {
+      await fresh.lifecycle.stop("test");
+    }
+  });
+
+  it("presents a renewed internal certificate without a restart", async () => {
+    const authority = await createTestAuthority(join(folder, "ca"));
+    const roles = await issueRoleFolders(authority, join(folder, "roles"), ["logic", "entry"] as const);
+    const config = loadConfig(logicSchema, { ...env, IM_INTERNAL_TLS_DIR: roles.logic });
+    const secure = await startLogic(config, { log: silentLogger });
+    const serial = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const servername = "logic.imcluster.internal";
+        const socket = connectTls({ port: secure.grpcPort, host: "127.0.0.1", ca: authority.ca, servername });
+        socket.on("error", reject);
+        socket.on("secureConnect", () => {
+          resolve(socket.getPeerCertificate().serialNumber);
+          socket.destroy();
+        });
+      });
+    try {
+      const first = await serial();
+      await authority.issue(roles.logic, { dnsNames: ["logic.imcluster.internal"] });
+      let seen = first;
+      // A handshake costs more than a look: the files are read every 5 s.
+      const poll = setInterval(() => void serial().then((now) => (seen = now)), 200);
+      await waitUntil("the new certificate", () => seen !== first).finally(() => clearInterval(poll));
+    } finally {
+      await secure.lifecycle.stop("test");
     }
   });
 

@@ -2,7 +2,7 @@
 import { startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
-import { createGrpcServer, type GrpcServer, loadInternalTls, uplinkService } from "#lib/grpc.ts";
+import { createGrpcServer, type GrpcServer, uplinkService, watchInternalTls } from "#lib/grpc.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
@@ -103,13 +103,14 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   lifecycle.onStop("core", () => core.close());
   registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
   registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
+  registry.gaugeOf("im_logic_parked_delivers", "Events that wait until their entry is attached.", () => core.parked());
   // A first look that comes before the connection would only report it as away.
   await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
   const health = new HealthPoll(() => store.ping(), clock);
   await health.start();
   lifecycle.onStop("health", () => health.stop());
-  const server = createGrpcServer({ tls: loadInternalTls(config.IM_INTERNAL_TLS_DIR) });
+  const server = openServer(config, log, lifecycle);
   server.addService(
     uplinkService((uplink) => core.server.accept(uplink)),
     ["entry"],
@@ -144,7 +145,7 @@ function describe(running: LogicState | undefined): object {
 
 /** LEAVING, then the answers of everything that was taken, then the end of the streams. */
 async function drain(core: LogicCore): Promise<void> {
-  core.entries.leaving();
+  core.leave();
   const startedMs = performance.now();
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
@@ -153,6 +154,21 @@ async function drain(core: LogicCore): Promise<void> {
   }
   await core.acks.flush();
   core.entries.close();
+}
+
+/** The gRPC server; it follows its certificate's files until the process stops. */
+function openServer(config: LogicConfig, log: Logger, lifecycle: Lifecycle): GrpcServer {
+  const internalTls = watchInternalTls(
+    config.IM_INTERNAL_TLS_DIR,
+    (tls) => {
+      log.info({}, "new internal certificate in force");
+      server.setTls(tls);
+    },
+    (err) => log.error({ err }, "new internal certificate is not usable: the old one stays in force"),
+  );
+  lifecycle.onStop("internal tls", () => internalTls.close());
+  const server = createGrpcServer({ tls: internalTls.current() });
+  return server;
 }
 
 /** All interfaces; a machine without IPv6 gets IPv4 only. */

@@ -107,6 +107,44 @@ describe("delivery", () => {
     assert.deepEqual(offline, [{ userId: "bob", inboxSeq: 5 }]);
   });
 
+  it("waits for a live entry that is not attached here yet, in order, and writes no intent", async () => {
+    const { sent, offline, ports, online, router, clock, registry } = await setUp();
+    const attachedHere = new Set<string>();
+    const entries = { find: (name: string) => (attachedHere.has(name) ? ports.entries.find(name) : undefined) };
+    await online("bob", 2);
+    await router.renewLease("pod.1");
+    const delivery = new Delivery({ ...ports, entries });
+    for (const inboxSeq of [5, 6]) delivery.deliver(outgoing([{ userId: "bob", inboxSeq }]));
+    await settle();
+    assert.deepEqual([sent, offline], [[], []]);
+    attachedHere.add("pod.1");
+    delivery.attached(ports.entries.find("pod.1") ?? assert.fail("no entry"));
+    delivery.deliver(outgoing([{ userId: "bob", inboxSeq: 7 }]));
+    await settle();
+    assert.deepEqual([sent.map(({ conn, aux }) => `${conn}/${aux}`), offline], [["2/5", "2/6", "2/7"], []]);
+    assert.equal(clock.pending, 0);
+    assert.match(await registry.render(), /im_logic_deliver_total\{result="delivered"\} 3/);
+  });
+
+  it("pushes when the entry does not attach in time, or cannot wait any more", async () => {
+    const { sent, offline, ports, online, clock } = await setUp();
+    await online("bob", 2);
+    const delivery = new Delivery({ ...ports, entries: { find: () => undefined } });
+    delivery.deliver(outgoing([...both, { userId: "carol", inboxSeq: 1 }]));
+    await settle();
+    assert.deepEqual([offline, delivery.parked], [[{ userId: "carol", inboxSeq: 1 }], 1], "no route: no waiting");
+    clock.advance(5000);
+    assert.deepEqual([sent, offline.slice(1), delivery.parked], [[], [{ userId: "bob", inboxSeq: 5 }], 0]);
+    delivery.deliver(outgoing(both));
+    await settle();
+    delivery.gone("pod.1");
+    assert.equal(offline.length, 3);
+    delivery.close();
+    delivery.deliver(outgoing(both));
+    await settle();
+    assert.deepEqual([offline.length, clock.pending], [4, 0]);
+  });
+
   it("outlives a short loss of the router, and does not hang on a long one", async () => {
     const { sent, offline, faults, ports, online, router, clock } = await setUp();
     await online("bob", 2);

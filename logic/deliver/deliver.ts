@@ -3,11 +3,12 @@ import type { Clock } from "#lib/clock.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Route, Router } from "../router/router.ts";
-import type { EntryDirectory } from "../session/session.ts";
+import type { EntryDirectory, EntryPort } from "../session/session.ts";
 import type { Recipient } from "../store/store.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
 import { eventField, PUSH_EVENTS_TAG, type SharedEvent, sharedEventBytes } from "./event-bytes.ts";
 import type { PushIntent } from "./offline.ts";
+import { type Parcel, UnattachedEntries } from "./unattached.ts";
 
 const MAX_BATCH = 1000;
 /** Messages that wait for a lookup. Beyond it they are not pushed: clients see the head with the next PONG. */
@@ -39,14 +40,21 @@ export interface DeliveryPorts {
 
 /**
  * Hands messages to routed sessions: one route lookup per tick for all of them, one DELIVER per session. Messages
- * keep their order towards each session. Nothing here is needed for safety: the inbox row is already committed.
+ * keep their order towards each session. Live routes whose entry is not attached here wait for it, at most 5 s: after a
+ * restart of this process users are not offline. Nothing here is needed for safety: the inbox row is already committed.
  */
 export class Delivery {
   readonly #ports: DeliveryPorts;
   readonly #batch: TickBatch<Outgoing>;
+  readonly #unattached: UnattachedEntries;
 
   constructor(ports: DeliveryPorts) {
     this.#ports = ports;
+    this.#unattached = new UnattachedEntries({
+      clock: ports.clock,
+      onDelivered: () => ports.metrics.delivers.inc({ result: "delivered" }),
+      onMissed: (parcel) => this.#toOffline(parcel),
+    });
     this.#batch = new TickBatch({
       defer: ports.defer,
       run: (batch) => this.#run(batch),
@@ -55,8 +63,29 @@ export class Delivery {
     });
   }
 
+  /** Nothing is under way; deliveries that wait for an entry do not count. */
   get isIdle(): boolean {
     return this.#batch.isIdle;
+  }
+
+  /** Deliveries that wait until their entry is attached. */
+  get parked(): number {
+    return this.#unattached.parked;
+  }
+
+  /** Call in the turn in which the directory begins to find `entry`: later deliveries must not overtake parked ones. */
+  attached(entry: EntryPort): void {
+    this.#unattached.attached(entry);
+  }
+
+  /** The incarnation was fenced: its users are pushed to without waiting. */
+  gone(incarnation: string): void {
+    this.#unattached.gone(incarnation);
+  }
+
+  /** Waits for no entry any more: what is parked goes the offline way now, the rest at once. Releases timers. */
+  close(): void {
+    this.#unattached.close();
   }
 
   deliver(outgoing: Outgoing): void {
@@ -92,32 +121,44 @@ export class Delivery {
   #deliverOne({ event, recipients, origin }: Outgoing, routes: ReadonlyMap<string, readonly Route[]>): number {
     const shared = sharedEventBytes(event);
     let delivered = 0;
-    for (const { userId, inboxSeq } of recipients) {
-      const reached = this.#toUser(routes.get(userId), inboxSeq, shared, origin);
+    for (const recipient of recipients) {
+      const { reached, parcel } = this.#toUser(routes.get(recipient.userId) ?? [], recipient, shared, origin);
       delivered += reached;
-      if (reached === 0 && userId !== event.sender) {
-        this.#ports.metrics.delivers.inc({ result: "offline" });
-        this.#ports.offline({ userId, inboxSeq });
-      }
+      if (reached > 0 || recipient.userId === event.sender) continue;
+      if (parcel) parcel.owesPush = true;
+      else this.#toOffline(recipient);
     }
     return delivered;
   }
 
+  /** How many sessions of the user were reached at once, and what waits for others. */
   #toUser(
-    routes: readonly Route[] | undefined,
-    inboxSeq: number,
+    routes: readonly Route[],
+    { userId, inboxSeq }: Recipient,
     shared: Uint8Array,
     origin: Outgoing["origin"],
-  ): number {
-    if (!routes) return 0;
+  ): { reached: number; parcel: Parcel | undefined } {
     let reached = 0;
     let body: Uint8Array | undefined;
+    let parcel: Parcel | undefined;
     for (const { incarnation, conn } of routes) {
       if (conn === origin.conn && incarnation === origin.incarnation) continue;
       body ??= eventField(PUSH_EVENTS_TAG, inboxSeq, shared);
       const entry = this.#ports.entries.find(incarnation);
-      if (entry?.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) reached++;
+      if (entry) {
+        if (entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) reached++;
+        continue;
+      }
+      const waiting = parcel ?? { userId, inboxSeq, body, parkedFor: 0, owesPush: false };
+      if (!this.#unattached.park(incarnation, conn, waiting)) continue;
+      parcel = waiting;
+      this.#ports.metrics.delivers.inc({ result: "parked" });
     }
-    return reached;
+    return { reached, parcel };
+  }
+
+  #toOffline({ userId, inboxSeq }: Recipient): void {
+    this.#ports.metrics.delivers.inc({ result: "offline" });
+    this.#ports.offline({ userId, inboxSeq });
   }
 }

@@ -19,6 +19,8 @@ export interface LeasePorts {
   /** Name of this process, for people. */
   logicName: string;
   leaseTtlMs: number;
+  /** An incarnation is known to be dead. */
+  onFenced: (incarnation: string) => void;
   onFault: (op: string, error: unknown) => void;
   log: Logger;
   metrics: LogicMetrics;
@@ -44,7 +46,7 @@ export class EntryLeases {
     }
     stream.name = request.podName;
     if ((await this.#check(incarnation)) === "fenced") {
-      this.fence(stream);
+      this.fence(stream, incarnation);
       return false;
     }
     stream.incarnation = incarnation;
@@ -86,11 +88,12 @@ export class EntryLeases {
   }
 
   /** Sends FENCED and ends the stream. */
-  fence(stream: EntryStream): void {
-    this.#ports.log.warn({ entry: stream.name, incarnation: stream.incarnation }, "fencing an entry");
+  fence(stream: EntryStream, incarnation = stream.incarnation): void {
+    this.#ports.log.warn({ entry: stream.name, incarnation }, "fencing an entry");
     const body = disconnectBody(DisconnectCode.ENTRY_FENCED, "this incarnation was declared dead: exit");
     stream.send({ kind: RecordKind.FENCED, body });
     stream.close("fenced");
+    this.#ports.onFenced(incarnation);
   }
 
   async #identify({ podUid, podName, version, incarnation }: AttachRequest): Promise<string | undefined> {

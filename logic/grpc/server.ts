@@ -14,7 +14,7 @@ import type { PullHandler } from "../inbox/pull.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { SendHandler } from "../send/send.ts";
 import type { LoginHandler, LoginOutcome } from "../session/login.ts";
-import { disconnectBody, type Session, sendError } from "../session/session.ts";
+import { disconnectBody, type EntryPort, type Session, sendError } from "../session/session.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { Entries } from "./entries.ts";
 import { EntryStream, type PendingLogin } from "./entry-stream.ts";
@@ -35,6 +35,8 @@ export interface UplinkServerPorts {
   acks: AckBuffer;
   heads: HeadReader;
   unreachable: UnreachableHandler;
+  /** An entry is attached from this turn on. */
+  onAttached: (entry: EntryPort) => void;
   defer: Defer;
   log: Logger;
   metrics: LogicMetrics;
@@ -73,6 +75,7 @@ export class UplinkServer {
     const attached = await this.#ports.leases.attach(stream, request);
     if (!attached || stream.isClosed) return;
     this.#entries.attach(stream);
+    this.#ports.onAttached(stream);
     this.#ports.log.info({ entry: stream.name, incarnation: stream.incarnation, peer: stream.peer }, "entry attached");
     try {
       for (const batch of early.splice(0)) this.#read(stream, batch);
