@@ -250,7 +250,10 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
     if (relists) this.#resourceVersion = undefined;
     const retryAfterMs = error instanceof ImError ? error.retryAfterMs : 0;
     const delayMs = Math.max(retryAfterMs, this.#backoff.next());
-    this.#log.warn({ err: this.#lastError, cause, relists: relists || isList, delayMs }, "watch interrupted");
+    const details = { cause, relists: relists || isList, delayMs };
+    // A kind that nobody changes is silent for longer than our bound: it goes on from where it was.
+    if (cause === "silent") this.#log.info(details, "watch renewed after silence");
+    else this.#log.warn({ err: this.#lastError, ...details }, "watch interrupted");
     await this.#pause(delayMs);
   }
 
