@@ -1,64 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
-import { afterEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
-import { createChannelClient } from "#lib/grpc.ts";
 import { Command } from "#proto/commands.ts";
-import { Disconnect, Goaway, Pong, type StatusReply, Welcome } from "#proto/gen/messages.ts";
-import { serviceDefinition } from "#proto/load.ts";
+import { Disconnect, Pong, Welcome } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
-import type { EntryConfig } from "./config.ts";
-import type { EntryDeps } from "./entry.ts";
-import { startReadyEntry, startTestEntry } from "./testing/entry-kit.ts";
-import { FakeLogic, type FakeLogicOptions } from "./testing/fake-logic.ts";
-import { FrameClient } from "./testing/frame-client.ts";
+import { startTestEntry } from "./testing/entry-kit.ts";
+import { cleanups, connect, setUp, startEntry, startLogic, websocket } from "./testing/entry-suite.ts";
 import { waitFor } from "./testing/wait.ts";
 import { encodeFrame } from "./wire/envelope.ts";
-
-/** Undone after each test, last first. */
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const undo of cleanups.splice(0).reverse()) await undo();
-});
-
-async function startLogic(options: FakeLogicOptions = {}, port = 0): Promise<FakeLogic> {
-  const logic = await FakeLogic.start(options, port);
-  cleanups.push(() => logic.close());
-  return logic;
-}
-
-async function startEntry(logics: FakeLogic[], config: Partial<EntryConfig> = {}, deps: EntryDeps = {}) {
-  const entry = await startReadyEntry(
-    logics.map(({ target }) => target),
-    config,
-    deps,
-  );
-  cleanups.push(() => entry.close());
-  return entry;
-}
-
-async function connect(port: number): Promise<FrameClient> {
-  const client = await FrameClient.tcp(port);
-  cleanups.push(() => client.close());
-  return client;
-}
-
-async function websocket(port: number, path = "/ws"): Promise<FrameClient> {
-  const client = await FrameClient.websocket(`ws://127.0.0.1:${port}${path}`);
-  cleanups.push(() => client.close());
-  return client;
-}
-
-/** One entry, one logic, one client that is logged in as alice on connection 1. */
-async function setUp(config: Partial<EntryConfig> = {}, deps: EntryDeps = {}) {
-  const logic = await startLogic();
-  const entry = await startEntry([logic], config, deps);
-  const client = await connect(entry.plainPort);
-  await client.login("alice");
-  return { logic, entry, client };
-}
 
 describe("an entry", () => {
   it("logs in over TCP and WebSocket, forwards and answers", async () => {
@@ -399,99 +351,6 @@ describe("slow readers", () => {
       [...seqs].sort((a, b) => a - b),
     );
     assert.equal(entry.status().connections, 2);
-  });
-});
-
-describe("drain", () => {
-  const control = (port: number) => {
-    const client = createChannelClient({
-      address: `127.0.0.1:${port}`,
-      definition: serviceDefinition("im.uplink.v1.EntryControl"),
-      role: "entry",
-    });
-    cleanups.push(() => client.close());
-    return (method: string, request: object) => client.call<StatusReply>(method, request, 5000);
-  };
-
-  it("asks each client to move within the window, refuses new ones, and closes the rest at the deadline", async () => {
-    const { logic, entry } = await setUp();
-    const clients: FrameClient[] = [];
-    for (let i = 0; i < 20; i++) {
-      const client = await connect(entry.plainPort);
-      await client.login(`user-${i}`);
-      clients.push(client);
-    }
-    const call = control(entry.ports.control);
-    const status = await call("Drain", { drainId: "d1", windowMs: 5000, deadlineMs: 60_000 });
-    assert.deepEqual([status.draining, status.ready, status.connections, status.cordoned], [true, false, 21, true]);
-    const delays: number[] = [];
-    for (const client of clients) {
-      const { minDelayMs, maxDelayMs } = Goaway.decode((await client.wait(Command.GOAWAY)).body);
-      assert.equal(minDelayMs, maxDelayMs);
-      assert.ok(minDelayMs <= 5000);
-      delays.push(minDelayMs);
-    }
-    assert.ok(new Set(delays).size > 10, "each has its own delay");
-
-    const late = await connect(entry.plainPort);
-    late.hello("late");
-    assert.equal((await late.waitError()).code, DisconnectCode.DRAINED);
-    await late.waitClosed();
-    clients[0]?.send(Command.SEND, 1);
-    await clients[0]?.wait(Command.SEND_ACK);
-
-    clients[0]?.close();
-    await waitFor("one less", () => entry.status().connections === 20);
-    assert.equal(
-      (await call("Drain", { drainId: "d1", windowMs: 5000, deadlineMs: 0 })).connections,
-      20,
-      "the same id only reports",
-    );
-    clients[1]?.send(Command.SEND, 1);
-    await clients[1]?.wait(Command.SEND_ACK);
-    assert.equal((await call("Status", {})).connections, 20, "and moves no deadline");
-    await call("Drain", { drainId: "d2", windowMs: 0, deadlineMs: 1 });
-    for (const client of clients.slice(1)) {
-      assert.equal((await client.waitError()).code, DisconnectCode.DRAINED);
-      await client.waitClosed();
-      assert.equal(client.ofCmd(Command.GOAWAY).length, 1);
-    }
-    await logic.wait(RecordKind.CLOSED, 21);
-    assert.equal((await call("Status", {})).connections, 0);
-    await assert.rejects(call("Uncordon", { drainId: "d1" }), { code: ErrorCode.CONFLICT });
-    await assert.rejects(call("Drain", { drainId: "", windowMs: 0, deadlineMs: 0 }), { code: ErrorCode.BAD_REQUEST });
-  });
-
-  it("a login under way is finished, and then asked to move", async () => {
-    const { logic, entry } = await setUp();
-    logic.holdsLogins = true;
-    const client = await connect(entry.plainPort);
-    client.hello("bob");
-    const login = await logic.wait(RecordKind.LOGIN, 2);
-    entry.drain({ drainId: "d", windowMs: 0, deadlineMs: 60_000 });
-    logic.acceptLogin(login);
-    await client.wait(Command.GOAWAY);
-    assert.deepEqual(
-      client.frames.map(({ cmd }) => cmd),
-      [Command.WELCOME, Command.GOAWAY],
-    );
-  });
-
-  it("cordon takes readiness and nothing else, and can be taken back", async () => {
-    const { entry, client } = await setUp();
-    const call = control(entry.ports.control);
-    const cordoned = await call("Cordon", { drainId: "" });
-    assert.deepEqual([cordoned.cordoned, cordoned.ready, cordoned.connections], [true, false, 1]);
-    client.send(Command.SEND, 1);
-    await client.wait(Command.SEND_ACK);
-    assert.equal((await call("Uncordon", { drainId: "" })).ready, true);
-  });
-
-  it("drainAll resolves when nobody is left", async () => {
-    const { entry, client } = await setUp();
-    await entry.drainAll({ drainId: "sigterm", windowMs: 0, deadlineMs: 20 });
-    assert.equal((await client.waitError()).code, DisconnectCode.DRAINED);
-    assert.equal(entry.status().connections, 0);
   });
 });
 
