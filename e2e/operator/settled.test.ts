@@ -38,8 +38,12 @@ describe("a settled cluster", () => {
         await bench.startOperator();
         await bench.create(spec);
         await bench.untilReady();
-        // Sessions are counted with the second look at the latest.
-        await bench.until("sessions", ({ status }) => (status?.entry?.sessions ?? 0) > 0);
+        // Sessions are counted entry by entry, with the second look at the latest.
+        await bench.until("sessions of every entry", ({ status }) => {
+          const pods = status?.pods ?? [];
+          const sum = pods.reduce((total, { sessions = 0 }) => total + sessions, 0);
+          return pods.length > 0 && pods.every(({ sessions = 0 }) => sessions > 0) && status?.entry?.sessions === sum;
+        });
         await bench.stopOperator();
         const writes: string[] = [];
         const crash = new Crash(Number.POSITIVE_INFINITY);
@@ -52,7 +56,8 @@ describe("a settled cluster", () => {
         await bench.startOperator(seen);
         await bench.until("the first pass", () => isRead);
         await bench.patchSpec({ paused: true });
-        await bench.until("a later pass", ({ status }) => status?.phase === "Paused");
+        // The API server shows a write before its caller hears of it.
+        await bench.until("a later pass", ({ status }) => status?.phase === "Paused" && writes.length > 0);
         assert.deepEqual(writes, ["status ImCluster demo"], "only the status of being paused");
       } finally {
         await bench.close();
