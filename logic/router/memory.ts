@@ -85,8 +85,13 @@ export class MemoryRouter implements Router {
   }
 
   #loginOne(route: Route): RouterLogin {
-    if (this.#tombs.has(route.incarnation)) return { kind: "fenced" };
     const slots = this.#of(route.userId);
+    if (this.#tombs.has(route.incarnation)) {
+      // A refused login leaves no route of its connection behind, not even one from before the fence.
+      for (const [slot, held] of slots)
+        if (held.incarnation === route.incarnation && held.conn === route.conn) slots.delete(slot);
+      return { kind: "fenced" };
+    }
     const old = slots.get(route.slot);
     const isSame = old?.incarnation === route.incarnation && old.conn === route.conn;
     if (old && !isSame && old.loginSeq >= route.loginSeq) return { kind: "stale", holder: old };

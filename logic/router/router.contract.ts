@@ -86,6 +86,15 @@ function sessions(create: () => Promise<RouterHarness>): void {
 }
 
 function fencing(create: () => Promise<RouterHarness>): void {
+  it("leaves no route of a connection whose login is refused for its fence", async () => {
+    const { router } = await create();
+    const before = route({ incarnation: "pod-b.1", conn: 3 });
+    await router.login([before]);
+    await router.fence("pod-b.1");
+    assert.deepEqual(await router.login([before]), [{ kind: "fenced" }]);
+    assert.deepEqual(await router.logout([before]), [false]);
+  });
+
   it("refuses a fenced incarnation everything and keeps what it tried to replace", async () => {
     const { router } = await create();
     await router.renewLease("pod-a.1");
