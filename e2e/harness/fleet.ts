@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JWK } from "jose";
+import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { isRunning, waitUntil } from "./processes.ts";
@@ -41,6 +42,8 @@ export interface FleetOptions {
   postgresUrl?: string;
   /** TLS port of each entry; default: free ones. */
   entryTlsPorts?: readonly number[];
+  /** Where a process runs, by its name: `entry-0`, `logic-1`, `extlogic-0`, `postgres`, `redis`. Default: loopback. */
+  placeOf?: (name: string) => Place;
 }
 
 /** Name in the entries' certificates: what clients verify. */
@@ -52,12 +55,15 @@ const MESH_TIMEOUT_MS = 30_000;
 
 /** An entry process and where clients reach it. */
 export class EntryProcess extends ServiceProcess {
+  /** Address that clients dial. */
+  readonly host: string;
   readonly tlsPort: number;
   readonly plainPort: number;
   readonly httpPort: number;
 
   constructor(options: ConstructorParameters<typeof ServiceProcess>[0], ports: EntryPorts) {
     super(options);
+    this.host = (options.place ?? LOOPBACK).host;
     this.tlsPort = ports.tls;
     this.plainPort = ports.plain;
     this.httpPort = ports.http;
@@ -72,7 +78,7 @@ interface EntryPorts {
   admin: number;
 }
 
-/** A whole fleet of real processes on loopback. */
+/** A whole fleet of real processes, on loopback unless placed elsewhere. */
 export class Fleet {
   readonly postgres: PostgresServer;
   readonly redis: RedisServer;
@@ -204,9 +210,11 @@ async function startStores(
   options: FleetOptions,
   closers: (() => Promise<void> | void)[],
 ): Promise<[PostgresServer, RedisServer]> {
-  const postgres = options.postgres ?? (await startPostgres({ durable: options.durable ?? false }));
+  const placed = (name: string): { place?: Place } => (options.placeOf ? { place: options.placeOf(name) } : {});
+  const durable = options.durable ?? false;
+  const postgres = options.postgres ?? (await startPostgres({ durable, ...placed("postgres") }));
   if (!options.postgres) closers.push(() => postgres.stop());
-  const redis = options.redis ?? (await startRedis());
+  const redis = options.redis ?? (await startRedis(placed("redis")));
   if (!options.redis) closers.push(() => redis.stop());
   return [postgres, redis];
 }
@@ -229,6 +237,7 @@ type InternalTls = Record<"entry" | "logic" | "extlogic", string>;
 
 async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: InternalTls | undefined): Promise<void> {
   const ports = new PortPool();
+  const placeOf = options.placeOf ?? (() => LOOPBACK);
   const common = (role: keyof InternalTls, index: number, adminPort: number): Record<string, string> => ({
     IM_CLUSTER: CLUSTER,
     IM_NAMESPACE: "default",
@@ -246,11 +255,12 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     adminPort,
     logPath: join(fleet.dir, `${role}-${index}.log`),
     nodeArgs: options.nodeArgs?.[role] ?? [],
+    place: placeOf(`${role}-${index}`),
   });
   const targets: string[] = [];
   for (let i = 0; i < (options.logics ?? 1); i++) {
     const [adminPort, grpcPort] = [await ports.take(), await ports.take()];
-    targets.push(`127.0.0.1:${grpcPort}`);
+    targets.push(`${placeOf(`logic-${i}`).host}:${grpcPort}`);
     const env = {
       ...common("logic", i, adminPort),
       ...storeEnv,

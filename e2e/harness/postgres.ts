@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { copyFolder, installPostgres, type PostgresFiles, postgresUser } from "./postgres-files.ts";
 import {
@@ -28,12 +38,15 @@ export interface PostgresOptions {
   durable?: boolean;
   /** Further settings, as on the command line. */
   settings?: Readonly<Record<string, string | number>>;
+  /** Default: loopback. Elsewhere it trusts everybody of its own network. */
+  place?: Place;
 }
 
-/** A real PostgreSQL server on loopback; user postgres, no password. It dies with the process that started it. */
+/** A real PostgreSQL server; user postgres, no password. It dies with the process that started it. */
 export class PostgresServer {
   readonly port: number;
   readonly dir: string;
+  readonly #place: Place;
   readonly #files: PostgresFiles;
   readonly #settings: Readonly<Record<string, string | number>>;
   readonly #temporary: boolean;
@@ -42,10 +55,12 @@ export class PostgresServer {
 
   constructor(files: PostgresFiles, port: number, dir: string, options: PostgresOptions) {
     this.#files = files;
+    this.#place = options.place ?? LOOPBACK;
     this.port = port;
     this.dir = dir;
     this.#temporary = options.dir === undefined;
-    this.#settings = { ...baseSettings(options.durable ?? false), ...options.settings, port };
+    const base = baseSettings(options.durable ?? false, this.#place.host);
+    this.#settings = { ...base, ...options.settings, port };
     process.once("exit", this.#onExit);
   }
 
@@ -61,7 +76,7 @@ export class PostgresServer {
 
   /** Connection URL of a database. */
   urlOf(database: string): string {
-    return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
+    return `postgres://postgres@${this.#place.host}:${this.port}/${database}`;
   }
 
   /** Starts (again) on the same port and data; resolves when it accepts connections. */
@@ -74,6 +89,7 @@ export class PostgresServer {
       env: { PATH: process.env.PATH, TZ: "UTC" },
       cwd: this.dir,
       deathSignal: "SIGQUIT",
+      enter: this.#place.enter,
       ...(postgresUser ? { user: postgresUser } : {}),
     });
     await waitUntil("PostgreSQL accepts connections", () => this.#isReady(), START_TIMEOUT_MS);
@@ -142,9 +158,9 @@ export class PostgresServer {
   }
 }
 
-function baseSettings(durable: boolean): Record<string, string | number> {
+function baseSettings(durable: boolean, host: string): Record<string, string | number> {
   return {
-    listen_addresses: "127.0.0.1",
+    listen_addresses: host,
     unix_socket_directories: "",
     max_connections: 200,
     shared_buffers: "128MB",
@@ -155,7 +171,7 @@ function baseSettings(durable: boolean): Record<string, string | number> {
 }
 
 /**
- * Starts a real PostgreSQL from the npm package on a free loopback port. About 0.5 s, 5 s the first time on a machine.
+ * Starts a real PostgreSQL from the npm package on a free port. About 0.5 s, 5 s the first time on a machine.
  * @throws Error with the server's log when it does not come up within 30 s
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
@@ -165,6 +181,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     if (postgresUser) chownSync(dir, postgresUser.uid, postgresUser.gid);
     await copyFolder(files.template, dir);
+    if (options.place) appendFileSync(join(dir, "pg_hba.conf"), "host all,replication all samenet trust\n");
   }
   const server = new PostgresServer(files, await freePort(), dir, options);
   try {

@@ -18,6 +18,8 @@ export interface ProcessOptions {
   cwd?: string;
   /** Run as this user (needs root). */
   user?: { uid: number; gid: number };
+  /** Command before all others, e.g. into a network namespace: see `Place.enter`. */
+  enter?: readonly string[];
   /** Sent by the kernel when this process dies, in whatever way. Default SIGKILL. */
   deathSignal?: "SIGKILL" | "SIGQUIT" | "SIGTERM";
 }
@@ -136,13 +138,16 @@ export class GuardedProcess {
 
 /** Starts a process guarded by a death signal; resolves when the kernel has created it, not when it is ready. */
 export function startProcess(options: ProcessOptions): Promise<GuardedProcess> {
-  const deathSignal = (options.deathSignal ?? "SIGKILL").slice("SIG".length);
+  const { user, enter = [] } = options;
+  // The user is changed after entering, which needs root, and before the signal is set, which a change would clear.
+  const identity = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"] : [];
+  const guard = [...identity, `--pdeathsig=${(options.deathSignal ?? "SIGKILL").slice("SIG".length)}`, "--"];
+  const [command = "", ...args] = [...enter, "setpriv", ...guard, options.command, ...(options.args ?? [])];
   return new Promise((resolve, reject) => {
-    const child = spawn("setpriv", [`--pdeathsig=${deathSignal}`, "--", options.command, ...(options.args ?? [])], {
+    const child = spawn(command, args, {
       env: options.env ?? process.env,
       cwd: options.cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      ...options.user,
     });
     child.once("error", (cause) => {
       reject(new Error(`cannot start ${options.name}: is setpriv (package util-linux) installed?`, { cause }));

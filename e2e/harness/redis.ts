@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
+import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { describeExit, type GuardedProcess, startProcess, waitUntil } from "./processes.ts";
 
@@ -13,22 +14,35 @@ const COMMAND_TIMEOUT_MS = 5000;
 export interface RedisServerOptions {
   /** Further settings, e.g. `{ maxmemory: "10mb" }`. */
   settings?: Readonly<Record<string, string | number>>;
+  /** Default: loopback. */
+  place?: Place;
 }
 
-/** A real, memory-only Redis on loopback. It dies with the process that started it. */
+/** A real, memory-only Redis. It dies with the process that started it. */
 export class RedisServer {
   readonly port: number;
+  readonly place: Place;
   readonly #args: string[];
   #process: GuardedProcess | undefined;
 
-  constructor(port: number, settings: Readonly<Record<string, string | number>> = {}) {
+  constructor(port: number, { settings = {}, place = LOOPBACK }: RedisServerOptions = {}) {
     this.port = port;
-    const all = { bind: "127.0.0.1", port, save: "", appendonly: "no", "maxmemory-policy": "noeviction", ...settings };
+    this.place = place;
+    const open = place === LOOPBACK ? {} : { "protected-mode": "no" };
+    const all = {
+      bind: place.host,
+      port,
+      ...open,
+      save: "",
+      appendonly: "no",
+      "maxmemory-policy": "noeviction",
+      ...settings,
+    };
     this.#args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return `redis://${this.place.host}:${this.port}`;
   }
 
   /** 0 when stopped. */
@@ -38,7 +52,8 @@ export class RedisServer {
 
   /** Starts (again), empty, on the same port; resolves when it answers PING. */
   async start(): Promise<void> {
-    this.#process = await startProcess({ name: "redis-server", command: BINARY, args: this.#args });
+    const { enter } = this.place;
+    this.#process = await startProcess({ name: "redis-server", command: BINARY, args: this.#args, enter });
     await waitUntil("Redis answers", () => this.#isReady(), START_TIMEOUT_MS);
   }
 
@@ -55,7 +70,7 @@ export class RedisServer {
   /** Sends one inline command on a connection of its own and returns the first line of the reply. */
   command(line: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port: this.port });
+      const socket = connect({ host: this.place.host, port: this.port });
       let reply = "";
       socket.setTimeout(COMMAND_TIMEOUT_MS, () => socket.destroy(new Error(`Redis did not answer ${line}`)));
       socket.setEncoding("utf8");
@@ -89,12 +104,12 @@ export class RedisServer {
 }
 
 /**
- * Starts Debian's redis-server on a free loopback port.
+ * Starts Debian's redis-server on a free port.
  * @throws Error naming the package when it is not installed, or with its log when it does not come up within 15 s
  */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: apt-get install redis-server`);
-  const server = new RedisServer(await freePort(), options.settings);
+  const server = new RedisServer(await freePort(), options);
   try {
     await server.start();
   } catch (error) {

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { LOOPBACK, type Place } from "./place.ts";
 import { describeExit, type GuardedProcess, type ProcessExit, startProcess, waitUntil } from "./processes.ts";
 
 const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
@@ -24,9 +25,11 @@ export interface ServiceOptions {
   logPath: string;
   /** Arguments for node itself, e.g. `--cpu-prof`. */
   nodeArgs?: readonly string[];
+  /** Default: here. */
+  place?: Place;
 }
 
-/** One of our own server processes as a child: the real thing, on loopback. It cannot outlive this process. */
+/** One of our own server processes as a child: the real thing. It cannot outlive this process. */
 export class ServiceProcess {
   readonly name: string;
   readonly logPath: string;
@@ -54,13 +57,14 @@ export class ServiceProcess {
   /** Starts it (again); resolves when the process exists. @throws Error when it still runs */
   async start(): Promise<void> {
     if (this.pid !== 0) throw new Error(`${this.name} already runs as ${this.pid}`);
-    const { script, env, nodeArgs = [], logPath } = this.#options;
+    const { script, env, nodeArgs = [], logPath, place = LOOPBACK } = this.#options;
     // The shell only redirects: `exec` replaces it, so pid and death signal are those of node.
     const node = [process.execPath, ...nodeArgs, join(PROJECT_ROOT, script)];
     this.#process = await startProcess({
       name: this.name,
       command: "/bin/sh",
       args: ["-c", 'exec "$@" >>"$0" 2>&1 </dev/null', logPath, ...node],
+      enter: place.enter,
       cwd: PROJECT_ROOT,
       env: {
         PATH: process.env.PATH,
@@ -109,7 +113,8 @@ export class ServiceProcess {
   }
 
   #get(path: string): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.adminPort}${path}`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    const { host } = this.#options.place ?? LOOPBACK;
+    return fetch(`http://${host}:${this.adminPort}${path}`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
   }
 
   /** Sends a signal; false when it does not run. */
