@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { checkBroadcast } from "./check-broadcast.ts";
+import { checkLiveness } from "./check-liveness.ts";
+import { checkNotify, type NotifyTimes } from "./check-notify.ts";
+import { checkRouterRegister } from "./check-router.ts";
+import { checkAuthorization, checkRevocation, checkSingleSession } from "./check-sessions.ts";
 import { checkDivergent, checkDuplicate, checkLost, checkOrder, checkRealTime, checkUnexpected } from "./checks.ts";
 import type { FinalState, HistoryEvent } from "./history.ts";
-import { indexHistory } from "./index-history.ts";
+import { type IndexedHistory, indexHistory } from "./index-history.ts";
 import { CHECKS, type Check, type Violation } from "./violation.ts";
 
 /** What a history holds, and how often each check was violated. */
@@ -22,43 +27,68 @@ export interface HistoryReport {
   /** The first {@link MAX_VIOLATIONS_PER_CHECK} of each check; `counts.violations` has all. */
   violations: Violation[];
   counts: HistoryCounts;
+  /** When `expectsNotice` was asked for. */
+  notify?: NotifyTimes;
+}
+
+/** What a run was able to record. */
+export interface CheckOptions {
+  /** C7: pushes and acknowledgements are in the history, and everybody away is pushed to. */
+  expectsNotice?: boolean;
+  /** Users who are never pushed to, for want of a device. */
+  unreachable?: ReadonlySet<string>;
 }
 
 /** A broken run would otherwise list every message. */
 export const MAX_VIOLATIONS_PER_CHECK = 50;
 
-/** Checks C1-C6 over a whole history. Pure; O(n log n) in the number of events. */
-export function checkHistory(events: readonly HistoryEvent[], final: FinalState): HistoryReport {
+/** Checks C1-C13 over a whole history. Pure; O(n log n) in the number of events. */
+export function checkHistory(
+  events: readonly HistoryEvent[],
+  final: FinalState,
+  options: CheckOptions = {},
+): HistoryReport {
   const index = indexHistory(events, final);
   const violations: Violation[] = [];
-  const counts: HistoryCounts = {
-    sends: index.sends.size,
-    acked: 0,
-    failed: 0,
-    unknown: 0,
-    shown: 0,
-    devices: index.devices.size,
-    stored: final.stored?.length ?? 0,
-    faults: 0,
-    violations: Object.fromEntries(CHECKS.map((check) => [check, 0])) as Record<Check, number>,
-  };
-  for (const send of index.sends.values()) {
-    if (send.acks.length > 0) counts.acked++;
-    else if (send.hasFailed) counts.failed++;
-    else counts.unknown++;
-  }
-  for (const event of events) {
-    if (event.op === "receive") counts.shown++;
-    if (event.op === "fault") counts.faults++;
-  }
+  const counts = countsOf(index, final);
   const report = (violation: Violation): void => {
     if (++counts.violations[violation.check] <= MAX_VIOLATIONS_PER_CHECK) violations.push(violation);
   };
+  const endMs = final.healed?.readAtMs ?? events.reduce((latest, { atMs }) => Math.max(latest, atMs), 0);
   checkLost(index, report);
   checkDuplicate(index, report);
   checkOrder(index, report);
   checkDivergent(index, report);
   checkUnexpected(index, report);
   checkRealTime(index, report);
-  return { violations, counts };
+  const notify = options.expectsNotice ? checkNotify(index, report, endMs, options.unreachable) : undefined;
+  checkSingleSession(index, report, endMs);
+  checkBroadcast(index, report);
+  checkAuthorization(index, report);
+  checkRevocation(index, report);
+  checkRouterRegister(index, report);
+  if (final.healed) checkLiveness(final.healed, report);
+  return notify ? { violations, counts, notify } : { violations, counts };
+}
+
+function countsOf(index: IndexedHistory, final: FinalState): HistoryCounts {
+  const counts: HistoryCounts = {
+    sends: index.sends.length,
+    acked: 0,
+    failed: 0,
+    unknown: 0,
+    shown: 0,
+    devices: index.devices.length,
+    stored: final.stored?.length ?? 0,
+    faults: 0,
+    violations: Object.fromEntries(CHECKS.map((check) => [check, 0])) as Record<Check, number>,
+  };
+  for (const send of index.sends) {
+    if (send.acks.length > 0) counts.acked++;
+    else if (send.hasFailed) counts.failed++;
+    else counts.unknown++;
+  }
+  for (const view of index.devices) counts.shown += view.shown.length;
+  for (const event of index.others) if (event.op === "fault") counts.faults++;
+  return counts;
 }

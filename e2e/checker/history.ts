@@ -46,16 +46,123 @@ export interface ReceiveEvent extends EventBase {
   sender: string;
   cmid: string;
   bodyHash: string;
+  /** Session in which it came: its `sid`, and slot; without them the single-session check does not see it. */
+  sid?: string;
+  slot?: string;
 }
 
-/** Something that happened to the system or to a connection; no check reads it, people do. */
+/** Something that happened to a connection; no check reads it, people do. */
 export interface NoteEvent extends EventBase {
-  op: "fault" | "connection";
+  op: "connection";
   kind: "info";
   what: string;
 }
 
-export type HistoryEvent = SendEvent | ReceiveEvent | NoteEvent;
+/** How far a fault may delay a push: one component away, or all of Redis forgotten. `none` delays nothing. */
+export type FaultClass = "none" | "component" | "redis-loss";
+
+/** Something that was done to the system. */
+export interface FaultEvent extends EventBase {
+  op: "fault";
+  kind: "info";
+  what: string;
+  /** Default `component`. */
+  faultClass?: FaultClass;
+  /** When it was over, on the clock of `atMs`. Default: at once. */
+  untilMs?: number;
+}
+
+/** A device told the server how far it applied its inbox. */
+export interface AckEvent extends EventBase {
+  op: "ack";
+  kind: "ok";
+  uid: string;
+  device: string;
+  inboxSeq: number;
+}
+
+/**
+ * A push provider was asked about a user's inbox up to `inboxSeq`: `ok` it took it, `fail` it did not (and will be asked
+ * again).
+ */
+export interface PushEvent extends EventBase {
+  op: "push";
+  kind: "ok" | "fail";
+  uid: string;
+  inboxSeq: number;
+  /** The message at that position, when the push names one. */
+  messageId?: string;
+}
+
+/** A device logged in or its session ended, as the device sees it. */
+export interface SessionEvent extends EventBase {
+  op: "session";
+  kind: "open" | "close";
+  uid: string;
+  device: string;
+  slot: string;
+  sid: string;
+  /** With `open`: when the token it used was issued, on the clock of `atMs`. */
+  tokenIssuedAtMs?: number;
+}
+
+/** A broadcast was activated (`invoke`) for `targets`, or shown to a device (`ok`). */
+export interface BroadcastEvent extends EventBase {
+  op: "broadcast";
+  kind: "invoke" | "ok";
+  id: string;
+  /** With `invoke`. */
+  targets?: string[];
+  /** With `ok`. */
+  uid?: string;
+  device?: string;
+}
+
+/** A user became a member of a conversation, or ceased to be one; recorded when the change was acknowledged. */
+export interface MembershipEvent extends EventBase {
+  op: "membership";
+  kind: "add" | "remove";
+  uid: string;
+  conv: string;
+}
+
+/** Every token of the user issued up to now was revoked; recorded when that was acknowledged. */
+export interface RevokeEvent extends EventBase {
+  op: "revoke";
+  kind: "ok";
+  uid: string;
+}
+
+/** One operation on the router's register of (uid, slot): `invoke`, then `ok` with its result, or `info` when unknown. */
+export interface RouterEvent extends EventBase {
+  op: "router";
+  kind: "invoke" | "ok" | "info";
+  /** Pairs the events of one operation. */
+  call: string;
+  action: "login" | "logout" | "purge" | "lookup" | "flush";
+  /** Empty with purge and flush, which concern every key. */
+  uid: string;
+  slot: string;
+  /** Of login, logout and purge. */
+  incarnation?: string;
+  conn?: number;
+  loginSeq?: number;
+  /** With `ok`: login `ok`, `stale`, `fenced`; logout `deleted`, `kept`; lookup: the route, or `none`. */
+  result?: string;
+}
+
+export type HistoryEvent =
+  | SendEvent
+  | ReceiveEvent
+  | NoteEvent
+  | FaultEvent
+  | AckEvent
+  | PushEvent
+  | SessionEvent
+  | BroadcastEvent
+  | MembershipEvent
+  | RevokeEvent
+  | RouterEvent;
 
 /** A message row as the final read of the store found it. */
 export interface StoredMessage {
@@ -73,6 +180,21 @@ export interface FinalState {
   devices: { uid: string; device: string }[];
   /** Message rows, when the run could read the store. */
   stored?: StoredMessage[];
+  /** What was left some time after all faults were healed, when the run looked. */
+  healed?: HealedState;
+}
+
+/** The state of the system when it had time to settle. */
+export interface HealedState {
+  /** When the last fault was healed, and when this was read; on the clock of the events. */
+  healedAtMs: number;
+  readAtMs: number;
+  /** Lengths of queues and streams of work, by name, early and late after the heal. */
+  backlog: { name: string; earlyLength: number; lateLength: number }[];
+  /** Routes that count as online. */
+  routes: { uid: string; slot: string; session: string }[];
+  /** Sessions that are open at an entry. */
+  sessions: { uid: string; slot: string; session: string }[];
 }
 
 /** Monotonic clock of the host (CLOCK_MONOTONIC) in milliseconds: the same for all processes of one machine. */
@@ -98,8 +220,8 @@ export class HistoryRecorder {
     this.#file = path === undefined ? undefined : createWriteStream(path);
   }
 
-  /** Stamps the event with the run and the time. */
-  record(event: WithoutBase<HistoryEvent>): void {
+  /** Stamps the event with the run and, unless it brings one, the time. */
+  record(event: WithoutBase<HistoryEvent> & { atMs?: number }): void {
     const stamped = { seed: this.seed, atMs: monotonicMs(), ...event } as HistoryEvent;
     this.events.push(stamped);
     this.#file?.write(`${JSON.stringify(stamped)}\n`);
@@ -123,7 +245,19 @@ export async function readHistory(path: string): Promise<HistoryEvent[]> {
   return events;
 }
 
-const OPS: ReadonlySet<unknown> = new Set(["send", "receive", "fault", "connection"]);
+const OPS: ReadonlySet<unknown> = new Set([
+  "send",
+  "receive",
+  "fault",
+  "connection",
+  "ack",
+  "push",
+  "session",
+  "broadcast",
+  "membership",
+  "revoke",
+  "router",
+]);
 
 function parseEvent(text: string, line: number): HistoryEvent {
   const value: unknown = JSON.parse(text);

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small correct messaging service on paper: it makes valid histories for the tests of the checker.
-import { bodyHashOf, type FinalState, type HistoryEvent, type ReceiveEvent, type SendEvent } from "./history.ts";
+import {
+  bodyHashOf,
+  type FinalState,
+  type HistoryEvent,
+  type ReceiveEvent,
+  type SendEvent,
+  type StoredMessage,
+} from "./history.ts";
 
 /** One step of a run. Indexes are taken modulo what exists, so that any numbers make a valid run. */
 export type Step =
@@ -9,7 +16,7 @@ export type Step =
 
 export interface Sample {
   events: HistoryEvent[];
-  final: Required<FinalState>;
+  final: FinalState & { stored: StoredMessage[] };
 }
 
 interface Message {

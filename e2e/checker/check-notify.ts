@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import { getOrMake } from "./get-or-make.ts";
+import type { FaultClass, FaultEvent } from "./history.ts";
+import type { IndexedHistory, Item } from "./index-history.ts";
+import { type Report, reporter } from "./violation.ts";
+
+/** Longest time, in ms, in which a message is on a device of its recipient or was offered to a push provider. */
+export const NOTIFY_LIMITS_MS: Readonly<Record<FaultClass, number>> = {
+  none: 6_000,
+  component: 15_000,
+  "redis-loss": 30_000,
+};
+
+/** How long notification took, over all acknowledged messages; ms. */
+export interface NotifyTimes {
+  count: number;
+  p50Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  /** Largest time beyond the last fault that touched the message; what the limits are compared with. */
+  lateMaxMs: number;
+}
+
+/** One fault as far as it may delay a push. */
+interface Outage {
+  fromMs: number;
+  untilMs: number;
+  faultClass: FaultClass;
+}
+
+/** After its end a fault may still be felt this long: reconnects, claims of stalled work. */
+const AFTERMATH_MS = 30_000;
+
+/**
+ * C7: every acknowledged message is shown on a device of its recipient, acknowledged by one, or offered to a push
+ * provider in time. Time counts from the send's acknowledgement, or from the end of the last fault that overlaps the
+ * wait; the limit is that of the worst fault that overlaps it. O(n log n). Messages whose limit lies after `endMs` are
+ * not judged. Users in `exempt` (no device ever registered) are never pushed to.
+ */
+export function checkNotify(
+  index: IndexedHistory,
+  report: Report,
+  endMs: number,
+  exempt: ReadonlySet<string> = new Set(),
+): NotifyTimes {
+  const violate = reporter("C7", report);
+  const notified = firstNotice(index);
+  const outages = outagesOf(index);
+  const times: number[] = [];
+  let lateMaxMs = 0;
+  for (const [uid, sent] of index.sentTo) {
+    if (exempt.has(uid)) continue;
+    for (const item of sent) {
+      const ackedAtMs = item.send?.ackedAtMs;
+      if (ackedAtMs === undefined) continue;
+      const noticeMs = notified(uid, item);
+      const { fromMs, limitMs } = windowOf(outages, ackedAtMs, Math.min(noticeMs, endMs));
+      if (noticeMs === Number.POSITIVE_INFINITY) {
+        if (fromMs + limitMs < endMs)
+          violate("never", `${item.cmid} of ${item.uid} reached no device of ${uid} and no push provider`);
+        continue;
+      }
+      times.push(Math.max(0, noticeMs - ackedAtMs));
+      lateMaxMs = Math.max(lateMaxMs, noticeMs - fromMs);
+      if (noticeMs - fromMs > limitMs)
+        violate(
+          "late",
+          `${item.cmid} of ${item.uid} reached ${uid} after ${Math.round(noticeMs - fromMs)} ms (limit ${limitMs})`,
+        );
+    }
+  }
+  times.sort((a, b) => a - b);
+  const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
+  return { count: times.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: times.at(-1) ?? 0, lateMaxMs };
+}
+
+/** When a message was first noticed at its recipient; Infinity when never. */
+function firstNotice(index: IndexedHistory): (uid: string, item: Item) => number {
+  const cumulative = new Map<string, Notice[]>();
+  const byMessage = new Map<string, number>();
+  for (const event of index.others) {
+    if (event.op !== "push" && event.op !== "ack") continue;
+    const { uid, inboxSeq, atMs } = event;
+    getOrMake(cumulative, uid, () => []).push({ inboxSeq, atMs });
+    if (event.op !== "push" || event.messageId === undefined) continue;
+    const key = `${uid}\0${event.messageId}`;
+    byMessage.set(key, Math.min(byMessage.get(key) ?? atMs, atMs));
+  }
+  for (const notices of cumulative.values()) earliestFromEachOn(notices);
+  return (uid, item) => {
+    const { shownAtMs, inboxSeq, place } = item;
+    const named = byMessage.size > 0 ? byMessage.get(`${uid}\0${place?.messageId}`) : undefined;
+    const pushedMs = named ?? Number.POSITIVE_INFINITY;
+    const noticedMs = inboxSeq > 0 ? earliestAtOrAbove(cumulative.get(uid) ?? [], inboxSeq) : Number.POSITIVE_INFINITY;
+    return Math.min(shownAtMs, pushedMs, noticedMs);
+  };
+}
+
+/** Everything of a user's inbox up to `inboxSeq` was acknowledged, or brought to the attention of the person. */
+interface Notice {
+  inboxSeq: number;
+  atMs: number;
+}
+
+/** Sorts by position, and gives each the earliest time of itself and all above it. */
+function earliestFromEachOn(notices: Notice[]): void {
+  notices.sort((a, b) => a.inboxSeq - b.inboxSeq);
+  let earliestMs = Number.POSITIVE_INFINITY;
+  for (let at = notices.length - 1; at >= 0; at--) {
+    const notice = notices[at] as Notice;
+    earliestMs = Math.min(earliestMs, notice.atMs);
+    notice.atMs = earliestMs;
+  }
+}
+
+function earliestAtOrAbove(notices: readonly Notice[], inboxSeq: number): number {
+  let low = 0;
+  let high = notices.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((notices[middle] as Notice).inboxSeq < inboxSeq) low = middle + 1;
+    else high = middle;
+  }
+  return notices[low]?.atMs ?? Number.POSITIVE_INFINITY;
+}
+
+const SEVERITY: Readonly<Record<FaultClass, number>> = { none: 0, component: 1, "redis-loss": 2 };
+
+function outagesOf(index: IndexedHistory): Outage[] {
+  const faults = index.others.filter((event): event is FaultEvent => event.op === "fault");
+  return faults
+    .map(({ atMs, untilMs = atMs, faultClass = "component" }) => ({ fromMs: atMs, untilMs, faultClass }))
+    .filter(({ faultClass }) => faultClass !== "none")
+    .sort((a, b) => a.fromMs - b.fromMs);
+}
+
+/** From when the wait counts, and how long it may be. */
+function windowOf(
+  outages: readonly Outage[],
+  ackedAtMs: number,
+  noticeMs: number,
+): { fromMs: number; limitMs: number } {
+  let fromMs = ackedAtMs;
+  let worst: FaultClass = "none";
+  for (const outage of outages) {
+    if (outage.fromMs > noticeMs) break;
+    if (outage.untilMs + AFTERMATH_MS < ackedAtMs) continue;
+    if (SEVERITY[outage.faultClass] > SEVERITY[worst]) worst = outage.faultClass;
+    fromMs = Math.max(fromMs, Math.min(outage.untilMs, noticeMs));
+  }
+  return { fromMs, limitMs: NOTIFY_LIMITS_MS[worst] };
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import { getOrMake } from "./get-or-make.ts";
+import type { FaultEvent, SessionEvent } from "./history.ts";
+import type { IndexedHistory } from "./index-history.ts";
+import { type Report, reporter } from "./violation.ts";
+
+/** How long the older of two sessions of one slot may go on receiving after the newer one opened. */
+export const TAKEOVER_LIMIT_MS = { none: 2_000, fault: 20_000 } as const;
+/** Revocations and removals are in force everywhere after this. */
+export const REVOKE_LIMIT_MS = 5_000;
+
+/** One session as its device saw it. */
+interface Session {
+  uid: string;
+  slot: string;
+  device: string;
+  sid: string;
+  openedAtMs: number;
+  closedAtMs: number;
+  lastReceiptMs: number;
+  tokenIssuedAtMs: number | undefined;
+}
+
+function sessionsOf(index: IndexedHistory): Map<string, Session> {
+  const sessions = new Map<string, Session>();
+  for (const event of index.others) {
+    if (event.op !== "session") continue;
+    if (event.kind === "open") sessions.set(event.sid, opened(event));
+    else {
+      const session = sessions.get(event.sid);
+      if (session) session.closedAtMs = Math.min(session.closedAtMs, event.atMs);
+    }
+  }
+  for (const view of index.devices) {
+    for (const { sid, atMs } of view.shown) {
+      const session = sid === undefined ? undefined : sessions.get(sid);
+      if (session) session.lastReceiptMs = Math.max(session.lastReceiptMs, atMs);
+    }
+  }
+  return sessions;
+}
+
+function opened({ uid, slot, device, sid, atMs, tokenIssuedAtMs }: SessionEvent): Session {
+  const until = { openedAtMs: atMs, closedAtMs: Number.POSITIVE_INFINITY, lastReceiptMs: Number.NEGATIVE_INFINITY };
+  return { uid, slot, device, sid, ...until, tokenIssuedAtMs };
+}
+
+/**
+ * C8: once a newer session of a slot is open, the older one receives for 2 s at most, 20 s when a fault touched that
+ * time; and no two sessions of one slot are open at the end. O(n log n).
+ */
+export function checkSingleSession(index: IndexedHistory, report: Report, endMs: number): void {
+  const violate = reporter("C8", report);
+  const bySlot = new Map<string, Session[]>();
+  for (const session of sessionsOf(index).values()) {
+    const key = `${session.uid}\0${session.slot}`;
+    getOrMake(bySlot, key, () => []).push(session);
+  }
+  const faults = index.others.filter(
+    (event): event is FaultEvent => event.op === "fault" && event.faultClass !== "none",
+  );
+  const hasFault = (fromMs: number, untilMs: number): boolean =>
+    faults.some((fault) => fault.atMs <= untilMs && (fault.untilMs ?? fault.atMs) >= fromMs - TAKEOVER_LIMIT_MS.fault);
+  for (const sessions of bySlot.values()) {
+    sessions.sort((a, b) => a.openedAtMs - b.openedAtMs);
+    for (const [at, older] of sessions.entries()) {
+      const newer = sessions[at + 1];
+      if (!newer) continue;
+      const overlapMs = older.lastReceiptMs - newer.openedAtMs;
+      const limitMs = hasFault(newer.openedAtMs, older.lastReceiptMs)
+        ? TAKEOVER_LIMIT_MS.fault
+        : TAKEOVER_LIMIT_MS.none;
+      if (overlapMs > limitMs)
+        violate(
+          "both receive",
+          `${older.sid} of ${older.uid} received ${Math.round(overlapMs)} ms after ${newer.sid} took its slot`,
+        );
+    }
+    const left = sessions.filter(
+      ({ closedAtMs, openedAtMs }) => closedAtMs > endMs && openedAtMs + TAKEOVER_LIMIT_MS.fault < endMs,
+    );
+    if (left.length > 1)
+      violate(
+        "both open",
+        `${left.map(({ sid }) => sid).join(" and ")} of ${left[0]?.uid}/${left[0]?.slot} are open at the end`,
+      );
+  }
+}
+
+/**
+ * C11: 5 s after a user's tokens were revoked no session that used one of them opens or receives. O(n log n).
+ */
+export function checkRevocation(index: IndexedHistory, report: Report): void {
+  const violate = reporter("C11", report);
+  const revocations = new Map<string, number[]>();
+  for (const event of index.others) {
+    if (event.op !== "revoke") continue;
+    getOrMake(revocations, event.uid, () => []).push(event.atMs);
+  }
+  if (revocations.size === 0) return;
+  for (const session of sessionsOf(index).values()) {
+    const { uid, sid, tokenIssuedAtMs } = session;
+    if (tokenIssuedAtMs === undefined) continue;
+    for (const revokedAtMs of revocations.get(uid) ?? []) {
+      if (tokenIssuedAtMs > revokedAtMs) continue;
+      const limitMs = revokedAtMs + REVOKE_LIMIT_MS;
+      if (session.openedAtMs > limitMs) violate("opened", `${sid} of ${uid} logged in with a revoked token`);
+      else if (session.lastReceiptMs > limitMs) violate("receives", `${sid} of ${uid} receives with a revoked token`);
+    }
+  }
+}
+
+/**
+ * C10: 5 s after a member was removed from a conversation it neither gets what others send there from then on, nor is
+ * what it sends there stored. A member that was added again counts as one. O(n log n).
+ */
+export function checkAuthorization(index: IndexedHistory, report: Report): void {
+  const violate = reporter("C10", report);
+  const changes = new Map<string, { atMs: number; isMember: boolean }[]>();
+  for (const event of index.others) {
+    if (event.op !== "membership") continue;
+    const key = `${event.uid}\0${event.conv}`;
+    const list = changes.get(key) ?? [];
+    changes.set(key, list);
+    list.push({ atMs: event.atMs, isMember: event.kind === "add" });
+  }
+  if (changes.size === 0) return;
+  const wasRemoved = (uid: string, conv: string, atMs: number): boolean => {
+    const list = changes.get(`${uid}\0${conv}`) ?? [];
+    const known = list.filter((change) => change.atMs <= atMs);
+    const last = known.at(-1);
+    return last !== undefined && !last.isMember && atMs > last.atMs + REVOKE_LIMIT_MS;
+  };
+  for (const view of index.devices) {
+    for (const [at, event] of view.shown.entries()) {
+      const send = view.items[at]?.send;
+      if (send && wasRemoved(view.uid, event.conv, send.invokedAtMs))
+        violate(
+          "delivered",
+          `${send.cmid} of ${send.uid} was shown to ${view.uid}, who is no member of ${event.conv} any more`,
+        );
+    }
+  }
+  for (const send of index.sends)
+    for (const ack of send.acks)
+      if (wasRemoved(send.uid, ack.conv, send.invokedAtMs))
+        violate(
+          "accepted",
+          `${send.cmid} of ${send.uid} was stored in ${ack.conv}, of which ${send.uid} is no member any more`,
+        );
+}
