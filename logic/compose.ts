@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Delivery } from "./deliver/deliver.ts";
 import { type IntentSink, OfflineQueue } from "./deliver/offline.ts";
+import { ROUTE_MAX_AGE_MS, RouteCache } from "./deliver/route-cache.ts";
 import { UnreachableHandler } from "./deliver/unreachable.ts";
 import { Gate } from "./gate.ts";
 import type { ControlPorts } from "./grpc/control.ts";
@@ -12,6 +13,7 @@ import { RouteWriter } from "./grpc/route-writer.ts";
 import { UplinkServer } from "./grpc/server.ts";
 import { AckBuffer } from "./inbox/acks.ts";
 import { HeadReader } from "./inbox/heads.ts";
+import { LateHeads } from "./inbox/late-heads.ts";
 import { PullHandler } from "./inbox/pull.ts";
 import type { LogicMetrics } from "./metrics.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
@@ -27,6 +29,9 @@ import type { TokenVerifier } from "./token/verify.ts";
 /** SQL work of logins and pulls runs on the store's general connections; more would only wait there. */
 const LOGIN_GATE = { maxRunning: 32, maxWaiting: 5000, maxWaitMs: 5000 };
 const PULL_GATE = { maxRunning: 16, maxWaiting: 5000, maxWaitMs: 2000 };
+
+/** Half as long again as a remembered route, so that a process that was late by as much does not count either. */
+const LATE_HEAD_MS = 1.5 * ROUTE_MAX_AGE_MS;
 
 /**
  * Measured on two cores: 1,000 users in a closed loop wait about 100 ms for their transaction while everything keeps up.
@@ -82,12 +87,18 @@ function composeDelivery(
 ) {
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
   const offline = offlineQueue.add.bind(offlineQueue);
-  const shared = { router, entries, offline, onRouterFault, clock, defer, metrics };
+  const cache = new RouteCache({ router, clock });
+  const { changes } = cache;
+  const shared = { router, routes: cache, changes, entries, offline, onRouterFault, clock, defer, metrics };
   const delivery = new Delivery(shared);
   const unreachable = new UnreachableHandler(shared);
-  const routes = new RouteWriter({ router, entries, onRouterFault, onMissedTooMany, defer });
+  const routes = new RouteWriter({ router: changes, entries, onRouterFault, onMissedTooMany, defer });
+  const gone = (incarnation: string): void => {
+    cache.gone(incarnation);
+    delivery.gone(incarnation);
+  };
   const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
-  return { delivery, unreachable, routes, isIdle };
+  return { delivery, unreachable, routes, changes, gone, isIdle };
 }
 
 function composeWatch(
@@ -133,7 +144,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     router,
     logicName: ports.name,
     leaseTtlMs,
-    onFenced: (incarnation) => delivery.gone(incarnation),
+    onFenced: (incarnation) => gone(incarnation),
     onFault,
     log,
     metrics,
@@ -143,7 +154,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     metrics.routerFaults.inc({ op });
     onFault(`router ${op}`, error);
   };
-  const { delivery, unreachable, routes, isIdle } = composeDelivery(ports, entries, onRouterFault, () =>
+  const { delivery, unreachable, routes, changes, gone, isIdle } = composeDelivery(ports, entries, onRouterFault, () =>
     watch.suspect(),
   );
   const acks = new AckBuffer({ store, clock, onFault, metrics });
@@ -161,7 +172,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const login = new LoginHandler({
     verifyToken: (token) => ports.tokens.verify(token),
     store,
-    router,
+    router: changes,
     entries,
     acks,
     clock,
@@ -181,12 +192,13 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   });
   const pull = new PullHandler({ store, acks, gate: pullGate, clock, random, onFault, metrics });
   const heads = new HeadReader({ store, defer, onFault, metrics });
+  const lateHeads = new LateHeads({ clock, delayMs: LATE_HEAD_MS, ask: (session) => heads.ask(session) });
   const stopFencing = repeat(clock, Math.floor(leaseTtlMs / 3), () => leases.fenceDead(entries));
-  const handlers = { leases, loginGate, login, routes, send, pull, acks, heads, unreachable };
+  const handlers = { leases, loginGate, login, routes, send, pull, acks, heads, lateHeads, unreachable };
   const onFenced = (incarnation: string): void => {
     const stream = entries.find(incarnation);
     if (stream) leases.fence(stream);
-    else delivery.gone(incarnation);
+    else gone(incarnation);
   };
   return {
     entries,
@@ -210,6 +222,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       watch.stop();
       stopFencing();
       acks.close();
+      lateHeads.close();
       delivery.close();
     },
   };

@@ -9,6 +9,7 @@ import { MemoryRouter } from "../router/memory.ts";
 import type { EntryPort } from "../session/session.ts";
 import { Delivery, type Outgoing } from "./deliver.ts";
 import { OfflineQueue, type PushIntent } from "./offline.ts";
+import { RouteCache } from "./route-cache.ts";
 import { UnreachableHandler } from "./unreachable.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -27,8 +28,11 @@ async function setUp() {
   let isFull = false;
   const entry: EntryPort = { incarnation: "pod.1", send: (record) => !isFull && sent.push(record) > 0 };
   await router.renewLease("pod.1");
+  const cache = new RouteCache({ router, clock });
   const ports = {
     router,
+    routes: cache,
+    changes: cache.changes,
     entries: { find: (incarnation: string) => (incarnation === "pod.1" ? entry : undefined) },
     offline: (intent: PushIntent) => void offline.push(intent),
     onRouterFault: (op: string) => void faults.push(op),
@@ -88,6 +92,25 @@ describe("delivery", () => {
     assert.equal(sent.length, 10);
     assert.deepEqual(offline, []);
     assert.equal(delivery.isIdle, true);
+  });
+
+  it("delivers in the same call when all routes are known, and never past what waits", async () => {
+    const { sent, ports, online } = await setUp();
+    await online("alice", 1);
+    await online("bob", 2);
+    const delivery = new Delivery(ports);
+    const seqs = (): (number | undefined)[] => sent.map(({ aux }) => aux);
+    const toBob = (inboxSeq: number) => outgoing([both[0] ?? assert.fail(), { userId: "bob", inboxSeq }]);
+    delivery.deliver(toBob(1));
+    assert.deepEqual(seqs(), [], "asks first");
+    await settle();
+    delivery.deliver(toBob(2));
+    assert.deepEqual(seqs(), [1, 2]);
+    delivery.deliver(outgoing([...both.slice(0, 1), { userId: "carol", inboxSeq: 1 }]));
+    delivery.deliver(toBob(3));
+    assert.deepEqual(seqs(), [1, 2], "waits behind carol's");
+    await settle();
+    assert.deepEqual(seqs(), [1, 2, 3]);
   });
 
   it("pushes to whom no stream leads, but never to the sender", async () => {

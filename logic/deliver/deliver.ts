@@ -2,12 +2,13 @@
 import type { Clock } from "#lib/clock.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
-import type { Route, Router } from "../router/router.ts";
+import type { Route } from "../router/router.ts";
 import type { EntryDirectory, EntryPort } from "../session/session.ts";
 import type { Recipient } from "../store/store.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
 import { eventField, PUSH_EVENTS_TAG, type SharedEvent, sharedEventBytes } from "./event-bytes.ts";
 import type { PushIntent } from "./offline.ts";
+import type { RouteCache } from "./route-cache.ts";
 import { type Parcel, UnattachedEntries } from "./unattached.ts";
 
 const MAX_BATCH = 1000;
@@ -15,6 +16,8 @@ const MAX_BATCH = 1000;
 const MAX_WAITING = 20_000;
 /** A lost connection to Redis is back within these, a lost Redis is not. */
 const LOOKUP_RETRIES_MS = [50, 200] as const;
+
+const NO_ROUTES: readonly Route[] = [];
 
 /** A committed message on its way to whoever is online. */
 export interface Outgoing {
@@ -27,7 +30,7 @@ export interface Outgoing {
 
 /** What {@link Delivery} needs. */
 export interface DeliveryPorts {
-  router: Router;
+  routes: Pick<RouteCache, "fresh" | "lookup">;
   entries: EntryDirectory;
   /** Takes a recipient who could not be reached online. */
   offline: (intent: PushIntent) => void;
@@ -88,8 +91,15 @@ export class Delivery {
     this.#unattached.close();
   }
 
+  /**
+   * When all routes are known and nothing waits, the DELIVER is queued in this very call: it travels with the SEND_ACK,
+   * and the entry writes both at once to whoever gets both.
+   */
   deliver(outgoing: Outgoing): void {
-    if (!this.#batch.add(outgoing)) this.#ports.metrics.delivers.inc({ result: "dropped" }, outgoing.recipients.length);
+    const routes = this.#batch.isIdle ? this.#freshRoutes(outgoing.recipients) : undefined;
+    if (routes) this.#count(this.#deliverOne(outgoing, routes));
+    else if (!this.#batch.add(outgoing))
+      this.#ports.metrics.delivers.inc({ result: "dropped" }, outgoing.recipients.length);
   }
 
   async #run(batch: readonly Outgoing[]): Promise<void> {
@@ -101,15 +111,33 @@ export class Delivery {
       return;
     }
     let delivered = 0;
-    for (const outgoing of batch) delivered += this.#deliverOne(outgoing, routes);
-    this.#ports.metrics.delivers.inc({ result: "delivered" }, delivered);
+    for (const outgoing of batch) {
+      const known = outgoing.recipients.map(({ userId }) => routes.get(userId) ?? NO_ROUTES);
+      delivered += this.#deliverOne(outgoing, known);
+    }
+    this.#count(delivered);
+  }
+
+  #count(delivered: number): void {
+    if (delivered > 0) this.#ports.metrics.delivers.inc({ result: "delivered" }, delivered);
+  }
+
+  /** By index of the recipient; undefined when the router has to be asked for one of them. */
+  #freshRoutes(recipients: readonly Recipient[]): (readonly Route[])[] | undefined {
+    const found: (readonly Route[])[] = [];
+    for (const { userId } of recipients) {
+      const routes = this.#ports.routes.fresh(userId);
+      if (!routes) return undefined;
+      found.push(routes);
+    }
+    return found;
   }
 
   /** Undefined when the router stays away: recipients see the head with their next PONG. */
-  async #lookup(userIds: readonly string[]): Promise<Map<string, Route[]> | undefined> {
+  async #lookup(userIds: readonly string[]): Promise<Map<string, readonly Route[]> | undefined> {
     for (const retryMs of [...LOOKUP_RETRIES_MS, 0]) {
       try {
-        return await this.#ports.router.lookup(userIds);
+        return await this.#ports.routes.lookup(userIds);
       } catch (error) {
         this.#ports.onRouterFault("lookup", error);
       }
@@ -118,11 +146,12 @@ export class Delivery {
     return undefined;
   }
 
-  #deliverOne({ event, recipients, origin }: Outgoing, routes: ReadonlyMap<string, readonly Route[]>): number {
+  /** @param routes by index of the recipient */
+  #deliverOne({ event, recipients, origin }: Outgoing, routes: readonly (readonly Route[])[]): number {
     const shared = sharedEventBytes(event);
     let delivered = 0;
-    for (const recipient of recipients) {
-      const { reached, parcel } = this.#toUser(routes.get(recipient.userId) ?? [], recipient, shared, origin);
+    for (const [index, recipient] of recipients.entries()) {
+      const { reached, parcel } = this.#toUser(routes[index] ?? NO_ROUTES, recipient, shared, origin);
       delivered += reached;
       if (reached > 0 || recipient.userId === event.sender) continue;
       if (parcel) parcel.owesPush = true;

@@ -16,7 +16,10 @@ export interface Undelivered extends SessionKey {
 
 /** What {@link UnreachableHandler} needs. */
 export interface UnreachablePorts {
-  router: Router;
+  /** Lookups here must be new ones: what is remembered has just been wrong. */
+  router: Pick<Router, "lookup">;
+  /** Deletes ghost routes; what was remembered of them is forgotten. */
+  changes: Pick<Router, "logout">;
   entries: EntryDirectory;
   offline: (intent: PushIntent) => void;
   onRouterFault: (op: string, error: unknown) => void;
@@ -53,10 +56,10 @@ export class UnreachableHandler {
   }
 
   async #run(batch: readonly Undelivered[]): Promise<void> {
-    const { router, metrics } = this.#ports;
+    const { router, changes, metrics } = this.#ports;
     metrics.delivers.inc({ result: "unreachable" }, batch.length);
     try {
-      const deleted = await router.logout(batch);
+      const deleted = await changes.logout(batch);
       metrics.staleRoutes.inc(deleted.filter(Boolean).length);
       const routes = await router.lookup([...new Set(batch.map(({ userId }) => userId))]);
       for (const { userId, inboxSeq } of batch) {

@@ -21,7 +21,7 @@ type Change = Announcement | SessionKey;
 
 /** What {@link RouteWriter} needs. */
 export interface RouteWriterPorts {
-  router: Router;
+  router: Pick<Router, "login" | "logout">;
   entries: EntryDirectory;
   onRouterFault: (op: string, error: unknown) => void;
   /** More announcements failed than are kept: the entries must announce everything again. */

@@ -10,6 +10,7 @@ import type { UnreachableHandler } from "../deliver/unreachable.ts";
 import type { Gate } from "../gate.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
 import type { HeadReader } from "../inbox/heads.ts";
+import type { LateHeads } from "../inbox/late-heads.ts";
 import type { PullHandler } from "../inbox/pull.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { SendHandler } from "../send/send.ts";
@@ -34,6 +35,7 @@ export interface UplinkServerPorts {
   pull: PullHandler;
   acks: AckBuffer;
   heads: HeadReader;
+  lateHeads: LateHeads;
   unreachable: UnreachableHandler;
   /** An entry is attached from this turn on. */
   onAttached: (entry: EntryPort) => void;
@@ -214,9 +216,11 @@ export class UplinkServer {
     if (outcome.kind === "ok") {
       if (pending.isGone) this.#ports.routes.remove(outcome.session);
       else {
-        stream.sessions.set(conn, outcome.session);
+        const { session } = outcome;
+        stream.sessions.set(conn, session);
+        this.#ports.lateHeads.add(session, () => stream.sessions.get(conn) === session && !stream.isClosed);
         stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
-        if (!outcome.isRouted) this.#announce(stream, outcome.session);
+        if (!outcome.isRouted) this.#announce(stream, session);
       }
       return;
     }

@@ -21,7 +21,7 @@ const RETRY_BASE_MS = 500;
 export interface LoginPorts {
   verifyToken: (token: string) => Promise<TokenVerdict>;
   store: Pick<Store, "login" | "readInbox" | "epoch">;
-  router: Router;
+  router: Pick<Router, "login" | "logout">;
   entries: EntryDirectory;
   acks: Pick<AckBuffer, "note">;
   clock: Clock;
