@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the cluster suites share: the running local cluster, commands that print a JSON line, and bounded waiting.
-import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { kubeconfigPath, PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
+import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
-import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
 import { DEMO_NAMESPACE } from "../../scripts/up/demo.ts";
-import { type KubeTools, kubeTools } from "../../scripts/up/kube-tools.ts";
+import { type KubeTools, openKubeTools } from "../../scripts/up/kube-tools.ts";
 
 export interface ScriptResult {
   code: number;
@@ -56,10 +54,8 @@ export function runScript(
 }
 
 /** Tools bound to the local cluster. */
-export async function localTools(): Promise<KubeTools> {
-  const binaries = await ensureBinaries(["kubectl", "helm"], { progress: createProgress() });
-  assert.ok(binaries.kubectl && binaries.helm);
-  return kubeTools({ kubectl: binaries.kubectl, helm: binaries.helm, kubeconfig: kubeconfigPath() });
+export function localTools(): Promise<KubeTools> {
+  return openKubeTools({ progress: createProgress() });
 }
 
 /** Polls `probe` until it returns something other than undefined; fails with `what` and the last state at the bound. */

@@ -7,11 +7,10 @@ import { parseArgs } from "node:util";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { ensureAptPackages } from "../../scripts/cluster/apt.ts";
 import { ClusterFault, describeFault } from "../../scripts/cluster/fault.ts";
-import { kubeconfigPath, PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
+import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
-import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
 import { demoAccess } from "../../scripts/up/demo.ts";
-import { kubeTools } from "../../scripts/up/kube-tools.ts";
+import { openKubeTools } from "../../scripts/up/kube-tools.ts";
 
 const STEP_TIMEOUT_MS = 15_000;
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -81,12 +80,7 @@ async function show(url: string, out: string): Promise<object> {
 
 const { values } = parseArgs({ options: { out: { type: "string" } } });
 try {
-  const binaries = await ensureBinaries(["kubectl", "helm"], { progress });
-  const tools = kubeTools({
-    kubectl: binaries.kubectl ?? "kubectl",
-    helm: binaries.helm ?? "helm",
-    kubeconfig: kubeconfigPath(),
-  });
+  const tools = await openKubeTools({ progress });
   const access = await demoAccess(tools);
   const fragment = `alice=${await access.mintToken("alice")}&bob=${await access.mintToken("bob")}`;
   const seen = await show(

@@ -3,11 +3,9 @@
 // Last line: figures as JSON. Exit 1 when a promise was broken.
 import { parseArgs } from "node:util";
 import { describeFault } from "../../scripts/cluster/fault.ts";
-import { kubeconfigPath } from "../../scripts/cluster/paths.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
-import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
 import { DEMO_NAME, DEMO_NAMESPACE, type DemoAccess, demoAccess } from "../../scripts/up/demo.ts";
-import { type KubeTools, kubeTools } from "../../scripts/up/kube-tools.ts";
+import { type KubeTools, openKubeTools } from "../../scripts/up/kube-tools.ts";
 import { type NemesisView, type Pair, pairsFigures, runPairs } from "../workload/pairs.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
 
@@ -46,14 +44,7 @@ function pairsThrough(access: DemoAccess): Pair[] {
 }
 
 async function smoke(messages: number, ratePerSecond: number, context: string | undefined): Promise<boolean> {
-  const binaries = await ensureBinaries(["kubectl", "helm"], { progress });
-  const kubeconfig = context ? (process.env.KUBECONFIG ?? "") : kubeconfigPath();
-  const tools = kubeTools({
-    kubectl: binaries.kubectl ?? "kubectl",
-    helm: binaries.helm ?? "helm",
-    kubeconfig,
-    context,
-  });
+  const tools = await openKubeTools({ progress }, context);
   const access = await demoAccess(tools);
   progress.line(`${messages} messages through ${access.address}:443, certificate of ${access.serverName} verified`);
   const report = await runPairs({

@@ -4,7 +4,6 @@ import { ensureCluster } from "../cluster/ensure.ts";
 import { ClusterFault } from "../cluster/fault.ts";
 import { cacheRoot, PROJECT_ROOT } from "../cluster/paths.ts";
 import type { RunContext } from "../cluster/progress.ts";
-import { ensureBinaries } from "../cluster/toolchain.ts";
 import {
   DEMO_NAME,
   DEMO_NAMESPACE,
@@ -14,7 +13,7 @@ import {
   loadBalancerAddress,
   writeDemoFiles,
 } from "./demo.ts";
-import { type KubeTools, kubeTools } from "./kube-tools.ts";
+import { bindKubeTools, type KubeTools } from "./kube-tools.ts";
 import { type OperandImages, operatorRelease } from "./operator-release.ts";
 import { proveDelivery } from "./prove.ts";
 
@@ -39,14 +38,8 @@ interface Target {
 
 /** The cluster to work on, running, with images that its nodes can start. */
 export async function ensureTarget(options: UpOptions): Promise<Target> {
-  const binaries = await ensureBinaries(["kubectl", "helm"], options);
   const cluster = await ensureCluster({ ...options, external: options.context !== undefined });
-  const tools = kubeTools({
-    kubectl: binaries.kubectl ?? "kubectl",
-    helm: binaries.helm ?? "helm",
-    kubeconfig: cluster.kubeconfig,
-    context: options.context,
-  });
+  const tools = await bindKubeTools(options, cluster.kubeconfig, options.context);
   return { tools, images: cluster.images, built: cluster.built };
 }
 

@@ -1,33 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make chat AS=alice`: the terminal chat of examples/chat, with address, CA and token of the running demo filled in.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { kubeconfigPath, PROJECT_ROOT } from "../cluster/paths.ts";
+import { describeFault } from "../cluster/fault.ts";
+import { PROJECT_ROOT } from "../cluster/paths.ts";
 import { createProgress } from "../cluster/progress.ts";
-import { ensureBinaries } from "../cluster/toolchain.ts";
 import { demoFolder } from "./bring-up.ts";
 import { demoAccess, writeDemoFiles } from "./demo.ts";
-import { kubeTools } from "./kube-tools.ts";
+import { openKubeTools } from "./kube-tools.ts";
 
 const { values } = parseArgs({
   options: { as: { type: "string", default: "alice" }, to: { type: "string" }, context: { type: "string" } },
 });
-const peerOf = (user: string): string => (user === "alice" ? "bob" : "alice");
-
-const kubeconfig = values.context ? (process.env.KUBECONFIG ?? "") : kubeconfigPath();
-if (!values.context && !existsSync(kubeconfig)) {
-  console.error("no local cluster is running: start one with `make up`");
+/** Says what is wrong and how to go on; chatting needs a terminal, not a stack. */
+function giveUp(error: unknown): never {
+  console.error(describeFault(error));
   process.exit(1);
 }
-const binaries = await ensureBinaries(["kubectl", "helm"], { progress: createProgress() });
-const tools = kubeTools({
-  kubectl: binaries.kubectl ?? "kubectl",
-  helm: binaries.helm ?? "helm",
-  kubeconfig,
-  context: values.context,
-});
+
+const peerOf = (user: string): string => (user === "alice" ? "bob" : "alice");
+
+const tools = await openKubeTools({ progress: createProgress() }, values.context).catch(giveUp);
 const access = await demoAccess(tools);
 await writeDemoFiles(access, demoFolder(), [values.as]);
 const tokenFile = join(demoFolder(), `${values.as}.token`);

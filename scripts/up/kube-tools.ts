@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { existsSync } from "node:fs";
 import { type RunResult, run } from "../cluster/command.ts";
+import { ClusterFault } from "../cluster/fault.ts";
+import { kubeconfigPath } from "../cluster/paths.ts";
+import type { RunContext } from "../cluster/progress.ts";
+import { ensureBinaries } from "../cluster/toolchain.ts";
 
 /** kubectl and helm against one cluster. Every call has a deadline; output is kept up to 16 MiB. */
 export interface KubeTools {
@@ -59,4 +64,28 @@ export function kubeTools(paths: ToolPaths): KubeTools {
       return JSON.parse(await kubectl(["get", ...args, "-o", "json"])) as T;
     },
   };
+}
+
+/** Kubeconfig of the user's own cluster when a context is named, else of the local one; undefined when there is none. */
+export function kubeconfigOf(context: string | undefined): string | undefined {
+  if (context !== undefined) return process.env.KUBECONFIG ?? "";
+  return existsSync(kubeconfigPath()) ? kubeconfigPath() : undefined;
+}
+
+/**
+ * Tools for the cluster that runs: the one of `context`, else the local one. Brings kubectl and helm where they are missing.
+ * @throws {ClusterFault} when there is no local cluster
+ */
+export async function openKubeTools(options: RunContext, context?: string): Promise<KubeTools> {
+  const kubeconfig = kubeconfigOf(context);
+  if (kubeconfig === undefined)
+    throw new ClusterFault("no local cluster is running", "Start one with `make up`, or name a context of your own.");
+  return bindKubeTools(options, kubeconfig, context);
+}
+
+/** Tools for a kubeconfig, with the kubectl and helm that the project brings. */
+export async function bindKubeTools(options: RunContext, kubeconfig: string, context?: string): Promise<KubeTools> {
+  const { kubectl, helm } = await ensureBinaries(["kubectl", "helm"], options);
+  if (kubectl === undefined || helm === undefined) throw new Error("the toolchain named no path of kubectl or helm");
+  return kubeTools({ kubectl, helm, kubeconfig, context });
 }
