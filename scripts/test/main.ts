@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeFault } from "../cluster/fault.ts";
 import { prepare } from "./prepare.ts";
-import type { Counts } from "./reporter.ts";
+import type { Counts, Summary } from "./reporter.ts";
 
 interface Suite {
   name: string;
@@ -108,15 +108,15 @@ function run(command: string, args: string[], timeoutMs: number, env: Record<str
   });
 }
 
-function readCounts(path: string): Counts | undefined {
+function readSummary(path: string): Summary | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Counts;
+    return JSON.parse(readFileSync(path, "utf8")) as Summary;
   } catch {
     return undefined;
   }
 }
 
-interface Outcome extends Counts {
+interface Outcome extends Summary {
   suite: string;
   seconds: number;
 }
@@ -140,9 +140,12 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   ];
   const code =
     files.length === 0 ? 1 : await run(process.execPath, args, suite.suiteTimeoutMs, { IM_TEST_COUNTS: countsPath });
-  const counts = readCounts(countsPath) ?? { passed: 0, failed: 0, skipped: 0 };
+  const counts = readSummary(countsPath) ?? { passed: 0, failed: 0, skipped: 0, failures: [] };
   rmSync(folder, { recursive: true });
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  if (code !== 0 && counts.failed === 0) {
+    counts.failed = 1;
+    counts.failures.push(`the ${suite.name} suite ended with ${code} and named no failed test`);
+  }
   const seconds = Math.round((performance.now() - begunMs) / 1000);
   progress(
     `${suite.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`,
@@ -156,7 +159,8 @@ async function runChecks(): Promise<Outcome> {
   const code = await run("make", ["--no-print-directory", "-s", "check"], 5 * MINUTE_MS);
   const seconds = Math.round((performance.now() - begunMs) / 1000);
   progress(`check: ${code === 0 ? "passed" : "failed"} in ${seconds} s`);
-  return { suite: "check", passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0, seconds };
+  const failures = code === 0 ? [] : ["make check: see its output above"];
+  return { suite: "check", passed: code === 0 ? 1 : 0, failed: failures.length, skipped: 0, failures, seconds };
 }
 
 async function main(wanted: string): Promise<void> {
@@ -170,6 +174,8 @@ async function main(wanted: string): Promise<void> {
   for (const suite of suites) outcomes.push(await runSuite(suite));
   const sum = (key: keyof Counts): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const seconds = Math.round((performance.now() - startedMs) / 1000);
+  // Again at the end: the place where they happened may be thousands of lines above.
+  for (const { suite, failures } of outcomes) for (const line of failures) console.log(`✖ ${suite}: ${line}`);
   console.log(`\n${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
   const bySuite = Object.fromEntries(
     outcomes.map((o) => [o.suite, { passed: o.passed, failed: o.failed, seconds: o.seconds }]),

@@ -5,9 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { Summary } from "./reporter.ts";
 
 /** Runs one test file under the reporter in a process of its own. */
-function report(source: string): { counts: unknown; output: string } {
+function report(source: string): { counts: Summary; output: string } {
   const folder = mkdtempSync(join(tmpdir(), "im-reporter-"));
   try {
     const file = join(folder, "sample.test.mjs");
@@ -28,7 +29,7 @@ function report(source: string): { counts: unknown; output: string } {
       timeout: 30_000,
       env: { ...env, IM_TEST_COUNTS: countsPath },
     });
-    return { counts: JSON.parse(readFileSync(countsPath, "utf8")), output: result.stdout };
+    return { counts: JSON.parse(readFileSync(countsPath, "utf8")) as Summary, output: result.stdout };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -42,17 +43,21 @@ describe("test reporter", () => {
         it("fails", () => assert.equal(1, 2, "one is not two"));
         it.skip("is skipped", () => {});
       });`);
-    assert.deepEqual(counts, { passed: 1, failed: 1, skipped: 1 });
+    const { failures, ...numbers } = counts;
+    assert.deepEqual(numbers, { passed: 1, failed: 1, skipped: 1 });
+    assert.equal(failures.length, 1);
+    assert.match(failures[0] ?? "", /sample\.test\.mjs: fails \(\d+\.\d s\): one is not two/);
     assert.match(output, /one is not two/);
     assert.match(output, /1 passed, 1 failed/);
   });
 
   it("shows why a hook failed", () => {
-    const { output } = report(`
+    const { output, counts } = report(`
       describe("group", () => {
         before(() => { throw new Error("no server"); });
         it("never runs", () => {});
       });`);
     assert.match(output, /no server/);
+    assert.match(counts.failures.join("\n"), /no server/);
   });
 });

@@ -10,6 +10,13 @@ export interface Counts {
   skipped: number;
 }
 
+/** What is left of a run: its counts, and a line per failure for the end of a long log. */
+export interface Summary extends Counts {
+  failures: string[];
+}
+
+const MAX_FAILURE_CHARS = 400;
+
 interface TestEvent {
   type: string;
   data: {
@@ -30,10 +37,23 @@ interface FileLine extends Counts {
 const isSuite = (event: TestEvent): boolean => event.data.details?.type === "suite";
 const fileOf = (event: TestEvent): string => relative(process.cwd(), event.data.file ?? event.data.name);
 
-function failureText(event: TestEvent): string {
+function causeOf(event: TestEvent): unknown {
   const error = event.data.details?.error;
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return `\n✖ ${fileOf(event)}: ${event.data.name}\n${inspect(cause, { depth: 4 })}\n\n`;
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
+}
+
+const titleOf = (event: TestEvent): string => `${fileOf(event)}: ${event.data.name}`;
+
+function failureText(event: TestEvent): string {
+  return `\n✖ ${titleOf(event)}\n${inspect(causeOf(event), { depth: 4 })}\n\n`;
+}
+
+/** Title, duration, and as much of the message as tells one failure from another. */
+function failureLine(event: TestEvent): string {
+  const cause = causeOf(event);
+  const message = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ");
+  const seconds = ((event.data.details?.duration_ms ?? 0) / 1000).toFixed(1);
+  return `${titleOf(event)} (${seconds} s): ${message.slice(0, MAX_FAILURE_CHARS)}`;
 }
 
 /** Counts leaf tests; a failed suite without failed leaves (a failing hook) counts as one failure. */
@@ -61,6 +81,7 @@ class Tally {
 
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const tally = new Tally();
+  const failures: string[] = [];
   for await (const event of events) {
     if (event.type === "test:stderr" || event.type === "test:stdout") {
       if (process.env.IM_TEST_VERBOSE) yield event.data.message ?? "";
@@ -71,10 +92,12 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     if (
       event.type === "test:fail" &&
       !(isSuite(event) && /subtests? failed/.test(String(inspect(event.data.details?.error))))
-    )
+    ) {
+      failures.push(failureLine(event));
       yield failureText(event);
+    }
   }
   yield* tally.lines();
   const out = process.env.IM_TEST_COUNTS;
-  if (out) writeFileSync(out, JSON.stringify(tally.total));
+  if (out) writeFileSync(out, JSON.stringify({ ...tally.total, failures } satisfies Summary));
 }
