@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Bench } from "./support/bench.ts";
+import { Bench, conditionStatus } from "./support/bench.ts";
 import { Crash, hookedClient } from "./support/counting-client.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
@@ -38,8 +38,10 @@ describe("a settled cluster", () => {
         await bench.startOperator();
         await bench.create(spec);
         await bench.untilReady();
-        // Sessions are counted entry by entry, with the second look at the latest.
-        await bench.until("sessions of every entry", ({ status }) => {
+        // Ready means serving; extlogic may still come up. Sessions are counted entry by entry, with the second look at the latest.
+        await bench.until("nothing left to do, sessions of every entry", (cluster) => {
+          if (conditionStatus(cluster, "Progressing") !== "False") return false;
+          const { status } = cluster;
           const pods = status?.pods ?? [];
           const sum = pods.reduce((total, { sessions = 0 }) => total + sessions, 0);
           return pods.length > 0 && pods.every(({ sessions = 0 }) => sessions > 0) && status?.entry?.sessions === sum;

@@ -88,6 +88,11 @@ describe("EnvelopeReader against protobufjs", () => {
     );
   });
 
+  it("agrees where protobufjs is strict: a known field of another wire type after an empty one", () => {
+    const bytes = Buffer.from("08808080800110808080800118808080800122007805", "hex");
+    assert.ok(readOurs(bytes) && !readTheirs(bytes) && isOdd(bytes));
+  });
+
   it("never throws, on any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void readOurs(Buffer.from(bytes))),
@@ -129,8 +134,11 @@ function isOdd(bytes: Buffer): boolean {
     if ((tag & 7) === 0) varint();
     else if ((tag & 7) === 1) at += 8;
     else if ((tag & 7) === 5) at += 4;
-    else if ((tag & 7) === 2) at += varint();
-    else return true;
+    else if ((tag & 7) === 2) {
+      // Not `at += varint()`: that would forget how far reading the length has moved `at`.
+      const length = varint();
+      at += length;
+    } else return true;
   }
   return hasLongVarint;
 }
