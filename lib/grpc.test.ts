@@ -67,9 +67,14 @@ class BlackHole {
     this.#server.close();
   }
 
+  /** Cuts who is connected. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   close(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.cut();
   }
 }
 
@@ -213,20 +218,38 @@ describe("unary calls", () => {
     await server.close(0);
   });
 
-  it("replace a connection that is stuck, once the peer is healthy again", async () => {
+  it("replace a connection that is stuck, once the peer is healthy again", async (t) => {
     const hole = await BlackHole.start();
+    t.after(() => hole.close());
     const { port } = hole;
     const calls = client(port, 50);
+    t.after(() => calls.close());
     await assert.rejects(calls.call("PurgeEntry", { podUid: "a" }, 200), { code: ErrorCode.RETRYABLE });
     hole.stopListening();
     const server = createGrpcServer({});
+    t.after(() => server.close(0));
     server.addService(purgeService(() => ({ incarnations: 1 })));
     await server.bind("127.0.0.1", port);
     const reply = await calls.call<{ incarnations: number }>("PurgeEntry", { podUid: "a" }, 10_000);
     assert.equal(reply.incarnations, 1);
-    calls.close();
-    hole.close();
-    await server.close(0);
+  });
+
+  it("wait through the replacement of a stuck connection, up to their own deadline", async (t) => {
+    const hole = await BlackHole.start();
+    t.after(() => hole.close());
+    const { port } = hole;
+    const calls = client(port, 50);
+    t.after(() => calls.close());
+    const waiting = calls.call<{ incarnations: number }>("PurgeEntry", { podUid: "a" }, 30_000);
+    const late = calls.call("PurgeEntry", { podUid: "a" }, 300);
+    await assert.rejects(late, { code: ErrorCode.RETRYABLE, message: /deadline/i });
+    hole.stopListening();
+    hole.cut();
+    const server = createGrpcServer({});
+    t.after(() => server.close(0));
+    server.addService(purgeService(() => ({ incarnations: 2 })));
+    await server.bind("127.0.0.1", port);
+    assert.equal((await waiting).incarnations, 2);
   });
 });
 

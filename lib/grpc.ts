@@ -217,6 +217,7 @@ class WatchedClient implements ChannelClient {
   readonly #options: ChannelClientOptions;
   #client: Client;
   #watchdog: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: ChannelClientOptions) {
     this.#options = options;
@@ -226,28 +227,45 @@ class WatchedClient implements ChannelClient {
   call<Reply extends object>(method: string, request: object, deadlineMs: number): Promise<Reply> {
     const definition = this.#options.definition[method] as MethodDefinition<object, Reply> | undefined;
     if (!definition) return Promise.reject(new ImError(ErrorCode.INTERNAL, `no method ${method}`));
+    return this.#attempt(definition, request, Date.now() + deadlineMs);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#watchdog);
+    this.#client.close();
+  }
+
+  /**
+   * A connection that is replaced while the call waits for it takes the call along: it was never sent. Bounded by the
+   * deadline, as every replacement takes a whole connect timeout.
+   */
+  #attempt<Reply extends object>(
+    definition: MethodDefinition<object, Reply>,
+    request: object,
+    deadlineAtMs: number,
+  ): Promise<Reply> {
     this.#watch();
+    const client = this.#client;
     return new Promise((resolve, reject) => {
       const metadata = new Metadata({ waitForReady: true });
-      this.#client.makeUnaryRequest<object, Reply>(
+      client.makeUnaryRequest<object, Reply>(
         definition.path,
         definition.requestSerialize,
         definition.responseDeserialize,
         request,
         metadata,
-        { deadline: Date.now() + deadlineMs },
+        { deadline: deadlineAtMs },
         (error, reply) => {
-          if (error) reject(fromGrpcError(error));
+          const isReplaced = client !== this.#client && !this.#isClosed && Date.now() < deadlineAtMs;
+          if (error?.code === Status.UNAVAILABLE && isReplaced)
+            resolve(this.#attempt(definition, request, deadlineAtMs));
+          else if (error) reject(fromGrpcError(error));
           else if (reply) resolve(reply);
-          else reject(new ImError(ErrorCode.INTERNAL, `${method}: empty reply`));
+          else reject(new ImError(ErrorCode.INTERNAL, `${definition.path}: empty reply`));
         },
       );
     });
-  }
-
-  close(): void {
-    clearTimeout(this.#watchdog);
-    this.#client.close();
   }
 
   #open(): Client {
