@@ -18,10 +18,10 @@ import { PullHandler } from "./inbox/pull.ts";
 import type { LogicMetrics } from "./metrics.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
-import { CommitShards } from "./send/commit-shards.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
 import { LoginHandler } from "./session/login.ts";
+import { GroupCommit } from "./store/group-commit.ts";
 import type { Store } from "./store/store.ts";
 import type { Defer } from "./tick-batch.ts";
 import type { TokenVerifier } from "./token/verify.ts";
@@ -49,6 +49,8 @@ export interface LogicPorts {
   name: string;
   leaseTtlMs: number;
   pingIntervalMs: number;
+  /** Longest wait of a message for company in its transaction; see GroupCommit. 0 under a clock that stands still. */
+  maxLingerMs?: number;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -158,9 +160,10 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     watch.suspect(),
   );
   const acks = new AckBuffer({ store, clock, onFault, metrics });
-  const commits = new CommitShards(store, {
+  const commits = new GroupCommit(store, {
     clock,
     maxQueueMs: MAX_QUEUE_MS,
+    ...(ports.maxLingerMs === undefined ? {} : { maxLingerMs: ports.maxLingerMs }),
     observe: (messages, durationMs, error) => {
       metrics.commitMessages.observe(messages);
       metrics.commitSeconds.observe({ result: error ? "error" : "ok" }, durationMs / 1000);

@@ -34,6 +34,7 @@ const core = composeLogic({
   name: "logic-test",
   leaseTtlMs: 15_000,
   pingIntervalMs: 30_000,
+  maxLingerMs: 0,
   clock,
   random: () => 0.5,
   defer: setImmediate,

@@ -40,10 +40,11 @@ function stored({ messageId, conversationId, sentAtMs }: AppendInput): AppendRes
 function setUp(options: Partial<GroupCommitOptions> = {}) {
   const clock = new FakeClock();
   const store = new ManualStore();
-  const commits = new GroupCommit(store, { clock, connections: 1, ...options });
+  const commits = new GroupCommit(store, { clock, connections: 1, maxLingerMs: 0, ...options });
   const results: string[] = [];
-  const submit = (name: string, bytes = 10): boolean => {
-    const input = { ...message({ sender: "a", peer: "b", content: Buffer.alloc(bytes) }), messageId: name };
+  const submit = (name: string, bytes = 10, conversationId = name): boolean => {
+    const content = Buffer.alloc(bytes);
+    const input = { ...message({ sender: "a", peer: "b", content }), messageId: name, conversationId };
     return commits.submit(input, (result) => {
       results.push(result instanceof ImError ? `${name}: ${result.code}` : name);
     });
@@ -87,6 +88,76 @@ describe("GroupCommit", () => {
     store.call(0).succeed();
     await settle();
     assert.equal(store.calls.length, 3);
+  });
+
+  it("keeps the order of a conversation, whatever commits first", async () => {
+    const { store, results, submit } = setUp({ connections: 2 });
+    const batches = (): (string | undefined)[][] =>
+      store.calls.map((call) => call.batch.map((input) => input.messageId));
+    submit("x1", 10, "x");
+    await settle();
+    for (const [name, conversationId] of [
+      ["x2", "x"],
+      ["y1", "y"],
+      ["x3", "x"],
+    ] as const)
+      submit(name, 10, conversationId);
+    await settle();
+    assert.deepEqual(batches(), [["x1"], ["y1"]], "x waits for its own transaction only");
+    submit("x4", 10, "x");
+    store.call(1).succeed();
+    await settle();
+    assert.equal(store.calls.length, 2);
+    store.call(0).succeed();
+    await settle();
+    assert.deepEqual(batches().slice(2), [["x2", "x3", "x4"]]);
+    store.call(2).succeed();
+    await settle();
+    assert.deepEqual(results, ["y1", "x1", "x2", "x3", "x4"]);
+  });
+
+  it("waits a moment for company only while messages come in numbers", async () => {
+    const { clock, store, submit } = setUp({ maxLingerMs: 1 });
+    submit("alone");
+    await settle();
+    assert.equal(store.calls.length, 1, "nothing came before it");
+    for (const name of ["a", "b", "c"]) submit(name);
+    clock.advance(1);
+    store.call(0).succeed();
+    await settle();
+    assert.equal(store.calls.length, 2, "these have waited enough");
+    store.call(1).succeed();
+    submit("d");
+    await settle();
+    assert.equal(store.calls.length, 2, "more are to be expected");
+    submit("e");
+    clock.advance(1);
+    assert.deepEqual(
+      store.call(2).batch.map((input) => input.messageId),
+      ["d", "e"],
+    );
+    store.call(2).succeed();
+    await settle();
+    clock.advance(1000);
+    submit("later");
+    await settle();
+    assert.deepEqual([store.calls.length, clock.pending], [4, 0]);
+  });
+
+  it("starts a second transaction for many at once, or when the first takes long", async () => {
+    const { clock, store, submit } = setUp({ maxLingerMs: 1, connections: 2 });
+    submit("m0");
+    await settle();
+    submit("m1");
+    await settle();
+    assert.equal(store.calls.length, 1);
+    clock.advance(2);
+    assert.equal(store.calls.length, 2);
+    store.call(1).succeed();
+    await settle();
+    for (let at = 0; at < 100; at++) submit(`more ${at}`);
+    await settle();
+    assert.equal(store.call(2).batch.length, 100);
   });
 
   it("bounds a batch by count and by bytes", async () => {
@@ -162,7 +233,7 @@ describe("GroupCommit", () => {
       if (batch.some((input) => input.messageId === "poison")) throw new ImError(ErrorCode.BAD_REQUEST, "poison");
       return batch.map(stored);
     };
-    const commits = new GroupCommit({ append }, { clock, connections: 1 });
+    const commits = new GroupCommit({ append }, { clock, connections: 1, maxLingerMs: 0 });
     const results = new Map<string, string>();
     for (const messageId of ["a", "b", "c", "poison", "e", "f", "g"]) {
       const input = { ...message({ sender: "a", peer: "b" }), messageId };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { BoundedQueue } from "#lib/bounded-queue.ts";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
-import { type AppendInput, type AppendResult, MAX_BATCH, MAX_BATCH_BYTES, type Store } from "./store.ts";
+import { type AppendDone, CommitQueue, type Pending } from "./commit-queue.ts";
+import { CommitRhythm } from "./commit-rhythm.ts";
+import { type AppendInput, MAX_BATCH, MAX_BATCH_BYTES, type Store } from "./store.ts";
 
-/** Runs once per accepted message; must not throw. */
-export type AppendDone = (result: AppendResult | ImError) => void;
+export type { AppendDone } from "./commit-queue.ts";
 
 /** Options of {@link GroupCommit}; the defaults suit one logic process. */
 export interface GroupCommitOptions {
@@ -22,46 +22,45 @@ export interface GroupCommitOptions {
   maxPendingBytes?: number;
   /** A message that waited longer is answered BUSY, before any SQL. Default 100 ms. */
   maxQueueMs?: number;
+  /** Longest wait for company while messages come in numbers; 0 = never wait. Default 1 ms. */
+  maxLingerMs?: number;
   /** Told about every transaction: messages in it, its duration, and its error, if any. */
   observe?: (messages: number, durationMs: number, error: ImError | undefined) => void;
-}
-
-interface Pending {
-  input: AppendInput;
-  done: AppendDone;
-  sinceMs: number;
 }
 
 const RETRY_AFTER_MS = 200;
 
 /**
- * Collects messages from all connections into few transactions. Whenever one of N writers is idle it takes everything
- * that waits: alone, a message commits at once; under load, batches grow until the database keeps up. No promise and no
- * timer per message. With several connections, messages of one conversation may commit in another order than submitted.
+ * Collects messages from all connections into few transactions. An idle writer takes everything that waits: alone, a
+ * message commits at once; when messages come in numbers it waits up to 1 ms for more, because a transaction costs as
+ * much as ten messages in it; a second writer starts only when there is enough for it. No promise and no timer per
+ * message. Messages of one conversation commit in the order they were submitted.
  */
 export class GroupCommit {
   readonly #store: Pick<Store, "append">;
   readonly #clock: Clock;
-  readonly #maxBatch: number;
-  readonly #maxBatchBytes: number;
+  readonly #limits: { maxBatch: number; maxBatchBytes: number };
   readonly #maxQueueMs: number;
   readonly #observe: GroupCommitOptions["observe"];
-  readonly #queue: BoundedQueue<Pending>;
+  readonly #queue: CommitQueue;
+  readonly #rhythm: CommitRhythm;
+  readonly #connections: number;
   #idleWriters: number;
   #inFlight = 0;
   #scheduled = false;
+  #cancelLinger: (() => void) | undefined;
   #closed = false;
   #onDrained: (() => void) | undefined;
 
   constructor(store: Pick<Store, "append">, options: GroupCommitOptions) {
     this.#store = store;
     this.#clock = options.clock;
-    this.#idleWriters = options.connections ?? 2;
-    this.#maxBatch = options.maxBatch ?? MAX_BATCH;
-    this.#maxBatchBytes = options.maxBatchBytes ?? MAX_BATCH_BYTES;
+    this.#connections = this.#idleWriters = options.connections ?? 2;
+    this.#limits = { maxBatch: options.maxBatch ?? MAX_BATCH, maxBatchBytes: options.maxBatchBytes ?? MAX_BATCH_BYTES };
     this.#maxQueueMs = options.maxQueueMs ?? 100;
     this.#observe = options.observe;
-    this.#queue = new BoundedQueue({
+    this.#rhythm = new CommitRhythm(options.maxLingerMs ?? 1);
+    this.#queue = new CommitQueue({
       maxItems: options.maxPending ?? 20_000,
       maxBytes: options.maxPendingBytes ?? 64 * 1024 * 1024,
     });
@@ -70,6 +69,11 @@ export class GroupCommit {
   /** Messages that wait for a transaction. */
   get pending(): number {
     return this.#queue.length;
+  }
+
+  /** Messages taken and not answered yet. */
+  get unanswered(): number {
+    return this.#queue.length + this.#inFlight;
   }
 
   /** Messages in running transactions. */
@@ -83,7 +87,7 @@ export class GroupCommit {
    */
   submit(input: AppendInput, done: AppendDone): boolean {
     if (this.#closed) return false;
-    const taken = this.#queue.push({ input, done, sinceMs: this.#clock.nowMs() }, input.content.length);
+    const taken = this.#queue.push({ input, done, sinceMs: this.#clock.nowMs() });
     if (taken) this.#schedule();
     return taken;
   }
@@ -94,37 +98,49 @@ export class GroupCommit {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      while (this.#idleWriters > 0 && this.#queue.length > 0) void this.#write();
+      this.#start();
     });
+  }
+
+  /** Starts idle writers as long as it is worth it; else looks again when the oldest message has waited enough. */
+  #start(): void {
+    this.#cancelLinger?.();
+    this.#cancelLinger = undefined;
+    for (let next = this.#queue.next; next && this.#idleWriters > 0; next = this.#queue.next) {
+      const nowMs = this.#clock.nowMs();
+      const busyWriters = this.#connections - this.#idleWriters;
+      const lingerMs = this.#closed ? 0 : this.#rhythm.lingerMs(this.#queue.length, busyWriters, nowMs);
+      const waitMs = next.sinceMs + lingerMs - nowMs;
+      if (waitMs > 0) {
+        this.#cancelLinger = this.#clock.after(waitMs, () => this.#start());
+        return;
+      }
+      void this.#write();
+    }
   }
 
   async #write(): Promise<void> {
     this.#idleWriters--;
-    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+    const batch = this.#take();
+    if (batch.length > 0) {
       this.#inFlight += batch.length;
       await this.#append(batch);
       this.#inFlight -= batch.length;
+      this.#queue.release(batch);
     }
     this.#idleWriters++;
-    if (this.#inFlight === 0) this.#onDrained?.();
+    if (this.#queue.next) this.#schedule();
+    else if (this.#inFlight === 0) this.#onDrained?.();
   }
 
-  /** The next batch; empty only when nothing waits. */
+  /** The next batch; what waited too long is answered instead. */
   #take(): Pending[] {
-    const batch: Pending[] = [];
-    const oldestMs = this.#clock.nowMs() - this.#maxQueueMs;
-    let bytes = 0;
-    for (let next = this.#queue.peek(); next && batch.length < this.#maxBatch; next = this.#queue.peek()) {
-      bytes += next.input.content.length;
-      if (batch.length > 0 && bytes > this.#maxBatchBytes) break;
-      this.#queue.shift();
-      if (next.sinceMs >= oldestMs) {
-        batch.push(next);
-      } else {
-        bytes -= next.input.content.length;
-        next.done(new ImError(ErrorCode.BUSY, "waited too long for a transaction", { retryAfterMs: RETRY_AFTER_MS }));
-      }
-    }
+    const nowMs = this.#clock.nowMs();
+    const late: Pending[] = [];
+    const batch = this.#queue.take({ ...this.#limits, oldestMs: nowMs - this.#maxQueueMs }, late);
+    this.#rhythm.took(batch.length, nowMs);
+    for (const { done } of late)
+      done(new ImError(ErrorCode.BUSY, "waited too long for a transaction", { retryAfterMs: RETRY_AFTER_MS }));
     return batch;
   }
 
@@ -154,10 +170,12 @@ export class GroupCommit {
    */
   async close(graceMs = 5000): Promise<void> {
     this.#closed = true;
+    this.#cancelLinger?.();
+    this.#cancelLinger = undefined;
+    this.#schedule();
     if (this.#queue.length > 0 || this.#inFlight > 0) await this.#drained(graceMs);
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      next.done(new ImError(ErrorCode.BUSY, "shutting down", { retryAfterMs: RETRY_AFTER_MS }));
-    }
+    for (const { done } of this.#queue.drain())
+      done(new ImError(ErrorCode.BUSY, "shutting down", { retryAfterMs: RETRY_AFTER_MS }));
   }
 
   #drained(graceMs: number): Promise<void> {

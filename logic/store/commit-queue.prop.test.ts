@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { CommitQueue, type Pending } from "./commit-queue.ts";
+import { message } from "./contract/fixture.ts";
+
+const LIMITS = { maxBatch: 3, maxBatchBytes: 100, oldestMs: 0 };
+
+function pendingOf(conversation: number, number: number, bytes: number): Pending {
+  const input = { ...message({ sender: "a", peer: "b", content: Buffer.alloc(bytes) }), messageId: String(number) };
+  return { input: { ...input, conversationId: `c${conversation}` }, done: () => undefined, sinceMs: 0 };
+}
+
+type Step =
+  | { kind: "push"; conversation: number; bytes: number }
+  | { kind: "take" }
+  | { kind: "release"; which: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant("push" as const), conversation: fc.nat(3), bytes: fc.nat(120) }),
+  fc.record({ kind: fc.constant("take" as const) }),
+  fc.record({ kind: fc.constant("release" as const), which: fc.nat(5) }),
+);
+
+/** A queue with transactions that end in any order; checks what must hold at every step. */
+class Scenario {
+  readonly queue = new CommitQueue({ maxItems: 50, maxBytes: 1000 });
+  readonly running: Pending[][] = [];
+  readonly taken: Pending[] = [];
+  pushed = 0;
+
+  push(conversation: number, bytes: number): void {
+    if (this.queue.push(pendingOf(conversation, this.pushed, bytes))) this.pushed++;
+  }
+
+  take(): number {
+    const late: Pending[] = [];
+    const batch = this.queue.take(LIMITS, late);
+    assert.deepEqual(late, []);
+    assert.ok(batch.length <= LIMITS.maxBatch);
+    const busy = new Set(this.running.flat().map(({ input }) => input.conversationId));
+    assert.ok(
+      batch.every(({ input }) => !busy.has(input.conversationId)),
+      "one transaction at a time",
+    );
+    const bytes = batch.reduce((sum, { input }) => sum + input.content.length, 0);
+    assert.ok(batch.length <= 1 || bytes <= LIMITS.maxBatchBytes);
+    if (batch.length > 0) this.running.push(batch);
+    this.taken.push(...batch);
+    return batch.length;
+  }
+
+  release(which: number): void {
+    this.queue.release(this.running.splice(which % Math.max(1, this.running.length), 1)[0] ?? []);
+  }
+
+  run(next: Step): void {
+    if (next.kind === "push") this.push(next.conversation, next.bytes);
+    else if (next.kind === "take") this.take();
+    else this.release(next.which);
+    assert.equal(this.queue.length + this.taken.length, this.pushed);
+  }
+
+  finish(): void {
+    while (this.running.length > 0 || this.queue.length > 0) {
+      this.release(0);
+      while (this.take() > 0);
+    }
+  }
+
+  /** Numbers of a conversation's messages as they were taken. */
+  orderOf(conversation: number): number[] {
+    const own = this.taken.filter(({ input }) => input.conversationId === `c${conversation}`);
+    return own.map(({ input }) => Number(input.messageId));
+  }
+}
+
+describe("commit queue", () => {
+  it("keeps every conversation's order and has it in one batch at a time, whatever ends first", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const scenario = new Scenario();
+        for (const next of steps) scenario.run(next);
+        scenario.finish();
+        assert.equal(scenario.taken.length, scenario.pushed, "nothing is left behind");
+        for (let conversation = 0; conversation < 4; conversation++) {
+          const numbers = scenario.orderOf(conversation);
+          assert.deepEqual(
+            numbers,
+            numbers.toSorted((a, b) => a - b),
+          );
+        }
+        assert.ok(scenario.queue.push(pendingOf(0, 0, 1000)), "all bytes were given back");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("hands out what is late apart, and drains what is left", () => {
+    const queue = new CommitQueue({ maxItems: 50, maxBytes: 1000 });
+    for (let number = 0; number < 4; number++) queue.push({ ...pendingOf(number % 2, number, 5), sinceMs: number });
+    const numbers = (batch: readonly Pending[]): string[] => batch.map(({ input }) => input.messageId);
+    const late: Pending[] = [];
+    const batch = queue.take({ ...LIMITS, maxBatch: 1, oldestMs: 1 }, late);
+    assert.deepEqual([numbers(late), numbers(batch)], [["0"], ["1"]]);
+    assert.deepEqual(numbers(queue.take(LIMITS, late)), ["2"]);
+    assert.deepEqual([queue.length, queue.next], [1, undefined], "3 waits for 1");
+    assert.deepEqual([numbers(queue.drain()), queue.length], [["3"], 0]);
+    queue.release(batch);
+    assert.deepEqual(queue.take(LIMITS, late), []);
+  });
+});
