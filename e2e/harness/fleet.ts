@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID, X509Certificate } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import type { JWK } from "jose";
+import { temporaryFolder } from "./folders.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
-import { type PostgresServer, startPostgres } from "./postgres.ts";
-import { isRunning, waitUntil } from "./processes.ts";
-import { type RedisServer, startRedis } from "./redis.ts";
+import { PostgresServer, startPostgres } from "./postgres.ts";
+import { waitUntil } from "./processes.ts";
+import { RedisServer, startRedis } from "./redis.ts";
 import { ServiceProcess } from "./service-process.ts";
 import { authorityAt, createTestAuthority, issueRoleFolders, type TestAuthority } from "./tls.ts";
 import { createTokenAuthority, type TokenAuthority, tokenAuthorityFrom } from "./tokens.ts";
@@ -21,10 +22,10 @@ export interface FleetOptions {
   logics?: number;
   /** Default 0. */
   extlogics?: number;
-  /** A running server to use; default: one of its own, stopped with the fleet. */
-  postgres?: PostgresServer;
-  /** A running server to use; default: one of its own, stopped with the fleet. */
-  redis?: RedisServer;
+  /** A running server, or pair of them, to use; default: one of its own, stopped with the fleet. */
+  postgres?: DatabaseHost;
+  /** A running server, Sentinel group or Cluster to use; default: one of its own, stopped with the fleet. */
+  redis?: RedisHost;
   /** PostgreSQL with fsync, as in production. Default false. Only without `postgres`. */
   durable?: boolean;
   /** Mutual TLS between the processes. Default false: plaintext on loopback. */
@@ -44,6 +45,17 @@ export interface FleetOptions {
   entryTlsPorts?: readonly number[];
   /** Where a process runs, by its name: `entry-0`, `logic-1`, `extlogic-0`, `postgres`, `redis`. Default: loopback. */
   placeOf?: (name: string) => Place;
+}
+
+/** {@link PostgresServer}, or a pair of them. */
+export interface DatabaseHost {
+  createDatabase(name: string): Promise<string>;
+}
+
+/** {@link RedisServer}, a Sentinel group or a Cluster. */
+export interface RedisHost {
+  readonly url: string;
+  flush(): Promise<void>;
 }
 
 /** Name in the entries' certificates: what clients verify. */
@@ -80,8 +92,8 @@ interface EntryPorts {
 
 /** A whole fleet of real processes, on loopback unless placed elsewhere. */
 export class Fleet {
-  readonly postgres: PostgresServer;
-  readonly redis: RedisServer;
+  readonly #postgres: DatabaseHost;
+  readonly #redis: RedisHost;
   readonly tokens: TokenAuthority;
   /** PEM that clients trust. */
   readonly ca: string;
@@ -94,13 +106,29 @@ export class Fleet {
   readonly #closers: (() => Promise<void> | void)[];
 
   constructor(parts: FleetParts) {
-    this.postgres = parts.postgres;
-    this.redis = parts.redis;
+    this.#postgres = parts.postgres;
+    this.#redis = parts.redis;
     this.tokens = parts.tokens;
     this.ca = parts.ca;
     this.postgresUrl = parts.postgresUrl;
     this.dir = parts.dir;
     this.#closers = parts.closers;
+  }
+
+  /** Its single server. @throws TypeError when the fleet was given something else: use that */
+  get postgres(): PostgresServer {
+    if (this.#postgres instanceof PostgresServer) return this.#postgres;
+    throw new TypeError("the fleet runs on a database that it was given");
+  }
+
+  /** Its single server. @throws TypeError when the fleet was given something else: use that */
+  get redis(): RedisServer {
+    if (this.#redis instanceof RedisServer) return this.#redis;
+    throw new TypeError("the fleet runs on a Redis that it was given");
+  }
+
+  get redisUrl(): string {
+    return this.#redis.url;
   }
 
   get processes(): ServiceProcess[] {
@@ -138,7 +166,9 @@ export class Fleet {
   }
 }
 
-interface FleetParts extends Pick<Fleet, "postgres" | "redis" | "tokens" | "ca" | "postgresUrl" | "dir"> {
+interface FleetParts extends Pick<Fleet, "tokens" | "ca" | "postgresUrl" | "dir"> {
+  postgres: DatabaseHost;
+  redis: RedisHost;
   closers: (() => Promise<void> | void)[];
 }
 
@@ -153,7 +183,7 @@ function at<T>(items: readonly T[], index: number, what: string): T {
  * @throws Error with the ends of their logs when something does not come up
  */
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
-  const dir = options.dir ?? temporaryFolder();
+  const dir = options.dir ?? temporaryFolder(FOLDER_PREFIX);
   const closers: (() => Promise<void> | void)[] = [];
   if (options.dir === undefined) closers.push(() => rmSync(dir, { recursive: true, force: true }));
   let fleet: Fleet | undefined;
@@ -209,14 +239,22 @@ async function ensureTokens(dir: string): Promise<TokenAuthority> {
 async function startStores(
   options: FleetOptions,
   closers: (() => Promise<void> | void)[],
-): Promise<[PostgresServer, RedisServer]> {
+): Promise<[DatabaseHost, RedisHost]> {
   const placed = (name: string): { place?: Place } => (options.placeOf ? { place: options.placeOf(name) } : {});
   const durable = options.durable ?? false;
-  const postgres = options.postgres ?? (await startPostgres({ durable, ...placed("postgres") }));
-  if (!options.postgres) closers.push(() => postgres.stop());
-  const redis = options.redis ?? (await startRedis(placed("redis")));
-  if (!options.redis) closers.push(() => redis.stop());
-  return [postgres, redis];
+  return [options.postgres ?? (await ownPostgres()), options.redis ?? (await ownRedis())];
+
+  async function ownPostgres(): Promise<PostgresServer> {
+    const server = await startPostgres({ durable, ...placed("postgres") });
+    closers.push(() => server.stop());
+    return server;
+  }
+
+  async function ownRedis(): Promise<RedisServer> {
+    const server = await startRedis(placed("redis"));
+    closers.push(() => server.stop());
+    return server;
+  }
 }
 
 /** Runs `node logic/migrate.ts` to its end. @throws Error with its log when it fails */
@@ -248,7 +286,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     ...(internalTls ? { IM_INTERNAL_TLS_DIR: internalTls[role] } : {}),
     ...options.env,
   });
-  const storeEnv = { IM_POSTGRES_URL: fleet.postgresUrl, IM_REDIS_URL: fleet.redis.url };
+  const storeEnv = { IM_POSTGRES_URL: fleet.postgresUrl, IM_REDIS_URL: fleet.redisUrl };
   const service = (role: keyof InternalTls, index: number, script: string, adminPort: number) => ({
     name: `${role}-${index}`,
     script,
@@ -317,13 +355,4 @@ class PortPool {
       admin: await this.take(),
     };
   }
-}
-
-/** Its name carries our pid, so that a later run removes what a killed one left. */
-function temporaryFolder(): string {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
-    if (!Number.isNaN(owner) && !isRunning(owner)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-  return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
 }

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  appendFileSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
+import { temporaryFolder } from "./folders.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { copyFolder, installPostgres, type PostgresFiles, postgresUser } from "./postgres-files.ts";
@@ -28,7 +19,7 @@ import {
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 const EXIT_WAIT_MS = 2000;
-const FOLDER_PREFIX = "imcluster-postgres-";
+export const POSTGRES_FOLDER_PREFIX = "imcluster-postgres-";
 
 /** Options of {@link startPostgres}. */
 export interface PostgresOptions {
@@ -79,7 +70,7 @@ export class PostgresServer {
     return `postgres://postgres@${this.#place.host}:${this.port}/${database}`;
   }
 
-  /** Starts (again) on the same port and data; resolves when it accepts connections. */
+  /** Starts (again) on the same port and data; resolves when it accepts connections, as primary or hot standby. */
   async start(): Promise<void> {
     const args = Object.entries(this.#settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     this.#process = await startProcess({
@@ -100,7 +91,7 @@ export class PostgresServer {
     if (exit) throw new Error(`PostgreSQL ended at start (${describeExit(exit)}):\n${this.#process?.output}`);
     try {
       const [pid, , , , , , , status] = readFileSync(join(this.dir, "postmaster.pid"), "utf8").split("\n");
-      return Number(pid) === this.#process?.pid && status?.trim() === "ready";
+      return Number(pid) === this.#process?.pid && (status?.trim() === "ready" || status?.trim() === "standby");
     } catch {
       return false;
     }
@@ -136,14 +127,30 @@ export class PostgresServer {
 
   /** Makes a database and returns its URL. The name must be new on this server. */
   async createDatabase(name: string): Promise<string> {
+    await this.query(`CREATE DATABASE ${pg.escapeIdentifier(name)}`);
+    return this.urlOf(name);
+  }
+
+  /** Runs one statement in the database `postgres`, as superuser; rows as arrays. */
+  async query(text: string): Promise<unknown[][]> {
     const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: STOP_TIMEOUT_MS });
+    client.on("error", () => undefined);
     await client.connect();
     try {
-      await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)}`);
+      return (await client.query({ text, rowMode: "array" })).rows;
     } finally {
       await client.end();
     }
-    return this.urlOf(name);
+  }
+
+  sigstop(): void {
+    const { pid } = this;
+    if (pid !== 0) for (const one of [pid, ...childPids(pid)]) sendSignal(one, "SIGSTOP");
+  }
+
+  sigcont(): void {
+    const { pid } = this;
+    if (pid !== 0) for (const one of [...childPids(pid), pid]) sendSignal(one, "SIGCONT");
   }
 
   /** Exit handler: nothing asynchronous runs any more. */
@@ -176,7 +183,7 @@ function baseSettings(durable: boolean, host: string): Record<string, string | n
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const files = await installPostgres();
-  const dir = options.dir ?? temporaryFolder();
+  const dir = options.dir ?? temporaryFolder(POSTGRES_FOLDER_PREFIX);
   if (!existsSync(join(dir, "PG_VERSION"))) {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     if (postgresUser) chownSync(dir, postgresUser.uid, postgresUser.gid);
@@ -191,24 +198,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     throw error;
   }
   return server;
-}
-
-/** Its name carries our pid, so that a later run can tell which ones were left behind by a killed process. */
-function temporaryFolder(): string {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = name.startsWith(FOLDER_PREFIX) ? Number.parseInt(name.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
-    if (!Number.isNaN(owner) && !isRunning(owner)) removeLeftover(join(tmpdir(), name));
-  }
-  return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
-}
-
-function removeLeftover(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true });
-  } catch (error) {
-    // Another user's, or its server is just ending: a later run will find it.
-    if (!["EACCES", "EPERM", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  }
 }
 
 let shared: Promise<PostgresServer> | undefined;

@@ -10,12 +10,15 @@ export type ProxyMode = "pass" | "swallow" | "cut";
 /** A TCP proxy on loopback that fails on demand. */
 export class TcpProxy {
   mode: ProxyMode = "pass";
+  /** Port on loopback that new connections go to; open ones stay where they are, as behind a Service. */
+  targetPort: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
   constructor(targetPort: number) {
+    this.targetPort = targetPort;
     this.#server = createServer((client) => {
-      const target = connect({ host: "127.0.0.1", port: targetPort, noDelay: true });
+      const target = connect({ host: "127.0.0.1", port: this.targetPort, noDelay: true });
       client.setNoDelay(true);
       const end = (): void => {
         client.destroy();

@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
+import { promisify } from "node:util";
 import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { describeExit, type GuardedProcess, startProcess, waitUntil } from "./processes.ts";
 
-const BINARY = "/usr/bin/redis-server";
+const run = promisify(execFile);
+export const REDIS_BINARY = "/usr/bin/redis-server";
+const CLI = "/usr/bin/redis-cli";
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 5000;
 const COMMAND_TIMEOUT_MS = 5000;
+const CLI_TIMEOUT_MS = 60_000;
+
+/** @throws Error naming the package when Redis is not installed */
+export function requireRedis(): void {
+  if (!existsSync(REDIS_BINARY)) throw new Error(`${REDIS_BINARY} is missing: apt-get install redis-server`);
+}
+
+/** Runs redis-cli against a port on loopback; resolves with what it printed. @throws Error with its output */
+export async function redisCli(port: number, ...words: readonly (string | number)[]): Promise<string> {
+  const args = ["-h", "127.0.0.1", "-p", String(port), ...words.map(String)];
+  const { stdout } = await run(CLI, args, { timeout: CLI_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 });
+  return stdout.trimEnd();
+}
 
 /** Options of {@link startRedis}. */
 export interface RedisServerOptions {
@@ -53,7 +70,7 @@ export class RedisServer {
   /** Starts (again), empty, on the same port; resolves when it answers PING. */
   async start(): Promise<void> {
     const { enter } = this.place;
-    this.#process = await startProcess({ name: "redis-server", command: BINARY, args: this.#args, enter });
+    this.#process = await startProcess({ name: "redis-server", command: REDIS_BINARY, args: this.#args, enter });
     await waitUntil("Redis answers", () => this.#isReady(), START_TIMEOUT_MS);
   }
 
@@ -93,6 +110,14 @@ export class RedisServer {
     if (reply !== "+OK") throw new Error(`FLUSHALL: ${reply}`);
   }
 
+  sigstop(): void {
+    this.#process?.signal("SIGSTOP");
+  }
+
+  sigcont(): void {
+    this.#process?.signal("SIGCONT");
+  }
+
   async kill9(): Promise<void> {
     await this.#process?.stop("SIGKILL", STOP_TIMEOUT_MS);
   }
@@ -108,7 +133,7 @@ export class RedisServer {
  * @throws Error naming the package when it is not installed, or with its log when it does not come up within 15 s
  */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
-  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: apt-get install redis-server`);
+  requireRedis();
   const server = new RedisServer(await freePort(), options);
   try {
     await server.start();

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import { chownSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import { temporaryFolder } from "./folders.ts";
+import { POSTGRES_FOLDER_PREFIX, type PostgresServer, startPostgres } from "./postgres.ts";
+import { copyFolder, postgresUser } from "./postgres-files.ts";
+import { waitUntil } from "./processes.ts";
+import { startProxy, type TcpProxy } from "./proxy.ts";
+
+const SYNC_TIMEOUT_MS = 30_000;
+const PROMOTE_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const STANDBY_NAME = "standby";
+
+/** A commit is answered when both servers have it on disk. */
+const SETTINGS = {
+  synchronous_commit: "on",
+  wal_keep_size: "256MB",
+  max_wal_senders: 10,
+  wal_receiver_timeout: "5s",
+  wal_sender_timeout: "5s",
+  wal_retrieve_retry_interval: "200ms",
+} as const;
+
+/**
+ * A real PostgreSQL primary with one synchronous standby, on loopback, behind a TCP proxy that stands for the Service of
+ * an operator: its address stays, {@link PostgresPair.promote} points it to the new primary. Dies with its starter.
+ */
+export class PostgresPair {
+  #primary: PostgresServer;
+  #standby: PostgresServer | undefined;
+  readonly #proxy: TcpProxy;
+  readonly #all = new Set<PostgresServer>();
+
+  constructor(primary: PostgresServer, proxy: TcpProxy) {
+    this.#primary = primary;
+    this.#proxy = proxy;
+    this.#all.add(primary);
+  }
+
+  get primary(): PostgresServer {
+    return this.#primary;
+  }
+
+  /** @throws Error after a promotion, until {@link rejoin} */
+  get standby(): PostgresServer {
+    if (!this.#standby) throw new Error("there is no standby: call rejoin()");
+    return this.#standby;
+  }
+
+  /** In front of the primary. Its modes cut or swallow answers. */
+  get proxy(): TcpProxy {
+    return this.#proxy;
+  }
+
+  /** Database `postgres`, through the proxy. */
+  get url(): string {
+    return this.urlOf("postgres");
+  }
+
+  urlOf(database: string): string {
+    return `postgres://postgres@127.0.0.1:${this.#proxy.port}/${database}`;
+  }
+
+  /** Makes a database and returns its URL through the proxy. */
+  async createDatabase(name: string): Promise<string> {
+    await this.#primary.createDatabase(name);
+    return this.urlOf(name);
+  }
+
+  /**
+   * Makes the standby the primary and points the proxy to it: about 0.2 s. Kill the old one first ({@link PostgresServer.kill9}),
+   * or leave it running to have a primary that nobody may use any more; {@link rejoin} ends it in any case. Until then the new
+   * primary waits for no standby.
+   */
+  async promote(): Promise<void> {
+    const next = this.standby;
+    const [[isPromoted] = []] = await next.query(`SELECT pg_promote(true, ${PROMOTE_TIMEOUT_MS / 1000})`);
+    if (isPromoted !== true) throw new Error(`the standby was not promoted:\n${next.output}`);
+    this.#standby = undefined;
+    this.#primary = next;
+    this.#proxy.targetPort = next.port;
+  }
+
+  /** Kill -9 of the primary and all its backends, then {@link promote}. */
+  async failover(): Promise<void> {
+    await this.#primary.kill9();
+    await this.promote();
+  }
+
+  /** Ends the old primary for good and takes a new standby into service, made from the primary of now: about 1.5 s. */
+  async rejoin(): Promise<void> {
+    for (const server of this.#all) {
+      if (server === this.#primary) continue;
+      this.#all.delete(server);
+      await server.kill9();
+      await stopAndRemove(server);
+    }
+    this.#standby = await startStandby(this.#primary);
+    this.#all.add(this.#standby);
+    await this.#primary.query(`ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (${STANDBY_NAME})'`);
+    await this.#primary.query("SELECT pg_reload_conf()");
+    const isSynchronous = async (): Promise<boolean> => {
+      const rows = await this.#primary.query("SELECT sync_state FROM pg_stat_replication");
+      return rows.some(([state]) => state === "quorum" || state === "sync");
+    };
+    await waitUntil("the standby is synchronous", isSynchronous, SYNC_TIMEOUT_MS);
+  }
+
+  /** May be called more than once. */
+  async stop(): Promise<void> {
+    await this.#proxy.close();
+    for (const server of this.#all) {
+      await server.kill9();
+      await stopAndRemove(server);
+    }
+  }
+}
+
+async function stopAndRemove(server: PostgresServer): Promise<void> {
+  await server.stop();
+  rmSync(server.dir, { recursive: true, force: true });
+}
+
+/** Starts both servers and the proxy: about 3 s. `durable` as in {@link startPostgres}. */
+export async function startPostgresPair(options: { durable?: boolean } = {}): Promise<PostgresPair> {
+  const primary = await startPostgres({ durable: options.durable ?? false, settings: SETTINGS });
+  const proxy = await startProxy(primary.port);
+  const pair = new PostgresPair(primary, proxy);
+  try {
+    await pair.rejoin();
+    return pair;
+  } catch (error) {
+    await pair.stop();
+    throw error;
+  }
+}
+
+/** A standby from an online backup of `primary`, which may serve meanwhile. */
+async function startStandby(primary: PostgresServer): Promise<PostgresServer> {
+  const dir = temporaryFolder(POSTGRES_FOLDER_PREFIX);
+  try {
+    await backUp(primary, dir);
+    const primaryConninfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY_NAME}`;
+    return await startPostgres({ dir, settings: { ...SETTINGS, primary_conninfo: primaryConninfo } });
+  } catch (error) {
+    rmSync(dir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The low-level backup functions: the npm package has no pg_basebackup. */
+async function backUp(primary: PostgresServer, dir: string): Promise<void> {
+  const client = new pg.Client({ connectionString: primary.url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  await client.connect();
+  try {
+    await client.query("SELECT pg_backup_start('standby', true)");
+    await copyWhileItChanges(primary.dir, dir);
+    const { rows } = await client.query<{ labelfile: string }>("SELECT labelfile FROM pg_backup_stop(false)");
+    write(join(dir, "backup_label"), rows[0]?.labelfile ?? "");
+  } finally {
+    await client.end();
+  }
+  for (const name of ["postmaster.pid", "postmaster.opts", "postgresql.auto.conf"]) rmSync(join(dir, name));
+  write(join(dir, "postgresql.auto.conf"), "");
+  write(join(dir, "standby.signal"), "");
+  // The log comes from the primary.
+  for (const name of readdirSync(join(dir, "pg_wal")))
+    if (/^[0-9A-F]{24}/.test(name)) rmSync(join(dir, "pg_wal", name));
+}
+
+/** Files that the server removes during the copy are none of the backup. */
+async function copyWhileItChanges(from: string, to: string): Promise<void> {
+  try {
+    await copyFolder(from, to);
+  } catch (error) {
+    const { stderr } = error as { stderr?: string };
+    const complaints = (stderr ?? "").split("\n").filter((line) => line !== "");
+    if (complaints.length === 0 || !complaints.every((line) => line.includes("No such file or directory"))) throw error;
+  }
+}
+
+function write(path: string, content: string): void {
+  writeFileSync(path, content, { mode: 0o600 });
+  if (postgresUser) chownSync(path, postgresUser.uid, postgresUser.gid);
+}
