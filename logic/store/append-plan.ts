@@ -59,6 +59,8 @@ export class AppendPlan {
   readonly #senderRows: number[] = [];
   /** Per row: its message, from 1. */
   readonly #rowMessages: number[] = [];
+  /** Per user who got a message of somebody else: the row of the last one. */
+  readonly #lastRows = new Map<string, number>();
 
   /** @param deliveries at least one, with distinct (sender, client message id) */
   constructor(deliveries: readonly Delivery[]) {
@@ -68,6 +70,7 @@ export class AppendPlan {
     for (const [index, { input, userIds }] of deliveries.entries()) {
       for (const userId of userIds) {
         if (userId === input.sender) this.#senderRows.push(rowUsers.length);
+        else this.#lastRows.set(userId, rowUsers.length);
         rowUsers.push(userId);
         this.#rowMessages.push(index + 1);
       }
@@ -75,7 +78,7 @@ export class AppendPlan {
     this.#inboxes = numberOccurrences(rowUsers);
   }
 
-  /** Parameters of `append_v1`, in its order. */
+  /** Parameters of `append_v1`, in its order, then the recipients for push_outbox. */
   encode(): Buffer[] {
     const inputs = this.#deliveries.map(({ input }) => input);
     const { keys, counts, indexes, backs } = this.#conversations;
@@ -101,6 +104,17 @@ export class AppendPlan {
       intArray(this.#inboxes.indexes),
       intArray(this.#inboxes.backs),
       intArray(this.#rowMessages),
+      ...this.#outbox(),
+    ];
+  }
+
+  /** Users, inboxes, and how far below its head the last message for each is. */
+  #outbox(): [Buffer, Buffer, Buffer] {
+    const rows = [...this.#lastRows.values()];
+    return [
+      textArray([...this.#lastRows.keys()]),
+      intArray(rows.map((row) => at(this.#inboxes.indexes, row))),
+      intArray(rows.map((row) => at(this.#inboxes.backs, row))),
     ];
   }
 

@@ -20,7 +20,7 @@ function allocate(oid: number, count: number, bodyBytes: number): Buffer {
   return array;
 }
 
-/** `text[]` of at least one element; undefined = NULL. */
+/** `text[]`; undefined = NULL. */
 export function textArray(values: readonly (string | undefined)[]): Buffer {
   let bytes = 0;
   for (const value of values) bytes += value === undefined ? 0 : Buffer.byteLength(value);
@@ -61,7 +61,7 @@ export function uuidArray(values: readonly string[]): Buffer {
   return array;
 }
 
-/** `int[]` of at least one element. */
+/** `int[]`. */
 export function intArray(values: readonly number[]): Buffer {
   const array = allocate(OID.int4, values.length, values.length * 4);
   let offset = HEADER_BYTES;

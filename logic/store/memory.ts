@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
+import { MemoryPushLedger } from "./memory-push-ledger.ts";
 import type {
   AppendedMessage,
   AppendInput,
@@ -32,12 +33,20 @@ interface Key {
  */
 export class MemoryStore implements Store {
   readonly epoch = randomUUID();
+  readonly pushes: MemoryPushLedger;
   readonly #entries = new Map<string, { podUid: string; dead: boolean }>();
   readonly #loginSeqs = new Map<string, number>();
   readonly #devices = new Map<string, PushTarget>();
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
   readonly #keys = new Map<string, Key>();
+
+  /** @param nowMs tells the age of appends, for {@link MemoryStore.pushes} */
+  constructor(nowMs: () => number = () => performance.now()) {
+    const ackedSeq = (userId: string): number =>
+      [...this.#devices.values()].reduce((max, one) => (one.userId === userId ? Math.max(max, one.ackedSeq) : max), 0);
+    this.pushes = new MemoryPushLedger(ackedSeq, nowMs);
+  }
 
   async registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }> {
     const incarnation = `${entry.podUid}.${this.#entries.size + 1}`;
@@ -91,6 +100,7 @@ export class MemoryStore implements Store {
     const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, input, convSeq) }));
     const message: AppendedMessage = { kind: "stored", messageId, conversationId, convSeq, sentAtMs, recipients };
     this.#keys.set(pair(input.sender, input.clientMessageId), { payloadHash: input.payloadHash, message });
+    this.pushes.appended(recipients.filter(({ userId }) => userId !== input.sender));
     return message;
   }
 

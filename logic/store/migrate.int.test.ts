@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { ErrorCode, ImError } from "#lib/errors.ts";
@@ -10,6 +11,7 @@ import { migrate } from "./migrate.ts";
 import { openPostgresStore } from "./postgres-store.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
+const FILES = readdirSync(new URL("migrations", import.meta.url));
 
 async function query(url: string, text: string): Promise<unknown[][]> {
   const client = new pg.Client({ connectionString: url });
@@ -43,7 +45,7 @@ describe("migrate", () => {
   it("makes the schema once, whoever comes first", async () => {
     const url = await server.createDatabase("fresh");
     const applied = await Promise.all([1, 2, 3].map(() => migrate({ url, log: silentLogger })));
-    assert.deepEqual(applied.map((names) => names.length).sort(), [0, 0, 1]);
+    assert.deepEqual(applied.map((names) => names.length).sort(), [0, 0, FILES.length]);
     assert.deepEqual(await migrate({ url, log: silentLogger }), []);
     const store = await openPostgresStore({ url });
     await store.close();

@@ -5,6 +5,7 @@ import { bigintArray, textArray } from "./binary-array.ts";
 import { PostgresAppender } from "./postgres-append.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
+import { PostgresPushLedger } from "./postgres-push-ledger.ts";
 import * as sql from "./statements.ts";
 import type {
   AppendInput,
@@ -91,6 +92,7 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 /** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
 export class PostgresStore implements Store {
   readonly epoch: string;
+  readonly pushes: PostgresPushLedger;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
 
@@ -98,6 +100,7 @@ export class PostgresStore implements Store {
     this.#pools = pools;
     this.epoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
+    this.pushes = new PostgresPushLedger(pools.rest);
   }
 
   get pools(): PoolStates {

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
 
-/** See append_v1 in migrations/. */
+/** See append_v1 in migrations/; $21 recipients, $22 their inboxes, $23 how far below the head their last message is. */
 export const APPEND: Statement = {
   name: "append",
-  text: `SELECT last_seqs, heads
-           FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+  text: `WITH stored AS MATERIALIZED (
+           SELECT last_seqs, heads
+             FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+         ), outbox AS (
+           INSERT INTO push_outbox (user_ids, seqs)
+           SELECT $21::text[], ARRAY(SELECT stored.heads[r.i] + r.back FROM unnest($22::int[], $23::int[]) AS r(i, back))
+             FROM stored WHERE cardinality($21::text[]) > 0
+         )
+         SELECT last_seqs, heads FROM stored`,
 };
 
 /** $1 senders, $2 client ids, $3 hashes, $4 conversations whose members are wanted (or null). */

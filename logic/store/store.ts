@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { PushLedger } from "./push-ledger.ts";
 
 /**
  * What the rest of logic sees of the database: the truth about messages, inboxes, cursors, devices and entries.
@@ -33,6 +34,9 @@ export interface Store {
   advanceAcks(acks: readonly DeviceAck[]): Promise<void>;
   /** Devices of the users, for phone push. */
   pushTargets(userIds: readonly string[]): Promise<PushTarget[]>;
+
+  /** Which pushes are done and which are late. */
+  readonly pushes: PushLedger;
 
   /** Resolves when the database answers and is writable. */
   ping(): Promise<void>;

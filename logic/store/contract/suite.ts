@@ -5,6 +5,7 @@ import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import type { ContractStore } from "./fixture.ts";
 import { headContract, pageContract } from "./inbox.ts";
+import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 
 /** Registers all contract tests for the store that `store()` returns while they run. */
@@ -19,6 +20,7 @@ export function storeContract(store: () => ContractStore): void {
     headContract,
     deviceContract,
     entryContract,
+    pushContract,
   ];
   for (const part of parts) part(store);
 }

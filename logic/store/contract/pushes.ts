@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import type { OwedPush } from "../push-ledger.ts";
+import { byUser, type ContractStore, message, user } from "./fixture.ts";
+
+const HOLD_MS = 60_000;
+
+/** Everything due is looked at: what other tests left is not ours. */
+async function findAll(store: ContractStore): Promise<number> {
+  let owed = 0;
+  for (;;) {
+    const found = await store.pushes.findUnpushed({ olderThanMs: 0, limit: 1000 });
+    owed += found.owed;
+    if (found.appends === 0) return owed;
+  }
+}
+
+/** Takes every free debt and returns those of the users, by name. */
+async function claim(store: ContractStore, users: readonly string[], holdMs = HOLD_MS): Promise<OwedPush[]> {
+  const mine: OwedPush[] = [];
+  for (;;) {
+    const taken = await store.pushes.claimOwed({ holdMs, limit: 100 });
+    mine.push(...taken.filter(({ userId }) => users.includes(userId)));
+    if (taken.length < 100) return mine.sort(byUser);
+  }
+}
+
+/** Marks of pushes, and debts. */
+export function pushContract(store: () => ContractStore): void {
+  const send = (sender: string, peer: string, count = 1) =>
+    store().append(Array.from({ length: count }, () => message({ sender, peer })));
+
+  it("keeps the highest push of each user", async () => {
+    const [alice, bob, nobody] = [user(), user(), user()];
+    const { pushes } = store();
+    await pushes.recordPushes([
+      { userId: alice, inboxSeq: 3 },
+      { userId: bob, inboxSeq: 1 },
+      { userId: alice, inboxSeq: 5 },
+      { userId: alice, inboxSeq: 4 },
+    ]);
+    await pushes.recordPushes([{ userId: alice, inboxSeq: 2 }]);
+    await pushes.recordPushes([]);
+    assert.deepEqual(
+      await pushes.pushedSeqs([nobody, alice, bob]),
+      new Map([
+        [alice, 5],
+        [bob, 1],
+      ]),
+    );
+    assert.deepEqual(await pushes.pushedSeqs([]), new Map());
+  });
+
+  it("owes a push to recipients who neither acknowledged nor were pushed to, and to no sender", async () => {
+    const [alice, reached, pushed, forgotten, half] = [user(), user(), user(), user(), user()];
+    const group = `g-${user()}`;
+    await store().createConversation(group, [alice, reached, forgotten]);
+    for (const deviceId of ["old", "new"])
+      await store().login({ userId: reached, slot: deviceId, deviceId, deviceName: "", platform: "", appVersion: "" });
+    await send(alice, reached, 2);
+    await send(alice, pushed, 2);
+    await send(alice, half, 2);
+    await send(alice, alice);
+    await store().append([message({ sender: alice, peer: "", conversationId: group })]);
+    await store().advanceAcks([{ userId: reached, deviceId: "new", inboxSeq: 3 }]);
+    await store().pushes.recordPushes([
+      { userId: pushed, inboxSeq: 2 },
+      { userId: half, inboxSeq: 1 },
+    ]);
+    await findAll(store());
+    const users = [alice, reached, pushed, forgotten, half];
+    assert.deepEqual(
+      await claim(store(), users),
+      [
+        { userId: forgotten, inboxSeq: 1, tries: 1 },
+        { userId: half, inboxSeq: 2, tries: 1 },
+      ].sort(byUser),
+    );
+    assert.deepEqual(await claim(store(), users), [], "in somebody's hand");
+    assert.equal(await findAll(store()), 0, "each append is looked at once");
+  });
+
+  it("takes the last message of a batch for each user, whoever wrote before and after", async () => {
+    const [alice, bob] = [user(), user()];
+    await store().append([
+      message({ sender: alice, peer: bob }),
+      message({ sender: bob, peer: alice }),
+      message({ sender: alice, peer: bob }),
+      message({ sender: bob, peer: alice }),
+      message({ sender: bob, peer: bob }),
+    ]);
+    await findAll(store());
+    assert.deepEqual(
+      await claim(store(), [alice, bob]),
+      [
+        { userId: alice, inboxSeq: 4, tries: 1 },
+        { userId: bob, inboxSeq: 3, tries: 1 },
+      ].sort(byUser),
+    );
+  });
+
+  it("waits until appends are old enough, and looks at a bounded number", async () => {
+    const [alice, bob, carol] = [user(), user(), user()];
+    await findAll(store());
+    await send(alice, bob);
+    await send(alice, carol);
+    assert.deepEqual(await store().pushes.findUnpushed({ olderThanMs: 600_000, limit: 100 }), { appends: 0, owed: 0 });
+    assert.deepEqual(await claim(store(), [bob, carol]), []);
+    assert.deepEqual(await store().pushes.findUnpushed({ olderThanMs: 0, limit: 1 }), { appends: 1, owed: 1 });
+    assert.deepEqual(await claim(store(), [bob, carol]), [{ userId: bob, inboxSeq: 1, tries: 1 }]);
+  });
+
+  it("frees a debt when its time is over, and ends it with the push", async () => {
+    const [alice, bob] = [user(), user()];
+    await send(alice, bob, 2);
+    await findAll(store());
+    assert.equal((await claim(store(), [bob], 0))[0]?.tries, 1);
+    assert.equal((await claim(store(), [bob], 0))[0]?.tries, 2);
+    await store().pushes.recordPushes([{ userId: bob, inboxSeq: 1 }]);
+    assert.equal((await claim(store(), [bob], 0))[0]?.tries, 3, "a push of an older message does not end it");
+    await store().pushes.recordPushes([{ userId: bob, inboxSeq: 2 }]);
+    assert.deepEqual(await claim(store(), [bob], 0), []);
+  });
+
+  it("frees a debt in somebody's hand when a newer message comes", async () => {
+    const [alice, bob] = [user(), user()];
+    await send(alice, bob);
+    await findAll(store());
+    await claim(store(), [bob]);
+    await send(alice, bob);
+    await findAll(store());
+    assert.deepEqual(await claim(store(), [bob]), [{ userId: bob, inboxSeq: 2, tries: 1 }]);
+    await store().pushes.recordPushes([{ userId: bob, inboxSeq: 1 }]);
+    assert.deepEqual(await store().pushes.pushedSeqs([bob]), new Map([[bob, 1]]));
+  });
+
+  it("shares debts and appends among simultaneous callers, none twice", async () => {
+    const alice = user();
+    const bobs = Array.from({ length: 40 }, user);
+    for (const bob of bobs) await send(alice, bob);
+    const found = await Promise.all(
+      Array.from({ length: 6 }, () => store().pushes.findUnpushed({ olderThanMs: 0, limit: 10 })),
+    );
+    assert.ok(found.reduce((sum, { appends }) => sum + appends, 0) <= 60);
+    await findAll(store());
+    const claims = await Promise.all(
+      Array.from({ length: 6 }, () => store().pushes.claimOwed({ holdMs: HOLD_MS, limit: 15 })),
+    );
+    const taken = [...claims.flat(), ...(await claim(store(), bobs))].filter(({ userId }) => bobs.includes(userId));
+    assert.deepEqual(taken.map(({ userId }) => userId).sort(), [...bobs].sort());
+  });
+}

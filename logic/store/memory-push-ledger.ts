@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { OwedPush, PushLedger, PushMark, UnpushedCount } from "./push-ledger.ts";
+
+interface Debt {
+  seq: number;
+  tries: number;
+  freeAtMs: number;
+}
+
+/** {@link PushLedger} in maps, the reference model. Its store tells it about appends. */
+export class MemoryPushLedger implements PushLedger {
+  readonly #ackedSeq: (userId: string) => number;
+  readonly #nowMs: () => number;
+  readonly #marks = new Map<string, number>();
+  readonly #owed = new Map<string, Debt>();
+  #outbox: { storedAtMs: number; recipients: readonly PushMark[] }[] = [];
+
+  /** @param ackedSeq highest inbox seq that one of the user's devices has acknowledged */
+  constructor(ackedSeq: (userId: string) => number, nowMs: () => number) {
+    this.#ackedSeq = ackedSeq;
+    this.#nowMs = nowMs;
+  }
+
+  /** A message was stored for these, its sender not among them. */
+  appended(recipients: readonly PushMark[]): void {
+    if (recipients.length > 0) this.#outbox.push({ storedAtMs: this.#nowMs(), recipients });
+  }
+
+  async pushedSeqs(userIds: readonly string[]): Promise<Map<string, number>> {
+    const seqs = new Map<string, number>();
+    for (const userId of userIds) {
+      const seq = this.#marks.get(userId);
+      if (seq !== undefined) seqs.set(userId, seq);
+    }
+    return seqs;
+  }
+
+  async recordPushes(marks: readonly PushMark[]): Promise<void> {
+    for (const { userId, inboxSeq } of marks) {
+      this.#marks.set(userId, Math.max(inboxSeq, this.#marks.get(userId) ?? 0));
+      const debt = this.#owed.get(userId);
+      if (debt && debt.seq <= inboxSeq) this.#owed.delete(userId);
+    }
+  }
+
+  async findUnpushed({ olderThanMs, limit }: { olderThanMs: number; limit: number }): Promise<UnpushedCount> {
+    const old = this.#outbox.filter(({ storedAtMs }) => storedAtMs <= this.#nowMs() - olderThanMs).slice(0, limit);
+    this.#outbox = this.#outbox.filter((append) => !old.includes(append));
+    const due = new Map<string, number>();
+    for (const { userId, inboxSeq } of old.flatMap(({ recipients }) => recipients))
+      due.set(userId, Math.max(inboxSeq, due.get(userId) ?? 0));
+    let owed = 0;
+    for (const [userId, seq] of due) {
+      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId), this.#owed.get(userId)?.seq ?? 0);
+      if (seq <= settled) continue;
+      this.#owed.set(userId, { seq, tries: 0, freeAtMs: this.#nowMs() });
+      owed++;
+    }
+    return { appends: old.length, owed };
+  }
+
+  async claimOwed({ holdMs, limit }: { holdMs: number; limit: number }): Promise<OwedPush[]> {
+    const nowMs = this.#nowMs();
+    const free = [...this.#owed].filter(([, { freeAtMs }]) => freeAtMs <= nowMs);
+    const taken = free.sort(([, a], [, b]) => a.freeAtMs - b.freeAtMs).slice(0, limit);
+    return taken.map(([userId, debt]) => {
+      debt.tries++;
+      debt.freeAtMs = nowMs + holdMs;
+      return { userId, inboxSeq: debt.seq, tries: debt.tries };
+    });
+  }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import { bigintArray, textArray } from "./binary-array.ts";
+import type { PostgresPool, Statement } from "./postgres-pool.ts";
+import type { OwedPush, PushLedger, PushMark, UnpushedCount } from "./push-ledger.ts";
+
+const PUSHED_SEQS: Statement = {
+  name: "pushed_seqs",
+  text: "SELECT user_id, seq FROM push_mark WHERE user_id = ANY ($1::text[])",
+};
+
+/** Rows are locked in key order, so that two batches do not deadlock. */
+const RECORD_PUSHES: Statement = {
+  name: "record_pushes",
+  text: `WITH marks AS (
+           SELECT m.user_id, max(m.seq) AS seq FROM unnest($1::text[], $2::bigint[]) AS m(user_id, seq) GROUP BY m.user_id
+         ), paid AS (
+           DELETE FROM push_owed o USING marks WHERE o.user_id = marks.user_id AND o.seq <= marks.seq
+         )
+         INSERT INTO push_mark AS p (user_id, seq)
+         SELECT user_id, seq FROM marks ORDER BY user_id COLLATE "C"
+         ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq WHERE p.seq < excluded.seq`,
+};
+
+/** $1 age in ms, $2 most appends. A newer message makes a debt free at once: it may not wait for the older one's try. */
+const FIND_UNPUSHED: Statement = {
+  name: "find_unpushed",
+  text: `WITH old AS (
+           SELECT outbox_id FROM push_outbox WHERE stored_at <= clock_timestamp() - $1 * interval '1 millisecond'
+            ORDER BY outbox_id LIMIT $2 FOR UPDATE SKIP LOCKED
+         ), taken AS (
+           DELETE FROM push_outbox o USING old WHERE o.outbox_id = old.outbox_id RETURNING o.user_ids, o.seqs
+         ), due AS (
+           SELECT u.user_id, max(u.seq) AS seq FROM taken, unnest(taken.user_ids, taken.seqs) AS u(user_id, seq)
+            GROUP BY u.user_id
+         ), found AS (
+           INSERT INTO push_owed AS o (user_id, seq)
+           SELECT d.user_id, d.seq FROM due d
+            WHERE d.seq > coalesce((SELECT m.seq FROM push_mark m WHERE m.user_id = d.user_id), 0)
+              AND d.seq > coalesce((SELECT max(v.acked_seq) FROM device v WHERE v.user_id = d.user_id), 0)
+            ORDER BY d.user_id COLLATE "C"
+           ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, tries = 0, free_at = clock_timestamp()
+            WHERE o.seq < excluded.seq
+           RETURNING 1
+         )
+         SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM found)`,
+};
+
+/** $1 hold in ms, $2 most debts. */
+const CLAIM_OWED: Statement = {
+  name: "claim_owed",
+  text: `WITH free AS (
+           SELECT user_id FROM push_owed WHERE free_at <= clock_timestamp()
+            ORDER BY free_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         )
+         UPDATE push_owed o
+            SET tries = o.tries + 1, free_at = clock_timestamp() + $1 * interval '1 millisecond'
+           FROM free WHERE o.user_id = free.user_id
+         RETURNING o.user_id, o.seq, o.tries`,
+};
+
+/** {@link PushLedger} on PostgreSQL. Every statement is its own transaction. */
+export class PostgresPushLedger implements PushLedger {
+  readonly #pool: PostgresPool;
+
+  constructor(pool: PostgresPool) {
+    this.#pool = pool;
+  }
+
+  async pushedSeqs(userIds: readonly string[]): Promise<Map<string, number>> {
+    if (userIds.length === 0) return new Map();
+    const rows = await this.#pool.run(PUSHED_SEQS, [textArray(userIds)]);
+    return new Map(rows.map((row) => [String(row[0]), Number(row[1])]));
+  }
+
+  async recordPushes(marks: readonly PushMark[]): Promise<void> {
+    if (marks.length === 0) return;
+    await this.#pool.run(RECORD_PUSHES, [
+      textArray(marks.map(({ userId }) => userId)),
+      bigintArray(marks.map(({ inboxSeq }) => inboxSeq)),
+    ]);
+  }
+
+  async findUnpushed({ olderThanMs, limit }: { olderThanMs: number; limit: number }): Promise<UnpushedCount> {
+    const [row] = await this.#pool.run(FIND_UNPUSHED, [olderThanMs, limit]);
+    return { appends: Number(row?.[0]), owed: Number(row?.[1]) };
+  }
+
+  async claimOwed({ holdMs, limit }: { holdMs: number; limit: number }): Promise<OwedPush[]> {
+    const rows = await this.#pool.run(CLAIM_OWED, [holdMs, limit]);
+    return rows.map((row) => ({ userId: String(row[0]), inboxSeq: Number(row[1]), tries: Number(row[2]) }));
+  }
+}

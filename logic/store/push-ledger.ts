@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Everything of the user's inbox up to `inboxSeq` needs no push any more. */
+export interface PushMark {
+  userId: string;
+  inboxSeq: number;
+}
+
+/** A push that is late: nobody acknowledged or pushed up to `inboxSeq`. */
+export interface OwedPush extends PushMark {
+  /** How often it was taken, this time included. */
+  tries: number;
+}
+
+/**
+ * What the database knows about pushes: with it a push is late when Redis is lost, never lost. A user is reached when one
+ * of their devices has acknowledged. Faults as in Store.
+ */
+export interface PushLedger {
+  /** How far the users were pushed to; absent = never. */
+  pushedSeqs(userIds: readonly string[]): Promise<Map<string, number>>;
+  /** Moves marks forward, never back, and ends the debts that they cover. */
+  recordPushes(marks: readonly PushMark[]): Promise<void>;
+  /**
+   * Looks at appends that are older than `olderThanMs`, at most `limit` of them, each once: recipients who neither
+   * acknowledged nor were pushed to become debts. Callers at the same time share the work.
+   */
+  findUnpushed(request: { olderThanMs: number; limit: number }): Promise<UnpushedCount>;
+  /** Takes debts that are free, the oldest first; nobody else gets them for `holdMs`. */
+  claimOwed(request: { holdMs: number; limit: number }): Promise<OwedPush[]>;
+}
+
+/** Result of one {@link PushLedger.findUnpushed}. */
+export interface UnpushedCount {
+  /** Appends looked at. */
+  appends: number;
+  /** Debts found. */
+  owed: number;
+}
