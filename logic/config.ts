@@ -11,6 +11,8 @@ const common = {
   IM_ADMIN_PORT: envPort().default(9090),
   IM_POSTGRES_URL: envUrl("postgres:", "postgresql:").describe("postgres://user:password@host:5432/database"),
   IM_REDIS_URL: envUrl("redis:", "rediss:").describe("redis://host:6379"),
+  /** How long a device may take to acknowledge a delivery before its user is pushed to. */
+  IM_ACK_TIMEOUT_MS: envDurationMs(3000, 15_000).default(5000),
 };
 
 /** Environment of the logic process. */

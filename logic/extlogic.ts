@@ -12,10 +12,12 @@ import { HealthPoll } from "./health.ts";
 import { PushConsumer } from "./push/consumer.ts";
 import { createPushMetrics } from "./push/metrics.ts";
 import { logProvider, type PushProvider } from "./push/provider.ts";
+import { Reconciler } from "./push/reconciler.ts";
 import { WebhookProvider } from "./push/webhook.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 
-const BLOCK_MS = 2000;
+/** What the fast way needs beyond the ack timeout: a look at the wheel, the queue, the provider. */
+const RECONCILE_SLACK_MS = 2000;
 const STOP_DEADLINE_MS = 10_000;
 
 /** What a test may replace. */
@@ -33,7 +35,7 @@ export interface Extlogic {
   lifecycle: Lifecycle;
 }
 
-/** Starts the consumer of push intents. Works, and waits, while Redis is away. */
+/** Starts the consumer of push intents and the reconciler. Works while Redis is away: what is late is pushed from SQL. */
 export async function startExtlogic(config: ExtlogicConfig, deps: ExtlogicDeps = {}): Promise<Extlogic> {
   const log = deps.log ?? createLogger("extlogic", config.IM_LOG_LEVEL);
   const lifecycle = new Lifecycle(log);
@@ -67,25 +69,27 @@ async function start(
   lifecycle.onStop("store", () => store.close());
   const redis = createRedis(config.IM_REDIS_URL, {
     name: `extlogic-${config.IM_POD_NAME}`,
-    commandTimeoutMs: BLOCK_MS + 3000,
     onError: (error) => onFault("redis", error),
   });
   lifecycle.onStop("redis", () => redis.disconnect());
   const provider = createProvider(config, { clock, random, log });
+  const ports = { redis, store, provider, clock, random, log, metrics: createPushMetrics(metrics) };
+  const reconciler = new Reconciler({ ...ports, olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS });
+  reconciler.start();
+  lifecycle.onStop("reconciler", () => reconciler.stop());
   const consumer = new PushConsumer({
-    redis,
-    store,
-    provider,
+    ...ports,
     consumer: `${config.IM_POD_NAME}-${config.IM_POD_UID}`,
-    clock,
-    random,
-    log,
-    metrics: createPushMetrics(metrics),
-    blockMs: BLOCK_MS,
     ...(deps.claimIdleMs === undefined ? {} : { claimIdleMs: deps.claimIdleMs }),
   });
   consumer.start();
   lifecycle.onStop("consumer", () => consumer.stop());
+  metrics.gaugeOf("im_push_stream_length", "Push intents not finished.", () => consumer.backlog.length);
+  metrics.gaugeOf(
+    "im_push_stream_oldest_seconds",
+    "Age of the oldest push intent.",
+    () => consumer.backlog.oldestMs / 1000,
+  );
   health = new HealthPoll(() => store.ping(), clock);
   await health.start();
   lifecycle.onStop("health", () => health?.stop());

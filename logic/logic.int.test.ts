@@ -27,6 +27,7 @@ import { dialLogic, type TestEntry, waitUntil } from "./entry-kit.ts";
 import { type Extlogic, startExtlogic } from "./extlogic.ts";
 import { type Logic, startLogic } from "./logic.ts";
 import { parseIntent } from "./push/intent.ts";
+import { intentStream, SHARDS, shardOf } from "./push/shard.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { migrate } from "./store/migrate.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
@@ -40,6 +41,7 @@ let folder: string;
 let env: Record<string, string>;
 let logic: Logic;
 const dialled: TestEntry[] = [];
+const STREAMS = Array.from({ length: SHARDS }, (_, shard) => intentStream(shard));
 
 before(async () => {
   [postgres, redisServer, tokens, folder] = await Promise.all([
@@ -103,10 +105,12 @@ async function purge(podUid: string): Promise<PurgeEntryReply> {
 }
 
 async function intents(): Promise<PushIntent[]> {
-  const entries = await redis.xrange("q:push", "-", "+");
-  return entries.flatMap(([id, fields]) => {
-    const intent = parseIntent(id, fields);
-    return intent ? [{ userId: intent.userId, inboxSeq: intent.inboxSeq }] : [];
+  const streams = await Promise.all(STREAMS.map((stream) => redis.xrange(stream, "-", "+")));
+  return streams.flat().flatMap(([key, fields]) => {
+    const intent = parseIntent(key, fields);
+    if (!intent) return [];
+    const { userId, inboxSeq, cause } = intent;
+    return [{ userId, inboxSeq, cause }];
   });
 }
 
@@ -285,7 +289,7 @@ describe("extlogic process", () => {
         return failing-- > 0 ? { status: 503 } : { status: 204 };
       },
     });
-    await redis.del("q:push", "q:push:dead");
+    await redis.del(...STREAMS, "q:push:dead");
     const config = loadConfig(extlogicSchema, {
       ...env,
       IM_PUSH_WEBHOOK_URL: sandbox.url,
@@ -308,7 +312,9 @@ describe("extlogic process", () => {
   }
 
   const told = (user: string) => sandbox.pushes.filter(({ userId }) => userId === user);
-  const queueIsEmpty = async (): Promise<boolean> => (await redis.xlen("q:push")) === 0;
+  const queueIsEmpty = async (): Promise<boolean> =>
+    (await Promise.all(STREAMS.map((stream) => redis.xlen(stream)))).every((length) => length === 0);
+  const streamOf = (user: string): string => intentStream(shardOf(user));
 
   it("tells the webhook about a message for somebody who is away, without its content", async () => {
     const bob = unique("bob");
@@ -361,41 +367,42 @@ describe("extlogic process", () => {
       },
     ]);
     await store.advanceAcks([{ userId: bob, deviceId: "d", inboxSeq: 1 }]);
-    await redis.xadd("q:push", "*", "u", bob, "s", "1");
+    await redis.xadd(streamOf(bob), "*", "u", bob, "s", "1");
     await waitUntil("the intent is answered", queueIsEmpty);
     assert.equal(told(bob).length, 0);
   });
 
   it("moves intents nobody can use to the dead letters and goes on", async () => {
     const poisoned = unique("bob");
-    await redis.xadd("q:push", "*", "nonsense", "1");
+    await redis.xadd(streamOf(poisoned), "*", "nonsense", "1");
     await sendTo(poisoned, unique("poison"));
     const bob = unique("bob");
     await sendTo(bob);
     await waitUntil("the neighbour is told", () => told(bob).length === 1);
     await waitUntil("the queue is empty", queueIsEmpty);
     const letters = await redis.xrange("q:push:dead", "-", "+");
-    assert.deepEqual(letters.map(([, fields]) => fields.at(-1)).sort(), ["malformed", "rejected"]);
+    const ours = letters.filter(([, fields]) => fields.includes("nonsense") || fields.includes(poisoned));
+    assert.deepEqual(ours.map(([, fields]) => fields.at(-1)).sort(), ["malformed", "rejected"]);
   });
 
   it("takes over what another consumer left behind, and gives up after five deliveries", async () => {
     const bob = unique("bob");
-    const id = String(await redis.xadd("q:push", "*", "u", bob, "s", "77"));
-    await redis.xdel("q:push", id);
+    const id = String(await redis.xadd(streamOf(bob), "*", "u", bob, "s", "77"));
+    await redis.xdel(streamOf(bob), id);
     await extlogic.lifecycle.stop("test");
-    const left = String(await redis.xadd("q:push", "*", "u", bob, "s", "78"));
-    await redis.xreadgroup("GROUP", "extlogic", "dead-consumer", "COUNT", 10, "STREAMS", "q:push", ">");
-    const exhausted = String(await redis.xadd("q:push", "*", "u", bob, "s", "79"));
-    await redis.xreadgroup("GROUP", "extlogic", "dead-consumer", "COUNT", 10, "STREAMS", "q:push", ">");
-    await redis.xclaim("q:push", "extlogic", "dead-consumer", 0, exhausted, "RETRYCOUNT", 5);
-    await redis.xclaim("q:push", "extlogic", "dead-consumer", 0, left, "RETRYCOUNT", 1);
+    const left = String(await redis.xadd(streamOf(bob), "*", "u", bob, "s", "78"));
+    await redis.xreadgroup("GROUP", "extlogic", "dead-consumer", "COUNT", 10, "STREAMS", streamOf(bob), ">");
+    const exhausted = String(await redis.xadd(streamOf(bob), "*", "u", bob, "s", "79"));
+    await redis.xreadgroup("GROUP", "extlogic", "dead-consumer", "COUNT", 10, "STREAMS", streamOf(bob), ">");
+    await redis.xclaim(streamOf(bob), "extlogic", "dead-consumer", 0, exhausted, "RETRYCOUNT", 5);
+    await redis.xclaim(streamOf(bob), "extlogic", "dead-consumer", 0, left, "RETRYCOUNT", 1);
     await redis.del("q:push:dead");
     const config = loadConfig(extlogicSchema, { ...env, IM_PUSH_WEBHOOK_URL: sandbox.url });
     extlogic = await startExtlogic(config, { log: silentLogger, claimIdleMs: 50, random: () => 0 });
     await waitUntil("the queue is empty", queueIsEmpty);
     const letters = await redis.xrange("q:push:dead", "-", "+");
     assert.deepEqual(
-      letters.map(([, fields]) => fields),
+      letters.map(([, fields]) => fields).filter((fields) => fields.includes(bob)),
       [["u", bob, "s", "79", "r", "exhausted"]],
     );
   });
@@ -403,7 +410,7 @@ describe("extlogic process", () => {
   it("makes its group again after Redis lost everything", async () => {
     await redis.flushall();
     const bob = unique("bob");
-    await redis.xadd("q:push", "*", "u", bob, "s", "1");
+    await redis.xadd(streamOf(bob), "*", "u", bob, "s", "1");
     await waitUntil("the intent is answered", queueIsEmpty);
   });
 });

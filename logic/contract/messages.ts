@@ -107,7 +107,7 @@ export function resending(get: () => LogicHarness): void {
     const of = async (): Promise<PushIntent[]> =>
       (await get().intents()).filter(({ userId }) => userId === away || userId === alice.user);
     await waitUntil("the intent is queued", async () => (await of()).length > 0);
-    assert.deepEqual(await of(), [{ userId: away, inboxSeq: 1 }]);
+    assert.deepEqual(await of(), [{ userId: away, inboxSeq: 1, cause: "offline" }]);
   });
 }
 

@@ -118,7 +118,7 @@ describe("delivery", () => {
     await online("bob", 2, "elsewhere.1");
     new Delivery(ports).deliver(outgoing(both));
     await settle();
-    assert.deepEqual([sent, offline], [[], [{ userId: "bob", inboxSeq: 5 }]]);
+    assert.deepEqual([sent, offline], [[], [{ userId: "bob", inboxSeq: 5, cause: "offline" }]]);
   });
 
   it("pushes when the entry's stream is full", async () => {
@@ -127,7 +127,7 @@ describe("delivery", () => {
     fill(true);
     new Delivery(ports).deliver(outgoing(both));
     await settle();
-    assert.deepEqual(offline, [{ userId: "bob", inboxSeq: 5 }]);
+    assert.deepEqual(offline, [{ userId: "bob", inboxSeq: 5, cause: "offline" }]);
   });
 
   it("waits for a live entry that is not attached here yet, in order, and writes no intent", async () => {
@@ -155,9 +155,16 @@ describe("delivery", () => {
     const delivery = new Delivery({ ...ports, entries: { find: () => undefined } });
     delivery.deliver(outgoing([...both, { userId: "carol", inboxSeq: 1 }]));
     await settle();
-    assert.deepEqual([offline, delivery.parked], [[{ userId: "carol", inboxSeq: 1 }], 1], "no route: no waiting");
+    assert.deepEqual(
+      [offline, delivery.parked],
+      [[{ userId: "carol", inboxSeq: 1, cause: "offline" }], 1],
+      "no route: no waiting",
+    );
     clock.advance(5000);
-    assert.deepEqual([sent, offline.slice(1), delivery.parked], [[], [{ userId: "bob", inboxSeq: 5 }], 0]);
+    assert.deepEqual(
+      [sent, offline.slice(1), delivery.parked],
+      [[], [{ userId: "bob", inboxSeq: 5, cause: "offline" }], 0],
+    );
     delivery.deliver(outgoing(both));
     await settle();
     delivery.gone("pod.1");
@@ -232,11 +239,11 @@ describe("offline queue", () => {
         },
       },
     });
-    queue.add({ userId: "a", inboxSeq: 1 });
-    queue.add({ userId: "b", inboxSeq: 1 });
+    queue.add({ userId: "a", inboxSeq: 1, cause: "offline" });
+    queue.add({ userId: "b", inboxSeq: 1, cause: "offline" });
     await settle();
     isDown = true;
-    queue.add({ userId: "c", inboxSeq: 1 });
+    queue.add({ userId: "c", inboxSeq: 1, cause: "offline" });
     await settle();
     assert.deepEqual(
       batches.map((batch) => batch.length),

@@ -188,6 +188,6 @@ export class Delivery {
 
   #toOffline({ userId, inboxSeq }: Recipient): void {
     this.#ports.metrics.delivers.inc({ result: "offline" });
-    this.#ports.offline({ userId, inboxSeq });
+    this.#ports.offline({ userId, inboxSeq, cause: "offline" });
   }
 }

@@ -5,10 +5,21 @@ import { type Defer, TickBatch } from "../tick-batch.ts";
 const MAX_BATCH = 1000;
 const MAX_WAITING = 20_000;
 
-/** "This user has something to learn about": extlogic reads the rest from the store, and whether it still holds. */
+/** Why somebody is pushed to: no live route, a connection that was gone, no acknowledgement in time, found in SQL. */
+export type PushCause = "offline" | "unreachable" | "timeout" | "reconciled";
+
+/**
+ * "This user has something to learn about": extlogic reads the rest from the store, and whether it still holds. It stands
+ * for everything in the inbox up to `inboxSeq`.
+ */
 export interface PushIntent {
   userId: string;
   inboxSeq: number;
+  cause: PushCause;
+  /** First inbox seq it is about, where it is about more than one. */
+  fromSeq?: number;
+  /** Slot that did not acknowledge, of a timeout. */
+  slot?: string;
 }
 
 /** Where intents go: the stream that extlogic consumes. */
@@ -26,9 +37,8 @@ export interface OfflineQueuePorts {
 }
 
 /**
- * Gathers push intents per tick and appends them to the stream in one round trip. An intent is a hint: when the
- * stream cannot be reached it is dropped and counted, and the message is still in the inbox. What brings such a
- * push back is the reconciler over SQL, which belongs to the second part of the project.
+ * Gathers push intents per tick and appends them to the streams in one round trip. An intent is a hint: when the
+ * stream cannot be reached it is dropped and counted, and the reconciler finds the push in the store some seconds later.
  */
 export class OfflineQueue {
   readonly #ports: OfflineQueuePorts;

@@ -66,7 +66,7 @@ export class UnreachableHandler {
         const reached = (routes.get(userId) ?? []).filter(({ incarnation, conn }) =>
           this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
         );
-        if (reached.length === 0) this.#ports.offline({ userId, inboxSeq });
+        if (reached.length === 0) this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });
       }
     } catch (error) {
       this.#ports.onRouterFault("unreachable", error);

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Redis, type RedisCommand, runPipeline } from "#lib/redis.ts";
-import type { IntentSink, PushIntent } from "../deliver/offline.ts";
+import type { IntentSink, PushCause, PushIntent } from "../deliver/offline.ts";
+import { byShard, intentStream, SHARDS } from "./shard.ts";
 
-/** Stream of push intents: field u = user id, s = inbox seq. */
-export const PUSH_STREAM = "q:push";
 /** Intents that could not be pushed, with the reason in field r; the newest {@link DEAD_LETTER_LENGTH}. */
 export const DEAD_LETTER_STREAM = "q:push:dead";
 export const DEAD_LETTER_LENGTH = 10_000;
 export const PUSH_GROUP = "extlogic";
 
-/** About 86 B each: 82 MiB of Redis when extlogic is away for long. */
-const MAX_STREAM_LENGTH = 1_000_000;
+/** Of one shard. About 100 B each: 100 MiB of Redis when extlogic is away for long. */
+export const MAX_STREAM_LENGTH = 1_000_000 / SHARDS;
 
-/** Appends intents to the stream. Refuses new ones when it is full: trimming would lose older ones unseen. */
+/**
+ * Appends intents to the stream of their user's shard. Refuses new ones when it is full: trimming would lose older ones
+ * unseen, and what is refused comes back from the store.
+ */
 export class RedisIntents implements IntentSink {
   readonly #redis: Redis;
   readonly #maxLength: number;
-  #length = 0;
+  /** Per shard, as last seen. */
+  readonly #lengths = new Array<number>(SHARDS).fill(0);
 
   constructor(redis: Redis, maxLength: number = MAX_STREAM_LENGTH) {
     this.#redis = redis;
@@ -24,29 +27,39 @@ export class RedisIntents implements IntentSink {
   }
 
   async append(intents: readonly PushIntent[]): Promise<number> {
-    const room = Math.max(0, this.#maxLength - this.#length);
-    const taken = intents.slice(0, room);
-    const commands: RedisCommand[] = taken.map(({ userId, inboxSeq }) => [
-      "XADD",
-      PUSH_STREAM,
-      "*",
-      "u",
-      userId,
-      "s",
-      inboxSeq,
-    ]);
-    commands.push(["XLEN", PUSH_STREAM]);
+    const commands: RedisCommand[] = [];
+    /** Where the length of each shard's stream will be answered. */
+    const ends: [at: number, shard: number][] = [];
+    for (const [shard, all] of byShard(intents)) {
+      const stream = intentStream(shard);
+      const room = Math.max(0, this.#maxLength - (this.#lengths[shard] ?? 0));
+      for (const intent of all.slice(0, room)) commands.push(["XADD", stream, "*", ...intentFields(intent)]);
+      ends.push([commands.length, shard]);
+      commands.push(["XLEN", stream]);
+    }
     const replies = await runPipeline(this.#redis, commands);
-    const length = replies.pop();
-    if (typeof length === "number") this.#length = length;
+    for (const [at, shard] of ends) {
+      const length = replies[at];
+      if (typeof length === "number") this.#lengths[shard] = length;
+    }
     return replies.filter((reply) => typeof reply === "string").length;
   }
 }
 
-/** One entry of the stream. */
+function intentFields({ userId, inboxSeq, cause, fromSeq, slot }: PushIntent): (string | number)[] {
+  const fields = ["u", userId, "s", inboxSeq, "c", cause];
+  if (fromSeq !== undefined) fields.push("f", fromSeq);
+  if (slot !== undefined) fields.push("l", slot);
+  return fields;
+}
+
+/** One entry of a stream. */
 export interface QueuedIntent extends PushIntent {
+  /** Unique among all intents. */
   readonly id: string;
 }
+
+const CAUSES: readonly string[] = ["offline", "unreachable", "timeout", "reconciled"] satisfies PushCause[];
 
 /** Reads an entry's fields; undefined when they are not an intent. */
 export function parseIntent(id: string, fields: readonly string[]): QueuedIntent | undefined {
@@ -55,5 +68,17 @@ export function parseIntent(id: string, fields: readonly string[]): QueuedIntent
   const userId = values.get("u") ?? "";
   const inboxSeq = Number(values.get("s"));
   if (userId === "" || !Number.isSafeInteger(inboxSeq) || inboxSeq < 1) return undefined;
-  return { id, userId, inboxSeq };
+  const named = values.get("c") ?? "";
+  // A newer logic may know more causes; they are for statistics.
+  const cause = CAUSES.includes(named) ? (named as PushCause) : "offline";
+  const fromSeq = Number(values.get("f"));
+  const slot = values.get("l");
+  return {
+    id,
+    userId,
+    inboxSeq,
+    cause,
+    ...(Number.isSafeInteger(fromSeq) && fromSeq > 0 && fromSeq < inboxSeq ? { fromSeq } : {}),
+    ...(slot === undefined ? {} : { slot }),
+  };
 }

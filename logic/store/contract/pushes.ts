@@ -26,11 +26,11 @@ async function claim(store: ContractStore, users: readonly string[], holdMs = HO
   }
 }
 
-/** Marks of pushes, and debts. */
-export function pushContract(store: () => ContractStore): void {
-  const send = (sender: string, peer: string, count = 1) =>
-    store().append(Array.from({ length: count }, () => message({ sender, peer })));
+const send = (store: ContractStore, sender: string, peer: string, count = 1) =>
+  store.append(Array.from({ length: count }, () => message({ sender, peer })));
 
+/** Marks of pushes, and who is owed one. */
+export function pushContract(store: () => ContractStore): void {
   it("keeps the highest push of each user", async () => {
     const [alice, bob, nobody] = [user(), user(), user()];
     const { pushes } = store();
@@ -58,10 +58,10 @@ export function pushContract(store: () => ContractStore): void {
     await store().createConversation(group, [alice, reached, forgotten]);
     for (const deviceId of ["old", "new"])
       await store().login({ userId: reached, slot: deviceId, deviceId, deviceName: "", platform: "", appVersion: "" });
-    await send(alice, reached, 2);
-    await send(alice, pushed, 2);
-    await send(alice, half, 2);
-    await send(alice, alice);
+    await send(store(), alice, reached, 2);
+    await send(store(), alice, pushed, 2);
+    await send(store(), alice, half, 2);
+    await send(store(), alice, alice);
     await store().append([message({ sender: alice, peer: "", conversationId: group })]);
     await store().advanceAcks([{ userId: reached, deviceId: "new", inboxSeq: 3 }]);
     await store().pushes.recordPushes([
@@ -100,11 +100,16 @@ export function pushContract(store: () => ContractStore): void {
     );
   });
 
+  debtContract(store);
+}
+
+/** When debts are found, taken and ended. */
+function debtContract(store: () => ContractStore): void {
   it("waits until appends are old enough, and looks at a bounded number", async () => {
     const [alice, bob, carol] = [user(), user(), user()];
     await findAll(store());
-    await send(alice, bob);
-    await send(alice, carol);
+    await send(store(), alice, bob);
+    await send(store(), alice, carol);
     assert.deepEqual(await store().pushes.findUnpushed({ olderThanMs: 600_000, limit: 100 }), { appends: 0, owed: 0 });
     assert.deepEqual(await claim(store(), [bob, carol]), []);
     assert.deepEqual(await store().pushes.findUnpushed({ olderThanMs: 0, limit: 1 }), { appends: 1, owed: 1 });
@@ -113,7 +118,7 @@ export function pushContract(store: () => ContractStore): void {
 
   it("frees a debt when its time is over, and ends it with the push", async () => {
     const [alice, bob] = [user(), user()];
-    await send(alice, bob, 2);
+    await send(store(), alice, bob, 2);
     await findAll(store());
     assert.equal((await claim(store(), [bob], 0))[0]?.tries, 1);
     assert.equal((await claim(store(), [bob], 0))[0]?.tries, 2);
@@ -125,10 +130,10 @@ export function pushContract(store: () => ContractStore): void {
 
   it("frees a debt in somebody's hand when a newer message comes", async () => {
     const [alice, bob] = [user(), user()];
-    await send(alice, bob);
+    await send(store(), alice, bob);
     await findAll(store());
     await claim(store(), [bob]);
-    await send(alice, bob);
+    await send(store(), alice, bob);
     await findAll(store());
     assert.deepEqual(await claim(store(), [bob]), [{ userId: bob, inboxSeq: 2, tries: 1 }]);
     await store().pushes.recordPushes([{ userId: bob, inboxSeq: 1 }]);
@@ -138,7 +143,7 @@ export function pushContract(store: () => ContractStore): void {
   it("shares debts and appends among simultaneous callers, none twice", async () => {
     const alice = user();
     const bobs = Array.from({ length: 40 }, user);
-    for (const bob of bobs) await send(alice, bob);
+    for (const bob of bobs) await send(store(), alice, bob);
     const found = await Promise.all(
       Array.from({ length: 6 }, () => store().pushes.findUnpushed({ olderThanMs: 0, limit: 10 })),
     );

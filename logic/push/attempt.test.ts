@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
+import { Metrics } from "#lib/metrics.ts";
+import { message } from "../store/contract/fixture.ts";
+import { MemoryStore } from "../store/memory.ts";
+import { attemptIntents } from "./attempt.ts";
+import type { QueuedIntent } from "./intent.ts";
+import { createPushMetrics } from "./metrics.ts";
+import type { PushNotification, PushResult } from "./provider.ts";
+
+async function setUp(messages = 6) {
+  const clock = new FakeClock();
+  const store = new MemoryStore(() => clock.nowMs());
+  await store.append(Array.from({ length: messages }, () => message({ sender: "alice", peer: "bob" })));
+  const pushed: number[] = [];
+  const answers = new Map<number, PushResult>();
+  const provider = {
+    name: "test",
+    push: async ({ inboxSeq }: PushNotification): Promise<PushResult> => {
+      pushed.push(inboxSeq);
+      return answers.get(inboxSeq) ?? { kind: "accepted" };
+    },
+  };
+  const metrics = createPushMetrics(new Metrics());
+  const ports = { store, provider, clock, metrics, signal: new AbortController().signal };
+  const attempt = async (...seqs: number[]): Promise<string[]> => {
+    const intents = seqs.map(
+      (inboxSeq): QueuedIntent => ({ id: `${inboxSeq}`, userId: "bob", inboxSeq, cause: "offline" }),
+    );
+    const outcomes = await attemptIntents(ports, intents);
+    return intents.map(({ id }) => {
+      const outcome = outcomes.get(id);
+      return outcome?.kind === "finished" ? outcome.result : (outcome?.kind ?? "none");
+    });
+  };
+  const mark = async (): Promise<number> => (await store.pushes.pushedSeqs(["bob"])).get("bob") ?? 0;
+  return { store, pushed, answers, attempt, mark };
+}
+
+const failed: PushResult = { kind: "failed", reason: "503" };
+
+describe("attempts of push intents", () => {
+  it("push once, however often the message comes", async () => {
+    const { pushed, attempt, mark } = await setUp();
+    assert.deepEqual(await attempt(2), ["accepted"]);
+    assert.equal(await mark(), 2);
+    assert.deepEqual(await attempt(1, 2, 3), ["repeated", "repeated", "accepted"]);
+    assert.deepEqual(pushed, [2, 3]);
+  });
+
+  it("leave what failed, and do not take its next try for a repetition", async () => {
+    const { pushed, answers, attempt, mark } = await setUp();
+    answers.set(2, failed);
+    assert.deepEqual(await attempt(1, 2, 3), ["accepted", "failed", "accepted"]);
+    assert.equal(await mark(), 1);
+    answers.clear();
+    assert.deepEqual(await attempt(2), ["accepted"]);
+    assert.deepEqual([pushed.at(-1), await mark()], [2, 2]);
+  });
+
+  it("note what a provider will never take, what is gone and what was acknowledged as done", async () => {
+    const { store, pushed, answers, attempt, mark } = await setUp();
+    answers.set(1, { kind: "rejected", reason: "410" });
+    assert.deepEqual(await attempt(1), ["rejected"]);
+    assert.equal(await mark(), 1);
+    await store.login({ userId: "bob", slot: "web", deviceId: "d", deviceName: "", platform: "web", appVersion: "" });
+    await store.advanceAcks([{ userId: "bob", deviceId: "d", inboxSeq: 4 }]);
+    assert.deepEqual(await attempt(3, 9), ["acked", "gone"]);
+    assert.deepEqual([pushed, await mark()], [[1], 9]);
+  });
+
+  it("decide nothing when the store is away", async () => {
+    const { store, pushed, attempt } = await setUp();
+    store.pushes.pushedSeqs = () => Promise.reject(new Error("down"));
+    await assert.rejects(attempt(1), /down/);
+    assert.deepEqual(pushed, []);
+  });
+});

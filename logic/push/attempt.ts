@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { PushLedger, PushMark } from "../store/push-ledger.ts";
+import { type DispatchPorts, dispatchIntents, type IntentOutcome } from "./dispatch.ts";
+import type { QueuedIntent } from "./intent.ts";
+
+/** What {@link attemptIntents} needs. */
+export interface AttemptPorts extends DispatchPorts {
+  store: DispatchPorts["store"] & { pushes: Pick<PushLedger, "pushedSeqs" | "recordPushes"> };
+}
+
+/** `repeated`: a push of the same message or a later one of this user was accepted before. */
+export type AttemptOutcome = IntentOutcome | { readonly kind: "finished"; readonly result: "repeated" };
+
+/**
+ * Dispatches what was not pushed yet, and notes in the store what needs no push any more: two intents for one message
+ * (from the stream, the wheel, the reconciler, a consumer that was thought dead) make one push.
+ * @throws {ImError} when the store is away: nothing is decided
+ */
+export async function attemptIntents(
+  ports: AttemptPorts,
+  intents: readonly QueuedIntent[],
+): Promise<Map<string, AttemptOutcome>> {
+  const { pushes } = ports.store;
+  const pushed = await pushes.pushedSeqs([...new Set(intents.map(({ userId }) => userId))]);
+  const isOpen = ({ userId, inboxSeq }: QueuedIntent): boolean => inboxSeq > (pushed.get(userId) ?? 0);
+  const outcomes = new Map<string, AttemptOutcome>();
+  for (const intent of intents) if (!isOpen(intent)) outcomes.set(intent.id, { kind: "finished", result: "repeated" });
+  const open = intents.filter(isOpen);
+  if (open.length === 0) return outcomes;
+  for (const [id, outcome] of await dispatchIntents(ports, open)) outcomes.set(id, outcome);
+  await pushes.recordPushes(marksOf(open, outcomes));
+  return outcomes;
+}
+
+/** How far each user is done: below the first intent that failed, so that its next try is not taken for a repetition. */
+function marksOf(intents: readonly QueuedIntent[], outcomes: ReadonlyMap<string, AttemptOutcome>): PushMark[] {
+  const failedFrom = new Map<string, number>();
+  const doneUpTo = new Map<string, number>();
+  for (const { id, userId, inboxSeq } of intents) {
+    const isFailed = (outcomes.get(id)?.kind ?? "failed") === "failed";
+    if (isFailed) failedFrom.set(userId, Math.min(inboxSeq, failedFrom.get(userId) ?? inboxSeq));
+    else doneUpTo.set(userId, Math.max(inboxSeq, doneUpTo.get(userId) ?? 0));
+  }
+  const marks: PushMark[] = [];
+  for (const [userId, done] of doneUpTo) {
+    const inboxSeq = Math.min(done, (failedFrom.get(userId) ?? Number.POSITIVE_INFINITY) - 1);
+    if (inboxSeq > 0) marks.push({ userId, inboxSeq });
+  }
+  return marks;
+}
+
+/** Counts what became of an intent. */
+export function countAttempt(
+  { metrics, provider }: Pick<AttemptPorts, "metrics" | "provider">,
+  { cause }: QueuedIntent,
+  outcome: AttemptOutcome | undefined,
+): void {
+  const result = outcome?.kind === "finished" ? outcome.result : (outcome?.kind ?? "failed");
+  metrics.pushes.inc({ provider: provider.name, result });
+  metrics.causes.inc({ cause, result });
+}
