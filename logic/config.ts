@@ -24,7 +24,8 @@ export const logicSchema = z.object({
   IM_TOKEN_ISSUER: envString(256).default("imcluster"),
   IM_TOKEN_AUDIENCE: envString(256).optional(),
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000),
-  IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(15_000),
+  // A crashed entry counts as online for 15 s at most: this, a renewal on its way, and the second of cached answers.
+  IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(13_000),
 });
 export type LogicConfig = z.infer<typeof logicSchema>;
 
