@@ -62,6 +62,11 @@ test-charts: node_modules/.installed ## Charts: lint, schema, rendering
 test-cluster: node_modules/.installed ## The real two-node cluster: install, scale, upgrade, kill, uninstall
 	@$(TEST) cluster
 
+##@ Faults
+.PHONY: campaign
+campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, KEEP=folder, CHECK=folder
+	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep "$(KEEP)") $(if $(CHECK),--check "$(CHECK)")
+
 ##@ Measure
 .PHONY: bench
 bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send

@@ -69,6 +69,8 @@ const MESH_TIMEOUT_MS = 30_000;
 export class EntryProcess extends ServiceProcess {
   /** Address that clients dial. */
   readonly host: string;
+  /** First part of the name of each of its incarnations, as a pod's uid would be. */
+  readonly podUid: string;
   readonly tlsPort: number;
   readonly plainPort: number;
   readonly httpPort: number;
@@ -76,6 +78,7 @@ export class EntryProcess extends ServiceProcess {
   constructor(options: ConstructorParameters<typeof ServiceProcess>[0], ports: EntryPorts) {
     super(options);
     this.host = (options.place ?? LOOPBACK).host;
+    this.podUid = options.env.IM_POD_UID ?? "";
     this.tlsPort = ports.tls;
     this.plainPort = ports.plain;
     this.httpPort = ports.http;

@@ -24,6 +24,8 @@ export interface WebhookSandboxOptions {
   /** Answer to a well-formed push, 204 by default. */
   answer?: (push: WebhookPush, attempt: number) => WebhookAnswer;
   port?: number;
+  /** Address to listen on. Default loopback. */
+  host?: string;
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -42,7 +44,7 @@ export interface WebhookSandbox {
 /** Starts the sandbox on a free port. */
 export async function startWebhookSandbox(options: WebhookSandboxOptions = {}): Promise<WebhookSandbox> {
   const sandbox = new Sandbox(options);
-  await sandbox.listen(options.port ?? 0);
+  await sandbox.listen(options.port ?? 0, options.host ?? "127.0.0.1");
   return sandbox;
 }
 
@@ -59,11 +61,12 @@ class Sandbox implements WebhookSandbox {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/push`;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return `http://${address}:${port}/push`;
   }
 
-  listen(port: number): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
+  listen(port: number, host: string): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(port, host, resolve));
   }
 
   close(): Promise<void> {

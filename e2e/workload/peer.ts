@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ImClient, ImClientError, MemoryStore, type Message, type Platform, type Timing } from "#client";
+import {
+  type ClientState,
+  ImClient,
+  ImClientError,
+  MemoryStore,
+  type Message,
+  type Platform,
+  type Timing,
+} from "#client";
+import { slotOf } from "../../logic/session/slots.ts";
 import { bodyHashOf, type HistoryRecorder } from "../checker/history.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "./sdk-transport.ts";
@@ -14,6 +23,8 @@ export interface PeerOptions {
   recorder: HistoryRecorder;
   ackLatency?: LatencyHistogram;
   timing?: Partial<Timing>;
+  /** Sends in flight per conversation. Default 1. */
+  conversationWindow?: number;
 }
 
 const OPEN_TIMEOUT_MS = 60_000;
@@ -36,6 +47,9 @@ export class Peer {
   #reconnects = 0;
   #resets = 0;
   #sending = 0;
+  #acknowledged = 0;
+  /** Id of the open session. */
+  #sid: string | undefined;
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -47,9 +61,34 @@ export class Peer {
     return this.#client !== undefined;
   }
 
+  /** Its client ended for good, e.g. because another device took its slot. */
+  get isClosed(): boolean {
+    return this.#client?.state.kind === "closed";
+  }
+
   /** Connections that were lost and made again, over all clients. */
   get reconnects(): number {
     return this.#reconnects + (this.#client?.stats.reconnects ?? 0);
+  }
+
+  /** Id of its open session; undefined without one. */
+  get sid(): string | undefined {
+    return this.#sid;
+  }
+
+  /** Slot in which its sessions replace each other. */
+  get slot(): string {
+    return slotOf(this.#options.platform) ?? "";
+  }
+
+  /** Sends without an answer yet. */
+  get sending(): number {
+    return this.#sending;
+  }
+
+  /** Sends that were acknowledged. */
+  get acknowledged(): number {
+    return this.#acknowledged;
   }
 
   /** Times the server did not accept the cursor: must stay 0. */
@@ -69,7 +108,12 @@ export class Peer {
 
   /** Connects a new client that goes on from the stored cursor. @throws when it is not logged in within a minute */
   async goOnline(): Promise<void> {
-    const { target, getToken, platform, recorder } = this.#options;
+    await this.connect().ready({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) });
+  }
+
+  /** As {@link goOnline}, without waiting for the login. */
+  connect(): ImClient {
+    const { target, getToken, platform, conversationWindow = 1 } = this.#options;
     const client = new ImClient({
       url: firstUrl(target),
       transport: targetTransport(target),
@@ -78,18 +122,32 @@ export class Peer {
       deviceName: `${this.uid}'s ${this.device}`,
       platform,
       store: this.#store,
+      conversationWindow,
       timing: { backoffCapMs: BACKOFF_CAP_MS, ackTimeoutMs: ACK_TIMEOUT_MS, ...this.#options.timing },
     });
     client.on("message", (message) => this.#onMessage(message));
     client.on("reset", () => this.#resets++);
-    client.on("state", (state) => {
-      const why = "reason" in state ? `: ${state.code} ${state.reason}` : "";
-      recorder.record({ op: "connection", kind: "info", process: this.#name, what: `${state.kind}${why}` });
-      this.#wake();
-    });
+    client.on("state", (state) => this.#onState(state));
     this.#client = client;
     client.connect();
-    await client.ready({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) });
+    return client;
+  }
+
+  #onState(state: ClientState): void {
+    const why = "reason" in state ? `: ${state.code} ${state.reason}` : "";
+    const what = `${state.kind}${why}`;
+    this.#options.recorder.record({ op: "connection", kind: "info", process: this.#name, what });
+    this.#session("close");
+    this.#sid = state.kind === "open" ? state.sessionId : undefined;
+    this.#session("open");
+    this.#wake();
+  }
+
+  #session(kind: "open" | "close"): void {
+    const { uid, device, slot } = this;
+    const sid = this.#sid;
+    if (sid !== undefined)
+      this.#options.recorder.record({ op: "session", kind, process: this.#name, uid, device, slot, sid });
   }
 
   /** Closes the client; nothing may be in flight. */
@@ -111,6 +169,7 @@ export class Peer {
       const { conversationId: conv, convSeq: seq, messageId } = await this.client.send({ to, content, id: cmid });
       ackLatency?.add(performance.now() - startedMs);
       recorder.record({ op: "send", kind: "ok", ...base, conv, seq, messageId });
+      this.#acknowledged++;
       return true;
     } catch (error) {
       const isFailure = error instanceof ImClientError && !error.retryable && error.code < 1000;
@@ -146,7 +205,9 @@ export class Peer {
     const { conversationId: conv, convSeq: seq, inboxSeq, messageId, sender, clientMessageId: cmid } = message;
     const { uid, device } = this;
     const bodyHash = bodyHashOf(message.content);
-    const event = { uid, device, conv, seq, inboxSeq, messageId, sender, cmid, bodyHash, process: this.#name };
+    const session = this.#sid === undefined ? {} : { sid: this.#sid, slot: this.slot };
+    const base = { uid, device, process: this.#name, ...session };
+    const event = { ...base, conv, seq, inboxSeq, messageId, sender, cmid, bodyHash };
     this.#options.recorder.record({ op: "receive", kind: "ok", ...event });
     this.#shown.add(cmid);
     for (const missing of this.#awaited) missing.delete(cmid);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { CampaignResult } from "./campaign.ts";
+
+/** The last line of a run. */
+export interface CampaignFigures {
+  campaigns: number;
+  acked: number;
+  faults: number;
+  lost: number;
+  duplicated: number;
+  reordered: number;
+  corrupted: number;
+  /** Longest wait for a push, beyond the last fault that touched it, ms. */
+  pushLateMax: number;
+  fakeOnlineMaxMs: number;
+  /** Violations of all checks. */
+  violations: number;
+  seconds: number;
+  /** Seeds that broke a promise. */
+  failedSeeds: number[];
+}
+
+/** What a run must reach, beside losing nothing. */
+export interface Goals {
+  acked: number;
+  faults: number;
+  fakeOnlineMaxMs: number;
+}
+
+/** Load that the two-core reference machine has to carry through all faults, and how dense these are. */
+const ACKED_PER_SECOND = 417;
+const SECONDS_PER_FAULT = 4.8;
+/** Of the longest runs. */
+const MOST_ACKED = 1_000_000;
+const MOST_FAULTS = 500;
+/** The promise of docs/delivery.md. */
+const FAKE_ONLINE_MS = 15_000;
+
+/** Eight campaigns of 60 s: 200,160 acknowledged messages, 100 faults. */
+export function goalsOf(campaigns: number, seconds: number): Goals {
+  const total = campaigns * seconds;
+  return {
+    acked: Math.min(MOST_ACKED, total * ACKED_PER_SECOND),
+    faults: Math.min(MOST_FAULTS, Math.floor(total / SECONDS_PER_FAULT)),
+    fakeOnlineMaxMs: FAKE_ONLINE_MS,
+  };
+}
+
+/** Sums the campaigns of a run. */
+export function sumUp(results: readonly CampaignResult[]): CampaignFigures {
+  const sum = (of: (result: CampaignResult) => number): number => results.reduce((total, one) => total + of(one), 0);
+  const most = (of: (result: CampaignResult) => number): number => Math.max(0, ...results.map(of));
+  return {
+    campaigns: results.length,
+    acked: sum(({ acked }) => acked),
+    faults: sum(({ faults }) => faults),
+    lost: sum(({ lost }) => lost),
+    duplicated: sum(({ duplicated }) => duplicated),
+    reordered: sum(({ reordered }) => reordered),
+    corrupted: sum(({ corrupted }) => corrupted),
+    pushLateMax: most(({ pushLateMaxMs }) => pushLateMaxMs),
+    fakeOnlineMaxMs: most(({ fakeOnlineMaxMs }) => fakeOnlineMaxMs),
+    violations: sum(({ violated }) => Object.values(violated).reduce((total, count) => total + count, 0)),
+    seconds: sum(({ seconds }) => seconds),
+    failedSeeds: results.filter(({ violations }) => violations.length > 0).map(({ seed }) => seed),
+  };
+}
+
+/** Why a run falls short; empty when it does not. */
+export function shortfalls(figures: CampaignFigures, goals: Goals): string[] {
+  const found: string[] = [];
+  for (const name of ["lost", "duplicated", "reordered", "corrupted", "violations"] as const)
+    if (figures[name] > 0) found.push(`${name}: ${figures[name]}`);
+  if (figures.acked < goals.acked) found.push(`acked: ${figures.acked} of ${goals.acked}`);
+  if (figures.faults < goals.faults) found.push(`faults: ${figures.faults} of ${goals.faults}`);
+  if (figures.fakeOnlineMaxMs > goals.fakeOnlineMaxMs)
+    found.push(`fakeOnlineMaxMs: ${figures.fakeOnlineMaxMs}, at most ${goals.fakeOnlineMaxMs}`);
+  return found;
+}

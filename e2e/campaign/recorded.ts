@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
+import { type FinalState, type HistoryEvent, readHistory } from "../checker/history.ts";
+import type { Violation } from "../checker/violation.ts";
+
+/** What a campaign leaves for people. */
+export interface Recording {
+  events: readonly HistoryEvent[];
+  violations: readonly Violation[];
+  /** Absent when the campaign broke off before the end was read. */
+  final?: FinalState | undefined;
+  logPaths: readonly string[];
+}
+
+const HISTORY = "history.jsonl";
+const FINAL = "final.json";
+
+/** What a campaign's history is checked for; everybody in it has a device. */
+export const CHECK_OPTIONS = { expectsNotice: true } as const;
+
+/** Writes history, final state, violations and logs into `folder`. */
+export function keepRecording(folder: string, { events, violations, final, logPaths }: Recording): void {
+  mkdirSync(folder, { recursive: true });
+  const lines = (items: readonly unknown[]): string => items.map((item) => `${JSON.stringify(item)}\n`).join("");
+  writeFileSync(join(folder, HISTORY), lines(events));
+  writeFileSync(join(folder, "violations.jsonl"), lines(violations));
+  if (final) writeFileSync(join(folder, FINAL), JSON.stringify(final));
+  for (const path of logPaths) copyFileSync(path, join(folder, basename(path)));
+}
+
+/** Checks a kept history once more. @throws Error when the folder has none, or the campaign broke off */
+export async function checkRecording(folder: string): Promise<HistoryReport> {
+  const final = JSON.parse(readFileSync(join(folder, FINAL), "utf8")) as FinalState;
+  return checkHistory(await readHistory(join(folder, HISTORY)), final, CHECK_OPTIONS);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import type { CampaignFigures } from "../campaign/figures.ts";
+import { checkRecording } from "../campaign/recorded.ts";
+import type { HistoryEvent } from "../checker/history.ts";
+
+const MAIN = join(import.meta.dirname, "../campaign/main.ts");
+const folder = mkdtempSync(join(tmpdir(), "im-campaign-test-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** Runs `make campaign` as a person would; its exit code and last line. Its progress goes to our output. */
+function campaign(...args: string[]): Promise<{ code: number | null; lastLine: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, lastLine: output.trimEnd().split("\n").at(-1) ?? "" }));
+  });
+}
+
+describe("a short campaign", () => {
+  it("loses, duplicates and reorders nothing", async () => {
+    const { code, lastLine } = await campaign("--seconds", "20", "--seed", "1", "--keep", folder);
+    const figures = JSON.parse(lastLine) as CampaignFigures;
+    assert.equal(figures.lost + figures.duplicated + figures.reordered + figures.corrupted, 0, lastLine);
+    assert.equal(figures.violations, 0, lastLine);
+    assert.ok(figures.acked > 0 && figures.faults > 0, lastLine);
+    assert.equal(code, 0, lastLine);
+  });
+
+  it("would have found one lost message in what it recorded", async () => {
+    assert.deepEqual((await checkRecording(folder)).violations, []);
+    const path = join(folder, "history.jsonl");
+    const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+    const events = lines.map((line) => JSON.parse(line) as HistoryEvent);
+    const acked = new Set(
+      events.flatMap((event) => (event.op === "send" && event.kind === "ok" ? [`${event.uid} ${event.cmid}`] : [])),
+    );
+    // The last one of its device, so that only the loss shows and no gap.
+    const victim = events.findLast(
+      (event) => event.op === "receive" && event.device === "audit" && acked.has(`${event.sender} ${event.cmid}`),
+    );
+    assert.ok(victim?.op === "receive");
+    lines.splice(events.indexOf(victim), 1);
+    writeFileSync(path, `${lines.join("\n")}\n`);
+    const { violations } = await checkRecording(folder);
+    assert.deepEqual(
+      violations.filter(({ check }) => check === "C1").map(({ message }) => message),
+      [`${victim.cmid} of ${victim.sender} was acknowledged and never reached ${victim.uid}/audit`],
+    );
+  });
+});
