@@ -24,7 +24,7 @@ export interface WebhookSandboxOptions {
   /** Answer to a well-formed push, 204 by default. */
   answer?: (push: WebhookPush, attempt: number) => WebhookAnswer;
   port?: number;
-  /** Address to listen on. Default loopback. */
+  /** Address to listen on; "" = all. Default loopback. */
   host?: string;
 }
 
@@ -62,11 +62,11 @@ class Sandbox implements WebhookSandbox {
 
   get url(): string {
     const { address, port } = this.#server.address() as AddressInfo;
-    return `http://${address}:${port}/push`;
+    return `http://${address.includes(":") ? `[${address}]` : address}:${port}/push`;
   }
 
   listen(port: number, host: string): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(port, host, resolve));
+    return new Promise((resolve) => this.#server.listen(port, host === "" ? undefined : host, resolve));
   }
 
   close(): Promise<void> {

@@ -6,12 +6,19 @@ import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { DEMO_NAME, DEMO_NAMESPACE, type DemoAccess, demoAccess } from "../../scripts/up/demo.ts";
 import { type KubeTools, openKubeTools } from "../../scripts/up/kube-tools.ts";
-import { type NemesisView, type Pair, pairsFigures, runPairs } from "../workload/pairs.ts";
+import { pushSandboxLog } from "../../scripts/up/push-sandbox.ts";
+import { type NemesisView, type Pair, type PairsReport, pairsFigures, runPairs } from "../workload/pairs.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
+import { type PushFigures, parsePushLog, pushFigures } from "./pushes.ts";
 
 const MESSAGES = 10_000;
 /** Slow enough that the faults fall into the middle of it, fast enough for a minute's run. */
 const RATE_PER_SECOND = 250;
+/** For pushes that are on their way when everything else is settled. */
+const PUSH_WAIT_MS = 20_000;
+const PUSH_POLL_MS = 1000;
+/** The node's clock, by which its logs are cut, may differ from ours. */
+const CLOCKS_APART_MS = 60_000;
 
 const progress = createProgress();
 
@@ -43,10 +50,30 @@ function pairsThrough(access: DemoAccess): Pair[] {
   ];
 }
 
+/**
+ * What the push provider in the cluster was told about those who were away; waits for what is still on its way.
+ * Undefined in a cluster whose demo has no sandbox.
+ */
+async function waitPushes(
+  tools: KubeTools,
+  { events }: PairsReport,
+  startedMs: number,
+): Promise<PushFigures | undefined> {
+  const deadlineMs = performance.now() + PUSH_WAIT_MS;
+  for (;;) {
+    const log = await pushSandboxLog(tools, performance.now() - startedMs + CLOCKS_APART_MS);
+    if (log === undefined) return undefined;
+    const figures = pushFigures(events, parsePushLog(log));
+    if (figures.pushesLate === 0 || performance.now() > deadlineMs) return figures;
+    await new Promise((resolve) => setTimeout(resolve, PUSH_POLL_MS));
+  }
+}
+
 async function smoke(messages: number, ratePerSecond: number, context: string | undefined): Promise<boolean> {
   const tools = await openKubeTools({ progress }, context);
   const access = await demoAccess(tools);
   progress.line(`${messages} messages through ${access.address}:443, certificate of ${access.serverName} verified`);
+  const startedMs = performance.now();
   const report = await runPairs({
     pairs: pairsThrough(access),
     getToken: (userId) => access.mintToken(userId),
@@ -65,10 +92,12 @@ async function smoke(messages: number, ratePerSecond: number, context: string | 
     },
   });
   for (const violation of report.violations.slice(0, 20)) console.error(JSON.stringify(violation));
-  const figures = pairsFigures(report);
+  const pushes = await waitPushes(tools, report, startedMs);
+  const figures = { ...pairsFigures(report), ...pushes };
   console.log(JSON.stringify(figures));
   const clean = figures.lost === 0 && figures.duplicated === 0 && figures.reordered === 0 && figures.corrupted === 0;
-  return clean && figures.sent === messages && figures.acked === messages && figures.delivered === messages;
+  const isTold = pushes === undefined || (pushes.pushes > 0 && pushes.pushesLate === 0);
+  return clean && isTold && figures.sent === messages && figures.acked === messages && figures.delivered === messages;
 }
 
 const { values } = parseArgs({

@@ -16,6 +16,7 @@ import {
 import { bindKubeTools, type KubeTools } from "./kube-tools.ts";
 import { type OperandImages, operatorRelease } from "./operator-release.ts";
 import { proveDelivery } from "./prove.ts";
+import { applyPushSandbox, PUSH_SANDBOX_WEBHOOK } from "./push-sandbox.ts";
 
 export const OPERATOR_NAMESPACE = "imcluster-system";
 export const SAMPLE_USERS = ["alice", "bob"] as const;
@@ -56,10 +57,12 @@ async function explainNotReady(tools: KubeTools): Promise<string> {
   return `${object.status?.phase ?? "no phase"}: ${object.status?.phaseReason ?? ""}\n${bad.join("\n")}\n${pods}`;
 }
 
-/** Applies the demo and waits for Ready. Returns the seconds from apply to Ready. */
-export async function applyDemo(tools: KubeTools, options: RunContext, manifest = demoManifest()): Promise<number> {
+/** Applies the demo with its push provider and waits for Ready. Returns the seconds from apply to Ready. */
+export async function applyDemo(tools: KubeTools, image: string, options: RunContext): Promise<number> {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: DEMO_NAMESPACE } };
   await tools.kubectl(["apply", "-f", "-"], { input: JSON.stringify(namespace) });
+  await applyPushSandbox(tools, image, options);
+  const manifest = demoManifest({ webhook: PUSH_SANDBOX_WEBHOOK });
   const startedMs = performance.now();
   await tools.kubectl(["apply", "-f", "-"], { input: manifest });
   options.progress.line(`ImCluster ${DEMO_NAMESPACE}/${DEMO_NAME} applied, waiting for Ready`);
@@ -127,7 +130,7 @@ export async function bringUp(options: UpOptions): Promise<object> {
   });
   progress.line("operator installed");
   options.signal?.throwIfAborted();
-  const readySeconds = await applyDemo(target.tools, options);
+  const readySeconds = await applyDemo(target.tools, target.images.imcluster, options);
   progress.line(`Ready after ${readySeconds} s`);
   await requireLoadBalancer(target.tools);
   const access = await demoAccess(target.tools);

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { demoAccess, demoManifest, loadBalancerAddress, writeDemoFiles } from "./demo.ts";
 import type { KubeTools } from "./kube-tools.ts";
 import { splitImage } from "./operator-release.ts";
+import { PUSH_SANDBOX_WEBHOOK } from "./push-sandbox.ts";
 
 const { privateKey, publicKey } = generateKeyPairSync("ed25519");
 const privateJwk = { ...privateKey.export({ format: "jwk" }), kid: "k1", alg: "EdDSA" };
@@ -37,6 +38,11 @@ const objects = {
 
 describe("the demo", () => {
   it("has a manifest with a demo page and three entries", () => {
+    assert.equal(demoManifest().includes("webhook"), false);
+    assert.match(
+      demoManifest({ webhook: PUSH_SANDBOX_WEBHOOK }),
+      /webhook:\n\s+url: http:\/\/push-sandbox\.imcluster-demo\.svc:8080\/push/,
+    );
     const manifest = parse(demoManifest()) as { kind: string; spec: { entry: { replicas: number; demo: boolean } } };
     assert.equal(manifest.kind, "ImCluster");
     assert.deepEqual(manifest.spec.entry, { replicas: 3, demo: true });

@@ -23,11 +23,11 @@ export interface DemoAccess {
 }
 
 /** The demo's manifest. Pure. */
-export function demoManifest(options: { replicas?: number; webhookUrl?: string } = {}): string {
+export function demoManifest(options: { replicas?: number; webhook?: object } = {}): string {
   const spec = {
     entry: { replicas: options.replicas ?? 3, demo: true },
     logic: { replicas: 2 },
-    extlogic: { replicas: 1, ...(options.webhookUrl ? { webhook: { url: options.webhookUrl } } : {}) },
+    extlogic: { replicas: 1, ...(options.webhook ? { webhook: options.webhook } : {}) },
   };
   const metadata = { name: DEMO_NAME, namespace: DEMO_NAMESPACE };
   return stringify({ apiVersion: "imcluster.io/v1alpha1", kind: "ImCluster", metadata, spec });
