@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-
-import type { ErrorInfo } from "#proto/gen/messages.ts";
 import { LatencyHistogram } from "../e2e/workload/latency-histogram.ts";
-import type { LoadListener, LoadUser } from "./load-user.ts";
+import type { LoadClient, LoadListener } from "./load-client.ts";
 
 /** First bytes of a content: when it was due (double, ms) and its number (uint32). */
 const STAMP_BYTES = 12;
@@ -32,10 +30,10 @@ export interface PhaseFigures {
 
 /** Messages to and fro between logged-in users. One phase at a time. */
 export class LoadRun implements LoadListener {
-  readonly #users: readonly LoadUser[];
+  readonly #users: readonly LoadClient[];
   readonly #content: Buffer;
   readonly #seen = new Uint8Array(MAX_MESSAGES);
-  readonly #dueByRequest = new Map<LoadUser, Map<number, number>>();
+  readonly #dueByRequest = new Map<LoadClient, Map<number, number>>();
   #next = 0;
   #ackLatency = new LatencyHistogram();
   #deliveryLatency = new LatencyHistogram();
@@ -49,7 +47,7 @@ export class LoadRun implements LoadListener {
   #brokenWhy: string | undefined;
   readonly #prefix = Math.random().toString(36).slice(2, 8);
 
-  constructor(users: readonly LoadUser[], contentBytes: number) {
+  constructor(users: readonly LoadClient[], contentBytes: number) {
     this.#users = users;
     this.#content = Buffer.alloc(Math.max(contentBytes, STAMP_BYTES), "x");
     for (const user of users) this.#dueByRequest.set(user, new Map());
@@ -122,7 +120,7 @@ export class LoadRun implements LoadListener {
     }
   }
 
-  #send(user: LoadUser, dueMs: number): void {
+  #send(user: LoadClient, dueMs: number): void {
     const number = this.#next++ % MAX_MESSAGES;
     this.#seen[number] = 0;
     this.#content.writeDoubleLE(dueMs, 0);
@@ -133,14 +131,14 @@ export class LoadRun implements LoadListener {
     this.#sent++;
   }
 
-  #peerOf(user: LoadUser): LoadUser {
+  #peerOf(user: LoadClient): LoadClient {
     for (;;) {
       const peer = this.#users[Math.floor(Math.random() * this.#users.length)];
       if (peer && (peer !== user || this.#users.length === 1)) return peer;
     }
   }
 
-  acked(user: LoadUser, rid: number): void {
+  acked(user: LoadClient, rid: number): void {
     const due = this.#dueByRequest.get(user);
     const dueMs = due?.get(rid);
     if (dueMs === undefined) return;
@@ -162,17 +160,19 @@ export class LoadRun implements LoadListener {
     this.#deliveryLatency.add(performance.now() - content.readDoubleLE(0));
   }
 
-  refused(user: LoadUser, rid: number, error: ErrorInfo): void {
+  refused(user: LoadClient, rid: number, retryAfterMs: number): void {
     if (!this.#dueByRequest.get(user)?.delete(rid)) return;
     this.#refused++;
     if (!this.#closedLoop) return;
-    const retryMs = Math.max(1, error.retryAfterMs);
-    setTimeout(() => {
-      if (this.#closedLoop) this.#send(user, performance.now());
-    }, retryMs).unref();
+    setTimeout(
+      () => {
+        if (this.#closedLoop) this.#send(user, performance.now());
+      },
+      Math.max(1, retryAfterMs),
+    ).unref();
   }
 
-  broken(user: LoadUser, why: string): void {
+  broken(user: LoadClient, why: string): void {
     this.#brokenWhy ??= `${user.id}: ${why}`;
   }
 }

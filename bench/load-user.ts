@@ -3,26 +3,8 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Command } from "#proto/commands.ts";
 import { ErrorInfo, Hello, Welcome } from "#proto/gen/messages.ts";
+import type { LoadClient, LoadListener, LoadTarget } from "./load-client.ts";
 import { FrameReader, frameOf, pushAckFrame, readAckedSeq, readPush, sendFrame } from "./wire.ts";
-
-/** Where a generator connects. */
-export interface LoadTarget {
-  port: number;
-  /** PEM; with it the connection is TLS. */
-  ca?: string | undefined;
-  servername?: string | undefined;
-}
-
-/** Told by every connection; one object for all of them. */
-export interface LoadListener {
-  acked(user: LoadUser, rid: number): void;
-  /** A message arrived; `content` is a view. */
-  delivered(content: Buffer): void;
-  /** The server answered a send with an error. */
-  refused(user: LoadUser, rid: number, error: ErrorInfo): void;
-  /** The connection is gone before {@link LoadUser.close}. */
-  broken(user: LoadUser, why: string): void;
-}
 
 const LOGIN_TIMEOUT_MS = 60_000;
 const HELLO_RID = 1;
@@ -32,7 +14,7 @@ const ACK_DELAY_MS = 100;
 const ACK_SWEEP_MS = 10;
 
 /** One user on one raw connection: sends, and acknowledges what it is pushed, with one write per event loop turn. */
-export class LoadUser {
+export class LoadUser implements LoadClient {
   readonly id: string;
   readonly #listener: LoadListener;
   readonly #frames: FrameReader;
@@ -137,7 +119,7 @@ export class LoadUser {
 
   #onError(rid: number, error: ErrorInfo): void {
     if (this.#loggedIn) this.#settleLogin(new Error(`${this.id}: ${error.code} ${error.reason}`));
-    else if (rid >= FIRST_SEND_RID) this.#listener.refused(this, rid, error);
+    else if (rid >= FIRST_SEND_RID) this.#listener.refused(this, rid, error.retryAfterMs);
   }
 
   #queue(frame: Buffer): void {

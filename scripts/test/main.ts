@@ -36,7 +36,7 @@ const SUITES: readonly Suite[] = [
   },
   {
     name: "int",
-    include: ["{lib,gateway,logic,operator,client,scripts,e2e}/**/*.int.test.ts"],
+    include: ["{lib,gateway,logic,operator,client,scripts,bench,e2e}/**/*.int.test.ts"],
     exclude: NEVER,
     concurrency: 2,
     testTimeoutMs: 3 * MINUTE_MS,
