@@ -184,7 +184,8 @@ export function readPush(body: Buffer, visit: (inboxSeq: number, content: Buffer
   }
 }
 
-function readEvent(cursor: Cursor, end: number, visit: (inboxSeq: number, content: Buffer) => void): void {
+/** Reads the event that ends at `end`. */
+export function readEvent(cursor: Cursor, end: number, visit: (inboxSeq: number, content: Buffer) => void): void {
   let inboxSeq = 0;
   let content: Buffer = EMPTY;
   while (cursor.at < end) {

@@ -17,6 +17,8 @@ export const DisconnectCode = {
   LOGIC_UNAVAILABLE: 4007,
   /** The token ran out: reconnect with a fresh one. */
   TOKEN_EXPIRED: 4008,
+  /** The database was restored: positions in inboxes begin anew. */
+  INBOX_RESET: 4010,
   BAD_FRAME: 4500,
   FRAME_TOO_LARGE: 4501,
   PROTOCOL_ERROR: 4502,

@@ -12,9 +12,14 @@ import { EntryLeases } from "./grpc/leases.ts";
 import { RouteWriter } from "./grpc/route-writer.ts";
 import { UplinkServer } from "./grpc/server.ts";
 import { AckBuffer } from "./inbox/acks.ts";
+import { EpochWatch } from "./inbox/epoch-watch.ts";
+import type { GapLimits } from "./inbox/gap.ts";
 import { HeadReader } from "./inbox/heads.ts";
+import { HistoryHandler } from "./inbox/history.ts";
 import { LateHeads } from "./inbox/late-heads.ts";
 import { PullHandler } from "./inbox/pull.ts";
+import { ReadDesk } from "./inbox/read-desk.ts";
+import { SnapshotHandler } from "./inbox/snapshot.ts";
 import type { LogicMetrics } from "./metrics.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
@@ -51,6 +56,7 @@ export interface LogicPorts {
   pingIntervalMs: number;
   /** Longest wait of a message for company in its transaction; see GroupCommit. 0 under a clock that stands still. */
   maxLingerMs?: number;
+  gap: GapLimits;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -103,6 +109,33 @@ function composeDelivery(
   return { delivery, unreachable, routes, changes, gone, isIdle };
 }
 
+/** What turns sends into transactions. */
+function composeCommits({ store, clock, metrics, onFault, maxLingerMs }: LogicPorts): GroupCommit {
+  return new GroupCommit(store, {
+    clock,
+    maxQueueMs: MAX_QUEUE_MS,
+    ...(maxLingerMs === undefined ? {} : { maxLingerMs }),
+    observe: (messages, durationMs, error) => {
+      metrics.commitMessages.observe(messages);
+      metrics.commitSeconds.observe({ result: error ? "error" : "ok" }, durationMs / 1000);
+      if (error) onFault("append", error);
+    },
+  });
+}
+
+/** Everything that reads messages for a client. */
+function composeReads(ports: LogicPorts, acks: AckBuffer, entries: Entries) {
+  const { store, clock, random, defer, onFault, log, metrics, gap } = ports;
+  const gate = new Gate({ clock, ...PULL_GATE });
+  const desk = new ReadDesk({ gate, clock, random, onFault, metrics });
+  const pull = new PullHandler({ store, acks, desk, clock, gap });
+  const history = new HistoryHandler({ store, desk });
+  const snapshot = new SnapshotHandler({ store, desk });
+  const heads = new HeadReader({ store, defer, onFault, metrics });
+  const epochs = new EpochWatch({ store, clock, entries, log });
+  return { gate, handlers: { pull, history, snapshot, heads }, stop: () => epochs.stop() };
+}
+
 function composeWatch(
   { router, clock, log, metrics }: LogicPorts,
   entries: Entries,
@@ -139,7 +172,7 @@ function repeat(clock: Clock, intervalMs: number, job: () => Promise<void>): () 
 
 /** Wires handlers to ports. */
 export function composeLogic(ports: LogicPorts): LogicCore {
-  const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs, pingIntervalMs } = ports;
+  const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs, pingIntervalMs, gap } = ports;
   const entries = new Entries();
   const leases = new EntryLeases({
     store,
@@ -160,17 +193,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     watch.suspect(),
   );
   const acks = new AckBuffer({ store, clock, onFault, metrics });
-  const commits = new GroupCommit(store, {
-    clock,
-    maxQueueMs: MAX_QUEUE_MS,
-    ...(ports.maxLingerMs === undefined ? {} : { maxLingerMs: ports.maxLingerMs }),
-    observe: (messages, durationMs, error) => {
-      metrics.commitMessages.observe(messages);
-      metrics.commitSeconds.observe({ result: error ? "error" : "ok" }, durationMs / 1000);
-      if (error) onFault("append", error);
-    },
-  });
-  const pullGate = new Gate({ clock, ...PULL_GATE });
+  const commits = composeCommits(ports);
   const loginGate = new Gate({ clock, ...LOGIN_GATE });
   const login = new LoginHandler({
     verifyToken: (token) => ports.tokens.verify(token),
@@ -181,6 +204,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     clock,
     random,
     pingIntervalMs,
+    gap,
     onRouterFault,
     onStoreFault: onFault,
     onKick: (code) => metrics.kicks.inc({ code: String(code) }),
@@ -193,11 +217,14 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     deliver: (outgoing) => delivery.deliver(outgoing),
     metrics,
   });
-  const pull = new PullHandler({ store, acks, gate: pullGate, clock, random, onFault, metrics });
-  const heads = new HeadReader({ store, defer, onFault, metrics });
-  const lateHeads = new LateHeads({ clock, delayMs: LATE_HEAD_MS, ask: (session) => heads.ask(session) });
+  const reads = composeReads(ports, acks, entries);
+  const lateHeads = new LateHeads({
+    clock,
+    delayMs: LATE_HEAD_MS,
+    ask: (session) => reads.handlers.heads.ask(session),
+  });
   const stopFencing = repeat(clock, Math.floor(leaseTtlMs / 3), () => leases.fenceDead(entries));
-  const handlers = { leases, loginGate, login, routes, send, pull, acks, heads, lateHeads, unreachable };
+  const handlers = { leases, loginGate, login, routes, send, ...reads.handlers, acks, lateHeads, unreachable };
   const onFenced = (incarnation: string): void => {
     const stream = entries.find(incarnation);
     if (stream) leases.fence(stream);
@@ -220,9 +247,10 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       entries.leaving();
       delivery.close();
     },
-    isIdle: () => isIdle() && commits.unanswered === 0 && pullGate.running + loginGate.running === 0,
+    isIdle: () => isIdle() && commits.unanswered === 0 && reads.gate.running + loginGate.running === 0,
     close: () => {
       watch.stop();
+      reads.stop();
       stopFencing();
       acks.close();
       lateHeads.close();

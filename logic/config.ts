@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { envDurationMs, envPort, envString, envUrl, z } from "#lib/config.ts";
+import { envDurationMs, envInt, envPort, envString, envUrl, z } from "#lib/config.ts";
 
 const common = {
   IM_LOG_LEVEL: envString(16).default("info"),
@@ -26,6 +26,8 @@ export const logicSchema = z.object({
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000),
   // A crashed entry counts as online for 15 s at most: this, a renewal on its way, and the second of cached answers.
   IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(13_000),
+  IM_SYNC_MAX_GAP_EVENTS: envInt(1, 1_000_000).default(2000),
+  IM_SYNC_MAX_GAP_DAYS: envInt(1, 3650).default(30),
 });
 export type LogicConfig = z.infer<typeof logicSchema>;
 

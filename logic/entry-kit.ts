@@ -8,11 +8,15 @@ import {
   ErrorInfo,
   type Event,
   Hello,
+  History,
+  HistoryPage,
   LoginReply,
   LoginRequest,
   Push,
   Send,
   SendAck,
+  Snapshot,
+  SnapshotPage,
   Sync,
   SyncPage,
   Welcome,
@@ -117,6 +121,18 @@ export class TestEntry {
   /** SYNC, and its answer. */
   sync(conn: number, sync: Partial<Sync>): Promise<TestAnswer<SyncPage>> {
     return this.ask(conn, Command.SYNC, Sync.encode(sync), Command.SYNC_PAGE, (bytes) => SyncPage.decode(bytes));
+  }
+
+  /** HISTORY, and its answer. */
+  history(conn: number, history: Partial<History>): Promise<TestAnswer<HistoryPage>> {
+    const body = History.encode(history);
+    return this.ask(conn, Command.HISTORY, body, Command.HISTORY_PAGE, (bytes) => HistoryPage.decode(bytes));
+  }
+
+  /** SNAPSHOT, and its answer. */
+  snapshot(conn: number, snapshot: Partial<Snapshot>): Promise<TestAnswer<SnapshotPage>> {
+    const body = Snapshot.encode(snapshot);
+    return this.ask(conn, Command.SNAPSHOT, body, Command.SNAPSHOT_PAGE, (bytes) => SnapshotPage.decode(bytes));
   }
 
   /** Any command with a reply. */

@@ -122,6 +122,7 @@ logicContract(
     token: (userId) => tokens.mint(userId),
     intents,
     elapse: () => undefined,
+    createConversation: (id, memberIds) => store.createConversation(id, memberIds),
     flushRouter: async () => void (await redis.flushall()),
     store,
     router: new RedisRouter(redis, { clock: systemClock, liveCacheMs: 0 }),

@@ -26,6 +26,7 @@ const DRAIN_TIMEOUT_MS = 5000;
 const DRAIN_POLL_MS = 10;
 const GRPC_GRACE_MS = 1000;
 const REDIS_WAIT_MS = 500;
+const DAY_MS = 86_400_000;
 
 /** What a test may replace. */
 export interface LogicDeps {
@@ -93,6 +94,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     name: config.IM_POD_NAME,
     leaseTtlMs: config.IM_LEASE_TTL_MS,
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
+    gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
     clock,
     random: deps.random ?? Math.random,
     defer: setImmediate,

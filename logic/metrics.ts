@@ -26,8 +26,8 @@ export function createLogicMetrics(metrics: Metrics) {
     delivers: metrics.counter("im_logic_deliver_total", "Inbox events per recipient, by what became of them.", [
       "result",
     ]),
-    pulls: metrics.counter("im_logic_pulls_total", "SYNC by result.", ["result"]),
-    pullSeconds: metrics.histogram("im_logic_pull_duration_seconds", "Reading one page of an inbox."),
+    reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY and SNAPSHOT by result.", ["kind", "result"]),
+    readSeconds: metrics.histogram("im_logic_read_duration_seconds", "Reading one page of messages.", ["kind"]),
     acks: metrics.counter("im_logic_acks_total", "Device cursors written, by result.", ["result"]),
     heads: metrics.counter("im_logic_heads_total", "Inbox heads asked for, by result.", ["result"]),
     leases: metrics.counter("im_router_lease_renew_total", "Lease renewals of entries by result.", ["result"]),

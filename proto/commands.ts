@@ -17,6 +17,10 @@ export const Command = {
   PUSH_ACK: 19,
   SYNC: 32,
   SYNC_PAGE: 33,
+  HISTORY: 34,
+  HISTORY_PAGE: 35,
+  SNAPSHOT: 36,
+  SNAPSHOT_PAGE: 39,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 
@@ -27,4 +31,6 @@ export const Flag = { REPLY: 1, ERROR: 2, COMPRESSED: 4, URGENT: 8, NO_PERSIST: 
 export const MAX_FRAME_BYTES = 256 * 1024;
 export const MAX_FRAME_BYTES_BEFORE_AUTH = 64 * 1024;
 export const MAX_CONTENT_BYTES = 64 * 1024;
+/** Characters of a client message id, a conversation id or a user id. */
+export const MAX_ID_CHARS = 64;
 export const MAX_LENGTH_VARINT_BYTES = 4;

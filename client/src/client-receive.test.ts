@@ -17,6 +17,7 @@ const firstPage = (seqs: number[], head: number) =>
       nextCursor: seqs.at(-1) ?? 0,
       head,
       more: (seqs.at(-1) ?? 0) < head,
+      gapTooLong: false,
     }),
   );
 

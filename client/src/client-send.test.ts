@@ -72,7 +72,7 @@ describe("send", () => {
     entry.drop();
     clock.advance(20_000);
     const own = eventAt(1, { sender: "alice", clientMessageId: "k1", messageId: "m-k1", convSeq: 4 });
-    const page = { inboxEpoch: "epoch-1", events: [own], nextCursor: 1, head: 1, more: false };
+    const page = { inboxEpoch: "epoch-1", events: [own], nextCursor: 1, head: 1, more: false, gapTooLong: false };
     const next = await server.login({ inboxHead: 1, firstPage: page });
     assert.deepEqual(await sending.then((r) => [r.messageId, r.convSeq, r.duplicate]), ["m-k1", 4, false]);
     await turn();

@@ -30,7 +30,25 @@ const event = fc.record(
   { noNullPrototype: true },
 );
 const page = fc.record(
-  { inboxEpoch: str, events: fc.array(event, { maxLength: 5 }), nextCursor: u64, head: u64, more: bool },
+  {
+    inboxEpoch: str,
+    events: fc.array(event, { maxLength: 5 }),
+    nextCursor: u64,
+    head: u64,
+    more: bool,
+    gapTooLong: bool,
+  },
+  { noNullPrototype: true },
+);
+const head = fc.record(
+  {
+    conversationId: str,
+    lastSeq: u64,
+    inboxSeq: u64,
+    unread: u64,
+    lastEvent: fc.option(event),
+    lastAtMs: i64,
+  },
   { noNullPrototype: true },
 );
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -97,7 +115,18 @@ const CASES: Record<string, fc.Arbitrary<object>> = {
   }),
   Push: record({ events: fc.array(event, { maxLength: 5 }) }),
   PushAck: record({ inboxSeq: u64 }),
-  Sync: record({ inboxEpoch: str, cursor: u64, limit: u32, limitBytes: u32 }),
+  Sync: record({ inboxEpoch: str, cursor: u64, limit: u32, limitBytes: u32, canSnapshot: bool }),
+  History: record({ conversationId: str, from: u64, forward: bool, limit: u32, limitBytes: u32 }),
+  HistoryPage: record({
+    conversationId: str,
+    events: fc.array(event, { maxLength: 5 }),
+    lastSeq: u64,
+    firstSeq: u64,
+    more: bool,
+  }),
+  Snapshot: record({ inboxEpoch: str, before: u64, limit: u32, limitBytes: u32 }),
+  SnapshotPage: record({ inboxEpoch: str, heads: fc.array(head, { maxLength: 3 }), head: u64, nextBefore: u64 }),
+  ConversationHead: head,
   SyncPage: page,
 };
 

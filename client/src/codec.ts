@@ -164,6 +164,7 @@ export const SyncPage = message({
   nextCursor: uint64(3),
   head: uint64(4),
   more: bool(5),
+  gapTooLong: bool(6),
 });
 export type SyncPage = Decoded<typeof SyncPage>;
 
@@ -238,5 +239,50 @@ export type Push = Decoded<typeof Push>;
 export const PushAck = message({ inboxSeq: uint64(1) });
 export type PushAck = Decoded<typeof PushAck>;
 
-export const Sync = message({ inboxEpoch: string(1), cursor: uint64(2), limit: uint32(3), limitBytes: uint32(4) });
+export const Sync = message({
+  inboxEpoch: string(1),
+  cursor: uint64(2),
+  limit: uint32(3),
+  limitBytes: uint32(4),
+  canSnapshot: bool(5),
+});
 export type Sync = Decoded<typeof Sync>;
+
+export const History = message({
+  conversationId: string(1),
+  from: uint64(2),
+  forward: bool(3),
+  limit: uint32(4),
+  limitBytes: uint32(5),
+});
+export type History = Decoded<typeof History>;
+
+export const HistoryPage = message({
+  conversationId: string(1),
+  events: many(2, Event),
+  lastSeq: uint64(3),
+  firstSeq: uint64(4),
+  more: bool(5),
+});
+export type HistoryPage = Decoded<typeof HistoryPage>;
+
+export const Snapshot = message({ inboxEpoch: string(1), before: uint64(2), limit: uint32(3), limitBytes: uint32(4) });
+export type Snapshot = Decoded<typeof Snapshot>;
+
+export const ConversationHead = message({
+  conversationId: string(1),
+  lastSeq: uint64(2),
+  inboxSeq: uint64(3),
+  unread: uint64(4),
+  lastEvent: one(5, Event),
+  lastAtMs: int64(6),
+});
+export type ConversationHead = Decoded<typeof ConversationHead>;
+
+export const SnapshotPage = message({
+  inboxEpoch: string(1),
+  heads: many(2, ConversationHead),
+  head: uint64(3),
+  nextBefore: uint64(4),
+});
+export type SnapshotPage = Decoded<typeof SnapshotPage>;

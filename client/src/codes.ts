@@ -18,6 +18,10 @@ export const Command = {
   PUSH_ACK: 19,
   SYNC: 32,
   SYNC_PAGE: 33,
+  HISTORY: 34,
+  HISTORY_PAGE: 35,
+  SNAPSHOT: 36,
+  SNAPSHOT_PAGE: 39,
 } as const;
 
 /** Bits of `Envelope.flags`. */
@@ -56,6 +60,7 @@ export const DisconnectCode = {
   OVERLOADED: 4006,
   LOGIC_UNAVAILABLE: 4007,
   TOKEN_EXPIRED: 4008,
+  INBOX_RESET: 4010,
   BAD_FRAME: 4500,
   FRAME_TOO_LARGE: 4501,
   PROTOCOL_ERROR: 4502,

@@ -25,6 +25,7 @@ const page = (seqs: number[], nextCursor: number, head = nextCursor) => ({
   nextCursor,
   head,
   more: nextCursor < head,
+  gapTooLong: false,
 });
 const welcome = (fields: Partial<Welcome>): Welcome =>
   ({ userId: "alice", inboxEpoch: "e1", inboxHead: 0, firstPage: null, ...fields }) as Welcome;

@@ -30,7 +30,7 @@ export class ModelInbox {
     const events = this.events.slice(cursor, cursor + PAGE_EVENTS);
     const nextCursor = cursor + events.length;
     const head = this.events.length;
-    return { inboxEpoch: EPOCH, events, nextCursor, head, more: nextCursor < head };
+    return { inboxEpoch: EPOCH, events, nextCursor, head, more: nextCursor < head, gapTooLong: false };
   }
 }
 

@@ -21,6 +21,8 @@ export interface LogicHarness {
   elapse(ms: number): void;
   /** The router forgets everything. */
   flushRouter(): Promise<void>;
+  /** Makes a group. */
+  createConversation(conversationId: string, memberIds: readonly string[]): Promise<void>;
   readonly store: Store;
   readonly router: Router;
   readonly core: LogicCore;

@@ -2,6 +2,7 @@
 import { describe } from "node:test";
 import type { LogicHarness } from "./kit.ts";
 import { inboxes, refusals, resending, sending } from "./messages.ts";
+import { histories, snapshots } from "./reading.ts";
 import { fencing, routing, sessions } from "./sessions.ts";
 
 /** The behaviour of logic towards its entries, run on memory ports and on real PostgreSQL and Redis. */
@@ -11,6 +12,8 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     resending(get);
     refusals(get);
     inboxes(get);
+    histories(get);
+    snapshots(get);
     sessions(get);
     routing(get);
     fencing(get);

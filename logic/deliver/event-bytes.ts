@@ -84,7 +84,8 @@ export function writeVarint(buffer: Buffer, at: number, value: number): number {
   return offset;
 }
 
-function varintLength(value: number): number {
+/** Bytes of {@link writeVarint}. */
+export function varintLength(value: number): number {
   let length = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++;
   return length;

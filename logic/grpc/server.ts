@@ -10,8 +10,10 @@ import type { UnreachableHandler } from "../deliver/unreachable.ts";
 import type { Gate } from "../gate.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
 import type { HeadReader } from "../inbox/heads.ts";
+import type { HistoryHandler } from "../inbox/history.ts";
 import type { LateHeads } from "../inbox/late-heads.ts";
 import type { PullHandler } from "../inbox/pull.ts";
+import type { SnapshotHandler } from "../inbox/snapshot.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { SendHandler } from "../send/send.ts";
 import type { LoginHandler, LoginOutcome } from "../session/login.ts";
@@ -33,6 +35,8 @@ export interface UplinkServerPorts {
   routes: RouteWriter;
   send: SendHandler;
   pull: PullHandler;
+  history: HistoryHandler;
+  snapshot: SnapshotHandler;
   acks: AckBuffer;
   heads: HeadReader;
   lateHeads: LateHeads;
@@ -159,6 +163,12 @@ export class UplinkServer {
       case Command.SYNC:
         this.#ports.pull.handle(session, rid, body);
         return;
+      case Command.HISTORY:
+        this.#ports.history.handle(session, rid, body);
+        return;
+      case Command.SNAPSHOT:
+        this.#ports.snapshot.handle(session, rid, body);
+        return;
       case Command.LOGOUT:
         this.#logout(session);
         return;
@@ -252,6 +262,7 @@ export class UplinkServer {
     const session = stream.sessions.get(conn);
     if (!session) return;
     stream.sessions.delete(conn);
+    this.#ports.pull.closed(session);
     this.#ports.routes.remove(session);
   }
 }

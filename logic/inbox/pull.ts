@@ -2,112 +2,88 @@
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command } from "#proto/commands.ts";
-import { Sync, SyncPage } from "#proto/gen/messages.ts";
-import type { Gate } from "../gate.ts";
-import type { LogicMetrics } from "../metrics.ts";
-import { type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
-import type { InboxPage, Store } from "../store/store.ts";
+import { Sync, type SyncPage } from "#proto/gen/messages.ts";
+import { type Refusal, type Session, sendReply } from "../session/session.ts";
+import type { InboxPage, InboxRequest, Store } from "../store/store.ts";
 import type { AckBuffer } from "./acks.ts";
-
-export const MAX_PAGE_EVENTS = 200;
-export const MAX_PAGE_BYTES = 128 * 1024;
+import { type GapLimits, gapPolicy } from "./gap.ts";
+import { SyncPageWriter } from "./page-bytes.ts";
+import { bounded, PAGE_BYTES, PAGE_EVENTS } from "./page-limits.ts";
+import { ReadAhead, type ReadPage } from "./read-ahead.ts";
+import type { ReadDesk } from "./read-desk.ts";
 
 /** What {@link PullHandler} needs. */
 export interface PullPorts {
-  store: Pick<Store, "readInbox" | "epoch">;
+  store: Pick<Store, "readInboxInto">;
   acks: Pick<AckBuffer, "note">;
-  gate: Gate;
+  desk: ReadDesk;
   clock: Clock;
-  /** Uniform in [0, 1). */
-  random: () => number;
-  onFault: (op: string, error: unknown) => void;
-  metrics: LogicMetrics;
+  gap: GapLimits;
 }
 
-/** A wish of the client within [1, max]; 0 = the maximum. */
-export function bounded(wish: number, max: number): number {
-  return wish > 0 ? Math.min(wish, max) : max;
-}
-
-/** Encodes a page of the inbox of `epoch`. */
-export function pageOf(epoch: string, page: InboxPage): SyncPage {
-  return { inboxEpoch: epoch, events: page.events, nextCursor: page.nextCursor, head: page.head, more: page.more };
+/** A page as WELCOME carries it. */
+export function pageOf(page: InboxPage): SyncPage {
+  const { epoch: inboxEpoch, events, nextCursor, head, more, isGapTooLong: gapTooLong } = page;
+  return { inboxEpoch, events, nextCursor, head, more, gapTooLong };
 }
 
 /** SYNC: one page of the inbox behind the cursor, which is acknowledged by asking. */
 export class PullHandler {
   readonly #ports: PullPorts;
+  readonly #ahead: ReadAhead;
 
   constructor(ports: PullPorts) {
     this.#ports = ports;
+    this.#ahead = new ReadAhead((request) => this.#read(request));
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
-    let sync: Sync;
-    try {
-      sync = Sync.decode(body);
-    } catch {
-      // The decoder's own message means nothing to the author of a client.
-      const reason = "the body is not a Sync message: encode it as in client.proto";
-      this.#refuse(session, rid, { code: ErrorCode.BAD_REQUEST, reason }, "invalid");
-      return;
-    }
-    if (!this.#isCursorOfHere(sync)) {
-      this.#refuse(session, rid, cursorInvalid("the cursor is of another inbox epoch"), "cursor");
-      return;
-    }
-    this.#ports.gate.enter(
-      () => this.#pull(session, rid, sync),
-      () => this.#busy(session, rid),
-    );
+    const request = { session, rid, kind: "sync" } as const;
+    const sync = this.#ports.desk.parse(request, body, Sync, "Sync");
+    if (!sync) return;
+    if (!Number.isSafeInteger(sync.cursor) || sync.cursor < 0)
+      this.#ports.desk.refuse(request, cursorInvalid("the cursor is no inbox seq"), "refused");
+    else this.#ports.desk.enter(request, () => this.#pull(session, rid, sync));
   }
 
-  #isCursorOfHere({ inboxEpoch, cursor }: Sync): boolean {
-    if (!Number.isSafeInteger(cursor) || cursor < 0) return false;
-    return inboxEpoch === this.#ports.store.epoch || (inboxEpoch === "" && cursor === 0);
+  /** The session is closed. */
+  closed(session: Session): void {
+    this.#ahead.forget(session);
   }
 
-  async #pull(session: Session, rid: number, { cursor, limit, limitBytes }: Sync): Promise<void> {
-    const { store, clock, metrics } = this.#ports;
-    const startedMs = clock.nowMs();
-    try {
-      const page = await store.readInbox({
-        userId: session.userId,
-        cursor,
-        limit: bounded(limit, MAX_PAGE_EVENTS),
-        limitBytes: bounded(limitBytes, MAX_PAGE_BYTES),
-      });
-      if (cursor > page.head) {
-        this.#refuse(session, rid, cursorInvalid("the cursor is ahead of the inbox head"), "cursor");
-        return;
-      }
-      this.#ports.acks.note(session, cursor);
-      sendReply(session, rid, Command.SYNC_PAGE, SyncPage.encode(pageOf(store.epoch, page)), page.nextCursor);
-      metrics.pulls.inc({ result: "ok" });
-    } catch (error) {
-      this.#ports.onFault("pull", error);
-      const reason = "the inbox could not be read: ask again after the delay";
-      this.#refuse(session, rid, { code: ErrorCode.RETRYABLE, reason, ...this.#later() }, "failed");
-    } finally {
-      metrics.pullSeconds.observe((clock.nowMs() - startedMs) / 1000);
-    }
+  async #pull(session: Session, rid: number, sync: Sync): Promise<Refusal | undefined> {
+    const { cursor, limit, limitBytes, canSnapshot } = sync;
+    const { acks, clock, gap, desk } = this.#ports;
+    const request: InboxRequest = {
+      userId: session.userId,
+      cursor,
+      limit: bounded(limit, PAGE_EVENTS),
+      limitBytes: bounded(limitBytes, PAGE_BYTES),
+      gap: canSnapshot ? gapPolicy(gap, clock.wallMs()) : undefined,
+    };
+    const page = (await this.#ahead.take(session, request)) ?? (await this.#read(request));
+    const { epoch, head, nextCursor, more, isGapTooLong } = page.end;
+    if (sync.inboxEpoch !== epoch && (sync.inboxEpoch !== "" || cursor > 0))
+      return cursorInvalid("the cursor is of another inbox epoch");
+    if (cursor > head) return cursorInvalid("the cursor is ahead of the inbox head");
+    acks.note(session, cursor);
+    // Before the answer: PostgreSQL reads while the rest of the way carries it.
+    if (more && !isGapTooLong && desk.hasLeisure) this.#ahead.begin(session, { ...request, cursor: nextCursor });
+    sendReply(session, rid, Command.SYNC_PAGE, page.body, nextCursor);
+    return undefined;
   }
 
-  #busy(session: Session, rid: number): void {
-    const reason = "the cluster is overloaded: ask again after the delay";
-    this.#refuse(session, rid, { code: ErrorCode.BUSY, reason, ...this.#later() }, "busy");
-  }
-
-  #later(): { retryable: true; retryAfterMs: number } {
-    return { retryable: true, retryAfterMs: Math.round(200 * (1 + this.#ports.random())) };
-  }
-
-  #refuse(session: Session, rid: number, refusal: Refusal, result: string): void {
-    this.#ports.metrics.pulls.inc({ result });
-    sendError(session, rid, refusal);
+  async #read(request: InboxRequest): Promise<ReadPage> {
+    let writer: SyncPageWriter | undefined;
+    const end = await this.#ports.store.readInboxInto(request, (epoch, bytes) => {
+      writer = new SyncPageWriter(epoch, bytes);
+      return writer;
+    });
+    writer ??= new SyncPageWriter(end.epoch, 0);
+    return { end, body: writer.finish(end) };
   }
 }
 
-function cursorInvalid(problem: string): Refusal {
+export function cursorInvalid(problem: string): Refusal {
   return { code: ErrorCode.CURSOR_INVALID, reason: `${problem}: drop it and SYNC from 0 with the epoch of WELCOME` };
 }

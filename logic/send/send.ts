@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { Command, Flag, MAX_CONTENT_BYTES } from "#proto/commands.ts";
+import { Command, Flag, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import { Send } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { Outgoing } from "../deliver/deliver.ts";
 import type { LogicMetrics } from "../metrics.ts";
-import { type Refusal, type Session, sendError } from "../session/session.ts";
+import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError } from "../session/session.ts";
 import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
 import { isUserId } from "../token/verify.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
 import { directConversationId, payloadHash } from "./conversation.ts";
 
-const MAX_ID_CHARS = 64;
 const MAX_CONTENT_TYPE_CHARS = 64;
 const BUSY_BASE_MS = 200;
 
@@ -104,7 +103,7 @@ export class SendHandler {
           rid,
           {
             code: ErrorCode.PERMISSION_DENIED,
-            reason: "no such conversation, or you are not a member of it: check conversation_id",
+            reason: NO_SUCH_CONVERSATION,
             clientMessageId: input.clientMessageId,
           },
           "denied",

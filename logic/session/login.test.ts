@@ -21,7 +21,6 @@ function setUp(over: Partial<LoginPorts> = {}) {
   const handler = new LoginHandler({
     verifyToken: async (token) => ({ kind: "ok", userId: token, expiresAtMs: 0 }),
     store: {
-      epoch: store.epoch,
       login: (login) => {
         calls.push("device");
         return store.login(login);
@@ -37,6 +36,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
     clock,
     random: () => 0.5,
     pingIntervalMs: 30_000,
+    gap: { maxEvents: 2000, maxAgeMs: 1e9 },
     onRouterFault: (op) => void calls.push(`router fault ${op}`),
     onStoreFault: (op) => void calls.push(`store fault ${op}`),
     onKick: (code) => void calls.push(`kick ${code}`),
@@ -70,7 +70,7 @@ describe("login", () => {
       { userId: "alice", slot: "mobile", deviceId: "phone-1", deviceName: "Alice's phone", loginSeq: 1 },
     );
     assert.deepEqual([welcome.entryId, welcome.inboxEpoch, welcome.proto], ["entry-1", store.epoch, 1]);
-    assert.deepEqual({ ...welcome.limits }, { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 200 });
+    assert.deepEqual({ ...welcome.limits }, { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 1000 });
   });
 
   it("kicks whom it replaced, once", async () => {
@@ -116,8 +116,7 @@ describe("login", () => {
   });
 
   it("is put off while the store is away", async () => {
-    const store = new MemoryStore();
-    const { login, calls } = setUp({ store: { epoch: store.epoch, login: fail, readInbox: fail } });
+    const { login, calls } = setUp({ store: { login: fail, readInbox: fail } });
     const outcome = await login("alice", 1);
     assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
     assert.ok(outcome.retryAfterMs >= 500);
@@ -127,7 +126,7 @@ describe("login", () => {
   it("gives the slot back when the page cannot be read", async () => {
     const store = new MemoryStore();
     const login = store.login.bind(store);
-    const world = setUp({ store: { epoch: store.epoch, login, readInbox: fail } });
+    const world = setUp({ store: { login, readInbox: fail } });
     const outcome = await world.login("alice", 1);
     assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
     await world.router.renewLease("pod.1");

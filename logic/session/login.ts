@@ -4,7 +4,9 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
 import { Hello, LoginReply, LoginRequest, SessionTag, Welcome } from "#proto/gen/messages.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
-import { bounded, MAX_PAGE_BYTES, MAX_PAGE_EVENTS, pageOf } from "../inbox/pull.ts";
+import { type GapLimits, gapPolicy } from "../inbox/gap.ts";
+import { bounded, FIRST_PAGE_BYTES, PAGE_EVENTS } from "../inbox/page-limits.ts";
+import { pageOf } from "../inbox/pull.ts";
 import type { Route, Router, RouterLogin } from "../router/router.ts";
 import type { InboxPage, LoginRecord, Store } from "../store/store.ts";
 import type { TokenVerdict } from "../token/verify.ts";
@@ -16,11 +18,13 @@ const PROTO_VERSION = 1;
 const MAX_DEVICE_CHARS = 64;
 const MAX_LABEL_CHARS = 128;
 const RETRY_BASE_MS = 500;
+/** The client takes a first page that says `gap_too_long`. */
+const CAP_SNAPSHOT = "snapshot";
 
 /** What {@link LoginHandler} needs. */
 export interface LoginPorts {
   verifyToken: (token: string) => Promise<TokenVerdict>;
-  store: Pick<Store, "login" | "readInbox" | "epoch">;
+  store: Pick<Store, "login" | "readInbox">;
   router: Pick<Router, "login" | "logout">;
   entries: EntryDirectory;
   acks: Pick<AckBuffer, "note">;
@@ -28,6 +32,7 @@ export interface LoginPorts {
   /** Uniform in [0, 1). */
   random: () => number;
   pingIntervalMs: number;
+  gap: GapLimits;
   onRouterFault: (op: string, error: unknown) => void;
   onStoreFault: (op: string, error: unknown) => void;
   onKick: (code: DisconnectCode) => void;
@@ -118,34 +123,34 @@ export class LoginHandler {
     session: Session,
     isRouted: boolean,
   ): Promise<LoginOutcome> {
-    const { store, clock, pingIntervalMs } = this.#ports;
-    const isOwnEpoch = hello.inboxEpoch === store.epoch && Number.isSafeInteger(hello.inboxCursor);
-    let cursor = isOwnEpoch ? hello.inboxCursor : 0;
+    const { clock, pingIntervalMs } = this.#ports;
+    const hasCursor = hello.inboxEpoch !== "" && Number.isSafeInteger(hello.inboxCursor);
+    let cursor = hasCursor ? hello.inboxCursor : 0;
     let page: InboxPage;
     try {
-      page = await this.#readPage(session.userId, cursor, hello.firstPageBytes);
-      if (cursor > page.head) {
+      page = await this.#readPage(session.userId, cursor, hello);
+      if (hello.inboxEpoch !== page.epoch || cursor > page.head) {
+        if (cursor > 0) page = await this.#readPage(session.userId, 0, hello);
         cursor = 0;
-        page = await this.#readPage(session.userId, 0, hello.firstPageBytes);
       }
     } catch (error) {
       this.#ports.onStoreFault("first page", error);
       await this.#releaseSlot(session);
       return this.#unavailable();
     }
-    const resumed = isOwnEpoch && cursor === hello.inboxCursor;
+    const resumed = hello.inboxEpoch === page.epoch && cursor === hello.inboxCursor;
     if (resumed) this.#ports.acks.note(session, cursor);
     const welcome = Welcome.encode({
       proto: PROTO_VERSION,
       sessionId: `${session.entry.incarnation}/${session.conn}`,
       userId: session.userId,
       resumed,
-      inboxEpoch: store.epoch,
+      inboxEpoch: page.epoch,
       inboxHead: page.head,
-      firstPage: pageOf(store.epoch, page),
+      firstPage: pageOf(page),
       serverTimeMs: clock.wallMs(),
       pingIntervalMs,
-      limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: MAX_PAGE_EVENTS },
+      limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: PAGE_EVENTS.max },
       entryId: entryName,
     });
     const reply = LoginReply.encode({
@@ -160,9 +165,15 @@ export class LoginHandler {
     return { kind: "ok", session, reply, isRouted };
   }
 
-  #readPage(userId: string, cursor: number, wishBytes: number): Promise<InboxPage> {
-    const limitBytes = bounded(wishBytes, MAX_PAGE_BYTES);
-    return this.#ports.store.readInbox({ userId, cursor, limit: MAX_PAGE_EVENTS, limitBytes });
+  #readPage(userId: string, cursor: number, { caps, firstPageBytes }: Hello): Promise<InboxPage> {
+    const { store, clock, gap } = this.#ports;
+    return store.readInbox({
+      userId,
+      cursor,
+      limit: PAGE_EVENTS.byDefault,
+      limitBytes: bounded(firstPageBytes, FIRST_PAGE_BYTES),
+      gap: caps.includes(CAP_SNAPSHOT) ? gapPolicy(gap, clock.wallMs()) : undefined,
+    });
   }
 
   async #releaseSlot({ userId, entry, conn }: Session): Promise<void> {

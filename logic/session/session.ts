@@ -41,6 +41,9 @@ export interface Refusal {
   messageId?: string;
 }
 
+/** One answer for both: whoever makes ids up learns nothing. */
+export const NO_SUCH_CONVERSATION = "no such conversation, or you are not a member of it: check conversation_id";
+
 /** Sends the answer to request `rid`; `aux` is the inbox seq it carries to the client. */
 export function sendReply(session: Session, rid: number, cmd: Command, body: Uint8Array, aux = 0): void {
   session.entry.send({ kind: RecordKind.REPLY, cmd, flags: Flag.REPLY, conn: session.conn, rid, aux, body });

@@ -2,24 +2,34 @@
 import { randomUUID } from "node:crypto";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
-import type {
-  AppendedMessage,
-  AppendInput,
-  AppendResult,
-  DeviceAck,
-  EntryState,
-  InboxPage,
-  InboxRequest,
-  LoginInput,
-  LoginRecord,
-  PushTarget,
-  Store,
-  StoredEvent,
+import {
+  type AppendedMessage,
+  type AppendInput,
+  type AppendResult,
+  type BeginPage,
+  type ConversationHead,
+  type DeviceAck,
+  type EntryState,
+  eventBytes,
+  type HeadsPage,
+  type HeadsRequest,
+  type HistoryPage,
+  type HistoryRequest,
+  type InboxPage,
+  type InboxRequest,
+  type LoginInput,
+  type LoginRecord,
+  type PageEnd,
+  type PushTarget,
+  type Store,
+  type StoredEvent,
 } from "./store.ts";
 
 interface Conversation {
   lastSeq: number;
-  members: Set<string>;
+  /** Members, and the last seq when they joined. */
+  members: Map<string, number>;
+  messages: StoredEvent[];
 }
 
 interface Key {
@@ -32,8 +42,8 @@ interface Key {
  * above the store. Nothing survives the process.
  */
 export class MemoryStore implements Store {
-  readonly epoch = randomUUID();
   readonly pushes: MemoryPushLedger;
+  readonly epoch: string = randomUUID();
   readonly #entries = new Map<string, { podUid: string; dead: boolean }>();
   readonly #loginSeqs = new Map<string, number>();
   readonly #devices = new Map<string, PushTarget>();
@@ -78,7 +88,8 @@ export class MemoryStore implements Store {
   /** Makes a conversation, or adds members to it. */
   async createConversation(conversationId: string, memberIds: readonly string[]): Promise<void> {
     const conversation = this.#conversation(conversationId);
-    for (const memberId of memberIds) conversation.members.add(memberId);
+    for (const memberId of memberIds)
+      if (!conversation.members.has(memberId)) conversation.members.set(memberId, conversation.lastSeq);
   }
 
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
@@ -93,48 +104,86 @@ export class MemoryStore implements Store {
       return { kind: "not-member" };
     }
     const conversation = this.#conversation(input.conversationId);
-    if (input.peer !== "" && conversation.lastSeq === 0) conversation.members.add(input.sender).add(input.peer);
-    const userIds = input.peer === "" ? conversation.members : new Set([input.sender, input.peer]);
+    if (input.peer !== "" && conversation.lastSeq === 0) conversation.members.set(input.sender, 0).set(input.peer, 0);
+    const userIds = input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]);
     const { messageId, conversationId, sentAtMs } = input;
     const convSeq = ++conversation.lastSeq;
-    const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, input, convSeq) }));
+    const stored = toStored(input, convSeq);
+    conversation.messages.push(stored);
+    const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, stored) }));
     const message: AppendedMessage = { kind: "stored", messageId, conversationId, convSeq, sentAtMs, recipients };
     this.#keys.set(pair(input.sender, input.clientMessageId), { payloadHash: input.payloadHash, message });
     this.pushes.appended(recipients.filter(({ userId }) => userId !== input.sender));
     return message;
   }
 
-  #deliver(userId: string, input: AppendInput, convSeq: number): number {
+  #deliver(userId: string, stored: StoredEvent): number {
     const inbox = this.#inboxes.get(userId) ?? [];
     this.#inboxes.set(userId, inbox);
-    const { conversationId, messageId, sender, clientMessageId, contentType, content, sentAtMs } = input;
     const inboxSeq = inbox.length + 1;
-    inbox.push({
-      inboxSeq,
-      conversationId,
-      convSeq,
-      messageId,
-      sender,
-      clientMessageId,
-      contentType,
-      content: Buffer.from(content),
-      sentAtMs,
-    });
+    inbox.push({ ...stored, inboxSeq });
     return inboxSeq;
   }
 
-  async readInbox(request: InboxRequest): Promise<InboxPage> {
-    const { userId, cursor, limit, limitBytes } = request;
-    const events: StoredEvent[] = [];
-    let bytes = 0;
-    for (const event of (this.#inboxes.get(userId) ?? []).slice(cursor, cursor + Math.max(1, limit))) {
-      bytes += event.content.length;
-      if (events.length > 0 && bytes > limitBytes) break;
-      events.push(event);
-    }
+  async readInbox({ userId, cursor, limit, limitBytes, gap }: InboxRequest): Promise<InboxPage> {
     const head = this.#head(userId);
-    const last = events.at(-1);
-    return { events, nextCursor: last?.inboxSeq ?? cursor, head, more: last !== undefined && last.inboxSeq < head };
+    const behind = (this.#inboxes.get(userId) ?? []).slice(cursor);
+    const isOld = gap !== undefined && (behind[0]?.sentAtMs ?? gap.oldestMs) < gap.oldestMs;
+    const isGapTooLong =
+      gap !== undefined && (behind.length > gap.maxEvents || (behind.length > gap.keepEvents && isOld));
+    const events = isGapTooLong ? [] : within(behind.slice(0, Math.max(1, limit)), limitBytes);
+    const nextCursor = events.at(-1)?.inboxSeq ?? cursor;
+    return { events, nextCursor, head, more: nextCursor < head, epoch: this.epoch, isGapTooLong };
+  }
+
+  async readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd> {
+    const { events, ...end } = await this.readInbox(request);
+    const writer = begin(
+      end.epoch,
+      events.reduce((sum, event) => sum + eventBytes(event), 0),
+    );
+    for (const event of events) writer.add(event);
+    return end;
+  }
+
+  async readHistory(request: HistoryRequest): Promise<HistoryPage | undefined> {
+    const { userId, conversationId, direction, from, limit, limitBytes } = request;
+    const conversation = this.#conversations.get(conversationId);
+    const joinedSeq = conversation?.members.get(userId);
+    if (!conversation || joinedSeq === undefined) return undefined;
+    const isForward = direction === "forward";
+    const visible = conversation.messages.filter(({ convSeq }) => convSeq > joinedSeq);
+    const asked = visible.filter(({ convSeq }) => (isForward ? convSeq > from : from === 0 || convSeq < from));
+    if (!isForward) asked.reverse();
+    const events = within(asked.slice(0, Math.max(1, limit)), limitBytes);
+    const more = events.length < asked.length;
+    if (!isForward) events.reverse();
+    const { lastSeq } = conversation;
+    return { events, lastSeq, firstSeq: visible[0]?.convSeq ?? lastSeq + 1, more };
+  }
+
+  async readHeads({ userId, before, limit, limitBytes }: HeadsRequest): Promise<HeadsPage> {
+    const below = (this.#inboxes.get(userId) ?? []).filter(({ inboxSeq }) => before === 0 || inboxSeq < before);
+    const newest = new Map<string, StoredEvent>();
+    for (const event of below.toReversed())
+      if (!newest.has(event.conversationId)) newest.set(event.conversationId, event);
+    const kept: StoredEvent[] = [];
+    let bytes = 0;
+    for (const event of [...newest.values()].slice(0, Math.max(1, limit))) {
+      bytes += eventBytes(event) + Buffer.byteLength(event.conversationId);
+      if (kept.length > 0 && bytes > limitBytes) break;
+      kept.push(event);
+    }
+    const nextBefore = kept.length < newest.size ? (kept.at(-1)?.inboxSeq ?? 0) : 0;
+    const devices = [...this.#devices.values()].filter((device) => device.userId === userId);
+    const readSeq = Math.max(0, ...devices.map(({ ackedSeq }) => ackedSeq));
+    const heads = kept.map((event): ConversationHead => {
+      const { conversationId, convSeq, inboxSeq, sentAtMs } = event;
+      const isUnread = (other: StoredEvent): boolean =>
+        other.conversationId === conversationId && other.inboxSeq >= nextBefore && other.inboxSeq > readSeq;
+      return { conversationId, convSeq, inboxSeq, sentAtMs, unread: below.filter(isUnread).length, event };
+    });
+    return { heads, head: this.#head(userId), epoch: this.epoch, nextBefore };
   }
 
   async inboxHeads(userIds: readonly string[]): Promise<Map<string, number>> {
@@ -163,10 +212,28 @@ export class MemoryStore implements Store {
   }
 
   #conversation(conversationId: string): Conversation {
-    const conversation = this.#conversations.get(conversationId) ?? { lastSeq: 0, members: new Set<string>() };
+    const conversation = this.#conversations.get(conversationId) ?? { lastSeq: 0, members: new Map(), messages: [] };
     this.#conversations.set(conversationId, conversation);
     return conversation;
   }
+}
+
+function toStored(input: AppendInput, convSeq: number): StoredEvent {
+  const { conversationId, messageId, sender, clientMessageId, contentType, content, sentAtMs } = input;
+  const what = { conversationId, convSeq, messageId, sender, clientMessageId, contentType, sentAtMs };
+  return { inboxSeq: 0, ...what, content: Buffer.from(content) };
+}
+
+/** As many as the limit in bytes allows, the first one in any case. */
+function within(events: readonly StoredEvent[], limitBytes: number): StoredEvent[] {
+  let bytes = 0;
+  let count = 0;
+  for (const event of events) {
+    bytes += eventBytes(event);
+    if (count > 0 && bytes > limitBytes) break;
+    count++;
+  }
+  return events.slice(0, count);
 }
 
 /** Map key of two ids; ids contain no NUL. */

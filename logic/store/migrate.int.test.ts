@@ -51,13 +51,14 @@ describe("migrate", () => {
     await store.close();
   });
 
-  it("has a message partition for last month and for each of the next twelve", async () => {
+  it("has partitions for last month and for each of the next three", async () => {
     const url = await server.createDatabase("partitions");
     await migrate({ url, log: silentLogger });
     const rows = await query(
       url,
-      `SELECT to_char(now() + n * interval '1 month', '"message_y"YYYY"m"MM'),
-      to_regclass(to_char(now() + n * interval '1 month', '"message_y"YYYY"m"MM'))::text FROM generate_series(-1, 12) n`,
+      `SELECT name, to_regclass(name)::text
+         FROM (SELECT parent || to_char(date_trunc('month', now()) + n * interval '1 month', '"_y"YYYY"m"MM') AS name
+                 FROM generate_series(-1, 3) n, unnest(ARRAY['message', 'inbox']) AS parent) p`,
     );
     for (const [expected, found] of rows) assert.equal(found, expected);
   });
@@ -70,7 +71,7 @@ describe("migrate", () => {
       `INSERT INTO message VALUES ('c', 1, (extract(epoch FROM timestamp '2040-05-15') * 1000)::bigint,
       gen_random_uuid(), 's', 'k', '', '')`,
     );
-    assert.deepEqual(await query(url, "SELECT ensure_message_partitions('2040-04-01', 3)"), [[2]]);
+    assert.deepEqual(await query(url, "SELECT ensure_message_partitions('2040-04-01', 3)"), [[5]]);
     assert.deepEqual(await query(url, "SELECT tableoid::regclass::text FROM message"), [["message_default"]]);
   });
 

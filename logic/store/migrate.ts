@@ -8,8 +8,8 @@ import type { Logger } from "#lib/logger.ts";
 import { sqlState, toStoreError } from "./postgres-errors.ts";
 
 const MIGRATIONS_DIR = fileURLToPath(new URL("migrations", import.meta.url));
-/** Message partitions kept ready: the month before this one (clock skew) up to a year ahead. */
-const PARTITION_MONTHS = 14;
+/** Partitions made here: the month before this one (clock skew) up to three ahead. Retention makes the later ones. */
+const PARTITION_MONTHS = 5;
 const CONNECT_TIMEOUT_MS = 5000;
 /** A migration may wait for locks of running statements, not for ever. */
 const LOCK_TIMEOUT_MS = 30_000;
@@ -23,7 +23,7 @@ export interface MigrateOptions {
 }
 
 /**
- * Brings the schema up to date and makes the message partitions of the next 12 months. Forward only; safe to run
+ * Brings the schema up to date and makes the partitions of the next 3 months. Forward only; safe to run
  * several times and at the same time (advisory lock). Resolves with the names of the migrations applied now.
  * @throws {ImError} RETRYABLE when the server did not come up in time, BAD_REQUEST when it refuses us (password,
  *   database, permission), INTERNAL when a migration fails

@@ -6,19 +6,25 @@ import { PostgresAppender } from "./postgres-append.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
+import { readHeads, readHistory, readInbox, readInboxInto } from "./postgres-read.ts";
 import * as sql from "./statements.ts";
 import type {
   AppendInput,
   AppendResult,
+  BeginPage,
   DeviceAck,
   EntryState,
+  HeadsPage,
+  HeadsRequest,
+  HistoryPage,
+  HistoryRequest,
   InboxPage,
   InboxRequest,
   LoginInput,
   LoginRecord,
+  PageEnd,
   PushTarget,
   Store,
-  StoredEvent,
 } from "./store.ts";
 
 const WAIT_TIMEOUT_MS = 2000;
@@ -91,16 +97,20 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 
 /** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
 export class PostgresStore implements Store {
-  readonly epoch: string;
   readonly pushes: PostgresPushLedger;
+  #epoch: string;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
 
   constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
     this.#pools = pools;
-    this.epoch = epoch;
+    this.#epoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
+  }
+
+  get epoch(): string {
+    return this.#epoch;
   }
 
   get pools(): PoolStates {
@@ -140,12 +150,25 @@ export class PostgresStore implements Store {
   }
 
   async readInbox(request: InboxRequest): Promise<InboxPage> {
-    const { userId, cursor, limit, limitBytes } = request;
-    const rows = await this.#pools.rest.run(sql.READ_INBOX, [userId, cursor, Math.max(1, limit), limitBytes]);
-    const head = number(rows[0], 0);
-    const events = rows.filter((row) => row[1] !== null).map(toEvent);
-    const last = events.at(-1);
-    return { events, nextCursor: last?.inboxSeq ?? cursor, head, more: last !== undefined && last.inboxSeq < head };
+    const page = await readInbox(this.#pools.rest, request);
+    this.#epoch = page.epoch;
+    return page;
+  }
+
+  async readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd> {
+    const page = await readInboxInto(this.#pools.rest, request, begin);
+    this.#epoch = page.epoch;
+    return page;
+  }
+
+  readHistory(request: HistoryRequest): Promise<HistoryPage | undefined> {
+    return readHistory(this.#pools.rest, request);
+  }
+
+  async readHeads(request: HeadsRequest): Promise<HeadsPage> {
+    const page = await readHeads(this.#pools.rest, request);
+    this.#epoch = page.epoch;
+    return page;
   }
 
   async inboxHeads(userIds: readonly string[]): Promise<Map<string, number>> {
@@ -180,27 +203,13 @@ export class PostgresStore implements Store {
 
   async ping(): Promise<void> {
     const [row] = await this.#pools.rest.run(sql.PING, []);
+    this.#epoch = text(row, 1);
     if (row?.[0] !== "f") throw new ImError(ErrorCode.RETRYABLE, "the database is read-only");
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#pools.append.close(), this.#pools.rest.close()]);
   }
-}
-
-function toEvent(row: Row): StoredEvent {
-  return {
-    inboxSeq: number(row, 1),
-    conversationId: text(row, 2),
-    convSeq: number(row, 3),
-    messageId: text(row, 4),
-    sender: text(row, 5),
-    clientMessageId: text(row, 6),
-    contentType: text(row, 7),
-    // bytea comes as \x and hex digits.
-    content: Buffer.from(text(row, 8).slice(2), "hex"),
-    sentAtMs: number(row, 9),
-  };
 }
 
 function text(row: Row | undefined, column: number): string {

@@ -32,25 +32,6 @@ export const APPEND_LOOKUP: Statement = {
                   CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)`,
 };
 
-/** $1 user, $2 cursor, $3 limit, $4 limit in bytes. One row at least; its event columns are null in an empty page. */
-export const READ_INBOX: Statement = {
-  name: "read_inbox",
-  text: `SELECT h.head, e.seq, e.conversation_id, e.conv_seq, e.message_id, e.sender, e.client_message_id, e.content_type,
-                e.content, e.created_ms
-           FROM (SELECT coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0) AS head) h
-           LEFT JOIN LATERAL (
-             SELECT *
-               FROM (SELECT i.seq, m.conversation_id, m.seq AS conv_seq, m.message_id, m.sender, m.client_message_id,
-                            m.content_type, m.content, m.created_ms,
-                            sum(octet_length(m.content)) OVER (ORDER BY i.seq) AS bytes,
-                            row_number() OVER (ORDER BY i.seq) AS position
-                       FROM (SELECT * FROM inbox WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) i
-                       JOIN message m ON m.conversation_id = i.conversation_id AND m.seq = i.conv_seq
-                                     AND m.created_ms = i.created_ms) p
-              WHERE p.bytes <= $4 OR p.position = 1) e ON true
-          ORDER BY e.seq`,
-};
-
 export const INBOX_HEADS: Statement = {
   name: "inbox_heads",
   text: "SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])",
@@ -97,11 +78,16 @@ export const PUSH_TARGETS: Statement = {
            FROM device WHERE user_id = ANY ($1::text[]) ORDER BY user_id, device_id`,
 };
 
+/** Locks the conversation: what a new member may read begins behind its last message. */
 export const CREATE_CONVERSATION: Statement = {
   name: "create_conversation",
-  text: `WITH c AS (INSERT INTO conversation (conversation_id, last_seq) VALUES ($1, 0) ON CONFLICT DO NOTHING)
-         INSERT INTO conversation_member (conversation_id, user_id)
-         SELECT $1, u.user_id FROM unnest($2::text[]) AS u(user_id) ORDER BY u.user_id COLLATE "C"
+  text: `WITH locked AS (
+           INSERT INTO conversation AS c (conversation_id, last_seq) VALUES ($1, 0)
+           ON CONFLICT (conversation_id) DO UPDATE SET last_seq = c.last_seq
+           RETURNING last_seq
+         )
+         INSERT INTO conversation_member (conversation_id, user_id, joined_seq)
+         SELECT $1, u.user_id, l.last_seq FROM unnest($2::text[]) AS u(user_id), locked l ORDER BY u.user_id COLLATE "C"
          ON CONFLICT DO NOTHING`,
 };
 
@@ -124,7 +110,8 @@ export const FENCE_ENTRIES: Statement = {
 
 export const PING: Statement = {
   name: "ping",
-  text: "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+  text: `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+                (SELECT inbox_epoch FROM store_meta)`,
 };
 
 export const READ_EPOCH: Statement = {

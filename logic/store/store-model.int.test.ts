@@ -8,7 +8,7 @@ import { newStore } from "../../e2e/harness/database.ts";
 import { type ContractStore, direct, normalised } from "./contract/fixture.ts";
 import { MemoryStore } from "./memory.ts";
 import type { PostgresStore } from "./postgres-store.ts";
-import type { AppendInput } from "./store.ts";
+import type { AppendInput, StoredEvent } from "./store.ts";
 
 const USERS = 4;
 const GROUPS = 2;
@@ -38,6 +38,27 @@ const calls = fc.oneof(
     weight: 2,
     arbitrary: fc.record(
       { read: fc.nat(USERS), cursor: fc.nat(30), limit: fc.integer({ min: 1, max: 20 }), limitBytes: fc.nat(9000) },
+      { noNullPrototype: true },
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record(
+      {
+        history: fc.nat(USERS - 1),
+        group: fc.nat(GROUPS - 1),
+        from: fc.nat(20),
+        isForward: fc.boolean(),
+        limit: fc.integer({ min: 1, max: 20 }),
+        limitBytes: fc.nat(9000),
+      },
+      { noNullPrototype: true },
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record(
+      { heads: fc.nat(USERS), before: fc.nat(30), limit: fc.integer({ min: 1, max: 5 }), limitBytes: fc.nat(9000) },
       { noNullPrototype: true },
     ),
   },
@@ -120,6 +141,23 @@ class Run {
       return results.map(normalised);
     }
     if ("read" in call) return this.#read(store, call.read, call.cursor, call.limit, call.limitBytes);
+    if ("history" in call) {
+      const { history, group, isForward, ...bounds } = call;
+      const [userId, conversationId] = [this.#user(history), this.#group(group)];
+      const page = await store.readHistory({
+        userId,
+        conversationId,
+        direction: isForward ? "forward" : "backward",
+        ...bounds,
+      });
+      return page && { ...page, events: page.events.map(withHex) };
+    }
+    if ("heads" in call) {
+      const { heads, ...bounds } = call;
+      const page = await store.readHeads({ userId: this.#user(heads), ...bounds });
+      const plain = page.heads.map((head) => ({ ...head, event: head.event && withHex(head.event) }));
+      return { ...page, heads: plain, epoch: "" };
+    }
     if ("login" in call) {
       const who = { userId: this.#user(call.login), slot: `slot-${call.slot}`, deviceId: `device-${call.device}` };
       return store.login({ ...who, deviceName: "", platform: "ios", appVersion: "" });
@@ -140,11 +178,12 @@ class Run {
     limitBytes: number,
   ): Promise<unknown> {
     const page = await store.readInbox({ userId: this.#user(index), cursor, limit, limitBytes });
-    return {
-      ...page,
-      events: page.events.map((event) => ({ ...event, content: Buffer.from(event.content).toString("hex") })),
-    };
+    return { ...page, epoch: "", events: page.events.map(withHex) };
   }
+}
+
+function withHex(event: StoredEvent): object {
+  return { ...event, content: Buffer.from(event.content).toString("hex") };
 }
 
 describe("PostgresStore against the model", () => {

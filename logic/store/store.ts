@@ -7,7 +7,10 @@ import type { PushLedger } from "./push-ledger.ts";
  * database is away, INTERNAL for a fault of ours. Ids are opaque strings without NUL.
  */
 export interface Store {
-  /** Inbox epoch of this database (uuid): cursors of another epoch are meaningless. */
+  /**
+   * Inbox epoch of this database (uuid), as seen last: cursors of another epoch are meaningless. It changes when somebody
+   * restored the database to an older state and said so; {@link ping} and every page of an inbox notice.
+   */
   readonly epoch: string;
 
   /** Records one start of one entry process; its incarnation is `<podUid>.<number from a SQL sequence>`. */
@@ -26,8 +29,14 @@ export interface Store {
    */
   append(batch: readonly AppendInput[]): Promise<AppendResult[]>;
 
-  /** Events after `cursor` in ascending order, at least one (if there is any), bounded by count and content bytes. */
+  /** Events after `cursor` in ascending order, at least one (if there is any), bounded by count and bytes. */
   readInbox(request: InboxRequest): Promise<InboxPage>;
+  /** The same, with the events given to the writer that `begin` makes: pages of thousands are written without objects. */
+  readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd>;
+  /** Messages of a conversation by their seq. Undefined: no such conversation, or the user is no member. */
+  readHistory(request: HistoryRequest): Promise<HistoryPage | undefined>;
+  /** The user's conversations by their last events, newest first, from pointers below `before`. */
+  readHeads(request: HeadsRequest): Promise<HeadsPage>;
   /** Heads of the users' inboxes; 0 for a user without one. */
   inboxHeads(userIds: readonly string[]): Promise<Map<string, number>>;
   /** Moves devices' acknowledged positions forward: never back, never past the head; unknown devices are ignored. */
@@ -113,18 +122,105 @@ export interface InboxRequest {
   cursor: number;
   /** Most events, at least 1. */
   limit: number;
-  /** Most content bytes; the first event is returned whatever its size. */
+  /** Most bytes, see {@link eventBytes}; the first event is returned whatever its size. */
   limitBytes: number;
+  /** Beyond it the page says so and is empty. Absent: no gap is too long. */
+  gap?: GapPolicy | undefined;
+}
+
+/** When there is too much between a cursor and the head to be paged through. */
+export interface GapPolicy {
+  /** More events than this are. */
+  maxEvents: number;
+  /** So many never are. */
+  keepEvents: number;
+  /** Otherwise, when the oldest of them is from before this wall clock time (ms). */
+  oldestMs: number;
 }
 
 export interface InboxPage {
+  /** Ascending. A hole in their inbox seqs is retention's. */
   events: StoredEvent[];
-  /** Inbox seq of the last event, or `cursor` when there is none. */
+  /** Everything up to here is in `events` or gone. */
   nextCursor: number;
   /** Highest inbox seq of the user when this page was read. */
   head: number;
-  /** Are there events after `nextCursor`? */
+  /** Is `head` above `nextCursor`? */
   more: boolean;
+  /** Of the database that this page was read from. */
+  epoch: string;
+  isGapTooLong: boolean;
+}
+
+/** A page without its events. */
+export type PageEnd = Omit<InboxPage, "events">;
+
+/** Makes the writer of a page whose events count for `bytes`, see {@link eventBytes}. */
+export type BeginPage = (epoch: string, bytes: number) => EventWriter;
+
+/** Takes the events of one page in their order. */
+export interface EventWriter {
+  /** `content` as bytes, or as hexadecimal digits. */
+  add(event: Omit<StoredEvent, "content"> & { content: Uint8Array | string }): void;
+}
+
+export interface HistoryRequest {
+  userId: string;
+  conversationId: string;
+  /** `backward`: messages before `from`, 0 = the newest ones. `forward`: messages after `from`. */
+  direction: "backward" | "forward";
+  from: number;
+  limit: number;
+  limitBytes: number;
+}
+
+export interface HistoryPage {
+  /** Ascending by conversation seq; their inbox seq is 0. */
+  events: StoredEvent[];
+  /** Highest conversation seq. */
+  lastSeq: number;
+  /** Lowest conversation seq that is still there and that the user may read; lastSeq + 1 when there is none. */
+  firstSeq: number;
+  /** Are there others in the direction that was asked for? */
+  more: boolean;
+}
+
+export interface HeadsRequest {
+  userId: string;
+  /** Only pointers with a lower inbox seq; 0 = from the newest. */
+  before: number;
+  limit: number;
+  limitBytes: number;
+}
+
+export interface HeadsPage {
+  /** Newest first. One that was in a page before comes again when it has older events here: add up `unread`. */
+  heads: ConversationHead[];
+  /** Highest inbox seq of the user when this page was read. */
+  head: number;
+  epoch: string;
+  /** `before` of the next page, 0 when there is none. */
+  nextBefore: number;
+}
+
+export interface ConversationHead {
+  conversationId: string;
+  /** Conversation seq of the last event below `before`. */
+  convSeq: number;
+  inboxSeq: number;
+  sentAtMs: number;
+  /** Events here that no device of the user has acknowledged. */
+  unread: number;
+  /** Undefined when retention took it. Its inbox seq is set. */
+  event: StoredEvent | undefined;
+}
+
+/** What an event counts for in limits: never less than its encoding in a page takes. */
+export function eventBytes(event: StoredEvent): number {
+  const { conversationId, sender, clientMessageId, contentType, content } = event;
+  let bytes = 88 + content.length;
+  for (const text of [conversationId, sender, clientMessageId, contentType]) bytes += Buffer.byteLength(text);
+  return bytes;
 }
 
 export interface StoredEvent {

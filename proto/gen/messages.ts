@@ -137,6 +137,7 @@ export interface Sync {
   cursor: number;
   limit: number;
   limitBytes: number;
+  canSnapshot: boolean;
 }
 export const Sync: BodyCodec<Sync> = bodyCodec("im.client.v1.Sync");
 
@@ -146,8 +147,53 @@ export interface SyncPage {
   nextCursor: number;
   head: number;
   more: boolean;
+  gapTooLong: boolean;
 }
 export const SyncPage: BodyCodec<SyncPage> = bodyCodec("im.client.v1.SyncPage");
+
+export interface History {
+  conversationId: string;
+  from: number;
+  forward: boolean;
+  limit: number;
+  limitBytes: number;
+}
+export const History: BodyCodec<History> = bodyCodec("im.client.v1.History");
+
+export interface HistoryPage {
+  conversationId: string;
+  events: Event[];
+  lastSeq: number;
+  firstSeq: number;
+  more: boolean;
+}
+export const HistoryPage: BodyCodec<HistoryPage> = bodyCodec("im.client.v1.HistoryPage");
+
+export interface Snapshot {
+  inboxEpoch: string;
+  before: number;
+  limit: number;
+  limitBytes: number;
+}
+export const Snapshot: BodyCodec<Snapshot> = bodyCodec("im.client.v1.Snapshot");
+
+export interface SnapshotPage {
+  inboxEpoch: string;
+  heads: ConversationHead[];
+  head: number;
+  nextBefore: number;
+}
+export const SnapshotPage: BodyCodec<SnapshotPage> = bodyCodec("im.client.v1.SnapshotPage");
+
+export interface ConversationHead {
+  conversationId: string;
+  lastSeq: number;
+  inboxSeq: number;
+  unread: number;
+  lastEvent: Event | null;
+  lastAtMs: number;
+}
+export const ConversationHead: BodyCodec<ConversationHead> = bodyCodec("im.client.v1.ConversationHead");
 
 export interface Batch {
   records: Uint8Array;

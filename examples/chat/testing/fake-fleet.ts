@@ -145,7 +145,14 @@ export class FakeFleet {
   #login(session: Session, rid: number): Session {
     this.#sessions.add(session);
     const events = this.#inbox(session.userId);
-    const firstPage = { inboxEpoch: "e", events, nextCursor: events.length, head: events.length, more: false };
+    const firstPage = {
+      inboxEpoch: "e",
+      events,
+      nextCursor: events.length,
+      head: events.length,
+      more: false,
+      gapTooLong: false,
+    };
     const head = { inboxEpoch: "e", inboxHead: events.length, firstPage, pingIntervalMs: 30_000 };
     const entryId = `demo-entry-${++this.#logins}`;
     session.write(Command.WELCOME, Welcome.encode({ userId: session.userId, sessionId: "s", entryId, ...head }), rid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { InboxPage } from "../store.ts";
+import { eventBytes, type GapPolicy, type InboxPage } from "../store.ts";
 import { type ContractStore, message, readAll, user } from "./fixture.ts";
 
 /** Pages of an inbox. */
@@ -23,22 +23,58 @@ export function pageContract(store: () => ContractStore): void {
       seen,
       Array.from({ length: 25 }, (_, index) => index + 1),
     );
-    assert.deepEqual({ ...page, events: [] }, { events: [], nextCursor: 25, head: 25, more: false });
+    const { epoch } = store();
+    const rest = { events: [], nextCursor: 25, head: 25, more: false, epoch, isGapTooLong: false };
+    assert.deepEqual({ ...page, events: [] }, rest);
   });
 
-  it("bounds a page by content bytes, but never returns an empty one", async () => {
+  it("bounds a page by bytes, but never returns an empty one", async () => {
     const [alice, bob] = [user(), user()];
     const sizes = [100, 200, 5000, 10, 10];
     await store().append(sizes.map((size) => message({ sender: alice, peer: bob, content: Buffer.alloc(size) })));
+    const bytes = (await readAll(store(), bob)).events.map(eventBytes);
+    const sum = (from: number, to: number): number => bytes.slice(from, to).reduce((a, b) => a + b, 0);
     const read = async (cursor: number, limitBytes: number): Promise<unknown[]> => {
       const page = await store().readInbox({ userId: bob, cursor, limit: 100, limitBytes });
       return [page.events.length, page.nextCursor, page.more];
     };
-    assert.deepEqual(await read(0, 300), [2, 2, true]);
-    assert.deepEqual(await read(0, 299), [1, 1, true]);
+    assert.deepEqual(await read(0, sum(0, 2)), [2, 2, true]);
+    assert.deepEqual(await read(0, sum(0, 2) - 1), [1, 1, true]);
     assert.deepEqual(await read(2, 300), [1, 3, true]);
-    assert.deepEqual(await read(3, 20), [2, 5, false]);
+    assert.deepEqual(await read(3, sum(3, 5)), [2, 5, false]);
     assert.deepEqual(await read(3, 0), [1, 4, true]);
+  });
+
+  it("reads conversations that alternate in the order of the inbox", async () => {
+    const [bob, ...peers] = Array.from({ length: 5 }, user);
+    assert.ok(bob);
+    const senders = [0, 1, 0, 2, 2, 1, 3, 0, 0, 1].map((index) => peers[index] ?? "");
+    for (const sender of senders) await store().append([message({ sender, peer: bob })]);
+    const { events } = await readAll(store(), bob);
+    assert.deepEqual(
+      events.map((event) => event.sender),
+      senders,
+    );
+    const page = await store().readInbox({ userId: bob, cursor: 2, limit: 4, limitBytes: 1 << 20 });
+    assert.deepEqual(page.events, events.slice(2, 6));
+  });
+
+  it("says when a gap is too long, by number and by age, and not when nobody asked", async () => {
+    const [alice, bob] = [user(), user()];
+    const sentAtMs = 1_780_000_000_000;
+    await store().append(Array.from({ length: 10 }, () => message({ sender: alice, peer: bob, sentAtMs })));
+    const read = async (cursor: number, gap: GapPolicy | undefined): Promise<unknown[]> => {
+      const page = await store().readInbox({ userId: bob, cursor, limit: 100, limitBytes: 1 << 20, gap });
+      return [page.isGapTooLong, page.events.length, page.nextCursor, page.more];
+    };
+    const policy = { maxEvents: 10, keepEvents: 4, oldestMs: sentAtMs };
+    assert.deepEqual(await read(0, policy), [false, 10, 10, false]);
+    assert.deepEqual(await read(0, { ...policy, maxEvents: 9 }), [true, 0, 0, true]);
+    assert.deepEqual(await read(1, { ...policy, maxEvents: 9 }), [false, 9, 10, false]);
+    assert.deepEqual(await read(5, { ...policy, oldestMs: sentAtMs + 1 }), [true, 0, 5, true]);
+    assert.deepEqual(await read(6, { ...policy, oldestMs: sentAtMs + 1 }), [false, 4, 10, false]);
+    assert.deepEqual(await read(0, undefined), [false, 10, 10, false]);
+    assert.deepEqual(await read(12, { ...policy, maxEvents: 0 }), [false, 0, 12, false]);
   });
 }
 
@@ -49,9 +85,10 @@ export function headContract(store: () => ContractStore): void {
     await store().append([message({ sender: alice, peer: bob })]);
     const read = (userId: string, cursor: number): Promise<InboxPage> =>
       store().readInbox({ userId, cursor, limit: 10, limitBytes: 1000 });
-    assert.deepEqual(await read(bob, 1), { events: [], nextCursor: 1, head: 1, more: false });
-    assert.deepEqual(await read(bob, 7), { events: [], nextCursor: 7, head: 1, more: false });
-    assert.deepEqual(await read(user(), 0), { events: [], nextCursor: 0, head: 0, more: false });
+    const empty = { events: [], more: false, epoch: store().epoch, isGapTooLong: false };
+    assert.deepEqual(await read(bob, 1), { ...empty, nextCursor: 1, head: 1 });
+    assert.deepEqual(await read(bob, 7), { ...empty, nextCursor: 7, head: 1 });
+    assert.deepEqual(await read(user(), 0), { ...empty, nextCursor: 0, head: 0 });
   });
 
   it("reads a message of any month", async () => {

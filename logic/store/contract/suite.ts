@@ -4,6 +4,7 @@ import { contentContract, membershipContract, numberingContract } from "./append
 import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import type { ContractStore } from "./fixture.ts";
+import { historyContract, snapshotContract } from "./history.ts";
 import { headContract, pageContract } from "./inbox.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
@@ -18,6 +19,8 @@ export function storeContract(store: () => ContractStore): void {
     batchRepeatContract,
     pageContract,
     headContract,
+    historyContract,
+    snapshotContract,
     deviceContract,
     entryContract,
     pushContract,

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads of messages. Each answers with a header row, which has no message id, and the messages behind it. The last column
+// of a message is the bytes up to it: where they exceed the limit, the page ends before it (but is never empty).
+import type { Statement } from "./postgres-pool.ts";
+
+/** Bytes of an encoded event besides its texts and its content, at most. See `eventBytes` in store.ts. */
+const EVENT_OVERHEAD_BYTES = 88;
+
+const EVENT_COLUMNS = "message_id, sender, client_message_id, content_type, content, created_ms";
+const BYTES = `octet_length(content) + octet_length(m.conversation_id) + octet_length(sender) + octet_length(client_message_id)
+                 + octet_length(content_type) + ${EVENT_OVERHEAD_BYTES}`;
+
+/**
+ * $1 user, $2 cursor, $3 limit, $4 limit in bytes; too long a gap is more than $5 events, or more than $6 of which the
+ * oldest is from before $7.
+ * Pointers of one conversation follow each other mostly, so their messages are read by ranges: 700 events of one
+ * conversation take 2 ms rather than the 15 of 700 lookups in partitions.
+ * Header: head, epoch, last pointer read, pointers read, is the gap too long.
+ */
+export const READ_INBOX: Statement = {
+  name: "read_inbox_v2",
+  text: `WITH h AS MATERIALIZED (SELECT coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0) AS head),
+              g AS MATERIALIZED (
+                SELECT head, head - $2 > $5::bigint OR (head - $2 > $6::bigint AND
+                         (SELECT created_ms FROM inbox WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT 1) < $7::bigint)
+                         AS is_too_long FROM h),
+              p AS MATERIALIZED (
+                SELECT seq, conversation_id, conv_seq, created_ms FROM inbox
+                 WHERE user_id = $1 AND seq > $2 AND NOT (SELECT is_too_long FROM g) ORDER BY seq LIMIT $3),
+              i AS MATERIALIZED (
+                SELECT conversation_id, min(conv_seq) AS first, max(conv_seq) AS last, min(created_ms) AS from_ms,
+                       max(created_ms) AS to_ms, array_agg(seq ORDER BY conv_seq) AS seqs
+                  FROM (SELECT *, conv_seq - row_number() OVER (PARTITION BY conversation_id ORDER BY conv_seq) AS island
+                          FROM p) q
+                 GROUP BY conversation_id, island),
+              e AS (
+                SELECT i.seqs[m.seq - i.first + 1] AS inbox_seq, m.conversation_id, m.seq, ${EVENT_COLUMNS}, ${BYTES} AS bytes
+                  FROM i JOIN message m ON m.conversation_id = i.conversation_id AND m.seq BETWEEN i.first AND i.last
+                                       AND m.created_ms BETWEEN i.from_ms AND i.to_ms),
+              x AS (SELECT *, sum(bytes) OVER (ORDER BY inbox_seq ROWS UNBOUNDED PRECEDING) AS total FROM e)
+         SELECT head, (SELECT inbox_epoch FROM store_meta)::text, (SELECT max(seq) FROM p), NULL::uuid, NULL, NULL, NULL,
+                NULL::bytea, (SELECT count(*) FROM p), is_too_long::int FROM g
+          UNION ALL
+         SELECT inbox_seq, conversation_id, seq, ${EVENT_COLUMNS}, total FROM x WHERE total - bytes <= $4`,
+};
+
+/**
+ * $1 user, $2 conversation, $3 lower and $4 upper bound of the conversation seq (both outside), $5 limit, $6 limit in
+ * bytes. No row when the user is no member, or there is no such conversation.
+ * Header: last seq, -, first seq that is still there.
+ */
+function readHistory(name: string, order: "ASC" | "DESC"): Statement {
+  return {
+    name,
+    text: `WITH c AS MATERIALIZED (
+                  SELECT * FROM (
+                    SELECT last_seq, CASE WHEN user_a IS NULL THEN (SELECT joined_seq FROM conversation_member m
+                                                                     WHERE m.conversation_id = $2 AND m.user_id = $1)
+                                          WHEN $1 IN (user_a, user_b) THEN 0 END AS joined_seq
+                      FROM conversation WHERE conversation_id = $2) t
+                   WHERE joined_seq IS NOT NULL),
+                e AS (
+                  SELECT conversation_id, seq, ${EVENT_COLUMNS}, ${BYTES} AS bytes FROM message m
+                   WHERE conversation_id = $2 AND seq > greatest((SELECT joined_seq FROM c), $3::bigint) AND seq < $4::bigint
+                     AND EXISTS (SELECT FROM c)
+                   ORDER BY seq ${order} LIMIT $5),
+                x AS (SELECT *, sum(bytes) OVER (ORDER BY seq ${order} ROWS UNBOUNDED PRECEDING) AS total FROM e)
+           SELECT last_seq, NULL, (SELECT min(m.seq) FROM message m WHERE m.conversation_id = $2 AND m.seq > c.joined_seq),
+                  NULL::uuid, NULL, NULL, NULL, NULL::bytea, NULL, NULL FROM c
+            UNION ALL
+           SELECT 0, conversation_id, seq, ${EVENT_COLUMNS}, total FROM x WHERE total - bytes <= $6`,
+  };
+}
+
+export const READ_HISTORY_BACKWARD: Statement = readHistory("read_history_backward", "DESC");
+export const READ_HISTORY_FORWARD: Statement = readHistory("read_history_forward", "ASC");
+
+/**
+ * $1 user, $2 upper bound of the inbox seq (outside), $3 pointers looked at, $4 limit, $5 limit in bytes.
+ * Header: head, epoch, where the next page begins (0 = this was the last one).
+ * A head whose message is gone has no message id, but a conversation.
+ */
+export const READ_HEADS: Statement = {
+  name: "read_heads",
+  text: `WITH w AS MATERIALIZED (
+                SELECT seq, conversation_id, conv_seq, created_ms FROM inbox WHERE user_id = $1 AND seq < $2
+                 ORDER BY seq DESC LIMIT $3),
+              d AS (
+                SELECT seq, conversation_id, conv_seq, created_ms, count(*) OVER () AS conversations
+                  FROM (SELECT DISTINCT ON (conversation_id) * FROM w ORDER BY conversation_id, seq DESC) q
+                 ORDER BY seq DESC LIMIT $4),
+              m AS (
+                SELECT d.seq AS inbox_seq, d.conversation_id, d.conv_seq, m.message_id, m.sender, m.client_message_id,
+                       m.content_type, m.content, d.created_ms, d.conversations,
+                       coalesce(octet_length(m.content) + octet_length(m.sender) + octet_length(m.client_message_id)
+                         + octet_length(m.content_type), 0) + 2 * octet_length(d.conversation_id) + ${EVENT_OVERHEAD_BYTES}
+                         AS bytes
+                  FROM d LEFT JOIN message m ON m.conversation_id = d.conversation_id AND m.seq = d.conv_seq
+                                            AND m.created_ms = d.created_ms),
+              k AS MATERIALIZED (
+                SELECT * FROM (SELECT *, sum(bytes) OVER v AS total, row_number() OVER v AS position
+                                 FROM m WINDOW v AS (ORDER BY inbox_seq DESC)) x
+                 WHERE total <= $5 OR position = 1),
+              n AS MATERIALIZED (
+                SELECT CASE WHEN (SELECT count(*) < max(conversations) FROM k) THEN (SELECT min(inbox_seq) FROM k)
+                            ELSE coalesce((SELECT min(seq) FROM w), 0) END AS before),
+              u AS MATERIALIZED (
+                SELECT conversation_id, count(*) AS unread FROM w
+                 WHERE seq >= (SELECT before FROM n)
+                   AND seq > coalesce((SELECT max(acked_seq) FROM device WHERE user_id = $1), 0)
+                 GROUP BY conversation_id)
+         SELECT coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0), (SELECT inbox_epoch FROM store_meta)::text,
+                CASE WHEN EXISTS (SELECT FROM inbox WHERE user_id = $1 AND seq < n.before) THEN n.before ELSE 0 END,
+                NULL::uuid, NULL, NULL, NULL, NULL::bytea, NULL, NULL FROM n
+          UNION ALL
+         SELECT inbox_seq, conversation_id, conv_seq, ${EVENT_COLUMNS},
+                coalesce((SELECT unread FROM u WHERE u.conversation_id = k.conversation_id), 0) FROM k`,
+};
