@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { isSigned } from "./signature.ts";
 
 /** Body of one push, as the webhook provider sends it. */
 export interface WebhookPush {
@@ -14,8 +14,8 @@ export interface WebhookPush {
   sentAtMs: number;
 }
 
-/** How the sandbox answers one request: a status, or never. */
-export type WebhookAnswer = { status: number; headers?: Record<string, string> } | "hang";
+/** How the sandbox answers one request: a status, never, or by breaking the connection. */
+export type WebhookAnswer = { status: number; headers?: Record<string, string> } | "hang" | "reset";
 
 /** Options of {@link startWebhookSandbox}. */
 export interface WebhookSandboxOptions {
@@ -29,7 +29,6 @@ export interface WebhookSandboxOptions {
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
-const MAX_AGE_S = 300;
 
 /** A push provider on loopback that remembers what it was told. */
 export interface WebhookSandbox {
@@ -95,7 +94,8 @@ class Sandbox implements WebhookSandbox {
     const attempt = (this.#attempts.get(key) ?? 0) + 1;
     this.#attempts.set(key, attempt);
     const answer = this.#options.answer?.(push, attempt) ?? { status: 204 };
-    if (answer !== "hang") response.writeHead(answer.status, answer.headers).end();
+    if (answer === "reset") request.socket.resetAndDestroy();
+    else if (answer !== "hang") response.writeHead(answer.status, answer.headers).end();
   }
 }
 
@@ -123,13 +123,4 @@ function parse(body: string): WebhookPush | undefined {
     // Not JSON: answered 400.
     return undefined;
   }
-}
-
-function isSigned(secret: string, header: string, body: string): boolean {
-  const match = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(header);
-  if (!match) return false;
-  const [, seconds = "", mac = ""] = match;
-  const expected = createHmac("sha256", secret).update(`${seconds}.${body}`).digest();
-  const isFresh = Math.abs(Date.now() / 1000 - Number(seconds)) <= MAX_AGE_S;
-  return isFresh && timingSafeEqual(expected, Buffer.from(mac, "hex"));
 }

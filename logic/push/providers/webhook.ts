@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHmac } from "node:crypto";
+import type { Clock } from "#lib/clock.ts";
+import type { PushProvider, PushRequest, PushResult } from "../provider.ts";
+import { callHttp, failure, isRetryableStatus } from "./http-call.ts";
+
+/** Options of {@link WebhookProvider}. */
+export interface WebhookOptions {
+  url: string;
+  /** Key of the signature; "" = unsigned. */
+  secret: string;
+  clock: Clock;
+  /** Default 5,000. */
+  timeoutMs?: number;
+}
+
+/**
+ * The value of X-Im-Signature: `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`. A receiver recomputes it
+ * and refuses old timestamps.
+ */
+export function signature(secret: string, unixSeconds: number, body: string): string {
+  const mac = createHmac("sha256", secret).update(`${unixSeconds}.${body}`).digest("hex");
+  return `t=${unixSeconds},v1=${mac}`;
+}
+
+/** POSTs notifications to one URL of the business, which knows its users' addresses itself. */
+export class WebhookProvider implements PushProvider {
+  readonly name = "webhook";
+  readonly #options: WebhookOptions;
+
+  constructor(options: WebhookOptions) {
+    this.#options = options;
+  }
+
+  async push({ notification }: PushRequest, signal: AbortSignal): Promise<PushResult> {
+    const { url, secret, clock, timeoutMs } = this.#options;
+    const body = JSON.stringify(notification);
+    const headers: Record<string, string> = { "content-type": "application/json" };
+    if (secret !== "") headers["x-im-signature"] = signature(secret, Math.floor(clock.wallMs() / 1000), body);
+    const answer = await callHttp({ url, headers, body, signal, timeoutMs, wallMs: () => clock.wallMs() });
+    if (answer.kind === "failed") return answer;
+    const { status, retryAfterMs } = answer;
+    if (status >= 200 && status < 300) return { kind: "accepted" };
+    const reason = `the webhook answered ${status}`;
+    if (isRetryableStatus(status) || status < 400) return failure(reason, retryAfterMs);
+    return { kind: "rejected", reason };
+  }
+
+  close(): void {
+    // Connections belong to the process.
+  }
+}
