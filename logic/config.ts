@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { envDurationMs, envInt, envPort, envString, envUrl, z } from "#lib/config.ts";
+import { checkPushConfig, pushShape } from "./push/push-config.ts";
 
 const common = {
   IM_LOG_LEVEL: envString(16).default("info"),
@@ -32,9 +33,5 @@ export const logicSchema = z.object({
 export type LogicConfig = z.infer<typeof logicSchema>;
 
 /** Environment of the extlogic process. */
-export const extlogicSchema = z.object({
-  ...common,
-  IM_PUSH_WEBHOOK_URL: envUrl("https:", "http:").optional(),
-  IM_PUSH_WEBHOOK_SECRET: envString().optional(),
-});
+export const extlogicSchema = z.object({ ...common, ...pushShape }).superRefine(checkPushConfig);
 export type ExtlogicConfig = z.infer<typeof extlogicSchema>;

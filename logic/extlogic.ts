@@ -9,11 +9,12 @@ import { createRedis } from "#lib/redis.ts";
 import { type ExtlogicConfig, extlogicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
 import { HealthPoll } from "./health.ts";
+import { composePush, type PushCore } from "./push/compose-push.ts";
 import { PushConsumer } from "./push/consumer.ts";
+import { buryLetters } from "./push/dead-letters.ts";
 import { createPushMetrics } from "./push/metrics.ts";
-import { logProvider, type PushProvider } from "./push/provider.ts";
 import { Reconciler } from "./push/reconciler.ts";
-import { WebhookProvider } from "./push/webhook.ts";
+import type { PushLetter } from "./push/step-schedule.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 
 /** What the fast way needs beyond the ack timeout: a look at the wheel, the queue, the provider. */
@@ -72,8 +73,17 @@ async function start(
     onError: (error) => onFault("redis", error),
   });
   lifecycle.onStop("redis", () => redis.disconnect());
-  const provider = createProvider(config, { clock, random, log });
-  const ports = { redis, store, provider, clock, random, log, metrics: createPushMetrics(metrics) };
+  const pushMetrics = createPushMetrics(metrics);
+  const bury = async (letters: readonly PushLetter[]): Promise<void> => {
+    await buryLetters(redis, letters);
+    pushMetrics.deadLetters.inc({ reason: "scheduled" }, letters.length);
+  };
+  const common = { store, clock, random, log, metrics: pushMetrics };
+  const push = composePush(config, { ...common, bury, defer: setImmediate, onFault });
+  lifecycle.onStop("push", () => push.stop());
+  push.schedule.start();
+  watchPush(metrics, push);
+  const ports = { ...common, redis, dispatch: push.dispatch };
   const reconciler = new Reconciler({ ...ports, olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS });
   reconciler.start();
   lifecycle.onStop("reconciler", () => reconciler.stop());
@@ -93,17 +103,18 @@ async function start(
   health = new HealthPoll(() => store.ping(), clock);
   await health.start();
   lifecycle.onStop("health", () => health?.stop());
-  log.info({ adminPort: admin.port, provider: provider.name }, "extlogic is up");
+  log.info({ adminPort: admin.port, providers: [...push.channels.keys()] }, "extlogic is up");
   return { adminPort: admin.port, lifecycle };
 }
 
-function createProvider(
-  config: ExtlogicConfig,
-  { clock, random, log }: { clock: Clock; random: () => number; log: Logger },
-): PushProvider {
-  const url = config.IM_PUSH_WEBHOOK_URL;
-  if (url === undefined) return logProvider(log);
-  return new WebhookProvider({ url, secret: config.IM_PUSH_WEBHOOK_SECRET ?? "", clock, random });
+/** Gauges that are read when somebody looks. */
+function watchPush(metrics: Metrics, { schedule }: PushCore): void {
+  metrics.gaugeOf("im_push_steps_waiting", "Delayed or repeated steps, at most 10000.", () => schedule.backlog.waiting);
+  metrics.gaugeOf(
+    "im_push_steps_overdue_seconds",
+    "Age of the oldest step whose time has come.",
+    () => schedule.backlog.overdueMs / 1000,
+  );
 }
 
 if (import.meta.main) {

@@ -8,7 +8,8 @@ import { MemoryStore } from "../store/memory.ts";
 import { attemptIntents } from "./attempt.ts";
 import type { QueuedIntent } from "./intent.ts";
 import { createPushMetrics } from "./metrics.ts";
-import type { PushNotification, PushResult } from "./provider.ts";
+import type { PushResult } from "./provider.ts";
+import { plainDispatch } from "./push-kit.ts";
 
 async function setUp(messages = 6) {
   const clock = new FakeClock();
@@ -16,15 +17,12 @@ async function setUp(messages = 6) {
   await store.append(Array.from({ length: messages }, () => message({ sender: "alice", peer: "bob" })));
   const pushed: number[] = [];
   const answers = new Map<number, PushResult>();
-  const provider = {
-    name: "test",
-    push: async ({ inboxSeq }: PushNotification): Promise<PushResult> => {
-      pushed.push(inboxSeq);
-      return answers.get(inboxSeq) ?? { kind: "accepted" };
-    },
-  };
+  const dispatch = plainDispatch(store, ({ inboxSeq }) => {
+    pushed.push(inboxSeq);
+    return answers.get(inboxSeq) ?? { kind: "accepted" };
+  });
   const metrics = createPushMetrics(new Metrics());
-  const ports = { store, provider, clock, metrics, signal: new AbortController().signal };
+  const ports = { store, dispatch, metrics, signal: new AbortController().signal };
   const attempt = async (...seqs: number[]): Promise<string[]> => {
     const intents = seqs.map(
       (inboxSeq): QueuedIntent => ({ id: `${inboxSeq}`, userId: "bob", inboxSeq, cause: "offline" }),

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PushLedger, PushMark } from "../store/push-ledger.ts";
-import { type DispatchPorts, dispatchIntents, type IntentOutcome } from "./dispatch.ts";
+import type { Dispatch, IntentOutcome } from "./dispatch.ts";
 import type { QueuedIntent } from "./intent.ts";
+import type { PushMetrics } from "./metrics.ts";
 
 /** What {@link attemptIntents} needs. */
-export interface AttemptPorts extends DispatchPorts {
-  store: DispatchPorts["store"] & { pushes: Pick<PushLedger, "pushedSeqs" | "recordPushes"> };
+export interface AttemptPorts {
+  dispatch: Dispatch;
+  /** Aborted: intents without an outcome are left as failed. */
+  signal: AbortSignal;
+  store: { pushes: Pick<PushLedger, "pushedSeqs" | "recordPushes"> };
+  metrics: PushMetrics;
 }
 
 /** `repeated`: a push of the same message or a later one of this user was accepted before. */
@@ -27,7 +32,7 @@ export async function attemptIntents(
   for (const intent of intents) if (!isOpen(intent)) outcomes.set(intent.id, { kind: "finished", result: "repeated" });
   const open = intents.filter(isOpen);
   if (open.length === 0) return outcomes;
-  for (const [id, outcome] of await dispatchIntents(ports, open)) outcomes.set(id, outcome);
+  for (const [id, outcome] of await ports.dispatch(open, ports.signal)) outcomes.set(id, outcome);
   await pushes.recordPushes(marksOf(open, outcomes));
   return outcomes;
 }
@@ -51,11 +56,10 @@ function marksOf(intents: readonly QueuedIntent[], outcomes: ReadonlyMap<string,
 
 /** Counts what became of an intent. */
 export function countAttempt(
-  { metrics, provider }: Pick<AttemptPorts, "metrics" | "provider">,
+  { metrics }: Pick<AttemptPorts, "metrics">,
   { cause }: QueuedIntent,
   outcome: AttemptOutcome | undefined,
 ): void {
   const result = outcome?.kind === "finished" ? outcome.result : (outcome?.kind ?? "failed");
-  metrics.pushes.inc({ provider: provider.name, result });
   metrics.causes.inc({ cause, result });
 }

@@ -1,104 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Clock } from "#lib/clock.ts";
-import type { Store, StoredEvent } from "../store/store.ts";
+import type { PushStepRow } from "../store/push-store.ts";
 import type { QueuedIntent } from "./intent.ts";
-import type { PushMetrics } from "./metrics.ts";
-import type { PushNotification, PushProvider } from "./provider.ts";
+import { stepAfter } from "./policy.ts";
+import { eventKey } from "./recipients.ts";
+import type { RunEnd } from "./step-runner.ts";
+import type { StepSchedule } from "./step-schedule.ts";
 
-const MAX_PARALLEL = 16;
-const PAGE_EVENTS = 100;
-const PAGE_BYTES = 256 * 1024;
-
-/** What became of an intent: finished ones leave the stream, failed ones stay pending and come back. */
+/**
+ * What became of an intent: finished ones leave the stream, failed ones stay pending and come back. `scheduled`: kept
+ * in the database for a later try.
+ */
 export type IntentOutcome =
-  | { readonly kind: "finished"; readonly result: "accepted" | "acked" | "gone" }
+  | { readonly kind: "finished"; readonly result: "accepted" | "acked" | "gone" | "scheduled" | "unreachable" }
   | { readonly kind: "rejected"; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string };
 
+/** See {@link dispatchIntents}. */
+export type Dispatch = (intents: readonly QueuedIntent[], signal: AbortSignal) => Promise<Map<string, IntentOutcome>>;
+
 /** What {@link dispatchIntents} needs. */
 export interface DispatchPorts {
-  store: Pick<Store, "pushTargets" | "readInbox">;
-  provider: PushProvider;
-  clock: Clock;
-  metrics: PushMetrics;
-  /** Aborted: intents not yet offered are left as failed. */
+  /** Runs the steps, and keeps those that have to wait. */
+  schedule: StepSchedule;
+  /** Aborted: intents without an outcome are left as failed. */
   signal: AbortSignal;
 }
 
+/** Providers that took longer go on alone: neither they nor their users hold up the intents behind them. */
+const HANDOVER_MS = 300;
+
+interface Run {
+  intent: QueuedIntent;
+  step: PushStepRow;
+  end: RunEnd | undefined;
+  promise: Promise<RunEnd>;
+}
+
 /**
- * Pushes a batch: what one of the user's devices has acknowledged meanwhile is cancelled, the rest is read from the
- * inbox and offered to the provider, at most 16 at a time.
+ * Pushes a batch. What one of the user's devices has acknowledged meanwhile is cancelled; for the rest the steps of
+ * the policy are taken. Within 300 ms every intent has an outcome: whatever is not over by then is written down in the
+ * database first, with a lease, and goes on in the background.
  * @throws {ImError} when the store is away: the whole batch stays pending
  */
 export async function dispatchIntents(
-  ports: DispatchPorts,
+  { schedule, signal }: DispatchPorts,
   intents: readonly QueuedIntent[],
 ): Promise<Map<string, IntentOutcome>> {
-  const acked = await ackedSeqs(ports.store, intents);
+  const { recipients, clock } = schedule.ports;
+  const readAtMs = clock.nowMs();
+  const users = await recipients.read(intents.map(({ userId }) => userId));
   const outcomes = new Map<string, IntentOutcome>();
   const open: QueuedIntent[] = [];
   for (const intent of intents) {
-    if (intent.inboxSeq <= (acked.get(intent.userId) ?? 0))
+    if (intent.inboxSeq <= (users.get(intent.userId)?.readSeq ?? 0)) {
       outcomes.set(intent.id, { kind: "finished", result: "acked" });
-    else open.push(intent);
+    } else open.push(intent);
   }
-  const events = await readEvents(ports.store, open);
-  const waiting = open.values();
-  const worker = async (): Promise<void> => {
-    for (const intent of waiting) outcomes.set(intent.id, await pushOne(ports, intent, events.get(eventKey(intent))));
-  };
-  await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, open.length) }, worker));
+  const events = await recipients.events(open);
+  const runs: Run[] = [];
+  const later: PushStepRow[] = [];
+  for (const intent of open) {
+    const found = events.get(eventKey(intent));
+    const recipient = users.get(intent.userId);
+    const step = found && firstStep(schedule, intent, found.event.conversationId);
+    if (!found || !recipient || !step) {
+      outcomes.set(intent.id, { kind: "finished", result: found ? "unreachable" : "gone" });
+      continue;
+    }
+    if (step.dueMs > clock.wallMs()) {
+      later.push(step);
+      outcomes.set(intent.id, { kind: "finished", result: "scheduled" });
+      continue;
+    }
+    const promise = schedule.run(step, { recipient, readAtMs, found });
+    const run: Run = { intent, step, end: undefined, promise };
+    runs.push(run);
+    // A rejection is met below, by whoever waits for the run.
+    promise.then((end) => (run.end = end)).catch(() => undefined);
+  }
+  await settled(schedule, runs, signal);
+  await conclude(schedule, runs, { later, outcomes, signal });
   return outcomes;
 }
 
-async function pushOne(
-  { provider, clock, metrics, signal }: DispatchPorts,
-  { userId, inboxSeq }: QueuedIntent,
-  event: StoredEvent | undefined,
-): Promise<IntentOutcome> {
-  if (!event) return { kind: "finished", result: "gone" };
-  if (signal.aborted) return { kind: "failed", reason: "out of time" };
-  const { conversationId, messageId, sender, sentAtMs } = event;
-  const notification: PushNotification = {
-    type: "push",
+function firstStep(schedule: StepSchedule, intent: QueuedIntent, conversationId: string): PushStepRow | undefined {
+  const { policy, clock } = schedule.ports;
+  const first = stepAfter(policy, undefined, "unreached");
+  if (!first) return undefined;
+  const { userId, inboxSeq } = intent;
+  return {
     userId,
     conversationId,
-    messageId,
-    inboxSeq,
-    sender,
-    sentAtMs,
+    channel: first.channel,
+    deviceId: "",
+    aloneSeq: first.channel === "webhook" ? inboxSeq : 0,
+    firstSeq: inboxSeq,
+    lastSeq: inboxSeq,
+    attempts: 0,
+    reached: false,
+    createdMs: clock.wallMs(),
+    dueMs: clock.wallMs() + first.delayMs,
+    leased: false,
   };
-  const startedMs = clock.nowMs();
-  const result = await provider.push(notification, signal);
-  metrics.seconds.observe({ provider: provider.name }, (clock.nowMs() - startedMs) / 1000);
-  return result.kind === "accepted" ? { kind: "finished", result: "accepted" } : result;
 }
 
-/** Highest inbox seq any device of the user has acknowledged. */
-async function ackedSeqs(
-  store: Pick<Store, "pushTargets">,
-  intents: readonly QueuedIntent[],
-): Promise<Map<string, number>> {
-  const targets = await store.pushTargets([...new Set(intents.map(({ userId }) => userId))]);
-  const acked = new Map<string, number>();
-  for (const { userId, ackedSeq } of targets) acked.set(userId, Math.max(ackedSeq, acked.get(userId) ?? 0));
-  return acked;
+/** Resolves when all runs are over, after {@link HANDOVER_MS}, or on abort. */
+function settled(schedule: StepSchedule, runs: readonly Run[], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = schedule.ports.clock.after(HANDOVER_MS, done);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+    void Promise.allSettled(runs.map(({ promise }) => promise)).then(done);
+  });
 }
 
-async function readEvents(
-  store: Pick<Store, "readInbox">,
-  intents: readonly QueuedIntent[],
-): Promise<Map<string, StoredEvent>> {
-  const events = new Map<string, StoredEvent>();
-  for (const intent of [...intents].sort((a, b) => a.inboxSeq - b.inboxSeq)) {
-    if (events.has(eventKey(intent))) continue;
-    const { userId, inboxSeq } = intent;
-    const page = await store.readInbox({ userId, cursor: inboxSeq - 1, limit: PAGE_EVENTS, limitBytes: PAGE_BYTES });
-    for (const event of page.events) events.set(eventKey({ userId, inboxSeq: event.inboxSeq }), event);
+/** Writes down what is not over, in one statement; then each intent has its outcome. */
+async function conclude(
+  schedule: StepSchedule,
+  runs: readonly Run[],
+  { later, outcomes, signal }: { later: PushStepRow[]; outcomes: Map<string, IntentOutcome>; signal: AbortSignal },
+): Promise<void> {
+  const rows = [...later];
+  const slow: { step: PushStepRow; promise: Promise<RunEnd> }[] = [];
+  for (const { intent, step, end, promise } of runs) {
+    if (end) {
+      rows.push(...end.rows);
+      outcomes.set(intent.id, outcomeOf(end));
+    } else if (signal.aborted) outcomes.set(intent.id, { kind: "failed", reason: "out of time" });
+    else {
+      const leased = schedule.lease(step);
+      rows.push(leased);
+      slow.push({ step: leased, promise });
+      outcomes.set(intent.id, { kind: "finished", result: "scheduled" });
+    }
   }
-  return events;
+  await schedule.keep(rows);
+  for (const { step, promise } of slow) schedule.adopt(step, promise);
 }
 
-function eventKey({ userId, inboxSeq }: { userId: string; inboxSeq: number }): string {
-  return `${inboxSeq}:${userId}`;
+function outcomeOf({ result, letter }: RunEnd): IntentOutcome {
+  switch (result) {
+    case "given-up":
+      return { kind: "rejected", reason: letter ?? "" };
+    case "read":
+      return { kind: "finished", result: "acked" };
+    default:
+      return { kind: "finished", result };
+  }
 }

@@ -7,7 +7,7 @@ export type PushMetrics = ReturnType<typeof createPushMetrics>;
 /** Registers the metrics of the extlogic process. */
 export function createPushMetrics(metrics: Metrics) {
   return {
-    pushes: metrics.counter("im_push_total", "Push intents by provider and what became of them.", [
+    pushes: metrics.counter("im_push_total", "Pushes by provider and result; open, full and cancelled made no call.", [
       "provider",
       "result",
     ]),
@@ -20,7 +20,17 @@ export function createPushMetrics(metrics: Metrics) {
       "Transactions of messages whose recipients were looked at some seconds later.",
     ),
     owed: metrics.counter("im_push_owed_total", "Late pushes found: nobody acknowledged or pushed in time."),
-    seconds: metrics.histogram("im_push_duration_seconds", "One provider call, retries included.", ["provider"]),
+    steps: metrics.counter("im_push_steps_total", "Delayed or repeated steps, and those held back, by channel.", [
+      "channel",
+      "result",
+    ]),
+    invalidTokens: metrics.counter("im_push_invalid_tokens_total", "Addresses that the provider called dead.", [
+      "provider",
+    ]),
+    seconds: metrics.histogram("im_push_duration_seconds", "One provider call.", ["provider"]),
+    breakerOpen: metrics.gauge("im_push_breaker_open", "1 while calls to the provider are held back.", ["provider"]),
+    running: metrics.gauge("im_push_running", "Calls to the provider under way.", ["provider"]),
+    waiting: metrics.gauge("im_push_waiting", "Pushes that wait for a place at the provider.", ["provider"]),
     deadLetters: metrics.counter("im_push_dead_letters_total", "Intents given up, by reason.", ["reason"]),
     claimed: metrics.counter("im_push_claimed_total", "Intents taken over from a consumer that went away."),
     faults: metrics.counter("im_push_faults_total", "Rounds that failed because Redis or SQL was away."),

@@ -8,7 +8,8 @@ import type { Redis } from "#lib/redis.ts";
 import { message } from "../store/contract/fixture.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { createPushMetrics } from "./metrics.ts";
-import type { PushNotification, PushResult } from "./provider.ts";
+import type { PushResult } from "./provider.ts";
+import { plainDispatch } from "./push-kit.ts";
 import { Reconciler } from "./reconciler.ts";
 
 function setUp() {
@@ -17,18 +18,15 @@ function setUp() {
   const registry = new Metrics();
   const pushed: string[] = [];
   const state = { answer: { kind: "accepted" } as PushResult };
-  const provider = {
-    name: "test",
-    push: async ({ userId, inboxSeq }: PushNotification): Promise<PushResult> => {
-      pushed.push(`${userId}/${inboxSeq}`);
-      return state.answer;
-    },
-  };
+  const dispatch = plainDispatch(store, ({ userId, inboxSeq }) => {
+    pushed.push(`${userId}/${inboxSeq}`);
+    return state.answer;
+  });
   // Not connected: every call of it fails, as with a Redis that is away.
   const redis = { status: "end" } as Redis;
   const metrics = createPushMetrics(registry);
   const reconciler = new Reconciler({
-    ...{ store, provider, redis, clock, metrics },
+    ...{ store, dispatch, redis, clock, metrics },
     random: () => 0.5,
     log: silentLogger,
     olderThanMs: 7000,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
+import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
 import {
   type AppendedMessage,
@@ -50,6 +51,7 @@ export class MemoryStore implements Store {
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
   readonly #keys = new Map<string, Key>();
+  readonly pushStore = new MemoryPushStore((userId, deviceId) => this.#devices.get(pair(userId, deviceId)));
 
   /** @param nowMs tells the age of appends, for {@link MemoryStore.pushes} */
   constructor(nowMs: () => number = () => performance.now()) {
@@ -81,7 +83,15 @@ export class MemoryStore implements Store {
     const loginSeq = (this.#loginSeqs.get(pair(userId, slot)) ?? 0) + 1;
     this.#loginSeqs.set(pair(userId, slot), loginSeq);
     const ackedSeq = this.#devices.get(pair(userId, deviceId))?.ackedSeq ?? 0;
-    this.#devices.set(pair(userId, deviceId), { userId, deviceId, slot, platform, ackedSeq, pushToken: "" });
+    this.#devices.set(pair(userId, deviceId), {
+      userId,
+      deviceId,
+      slot,
+      platform,
+      ackedSeq,
+      pushProvider: "",
+      pushToken: "",
+    });
     return { loginSeq, ackedSeq, inboxHead: this.#head(userId) };
   }
 

@@ -5,6 +5,7 @@ import { bigintArray, textArray } from "./binary-array.ts";
 import { PostgresAppender } from "./postgres-append.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
+import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
 import { readHeads, readHistory, readInbox, readInboxInto } from "./postgres-read.ts";
 import * as sql from "./statements.ts";
@@ -101,12 +102,14 @@ export class PostgresStore implements Store {
   #epoch: string;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
+  readonly pushStore: PostgresPushStore;
 
   constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
     this.#pools = pools;
     this.#epoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
+    this.pushStore = new PostgresPushStore(pools.rest);
   }
 
   get epoch(): string {
@@ -197,7 +200,8 @@ export class PostgresStore implements Store {
       slot: text(row, 2),
       platform: text(row, 3),
       ackedSeq: number(row, 4),
-      pushToken: text(row, 5),
+      pushProvider: text(row, 5),
+      pushToken: text(row, 6),
     }));
   }
 

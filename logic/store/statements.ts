@@ -74,7 +74,7 @@ export const ADVANCE_ACKS: Statement = {
 
 export const PUSH_TARGETS: Statement = {
   name: "push_targets",
-  text: `SELECT user_id, device_id, slot, platform, acked_seq, push_token
+  text: `SELECT user_id, device_id, slot, platform, acked_seq, push_provider, push_token
            FROM device WHERE user_id = ANY ($1::text[]) ORDER BY user_id, device_id`,
 };
 

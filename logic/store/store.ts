@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PushLedger } from "./push-ledger.ts";
+import type { PushStore } from "./push-store.ts";
 
 /**
  * What the rest of logic sees of the database: the truth about messages, inboxes, cursors, devices and entries.
@@ -43,6 +44,8 @@ export interface Store {
   advanceAcks(acks: readonly DeviceAck[]): Promise<void>;
   /** Devices of the users, for phone push. */
   pushTargets(userIds: readonly string[]): Promise<PushTarget[]>;
+  /** What push keeps: contacts, waiting steps, allowances. */
+  readonly pushStore: PushStore;
 
   /** Which pushes are done and which are late. */
   readonly pushes: PushLedger;
@@ -247,6 +250,8 @@ export interface PushTarget {
   slot: string;
   platform: string;
   ackedSeq: number;
-  /** "" when the device has not told any. */
+  /** apns, fcm, web-push or wechat; "" when the device has not told any. */
+  pushProvider: string;
+  /** "" when the device has not told any, or it is dead. */
   pushToken: string;
 }

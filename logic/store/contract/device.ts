@@ -56,7 +56,7 @@ export function deviceContract(store: () => ContractStore): void {
     await login(alice, "mini", "d1");
     await login(bob, "mobile", "d1");
     const targets = await store().pushTargets([alice, nobody]);
-    const platform = { userId: alice, platform: "android", ackedSeq: 0, pushToken: "" };
+    const platform = { userId: alice, platform: "android", ackedSeq: 0, pushProvider: "", pushToken: "" };
     assert.deepEqual(
       targets.sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1)),
       [

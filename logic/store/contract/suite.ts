@@ -6,6 +6,7 @@ import { entryContract } from "./entry.ts";
 import type { ContractStore } from "./fixture.ts";
 import { historyContract, snapshotContract } from "./history.ts";
 import { headContract, pageContract } from "./inbox.ts";
+import { pushContactContract, pushLimitContract, pushStepContract } from "./push.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 
@@ -24,6 +25,9 @@ export function storeContract(store: () => ContractStore): void {
     deviceContract,
     entryContract,
     pushContract,
+    pushContactContract,
+    pushStepContract,
+    pushLimitContract,
   ];
   for (const part of parts) part(store);
 }

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Backoff } from "#lib/backoff.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Logger } from "#lib/logger.ts";
+import { type PushStepRow, type PushStore, type SettledStep, stepKey } from "../store/push-store.ts";
+import type { Defer } from "../tick-batch.ts";
+import { BatchCall } from "./batch-call.ts";
+import type { PushMetrics } from "./metrics.ts";
+import type { PushPolicy } from "./policy.ts";
+import { eventKey, type PushEvent, type Recipient, type Recipients } from "./recipients.ts";
+import type { RunEnd, StepRunner } from "./step-runner.ts";
+
+/** Longest a run may take: a wait for a place and a call, and one more of each after its own limit. */
+const LEASE_MS = 30_000;
+const POLL_MS = 500;
+const CLAIM = 100;
+/** Steps in hand; beyond it nothing more is claimed. */
+const MAX_IN_HAND = 1000;
+const FINISH_BATCH = 200;
+const MAX_WAITING = 20_000;
+
+/** An intent that nobody could push, for the dead letters. */
+export interface PushLetter {
+  readonly userId: string;
+  readonly inboxSeq: number;
+  readonly reason: string;
+}
+
+/** What {@link StepSchedule} needs. */
+export interface StepSchedulePorts {
+  store: Pick<PushStore, "saveSteps" | "claimSteps" | "settleSteps" | "stepBacklog">;
+  runner: StepRunner;
+  recipients: Recipients;
+  policy: PushPolicy;
+  /** Keeps what was given up. May reject: then it is tried again. */
+  bury: (letters: readonly PushLetter[]) => Promise<void>;
+  clock: Clock;
+  random: () => number;
+  defer: Defer;
+  metrics: PushMetrics;
+  log: Logger;
+  onFault: (op: string, error: unknown) => void;
+  /** How often waiting steps are looked for. Default 500. */
+  pollMs?: number;
+  /** Default 30,000. */
+  leaseMs?: number;
+}
+
+interface Finish {
+  step: PushStepRow;
+  end: RunEnd;
+}
+
+/**
+ * Takes the steps that wait in the database when their time has come: delays of the escalation, quiet hours, retries.
+ * Any replica takes any step; one that dies with steps in hand loses their lease, and another one takes them.
+ */
+export class StepSchedule {
+  readonly ports: StepSchedulePorts;
+  readonly #abort = new AbortController();
+  readonly #finish: BatchCall<Finish, undefined>;
+  readonly #inHand = new Set<Promise<unknown>>();
+  #running: Promise<void> | undefined;
+  /** As last seen. */
+  backlog = { waiting: 0, overdueMs: 0 };
+
+  constructor(ports: StepSchedulePorts) {
+    this.ports = ports;
+    const limits = { defer: ports.defer, maxBatch: FINISH_BATCH, maxWaiting: MAX_WAITING };
+    this.#finish = new BatchCall({ ...limits, run: (finishes) => this.#finishAll(finishes) });
+  }
+
+  get inHand(): number {
+    return this.#inHand.size;
+  }
+
+  start(): void {
+    this.#running ??= this.#loop();
+  }
+
+  /** Stops calls to providers; what was in hand is due again at once, for whoever comes next. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+    await Promise.all(this.#inHand);
+  }
+
+  /** @throws {ImError} when the store is away in the middle */
+  run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushEvent }): Promise<RunEnd> {
+    return this.ports.runner.run(step, { ...known, signal: this.#abort.signal });
+  }
+
+  /** The step as it is kept while it is in hand. */
+  lease(step: PushStepRow): PushStepRow {
+    return { ...step, leased: true, dueMs: this.ports.clock.wallMs() + (this.ports.leaseMs ?? LEASE_MS) };
+  }
+
+  /** @throws {ImError} when the store is away */
+  async keep(rows: readonly PushStepRow[]): Promise<void> {
+    if (rows.length > 0) await this.ports.store.saveSteps(rows);
+  }
+
+  /** Ends a kept step when its run is over. */
+  adopt(step: PushStepRow, run: Promise<RunEnd>): void {
+    const work = run
+      .then((end) => this.#finish.call({ step, end }))
+      // The lease ends, and somebody runs it again.
+      .catch((error: unknown) => this.ports.onFault("push step", error))
+      .finally(() => this.#inHand.delete(work));
+    this.#inHand.add(work);
+  }
+
+  async #loop(): Promise<void> {
+    const { random, metrics, log, pollMs = POLL_MS } = this.ports;
+    const backoff = new Backoff({ baseMs: 500, capMs: 5000, random });
+    while (!this.#abort.signal.aborted) {
+      try {
+        const isMore = await this.#round();
+        backoff.reset();
+        // Replicas drift apart, so that they do not all ask at the same time.
+        if (!isMore) await this.#sleep(pollMs * (0.75 + random() * 0.5));
+      } catch (error) {
+        metrics.faults.inc();
+        log.warn({ err: error }, "push schedule: waiting for SQL");
+        await this.#sleep(backoff.next());
+      }
+    }
+  }
+
+  /** True when there may be more to do at once. */
+  async #round(): Promise<boolean> {
+    const { store, clock, recipients, leaseMs = LEASE_MS } = this.ports;
+    const room = Math.min(CLAIM, MAX_IN_HAND - this.#inHand.size);
+    if (room <= 0) return false;
+    const steps = await store.claimSteps({ nowMs: clock.wallMs(), leaseMs, limit: room });
+    if (steps.length === 0) {
+      this.backlog = await store.stepBacklog(clock.wallMs());
+      return false;
+    }
+    const readAtMs = clock.nowMs();
+    const users = await recipients.read(steps.map(({ userId }) => userId));
+    const newest = steps.map(({ userId, lastSeq }) => ({ userId, inboxSeq: lastSeq }));
+    const events = await recipients.events(newest);
+    for (const step of steps) {
+      const found = events.get(eventKey({ userId: step.userId, inboxSeq: step.lastSeq }));
+      const recipient = users.get(step.userId);
+      if (!found || !recipient) this.adopt(step, Promise.resolve({ result: "read", rows: [], letter: undefined }));
+      else this.adopt(step, this.run(step, { recipient, readAtMs, found }));
+    }
+    return steps.length === room;
+  }
+
+  async #finishAll(finishes: readonly Finish[]): Promise<undefined[]> {
+    const { store, clock, bury, metrics } = this.ports;
+    const letters: PushLetter[] = [];
+    const others: PushStepRow[] = [];
+    const settled: SettledStep[] = [];
+    for (const { step, end } of finishes) {
+      metrics.steps.inc({ channel: step.channel, result: end.result });
+      if (end.letter !== undefined) {
+        letters.push({ userId: step.userId, inboxSeq: step.lastSeq, reason: end.letter });
+      }
+      const again = end.rows.find((row) => stepKey(row) === stepKey(step));
+      others.push(...end.rows.filter((row) => row !== again));
+      settled.push({ step, again });
+    }
+    // In this order: a fault in between repeats something, and loses nothing.
+    if (letters.length > 0) await bury(letters);
+    await this.keep(others);
+    await store.settleSteps(settled, clock.wallMs());
+    return finishes.map(() => undefined);
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    const { signal } = this.#abort;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const cancel = this.ports.clock.after(delayMs, done);
+      signal.addEventListener("abort", done);
+    });
+  }
+}

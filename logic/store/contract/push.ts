@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import type { PushStepRow } from "../push-store.ts";
+import { type ContractStore, user } from "./fixture.ts";
+
+const T0 = 1_700_000_000_000;
+
+/** A step of `userId` that is due at {@link T0}. */
+function step(userId: string, over: Partial<PushStepRow> = {}): PushStepRow {
+  return {
+    userId,
+    conversationId: "c_1",
+    channel: "app",
+    deviceId: "",
+    aloneSeq: 0,
+    firstSeq: 5,
+    lastSeq: 5,
+    attempts: 0,
+    reached: false,
+    createdMs: T0,
+    dueMs: T0,
+    leased: false,
+    ...over,
+  };
+}
+
+/** Addresses that are no devices. */
+export function pushContactContract(store: () => ContractStore): void {
+  const push = () => store().pushStore;
+
+  it("keeps contacts, the newest of each user", async () => {
+    const [alice, bob] = [user(), user()];
+    const first = { userId: alice, phone: "+861", wechat: "o1", timeZone: "Asia/Shanghai" };
+    await push().saveContacts([first, { ...first, userId: bob, phone: "" }]);
+    await push().saveContacts([{ ...first, phone: "+862" }]);
+    await push().saveContacts([]);
+    assert.deepEqual(await push().readContacts([alice, alice, user()]), [{ ...first, phone: "+862" }]);
+    assert.deepEqual(await push().readContacts([]), []);
+  });
+
+  it("forgets a dead address only while it is still that one", async () => {
+    const alice = user();
+    await push().saveContacts([{ userId: alice, phone: "+861", wechat: "o1", timeZone: "" }]);
+    assert.equal(await push().forgetContacts([{ userId: alice, kind: "phone", address: "+869" }]), 0);
+    assert.equal(await push().forgetContacts([{ userId: alice, kind: "wechat", address: "" }]), 0);
+    assert.equal(await push().forgetContacts([{ userId: alice, kind: "phone", address: "+861" }]), 1);
+    assert.deepEqual(await push().readContacts([alice]), [{ userId: alice, phone: "", wechat: "o1", timeZone: "" }]);
+  });
+}
+
+/** Steps that wait. */
+export function pushStepContract(store: () => ContractStore): void {
+  const push = () => store().pushStore;
+  /** Takes everything that is due and belongs to `userId`; what belongs to other tests is put back as it was. */
+  const claim = async (userId: string, nowMs: number, leaseMs = 1000): Promise<PushStepRow[]> => {
+    const claimed = await push().claimSteps({ nowMs, leaseMs, limit: 1000 });
+    return claimed.filter((row) => row.userId === userId);
+  };
+
+  it("gives a step to one caller, when its time has come", async () => {
+    const alice = user();
+    await push().saveSteps([step(alice)]);
+    assert.deepEqual(await claim(alice, T0 - 1), []);
+    const [mine] = await claim(alice, T0);
+    assert.deepEqual(mine, step(alice, { dueMs: T0 + 1000, leased: true }));
+    assert.deepEqual(await claim(alice, T0 + 999), []);
+    assert.equal((await claim(alice, T0 + 1000)).length, 1, "the lease ended");
+  });
+
+  it("shares many steps among callers at the same time", async () => {
+    const users = Array.from({ length: 60 }, user);
+    await push().saveSteps(users.map((userId) => step(userId, { dueMs: 1 })));
+    const claims = await Promise.all(
+      Array.from({ length: 6 }, () => push().claimSteps({ nowMs: T0, leaseMs: 1000, limit: 10 })),
+    );
+    const taken = claims.flat().map(({ userId }) => userId);
+    assert.equal(new Set(taken).size, taken.length, "a step was given out twice");
+    await push().claimSteps({ nowMs: T0, leaseMs: 1000, limit: 1000 });
+  });
+
+  it("merges steps of one identity, in one call and in several", async () => {
+    const alice = user();
+    await push().saveSteps([step(alice, { dueMs: T0 + 500 }), step(alice, { lastSeq: 7, firstSeq: 7, reached: true })]);
+    await push().saveSteps([step(alice, { firstSeq: 3, lastSeq: 4, createdMs: T0 - 9, dueMs: T0 + 100 })]);
+    await push().saveSteps([step(alice, { deviceId: "d1" }), step(alice, { aloneSeq: 5, channel: "webhook" })]);
+    const rows = await claim(alice, T0);
+    assert.equal(rows.length, 3);
+    const merged = rows.find(({ deviceId, aloneSeq }) => deviceId === "" && aloneSeq === 0);
+    assert.deepEqual(
+      merged,
+      step(alice, { firstSeq: 3, lastSeq: 7, reached: true, createdMs: T0 - 9, dueMs: T0 + 1000, leased: true }),
+    );
+  });
+
+  it("ends a step, or keeps it for a later try", async () => {
+    const alice = user();
+    await push().saveSteps([step(alice), step(alice, { channel: "sms" })]);
+    const rows = await claim(alice, T0);
+    const settled = rows.map((row) => ({
+      step: row,
+      again: row.channel === "sms" ? { dueMs: T0 + 50, attempts: 3, firstSeq: 5, reached: true } : undefined,
+    }));
+    await push().settleSteps(settled, T0);
+    const [left, ...more] = await claim(alice, T0 + 50);
+    assert.deepEqual(more, []);
+    assert.deepEqual(left, step(alice, { channel: "sms", attempts: 3, reached: true, dueMs: T0 + 1050, leased: true }));
+    await push().settleSteps([], T0);
+  });
+
+  it("keeps what joined a step while it was in hand", async () => {
+    const alice = user();
+    await push().saveSteps([step(alice)]);
+    const [mine] = await claim(alice, T0);
+    assert.ok(mine);
+    await push().saveSteps([step(alice, { firstSeq: 6, lastSeq: 6, dueMs: T0 + 1 })]);
+    assert.deepEqual(await claim(alice, T0 + 500), [], "it stays with whoever has it in hand");
+    await push().settleSteps([{ step: mine, again: undefined }], T0 + 600);
+    const [rest] = await claim(alice, T0 + 600);
+    assert.deepEqual(rest, step(alice, { firstSeq: 6, lastSeq: 6, dueMs: T0 + 1600, leased: true }));
+  });
+}
+
+/** Allowances and turns, and what the gauges show. */
+export function pushLimitContract(store: () => ContractStore): void {
+  const push = () => store().pushStore;
+
+  it("knows how much waits, and for how long", async () => {
+    await push().saveSteps([step(user(), { dueMs: 1000 })]);
+    const { waiting, overdueMs } = await push().stepBacklog(T0);
+    assert.ok(waiting >= 1);
+    assert.ok(overdueMs >= 1);
+    await push().claimSteps({ nowMs: T0, leaseMs: 1000, limit: 1000 });
+    assert.equal((await push().stepBacklog(999)).overdueMs, 0);
+  });
+
+  it("grants no more than the day's allowance", async () => {
+    const [alice, bob] = [user(), user()];
+    const take = async (userId: string, day: number, want: number, channel = "sms"): Promise<number> =>
+      (await push().takeQuota([{ userId, channel, day, want, cap: 5 }]))[0] ?? -1;
+    assert.equal(await take(alice, 20260101, 3), 3);
+    assert.equal(await take(alice, 20260101, 3), 2);
+    assert.equal(await take(alice, 20260101, 3), 0);
+    assert.equal(await take(alice, 20260101, 1, "wechat"), 1);
+    assert.equal(await take(alice, 20260102, 9), 5, "a new day");
+    const both = [alice, bob].map((userId) => ({ userId, channel: "sms", day: 20260102, want: 2, cap: 5 }));
+    assert.deepEqual(await push().takeQuota(both), [0, 2]);
+    assert.equal((await push().takeQuota([{ userId: user(), channel: "sms", day: 1, want: 2, cap: 0 }]))[0], 0);
+    assert.deepEqual(await push().takeQuota([]), []);
+  });
+
+  it("does not grant more to callers at the same time", async () => {
+    const alice = user();
+    const request = { userId: alice, channel: "sms", day: 20260101, want: 1, cap: 5 };
+    const granted = await Promise.all(Array.from({ length: 20 }, () => push().takeQuota([request])));
+    assert.equal(
+      granted.flat().reduce((sum, one) => sum + one, 0),
+      5,
+    );
+  });
+
+  it("wakes a device once per interval", async () => {
+    const alice = user();
+    const profile = { deviceName: "", platform: "ios", appVersion: "1" };
+    await store().login({ userId: alice, slot: "mobile", deviceId: "d1", ...profile });
+    const turn = (nowMs: number, deviceId = "d1"): Promise<boolean> =>
+      push().takeBackgroundTurn({ userId: alice, deviceId, nowMs, intervalMs: 1000 });
+    assert.equal(await turn(T0), true);
+    assert.equal(await turn(T0 + 999), false);
+    assert.equal(await turn(T0 + 1000), true);
+    assert.equal(await turn(T0 + 9999, "unknown"), false);
+  });
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import { textArray } from "./binary-array.ts";
+import type { PostgresPool, Row } from "./postgres-pool.ts";
+import * as sql from "./push-statements.ts";
+import {
+  type ContactKind,
+  mergeSteps,
+  type PushContact,
+  type PushStepRow,
+  type PushStore,
+  type QuotaRequest,
+  type SettledStep,
+} from "./push-store.ts";
+
+/** {@link PushStore} on PostgreSQL. */
+export class PostgresPushStore implements PushStore {
+  readonly #pool: Pick<PostgresPool, "run">;
+
+  constructor(pool: Pick<PostgresPool, "run">) {
+    this.#pool = pool;
+  }
+
+  async saveContacts(contacts: readonly PushContact[]): Promise<void> {
+    if (contacts.length === 0) return;
+    const newest = new Map(contacts.map((contact) => [contact.userId, contact]));
+    const rows = [...newest.values()].map(({ userId, phone, wechat, timeZone }) => ({
+      user_id: userId,
+      phone,
+      wechat,
+      time_zone: timeZone,
+    }));
+    await this.#pool.run(sql.SAVE_CONTACTS, [JSON.stringify(rows)]);
+  }
+
+  async readContacts(userIds: readonly string[]): Promise<PushContact[]> {
+    if (userIds.length === 0) return [];
+    const rows = await this.#pool.run(sql.READ_CONTACTS, [textArray(userIds)]);
+    return rows.map((row) => ({
+      userId: row[0] ?? "",
+      phone: row[1] ?? "",
+      wechat: row[2] ?? "",
+      timeZone: row[3] ?? "",
+    }));
+  }
+
+  async saveSteps(steps: readonly PushStepRow[]): Promise<void> {
+    if (steps.length === 0) return;
+    await this.#pool.run(sql.SAVE_STEPS, [JSON.stringify(mergeSteps(steps).map(toColumns))]);
+  }
+
+  async claimSteps(claim: { nowMs: number; leaseMs: number; limit: number }): Promise<PushStepRow[]> {
+    const { nowMs, leaseMs, limit } = claim;
+    const rows = await this.#pool.run(sql.CLAIM_STEPS, [whole(nowMs), whole(nowMs + leaseMs), limit]);
+    return rows.map(toStep);
+  }
+
+  async settleSteps(settled: readonly SettledStep[], nowMs: number): Promise<void> {
+    if (settled.length === 0) return;
+    const rows = settled.map(({ step, again }) => ({
+      user_id: step.userId,
+      conversation_id: step.conversationId,
+      channel: step.channel,
+      device_id: step.deviceId,
+      alone_seq: step.aloneSeq,
+      last_seq: step.lastSeq,
+      is_over: again === undefined,
+      due_ms: whole(again?.dueMs ?? 0),
+      attempts: again?.attempts ?? 0,
+      first_seq: again?.firstSeq ?? 0,
+      reached: again?.reached ?? false,
+    }));
+    await this.#pool.run(sql.SETTLE_STEPS, [JSON.stringify(rows), whole(nowMs)]);
+  }
+
+  async stepBacklog(nowMs: number): Promise<{ waiting: number; overdueMs: number }> {
+    const [row] = await this.#pool.run(sql.STEP_BACKLOG, [whole(nowMs)]);
+    return { waiting: Number(row?.[0]), overdueMs: Number(row?.[1]) };
+  }
+
+  async forgetTokens(dead: readonly { userId: string; deviceId: string; pushToken: string }[]): Promise<number> {
+    const known = dead.filter(({ pushToken }) => pushToken !== "");
+    if (known.length === 0) return 0;
+    const columns = [
+      known.map(({ userId }) => userId),
+      known.map(({ deviceId }) => deviceId),
+      known.map(({ pushToken }) => pushToken),
+    ];
+    return (await this.#pool.run(sql.FORGET_TOKENS, columns.map(textArray))).length;
+  }
+
+  async forgetContacts(dead: readonly { userId: string; kind: ContactKind; address: string }[]): Promise<number> {
+    const known = dead.filter(({ address }) => address !== "");
+    if (known.length === 0) return 0;
+    const columns = [
+      known.map(({ userId }) => userId),
+      known.map(({ kind }) => kind),
+      known.map(({ address }) => address),
+    ];
+    return (await this.#pool.run(sql.FORGET_CONTACTS, columns.map(textArray))).length;
+  }
+
+  async takeQuota(requests: readonly QuotaRequest[]): Promise<number[]> {
+    if (requests.length === 0) return [];
+    const wanted = requests.map(({ userId, channel, day, want, cap }) => ({
+      user_id: userId,
+      channel,
+      day,
+      want,
+      cap,
+    }));
+    const rows = await this.#pool.run(sql.TAKE_QUOTA, [JSON.stringify(wanted)]);
+    const granted = new Map(rows.map((row) => [`${row[1]}\0${row[0]}`, Number(row[2])]));
+    return requests.map(({ userId, channel }) => granted.get(`${channel}\0${userId}`) ?? 0);
+  }
+
+  async takeBackgroundTurn(turn: {
+    userId: string;
+    deviceId: string;
+    nowMs: number;
+    intervalMs: number;
+  }): Promise<boolean> {
+    const { userId, deviceId, nowMs, intervalMs } = turn;
+    const rows = await this.#pool.run(sql.TAKE_BACKGROUND_TURN, [userId, deviceId, whole(nowMs), whole(intervalMs)]);
+    return rows.length > 0;
+  }
+}
+
+/** bigint columns take no fractions. */
+const whole = (ms: number): number => Math.round(ms);
+
+function toColumns(step: PushStepRow): Record<string, unknown> {
+  return {
+    user_id: step.userId,
+    conversation_id: step.conversationId,
+    channel: step.channel,
+    device_id: step.deviceId,
+    alone_seq: step.aloneSeq,
+    first_seq: step.firstSeq,
+    last_seq: step.lastSeq,
+    attempts: step.attempts,
+    reached: step.reached,
+    created_ms: whole(step.createdMs),
+    due_ms: whole(step.dueMs),
+    leased: step.leased,
+  };
+}
+
+function toStep(row: Row): PushStepRow {
+  return {
+    userId: row[0] ?? "",
+    conversationId: row[1] ?? "",
+    channel: row[2] ?? "",
+    deviceId: row[3] ?? "",
+    aloneSeq: Number(row[4]),
+    firstSeq: Number(row[5]),
+    lastSeq: Number(row[6]),
+    attempts: Number(row[7]),
+    reached: row[8] === "t",
+    createdMs: Number(row[9]),
+    dueMs: Number(row[10]),
+    leased: row[11] === "t",
+  };
+}

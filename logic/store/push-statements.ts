@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Statement } from "./postgres-pool.ts";
+
+const STEP_COLUMNS = `user_id, conversation_id, channel, device_id, alone_seq, first_seq, last_seq, attempts, reached,
+                created_ms, due_ms, leased`;
+const STEP_RECORD = `(user_id text, conversation_id text, channel text, device_id text, alone_seq bigint,
+                first_seq bigint, last_seq bigint, attempts int, reached boolean, created_ms bigint, due_ms bigint,
+                leased boolean)`;
+
+/** $1 JSON array of contacts. */
+export const SAVE_CONTACTS: Statement = {
+  name: "push_save_contacts",
+  text: `INSERT INTO push_contact (user_id, phone, wechat, time_zone)
+         SELECT user_id, phone, wechat, time_zone
+           FROM json_to_recordset($1::json) AS c(user_id text, phone text, wechat text, time_zone text)
+          ORDER BY user_id COLLATE "C"
+         ON CONFLICT (user_id) DO UPDATE
+            SET phone = excluded.phone, wechat = excluded.wechat, time_zone = excluded.time_zone, updated_at = now(),
+                invalid_at = NULL`,
+};
+
+export const READ_CONTACTS: Statement = {
+  name: "push_read_contacts",
+  text: `SELECT user_id, phone, wechat, time_zone FROM push_contact WHERE user_id = ANY ($1::text[])`,
+};
+
+/** $1 JSON array of steps, each identity once; see mergeStep. */
+export const SAVE_STEPS: Statement = {
+  name: "push_save_steps",
+  text: `INSERT INTO push_step AS s (${STEP_COLUMNS})
+         SELECT ${STEP_COLUMNS} FROM json_to_recordset($1::json) AS r ${STEP_RECORD}
+          ORDER BY user_id COLLATE "C", conversation_id COLLATE "C", channel COLLATE "C", device_id COLLATE "C", alone_seq
+         ON CONFLICT (user_id, conversation_id, channel, device_id, alone_seq) DO UPDATE
+            SET first_seq = least(s.first_seq, excluded.first_seq), last_seq = greatest(s.last_seq, excluded.last_seq),
+                reached = s.reached OR excluded.reached, created_ms = least(s.created_ms, excluded.created_ms),
+                due_ms = CASE WHEN s.leased THEN s.due_ms WHEN excluded.leased THEN excluded.due_ms
+                              ELSE least(s.due_ms, excluded.due_ms) END,
+                leased = s.leased OR excluded.leased`,
+};
+
+/** $1 now, $2 end of the lease, $3 limit. */
+export const CLAIM_STEPS: Statement = {
+  name: "push_claim_steps",
+  text: `WITH due AS (
+           SELECT user_id, conversation_id, channel, device_id, alone_seq
+             FROM push_step WHERE due_ms <= $1::bigint ORDER BY due_ms LIMIT $3::int FOR UPDATE SKIP LOCKED
+         )
+         UPDATE push_step s SET due_ms = $2::bigint, leased = true
+           FROM due d
+          WHERE s.user_id = d.user_id AND s.conversation_id = d.conversation_id AND s.channel = d.channel
+            AND s.device_id = d.device_id AND s.alone_seq = d.alone_seq
+         RETURNING s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq, s.first_seq, s.last_seq, s.attempts,
+                   s.reached, s.created_ms, s.due_ms, s.leased`,
+};
+
+const SETTLED_RECORD = `(user_id text, conversation_id text, channel text, device_id text, alone_seq bigint, last_seq bigint,
+                is_over boolean, due_ms bigint, attempts int, first_seq bigint, reached boolean)`;
+
+/** $1 JSON array of settled steps, $2 now. A row that grew since it was taken stays, due at once. */
+export const SETTLE_STEPS: Statement = {
+  name: "push_settle_steps",
+  text: `WITH settled AS (
+           SELECT * FROM json_to_recordset($1::json) AS r ${SETTLED_RECORD}
+         ), locked AS (
+           SELECT s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq, s.last_seq > r.last_seq AS grew,
+                  r.last_seq AS done_seq, r.is_over, r.due_ms, r.attempts, r.first_seq, r.reached
+             FROM settled r
+             JOIN push_step s ON s.user_id = r.user_id AND s.conversation_id = r.conversation_id AND s.channel = r.channel
+                             AND s.device_id = r.device_id AND s.alone_seq = r.alone_seq
+            ORDER BY s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq
+              FOR UPDATE OF s
+         ), over AS (
+           DELETE FROM push_step s USING locked l
+            WHERE s.user_id = l.user_id AND s.conversation_id = l.conversation_id AND s.channel = l.channel
+              AND s.device_id = l.device_id AND s.alone_seq = l.alone_seq AND l.is_over AND NOT l.grew
+         )
+         UPDATE push_step s
+            SET leased = false,
+                due_ms = CASE WHEN l.is_over THEN $2::bigint ELSE l.due_ms END,
+                attempts = CASE WHEN l.is_over THEN 0 ELSE l.attempts END,
+                first_seq = CASE WHEN l.is_over THEN l.done_seq + 1 ELSE l.first_seq END,
+                reached = CASE WHEN l.is_over THEN s.reached ELSE l.reached END
+           FROM locked l
+          WHERE s.user_id = l.user_id AND s.conversation_id = l.conversation_id AND s.channel = l.channel
+            AND s.device_id = l.device_id AND s.alone_seq = l.alone_seq AND NOT (l.is_over AND NOT l.grew)`,
+};
+
+/** $1 now. Exact up to 10,000: this is a gauge. */
+export const STEP_BACKLOG: Statement = {
+  name: "push_step_backlog",
+  text: `SELECT (SELECT count(*) FROM (SELECT 1 FROM push_step LIMIT 10000) w),
+                coalesce($1::bigint - (SELECT min(due_ms) FROM push_step WHERE due_ms <= $1::bigint), 0)`,
+};
+
+/** $1 users, $2 devices, $3 tokens. */
+export const FORGET_TOKENS: Statement = {
+  name: "push_forget_tokens",
+  text: `WITH dead AS (
+           SELECT d.user_id, d.device_id
+             FROM unnest($1::text[], $2::text[], $3::text[]) AS r(user_id, device_id, push_token)
+             JOIN device d ON d.user_id = r.user_id AND d.device_id = r.device_id AND d.push_token = r.push_token
+            ORDER BY d.user_id, d.device_id
+              FOR NO KEY UPDATE OF d
+         )
+         UPDATE device d SET push_token = '', push_invalid_at = now()
+           FROM dead WHERE d.user_id = dead.user_id AND d.device_id = dead.device_id
+         RETURNING 1`,
+};
+
+/** $1 users, $2 kinds, $3 addresses. */
+export const FORGET_CONTACTS: Statement = {
+  name: "push_forget_contacts",
+  text: `WITH dead AS (
+           SELECT c.user_id, bool_or(r.kind = 'phone' AND c.phone = r.address) AS phone,
+                  bool_or(r.kind = 'wechat' AND c.wechat = r.address) AS wechat
+             FROM unnest($1::text[], $2::text[], $3::text[]) AS r(user_id, kind, address)
+             JOIN push_contact c ON c.user_id = r.user_id
+            GROUP BY c.user_id
+         )
+         UPDATE push_contact c
+            SET phone = CASE WHEN d.phone THEN '' ELSE c.phone END,
+                wechat = CASE WHEN d.wechat THEN '' ELSE c.wechat END, invalid_at = now()
+           FROM dead d WHERE c.user_id = d.user_id AND (d.phone OR d.wechat)
+         RETURNING 1`,
+};
+
+/** $1 JSON array of requests, distinct (user, channel). */
+export const TAKE_QUOTA: Statement = {
+  name: "push_take_quota",
+  text: `WITH wanted AS (
+           SELECT * FROM json_to_recordset($1::json) AS r(user_id text, channel text, day int, want int, cap int)
+         ), taken AS (
+           INSERT INTO push_quota AS q (user_id, channel, day, sent, granted)
+           SELECT user_id, channel, day, least(want, cap), least(want, cap) FROM wanted
+            ORDER BY user_id COLLATE "C", channel COLLATE "C"
+           ON CONFLICT (user_id, channel) DO UPDATE
+              SET day = excluded.day,
+                  sent = CASE WHEN q.day = excluded.day
+                              THEN q.sent + greatest(0, least(
+                                (SELECT w.want FROM wanted w
+                                  WHERE w.user_id = excluded.user_id AND w.channel = excluded.channel),
+                                (SELECT w.cap FROM wanted w
+                                  WHERE w.user_id = excluded.user_id AND w.channel = excluded.channel) - q.sent))
+                              ELSE excluded.sent END,
+                  granted = CASE WHEN q.day = excluded.day
+                                 THEN greatest(0, least(
+                                   (SELECT w.want FROM wanted w
+                                     WHERE w.user_id = excluded.user_id AND w.channel = excluded.channel),
+                                   (SELECT w.cap FROM wanted w
+                                     WHERE w.user_id = excluded.user_id AND w.channel = excluded.channel) - q.sent))
+                                 ELSE excluded.granted END
+           RETURNING user_id, channel, granted
+         )
+         SELECT user_id, channel, granted FROM taken`,
+};
+
+/** $1 user, $2 device, $3 now, $4 interval. */
+export const TAKE_BACKGROUND_TURN: Statement = {
+  name: "push_background_turn",
+  text: `UPDATE device SET push_background_ms = $3::bigint
+          WHERE user_id = $1 AND device_id = $2 AND push_background_ms <= $3::bigint - $4::bigint RETURNING 1`,
+};

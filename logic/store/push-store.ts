@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * What push needs to keep: addresses that are no devices, steps that wait, and how much was sent today. Every method
+ * throws only {@link ImError}, as {@link Store} does. `nowMs` is the caller's wall clock: replicas whose clocks differ
+ * by a second take a step a second early or late, nothing else.
+ */
+export interface PushStore {
+  /** Adds or replaces contacts; at most 1,000. */
+  saveContacts(contacts: readonly PushContact[]): Promise<void>;
+  /** Those of the users that have any. */
+  readContacts(userIds: readonly string[]): Promise<PushContact[]>;
+
+  /**
+   * Adds steps, or merges them into the same user's, conversation's, channel's and device's: the wider range of
+   * messages, the earlier time. A step in somebody's hand keeps its time.
+   */
+  saveSteps(steps: readonly PushStepRow[]): Promise<void>;
+  /** Takes up to `limit` steps whose time has come; nobody else gets them for `leaseMs`. */
+  claimSteps(claim: { nowMs: number; leaseMs: number; limit: number }): Promise<PushStepRow[]>;
+  /** Ends steps that this caller has in hand. What was added meanwhile is due at once. */
+  settleSteps(settled: readonly SettledStep[], nowMs: number): Promise<void>;
+  /** Steps that wait, and the age of the oldest that is overdue, ms. */
+  stepBacklog(nowMs: number): Promise<{ waiting: number; overdueMs: number }>;
+
+  /** Forgets device tokens that are dead; a token registered meanwhile stays. Returns how many were forgotten. */
+  forgetTokens(dead: readonly { userId: string; deviceId: string; pushToken: string }[]): Promise<number>;
+  /** Forgets a contact's phone number or open id that is dead, if it is still this one. Returns how many. */
+  forgetContacts(dead: readonly { userId: string; kind: ContactKind; address: string }[]): Promise<number>;
+
+  /** Takes from the day's allowance; per request, in order, how many of `want` are granted. Distinct (user, channel). */
+  takeQuota(requests: readonly QuotaRequest[]): Promise<number[]>;
+  /** True when the device had no background push for `intervalMs`, and counts this one. */
+  takeBackgroundTurn(turn: { userId: string; deviceId: string; nowMs: number; intervalMs: number }): Promise<boolean>;
+}
+
+export type ContactKind = "phone" | "wechat";
+
+/** Written by the business, never by clients: a client could name somebody else's number. */
+export interface PushContact {
+  userId: string;
+  /** E.164, "" = none. */
+  phone: string;
+  /** Open id, "" = none. */
+  wechat: string;
+  /** IANA name, "" = unknown. */
+  timeZone: string;
+}
+
+/** A push that is to be tried at `dueMs` if the user has not read it by then. */
+export interface PushStepRow {
+  userId: string;
+  conversationId: string;
+  channel: string;
+  /** One device only, "" = all addresses of the channel. */
+  deviceId: string;
+  /** 0 = newer messages of the conversation join this step; else the inbox seq of the only message it is about. */
+  aloneSeq: number;
+  /** Oldest and newest inbox seq it is about. */
+  firstSeq: number;
+  lastSeq: number;
+  /** Tries that the provider failed. */
+  attempts: number;
+  /** Has an earlier step reached the user? */
+  reached: boolean;
+  /** When the first message was taken up, ms since the epoch. */
+  createdMs: number;
+  dueMs: number;
+  /** Somebody has it in hand until `dueMs`. */
+  leased: boolean;
+}
+
+export interface SettledStep {
+  /** As it was claimed or saved. */
+  step: PushStepRow;
+  /** Try again like this; undefined = it is over. */
+  again: Pick<PushStepRow, "dueMs" | "attempts" | "firstSeq" | "reached"> | undefined;
+}
+
+export interface QuotaRequest {
+  userId: string;
+  channel: string;
+  /** Calendar day as a number, 20261125. */
+  day: number;
+  want: number;
+  cap: number;
+}
+
+/** Identity of a step. Ids contain no NUL. */
+export function stepKey(step: PushStepRow): string {
+  return [step.userId, step.conversationId, step.channel, step.deviceId, step.aloneSeq].join("\0");
+}
+
+/** The same identity once each, merged as {@link PushStore.saveSteps} merges. */
+export function mergeSteps(steps: readonly PushStepRow[]): PushStepRow[] {
+  const merged = new Map<string, PushStepRow>();
+  for (const step of steps) {
+    const known = merged.get(stepKey(step));
+    merged.set(stepKey(step), known ? mergeStep(known, step) : step);
+  }
+  return [...merged.values()];
+}
+
+/** `next` joins `known`, which exists already. */
+export function mergeStep(known: PushStepRow, next: PushStepRow): PushStepRow {
+  return {
+    ...known,
+    firstSeq: Math.min(known.firstSeq, next.firstSeq),
+    lastSeq: Math.max(known.lastSeq, next.lastSeq),
+    reached: known.reached || next.reached,
+    createdMs: Math.min(known.createdMs, next.createdMs),
+    dueMs: known.leased ? known.dueMs : next.leased ? next.dueMs : Math.min(known.dueMs, next.dueMs),
+    leased: known.leased || next.leased,
+  };
+}
