@@ -164,11 +164,15 @@ export class TestEntry {
   }
 }
 
-/** Polls until `condition` holds. @throws Error naming `what` after 10 s */
-export async function waitUntil(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + WAIT_MS;
+/** Polls until `condition` holds. @throws Error naming `what` after `timeoutMs`, 10 s by default */
+export async function waitUntil(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs: number = WAIT_MS,
+): Promise<void> {
+  const untilMs = performance.now() + timeoutMs;
   while (!(await condition())) {
-    if (performance.now() > untilMs) throw new Error(`${what}: not within ${WAIT_MS} ms`);
+    if (performance.now() > untilMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

@@ -340,7 +340,9 @@ describe("extlogic process", () => {
     failing = 4;
     const bob = unique("bob");
     await sendTo(bob);
-    await waitUntil("the push is accepted", async () => told(bob).length === 5 && (await queueIsEmpty()));
+    // The pauses are at most 1 + 2 + 4 + 8 s.
+    await waitUntil("the push is accepted", () => told(bob).length === 5, 30_000);
+    await waitUntil("the queue is empty", queueIsEmpty);
   });
 
   it("does not push what was acknowledged meanwhile", async () => {

@@ -140,7 +140,7 @@ export function isTimeZone(name: string): boolean {
 
 const MAX_RETRY_MS = 300_000;
 
-/** Wait before retry `attempts` + 1: full jitter over 1 s, 2 s, ... 5 min, and never less than what was asked for. */
+/** Wait before the next try after `attempts` that failed before: full jitter over 1 s, 2 s, ... 5 min, and never less than what was asked for. */
 export function retryDelayMs(attempts: number, askedMs: number, random: () => number): number {
   return Math.max(askedMs, random() * Math.min(MAX_RETRY_MS, 1000 * 2 ** Math.min(attempts, 20)));
 }

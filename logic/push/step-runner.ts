@@ -249,7 +249,7 @@ export class StepRunner {
     const attempts = step.attempts + (result.kind === "failed" ? 1 : 0);
     if (attempts >= MAX_ATTEMPTS) return undefined;
     const isStopped = result.kind === "untried" && result.reason === "stopped";
-    const delayMs = isStopped ? 0 : retryDelayMs(attempts, result.retryAfterMs ?? 0, random);
+    const delayMs = isStopped ? 0 : retryDelayMs(step.attempts, result.retryAfterMs ?? 0, random);
     return {
       ...step,
       deviceId: step.channel === "app" ? deviceId : "",
