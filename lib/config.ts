@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ErrorCode, ImError } from "./errors.ts";
+import { parseRedisUrl, REDIS_URL_REMEDY } from "./redis-url.ts";
 
 export { z } from "zod";
 
@@ -125,4 +126,18 @@ export function envUrl(...protocols: string[]): z.ZodType<string> {
   return z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
     error: `is not a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
   });
+}
+
+/** Where Redis is: one server, sentinels or a Cluster; see `redis-url.ts`. */
+export function envRedisUrl(): z.ZodType<string> {
+  return z
+    .string()
+    .superRefine((text, context) => {
+      try {
+        parseRedisUrl(text);
+      } catch (error) {
+        context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      }
+    })
+    .describe(REDIS_URL_REMEDY);
 }

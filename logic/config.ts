@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { envDurationMs, envInt, envPort, envString, envUrl, z } from "#lib/config.ts";
+import { envDurationMs, envInt, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
 
 const common = {
@@ -11,7 +11,9 @@ const common = {
   IM_VERSION: envString(64).default("dev"),
   IM_ADMIN_PORT: envPort().default(9090),
   IM_POSTGRES_URL: envUrl("postgres:", "postgresql:").describe("postgres://user:password@host:5432/database"),
-  IM_REDIS_URL: envUrl("redis:", "rediss:").describe("redis://host:6379"),
+  IM_REDIS_URL: envRedisUrl(),
+  /** Queue of push intents; default: with the routes. */
+  IM_QUEUE_REDIS_URL: envRedisUrl().optional(),
   /** How long a device may take to acknowledge a delivery before its user is pushed to. */
   IM_ACK_TIMEOUT_MS: envDurationMs(3000, 15_000).default(5000),
 };

@@ -5,7 +5,7 @@ import { loadConfig } from "#lib/config.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
-import { createRedis } from "#lib/redis.ts";
+import { connectRedis } from "#lib/redis.ts";
 import { type ExtlogicConfig, extlogicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
 import { HealthPoll } from "./health.ts";
@@ -68,7 +68,7 @@ async function start(
   lifecycle.onStop("admin", () => admin.close());
   const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "extlogic", appendConnections: 1 });
   lifecycle.onStop("store", () => store.close());
-  const redis = createRedis(config.IM_REDIS_URL, {
+  const redis = connectRedis(config.IM_QUEUE_REDIS_URL ?? config.IM_REDIS_URL, {
     name: `extlogic-${config.IM_POD_NAME}`,
     onError: (error) => onFault("redis", error),
   });

@@ -6,7 +6,7 @@ import { createGrpcServer, type GrpcServer, uplinkService, watchInternalTls } fr
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
-import { createRedis, type Redis, whenReady } from "#lib/redis.ts";
+import { connectRedis, type RedisClient, whenReady } from "#lib/redis.ts";
 import { composeLogic, type LogicCore } from "./compose.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
@@ -76,15 +76,16 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   lifecycle.onStop("jwks", () => keys.close());
   const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic" });
   lifecycle.onStop("store", () => store.close());
-  const redis = createRedis(config.IM_REDIS_URL, {
+  const redis = connectRedis(config.IM_REDIS_URL, {
     name: `logic-${config.IM_POD_NAME}`,
     onError: (error) => onFault("redis", error),
   });
   lifecycle.onStop("redis", () => redis.disconnect());
+  const queue = openQueue(config, redis, onFault, lifecycle);
   const core = composeLogic({
     store,
     router: new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS }),
-    intents: new RedisIntents(redis),
+    intents: new RedisIntents(queue),
     tokens: new TokenVerifier({
       keys,
       issuer: config.IM_TOKEN_ISSUER,
@@ -126,10 +127,27 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   return { grpcPort, adminPort: admin.port, lifecycle, core };
 }
 
+/** The Redis of the push intents: the router's, unless it has its own. */
+function openQueue(
+  config: LogicConfig,
+  redis: RedisClient,
+  onFault: (op: string, error: unknown) => void,
+  lifecycle: Lifecycle,
+): RedisClient {
+  const url = config.IM_QUEUE_REDIS_URL;
+  if (url === undefined || url === config.IM_REDIS_URL) return redis;
+  const queue = connectRedis(url, {
+    name: `logic-queue-${config.IM_POD_NAME}`,
+    onError: (error) => onFault("queue redis", error),
+  });
+  lifecycle.onStop("queue redis", () => queue.disconnect());
+  return queue;
+}
+
 interface LogicState {
   core: LogicCore;
   health: HealthPoll;
-  redis: Redis;
+  redis: RedisClient;
 }
 
 /** For /debug. */

@@ -2,7 +2,7 @@
 import { Backoff } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { Redis } from "#lib/redis.ts";
+import type { RedisClient } from "#lib/redis.ts";
 import { type AttemptOutcome, type AttemptPorts, attemptIntents, countAttempt } from "./attempt.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
 import { parseIntent, type QueuedIntent } from "./intent.ts";
@@ -23,7 +23,7 @@ const POLL_MS = 100;
 
 /** Options of {@link PushConsumer}. */
 export interface PushConsumerOptions extends Omit<AttemptPorts, "signal"> {
-  redis: Redis;
+  redis: RedisClient;
   /** Unique per process. */
   consumer: string;
   clock: Clock;

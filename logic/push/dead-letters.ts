@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Redis, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
 import type { Store } from "../store/store.ts";
 import { DEAD_LETTER_LENGTH, DEAD_LETTER_STREAM, parseIntent } from "./intent.ts";
 import type { PushPolicy } from "./policy.ts";
@@ -16,7 +16,7 @@ export interface DeadLetter extends PushLetter {
 
 /** Keeps intents that nobody could push, each with its fields and the reason in field r. @throws {ImError} without Redis */
 export async function writeDeadLetters(
-  redis: Redis,
+  redis: RedisClient,
   letters: readonly (readonly (string | number)[])[],
   reason: string,
 ): Promise<void> {
@@ -28,7 +28,7 @@ export async function writeDeadLetters(
 }
 
 /** Keeps pushes that the schedule gave up. @throws {ImError} when Redis is away */
-export async function buryLetters(redis: Redis, letters: readonly PushLetter[]): Promise<void> {
+export async function buryLetters(redis: RedisClient, letters: readonly PushLetter[]): Promise<void> {
   const byReason = Map.groupBy(letters, ({ reason }) => reason);
   for (const [reason, alike] of byReason) {
     const fields = alike.map(({ userId, inboxSeq }) => ["u", userId, "s", inboxSeq]);
@@ -37,7 +37,7 @@ export async function buryLetters(redis: Redis, letters: readonly PushLetter[]):
 }
 
 /** All letters, oldest first, page by page. */
-async function* readLetters(redis: Redis): AsyncGenerator<DeadLetter[]> {
+async function* readLetters(redis: RedisClient): AsyncGenerator<DeadLetter[]> {
   for (let from = "-"; ; ) {
     const [reply] = await runPipeline(redis, [["XRANGE", DEAD_LETTER_STREAM, from, "+", "COUNT", PAGE]]);
     if (reply instanceof Error) throw reply;
@@ -62,7 +62,7 @@ export interface LetterList {
 }
 
 /** @throws {ImError} when Redis is away */
-export async function listLetters(redis: Redis, limit: number): Promise<LetterList> {
+export async function listLetters(redis: RedisClient, limit: number): Promise<LetterList> {
   const reasons: Record<string, number> = {};
   const oldest: DeadLetter[] = [];
   let letters = 0;
@@ -78,7 +78,7 @@ export async function listLetters(redis: Redis, limit: number): Promise<LetterLi
 
 /** What {@link replayLetters} needs. */
 export interface ReplayPorts {
-  redis: Redis;
+  redis: RedisClient;
   store: Pick<Store, "readInbox" | "pushStore">;
   policy: Pick<PushPolicy, "steps">;
   nowMs: () => number;

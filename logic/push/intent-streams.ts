@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Redis, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
 import { PUSH_GROUP } from "./intent.ts";
 import { intentStream } from "./shard.ts";
 
@@ -25,7 +25,7 @@ type RawEntry = readonly [id: string, fields: readonly string[] | null];
  * two hash tags, so a Redis Cluster serves it like a single server. Every call throws ImError RETRYABLE without Redis.
  */
 export class IntentStreams {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #shards: readonly number[];
   readonly #consumer: string;
   /** Per shard: where the search for stalled entries goes on. */
@@ -33,7 +33,7 @@ export class IntentStreams {
   #hasGroups = false;
 
   /** @param consumer unique per process */
-  constructor(redis: Redis, shards: readonly number[], consumer: string) {
+  constructor(redis: RedisClient, shards: readonly number[], consumer: string) {
     this.#redis = redis;
     this.#shards = shards;
     this.#consumer = consumer;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Redis, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
 import type { IntentSink, PushCause, PushIntent } from "../deliver/offline.ts";
 import { byShard, intentStream, SHARDS } from "./shard.ts";
 
@@ -16,12 +16,12 @@ export const MAX_STREAM_LENGTH = 1_000_000 / SHARDS;
  * unseen, and what is refused comes back from the store.
  */
 export class RedisIntents implements IntentSink {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #maxLength: number;
   /** Per shard, as last seen. */
   readonly #lengths = new Array<number>(SHARDS).fill(0);
 
-  constructor(redis: Redis, maxLength: number = MAX_STREAM_LENGTH) {
+  constructor(redis: RedisClient, maxLength: number = MAX_STREAM_LENGTH) {
     this.#redis = redis;
     this.#maxLength = maxLength;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { defineScript, type Redis, runPipeline } from "#lib/redis.ts";
+import { defineScript, type RedisClient, runPipeline } from "#lib/redis.ts";
 import { indexKeys, routeKey, userOfIndexMember } from "./keys.ts";
 import type { PurgeCount } from "./router.ts";
 
@@ -11,7 +11,7 @@ const SCAN_COUNT = 500;
  * Walks the reverse index of a dead incarnation and compare-deletes the routes it names, 500 per round trip.
  * An index entry goes only after its route went, so an interrupted purge can be repeated.
  */
-export async function purgeIncarnation(redis: Redis, incarnation: string): Promise<PurgeCount> {
+export async function purgeIncarnation(redis: RedisClient, incarnation: string): Promise<PurgeCount> {
   let deleted = 0;
   for (const shard of indexKeys(incarnation)) {
     let cursor = "0";
@@ -30,7 +30,7 @@ export async function purgeIncarnation(redis: Redis, incarnation: string): Promi
   return { deleted, remaining: left.reduce<number>((sum, count) => sum + Number(count), 0) };
 }
 
-async function purgeRoutes(redis: Redis, incarnation: string, shard: string, members: string[]): Promise<number> {
+async function purgeRoutes(redis: RedisClient, incarnation: string, shard: string, members: string[]): Promise<number> {
   if (members.length === 0) return 0;
   const replies = await runPipeline(
     redis,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
-import { defineScript, type Redis, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { defineScript, type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
 import {
   GENERATION_KEY,
   indexKey,
@@ -38,11 +38,11 @@ export interface RedisRouterOptions {
 
 /** {@link Router} on one Redis. No script touches two hash tags; what crosses them is idempotent steps in order. */
 export class RedisRouter implements Router {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #leaseTtlMs: number;
   readonly #leases: LeaseCache;
 
-  constructor(redis: Redis, options: RedisRouterOptions) {
+  constructor(redis: RedisClient, options: RedisRouterOptions) {
     this.#redis = redis;
     this.#leaseTtlMs = options.leaseTtlMs ?? 15_000;
     this.#leases = new LeaseCache(options.clock, options.liveCacheMs ?? 1000);
