@@ -171,6 +171,11 @@ export function runPipeline(redis: RedisClient, commands: readonly RedisCommand[
   return runOnServer(redis, commands, timeouts.get(redis) ?? DEFAULT_TIMEOUT_MS);
 }
 
+/** Did this command of a pipeline get an answer of its server, instead of an error? */
+export function isAnswer(reply: unknown): boolean {
+  return !(reply instanceof Error);
+}
+
 /** A server that takes writes. */
 export interface RedisMaster {
   /** host:port; "" when there is only one. */

@@ -77,8 +77,7 @@ export class RouteWriter {
       await this.#announce(announced);
     } catch (error) {
       this.#ports.onRouterFault("announce", error);
-      if (this.#missed.length + announced.length > MAX_WAITING) this.#ports.onMissedTooMany();
-      else this.#missed.push(...announced);
+      this.#miss(announced);
     }
     try {
       await this.#ports.router.logout(removed);
@@ -90,13 +89,22 @@ export class RouteWriter {
   async #announce(announced: readonly Announcement[]): Promise<void> {
     if (announced.length === 0) return;
     const outcomes = await this.#ports.router.login(announced.map(({ session }) => routeOf(session)));
-    announced.forEach(({ session, onFenced }, at) => {
+    announced.forEach((announcement, at) => {
+      const { session, onFenced } = announcement;
       const outcome = outcomes[at];
-      if (outcome?.kind === "fenced") onFenced();
+      if (outcome?.kind === "unknown") {
+        this.#ports.onRouterFault("announce", outcome.cause);
+        this.#miss([announcement]);
+      } else if (outcome?.kind === "fenced") onFenced();
       else if (outcome?.kind === "stale") {
         const { code, reason } = staleLogin(session, outcome.holder);
         session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body: disconnectBody(code, reason) });
       } else if (outcome?.replaced) kickReplaced(this.#ports.entries, session, outcome.replaced);
     });
+  }
+
+  #miss(announced: readonly Announcement[]): void {
+    if (this.#missed.length + announced.length > MAX_WAITING) this.#ports.onMissedTooMany();
+    else this.#missed.push(...announced);
   }
 }

@@ -5,10 +5,16 @@
 /** Shards of an incarnation's reverse index: SSCAN steps and set rehashes stay small at 20,000 sessions. */
 export const INDEX_SHARDS = 16;
 
-/** Version of the route value. Its first four fields keep their place in every version. */
-const ROUTE_VERSION = 1;
+/**
+ * Version of the route value. Its first four fields keep their place in every version, so logins of different versions
+ * compare. A value of another version is nobody's route to us, and only a newer login takes its place.
+ */
+export const ROUTE_VERSION = 1;
 
-export const GENERATION_KEY = "router:generation";
+/** The `turn`-th candidate for the generation key of a master. */
+export function generationKey(turn: number): string {
+  return turn === 0 ? "router:generation" : `router:generation:{${turn}}`;
+}
 
 export function routeKey(userId: string): string {
   return `r:{${userId}}`;
@@ -51,12 +57,13 @@ export function routeTail(deviceId: string): string {
   return `${ROUTE_VERSION};${deviceId}`;
 }
 
-/** What a route value says; undefined when it is not one. */
+/** What a route value says; undefined when it is none of this version. */
 export function parseRoute(
   value: string,
 ): { incarnation: string; conn: number; loginSeq: number; deviceId: string } | undefined {
-  const match = /^([^;]+);(\d+);(\d+);\d+;?(.*)$/s.exec(value);
+  const match = /^([^;]+);(\d+);(\d+);(\d+);?(.*)$/s.exec(value);
   if (!match) return undefined;
-  const [, incarnation = "", conn, loginSeq, deviceId = ""] = match;
+  const [, incarnation = "", conn, loginSeq, version, deviceId = ""] = match;
+  if (Number(version) !== ROUTE_VERSION) return undefined;
   return { incarnation, conn: Number(conn), loginSeq: Number(loginSeq), deviceId };
 }

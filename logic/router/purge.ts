@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { defineScript, type RedisClient, runPipeline } from "#lib/redis.ts";
-import { indexKeys, routeKey, userOfIndexMember } from "./keys.ts";
+import { indexKeys, ROUTE_VERSION, routeKey, userOfIndexMember } from "./keys.ts";
 import type { PurgeCount } from "./router.ts";
 
 const purge = defineScript(new URL("lua/purge.lua", import.meta.url), 1);
@@ -27,6 +27,8 @@ export async function purgeIncarnation(redis: RedisClient, incarnation: string):
     redis,
     indexKeys(incarnation).map((shard) => ["SCARD", shard] as const),
   );
+  const failed = left.find((count) => count instanceof Error);
+  if (failed) throw failed;
   return { deleted, remaining: left.reduce<number>((sum, count) => sum + Number(count), 0) };
 }
 
@@ -34,7 +36,10 @@ async function purgeRoutes(redis: RedisClient, incarnation: string, shard: strin
   if (members.length === 0) return 0;
   const replies = await runPipeline(
     redis,
-    members.map((member) => ({ script: purge, args: [routeKey(userOfIndexMember(member)), `${incarnation};`] })),
+    members.map((member) => ({
+      script: purge,
+      args: [routeKey(userOfIndexMember(member)), `${incarnation};`, ROUTE_VERSION],
+    })),
   );
   const done = members.filter((_, at) => typeof replies[at] === "number");
   if (done.length > 0) await runPipeline(redis, [["SREM", shard, ...done]]);

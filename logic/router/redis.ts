@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomUUID } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
-import { defineScript, type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { defineScript, isAnswer, isOrdered, type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { Generations } from "./generations.ts";
 import {
-  GENERATION_KEY,
   indexKey,
   indexKeys,
   indexMember,
   leaseKey,
   parseRoute,
+  ROUTE_VERSION,
   routeKey,
   routeTail,
   sessionPrefix,
@@ -25,6 +25,8 @@ const fence = defineScript(new URL("lua/fence.lua", import.meta.url), 2);
 
 const FENCED: RouterLogin = { kind: "fenced" };
 const TOMB_TTL_S = 24 * 3600;
+/** How long a fence waits for one replica. */
+const WAIT_MS = 100;
 const INDEX_TTL_S = 7 * 24 * 3600;
 
 /** Options of {@link RedisRouter}. */
@@ -36,16 +38,21 @@ export interface RedisRouterOptions {
   liveCacheMs?: number;
 }
 
-/** {@link Router} on one Redis. No script touches two hash tags; what crosses them is idempotent steps in order. */
+/**
+ * {@link Router} on one Redis, a master behind sentinels, or a Cluster. No script touches two hash tags; what crosses
+ * them is idempotent steps in order: one pipeline where a single server keeps the order, one after the other in a Cluster.
+ */
 export class RedisRouter implements Router {
   readonly #redis: RedisClient;
   readonly #leaseTtlMs: number;
   readonly #leases: LeaseCache;
+  readonly #generations: Generations;
 
   constructor(redis: RedisClient, options: RedisRouterOptions) {
     this.#redis = redis;
     this.#leaseTtlMs = options.leaseTtlMs ?? 15_000;
     this.#leases = new LeaseCache(options.clock, options.liveCacheMs ?? 1000);
+    this.#generations = new Generations(redis);
   }
 
   /**
@@ -55,26 +62,56 @@ export class RedisRouter implements Router {
   async login(routes: readonly Route[]): Promise<RouterLogin[]> {
     if (routes.length === 0) return [];
     const incarnations = [...new Set(routes.map((route) => route.incarnation))];
-    const replies = await runPipeline(this.#redis, [
-      ...routes.map(indexAdd),
-      ...routes.map(loginCommand),
-      ...incarnations.map((incarnation) => ["EXISTS", tombKey(incarnation)] as const),
-    ]);
-    const outcomes = routes.map((route, at) => loginOutcome(route, replies[routes.length + at]));
-    const fenced = new Set(incarnations.filter((_, at) => replies[2 * routes.length + at] === 1));
+    const [indexed, stored, tombs] = await this.#loginSteps(routes, incarnations);
+    const buried = new Map(incarnations.map((incarnation, at) => [incarnation, tombs[at]]));
+    const outcomes = routes.map((route, at) =>
+      loginOutcome(route, [indexed[at], buried.get(route.incarnation), stored[at]]),
+    );
+    const fenced = new Set(incarnations.filter((incarnation) => buried.get(incarnation) === 1));
     if (fenced.size === 0) return outcomes;
     await this.#undo(routes, fenced, outcomes);
     return routes.map((route, at) => (fenced.has(route.incarnation) ? FENCED : (outcomes[at] ?? FENCED)));
   }
 
-  async logout(sessions: readonly SessionKey[]): Promise<boolean[]> {
-    const commands: RedisCommand[] = [];
-    for (const { userId, incarnation, conn } of sessions) {
-      commands.push({ script: logout, args: [routeKey(userId), sessionPrefix(incarnation, conn)] });
-      commands.push(["SREM", indexKey(incarnation, conn), indexMember(conn, userId)]);
+  /** Replies of the index, of the routes, and of the tombstones. */
+  async #loginSteps(
+    routes: readonly Route[],
+    incarnations: readonly string[],
+  ): Promise<[unknown[], unknown[], unknown[]]> {
+    const adds = routes.map(indexAdd);
+    const logins = routes.map(loginCommand);
+    const checks = incarnations.map((incarnation) => ["EXISTS", tombKey(incarnation)] as const);
+    if (isOrdered(this.#redis)) {
+      const replies = await runPipeline(this.#redis, [...adds, ...logins, ...checks]);
+      const [first, second] = [adds.length, adds.length + logins.length];
+      return [replies.slice(0, first), replies.slice(first, second), replies.slice(second)];
     }
-    const replies = await runPipeline(this.#redis, commands);
-    return sessions.map((_, at) => Number(replies[at * 2]) > 0);
+    const indexed = await runPipeline(this.#redis, adds);
+    const stored: unknown[] = [...indexed];
+    const chosen = [...indexed.keys()].filter((at) => isAnswer(indexed[at]));
+    const replies = await runPipeline(
+      this.#redis,
+      chosen.map((at) => logins[at] as RedisCommand),
+    );
+    for (const [index, at] of chosen.entries()) stored[at] = replies[index];
+    return [indexed, stored, await runPipeline(this.#redis, checks)];
+  }
+
+  /** Route before index: an index entry without a route is harmless, a route that the index misses is not. */
+  async logout(sessions: readonly SessionKey[]): Promise<boolean[]> {
+    const deletes = sessions.map(logoutCommand);
+    const removes = sessions.map(indexRemove);
+    if (isOrdered(this.#redis)) {
+      const replies = await runPipeline(this.#redis, [...deletes, ...removes]);
+      return sessions.map((_, at) => Number(replies[at]) > 0);
+    }
+    const replies = await runPipeline(this.#redis, deletes);
+    await runPipeline(
+      this.#redis,
+      removes.filter((_, at) => isAnswer(replies[at])),
+    );
+    // A route that could not be asked for counts as not deleted: it is found again when somebody writes to it.
+    return replies.map((reply) => Number(reply) > 0);
   }
 
   async lookup(userIds: readonly string[]): Promise<Map<string, Route[]>> {
@@ -84,12 +121,12 @@ export class RedisRouter implements Router {
       ...userIds.map((userId) => ["HGETALL", routeKey(userId)] as const),
       ...stale.map((incarnation) => ["EXISTS", leaseKey(incarnation)] as const),
     ]);
-    stale.forEach((incarnation, at) => void this.#leases.set(incarnation, replies[userIds.length + at] === 1));
+    stale.forEach((incarnation, at) => void this.#note(incarnation, replies[userIds.length + at]));
     const found = new Map<string, Route[]>();
     userIds.forEach((userId, at) => void found.set(userId, parseRoutes(userId, replies[at])));
-    await this.#askUnknown(found);
+    const unanswered = await this.#askUnknown(found);
     for (const [userId, routes] of found) {
-      const live = routes.filter((route) => this.#leases.isLive(route.incarnation));
+      const live = routes.filter(({ incarnation }) => unanswered.has(incarnation) || this.#leases.isLive(incarnation));
       if (live.length > 0) found.set(userId, live);
       else found.delete(userId);
     }
@@ -110,26 +147,22 @@ export class RedisRouter implements Router {
     return isLive ? "ok" : "fenced";
   }
 
+  /** The tombstone is in SQL already; here it should survive a failover, which WAIT makes likely and no more. */
   async fence(incarnation: string): Promise<void> {
-    const args = [tombKey(incarnation), leaseKey(incarnation), TOMB_TTL_S];
-    const [reply] = await runPipeline(this.#redis, [{ script: fence, args }]);
+    const command = { script: fence, args: [tombKey(incarnation), leaseKey(incarnation), TOMB_TTL_S] };
+    const [reply, info] = await runPipeline(this.#redis, [command, ["INFO", "replication"]]);
     expectNumber(reply);
     this.#leases.set(incarnation, false);
+    const replicas = Number(/connected_slaves:(\d+)/.exec(String(info))?.[1] ?? 0);
+    if (replicas > 0) await runPipeline(this.#redis, [command, ["WAIT", 1, WAIT_MS]]);
   }
 
-  purge(incarnation: string): Promise<PurgeCount> {
-    return purgeIncarnation(this.#redis, incarnation);
+  async purge(incarnation: string): Promise<PurgeCount> {
+    return await purgeIncarnation(this.#redis, incarnation);
   }
 
-  /** The key catches FLUSHALL and an empty restart, run_id a restart from an old dump. */
   async generation(): Promise<Generation> {
-    const [made, key, info] = await runPipeline(this.#redis, [
-      ["SET", GENERATION_KEY, randomUUID(), "NX"],
-      ["GET", GENERATION_KEY],
-      ["INFO", "server"],
-    ]);
-    const runId = /run_id:(\w+)/.exec(String(info))?.[1] ?? "";
-    return { id: `${String(key)}/${runId}`, isNew: made === "OK" };
+    return await this.#generations.read();
   }
 
   /** A fenced incarnation logged in: takes its routes back and returns the slots to whom they were taken from. */
@@ -143,7 +176,8 @@ export class RedisRouter implements Router {
     await runPipeline(this.#redis, restored);
   }
 
-  async #askUnknown(found: ReadonlyMap<string, readonly Route[]>): Promise<void> {
+  /** Asks for incarnations never heard of; returns those about which there was no answer. They count as live: whoever is not there answers UNREACHABLE. */
+  async #askUnknown(found: ReadonlyMap<string, readonly Route[]>): Promise<ReadonlySet<string>> {
     const unknown = new Set<string>();
     for (const routes of found.values())
       for (const { incarnation } of routes) if (!this.#leases.has(incarnation)) unknown.add(incarnation);
@@ -152,7 +186,14 @@ export class RedisRouter implements Router {
       this.#redis,
       asked.map((incarnation) => ["EXISTS", leaseKey(incarnation)] as const),
     );
-    asked.forEach((incarnation, at) => void this.#leases.set(incarnation, replies[at] === 1));
+    return new Set(asked.filter((incarnation, at) => !this.#note(incarnation, replies[at])));
+  }
+
+  /** Takes the answer of EXISTS for a lease; false when there was none. */
+  #note(incarnation: string, reply: unknown): boolean {
+    if (typeof reply !== "number") return false;
+    this.#leases.set(incarnation, reply === 1);
+    return true;
   }
 }
 
@@ -168,8 +209,20 @@ function loginCommand(route: Route): RedisCommand {
   };
 }
 
-function loginOutcome(route: Route, reply: unknown): RouterLogin {
-  if (!Array.isArray(reply)) throw reply instanceof Error ? reply : new Error(`login.lua answered ${String(reply)}`);
+function indexRemove({ userId, incarnation, conn }: SessionKey): RedisCommand {
+  return ["SREM", indexKey(incarnation, conn), indexMember(conn, userId)];
+}
+
+function logoutCommand({ userId, incarnation, conn }: SessionKey): RedisCommand {
+  return { script: logout, args: [routeKey(userId), sessionPrefix(incarnation, conn), ROUTE_VERSION] };
+}
+
+/** `replies`: of the index, of the tombstone, of login.lua. */
+function loginOutcome(route: Route, replies: readonly unknown[]): RouterLogin {
+  const cause = replies.find((reply) => reply instanceof Error);
+  if (cause) return { kind: "unknown", cause };
+  const reply = replies.at(-1);
+  if (!Array.isArray(reply)) throw new Error(`login.lua answered ${String(reply)}`);
   const [isStored, old] = reply as [number, string | undefined];
   const parsed = old === undefined ? undefined : parseRoute(old);
   const other = parsed && { userId: route.userId, slot: route.slot, ...parsed };

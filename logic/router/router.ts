@@ -25,7 +25,9 @@ export type RouterLogin =
   /** A newer login holds the slot; nothing was written. */
   | { readonly kind: "stale"; readonly holder: Route }
   /** The incarnation is tombstoned; nothing of it stays. */
-  | { readonly kind: "fenced" };
+  | { readonly kind: "fenced" }
+  /** The part of the router that holds this user or incarnation did not answer: announce the session again. */
+  | { readonly kind: "unknown"; readonly cause: Error };
 
 export interface PurgeCount {
   /** Routes deleted by this call. */
@@ -48,16 +50,22 @@ export interface Generation {
 export interface Router {
   /** Sets routes, newest login wins per slot. Also re-announces: a route already stored answers ok. */
   login(routes: readonly Route[]): Promise<RouterLogin[]>;
-  /** Deletes routes that still point at these sessions; tells which did. */
+  /** Deletes routes that still point at these sessions; tells which did and were reached. */
   logout(sessions: readonly SessionKey[]): Promise<boolean[]>;
-  /** Routes whose incarnation holds a lease, per user; users without one are absent. Leases are <= 1 s stale. */
+  /**
+   * Routes whose incarnation holds a lease, per user; users without one are absent. Leases are <= 1 s stale. While a
+   * part of the router is away, its users count as offline (they get a push) and its incarnations as they did before.
+   */
   lookup(userIds: readonly string[]): Promise<Map<string, Route[]>>;
   /** Prolongs the lease of an incarnation; a tombstoned one is refused for good. */
   renewLease(incarnation: string): Promise<"ok" | "fenced">;
-  /** Tombstones an incarnation for 24 h and ends its lease. */
+  /** Tombstones an incarnation for 24 h and ends its lease; on a replica too where there is one within 100 ms. */
   fence(incarnation: string): Promise<void>;
   /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */
   purge(incarnation: string): Promise<PurgeCount>;
-  /** Names the router's memory: a new id, or one made by this very call, means that routes may be forgotten. */
+  /**
+   * Names the router's memory, all parts of it: a new id, or one made by this very call, means that routes may be
+   * forgotten.
+   */
   generation(): Promise<Generation>;
 }

@@ -111,6 +111,10 @@ export class LoginHandler {
       this.#ports.onRouterFault("login", error);
       return "unrouted";
     }
+    if (outcome?.kind === "unknown") {
+      this.#ports.onRouterFault("login", outcome.cause);
+      return "unrouted";
+    }
     if (outcome?.kind === "fenced") return { kind: "fenced" };
     if (outcome?.kind === "stale") return staleLogin(session, outcome.holder);
     if (outcome?.replaced) this.#ports.onKick(kickReplaced(this.#ports.entries, session, outcome.replaced));
