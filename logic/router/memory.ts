@@ -23,7 +23,8 @@ export class MemoryRouter implements Router {
 
   async login(routes: readonly Route[]): Promise<RouterLogin[]> {
     this.#requireUp();
-    return routes.map((route) => this.#loginOne(route));
+    const fenced = new Set(routes.map(({ incarnation }) => incarnation).filter((one) => this.#tombs.has(one)));
+    return routes.map((route) => this.#loginOne(route, fenced));
   }
 
   async logout(sessions: readonly SessionKey[]): Promise<boolean[]> {
@@ -84,15 +85,16 @@ export class MemoryRouter implements Router {
     this.#isGenerationNew = true;
   }
 
-  #loginOne(route: Route): RouterLogin {
+  #loginOne(route: Route, fenced: ReadonlySet<string>): RouterLogin {
     const slots = this.#of(route.userId);
-    if (this.#tombs.has(route.incarnation)) {
-      // A refused login leaves no route of its connection behind, not even one from before the fence.
+    const old = slots.get(route.slot);
+    if (fenced.has(route.incarnation)) {
+      // A refused login leaves no route of its connection behind, nor a fenced one that it would have replaced.
+      if (old && fenced.has(old.incarnation) && old.loginSeq < route.loginSeq) slots.delete(route.slot);
       for (const [slot, held] of slots)
         if (held.incarnation === route.incarnation && held.conn === route.conn) slots.delete(slot);
       return { kind: "fenced" };
     }
-    const old = slots.get(route.slot);
     const isSame = old?.incarnation === route.incarnation && old.conn === route.conn;
     if (old && !isSame && old.loginSeq >= route.loginSeq) return { kind: "stale", holder: old };
     slots.set(route.slot, route);

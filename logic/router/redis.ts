@@ -170,8 +170,8 @@ export class RedisRouter implements Router {
     await this.logout(routes.filter((route) => fenced.has(route.incarnation)));
     const restored = routes.flatMap((route, at) => {
       const outcome = outcomes[at];
-      const isTaken = fenced.has(route.incarnation) && outcome?.kind === "ok" && outcome.replaced;
-      return isTaken ? [loginCommand(isTaken)] : [];
+      const taken = fenced.has(route.incarnation) && outcome?.kind === "ok" ? outcome.replaced : undefined;
+      return taken && !fenced.has(taken.incarnation) ? [loginCommand(taken)] : [];
     });
     await runPipeline(this.#redis, restored);
   }

@@ -35,6 +35,14 @@ const route = fc.record(
   { noNullPrototype: true },
 );
 
+/** Either of one incarnation, or one per user: what a refused login touches for a moment shows within its batch. */
+const batch: fc.Arbitrary<Route[]> = fc.oneof(
+  fc
+    .tuple(incarnation, fc.array(route, { minLength: 1, maxLength: 4 }))
+    .map(([one, routes]) => routes.map((each) => ({ ...each, incarnation: one }))),
+  fc.uniqueArray(route, { minLength: 1, maxLength: 4, selector: (one) => one.userId }),
+);
+
 type Step =
   | { op: "login"; routes: Route[] }
   | { op: "logout"; sessions: SessionKey[] }
@@ -42,14 +50,17 @@ type Step =
   | { op: "lapse" | "flush" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.array(route, { minLength: 1, maxLength: 3 }).map((routes) => ({ op: "login", routes })) },
+  {
+    weight: 5,
+    arbitrary: batch.map((routes): Step => ({ op: "login", routes })),
+  },
   {
     weight: 2,
-    arbitrary: fc.array(session, { minLength: 1, maxLength: 2 }).map((sessions) => ({ op: "logout", sessions })),
+    arbitrary: fc.array(session, { minLength: 1, maxLength: 2 }).map((sessions): Step => ({ op: "logout", sessions })),
   },
-  { weight: 3, arbitrary: incarnation.map((one) => ({ op: "renew", incarnation: one })) },
-  { weight: 1, arbitrary: incarnation.map((one) => ({ op: "fence", incarnation: one })) },
-  { weight: 1, arbitrary: incarnation.map((one) => ({ op: "purge", incarnation: one })) },
+  { weight: 3, arbitrary: incarnation.map((one): Step => ({ op: "renew", incarnation: one })) },
+  { weight: 1, arbitrary: incarnation.map((one): Step => ({ op: "fence", incarnation: one })) },
+  { weight: 1, arbitrary: incarnation.map((one): Step => ({ op: "purge", incarnation: one })) },
   { weight: 1, arbitrary: fc.constantFrom<Step>({ op: "lapse" }, { op: "flush" }) },
 );
 const sequence = fc.array(step, { minLength: 1, maxLength: 10 });
