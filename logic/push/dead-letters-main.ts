@@ -4,7 +4,7 @@
 import { systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
 import { toImError } from "#lib/errors.ts";
-import { createRedis, whenReady } from "#lib/redis.ts";
+import { connectRedis, whenReady } from "#lib/redis.ts";
 import { type ExtlogicConfig, extlogicSchema } from "../config.ts";
 import { openPostgresStore } from "../store/postgres-store.ts";
 import { listLetters, replayLetters } from "./dead-letters.ts";
@@ -15,7 +15,10 @@ const WAIT_MS = 10_000;
 const COMMAND_TIMEOUT_MS = 5000;
 
 async function run(command: string, config: ExtlogicConfig): Promise<object> {
-  const redis = createRedis(config.IM_REDIS_URL, { name: "dead-letters", commandTimeoutMs: COMMAND_TIMEOUT_MS });
+  const redis = connectRedis(config.IM_QUEUE_REDIS_URL ?? config.IM_REDIS_URL, {
+    name: "dead-letters",
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+  });
   try {
     await whenReady(redis, WAIT_MS);
     if (command === "list") return await listLetters(redis, LIST_LIMIT);
