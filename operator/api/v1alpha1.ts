@@ -145,6 +145,199 @@ export interface ExtlogicWebhookSpec {
   secretRef?: ExtlogicWebhookSecretRefSpec;
 }
 
+/** Secret key with the .p8 file of the signing key. */
+export interface ExtlogicPushApnsKeySecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Apple Push Notification service with token authentication. */
+export interface ExtlogicPushApnsSpec {
+  /** Secret key with the .p8 file of the signing key. */
+  keySecretRef: ExtlogicPushApnsKeySecretRefSpec;
+  /** Id of the signing key, 10 characters. */
+  keyId: string;
+  /** Id of the Apple developer team, 10 characters. */
+  teamId: string;
+  /** Bundle id of the app, for example com.example.shop. */
+  topic: string;
+  /** Default https://api.push.apple.com; https://api.sandbox.push.apple.com for development builds. */
+  url?: string;
+}
+
+/** Secret key with the service account's JSON file. */
+export interface ExtlogicPushFcmServiceAccountSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Firebase Cloud Messaging, HTTP v1. */
+export interface ExtlogicPushFcmSpec {
+  /** Secret key with the service account's JSON file. */
+  serviceAccountSecretRef: ExtlogicPushFcmServiceAccountSecretRefSpec;
+  /** Default https://fcm.googleapis.com. */
+  url?: string;
+}
+
+/** Secret key with a P-256 private key in PEM. Its public half is what pages subscribe with. */
+export interface ExtlogicPushWebPushKeySecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Web Push to browsers (VAPID). */
+export interface ExtlogicPushWebPushSpec {
+  /** Secret key with a P-256 private key in PEM. Its public half is what pages subscribe with. */
+  keySecretRef: ExtlogicPushWebPushKeySecretRefSpec;
+  /** Your contact for push services, for example mailto:push@example.com. */
+  subject: string;
+  /**
+   * Origins of push services that may be called; https://*.example.com stands for all hosts below. Default those of
+   * the browsers. Endpoints come from clients: others are refused.
+   */
+  services?: string[];
+}
+
+/** Secret key with the app secret. */
+export interface ExtlogicPushWechatSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** WeChat template messages (official account) or subscription messages (mini program). */
+export interface ExtlogicPushWechatSpec {
+  /** App id, for example wx1234567890abcdef. */
+  appId: string;
+  /** Secret key with the app secret. */
+  secretRef: ExtlogicPushWechatSecretRefSpec;
+  /** Template for an official account, Subscribe for a mini program. Default Template. */
+  kind: "Template" | "Subscribe";
+  /** Id of the template. */
+  templateId: string;
+  /** Fields of the template and their texts; {time} and {date} are filled in. The message's text is never sent. */
+  data: Record<string, string>;
+  /** What a tap opens. Default nothing. */
+  page?: string;
+  /** Default https://api.weixin.qq.com. */
+  url?: string;
+}
+
+/** Secret key with the key of the signature, or Aliyun's access key secret. */
+export interface ExtlogicPushSmsSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Text messages. */
+export interface ExtlogicPushSmsSpec {
+  /** Http for a gateway of your own that takes signed JSON, Aliyun for Alibaba Cloud SMS. Default Http. */
+  vendor: "Http" | "Aliyun";
+  /** Secret key with the key of the signature, or Aliyun's access key secret. */
+  secretRef: ExtlogicPushSmsSecretRefSpec;
+  /** Address of the gateway. Default for Aliyun https://dysmsapi.aliyuncs.com. */
+  url?: string;
+  /** Aliyun's access key id. */
+  accessKeyId?: string;
+  /** Name of the signature that Aliyun approved. */
+  signName?: string;
+  /** Name of the text at the gateway, for example SMS_123456. */
+  template: string;
+  /** Parameters of the text; {time} and {date} are filled in. Default none. */
+  params?: Record<string, string>;
+}
+
+/** One step. */
+export interface ExtlogicPushPolicyStepSpec {
+  /** App (every device with a push token), WeChat, Sms or Webhook. */
+  channel: "App" | "WeChat" | "Sms" | "Webhook";
+  /**
+   * Wait after a step that reached the user, 0s to 168h, or never. Default App 0s, WeChat 1m, Sms 5m, Webhook never.
+   */
+  delay?: string;
+  /** Wait when no step before could reach the user, 0s to 168h. Default 0s, Sms 1m. */
+  unreachedDelay?: string;
+}
+
+/** Hours in which channels are held back until their end. Default none. */
+export interface ExtlogicPushPolicyQuietHoursSpec {
+  /** Time of day in the user's time zone, for example 22:00. */
+  start: string;
+  /** Time of day, for example 08:00; before start means the next day. */
+  end: string;
+  /** What is held back. Default WeChat and Sms. */
+  channels?: ("App" | "WeChat" | "Sms" | "Webhook")[];
+}
+
+/** Pushes per user and day. Default app 1000, wechat 50, sms 5, webhook without a cap. */
+export interface ExtlogicPushPolicyDailyCapsSpec {
+  /** App pushes. */
+  app?: number;
+  /** WeChat messages. */
+  wechat?: number;
+  /** Text messages. */
+  sms?: number;
+  /** Calls of the webhook. */
+  webhook?: number;
+}
+
+/** In which order people are reached, and when they are left in peace. */
+export interface ExtlogicPushPolicySpec {
+  /**
+   * Steps in their order, each taken only while the message is unread. Default App, WeChat, Sms, Webhook, as far as
+   * they are configured.
+   */
+  steps?: ExtlogicPushPolicyStepSpec[];
+  /** IANA time zone of users without one of their own. Default UTC. */
+  timeZone?: string;
+  /** Hours in which channels are held back until their end. Default none. */
+  quietHours?: ExtlogicPushPolicyQuietHoursSpec;
+  /** Pushes per user and day. Default app 1000, wechat 50, sms 5, webhook without a cap. */
+  dailyCaps?: ExtlogicPushPolicyDailyCapsSpec;
+  /**
+   * Alert shows a notification. Background only wakes the app, at most once per device and backgroundInterval.
+   * Default Alert.
+   */
+  appMode?: "Alert" | "Background";
+  /** Shortest time between two background pushes to a device, 1s to 168h. Default 20m. */
+  backgroundInterval?: string;
+  /**
+   * Whose acknowledgement makes a message read, Any device's or only Mobile ones' where the user has any. Default
+   * Any.
+   */
+  readBy?: "Any" | "Mobile";
+  /** A push that could not be delivered for so long is given up, 1m to 168h. Default 24h. */
+  ttl?: string;
+}
+
+/**
+ * Providers that reach people who are away, and the order in which they are used. Default none: only the webhook is
+ * told. Changing it rolls extlogic; a changed Secret rolls it within a minute.
+ */
+export interface ExtlogicPushSpec {
+  /** Apple Push Notification service with token authentication. */
+  apns?: ExtlogicPushApnsSpec;
+  /** Firebase Cloud Messaging, HTTP v1. */
+  fcm?: ExtlogicPushFcmSpec;
+  /** Web Push to browsers (VAPID). */
+  webPush?: ExtlogicPushWebPushSpec;
+  /** WeChat template messages (official account) or subscription messages (mini program). */
+  wechat?: ExtlogicPushWechatSpec;
+  /** Text messages. */
+  sms?: ExtlogicPushSmsSpec;
+  /** In which order people are reached, and when they are left in peace. */
+  policy?: ExtlogicPushPolicySpec;
+}
+
 /** Extlogic pods do what may be slow or late, such as push webhooks for people who are away. A Deployment. */
 export interface ExtlogicSpec {
   /** Number of extlogic pods, 0 to 100. Default 1. With 0 pushes wait in their queue; nothing is lost. */
@@ -155,6 +348,11 @@ export interface ExtlogicSpec {
   podTemplate?: EntryPodTemplateSpec;
   /** Where pushes for people who are away are sent. Default none, pushes are only logged. */
   webhook?: ExtlogicWebhookSpec;
+  /**
+   * Providers that reach people who are away, and the order in which they are used. Default none: only the webhook is
+   * told. Changing it rolls extlogic; a changed Secret rolls it within a minute.
+   */
+  push?: ExtlogicPushSpec;
 }
 
 /**

@@ -33,6 +33,18 @@ interface Reference {
   keys: string[];
 }
 
+/** Secret keys of the push providers, by the field that names them. */
+function pushReferences({ spec }: ImCluster): [string, { name: string; key: string } | undefined][] {
+  const { apns, fcm, webPush, wechat, sms } = spec.extlogic.push ?? {};
+  return [
+    ["spec.extlogic.push.apns.keySecretRef", apns?.keySecretRef],
+    ["spec.extlogic.push.fcm.serviceAccountSecretRef", fcm?.serviceAccountSecretRef],
+    ["spec.extlogic.push.webPush.keySecretRef", webPush?.keySecretRef],
+    ["spec.extlogic.push.wechat.secretRef", wechat?.secretRef],
+    ["spec.extlogic.push.sms.secretRef", sms?.secretRef],
+  ];
+}
+
 /** Secrets that the spec names and somebody else makes. */
 function references(cluster: ImCluster): Reference[] {
   const { postgres, redis, auth, tls, extlogic } = cluster.spec;
@@ -41,6 +53,7 @@ function references(cluster: ImCluster): Reference[] {
     ["spec.redis.urlSecretRef", redis.urlSecretRef],
     ["spec.auth.jwksSecretRef", auth.jwksSecretRef],
     ["spec.extlogic.webhook.secretRef", extlogic.webhook?.secretRef],
+    ...pushReferences(cluster),
   ];
   const found = byKey.flatMap(([field, ref]) => (ref ? [{ field, name: ref.name, keys: [ref.key] }] : []));
   if (tls.secretName) found.push({ field: "spec.tls.secretName", name: tls.secretName, keys: ["tls.crt", "tls.key"] });
@@ -150,6 +163,7 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     redis: of(redis.urlSecretRef ?? { name: names.redis, key: "url" }),
     jwks: of(auth.jwksSecretRef ?? { name: names.auth, key: "jwks.json" }),
     webhook: of(extlogic.webhook?.secretRef),
+    push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),
   };
 }
 

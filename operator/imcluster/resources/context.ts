@@ -24,6 +24,8 @@ export interface ContentHashes {
   redis: string;
   jwks: string;
   webhook: string;
+  /** Keys of all push providers. */
+  push: string;
 }
 
 export type PostgresStorage =

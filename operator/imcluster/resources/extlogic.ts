@@ -15,31 +15,40 @@ import {
   redisUrl,
   secretMount,
 } from "./pod-parts.ts";
+import { pushEnv, pushMounts } from "./push.ts";
 
 const WEBHOOK_DIR = "/etc/imcluster/webhook";
 
 /** Extlogic pods: everything that may be slow or late. */
 export function extlogicDeployment(context: BuildContext): Deployment {
   const { extlogic } = context.cluster.spec;
-  const { internal, postgres, redis, webhook } = context.hashes;
+  const { internal, postgres, redis, webhook, push } = context.hashes;
   const secret = extlogic.webhook?.secretRef;
   return deployment(context, {
     component: "extlogic",
     replicas: extlogic.replicas,
     resources: extlogic.resources,
     template: extlogic.podTemplate,
-    configHash: [internal.extlogic, postgres, redis, webhook],
+    configHash: [internal.extlogic, postgres, redis, webhook, push],
     mounts: [
       internalTls(context, "extlogic"),
       postgresUrl(context),
       redisUrl(context),
       ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
+      ...pushMounts(extlogic.push),
     ],
     container: {
       name: "extlogic",
       image: context.image,
       command: ["node", "logic/extlogic.ts"],
-      env: [...identityEnv(context), INTERNAL_TLS_ENV, POSTGRES_URL_ENV, REDIS_URL_ENV, ...webhookEnv(context)],
+      env: [
+        ...identityEnv(context),
+        INTERNAL_TLS_ENV,
+        POSTGRES_URL_ENV,
+        REDIS_URL_ENV,
+        ...webhookEnv(context),
+        ...pushEnv(extlogic.push),
+      ],
       ports: [{ name: "admin", containerPort: PORT.admin }],
       ...adminProbes(2),
     },
