@@ -341,7 +341,7 @@ describe("extlogic process", () => {
     const bob = unique("bob");
     await sendTo(bob);
     // The pauses are at most 1 + 2 + 4 + 8 s.
-    await waitUntil("the push is accepted", () => told(bob).length === 5, 30_000);
+    await waitUntil("the push is accepted", () => told(bob).length === 5, 60_000);
     await waitUntil("the queue is empty", queueIsEmpty);
   });
 
