@@ -168,7 +168,10 @@ describe("pushes", () => {
     const next = await server.accept();
     assert.deepEqual(await next.hello().then((h) => [h.inboxEpoch, h.inboxCursor]), ["", 0]);
     next.welcome({ inboxHead: 2, firstPage: firstPage([1, 2], 2) });
-    assert.deepEqual(shown, texts(7, 1, 2));
+    // Seqs 1 and 2 of the conversation of text 7 are behind what the application has.
+    assert.deepEqual(shown, texts(7));
+    next.push(eventAt(3, { convSeq: 8, messageId: "m8", content: new TextEncoder().encode("text 8") }));
+    assert.deepEqual(shown, texts(7, 8));
     await client.close();
   });
 

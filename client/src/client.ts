@@ -3,6 +3,7 @@
 import { type Envelope, ErrorInfo, type Event, Push, Send, SendAck, SyncPage, type Welcome } from "./codec.ts";
 import { ClientCode, Command, DisconnectCode, ErrorCode, MAX_CONTENT_BYTES } from "./codes.ts";
 import type { ConnectionEnd } from "./connection.ts";
+import { type HistoryOptions, type HistoryResult, readHistory } from "./conversations.ts";
 import { ImClientError, messageOf } from "./errors.ts";
 import { type ClientEvents, Emitter, type Message } from "./events.ts";
 import { Link } from "./link.ts";
@@ -10,6 +11,7 @@ import { MessageStream } from "./message-stream.ts";
 import { type ImClientOptions, type Settings, settingsOf } from "./options.ts";
 import { Outbox, type SendResult } from "./outbox.ts";
 import { Receiver } from "./receiver.ts";
+import { Requests } from "./requests.ts";
 import type { ClientState } from "./state.ts";
 import { utf8 } from "./wire.ts";
 
@@ -56,6 +58,7 @@ export class ImClient implements AsyncDisposable {
   readonly #link: Link;
   readonly #outbox: Outbox;
   readonly #receiver: Receiver;
+  readonly #requests: Requests;
   #state: ClientState = { kind: "idle" };
   #isRestored = false;
   #rid = 1;
@@ -77,8 +80,16 @@ export class ImClient implements AsyncDisposable {
       ackTimeoutMs: settings.timing.ackTimeoutMs,
       write: (body) => this.#writeSend(body),
     });
+    this.#requests = new Requests({
+      clock: settings.clock,
+      random: settings.random,
+      timeoutMs: settings.timing.syncTimeoutMs,
+      write: (cmd, body) => this.#ask(cmd, body),
+    });
     this.#receiver = new Receiver(
       {
+        ask: (cmd, body) => this.#requests.ask(cmd, body),
+        onSnapshot: (page) => this.#events.emit("snapshot", page),
         onMessage: (message) => this.#events.emit("message", message),
         claim: (event) => this.#claim(event),
         write: (cmd, body, rid) => this.#link.write(cmd, body, rid),
@@ -179,6 +190,15 @@ export class ImClient implements AsyncDisposable {
     return ended;
   }
 
+  /**
+   * Messages of a conversation by their position in it: the newest ones, or those before or after one, oldest first.
+   * Asks again over reconnects until answered, aborted or closed. What it returns is no event and counts for no cursor.
+   */
+  history(conversationId: string, options: HistoryOptions = {}): Promise<HistoryResult> {
+    if (this.#state.kind === "closed") return Promise.reject(closedError(this.#state));
+    return readHistory(this.#requests, conversationId, () => this.userId, options);
+  }
+
   /** Tell it that the network may be back; in browsers the `online` event does. */
   wake(): void {
     this.#link.wake();
@@ -221,6 +241,8 @@ export class ImClient implements AsyncDisposable {
     this.#setState({ kind: "open", userId, sessionId, entryId });
     // A listener may have closed the client.
     if (this.#state.kind !== "open") return;
+    // What was asked before; the receiver may ask more.
+    this.#requests.connected();
     this.#receiver.connected(welcome, () => this.#events.emit("reset", { epoch: welcome.inboxEpoch }));
     this.#outbox.pump();
   }
@@ -229,6 +251,8 @@ export class ImClient implements AsyncDisposable {
     if (frame.cmd === Command.PUSH) this.#receiver.pushed(Push.decode(frame.body).events);
     else if (frame.cmd === Command.SEND_ACK) this.#sendAcknowledged(SendAck.decode(frame.body));
     else if (frame.cmd === Command.SYNC_PAGE) this.#receiver.paged(frame.rid, SyncPage.decode(frame.body));
+    else if (frame.cmd === Command.HISTORY_PAGE || frame.cmd === Command.SNAPSHOT_PAGE)
+      this.#requests.answered(frame.rid, frame.body);
     else if (frame.cmd === Command.ERROR) this.#refused(frame.rid, ErrorInfo.decode(frame.body));
   }
 
@@ -249,12 +273,14 @@ export class ImClient implements AsyncDisposable {
     if (rid === 0 && info.retryable) {
       this.#outbox.retryFlying(info.retryAfterMs);
       this.#receiver.retry(info.retryAfterMs);
+      this.#requests.retry(info.retryAfterMs);
       return;
     }
     const options = { ...(info.retryable ? { retryable: true } : {}), messageId: info.messageId };
     const error = new ImClientError(info.code, info.reason, options);
     if (rid === 0) this.#events.emit("error", error);
-    else if (!this.#receiver.refused(rid, info)) this.#outbox.refused(rid, error, info.retryAfterMs);
+    else if (!this.#receiver.refused(rid, info) && !this.#requests.refused(rid, info))
+      this.#outbox.refused(rid, error, info.retryAfterMs);
   }
 
   #retrying(attempt: number, end: ConnectionEnd, delayMs: number): void {
@@ -278,6 +304,7 @@ export class ImClient implements AsyncDisposable {
     this.#unwatchNetwork();
     this.#link.stop();
     this.#outbox.rejectAll(closedError(state));
+    this.#requests.rejectAll(closedError(state));
     // Settles when the store has the last cursor; close() waits for the same.
     void this.#receiver.stop(error);
     this.#setState(state);
@@ -290,6 +317,11 @@ export class ImClient implements AsyncDisposable {
     const rid = this.#nextRid();
     this.#link.write(Command.SEND, body, rid);
     return rid;
+  }
+
+  #ask(cmd: number, body: Uint8Array): number | undefined {
+    const rid = this.#nextRid();
+    return this.#link.write(cmd, body, rid) ? rid : undefined;
   }
 
   #nextRid(): number {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Conversation } from "./conversations.ts";
 import type { ImClientError } from "./errors.ts";
 import type { ClientState } from "./state.ts";
 import { text } from "./wire.ts";
@@ -35,10 +36,27 @@ export interface ClientEvents {
   goaway: [notice: { readonly reason: string; readonly delayMs: number }];
   /** Another login took this one's place. The client is closed now and does not reconnect by itself. */
   kicked: [notice: { readonly code: number; readonly reason: string; readonly byDevice: string }];
-  /** The inbox began anew (database restored, or another user): what was shown so far may come again. */
+  /**
+   * The inbox began anew (database restored, or another user). What this client has shown is not shown again; what an
+   * earlier run of the application has shown is: compare `messageId`.
+   */
   reset: [inbox: { readonly epoch: string }];
+  /** Too much was missed to be shown message by message; see the option `snapshot`. One event a page, newest first. */
+  snapshot: [page: SnapshotNotice];
   /** A failure the client goes on after, e.g. of `getToken` or the store. */
   error: [error: ImClientError];
+}
+
+/** A page of what the client has in place of the messages it missed. */
+export interface SnapshotNotice {
+  readonly conversations: readonly Conversation[];
+  /** Forget the list of conversations: it begins anew with this page. */
+  readonly isFirst: boolean;
+  /** Messages go on behind `to` now. */
+  readonly isLast: boolean;
+  /** Inbox seqs that are not shown: above `from`, up to `to`. */
+  readonly from: number;
+  readonly to: number;
 }
 
 type Listener<A extends unknown[]> = (...args: A) => void;

@@ -49,6 +49,11 @@ export class Inbox {
     return this.#cursor;
   }
 
+  /** How much the server has beyond what was applied. */
+  get behind(): number {
+    return this.#head - this.#cursor;
+  }
+
   /** Something beyond a hole is waiting. */
   get hasHole(): boolean {
     return this.#early.size > 0;
@@ -147,6 +152,14 @@ export class Inbox {
     this.#head = Math.max(page.head, this.#cursor, ...this.#early.keys());
     this.#advance();
     return true;
+  }
+
+  /** Passes over everything up to `seq`. */
+  jump(seq: number): void {
+    for (const early of this.#early.keys()) if (early <= seq) this.#early.delete(early);
+    this.#cursor = Math.max(this.#cursor, seq);
+    this.head(seq);
+    this.#advance();
   }
 
   #keep(seq: number, event: Event | typeof OWN): void {

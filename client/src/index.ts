@@ -4,8 +4,9 @@
 export { type ClientStats, ImClient, type SendRequest } from "./client.ts";
 export type { Clock } from "./clock.ts";
 export { ClientCode, codeName, DisconnectCode, ErrorCode, mayReconnect } from "./codes.ts";
+export type { Conversation, HistoryOptions, HistoryResult } from "./conversations.ts";
 export { ImClientError } from "./errors.ts";
-export type { ClientEvents, Message } from "./events.ts";
+export type { ClientEvents, Message, SnapshotNotice } from "./events.ts";
 export { DEFAULT_TIMING, type ImClientOptions, type Platform, type Timing } from "./options.ts";
 export type { SendResult } from "./outbox.ts";
 export type { ClientState } from "./state.ts";

@@ -126,7 +126,8 @@ export class Link {
     this.#next = connection;
     const device = { deviceId, deviceName, platform, appVersion };
     const resume = this.#owner.resumeFrom();
-    connection.start({ ...EMPTY_HELLO, ...device, ...resume, token, clientTimeMs: clock.wallMs() });
+    const caps = this.#settings.snapshot ? ["snapshot"] : [];
+    connection.start({ ...EMPTY_HELLO, ...device, caps, ...resume, token, clientTimeMs: clock.wallMs() });
   }
 
   /** The token at hand, or a new one; undefined when that failed and the next attempt is scheduled. */

@@ -62,6 +62,11 @@ export interface ImClientOptions {
   window?: number;
   /** SENDs in flight in one conversation. Default 1, which keeps their order whatever fails. */
   conversationWindow?: number;
+  /**
+   * After a long absence take the conversations by their last messages (event `snapshot`) in place of every message,
+   * and read the rest with `history()`. Default false: every message is shown.
+   */
+  snapshot?: boolean;
   /** Messages a `for await` loop may lag behind before the client stops taking more. Default 1,000. */
   streamLimit?: number;
   timing?: Partial<Timing>;
@@ -104,6 +109,7 @@ export function settingsOf(options: ImClientOptions): Settings {
     outboxLimit: atLeastOne(options.outboxLimit ?? 1_000, "outboxLimit"),
     window: atLeastOne(options.window ?? 64, "window"),
     conversationWindow: atLeastOne(options.conversationWindow ?? 1, "conversationWindow"),
+    snapshot: options.snapshot ?? false,
     streamLimit: atLeastOne(options.streamLimit ?? 1_000, "streamLimit"),
     timing: { ...DEFAULT_TIMING, ...options.timing },
     clock: options.clock ?? systemClock,

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Acknowledger } from "./acknowledger.ts";
-import { type ErrorInfo, type Event, type Hello, PushAck, Sync, type SyncPage, type Welcome } from "./codec.ts";
+import {
+  type ErrorInfo,
+  type Event,
+  type Hello,
+  PushAck,
+  Snapshot,
+  SnapshotPage,
+  Sync,
+  type SyncPage,
+  type Welcome,
+} from "./codec.ts";
 import { Command, ErrorCode } from "./codes.ts";
-import { InboxMessage, type Message } from "./events.ts";
+import { SnapshotJoin } from "./conversations.ts";
+import { InboxMessage, type Message, type SnapshotNotice } from "./events.ts";
 import { Inbox } from "./inbox.ts";
 import { MessageStream } from "./message-stream.ts";
 import type { Settings } from "./options.ts";
 import { Puller } from "./puller.ts";
+import { Shown } from "./shown.ts";
 import type { StoredCursor } from "./store.ts";
 
 /** What a {@link Receiver} asks of its client. */
@@ -17,6 +29,9 @@ export interface ReceiverOwner {
   /** Writes a frame; false when there is no connection. */
   write(cmd: number, body: Uint8Array, rid?: number): boolean;
   nextRid(): number;
+  /** Asks until there is an answer; rejects when it is refused or the client closes. */
+  ask(cmd: number, body: Uint8Array): Promise<Uint8Array>;
+  onSnapshot(page: SnapshotNotice): void;
   /** The cursor does not fit the server's inbox any more: log in again to learn where to begin. */
   onCursorInvalid(): void;
   onStoreError(error: unknown): void;
@@ -25,11 +40,18 @@ export interface ReceiverOwner {
 /** Events kept beyond a hole. */
 const EARLY_LIMIT = 1_000;
 const ACK_BATCH = 64;
+/** Farther behind than a default page, it asks for the largest ones. */
+const LARGE_PAGE = { limit: 1_000, limitBytes: 240 * 1024 } as const;
+const FAR_BEHIND = 200;
 
 /** The receiving half: applies the inbox in order, pulls what is missing, keeps and acknowledges the cursor. */
 export class Receiver {
   readonly #owner: ReceiverOwner;
   readonly #streamLimit: number;
+  readonly #canSnapshot: boolean;
+  readonly #shown = new Shown();
+  /** Being taken; nothing is pulled meanwhile. */
+  #snapshot: SnapshotJoin | undefined;
   readonly #inbox: Inbox;
   readonly #puller: Puller;
   readonly #acks: Acknowledger;
@@ -44,6 +66,7 @@ export class Receiver {
     const { clock, random, timing, store, streamLimit } = settings;
     this.#owner = owner;
     this.#streamLimit = streamLimit;
+    this.#canSnapshot = settings.snapshot;
     const deliver = (event: Event): void => this.#deliver(event);
     const claim = (event: Event): boolean => owner.claim(event);
     this.#inbox = new Inbox({ deliver, claim, hasRoom: () => this.#hasRoom() }, EARLY_LIMIT);
@@ -90,9 +113,14 @@ export class Receiver {
   /** A login was answered. `onReset` is called before any message when the inbox begins anew. */
   connected(welcome: Welcome, onReset: () => void): void {
     this.#puller.reset();
-    if (this.#inbox.welcome(welcome)) onReset();
+    if (this.#inbox.userId !== welcome.userId) this.#shown.clear();
+    if (this.#inbox.welcome(welcome)) {
+      this.#snapshot = undefined;
+      onReset();
+    }
     const { firstPage } = welcome;
-    if (firstPage !== null) this.#apply(() => this.#inbox.firstPage(firstPage));
+    if (firstPage?.gapTooLong === true) this.#beginSnapshot();
+    else if (firstPage !== null) this.#apply(() => this.#inbox.firstPage(firstPage));
     this.#acks.connected();
     if (this.#inbox.isBehind) this.#puller.now();
   }
@@ -117,6 +145,11 @@ export class Receiver {
   }
 
   paged(rid: number, page: SyncPage): void {
+    if (page.gapTooLong) {
+      this.#puller.answered(true);
+      this.#beginSnapshot();
+      return;
+    }
     const before = this.#inbox.cursor;
     let isOfThisInbox = true;
     this.#apply(() => {
@@ -167,6 +200,7 @@ export class Receiver {
   async stop(error?: unknown): Promise<void> {
     this.#isStopped = true;
     this.#isStalled = false;
+    this.#snapshot = undefined;
     this.#puller.reset();
     for (const stream of this.#streams) stream.finish(error);
     await this.#acks.close();
@@ -181,6 +215,7 @@ export class Receiver {
   }
 
   #deliver(event: Event): void {
+    if (this.#shown.isRepeat(event)) return;
     const message = new InboxMessage(event, this.#inbox.userId);
     this.#received++;
     for (const stream of this.#streams) stream.push(message);
@@ -194,7 +229,8 @@ export class Receiver {
   }
 
   #isIncomplete(): boolean {
-    return !this.#isStopped && !this.#isStalled && (this.#inbox.hasHole || this.#inbox.isBehind);
+    const isIdle = this.#isStopped || this.#isStalled || this.#snapshot !== undefined;
+    return !isIdle && (this.#inbox.hasHole || this.#inbox.isBehind);
   }
 
   #consumed(): void {
@@ -209,17 +245,54 @@ export class Receiver {
   #sync(): number | undefined {
     if (!this.#isIncomplete()) return undefined;
     const rid = this.#owner.nextRid();
-    const { epoch: inboxEpoch, cursor } = this.#inbox;
-    if (!this.#owner.write(Command.SYNC, Sync.encode({ inboxEpoch, cursor }), rid)) return undefined;
+    const { epoch: inboxEpoch, cursor, behind } = this.#inbox;
+    const page = behind > FAR_BEHIND ? LARGE_PAGE : {};
+    const body = Sync.encode({ inboxEpoch, cursor, ...page, canSnapshot: this.#canSnapshot });
+    if (!this.#owner.write(Command.SYNC, body, rid)) return undefined;
     this.#pulls++;
     return rid;
   }
 
   /** Everything from the start, by a fresh login. */
   #begin(): void {
+    this.#snapshot = undefined;
     this.#inbox.forget();
     this.#puller.reset();
     this.#owner.onCursorInvalid();
+  }
+
+  #beginSnapshot(): void {
+    if (this.#snapshot !== undefined) return;
+    const join = new SnapshotJoin();
+    this.#snapshot = join;
+    // It handles its faults.
+    void this.#takeSnapshot(join);
+  }
+
+  /** Page after page; then the cursor jumps to where the first one was read. A later inbox makes it end early. */
+  async #takeSnapshot(join: SnapshotJoin): Promise<void> {
+    const { cursor: from } = this.#inbox;
+    for (let isLast = false; !isLast; ) {
+      const request = Snapshot.encode(join.request(this.#inbox.epoch));
+      let page: SnapshotPage;
+      try {
+        page = SnapshotPage.decode(await this.#owner.ask(Command.SNAPSHOT, request));
+      } catch {
+        // Refused: of another epoch by now. Or closed, and nothing is to be done.
+        if (this.#snapshot === join) this.#begin();
+        return;
+      }
+      if (this.#snapshot !== join) return;
+      const { isFirst } = join;
+      const added = join.add(page, this.#inbox.userId);
+      ({ isLast } = added);
+      this.#owner.onSnapshot({ ...added, isFirst, from, to: join.head });
+      // A listener may have closed the client.
+      if (this.#snapshot !== join) return;
+    }
+    this.#snapshot = undefined;
+    this.#apply(() => this.#inbox.jump(join.head));
+    if (this.#inbox.isBehind) this.#puller.now();
   }
 
   /** What may be saved: the cursor, less what a loop has not finished with. */

@@ -8,12 +8,16 @@ import {
   type Event,
   Goaway,
   Hello,
+  History,
+  HistoryPage,
   Kick,
   Pong,
   Push,
   PushAck,
   Send,
   SendAck,
+  Snapshot,
+  SnapshotPage,
   Sync,
   SyncPage,
   Welcome,
@@ -100,6 +104,16 @@ export class FakeConnection {
     return { ...Send.decode(frame.body), rid: frame.rid };
   }
 
+  async nextHistory(): Promise<History & { rid: number }> {
+    const frame = await this.next(Command.HISTORY);
+    return { ...History.decode(frame.body), rid: frame.rid };
+  }
+
+  async nextSnapshot(): Promise<Snapshot & { rid: number }> {
+    const frame = await this.next(Command.SNAPSHOT);
+    return { ...Snapshot.decode(frame.body), rid: frame.rid };
+  }
+
   async nextSync(): Promise<Sync & { rid: number }> {
     const frame = await this.next(Command.SYNC);
     return { ...Sync.decode(frame.body), rid: frame.rid };
@@ -137,6 +151,14 @@ export class FakeConnection {
 
   page(rid: number, fields: Partial<SyncPage>): void {
     this.frame(Command.SYNC_PAGE, SyncPage.encode({ inboxEpoch: EPOCH, ...fields }), rid);
+  }
+
+  historyPage(rid: number, fields: Partial<HistoryPage>): void {
+    this.frame(Command.HISTORY_PAGE, HistoryPage.encode({ conversationId: "c1", ...fields }), rid);
+  }
+
+  snapshotPage(rid: number, fields: Partial<SnapshotPage>): void {
+    this.frame(Command.SNAPSHOT_PAGE, SnapshotPage.encode({ inboxEpoch: EPOCH, ...fields }), rid);
   }
 
   pong(rid: number, inboxHead: number): void {
