@@ -64,8 +64,8 @@ test-cluster: node_modules/.installed ## The real two-node cluster: install, sca
 
 ##@ Faults
 .PHONY: campaign
-campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, KEEP=folder, CHECK=folder
-	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep "$(KEEP)") $(if $(CHECK),--check "$(CHECK)")
+campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, REDIS=sentinel|cluster, POSTGRES=pair, KEEP=dir, CHECK=dir
+	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(REDIS),--redis $(REDIS)) $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(KEEP),--keep "$(KEEP)") $(if $(CHECK),--check "$(CHECK)")
 
 ##@ Measure
 .PHONY: bench

@@ -15,10 +15,11 @@ import { waitHealed } from "./healed.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { Nemesis } from "./nemesis.ts";
 import { CHECK_OPTIONS, keepRecording } from "./recorded.ts";
+import { resumeMaxMs } from "./resume.ts";
 import { RouterView } from "./router-view.ts";
 import { describeFault, makeSchedule } from "./schedule.ts";
 import { seededRandom } from "./seeded-random.ts";
-import { type Stores, startStores, stopStores } from "./stores.ts";
+import { type PostgresMode, type RedisMode, type Stores, startStores, stopStores } from "./stores.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** Options of {@link runCampaign}. */
@@ -28,6 +29,8 @@ export interface CampaignOptions {
   durationMs: number;
   ratePerSecond: number;
   pairs: number;
+  redis: RedisMode;
+  postgres: PostgresMode;
   /** Told every few seconds how it goes. */
   progress: (text: string) => void;
   /** A campaign that broke a promise leaves its history and logs in a folder below this one. */
@@ -52,6 +55,8 @@ export interface CampaignResult {
   pushLateMaxMs: number;
   /** Longest time a killed entry counted as online. */
   fakeOnlineMaxMs: number;
+  /** Longest time without an acknowledgement after the begin of a failover; absent without one. */
+  resumeMs?: number;
   ackP99Ms: number;
   reconnects: number;
   /** Processes that ended by themselves, as a fenced entry does, and were started again. */
@@ -130,7 +135,7 @@ class Campaign {
     const network = this.#network;
     await network.open();
     this.#closers.push(() => network.close());
-    const names = ["postgres", "redis"];
+    const names: string[] = [];
     for (const [role, count] of [
       ["entry", FLEET.entries],
       ["logic", FLEET.logics],
@@ -139,7 +144,8 @@ class Campaign {
       for (let i = 0; i < count; i++) names.push(`${role}-${i}`);
     for (const name of names) await network.addHost(name);
     const placeOf = (name: string) => network.find(name);
-    const stores = await startStores(placeOf);
+    const { redis, postgres } = this.#options;
+    const stores = await startStores(network, { redis, postgres });
     this.#closers.push(() => stopStores(stores));
     const webhook = await this.#startWebhook();
     const fleet = await startFleet({
@@ -151,9 +157,8 @@ class Campaign {
       extlogicEnv: { IM_PUSH_WEBHOOK_URL: webhook.url, IM_PUSH_WEBHOOK_SECRET: PUSH_SECRET },
     });
     this.#closers.push(() => fleet.stopAll());
-    const view = new RouterView(stores.redis.host.url);
+    const view = new RouterView(() => stores.redis.masters());
     this.#closers.push(() => view.close());
-    await view.ready();
     const leases = new LeaseWatch({ leases: () => view.leases() });
     this.#closers.push(() => leases.stop());
     const crowd = this.#newCrowd(fleet);
@@ -202,11 +207,18 @@ class Campaign {
   }
 
   #newNemesis(fleet: Fleet, stores: Stores, leases: LeaseWatch): Nemesis {
-    const { seed, durationMs } = this.#options;
+    const { seed, durationMs, redis, postgres } = this.#options;
     const supervisor = this.#supervisor;
     const onEntryKilled = (podUid: string): void => leases.killed(podUid);
     const site = new FleetSite({ fleet, stores, network: this.#network, supervisor, onEntryKilled });
-    return new Nemesis({ site, recorder: this.#recorder, schedule: makeSchedule({ seed, durationMs, ...FLEET }) });
+    const schedule = makeSchedule({
+      ...FLEET,
+      seed,
+      durationMs,
+      redis: redis === "single" ? "single" : "replicated",
+      postgres: postgres === "single" ? "single" : "replicated",
+    });
+    return new Nemesis({ site, recorder: this.#recorder, schedule });
   }
 
   /** Load and faults together; at the end all faults are healed and every send was answered, or was given up. */
@@ -255,6 +267,7 @@ class Campaign {
       (sum, person) => sum + person.devices.reduce((n, peer) => n + peer.resets, 0),
       0,
     );
+    const resumeMs = resumeMaxMs(this.#recorder.events);
     const result: CampaignResult = {
       seed: this.#options.seed,
       sent: report.counts.sends,
@@ -268,7 +281,8 @@ class Campaign {
       corrupted: C4 + C5,
       pushLateMaxMs: Math.round(report.notify?.lateMaxMs ?? 0),
       fakeOnlineMaxMs: leases.fakeOnlineMaxMs,
-      ackP99Ms: crowd.ackLatency.quantileMs(0.99),
+      ...(resumeMs === undefined ? {} : { resumeMs: Math.round(resumeMs) }),
+      ackP99Ms: Math.round(crowd.ackLatency.quantileMs(0.99)),
       reconnects: crowd.reconnects,
       restarts: this.#supervisor.restarts,
       seconds: Math.round((performance.now() - this.#startedMs) / 1000),

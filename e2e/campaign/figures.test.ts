@@ -31,7 +31,7 @@ describe("campaign figures", () => {
   it("ask for 200,000 messages and 100 faults in eight minutes, and for no more than a million and 500", () => {
     const usual = goalsOf(8, 60);
     assert.ok(usual.acked >= 200_000 && usual.faults === 100 && usual.fakeOnlineMaxMs === 15_000);
-    assert.deepEqual(goalsOf(24, 180), { acked: 1_000_000, faults: 500, fakeOnlineMaxMs: 15_000 });
+    assert.deepEqual(goalsOf(24, 180), { acked: 1_000_000, faults: 500, fakeOnlineMaxMs: 15_000, resumeMs: 10_000 });
     assert.equal(goalsOf(1, 20).faults, 4);
   });
 
@@ -53,6 +53,13 @@ describe("campaign figures", () => {
       assert.deepEqual(figures.failedSeeds, [3]);
     });
   }
+
+  it("tell how fast sends resumed, in runs with failovers", () => {
+    assert.equal("resumeMs" in sumUp(eight()), false);
+    const figures = sumUp(eight({ resumeMs: 10_001 }));
+    assert.equal(figures.resumeMs, 10_001);
+    assert.deepEqual(shortfalls(figures, goalsOf(8, 60)), ["resumeMs: 10001, at most 10000"]);
+  });
 
   it("fall short with too little load, too few faults, or ghosts online", () => {
     const goals = goalsOf(8, 60);

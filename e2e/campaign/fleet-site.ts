@@ -46,7 +46,7 @@ export class FleetSite implements FaultSite {
         await stores.redis.host.flush();
         return NOTHING;
       case "failover":
-        return await this.#group(fault.target).failover();
+        return await this.#group(fault.target === "redis" ? "redis" : "postgres").failover();
       case "reset":
         await network.reset(this.#host(fault.target), this.#host(fault.peer ?? "").host);
         return NOTHING;
@@ -55,9 +55,8 @@ export class FleetSite implements FaultSite {
     }
   }
 
-  #group(target: string): StoreGroup {
-    const { stores } = this.#options;
-    return target === "redis" ? stores.redis : stores.postgres;
+  #group(target: "redis" | "postgres"): StoreGroup {
+    return this.#options.stores[target];
   }
 
   #service(name: string): ServiceProcess {
@@ -67,7 +66,9 @@ export class FleetSite implements FaultSite {
   }
 
   #host(name: string): NetworkHost {
-    return this.#options.network.find(name === "clients" ? "hub" : name);
+    const { network, stores } = this.#options;
+    if (name === "clients") return network.hub;
+    return network.find(name === "redis" || name === "postgres" ? stores[name].hostName : name);
   }
 
   async #kill(target: string): Promise<() => Promise<void>> {

@@ -10,6 +10,7 @@ import { isInPrivateNetwork, runInPrivateNetwork } from "../harness/private-netw
 import { type CampaignResult, runCampaign } from "./campaign.ts";
 import { goalsOf, shortfalls, sumUp } from "./figures.ts";
 import { checkRecording } from "./recorded.ts";
+import { POSTGRES_MODES, type PostgresMode, REDIS_MODES, type RedisMode } from "./stores.ts";
 
 /** The goal is 417 a second: the rest makes up for the time when nothing can be stored. */
 const RATE_PER_SECOND = 800;
@@ -23,6 +24,8 @@ const progress = createProgress();
 interface Plan {
   seeds: number[];
   seconds: number;
+  redis: RedisMode;
+  postgres: PostgresMode;
   /** Keep the recording of the last campaign here, whatever came of it. */
   keepDir: string | undefined;
   /** Only check this recording once more. */
@@ -37,6 +40,8 @@ function planOf(args: readonly string[]): Plan {
       seconds: { type: "string" },
       seed: { type: "string" },
       long: { type: "boolean" },
+      redis: { type: "string", default: "single" },
+      postgres: { type: "string", default: "single" },
       keep: { type: "string" },
       check: { type: "string" },
     },
@@ -52,10 +57,18 @@ function planOf(args: readonly string[]): Plan {
   const count = number("campaigns", values.campaigns, values.seed === undefined ? usual.campaigns : 1);
   const seconds = number("seconds", values.seconds, usual.seconds);
   const seeds = Array.from({ length: count }, (_, i) => first + i);
-  return { seeds, seconds, keepDir: values.keep, checkDir: values.check };
+  const redis = oneOf("redis", REDIS_MODES, values.redis);
+  const postgres = oneOf("postgres", POSTGRES_MODES, values.postgres);
+  return { seeds, seconds, redis, postgres, keepDir: values.keep, checkDir: values.check };
 }
 
-async function run({ seeds, seconds, keepDir }: Plan): Promise<boolean> {
+function oneOf<T extends string>(name: string, known: readonly T[], text: string): T {
+  const found = known.find((one) => one === text);
+  if (found === undefined) throw new RangeError(`--${name}: one of ${known.join(", ")}, not "${text}"`);
+  return found;
+}
+
+async function run({ seeds, seconds, redis, postgres, keepDir }: Plan): Promise<boolean> {
   const results: CampaignResult[] = [];
   for (const [at, seed] of seeds.entries()) {
     progress.line(`campaign ${at + 1} of ${seeds.length}, seed ${seed}: ${seconds} s of faults`);
@@ -64,6 +77,8 @@ async function run({ seeds, seconds, keepDir }: Plan): Promise<boolean> {
       durationMs: seconds * 1000,
       ratePerSecond: RATE_PER_SECOND,
       pairs: PAIRS,
+      redis,
+      postgres,
       failedDir: FAILED_DIR,
       keepDir,
       progress: (text) => progress.line(`  ${text}`),

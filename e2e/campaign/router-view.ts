@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Redis says about sessions, leases and queues, read beside the fleet.
-import { createRedis, type Redis, runPipeline, whenReady } from "#lib/redis.ts";
+import { createRedis, type Redis, type RedisCommand, runPipeline, whenReady } from "#lib/redis.ts";
 import { parseRoute } from "../../logic/router/keys.ts";
 
 const READY_TIMEOUT_MS = 10_000;
@@ -17,28 +17,21 @@ export interface RouteView {
   session: string;
 }
 
-/** Reads the Redis of a fleet. Faults of a call are thrown as they come. */
+/** Reads the Redis of a fleet, on all its masters. Faults of a call are thrown as they come. */
 export class RouterView {
-  readonly #redis: Redis;
+  readonly #masters: () => Promise<readonly string[]>;
+  readonly #connections = new Map<string, Redis>();
 
-  constructor(url: string) {
-    this.#redis = createRedis(url, { name: "campaign", commandTimeoutMs: COMMAND_TIMEOUT_MS });
-  }
-
-  async ready(): Promise<void> {
-    if (!(await whenReady(this.#redis, READY_TIMEOUT_MS))) throw new Error("Redis does not answer the campaign");
+  /** `masters`: `redis://` of every server that holds a part of the data now. */
+  constructor(masters: () => Promise<readonly string[]>) {
+    this.#masters = masters;
   }
 
   /** Incarnation to the time its lease still has, ms. */
   async leases(): Promise<Map<string, number>> {
-    const keys = await this.#keys("lease:{*}");
-    const replies = await runPipeline(
-      this.#redis,
-      keys.map((key) => ["PTTL", key] as const),
-    );
     const leases = new Map<string, number>();
-    for (const [at, key] of keys.entries()) {
-      const leftMs = Number(replies[at]);
+    for (const { key, reply } of await this.#ask("lease:{*}", (name) => ["PTTL", name])) {
+      const leftMs = Number(reply);
       if (leftMs > 0) leases.set(key.slice("lease:{".length, -1), leftMs);
     }
     return leases;
@@ -47,14 +40,9 @@ export class RouterView {
   /** Routes whose incarnation holds a lease. */
   async routes(): Promise<RouteView[]> {
     const live = await this.leases();
-    const keys = await this.#keys("r:{*}");
-    const replies = await runPipeline(
-      this.#redis,
-      keys.map((key) => ["HGETALL", key] as const),
-    );
     const routes: RouteView[] = [];
-    for (const [at, key] of keys.entries()) {
-      const fields = (replies[at] ?? []) as string[];
+    for (const { key, reply } of await this.#ask("r:{*}", (name) => ["HGETALL", name])) {
+      const fields = (reply ?? []) as string[];
       for (let i = 0; i + 1 < fields.length; i += 2) {
         const route = parseRoute(fields[i + 1] ?? "");
         if (!route || !live.has(route.incarnation)) continue;
@@ -67,42 +55,58 @@ export class RouterView {
 
   /** Streams of work and how much is in each: not yet read, or read and not acknowledged. Dead letters apart. */
   async backlog(): Promise<{ name: string; length: number }[]> {
-    const found: { name: string; length: number }[] = [];
-    for (const name of await this.#keys("*", "stream")) {
-      if (DEAD_LETTERS.test(name)) continue;
-      const [length] = await runPipeline(this.#redis, [["XLEN", name]]);
-      found.push({ name, length: Number(length) });
-    }
-    return found;
+    return (await this.#streams()).filter(({ name }) => !DEAD_LETTERS.test(name));
   }
 
   async deadLetters(): Promise<number> {
-    let count = 0;
-    for (const name of await this.#keys("*", "stream")) {
-      if (!DEAD_LETTERS.test(name)) continue;
-      const [length] = await runPipeline(this.#redis, [["XLEN", name]]);
-      count += Number(length);
-    }
-    return count;
+    const dead = (await this.#streams()).filter(({ name }) => DEAD_LETTERS.test(name));
+    return dead.reduce((sum, { length }) => sum + length, 0);
   }
 
-  async #keys(pattern: string, type?: string): Promise<string[]> {
-    const keys = new Set<string>();
-    let cursor = "0";
-    do {
-      const filter = type === undefined ? [] : ["TYPE", type];
-      const [reply] = await runPipeline(this.#redis, [
-        ["SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, ...filter],
-      ]);
-      if (reply instanceof Error) throw reply;
-      const [next, page] = reply as [string, string[]];
-      for (const key of page) keys.add(key);
-      cursor = next;
-    } while (cursor !== "0");
-    return [...keys];
+  async #streams(): Promise<{ name: string; length: number }[]> {
+    const replies = await this.#ask("*", (name) => ["XLEN", name], "stream");
+    return replies.map(({ key, reply }) => ({ name: key, length: Number(reply) }));
+  }
+
+  /** Asks the same about every key that matches; what vanished in between answers as if it were empty. */
+  async #ask(
+    pattern: string,
+    command: (key: string) => RedisCommand,
+    type?: string,
+  ): Promise<{ key: string; reply: unknown }[]> {
+    const answers: { key: string; reply: unknown }[] = [];
+    for (const url of await this.#masters()) {
+      const redis = await this.#connection(url);
+      const keys = await scan(redis, pattern, type);
+      const replies = await runPipeline(redis, keys.map(command));
+      for (const [at, key] of keys.entries()) answers.push({ key, reply: replies[at] });
+    }
+    return answers;
+  }
+
+  async #connection(url: string): Promise<Redis> {
+    const redis =
+      this.#connections.get(url) ?? createRedis(url, { name: "campaign", commandTimeoutMs: COMMAND_TIMEOUT_MS });
+    this.#connections.set(url, redis);
+    if (!(await whenReady(redis, READY_TIMEOUT_MS))) throw new Error(`${url} does not answer the campaign`);
+    return redis;
   }
 
   close(): void {
-    this.#redis.disconnect();
+    for (const redis of this.#connections.values()) redis.disconnect();
   }
+}
+
+async function scan(redis: Redis, pattern: string, type?: string): Promise<string[]> {
+  const keys = new Set<string>();
+  const filter = type === undefined ? [] : ["TYPE", type];
+  let cursor = "0";
+  do {
+    const [reply] = await runPipeline(redis, [["SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, ...filter]]);
+    if (reply instanceof Error) throw reply;
+    const [next, page] = reply as [string, string[]];
+    for (const key of page) keys.add(key);
+    cursor = next;
+  } while (cursor !== "0");
+  return [...keys];
 }

@@ -3,6 +3,7 @@ import { chownSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { temporaryFolder } from "./folders.ts";
+import { LOOPBACK, type Place } from "./place.ts";
 import { POSTGRES_FOLDER_PREFIX, type PostgresServer, startPostgres } from "./postgres.ts";
 import { copyFolder, postgresUser } from "./postgres-files.ts";
 import { waitUntil } from "./processes.ts";
@@ -24,17 +25,19 @@ const SETTINGS = {
 } as const;
 
 /**
- * A real PostgreSQL primary with one synchronous standby, on loopback, behind a TCP proxy that stands for the Service of
+ * A real PostgreSQL primary with one synchronous standby, on one host, behind a TCP proxy that stands for the Service of
  * an operator: its address stays, {@link PostgresPair.promote} points it to the new primary. Dies with its starter.
  */
 export class PostgresPair {
   #primary: PostgresServer;
   #standby: PostgresServer | undefined;
   readonly #proxy: TcpProxy;
+  readonly #place: Place;
   readonly #all = new Set<PostgresServer>();
 
-  constructor(primary: PostgresServer, proxy: TcpProxy) {
+  constructor(primary: PostgresServer, proxy: TcpProxy, place: Place = LOOPBACK) {
     this.#primary = primary;
+    this.#place = place;
     this.#proxy = proxy;
     this.#all.add(primary);
   }
@@ -60,7 +63,7 @@ export class PostgresPair {
   }
 
   urlOf(database: string): string {
-    return `postgres://postgres@127.0.0.1:${this.#proxy.port}/${database}`;
+    return `postgres://postgres@${this.#place.host}:${this.#proxy.port}/${database}`;
   }
 
   /** Makes a database and returns its URL through the proxy. */
@@ -97,7 +100,7 @@ export class PostgresPair {
       await server.kill9();
       await stopAndRemove(server);
     }
-    this.#standby = await startStandby(this.#primary);
+    this.#standby = await startStandby(this.#primary, this.#place);
     this.#all.add(this.#standby);
     await this.#primary.query(`ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (${STANDBY_NAME})'`);
     await this.#primary.query("SELECT pg_reload_conf()");
@@ -123,11 +126,15 @@ async function stopAndRemove(server: PostgresServer): Promise<void> {
   rmSync(server.dir, { recursive: true, force: true });
 }
 
-/** Starts both servers and the proxy: about 3 s. `durable` as in {@link startPostgres}. */
-export async function startPostgresPair(options: { durable?: boolean } = {}): Promise<PostgresPair> {
-  const primary = await startPostgres({ durable: options.durable ?? false, settings: SETTINGS });
-  const proxy = await startProxy(primary.port);
-  const pair = new PostgresPair(primary, proxy);
+/**
+ * Starts both servers and the proxy: about 3 s. `durable` as in {@link startPostgres}; `place`, by default loopback, must be
+ * in the network of this process, where the proxy runs.
+ */
+export async function startPostgresPair(options: { durable?: boolean; place?: Place } = {}): Promise<PostgresPair> {
+  const { durable = false, place } = options;
+  const primary = await startPostgres({ durable, settings: SETTINGS, ...(place ? { place } : {}) });
+  const proxy = await startProxy(primary.port, place?.host);
+  const pair = new PostgresPair(primary, proxy, place);
   try {
     await pair.rejoin();
     return pair;
@@ -138,12 +145,12 @@ export async function startPostgresPair(options: { durable?: boolean } = {}): Pr
 }
 
 /** A standby from an online backup of `primary`, which may serve meanwhile. */
-async function startStandby(primary: PostgresServer): Promise<PostgresServer> {
+async function startStandby(primary: PostgresServer, place: Place): Promise<PostgresServer> {
   const dir = temporaryFolder(POSTGRES_FOLDER_PREFIX);
   try {
     await backUp(primary, dir);
-    const primaryConninfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY_NAME}`;
-    return await startPostgres({ dir, settings: { ...SETTINGS, primary_conninfo: primaryConninfo } });
+    const primaryConninfo = `host=${place.host} port=${primary.port} user=postgres application_name=${STANDBY_NAME}`;
+    return await startPostgres({ dir, place, settings: { ...SETTINGS, primary_conninfo: primaryConninfo } });
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
     throw error;

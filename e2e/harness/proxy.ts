@@ -7,18 +7,20 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
  */
 export type ProxyMode = "pass" | "swallow" | "cut";
 
-/** A TCP proxy on loopback that fails on demand. */
+/** A TCP proxy, on loopback unless told otherwise, that fails on demand. */
 export class TcpProxy {
   mode: ProxyMode = "pass";
-  /** Port on loopback that new connections go to; open ones stay where they are, as behind a Service. */
+  /** Port of the same host that new connections go to; open ones stay where they are, as behind a Service. */
   targetPort: number;
+  readonly #host: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor(targetPort: number) {
+  constructor(targetPort: number, host = "127.0.0.1") {
     this.targetPort = targetPort;
+    this.#host = host;
     this.#server = createServer((client) => {
-      const target = connect({ host: "127.0.0.1", port: this.targetPort, noDelay: true });
+      const target = connect({ host, port: this.targetPort, noDelay: true });
       client.setNoDelay(true);
       const end = (): void => {
         client.destroy();
@@ -47,7 +49,7 @@ export class TcpProxy {
   listen(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(0, "127.0.0.1", resolve);
+      this.#server.listen(0, this.#host, resolve);
     });
   }
 
@@ -57,9 +59,9 @@ export class TcpProxy {
   }
 }
 
-/** Starts a {@link TcpProxy} in front of a port on loopback. */
-export async function startProxy(targetPort: number): Promise<TcpProxy> {
-  const proxy = new TcpProxy(targetPort);
+/** Starts a {@link TcpProxy} in front of a port of the same host, an address of this process's network. Default loopback. */
+export async function startProxy(targetPort: number, host?: string): Promise<TcpProxy> {
+  const proxy = new TcpProxy(targetPort, host);
   await proxy.listen();
   return proxy;
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "./folders.ts";
+import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { waitUntil } from "./processes.ts";
 import { RedisServer, redisCli, requireRedis } from "./redis.ts";
@@ -28,7 +29,7 @@ export interface ClusterNode {
   readonly masterId: string;
 }
 
-/** A real Redis Cluster on loopback: three masters and three replicas, in memory. It dies with its starter. */
+/** A real Redis Cluster: three masters and three replicas, in memory. It dies with its starter. */
 export class RedisCluster {
   readonly nodes: readonly RedisServer[];
   readonly #dir: string;
@@ -40,7 +41,7 @@ export class RedisCluster {
 
   /** `redis+cluster://` with all nodes. */
   get url(): string {
-    return `redis+cluster://${this.nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
+    return `redis+cluster://${this.nodes.map(({ port, place }) => `${place.host}:${port}`).join(",")}`;
   }
 
   /** What the first node that answers knows about all of them. @throws Error when none answers */
@@ -48,7 +49,7 @@ export class RedisCluster {
     for (const node of this.nodes) {
       if (node.pid === 0) continue;
       try {
-        return parseNodes(await redisCli(node.port, "CLUSTER", "NODES"), this.nodes);
+        return parseNodes(await redisCli(node, "CLUSTER", "NODES"), this.nodes);
       } catch {
         // A node that is stopped or frozen: the next one knows as much.
       }
@@ -92,8 +93,8 @@ export class RedisCluster {
     const target = to ? masters.find(({ server }) => server === to) : masters.at(-1);
     if (!source || !target || source === target) throw new Error("reshard: two different masters are needed");
     const ids = ["--cluster-from", source.id, "--cluster-to", target.id, "--cluster-slots", String(slots)];
-    const address = `127.0.0.1:${source.server.port}`;
-    await redisCli(source.server.port, "--cluster", "reshard", address, ...ids, "--cluster-yes");
+    const address = `${source.server.place.host}:${source.server.port}`;
+    await redisCli(source.server, "--cluster", "reshard", address, ...ids, "--cluster-yes");
   }
 
   /** Resolves when every running node says that all slots are served. */
@@ -103,7 +104,7 @@ export class RedisCluster {
 
   async #isServing(): Promise<boolean> {
     const running = this.nodes.filter(({ pid }) => pid !== 0);
-    const infos = await Promise.all(running.map(({ port }) => redisCli(port, "CLUSTER", "INFO").catch(() => "")));
+    const infos = await Promise.all(running.map((node) => redisCli(node, "CLUSTER", "INFO").catch(() => "")));
     if (!infos.every((info) => info.includes("cluster_state:ok") && info.includes(`cluster_slots_ok:${SLOTS}`)))
       return false;
     const served = (await this.view()).filter(({ isMaster, isGood }) => isMaster && isGood);
@@ -121,11 +122,12 @@ export class RedisCluster {
  * Starts six redis-server processes and joins them to a cluster: about 3 s, 60 MB. A dead master is replaced within 2 s.
  * @throws Error when it is not formed within 30 s
  */
-export async function startRedisCluster(): Promise<RedisCluster> {
+export async function startRedisCluster(options: { place?: Place } = {}): Promise<RedisCluster> {
   requireRedis();
   const dir = temporaryFolder(FOLDER_PREFIX);
   const nodes: RedisServer[] = [];
-  for (let index = 0; index < MASTERS + REPLICAS; index++) nodes.push(await newNode(dir, index));
+  for (let index = 0; index < MASTERS + REPLICAS; index++)
+    nodes.push(await newNode(dir, index, options.place ?? LOOPBACK));
   const cluster = new RedisCluster(nodes, dir);
   try {
     await Promise.all(nodes.map((node) => node.start()));
@@ -138,7 +140,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   }
 }
 
-async function newNode(dir: string, index: number): Promise<RedisServer> {
+async function newNode(dir: string, index: number, place: Place): Promise<RedisServer> {
   const home = join(dir, String(index));
   mkdirSync(home);
   const settings = {
@@ -150,32 +152,32 @@ async function newNode(dir: string, index: number): Promise<RedisServer> {
     "repl-diskless-sync-delay": 0,
     "repl-diskless-load": "swapdb",
   };
-  return new RedisServer(await freePort(), { settings });
+  return new RedisServer(await freePort(), { settings, place });
 }
 
 async function form(nodes: readonly RedisServer[]): Promise<void> {
   const share = Math.ceil(SLOTS / MASTERS);
-  for (const [at, { port }] of nodes.slice(0, MASTERS).entries()) {
-    await redisCli(port, "CLUSTER", "ADDSLOTSRANGE", at * share, Math.min(SLOTS, (at + 1) * share) - 1);
-    await redisCli(port, "CLUSTER", "SET-CONFIG-EPOCH", at + 1);
+  for (const [at, node] of nodes.slice(0, MASTERS).entries()) {
+    await redisCli(node, "CLUSTER", "ADDSLOTSRANGE", at * share, Math.min(SLOTS, (at + 1) * share) - 1);
+    await redisCli(node, "CLUSTER", "SET-CONFIG-EPOCH", at + 1);
   }
   const [first, ...others] = nodes;
   if (!first) return;
-  const busPort = (await redisCli(first.port, "CONFIG", "GET", "cluster-port")).split("\n")[1] ?? "";
-  for (const { port } of others) await redisCli(port, "CLUSTER", "MEET", "127.0.0.1", first.port, busPort);
-  const knowsAll = async ({ port }: RedisServer): Promise<boolean> =>
-    (await redisCli(port, "CLUSTER", "INFO")).includes(`cluster_known_nodes:${nodes.length}`);
+  const busPort = (await redisCli(first, "CONFIG", "GET", "cluster-port")).split("\n")[1] ?? "";
+  for (const node of others) await redisCli(node, "CLUSTER", "MEET", first.place.host, first.port, busPort);
+  const knowsAll = async (node: RedisServer): Promise<boolean> =>
+    (await redisCli(node, "CLUSTER", "INFO")).includes(`cluster_known_nodes:${nodes.length}`);
   for (const node of nodes) await waitUntil(`node ${node.port} knows all`, () => knowsAll(node), FORM_TIMEOUT_MS);
-  for (const [at, { port }] of nodes.slice(MASTERS).entries()) {
-    const master = await redisCli(nodes[at % MASTERS]?.port ?? 0, "CLUSTER", "MYID");
+  for (const [at, node] of nodes.slice(MASTERS).entries()) {
+    const master = await redisCli(nodes[at % MASTERS] ?? first, "CLUSTER", "MYID");
     await waitUntil(
-      `replica ${port} follows`,
-      async () => (await redisCli(port, "CLUSTER", "REPLICATE", master)) === "OK",
+      `replica ${node.port} follows`,
+      async () => (await redisCli(node, "CLUSTER", "REPLICATE", master)) === "OK",
       FORM_TIMEOUT_MS,
     );
   }
-  const isSynced = async ({ port }: RedisServer): Promise<boolean> =>
-    (await redisCli(port, "INFO", "replication")).includes("master_link_status:up");
+  const isSynced = async (node: RedisServer): Promise<boolean> =>
+    (await redisCli(node, "INFO", "replication")).includes("master_link_status:up");
   for (const node of nodes.slice(MASTERS))
     await waitUntil(`replica ${node.port} is in step`, () => isSynced(node), FORM_TIMEOUT_MS);
   // A role travels by gossip: until a node has heard it, it takes a replica for a master without slots.

@@ -2,6 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "./folders.ts";
+import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "./processes.ts";
 import { REDIS_BINARY, RedisServer, redisCli, requireRedis } from "./redis.ts";
@@ -19,10 +20,11 @@ const GROUP = "im";
 
 interface SentinelProcess {
   port: number;
+  place: Place;
   process: GuardedProcess;
 }
 
-/** A real master with two replicas, watched by three sentinels, on loopback. It dies with its starter. */
+/** A real master with two replicas, watched by three sentinels. It dies with its starter. */
 export class RedisSentinel {
   /** Master first at the start; roles move with each failover. */
   readonly nodes: readonly RedisServer[];
@@ -37,13 +39,13 @@ export class RedisSentinel {
 
   /** `redis+sentinel://` with all sentinels and the group's name. */
   get url(): string {
-    return `redis+sentinel://${this.#sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/${GROUP}`;
+    return `redis+sentinel://${this.#sentinels.map(({ port, place }) => `${place.host}:${port}`).join(",")}/${GROUP}`;
   }
 
   /** Whom the sentinels name. */
   async master(): Promise<RedisServer> {
     const [sentinel] = this.#sentinels;
-    const reply = await redisCli(sentinel?.port ?? 0, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP);
+    const reply = await redisCli(sentinel ?? 0, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP);
     const port = Number(reply.split("\n")[1]);
     const master = this.nodes.find((node) => node.port === port);
     if (!master) throw new Error(`the sentinels name ${reply}, which is none of ours`);
@@ -81,7 +83,7 @@ export class RedisSentinel {
     const isThere = async (): Promise<boolean> => {
       const master = await this.master();
       if (!isWanted(master) || master.pid === 0) return false;
-      const info = await redisCli(master.port, "INFO", "replication").catch(() => "");
+      const info = await redisCli(master, "INFO", "replication").catch(() => "");
       const others = this.nodes.filter((node) => node !== master && node.pid !== 0).length;
       const isServing = info.includes("role:master") && (others === 0 || /state=online/.test(info));
       if (isServing) found = master;
@@ -96,7 +98,7 @@ export class RedisSentinel {
   async waitReplicas(): Promise<void> {
     const isComplete = async (): Promise<boolean> => {
       const master = await this.master();
-      const info = await redisCli(master.port, "INFO", "replication").catch(() => "");
+      const info = await redisCli(master, "INFO", "replication").catch(() => "");
       return (info.match(/state=online/g) ?? []).length === this.nodes.filter(({ pid }) => pid !== 0).length - 1;
     };
     await waitUntil("all replicas follow the master", isComplete, FAILOVER_TIMEOUT_MS);
@@ -114,19 +116,25 @@ export class RedisSentinel {
  * Starts three redis-server and three sentinel processes: about 2 s. A dead master is replaced within 4 s.
  * @throws Error when they do not agree within 30 s
  */
-export async function startRedisSentinel(): Promise<RedisSentinel> {
+export async function startRedisSentinel(options: { place?: Place } = {}): Promise<RedisSentinel> {
   requireRedis();
+  const { place = LOOPBACK } = options;
   const dir = temporaryFolder(FOLDER_PREFIX);
   const settings = { dir, "repl-diskless-sync-delay": 0, "repl-diskless-load": "swapdb" };
-  const master = new RedisServer(await freePort(), { settings });
+  const master = new RedisServer(await freePort(), { settings, place });
   const nodes = [master];
   const sentinels: SentinelProcess[] = [];
   for (let i = 0; i < REPLICAS; i++)
-    nodes.push(new RedisServer(await freePort(), { settings: { ...settings, replicaof: `127.0.0.1 ${master.port}` } }));
+    nodes.push(
+      new RedisServer(await freePort(), {
+        place,
+        settings: { ...settings, replicaof: `${place.host} ${master.port}` },
+      }),
+    );
   const setup = new RedisSentinel(nodes, sentinels, dir);
   try {
     for (const node of nodes) await node.start();
-    for (let i = 0; i < SENTINELS; i++) sentinels.push(await startSentinel(dir, i, master.port));
+    for (let i = 0; i < SENTINELS; i++) sentinels.push(await startSentinel(dir, i, master));
     await waitUntil("the sentinels know each other", () => isComplete(sentinels), START_TIMEOUT_MS);
     await setup.waitReplicas();
     return setup;
@@ -136,30 +144,37 @@ export async function startRedisSentinel(): Promise<RedisSentinel> {
   }
 }
 
-async function startSentinel(dir: string, index: number, masterPort: number): Promise<SentinelProcess> {
+async function startSentinel(dir: string, index: number, master: RedisServer): Promise<SentinelProcess> {
+  const { place } = master;
   const port = await freePort();
   const path = join(dir, `sentinel-${index}.conf`);
   const lines = [
     `port ${port}`,
-    "bind 127.0.0.1",
+    `bind ${place.host}`,
+    "protected-mode no",
     `dir ${dir}`,
-    `sentinel monitor ${GROUP} 127.0.0.1 ${masterPort} ${QUORUM}`,
+    `sentinel monitor ${GROUP} ${place.host} ${master.port} ${QUORUM}`,
     `sentinel down-after-milliseconds ${GROUP} ${DOWN_AFTER_MS}`,
     `sentinel failover-timeout ${GROUP} 4000`,
     `sentinel parallel-syncs ${GROUP} 2`,
   ];
   writeFileSync(path, `${lines.join("\n")}\n`);
-  const process = await startProcess({ name: `sentinel-${index}`, command: REDIS_BINARY, args: [path, "--sentinel"] });
+  const process = await startProcess({
+    name: `sentinel-${index}`,
+    command: REDIS_BINARY,
+    args: [path, "--sentinel"],
+    enter: place.enter,
+  });
   const answers = async (): Promise<boolean> => {
     if (process.exit) throw new Error(`the sentinel ended at start:\n${process.output}`);
-    return (await redisCli(port, "PING").catch(() => "")) === "PONG";
+    return (await redisCli({ port, place }, "PING").catch(() => "")) === "PONG";
   };
   await waitUntil("the sentinel answers", answers, START_TIMEOUT_MS);
-  return { port, process };
+  return { port, place, process };
 }
 
 async function isComplete(sentinels: readonly SentinelProcess[]): Promise<boolean> {
-  const views = await Promise.all(sentinels.map(({ port }) => redisCli(port, "INFO", "sentinel")));
+  const views = await Promise.all(sentinels.map((sentinel) => redisCli(sentinel, "INFO", "sentinel")));
   return views.every(
     (view) => view.includes(`status=ok`) && view.includes(`slaves=${REPLICAS},sentinels=${SENTINELS}`),
   );

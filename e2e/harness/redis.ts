@@ -20,9 +20,13 @@ export function requireRedis(): void {
   if (!existsSync(REDIS_BINARY)) throw new Error(`${REDIS_BINARY} is missing: apt-get install redis-server`);
 }
 
-/** Runs redis-cli against a port on loopback; resolves with what it printed. @throws Error with its output */
-export async function redisCli(port: number, ...words: readonly (string | number)[]): Promise<string> {
-  const args = ["-h", "127.0.0.1", "-p", String(port), ...words.map(String)];
+/** A server to talk to: a port on loopback, or a port somewhere. */
+export type RedisAddress = number | { readonly port: number; readonly place: Place };
+
+/** Runs redis-cli against a server; resolves with what it printed. @throws Error with its output */
+export async function redisCli(at: RedisAddress, ...words: readonly (string | number)[]): Promise<string> {
+  const { port, place } = typeof at === "number" ? { port: at, place: LOOPBACK } : at;
+  const args = ["-h", place.host, "-p", String(port), ...words.map(String)];
   const { stdout } = await run(CLI, args, { timeout: CLI_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 });
   return stdout.trimEnd();
 }
