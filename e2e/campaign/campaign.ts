@@ -17,7 +17,7 @@ import { Nemesis } from "./nemesis.ts";
 import { CHECK_OPTIONS, keepRecording } from "./recorded.ts";
 import { resumeMaxMs } from "./resume.ts";
 import { RouterView } from "./router-view.ts";
-import { describeFault, makeSchedule } from "./schedule.ts";
+import { describeFault, makeSchedule, paceOf } from "./schedule.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { type PostgresMode, type RedisMode, type Stores, startStores, stopStores } from "./stores.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -211,14 +211,16 @@ class Campaign {
     const supervisor = this.#supervisor;
     const onEntryKilled = (podUid: string): void => leases.killed(podUid);
     const site = new FleetSite({ fleet, stores, network: this.#network, supervisor, onEntryKilled });
+    const pace = paceOf(seed);
     const schedule = makeSchedule({
       ...FLEET,
       seed,
       durationMs,
+      pace,
       redis: redis === "single" ? "single" : "replicated",
       postgres: postgres === "single" ? "single" : "replicated",
     });
-    return new Nemesis({ site, recorder: this.#recorder, schedule });
+    return new Nemesis({ site, recorder: this.#recorder, schedule, isStrict: pace === "apart" });
   }
 
   /** Load and faults together; at the end all faults are healed and every send was answered, or was given up. */

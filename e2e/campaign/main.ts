@@ -10,6 +10,7 @@ import { isInPrivateNetwork, runInPrivateNetwork } from "../harness/private-netw
 import { type CampaignResult, runCampaign } from "./campaign.ts";
 import { goalsOf, shortfalls, sumUp } from "./figures.ts";
 import { checkRecording } from "./recorded.ts";
+import { paceOf } from "./schedule.ts";
 import { POSTGRES_MODES, type PostgresMode, REDIS_MODES, type RedisMode } from "./stores.ts";
 
 /** The goal is 417 a second: the rest makes up for the time when nothing can be stored. */
@@ -71,7 +72,7 @@ function oneOf<T extends string>(name: string, known: readonly T[], text: string
 async function run({ seeds, seconds, redis, postgres, keepDir }: Plan): Promise<boolean> {
   const results: CampaignResult[] = [];
   for (const [at, seed] of seeds.entries()) {
-    progress.line(`campaign ${at + 1} of ${seeds.length}, seed ${seed}: ${seconds} s of faults`);
+    progress.line(`campaign ${at + 1} of ${seeds.length}, seed ${seed}: ${seconds} s of faults, ${paceOf(seed)}`);
     const result = await runCampaign({
       seed,
       durationMs: seconds * 1000,

@@ -28,7 +28,7 @@ export interface PersonOptions {
 const STAY_MS = [3000, 9000] as const;
 const ABSENCE_MS = [2000, 10_000] as const;
 /** Sends of one person without an answer; above it the person waits, as an application with a full outbox would. */
-const SENDING_LIMIT = 64;
+const SENDING_LIMIT = 16;
 /** A half-open connection is noticed by the missing PONG. */
 const PONG_TIMEOUT_MS = 3000;
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeFault, FAULT_KINDS, type Fault, makeSchedule, type ScheduleOptions } from "./schedule.ts";
+import { describeFault, FAULT_KINDS, type Fault, makeSchedule, paceOf, type ScheduleOptions } from "./schedule.ts";
 
 const store = fc.constantFrom("single" as const, "replicated" as const);
 const anyOptions: fc.Arbitrary<ScheduleOptions> = fc.record({
@@ -11,12 +11,13 @@ const anyOptions: fc.Arbitrary<ScheduleOptions> = fc.record({
   entries: fc.integer({ min: 1, max: 4 }),
   logics: fc.integer({ min: 1, max: 4 }),
   extlogics: fc.integer({ min: 1, max: 3 }),
+  pace: fc.constantFrom("dense" as const, "apart" as const),
   lanes: fc.integer({ min: 1, max: 3 }),
   redis: store,
   postgres: store,
 });
 
-const usual: Omit<ScheduleOptions, "seed"> = { durationMs: 60_000, entries: 2, logics: 2, extlogics: 2 };
+const usual: Omit<ScheduleOptions, "seed"> = { durationMs: 60_000, entries: 2, logics: 2, extlogics: 2, pace: "dense" };
 
 function exists(name: string, { entries, logics, extlogics }: ScheduleOptions): boolean {
   const [role = "", index] = name.split("-");
@@ -95,6 +96,18 @@ describe("fault schedule", () => {
       if (seed <= 8) for (const { kind } of faults) seen.add(kind);
     }
     assert.deepEqual([...seen].sort(), FAULT_KINDS.filter((kind) => kind !== "failover").sort());
+  });
+
+  it("leaves 15 s of quiet between faults that are apart, and has them in one campaign of four", () => {
+    let faults = 0;
+    for (let seed = 1; seed <= 200; seed++) {
+      const schedule = makeSchedule({ ...usual, pace: "apart", seed });
+      for (const [at, fault] of schedule.entries())
+        assert.ok(at === 0 || fault.atMs >= endOf(schedule[at - 1] ?? fault) + 15_000);
+      faults += schedule.length;
+    }
+    assert.ok(faults / 200 > 2.5, `${faults / 200} a minute`);
+    assert.deepEqual([0, 1, 2, 3, 4].map(paceOf), ["apart", "dense", "dense", "dense", "apart"]);
   });
 
   it("is told in words", () => {

@@ -35,6 +35,17 @@ export interface Fault {
   lane: number;
 }
 
+/**
+ * `dense`: as much at a time as there are lanes, with short breaks: does anything get lost? `apart`: one fault at a time,
+ * the next when the last one must no longer be felt: is everything in time?
+ */
+export type Pace = "dense" | "apart";
+
+/** One campaign of four is `apart`; by the seed, so that it replays. */
+export function paceOf(seed: number): Pace {
+  return seed % 4 === 0 ? "apart" : "dense";
+}
+
 /** What there is to break. */
 export interface ScheduleOptions {
   seed: number;
@@ -43,7 +54,8 @@ export interface ScheduleOptions {
   entries: number;
   logics: number;
   extlogics: number;
-  /** Faults at a time. Default 2. */
+  pace: Pace;
+  /** Faults at a time, when `dense`. Default 2. */
   lanes?: number;
   /** `single`: one server, which is killed and started again. `replicated`: a group with failover on the hub. */
   redis?: "single" | "replicated";
@@ -52,10 +64,9 @@ export interface ScheduleOptions {
 
 type Choice = Omit<Fault, "atMs" | "durationMs" | "lane">;
 
-const MIN_GAP_MS = 300;
-const MAX_GAP_MS = 1500;
-/** From when on connections and load have found their pace. */
-const FIRST_MS = 1500;
+const GAPS_MS: Readonly<Record<Pace, readonly [number, number]>> = { dense: [300, 1500], apart: [15_000, 17_000] };
+/** When connections and load have found their pace. */
+const FIRST_MS = 2000;
 /** Shortest and longest duration of each kind. */
 const DURATIONS_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   kill: [500, 5000],
@@ -76,13 +87,15 @@ const DURATIONS_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
 export function makeSchedule(options: ScheduleOptions): Fault[] {
   const random = seededRandom(options.seed);
   const between = (min: number, max: number): number => Math.round(min + (max - min) * random());
-  const lanes = Array.from({ length: options.lanes ?? 2 }, (_, lane) => ({ lane, freeAtMs: FIRST_MS }));
+  const gapMs = GAPS_MS[options.pace];
+  const count = options.pace === "apart" ? 1 : (options.lanes ?? 2);
+  const lanes = Array.from({ length: count }, (_, lane) => ({ lane, freeAtMs: FIRST_MS - gapMs[0] }));
   const faults: Fault[] = [];
   let deck: Choice[] = [];
   for (;;) {
     const lane = lanes.reduce((earliest, one) => (one.freeAtMs < earliest.freeAtMs ? one : earliest));
     if (deck.length === 0) deck = shuffled(deckOf(options, random), random);
-    const atMs = lane.freeAtMs + between(MIN_GAP_MS, MAX_GAP_MS);
+    const atMs = lane.freeAtMs + between(...gapMs);
     const busy = new Set(faults.filter((fault) => fault.atMs + fault.durationMs >= atMs).map(({ target }) => target));
     const index = deck.findIndex(({ target }) => !busy.has(target));
     const [choice] = deck.splice(Math.max(0, index), 1);
