@@ -33,6 +33,7 @@ describe("campaign figures", () => {
     assert.ok(usual.acked >= 200_000 && usual.faults === 100 && usual.fakeOnlineMaxMs === 15_000);
     assert.deepEqual(goalsOf(24, 180), { acked: 1_000_000, faults: 500, fakeOnlineMaxMs: 15_000, resumeMs: 10_000 });
     assert.equal(goalsOf(1, 20).faults, 4);
+    assert.deepEqual(goalsOf(1, 60, true), { ...usual, acked: 1, faults: 1 });
   });
 
   it("sum up and find nothing missing in a good run", () => {
