@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { AckWatch } from "./deliver/ack-watch.ts";
+import type { AckWheel } from "./deliver/ack-wheel.ts";
 import { Delivery } from "./deliver/deliver.ts";
 import { type IntentSink, OfflineQueue } from "./deliver/offline.ts";
+import { OverdueSlots } from "./deliver/overdue.ts";
 import { ROUTE_MAX_AGE_MS, RouteCache } from "./deliver/route-cache.ts";
 import { UnreachableHandler } from "./deliver/unreachable.ts";
 import { Gate } from "./gate.ts";
@@ -26,6 +29,7 @@ import type { Router } from "./router/router.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
 import { LoginHandler } from "./session/login.ts";
+import type { Session } from "./session/session.ts";
 import { GroupCommit } from "./store/group-commit.ts";
 import type { Store } from "./store/store.ts";
 import type { Defer } from "./tick-batch.ts";
@@ -49,6 +53,7 @@ export interface LogicPorts {
   store: Store;
   router: Router;
   intents: IntentSink;
+  wheel: AckWheel;
   tokens: Pick<TokenVerifier, "verify">;
   /** Name of this process, for people. */
   name: string;
@@ -57,6 +62,8 @@ export interface LogicPorts {
   /** Longest wait of a message for company in its transaction; see GroupCommit. 0 under a clock that stands still. */
   maxLingerMs?: number;
   gap: GapLimits;
+  /** How long a device may take to acknowledge a delivery before its user is pushed to. */
+  ackTimeoutMs: number;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -72,6 +79,7 @@ export interface LogicCore {
   readonly server: UplinkServer;
   readonly control: ControlPorts;
   readonly acks: AckBuffer;
+  readonly ackWatch: AckWatch;
   /** Watches the router; resolves when it was asked for the first time. */
   start(): Promise<void>;
   /** Deliveries that wait until their entry is attached. */
@@ -88,7 +96,7 @@ type OnFault = (op: string, error: unknown) => void;
 
 /** Everything behind a commit. */
 function composeDelivery(
-  { router, intents, clock, defer, onFault, metrics }: LogicPorts,
+  { router, intents, wheel, ackTimeoutMs: timeoutMs, clock, random, defer, onFault, metrics }: LogicPorts,
   entries: Entries,
   onRouterFault: OnFault,
   onMissedTooMany: () => void,
@@ -97,7 +105,14 @@ function composeDelivery(
   const offline = offlineQueue.add.bind(offlineQueue);
   const cache = new RouteCache({ router, clock });
   const { changes } = cache;
-  const shared = { router, routes: cache, changes, entries, offline, onRouterFault, clock, defer, metrics };
+  const overdue = new OverdueSlots({ router, entries, onRouterFault });
+  const ackWatch = new AckWatch({
+    ...{ wheel, timeoutMs, clock, random, onFault, metrics },
+    onFired: (fired) => void overdue.tell(fired),
+  });
+  const delivered = ackWatch.delivered.bind(ackWatch);
+  const ways = { router, routes: cache, changes, entries };
+  const shared = { ...ways, offline, delivered, onRouterFault, clock, defer, metrics };
   const delivery = new Delivery(shared);
   const unreachable = new UnreachableHandler(shared);
   const routes = new RouteWriter({ router: changes, entries, onRouterFault, onMissedTooMany, defer });
@@ -106,7 +121,7 @@ function composeDelivery(
     delivery.gone(incarnation);
   };
   const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
-  return { delivery, unreachable, routes, changes, gone, isIdle };
+  return { delivery, unreachable, routes, changes, ackWatch, gone, isIdle };
 }
 
 /** What turns sends into transactions. */
@@ -189,10 +204,10 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     metrics.routerFaults.inc({ op });
     onFault(`router ${op}`, error);
   };
-  const { delivery, unreachable, routes, changes, gone, isIdle } = composeDelivery(ports, entries, onRouterFault, () =>
-    watch.suspect(),
-  );
-  const acks = new AckBuffer({ store, clock, onFault, metrics });
+  const delivering = composeDelivery(ports, entries, onRouterFault, () => watch.suspect());
+  const { delivery, unreachable, routes, changes, ackWatch, gone, isIdle } = delivering;
+  const onNoted = ({ userId, slot }: Session, inboxSeq: number): void => ackWatch.acknowledged(userId, slot, inboxSeq);
+  const acks = new AckBuffer({ store, clock, onNoted, onFault, metrics });
   const commits = composeCommits(ports);
   const loginGate = new Gate({ clock, ...LOGIN_GATE });
   const login = new LoginHandler({
@@ -241,7 +256,11 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     }),
     control: { store, router, onFenced, log },
     acks,
-    start: () => watch.start(),
+    ackWatch,
+    start: () => {
+      ackWatch.start();
+      return watch.start();
+    },
     parked: () => delivery.parked,
     leave: () => {
       entries.leaving();
@@ -253,6 +272,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       reads.stop();
       stopFencing();
       acks.close();
+      ackWatch.close();
       lateHeads.close();
       delivery.close();
     },

@@ -5,6 +5,7 @@ import { silentLogger } from "#lib/logger.ts";
 import { composeLogic } from "./compose.ts";
 import type { LogicHarness } from "./contract/kit.ts";
 import { logicContract } from "./contract/logic.contract.ts";
+import { MemoryAckWheel } from "./deliver/ack-wheel-memory.ts";
 import type { PushIntent } from "./deliver/offline.ts";
 import { wireEntry } from "./entry-kit.ts";
 import { purgeEntry } from "./grpc/control.ts";
@@ -17,6 +18,8 @@ const store = new MemoryStore();
 const router = new MemoryRouter(clock, 1e9);
 const queued: PushIntent[] = [];
 const core = composeLogic({
+  wheel: new MemoryAckWheel(clock, (intent) => void queued.push(intent)),
+  ackTimeoutMs: 5000,
   store,
   router,
   intents: {

@@ -9,6 +9,7 @@ import { Metrics } from "#lib/metrics.ts";
 import { connectRedis, type RedisClient, whenReady } from "#lib/redis.ts";
 import { composeLogic, type LogicCore } from "./compose.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
+import { RedisAckWheel } from "./deliver/ack-wheel-redis.ts";
 import { createFaultLog } from "./faults.ts";
 import { controlService } from "./grpc/control.ts";
 import { HealthPoll } from "./health.ts";
@@ -86,6 +87,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     store,
     router: new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS }),
     intents: new RedisIntents(queue),
+    wheel: new RedisAckWheel(queue),
     tokens: new TokenVerifier({
       keys,
       issuer: config.IM_TOKEN_ISSUER,
@@ -96,6 +98,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     leaseTtlMs: config.IM_LEASE_TTL_MS,
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
     gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
+    ackTimeoutMs: config.IM_ACK_TIMEOUT_MS,
     clock,
     random: deps.random ?? Math.random,
     defer: setImmediate,
@@ -107,6 +110,16 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
   registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
   registry.gaugeOf("im_logic_parked_delivers", "Events that wait until their entry is attached.", () => core.parked());
+  registry.gaugeOf(
+    "im_ack_pending",
+    "Slots that wait for an acknowledgement, in the cluster.",
+    () => core.ackWatch.pending,
+  );
+  registry.gaugeOf(
+    "im_ack_wheel_lag_seconds",
+    "By how much deadlines were missed at the last look.",
+    () => core.ackWatch.lagMs / 1000,
+  );
   // A first look that comes before the connection would only report it as away.
   await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
@@ -172,7 +185,7 @@ async function drain(core: LogicCore): Promise<void> {
     const waitedMs = performance.now() - startedMs;
     if (waitedMs > DRAIN_TIMEOUT_MS || (waitedMs > LEAVING_GRACE_MS && core.isIdle())) break;
   }
-  await core.acks.flush();
+  await Promise.all([core.acks.flush(), core.ackWatch.flush()]);
   core.entries.close();
 }
 

@@ -34,6 +34,12 @@ export function createLogicMetrics(metrics: Metrics) {
     routerFaults: metrics.counter("im_router_faults_total", "Router calls that failed, by operation.", ["op"]),
     reannounces: metrics.counter("im_router_reannounce_total", "Times the entries were asked to announce again."),
     staleRoutes: metrics.counter("im_router_stale_routes_total", "Routes whose connection was gone."),
+    ackArmed: metrics.counter(
+      "im_ack_armed_total",
+      "Slots whose delivery was not acknowledged at once: the wheel waits.",
+    ),
+    ackTimeouts: metrics.counter("im_ack_timeouts_total", "Slots that did not acknowledge in time."),
+    ackDropped: metrics.counter("im_ack_dropped_total", "Slots the wheel could not be told of: the reconciler is."),
     intents: metrics.counter("im_push_intents_total", "Push intents by result.", ["result"]),
   };
 }

@@ -23,6 +23,7 @@ async function setUp() {
   const router = new MemoryRouter(clock);
   const sent: RecordInput[] = [];
   const offline: PushIntent[] = [];
+  const armed: string[] = [];
   const faults: string[] = [];
   const registry = new Metrics();
   let isFull = false;
@@ -35,6 +36,7 @@ async function setUp() {
     changes: cache.changes,
     entries: { find: (incarnation: string) => (incarnation === "pod.1" ? entry : undefined) },
     offline: (intent: PushIntent) => void offline.push(intent),
+    delivered: (userId: string, slot: string, inboxSeq: number) => void armed.push(`${userId}/${slot}/${inboxSeq}`),
     onRouterFault: (op: string) => void faults.push(op),
     clock,
     defer: setImmediate,
@@ -45,7 +47,7 @@ async function setUp() {
   const fill = (value: boolean): void => {
     isFull = value;
   };
-  return { clock, router, sent, offline, faults, ports, online, fill, registry };
+  return { clock, router, sent, offline, armed, faults, ports, online, fill, registry };
 }
 
 function outgoing(recipients: Outgoing["recipients"]): Outgoing {
@@ -111,6 +113,28 @@ describe("delivery", () => {
     assert.deepEqual(seqs(), [1, 2], "waits behind carol's");
     await settle();
     assert.deepEqual(seqs(), [1, 2, 3]);
+  });
+
+  it("waits for the acknowledgement of every session it was sent to, but never of the sender's own", async () => {
+    const { armed, ports, online, router, fill } = await setUp();
+    await online("alice", 8);
+    await online("bob", 2);
+    await router.login([
+      { userId: "bob", slot: "mobile", incarnation: "pod.1", conn: 3, loginSeq: 1, deviceId: "phone" },
+      { userId: "carol", slot: "mobile", incarnation: "pod.2", conn: 9, loginSeq: 1, deviceId: "phone" },
+    ]);
+    await router.renewLease("pod.2");
+    const delivery = new Delivery(ports);
+    delivery.deliver(outgoing([...both, { userId: "carol", inboxSeq: 4 }]));
+    await settle();
+    assert.deepEqual(armed.splice(0).sort(), ["bob/mobile/5", "bob/web/5"], "carol's entry is not attached yet");
+    delivery.attached({ incarnation: "pod.2", send: () => true });
+    assert.deepEqual(armed.splice(0), ["carol/mobile/4"]);
+    fill(true);
+    delivery.deliver(outgoing(both));
+    await settle();
+    assert.deepEqual(armed, [], "it was not sent");
+    delivery.close();
   });
 
   it("pushes to whom no stream leads, but never to the sender", async () => {

@@ -32,6 +32,8 @@ export interface Outgoing {
 export interface DeliveryPorts {
   routes: Pick<RouteCache, "fresh" | "lookup">;
   entries: EntryDirectory;
+  /** A message of somebody else is on its way to the user's device in this slot, which must acknowledge it in time. */
+  delivered: (userId: string, slot: string, inboxSeq: number) => void;
   /** Takes a recipient who could not be reached online. */
   offline: (intent: PushIntent) => void;
   /** A router call failed; delivery goes on without it. */
@@ -55,7 +57,10 @@ export class Delivery {
     this.#ports = ports;
     this.#unattached = new UnattachedEntries({
       clock: ports.clock,
-      onDelivered: () => ports.metrics.delivers.inc({ result: "delivered" }),
+      onDelivered: ({ userId, inboxSeq, isOwn }, slot) => {
+        ports.metrics.delivers.inc({ result: "delivered" });
+        if (!isOwn) ports.delivered(userId, slot, inboxSeq);
+      },
       onMissed: (parcel) => this.#toOffline(parcel),
     });
     this.#batch = new TickBatch({
@@ -151,9 +156,10 @@ export class Delivery {
     const shared = sharedEventBytes(event);
     let delivered = 0;
     for (const [index, recipient] of recipients.entries()) {
-      const { reached, parcel } = this.#toUser(routes[index] ?? NO_ROUTES, recipient, shared, origin);
+      const isOwn = recipient.userId === event.sender;
+      const { reached, parcel } = this.#toUser(routes[index] ?? NO_ROUTES, recipient, { shared, origin, isOwn });
       delivered += reached;
-      if (reached > 0 || recipient.userId === event.sender) continue;
+      if (reached > 0 || isOwn) continue;
       if (parcel) parcel.owesPush = true;
       else this.#toOffline(recipient);
     }
@@ -164,22 +170,23 @@ export class Delivery {
   #toUser(
     routes: readonly Route[],
     { userId, inboxSeq }: Recipient,
-    shared: Uint8Array,
-    origin: Outgoing["origin"],
+    { shared, origin, isOwn }: { shared: Uint8Array; origin: Outgoing["origin"]; isOwn: boolean },
   ): { reached: number; parcel: Parcel | undefined } {
     let reached = 0;
     let body: Uint8Array | undefined;
     let parcel: Parcel | undefined;
-    for (const { incarnation, conn } of routes) {
+    for (const { incarnation, conn, slot } of routes) {
       if (conn === origin.conn && incarnation === origin.incarnation) continue;
       body ??= eventField(PUSH_EVENTS_TAG, inboxSeq, shared);
       const entry = this.#ports.entries.find(incarnation);
       if (entry) {
-        if (entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) reached++;
+        if (!entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) continue;
+        reached++;
+        if (!isOwn) this.#ports.delivered(userId, slot, inboxSeq);
         continue;
       }
-      const waiting = parcel ?? { userId, inboxSeq, body, parkedFor: 0, owesPush: false };
-      if (!this.#unattached.park(incarnation, conn, waiting)) continue;
+      const waiting = parcel ?? { userId, inboxSeq, body, parkedFor: 0, owesPush: false, isOwn };
+      if (!this.#unattached.park({ incarnation, conn, slot }, waiting)) continue;
       parcel = waiting;
       this.#ports.metrics.delivers.inc({ result: "parked" });
     }

@@ -27,14 +27,15 @@ const parcel = (inboxSeq: number, bytes = 10): Parcel => ({
   body: new Uint8Array(bytes),
   parkedFor: 0,
   owesPush: true,
+  isOwn: false,
 });
 
 describe("deliveries to entries that are not attached", () => {
   it("are given up 5 s after each came, with one timer", () => {
     const { clock, missed, unattached } = setUp();
-    unattached.park("pod.1", 1, parcel(1));
+    unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, parcel(1));
     clock.advance(3000);
-    unattached.park("pod.1", 1, parcel(2));
+    unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, parcel(2));
     assert.equal(clock.pending, 1);
     clock.advance(1999);
     assert.deepEqual(missed, []);
@@ -46,8 +47,8 @@ describe("deliveries to entries that are not attached", () => {
 
   it("are given up at once when the incarnation is dead, and only those", () => {
     const { clock, missed, sent, unattached, entry } = setUp();
-    unattached.park("pod.1", 1, parcel(1));
-    unattached.park("pod.2", 2, parcel(2));
+    unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, parcel(1));
+    unattached.park({ incarnation: "pod.2", conn: 2, slot: "web" }, parcel(2));
     unattached.gone("pod.1");
     unattached.gone("pod.1");
     assert.deepEqual(missed, ["bob/1"]);
@@ -59,10 +60,10 @@ describe("deliveries to entries that are not attached", () => {
     const { missed, sent, counts, unattached, entry } = setUp();
     const [reached, lost, other] = [parcel(1), parcel(2), { ...parcel(3), owesPush: false }];
     for (const waiting of [reached, lost, other]) {
-      unattached.park("pod.1", 1, waiting);
-      if (waiting !== reached) unattached.park("pod.3", 3, waiting);
+      unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, waiting);
+      if (waiting !== reached) unattached.park({ incarnation: "pod.3", conn: 3, slot: "web" }, waiting);
     }
-    unattached.park("pod.2", 2, reached);
+    unattached.park({ incarnation: "pod.2", conn: 2, slot: "web" }, reached);
     unattached.attached(entry("pod.2"));
     unattached.attached(entry("pod.1", true));
     assert.deepEqual(missed, [], "one session of user 2 may still be reached");
@@ -72,22 +73,23 @@ describe("deliveries to entries that are not attached", () => {
 
   it("are at most 10,000, and 8 MiB", () => {
     const { unattached, entry } = setUp();
-    for (let at = 0; at < 10_000; at++) assert.equal(unattached.park(`pod.${at % 3}`, at, parcel(at)), true);
+    for (let at = 0; at < 10_000; at++)
+      assert.equal(unattached.park({ incarnation: `pod.${at % 3}`, conn: at, slot: "web" }, parcel(at)), true);
     const refused = parcel(1);
-    assert.equal(unattached.park("pod.1", 1, refused), false);
+    assert.equal(unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, refused), false);
     assert.equal(refused.parkedFor, 0);
     for (const name of ["pod.0", "pod.1", "pod.2"]) unattached.attached(entry(name));
-    assert.equal(unattached.park("pod.1", 1, parcel(1, 8 * 1024 * 1024)), true);
-    assert.equal(unattached.park("pod.2", 1, parcel(1)), false);
+    assert.equal(unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, parcel(1, 8 * 1024 * 1024)), true);
+    assert.equal(unattached.park({ incarnation: "pod.2", conn: 1, slot: "web" }, parcel(1)), false);
     unattached.close();
   });
 
   it("are given up, and refused, when the process leaves", () => {
     const { clock, missed, unattached } = setUp();
-    unattached.park("pod.1", 1, parcel(1));
-    unattached.park("pod.2", 1, parcel(2));
+    unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, parcel(1));
+    unattached.park({ incarnation: "pod.2", conn: 1, slot: "web" }, parcel(2));
     unattached.close();
     assert.deepEqual([missed, clock.pending], [["bob/1", "bob/2"], 0]);
-    assert.equal(unattached.park("pod.1", 1, parcel(3)), false);
+    assert.equal(unattached.park({ incarnation: "pod.1", conn: 1, slot: "web" }, parcel(3)), false);
   });
 });

@@ -21,18 +21,29 @@ export interface Parcel {
   parkedFor: number;
   /** Nobody saw it yet, and nobody else pushes it. */
   owesPush: boolean;
+  /** By the user themselves: nobody waits for its acknowledgement. */
+  readonly isOwn: boolean;
+}
+
+/** Where a parcel goes. */
+export interface ParkedSession {
+  incarnation: string;
+  conn: number;
+  slot: string;
 }
 
 /** What {@link UnattachedEntries} needs. */
 export interface UnattachedPorts {
   clock: Clock;
-  onDelivered: () => void;
+  /** It is on its way to a session in this slot. */
+  onDelivered: (parcel: Parcel, slot: string) => void;
   /** None of the sessions it waited for could be reached, nor any other of the user. */
   onMissed: (parcel: Parcel) => void;
 }
 
 interface Parked {
   conn: number;
+  slot: string;
   parcel: Parcel;
   untilMs: number;
 }
@@ -63,11 +74,11 @@ export class UnattachedEntries {
   }
 
   /** Keeps a delivery for an incarnation. False: no room, or closed; nothing was kept. */
-  park(incarnation: string, conn: number, parcel: Parcel): boolean {
+  park({ incarnation, conn, slot }: ParkedSession, parcel: Parcel): boolean {
     const bytes = parcel.body.length;
     if (this.#isClosed || this.#parked >= MAX_PARKED || this.#bytes + bytes > MAX_PARKED_BYTES) return false;
     const { queue } = this.#waiting.get(incarnation) ?? this.#open(incarnation);
-    queue.push({ conn, parcel, untilMs: this.#ports.clock.nowMs() + MAX_WAIT_MS });
+    queue.push({ conn, slot, parcel, untilMs: this.#ports.clock.nowMs() + MAX_WAIT_MS });
     this.#parked++;
     this.#bytes += bytes;
     parcel.parkedFor++;
@@ -104,7 +115,7 @@ export class UnattachedEntries {
     if (!waiting) return;
     this.#waiting.delete(incarnation);
     waiting.cancel();
-    for (let next = waiting.queue.shift(); next; next = waiting.queue.shift()) this.#settle(next.parcel, send(next));
+    for (let next = waiting.queue.shift(); next; next = waiting.queue.shift()) this.#settle(next, send(next));
   }
 
   #expire(incarnation: string, waiting: Waiting): void {
@@ -113,19 +124,19 @@ export class UnattachedEntries {
     let next = waiting.queue.peek();
     for (; next && next.untilMs <= nowMs; next = waiting.queue.peek()) {
       waiting.queue.shift();
-      this.#settle(next.parcel, false);
+      this.#settle(next, false);
     }
     if (next) waiting.cancel = clock.after(next.untilMs - nowMs, () => this.#expire(incarnation, waiting));
     else this.#waiting.delete(incarnation);
   }
 
-  #settle(parcel: Parcel, isReached: boolean): void {
+  #settle({ parcel, slot }: Parked, isReached: boolean): void {
     this.#parked--;
     this.#bytes -= parcel.body.length;
     parcel.parkedFor--;
     if (isReached) {
       parcel.owesPush = false;
-      this.#ports.onDelivered();
+      this.#ports.onDelivered(parcel, slot);
     } else if (parcel.parkedFor === 0 && parcel.owesPush) this.#ports.onMissed(parcel);
   }
 }

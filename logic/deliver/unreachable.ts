@@ -22,6 +22,8 @@ export interface UnreachablePorts {
   changes: Pick<Router, "logout">;
   entries: EntryDirectory;
   offline: (intent: PushIntent) => void;
+  /** The user's device in this slot was told of a message, which it must acknowledge in time. */
+  delivered: (userId: string, slot: string, inboxSeq: number) => void;
   onRouterFault: (op: string, error: unknown) => void;
   defer: Defer;
   metrics: LogicMetrics;
@@ -66,6 +68,7 @@ export class UnreachableHandler {
         const reached = (routes.get(userId) ?? []).filter(({ incarnation, conn }) =>
           this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
         );
+        for (const { slot } of reached) this.#ports.delivered(userId, slot, inboxSeq);
         if (reached.length === 0) this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });
       }
     } catch (error) {

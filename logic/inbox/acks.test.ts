@@ -23,6 +23,7 @@ const session = (userId: string): Session => ({
 function setUp() {
   const clock = new FakeClock();
   const writes: DeviceAck[][] = [];
+  const noted: string[] = [];
   const state = { isDown: false };
   const acks = new AckBuffer({
     store: {
@@ -32,15 +33,16 @@ function setUp() {
       },
     },
     clock,
+    onNoted: (session, inboxSeq) => void noted.push(`${session.userId}/${inboxSeq}`),
     onFault: () => undefined,
     metrics: unreadMetrics(),
   });
-  return { clock, writes, state, acks };
+  return { clock, writes, noted, state, acks };
 }
 
 describe("ack buffer", () => {
   it("writes the highest of each device, 200 ms after the first", async () => {
-    const { clock, writes, acks } = setUp();
+    const { clock, writes, noted, acks } = setUp();
     const [a, b] = [session("a"), session("b")];
     for (const seq of [1, 5, 3]) acks.note(a, seq);
     acks.note(b, 2);
@@ -58,6 +60,7 @@ describe("ack buffer", () => {
     acks.note(a, 5);
     acks.note(a, 4);
     assert.equal(acks.isIdle, true, "nothing new");
+    assert.deepEqual(noted, ["a/1", "a/5", "b/2"], "told at once, and only of progress");
     assert.equal(clock.pending, 0);
   });
 

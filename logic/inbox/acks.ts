@@ -13,6 +13,8 @@ const MAX_WAITING = 100_000;
 export interface AckPorts {
   store: Pick<Store, "advanceAcks">;
   clock: Clock;
+  /** A session has acknowledged more than before. */
+  onNoted: (session: Session, inboxSeq: number) => void;
   onFault: (op: string, error: unknown) => void;
   metrics: LogicMetrics;
 }
@@ -36,6 +38,7 @@ export class AckBuffer {
   note(session: Session, inboxSeq: number): void {
     if (inboxSeq <= session.notedAckSeq) return;
     session.notedAckSeq = inboxSeq;
+    this.#ports.onNoted(session, inboxSeq);
     this.#keep({ userId: session.userId, deviceId: session.deviceId, inboxSeq });
     if (this.#flushing) return;
     if (this.#waiting.size >= FLUSH_AT) this.#start();
