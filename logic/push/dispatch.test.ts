@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
-import { MINUTE_MS, PushKit } from "./push-kit.ts";
+import { KIT_POLICY, MINUTE_MS, PushKit } from "./push-kit.ts";
 
 const APNS = { provider: "apns", token: "t-apns" };
 const FCM = { provider: "fcm", token: "t-fcm" };
@@ -32,6 +32,7 @@ describe("dispatch of push intents", () => {
     await world.device("bob", "phone", APNS);
     await world.device("bob", "pad", FCM);
     await world.device("bob", "browser", undefined, "web");
+    await world.contact("bob");
     const seq = await world.message("bob");
     assert.deepEqual(await world.dispatch(["bob", seq]), [accepted]);
     assert.deepEqual(world.pushed, ["apns:t-apns", "fcm:t-fcm"]);
@@ -185,12 +186,35 @@ describe("dispatch of push intents", () => {
   });
 });
 
+describe("a user without an address", () => {
+  it("for a channel is not kept waiting for it", async () => {
+    const world = kit({
+      steps: [
+        { channel: "sms", delayMs: 0, unreachedDelayMs: MINUTE_MS },
+        { channel: "webhook", delayMs: undefined, unreachedDelayMs: 0 },
+      ],
+    });
+    await world.device("bob", "phone");
+    assert.deepEqual(await world.dispatch(["bob", await world.message("bob")]), [accepted]);
+    assert.deepEqual(world.waiting(), []);
+  });
+
+  it("for the next channel is given up when the one before refuses", async () => {
+    const world = kit({ steps: KIT_POLICY.steps.slice(0, 3) });
+    await world.device("bob", "phone", APNS);
+    world.provider("apns").answer = () => ({ kind: "rejected", reason: "BadMessageId" });
+    const [outcome] = await world.dispatch(["bob", await world.message("bob")]);
+    assert.deepEqual(outcome, { kind: "rejected", reason: "BadMessageId" });
+  });
+});
+
 describe("retries", () => {
   it("obey Retry-After, for the one device that failed", async () => {
     const world = kit();
     world.schedule.start();
     await world.device("bob", "phone", APNS);
     await world.device("bob", "pad", FCM);
+    await world.contact("bob");
     world.provider("fcm").answer = (_, attempt) =>
       attempt === 1 ? { kind: "failed", reason: "429", retryAfterMs: 20_000, scope: "address" } : { kind: "accepted" };
     await world.dispatch(["bob", await world.message("bob")]);
@@ -266,6 +290,7 @@ describe("a provider that stalls", () => {
   it("loses nothing when the process dies meanwhile: another one takes the steps", async () => {
     const dead = kit();
     await dead.device("bob", "phone", APNS);
+    await dead.contact("bob");
     dead.provider("apns").answer = () => "stall";
     await dead.dispatch(["bob", await dead.message("bob")]);
     assert.deepEqual(dead.waiting(), ["app@30"]);

@@ -147,6 +147,10 @@ export class PushKit {
     if (token) this.store.tokens.set(`${userId}/${deviceId}`, { pushProvider: token.provider, pushToken: token.token });
   }
 
+  contact(userId: string): Promise<void> {
+    return this.store.pushStore.saveContacts([{ userId, phone: "+861", wechat: "o1", timeZone: "" }]);
+  }
+
   /** Stores a message to `userId` in `conversationId`; its inbox seq. */
   async message(userId: string, conversationId = "c_1"): Promise<number> {
     const content = Buffer.from(randomUUID());
