@@ -287,6 +287,22 @@ describe("a provider that stalls", () => {
     assert.deepEqual(outcomes[1], accepted);
   });
 
+  it("is not called for what was read while the push waited for its place", async () => {
+    const world = kit();
+    await world.device("bob", "phone", APNS);
+    await world.device("carol", "phone", { ...APNS, token: "t-carol" });
+    world.provider("apns").answer = () => "stall";
+    for (let n = 0; n < 16; n++) await world.dispatch(["bob", await world.message("bob")]);
+    const seq = await world.message("carol");
+    assert.deepEqual(await world.dispatch(["carol", seq]), [scheduled]);
+    await world.store.advanceAcks([{ userId: "carol", deviceId: "phone", inboxSeq: seq }]);
+    world.provider("apns").release({ kind: "accepted" });
+    await world.settle();
+    assert.equal(world.pushed.includes("apns:t-carol"), false);
+    assert.deepEqual(world.waiting(), []);
+    assert.match(await world.metrics.render(), /im_push_total\{provider="apns",result="cancelled"\} 1/);
+  });
+
   it("loses nothing when the process dies meanwhile: another one takes the steps", async () => {
     const dead = kit();
     await dead.device("bob", "phone", APNS);
