@@ -139,6 +139,32 @@ describe("dispatch of push intents", () => {
     assert.deepEqual(world.waiting(), []);
   });
 
+  it("does not tell the webhook of those whom an earlier step reached, whatever became of the later ones", async () => {
+    const world = kit();
+    world.schedule.start();
+    await world.device("bob", "phone", APNS);
+    await world.contact("bob");
+    for (const name of ["wechat", "sms"]) world.provider(name).answer = () => ({ kind: "rejected", reason: "no" });
+    await world.dispatch(["bob", await world.message("bob")]);
+    await world.pass(10 * MINUTE_MS);
+    assert.deepEqual(world.pushed, ["apns:t-apns", "wechat:o1", "sms:+861"]);
+    assert.deepEqual([world.waiting(), world.letters], [[], []]);
+  });
+
+  it("tells the webhook each message also where it comes last", async () => {
+    const world = kit();
+    world.schedule.start();
+    await world.device("bob", "phone", APNS);
+    world.provider("apns").answer = () => ({ kind: "rejected", reason: "no" });
+    world.provider("webhook").answer = (_, attempt) =>
+      attempt <= 2 ? { kind: "failed", reason: "503" } : { kind: "accepted" };
+    const seqs = [await world.message("bob"), await world.message("bob")];
+    for (const seq of seqs) await world.dispatch(["bob", seq]);
+    await world.pass(5000);
+    const told = world.provider("webhook").requests.map(({ notification }) => notification.inboxSeq);
+    assert.deepEqual(told.slice(2).sort(), seqs);
+  });
+
   it("reports intents whose message is gone, and users without any address", async () => {
     const world = kit();
     await world.device("bob", "phone");
