@@ -132,7 +132,7 @@ class Entry implements RunningEntry, SniffTarget {
       metrics,
       owner: {
         onRecord: (link, record) => downlink.onRecord(link, record),
-        onAttached: (link) => this.#hub.announceClosed(link),
+        onAttached: (link) => downlink.onAttached(link),
         onLost: (link) => downlink.onLost(link),
         onFenced: (reason) => this.#onFenced(reason),
       },
@@ -282,6 +282,7 @@ class Entry implements RunningEntry, SniffTarget {
     this.#pool.close();
     this.#internalTls.close();
     this.#hub.wheel.stop();
+    this.#hub.handover.close();
     this.#loopDelay.disable();
     await this.#admin?.close();
   }

@@ -24,6 +24,7 @@ describe("disconnect codes", () => {
       "KICKED",
       "SUPERSEDED",
       "LOGGED_OUT",
+      "EVICTED",
     ]);
     assert.equal(mayReconnect(4499), true);
     assert.equal(mayReconnect(4999), false);

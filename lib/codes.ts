@@ -17,6 +17,8 @@ export const DisconnectCode = {
   LOGIC_UNAVAILABLE: 4007,
   /** The token ran out: reconnect with a fresh one. */
   TOKEN_EXPIRED: 4008,
+  /** This user and platform class logs in too often. */
+  FLAPPING: 4009,
   /** The database was restored: positions in inboxes begin anew. */
   INBOX_RESET: 4010,
   BAD_FRAME: 4500,
@@ -30,6 +32,8 @@ export const DisconnectCode = {
   /** The same device logged in again elsewhere: this connection is its old one. */
   SUPERSEDED: 4521,
   LOGGED_OUT: 4522,
+  /** Closed by whoever runs the service. */
+  EVICTED: 4523,
 } as const;
 export type DisconnectCode = (typeof DisconnectCode)[keyof typeof DisconnectCode];
 

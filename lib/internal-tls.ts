@@ -12,7 +12,7 @@ export interface InternalTls {
 }
 
 /** What a process is, proven by the SAN `<role>.imcluster.internal` of its certificate. */
-export type Role = "entry" | "logic" | "extlogic" | "operator";
+export type Role = "entry" | "logic" | "extlogic" | "operator" | "admin";
 
 /** DNS name that stands for a role in a certificate. */
 export const roleName = (role: string): string => `${role}.imcluster.internal`;

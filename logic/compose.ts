@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { composeIdentity } from "./compose-identity.ts";
 import { AckWatch } from "./deliver/ack-watch.ts";
 import type { AckWheel } from "./deliver/ack-wheel.ts";
 import { Delivery } from "./deliver/deliver.ts";
@@ -9,6 +10,7 @@ import { OverdueSlots } from "./deliver/overdue.ts";
 import { ROUTE_MAX_AGE_MS, RouteCache } from "./deliver/route-cache.ts";
 import { UnreachableHandler } from "./deliver/unreachable.ts";
 import { Gate } from "./gate.ts";
+import type { AdminPorts } from "./grpc/admin.ts";
 import type { ControlPorts } from "./grpc/control.ts";
 import { Entries } from "./grpc/entries.ts";
 import { EntryLeases } from "./grpc/leases.ts";
@@ -28,15 +30,16 @@ import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
-import { LoginHandler } from "./session/login.ts";
-import type { Session } from "./session/session.ts";
+import type { ActivityBuffer } from "./session/activity.ts";
+import { KickDesk } from "./session/kick.ts";
+import type { EntryPort, Session } from "./session/session.ts";
+import type { SessionPolicy } from "./session/slots.ts";
 import { GroupCommit } from "./store/group-commit.ts";
 import type { Store } from "./store/store.ts";
 import type { Defer } from "./tick-batch.ts";
 import type { TokenVerifier } from "./token/verify.ts";
 
 /** SQL work of logins and pulls runs on the store's general connections; more would only wait there. */
-const LOGIN_GATE = { maxRunning: 32, maxWaiting: 5000, maxWaitMs: 5000 };
 const PULL_GATE = { maxRunning: 16, maxWaiting: 5000, maxWaitMs: 2000 };
 
 /** Half as long again as a remembered route, so that a process that was late by as much does not count either. */
@@ -64,6 +67,8 @@ export interface LogicPorts {
   gap: GapLimits;
   /** How long a device may take to acknowledge a delivery before its user is pushed to. */
   ackTimeoutMs: number;
+  /** Default {@link DEFAULT_POLICY}. */
+  sessionPolicy?: SessionPolicy;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -78,8 +83,10 @@ export interface LogicCore {
   readonly entries: Entries;
   readonly server: UplinkServer;
   readonly control: ControlPorts;
+  readonly admin: AdminPorts;
   readonly acks: AckBuffer;
   readonly ackWatch: AckWatch;
+  readonly activity: ActivityBuffer;
   /** Watches the router; resolves when it was asked for the first time. */
   start(): Promise<void>;
   /** Deliveries that wait until their entry is attached. */
@@ -101,6 +108,7 @@ function composeDelivery(
   onRouterFault: OnFault,
   onMissedTooMany: () => void,
 ) {
+  const kicks = new KickDesk(entries, clock);
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
   const offline = offlineQueue.add.bind(offlineQueue);
   const cache = new RouteCache({ router, clock });
@@ -115,13 +123,24 @@ function composeDelivery(
   const shared = { ...ways, offline, delivered, onRouterFault, clock, defer, metrics };
   const delivery = new Delivery(shared);
   const unreachable = new UnreachableHandler(shared);
-  const routes = new RouteWriter({ router: changes, entries, onRouterFault, onMissedTooMany, defer });
+  const routes = new RouteWriter({
+    router: { ...changes, forget: (incarnation, conns) => router.forget(incarnation, conns) },
+    kicks,
+    onRouterFault,
+    onMissedTooMany,
+    defer,
+  });
   const gone = (incarnation: string): void => {
     cache.gone(incarnation);
+    kicks.gone(incarnation);
     delivery.gone(incarnation);
   };
+  const attached = (entry: EntryPort): void => {
+    kicks.attached(entry);
+    delivery.attached(entry);
+  };
   const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
-  return { delivery, unreachable, routes, changes, ackWatch, gone, isIdle };
+  return { delivery, unreachable, routes, changes, ackWatch, kicks, gone, attached, isIdle };
 }
 
 /** What turns sends into transactions. */
@@ -187,7 +206,7 @@ function repeat(clock: Clock, intervalMs: number, job: () => Promise<void>): () 
 
 /** Wires handlers to ports. */
 export function composeLogic(ports: LogicPorts): LogicCore {
-  const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs, pingIntervalMs, gap } = ports;
+  const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs } = ports;
   const entries = new Entries();
   const leases = new EntryLeases({
     store,
@@ -205,25 +224,11 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     onFault(`router ${op}`, error);
   };
   const delivering = composeDelivery(ports, entries, onRouterFault, () => watch.suspect());
-  const { delivery, unreachable, routes, changes, ackWatch, gone, isIdle } = delivering;
+  const { delivery, unreachable, routes, changes, ackWatch, kicks, gone, isIdle } = delivering;
   const onNoted = ({ userId, slot }: Session, inboxSeq: number): void => ackWatch.acknowledged(userId, slot, inboxSeq);
   const acks = new AckBuffer({ store, clock, onNoted, onFault, metrics });
   const commits = composeCommits(ports);
-  const loginGate = new Gate({ clock, ...LOGIN_GATE });
-  const login = new LoginHandler({
-    verifyToken: (token) => ports.tokens.verify(token),
-    store,
-    router: changes,
-    entries,
-    acks,
-    clock,
-    random,
-    pingIntervalMs,
-    gap,
-    onRouterFault,
-    onStoreFault: onFault,
-    onKick: (code) => metrics.kicks.inc({ code: String(code) }),
-  });
+  const identity = composeIdentity(ports, { entries, kicks, acks, changes, onRouterFault });
   const send = new SendHandler({
     clock,
     random,
@@ -239,7 +244,16 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     ask: (session) => reads.handlers.heads.ask(session),
   });
   const stopFencing = repeat(clock, Math.floor(leaseTtlMs / 3), () => leases.fenceDead(entries));
-  const handlers = { leases, loginGate, login, routes, send, ...reads.handlers, acks, lateHeads, unreachable };
+  const handlers = {
+    ...identity.handlers,
+    leases,
+    routes,
+    send,
+    ...reads.handlers,
+    acks,
+    lateHeads,
+    unreachable,
+  };
   const onFenced = (incarnation: string): void => {
     const stream = entries.find(incarnation);
     if (stream) leases.fence(stream);
@@ -249,28 +263,31 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     entries,
     server: new UplinkServer(entries, {
       ...handlers,
-      onAttached: (entry) => delivery.attached(entry),
+      onAttached: delivering.attached,
       defer,
       log,
       metrics,
     }),
     control: { store, router, onFenced, log },
+    admin: identity.admin,
     acks,
     ackWatch,
-    start: () => {
+    activity: identity.handlers.activity,
+    start: async () => {
       ackWatch.start();
-      return watch.start();
+      await Promise.all([watch.start(), identity.handlers.guard.start()]);
     },
     parked: () => delivery.parked,
     leave: () => {
       entries.leaving();
       delivery.close();
     },
-    isIdle: () => isIdle() && commits.unanswered === 0 && reads.gate.running + loginGate.running === 0,
+    isIdle: () => isIdle() && identity.isIdle() && commits.unanswered === 0 && reads.gate.running === 0,
     close: () => {
       watch.stop();
       reads.stop();
       stopFencing();
+      identity.close();
       acks.close();
       ackWatch.close();
       lateHeads.close();

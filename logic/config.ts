@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { envDurationMs, envInt, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
+import { envDurationMs, envInt, envList, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
+import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
 
 const common = {
   IM_LOG_LEVEL: envString(16).default("info"),
@@ -24,6 +25,12 @@ export const logicSchema = z.object({
   IM_INTERNAL_TLS_DIR: envString().optional(),
   IM_GRPC_PORT: envPort().default(7443),
   IM_JWKS_FILE: envString().default("/etc/imcluster/auth/jwks.json"),
+  IM_TOKEN_SECRET_FILE: envString()
+    .optional()
+    .describe("a file with a shared secret, instead of a JWKS: tokens are HS256"),
+  IM_TOKEN_ALGORITHMS: envList().optional().describe("signature algorithms allowed, such as EdDSA,ES256"),
+  IM_SESSIONS_PER_SLOT: envInt(1, MAX_SESSIONS_PER_SLOT).default(DEFAULT_POLICY.sessionsPerSlot),
+  IM_LOGINS_PER_MINUTE: envInt(0, 10_000).default(DEFAULT_POLICY.loginsPerMinute),
   IM_TOKEN_ISSUER: envString(256).default("imcluster"),
   IM_TOKEN_AUDIENCE: envString(256).optional(),
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000),

@@ -4,6 +4,7 @@ import { Command } from "#proto/commands.ts";
 import {
   AttachReply,
   AttachRequest,
+  Device,
   Disconnect,
   ErrorInfo,
   type Event,
@@ -13,6 +14,8 @@ import {
   LoginReply,
   LoginRequest,
   Push,
+  Reauth,
+  ReauthOk,
   Send,
   SendAck,
   Snapshot,
@@ -133,6 +136,21 @@ export class TestEntry {
   snapshot(conn: number, snapshot: Partial<Snapshot>): Promise<TestAnswer<SnapshotPage>> {
     const body = Snapshot.encode(snapshot);
     return this.ask(conn, Command.SNAPSHOT, body, Command.SNAPSHOT_PAGE, (bytes) => SnapshotPage.decode(bytes));
+  }
+
+  /** REAUTH, and its answer. */
+  reauth(conn: number, token: string): Promise<TestAnswer<ReauthOk>> {
+    return this.ask(conn, Command.REAUTH, Reauth.encode({ token }), Command.REAUTH, (bytes) => ReauthOk.decode(bytes));
+  }
+
+  /** DEVICE, and its answer. */
+  device(conn: number, device: Partial<Device>): Promise<TestAnswer<number>> {
+    return this.ask(conn, Command.DEVICE, Device.encode(device), Command.DEVICE, (bytes) => bytes.length);
+  }
+
+  /** The next KICK of a connection. */
+  async kicked(conn: number): Promise<Disconnect> {
+    return Disconnect.decode((await this.next(RecordKind.KICK, { conn })).body);
   }
 
   /** Any command with a reply. */

@@ -3,7 +3,7 @@ import { FakeClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { composeLogic } from "./compose.ts";
-import type { LogicHarness } from "./contract/kit.ts";
+import type { LogicHarness, TokenOptions } from "./contract/kit.ts";
 import { logicContract } from "./contract/logic.contract.ts";
 import { MemoryAckWheel } from "./deliver/ack-wheel-memory.ts";
 import type { PushIntent } from "./deliver/offline.ts";
@@ -29,10 +29,18 @@ const core = composeLogic({
     },
   },
   tokens: {
-    verify: async (token) =>
-      token.startsWith("user:")
-        ? { kind: "ok", userId: token.slice(5), expiresAtMs: 0 }
-        : { kind: "denied", code: DisconnectCode.TOKEN_INVALID, reason: "not a test token" },
+    verify: async (token) => {
+      if (!token.startsWith("{"))
+        return { kind: "denied", code: DisconnectCode.TOKEN_INVALID, reason: "not a test token" };
+      const {
+        userId,
+        tokenId = "",
+        ageS = 0,
+        expiresInS = 3600,
+      } = JSON.parse(token) as TokenOptions & { userId: string };
+      const nowMs = clock.wallMs();
+      return { kind: "ok", userId, tokenId, issuedAtMs: nowMs - ageS * 1000, expiresAtMs: nowMs + expiresInS * 1000 };
+    },
   },
   name: "logic-test",
   leaseTtlMs: 15_000,
@@ -51,7 +59,7 @@ await core.start();
 const harness: LogicHarness = {
   entry: (podUid) => wireEntry(podUid, (uplink) => core.server.accept(uplink)),
   purge: (podUid) => purgeEntry(core.control, { podUid }),
-  token: async (userId) => `user:${userId}`,
+  token: async (userId, facts) => JSON.stringify({ userId, ...facts }),
   intents: async () => queued,
   elapse: (ms) => clock.advance(ms),
   flushRouter: async () => router.flush(),

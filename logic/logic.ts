@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { JSONWebKeySet } from "jose";
 import { startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
@@ -11,13 +12,14 @@ import { composeLogic, type LogicCore } from "./compose.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
 import { RedisAckWheel } from "./deliver/ack-wheel-redis.ts";
 import { createFaultLog } from "./faults.ts";
+import { adminService } from "./grpc/admin.ts";
 import { controlService } from "./grpc/control.ts";
 import { HealthPoll } from "./health.ts";
 import { createLogicMetrics } from "./metrics.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
-import { JwksFile } from "./token/jwks.ts";
+import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
 import { TokenVerifier } from "./token/verify.ts";
 
 const STOP_DEADLINE_MS = 15_000;
@@ -73,8 +75,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     debug: () => describe(running),
   });
   lifecycle.onStop("admin", () => admin.close());
-  const keys = await JwksFile.open(config.IM_JWKS_FILE, { clock, onError: (error) => onFault("jwks", error) });
-  lifecycle.onStop("jwks", () => keys.close());
+  const keys = await openKeys(config, { clock, onError: (error) => onFault("token keys", error) });
+  lifecycle.onStop("token keys", () => keys.close());
   const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic" });
   lifecycle.onStop("store", () => store.close());
   const redis = connectRedis(config.IM_REDIS_URL, {
@@ -92,6 +94,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
       keys,
       issuer: config.IM_TOKEN_ISSUER,
       audience: config.IM_TOKEN_AUDIENCE ?? config.IM_CLUSTER,
+      ...(config.IM_TOKEN_ALGORITHMS ? { algorithms: config.IM_TOKEN_ALGORITHMS } : {}),
       nowMs: () => clock.wallMs(),
     }),
     name: config.IM_POD_NAME,
@@ -99,6 +102,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
     gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
     ackTimeoutMs: config.IM_ACK_TIMEOUT_MS,
+    sessionPolicy: { sessionsPerSlot: config.IM_SESSIONS_PER_SLOT, loginsPerMinute: config.IM_LOGINS_PER_MINUTE },
     clock,
     random: deps.random ?? Math.random,
     defer: setImmediate,
@@ -132,6 +136,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     ["entry"],
   );
   server.addService(controlService(core.control), ["operator"]);
+  server.addService(adminService(core.admin), ["operator", "admin"]);
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
@@ -155,6 +160,12 @@ function openQueue(
   });
   lifecycle.onStop("queue redis", () => queue.disconnect());
   return queue;
+}
+
+/** The shared secret when one is given, else the JWKS: never both. */
+function openKeys(config: LogicConfig, options: KeyFileOptions): Promise<KeyFile<JSONWebKeySet | Uint8Array>> {
+  const { IM_TOKEN_SECRET_FILE: secretFile, IM_JWKS_FILE: jwksFile } = config;
+  return secretFile === undefined ? KeyFile.openJwks(jwksFile, options) : KeyFile.openSecret(secretFile, options);
 }
 
 interface LogicState {
@@ -185,7 +196,7 @@ async function drain(core: LogicCore): Promise<void> {
     const waitedMs = performance.now() - startedMs;
     if (waitedMs > DRAIN_TIMEOUT_MS || (waitedMs > LEAVING_GRACE_MS && core.isIdle())) break;
   }
-  await Promise.all([core.acks.flush(), core.ackWatch.flush()]);
+  await Promise.all([core.acks.flush(), core.ackWatch.flush(), core.activity.flush()]);
   core.entries.close();
 }
 

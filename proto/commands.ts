@@ -11,6 +11,8 @@ export const Command = {
   KICK: 7,
   LOGOUT: 8,
   ERROR: 9,
+  APP_STATE: 10,
+  DEVICE: 11,
   SEND: 16,
   SEND_ACK: 17,
   PUSH: 18,

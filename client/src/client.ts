@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { Timer } from "./clock.ts";
 import { type Envelope, ErrorInfo, type Event, Push, Send, SendAck, SyncPage, type Welcome } from "./codec.ts";
 import { ClientCode, Command, DisconnectCode, ErrorCode, MAX_CONTENT_BYTES } from "./codes.ts";
 import type { ConnectionEnd } from "./connection.ts";
 import { type HistoryOptions, type HistoryResult, readHistory } from "./conversations.ts";
 import { ImClientError, messageOf } from "./errors.ts";
 import { type ClientEvents, Emitter, type Message } from "./events.ts";
+import { type DeviceProfile, Identity } from "./identity.ts";
 import { Link } from "./link.ts";
 import { MessageStream } from "./message-stream.ts";
 import { type ImClientOptions, type Settings, settingsOf } from "./options.ts";
@@ -13,7 +15,7 @@ import { Outbox, type SendResult } from "./outbox.ts";
 import { Receiver } from "./receiver.ts";
 import { Requests } from "./requests.ts";
 import type { ClientState } from "./state.ts";
-import { utf8 } from "./wire.ts";
+import { EMPTY, utf8 } from "./wire.ts";
 
 /** A message to send: to a user, or into a known conversation. */
 export interface SendRequest {
@@ -59,6 +61,7 @@ export class ImClient implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #receiver: Receiver;
   readonly #requests: Requests;
+  readonly #identity: Identity;
   #state: ClientState = { kind: "idle" };
   #isRestored = false;
   #rid = 1;
@@ -96,6 +99,15 @@ export class ImClient implements AsyncDisposable {
         nextRid: () => this.#nextRid(),
         onCursorInvalid: () => this.#link.restart(ErrorCode.CURSOR_INVALID, "the inbox begins anew"),
         onStoreError: (error) => this.#storeFailed(error),
+      },
+      settings,
+    );
+    this.#identity = new Identity(
+      {
+        write: (cmd, body, rid) => this.#link.write(cmd, body, rid),
+        nextRid: () => this.#nextRid(),
+        onToken: (token) => this.#link.useToken(token),
+        onError: (error) => this.#events.emit("error", error),
       },
       settings,
     );
@@ -199,6 +211,47 @@ export class ImClient implements AsyncDisposable {
     return readHistory(this.#requests, conversationId, () => this.userId, options);
   }
 
+  /**
+   * Tells the server about this device: push token, language, preferences. Resolves when it is stored, however many
+   * reconnects that takes; a later call replaces an earlier one. Rejects on a profile the server refuses, and on close.
+   */
+  setDevice(profile: DeviceProfile): Promise<void> {
+    return this.#state.kind === "closed" ? Promise.reject(closedError(this.#state)) : this.#identity.setDevice(profile);
+  }
+
+  /** Whether a person looks at the app: tell `background` before the system suspends it, so that pushes come. */
+  setAppState(state: "foreground" | "background"): void {
+    this.#identity.setBackground(state === "background");
+  }
+
+  /**
+   * Signs out: the server unbinds this device's push token, and the client closes. True when the server took it; false
+   * when it could not be told within 10 s: then the token stays bound until somebody else signs in here.
+   */
+  async logout(): Promise<boolean> {
+    const { state, settings } = { state: this.#state, settings: this.#settings };
+    if (state.kind === "idle" || state.kind === "closed") return false;
+    const timeout = new Timer(settings.clock);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const abort = new AbortController();
+    timeout.set(LOGOUT_TIMEOUT_MS, () => {
+      abort.abort();
+      resolve();
+    });
+    const stop = this.on("state", ({ kind }) => kind === "closed" && resolve());
+    // Rejects when the time is over or the client closes: both end the wait below too.
+    this.ready(abort).then(
+      () => this.#link.write(Command.LOGOUT, EMPTY, this.#nextRid()),
+      () => false,
+    );
+    await promise;
+    timeout.clear();
+    stop();
+    const isTaken = this.#state.kind === "closed" && this.#state.code === DisconnectCode.LOGGED_OUT;
+    await this.close();
+    return isTaken;
+  }
+
   /** Tell it that the network may be back; in browsers the `online` event does. */
   wake(): void {
     this.#link.wake();
@@ -238,6 +291,7 @@ export class ImClient implements AsyncDisposable {
     this.#maxContentBytes = Math.min(MAX_CONTENT_BYTES, welcome.limits?.maxContentBytes || MAX_CONTENT_BYTES);
     this.#outbox.disconnected();
     const { userId, sessionId, entryId } = welcome;
+    this.#identity.opened(welcome.tokenTtlMs);
     this.#setState({ kind: "open", userId, sessionId, entryId });
     // A listener may have closed the client.
     if (this.#state.kind !== "open") return;
@@ -248,6 +302,7 @@ export class ImClient implements AsyncDisposable {
   }
 
   #frame(frame: Envelope): void {
+    if (this.#identity.frame(frame)) return;
     if (frame.cmd === Command.PUSH) this.#receiver.pushed(Push.decode(frame.body).events);
     else if (frame.cmd === Command.SEND_ACK) this.#sendAcknowledged(SendAck.decode(frame.body));
     else if (frame.cmd === Command.SYNC_PAGE) this.#receiver.paged(frame.rid, SyncPage.decode(frame.body));
@@ -274,11 +329,13 @@ export class ImClient implements AsyncDisposable {
       this.#outbox.retryFlying(info.retryAfterMs);
       this.#receiver.retry(info.retryAfterMs);
       this.#requests.retry(info.retryAfterMs);
+      this.#identity.retry();
       return;
     }
     const options = { ...(info.retryable ? { retryable: true } : {}), messageId: info.messageId };
     const error = new ImClientError(info.code, info.reason, options);
     if (rid === 0) this.#events.emit("error", error);
+    else if (this.#identity.refused(rid, info)) return;
     else if (!this.#receiver.refused(rid, info) && !this.#requests.refused(rid, info))
       this.#outbox.refused(rid, error, info.retryAfterMs);
   }
@@ -286,6 +343,7 @@ export class ImClient implements AsyncDisposable {
   #retrying(attempt: number, end: ConnectionEnd, delayMs: number): void {
     this.#outbox.disconnected();
     this.#receiver.disconnected();
+    this.#identity.closed();
     const { code, reason } = end;
     if (this.#state.kind === "connecting") this.#setState({ kind: "connecting", attempt: attempt + 1, code, reason });
     else this.#setState({ kind: "reconnecting", attempt, code, reason, delayMs });
@@ -295,7 +353,7 @@ export class ImClient implements AsyncDisposable {
     const { code, reason, byDevice } = end;
     const closed = { kind: "closed", code, reason, byDevice } as const;
     this.#shutDown(closed, closedError(closed));
-    if (code === DisconnectCode.KICKED || code === DisconnectCode.SUPERSEDED) {
+    if (KICK_CODES.has(code)) {
       this.#events.emit("kicked", { code, reason, byDevice });
     }
   }
@@ -305,6 +363,7 @@ export class ImClient implements AsyncDisposable {
     this.#link.stop();
     this.#outbox.rejectAll(closedError(state));
     this.#requests.rejectAll(closedError(state));
+    this.#identity.stop(closedError(state));
     // Settles when the store has the last cursor; close() waits for the same.
     void this.#receiver.stop(error);
     this.#setState(state);
@@ -353,6 +412,13 @@ export class ImClient implements AsyncDisposable {
     this.#events.emit("state", state, previous);
   }
 }
+
+const LOGOUT_TIMEOUT_MS = 10_000;
+const KICK_CODES: ReadonlySet<number> = new Set([
+  DisconnectCode.KICKED,
+  DisconnectCode.SUPERSEDED,
+  DisconnectCode.EVICTED,
+]);
 
 function closedError(state: ClientState & { kind: "closed" }): ImClientError {
   return new ImClientError(state.code, `the client is closed: ${state.reason}`, { retryable: false });

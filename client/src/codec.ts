@@ -186,11 +186,30 @@ export const Welcome = message({
   limits: one(12, Limits),
   caps: strings(13),
   entryId: string(14),
+  tokenTtlMs: uint64(17),
 });
 export type Welcome = Decoded<typeof Welcome>;
 
 export const Pong = message({ serverTimeMs: int64(1), inboxHead: uint64(2), sysHead: uint64(3) });
 export type Pong = Decoded<typeof Pong>;
+
+export const Reauth = message({ token: string(1) });
+export type Reauth = Decoded<typeof Reauth>;
+
+export const ReauthOk = message({ tokenTtlMs: uint64(1) });
+export type ReauthOk = Decoded<typeof ReauthOk>;
+
+export const AppState = message({ state: uint32(1) });
+export type AppState = Decoded<typeof AppState>;
+
+export const Device = message({
+  pushProvider: string(1),
+  pushToken: string(2),
+  locale: string(3),
+  appVersion: string(4),
+  prefs: string(5),
+});
+export type Device = Decoded<typeof Device>;
 
 export const Goaway = message({
   reason: string(1),

@@ -12,6 +12,8 @@ export const Command = {
   KICK: 7,
   LOGOUT: 8,
   ERROR: 9,
+  APP_STATE: 10,
+  DEVICE: 11,
   SEND: 16,
   SEND_ACK: 17,
   PUSH: 18,
@@ -60,6 +62,7 @@ export const DisconnectCode = {
   OVERLOADED: 4006,
   LOGIC_UNAVAILABLE: 4007,
   TOKEN_EXPIRED: 4008,
+  FLAPPING: 4009,
   INBOX_RESET: 4010,
   BAD_FRAME: 4500,
   FRAME_TOO_LARGE: 4501,
@@ -70,6 +73,7 @@ export const DisconnectCode = {
   KICKED: 4520,
   SUPERSEDED: 4521,
   LOGGED_OUT: 4522,
+  EVICTED: 4523,
 } as const;
 
 /** Codes that only the SDK itself raises; the server never sends them. */

@@ -34,7 +34,7 @@ export interface ClientEvents {
   message: [message: Message];
   /** The entry asked to move: a new connection is opened after `delayMs`, then the old one closed. */
   goaway: [notice: { readonly reason: string; readonly delayMs: number }];
-  /** Another login took this one's place. The client is closed now and does not reconnect by itself. */
+  /** Another login took this one's place, or the service closed it. The client is closed now and does not reconnect by itself. */
   kicked: [notice: { readonly code: number; readonly reason: string; readonly byDevice: string }];
   /**
    * The inbox began anew (database restored, or another user). What this client has shown is not shown again; what an

@@ -7,6 +7,7 @@ export { ClientCode, codeName, DisconnectCode, ErrorCode, mayReconnect } from ".
 export type { Conversation, HistoryOptions, HistoryResult } from "./conversations.ts";
 export { ImClientError } from "./errors.ts";
 export type { ClientEvents, Message, SnapshotNotice } from "./events.ts";
+export type { DeviceProfile } from "./identity.ts";
 export { DEFAULT_TIMING, type ImClientOptions, type Platform, type Timing } from "./options.ts";
 export type { SendResult } from "./outbox.ts";
 export type { ClientState } from "./state.ts";

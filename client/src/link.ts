@@ -91,6 +91,11 @@ export class Link {
     return this.#active !== undefined;
   }
 
+  /** Logins use this token from now on. */
+  useToken(token: string): void {
+    this.#token = token;
+  }
+
   /** The network may be back: reconnect now rather than after the pause, or check that the connection lives. */
   wake(): void {
     if (this.#active !== undefined) {

@@ -39,8 +39,8 @@ export interface ImClientOptions {
   /** `wss://host/ws` or `ws://` everywhere; `tls://host` or `tcp://host:port` with the entry point for Node. */
   url: string;
   /**
-   * Fetches an access token from your backend. Called before the first login and again when the server says the
-   * token ran out; not for every reconnect.
+   * Fetches an access token from your backend. Called before the first login, shortly before the token runs out, and when
+   * the server says that it did; not for every reconnect.
    */
   getToken(): string | Promise<string>;
   /** 1-64 characters, stable for an installation. Two clients with one device id replace each other. */

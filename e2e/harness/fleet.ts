@@ -103,6 +103,8 @@ export class Fleet {
   readonly postgresUrl: string;
   readonly entries: EntryProcess[] = [];
   readonly logics: ServiceProcess[] = [];
+  /** `host:port` of each logic, for its control services. */
+  readonly logicTargets: string[] = [];
   readonly extlogics: ServiceProcess[] = [];
   /** Logs, keys and certificates; removed by {@link stopAll}. */
   readonly dir: string;
@@ -298,7 +300,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     nodeArgs: options.nodeArgs?.[role] ?? [],
     place: placeOf(`${role}-${index}`),
   });
-  const targets: string[] = [];
+  const targets = fleet.logicTargets;
   for (let i = 0; i < (options.logics ?? 1); i++) {
     const [adminPort, grpcPort] = [await ports.take(), await ports.take()];
     targets.push(`${placeOf(`logic-${i}`).host}:${grpcPort}`);

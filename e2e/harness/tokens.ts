@@ -6,6 +6,10 @@ import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
 export interface MintOptions {
   /** Lifetime in seconds; negative for a token that is already expired. Default one hour. */
   expiresInS?: number;
+  /** Claim `jti`; none by default. */
+  tokenId?: string;
+  /** Seconds since it was issued. Default 0. */
+  ageS?: number;
   issuer?: string;
   audience?: string;
   /** Key id in the header; another one than the authority's for a token of an unknown key. */
@@ -63,12 +67,13 @@ export async function tokenAuthorityFrom(privateJwk: JWK, names: AuthorityNames 
     privateJwk,
     async mint(userId, options = {}) {
       const nowS = Math.floor(Date.now() / 1000);
-      return await new SignJWT({})
+      const token = new SignJWT(options.tokenId === undefined ? {} : { jti: options.tokenId });
+      return await token
         .setProtectedHeader({ alg, kid: options.kid ?? kid })
         .setIssuer(options.issuer ?? issuer)
         .setAudience(options.audience ?? audience)
         .setSubject(userId)
-        .setIssuedAt(nowS)
+        .setIssuedAt(nowS - (options.ageS ?? 0))
         .setExpirationTime(nowS + (options.expiresInS ?? 3600))
         .sign(key);
     },

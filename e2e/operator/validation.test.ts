@@ -346,6 +346,78 @@ const WRONG: readonly Wrong[] = [
     field: "",
     remedy: /spec\.auth\.jwksSecretRef\.name must not be.*leave the field out/,
   },
+  {
+    what: "generated keys named as a shared secret",
+    spec: { auth: { sharedSecretRef: { name: "demo-auth", key: "secret" } } },
+    field: "",
+    remedy: /spec\.auth\.sharedSecretRef\.name must not be.*name your own Secret/,
+  },
+  {
+    what: "public keys and a shared secret",
+    spec: { auth: { jwksSecretRef: ref, sharedSecretRef: ref } },
+    field: "spec.auth",
+    remedy: /not both/,
+  },
+  {
+    what: "HS256 without a shared secret",
+    spec: { auth: { algorithms: ["HS256"] } },
+    field: "spec.auth",
+    remedy: /exactly when sharedSecretRef is set/,
+  },
+  {
+    what: "EdDSA next to a shared secret's HS256",
+    spec: { auth: { sharedSecretRef: ref, algorithms: ["HS256", "EdDSA"] } },
+    field: "spec.auth",
+    remedy: /must be \[HS256\]/,
+  },
+  {
+    what: "no algorithm",
+    spec: { auth: { algorithms: [] } },
+    field: "spec.auth.algorithms",
+    remedy: /at least 1 item/,
+  },
+  {
+    what: "an unsigned algorithm",
+    spec: { auth: { algorithms: ["none"] } },
+    field: "spec.auth.algorithms",
+    remedy: /EdDSA/,
+  },
+  {
+    what: "another policy",
+    spec: { sessions: { policy: "two" } },
+    field: "spec.sessions.policy",
+    remedy: /n-per-slot/,
+  },
+  {
+    what: "n-per-slot without a number",
+    spec: { sessions: { policy: "n-per-slot" } },
+    field: "spec.sessions",
+    remedy: /set both/,
+  },
+  {
+    what: "a number without n-per-slot",
+    spec: { sessions: { perSlot: 3 } },
+    field: "spec.sessions",
+    remedy: /set both/,
+  },
+  {
+    what: "one session by n-per-slot",
+    spec: { sessions: { policy: "n-per-slot", perSlot: 1 } },
+    field: "spec.sessions.perSlot",
+    remedy: /greater than or equal to 2/,
+  },
+  {
+    what: "33 sessions of a class",
+    spec: { sessions: { policy: "n-per-slot", perSlot: 33 } },
+    field: "spec.sessions.perSlot",
+    remedy: /less than or equal to 32/,
+  },
+  {
+    what: "negative logins per minute",
+    spec: { sessions: { loginsPerMinute: -1 } },
+    field: "spec.sessions.loginsPerMinute",
+    remedy: /greater than or equal to 0/,
+  },
   { what: "empty issuer", spec: { auth: { issuer: "" } }, field: "spec.auth.issuer", remedy: /at least 1 chars/ },
   { what: "unknown field", spec: entry({ replica: 3 }), field: "spec.entry.replica", remedy: /unknown field/ },
 ];
@@ -463,7 +535,11 @@ describe("the API server accepts", () => {
           postgres: { urlSecretRef: ref },
           redis: { urlSecretRef: { name: "r", key: "url" } },
           tls: { secretName: "shop-tls" },
-          auth: { issuer: "https://login.example", audience: "im", jwksSecretRef: { name: "jwks", key: "jwks.json" } },
+          auth: {
+            ...{ issuer: "https://login.example", audience: "im", algorithms: ["EdDSA", "ES256"] },
+            jwksSecretRef: { name: "jwks", key: "jwks.json" },
+          },
+          sessions: { policy: "n-per-slot", perSlot: 2, loginsPerMinute: 0 },
         },
         "full",
       ),
@@ -485,6 +561,7 @@ describe("the API server accepts", () => {
       logic: { replicas: 2 },
       extlogic: { replicas: 1 },
       ...{ postgres: {}, redis: {}, tls: {}, auth: { issuer: "imcluster" } },
+      sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
     });
   });
 });

@@ -38,12 +38,12 @@ export function announceSession(conn: number, session: Session, asking: LogicPor
   session.logic?.sendControl({ kind: RecordKind.BIND, conn, body: tagBytes(session.tag) });
 }
 
-/** Sends CLOSED where the session is bound, if need be by binding it once more. False: no logic heard it. */
-export function announceSessionClosed(logics: LogicDirectory, conn: number, session: Session): boolean {
+/** Sends CLOSED where the session is bound, if need be by binding it once more; returns who was told, if anybody. */
+export function announceSessionClosed(logics: LogicDirectory, conn: number, session: Session): LogicPort | undefined {
   const logic = session.logic ?? bindSession(logics, conn, session);
-  if (!logic) return false;
+  if (!logic) return undefined;
   logic.sendControl({ kind: RecordKind.CLOSED, conn });
   logic.load--;
   session.logic = undefined;
-  return true;
+  return logic;
 }

@@ -255,7 +255,7 @@ describe("commands", () => {
   it("unknown below 16 or above 255 are answered here and keep the connection", () => {
     const world = setUp();
     const { carrier, connection } = openSession(world);
-    for (const cmd of [0, Command.WELCOME, Command.REAUTH, 12, 15, 256, 70_000]) send(connection, cmd, 5);
+    for (const cmd of [0, Command.WELCOME, Command.GOAWAY, 12, 15, 256, 70_000]) send(connection, cmd, 5);
     connection.flush();
     assert.deepEqual(
       carrier.errors().map(({ code, rid }) => [code, rid]),
@@ -290,8 +290,23 @@ describe("commands", () => {
     const { carrier, connection } = openSession(world);
     send(connection, Command.LOGOUT, 4);
     assert.equal(carrier.ended, DisconnectCode.LOGGED_OUT);
-    assert.deepEqual(world.logic.kinds(), [RecordKind.CLOSED]);
-    assert.deepEqual([world.logic.load, world.hub.sessions], [0, 0]);
+    assert.deepEqual(world.logic.kinds(), [RecordKind.LOGOUT, RecordKind.CLOSED]);
+    assert.deepEqual([world.logic.load, world.hub.sessions, world.hub.handover.logouts], [0, 0, 1]);
+    world.hub.handover.logoutDone(connection.conn);
+    assert.equal(world.hub.handover.logouts, 0);
+  });
+
+  it("REAUTH, APP_STATE and DEVICE go to logic, whose new tag moves with the session", () => {
+    const world = setUp();
+    const { connection } = openSession(world);
+    for (const cmd of [Command.REAUTH, Command.APP_STATE, Command.DEVICE]) send(connection, cmd, cmd);
+    assert.deepEqual(
+      world.logic.sent.map(({ kind, cmd }) => [kind, cmd]),
+      [Command.REAUTH, Command.APP_STATE, Command.DEVICE].map((cmd) => [RecordKind.COMMAND, cmd]),
+    );
+    connection.onTag(Buffer.from([1, 255, 128]));
+    connection.announce(world.logic);
+    assert.deepEqual(Buffer.from(world.logic.sent.at(-1)?.body ?? []), Buffer.from([1, 255, 128]));
   });
 
   it("a second HELLO is a protocol error", () => {

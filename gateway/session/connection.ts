@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { DisconnectCode, disconnectReason } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
@@ -154,8 +154,9 @@ export class Connection implements FrameSink, WheelItem {
     } else if (cmd === Command.HELLO) {
       this.close(DisconnectCode.PROTOCOL_ERROR, "a second HELLO", rid);
     } else if (cmd === Command.LOGOUT) {
+      this.#hub.handover.logout(this.conn, session.tag);
       this.close(DisconnectCode.LOGGED_OUT, "signed out", rid);
-    } else if (cmd < FIRST_FORWARDED || cmd > LAST_FORWARDED) {
+    } else if (!isForwarded(cmd)) {
       this.#sendError(rid, ErrorCode.UNKNOWN_COMMAND, `unknown command ${cmd}`);
     } else {
       this.#forward(envelope, session);
@@ -238,6 +239,12 @@ export class Connection implements FrameSink, WheelItem {
     this.#send(pongFrame(0, this.#hub.clock.wallMs(), head));
   }
 
+  /** Logic changed what it knows of the session. */
+  onTag(tag: Uint8Array): void {
+    const session = this.session;
+    if (session) session.tag = Buffer.from(tag).toString("latin1");
+  }
+
   onKick(why: Disconnect): void {
     if (this.#state.kind === "closed") return;
     this.#outbox.add(kickFrame(why.code, why.reason, why.byDevice, this.#hub.clock.wallMs()));
@@ -257,6 +264,12 @@ export class Connection implements FrameSink, WheelItem {
     if (session.inFlight === 0) return;
     session.inFlight = 0;
     this.#refuse(0, ErrorCode.RETRYABLE, "a server was lost: send again what was not acknowledged");
+  }
+
+  /** Binds the session to a logic if it has none: it can be kicked only where it is known. */
+  rebind(): void {
+    const session = this.session;
+    if (session && !session.logic) bindSession(this.#hub.logics, this.conn, session);
   }
 
   /** The router forgot this session: announce it again. */
@@ -399,9 +412,14 @@ export class Connection implements FrameSink, WheelItem {
     const session = this.session;
     this.#state = { kind: "closed", code };
     this.#hub.metrics.closed(code === CLIENT_GONE ? "client_gone" : disconnectReason(code));
-    if (state.kind === "login") state.login.logic.load--;
-    if (session && !announceSessionClosed(this.#hub.logics, this.conn, session)) {
-      this.#hub.rememberClosed(this.conn, session.tag);
+    if (state.kind === "login") {
+      state.login.logic.load--;
+      this.#hub.handover.closed(this.conn, state.login.logic);
+    }
+    if (session) {
+      const told = announceSessionClosed(this.#hub.logics, this.conn, session);
+      if (told) this.#hub.handover.closed(this.conn, told);
+      else this.#hub.rememberClosed(this.conn, session.tag);
     }
     this.#hub.closed(this, session?.userId);
   }
@@ -410,5 +428,12 @@ export class Connection implements FrameSink, WheelItem {
 const FIRST_FORWARDED = 16;
 /** Records carry the command in one byte. */
 const LAST_FORWARDED = 255;
+/** Below the first one: session commands that logic answers. */
+const FORWARDED_SESSION_COMMANDS: ReadonlySet<number> = new Set([Command.REAUTH, Command.APP_STATE, Command.DEVICE]);
+
+function isForwarded(cmd: number): boolean {
+  return (cmd >= FIRST_FORWARDED && cmd <= LAST_FORWARDED) || FORWARDED_SESSION_COMMANDS.has(cmd);
+}
+
 /** In place of a code: the client closed, or its network did. */
 const CLIENT_GONE = 0;

@@ -9,6 +9,7 @@ import { EnvelopeReader } from "../wire/envelope.ts";
 import { tagBytes } from "./binding.ts";
 import type { Carrier } from "./carrier.ts";
 import { Connection } from "./connection.ts";
+import { Handover } from "./handover.ts";
 import { HeartbeatWheel } from "./heartbeat.ts";
 import type { EntryStats } from "./stats.ts";
 import type { LogicDirectory, LogicPort } from "./uplink-port.ts";
@@ -43,6 +44,7 @@ export class Hub {
   readonly metrics: EntryMetrics;
   readonly logics: LogicDirectory;
   readonly wheel: HeartbeatWheel;
+  readonly handover: Handover;
   readonly loginTimeoutMs: number;
   readonly pingIntervalMs: number;
   /** Shared: a frame is read and handled before the next one. */
@@ -66,6 +68,7 @@ export class Hub {
     this.loginTimeoutMs = options.loginTimeoutMs;
     this.pingIntervalMs = options.pingIntervalMs;
     this.wheel = new HeartbeatWheel(options.clock);
+    this.handover = new Handover(options.logics, options.clock);
   }
 
   /** Connections that are not closed, authenticated or not. */

@@ -27,9 +27,9 @@ export interface Session {
   readonly slot: string;
   /**
    * Opaque to the entry; moves the session to another logic by BIND. Bytes as a Latin-1 string: a Buffer would pin
-   * its 8 KiB pool slab for the life of the session.
+   * its 8 KiB pool slab for the life of the session. Logic may replace it.
    */
-  readonly tag: string;
+  tag: string;
   readonly pingTicks: number;
   /** Logic that has this session bound; undefined until the next command after it was lost. */
   logic: LogicPort | undefined;

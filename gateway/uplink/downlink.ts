@@ -7,7 +7,7 @@ import type { Connection } from "../session/connection.ts";
 import type { Hub } from "../session/hub.ts";
 import type { LogicLink } from "./link.ts";
 
-/** BINDs per turn of the event loop when all sessions are announced. */
+/** BINDs per turn of the event loop when all sessions are announced, or moved. */
 const ANNOUNCE_CHUNK = 500;
 
 /** Takes the records of logic to the connections they are for. */
@@ -16,6 +16,8 @@ export class Downlink {
   readonly #log: Logger;
   readonly #onLogin: (connection: Connection) => void;
   #isAnnouncing = false;
+  #isRebinding = false;
+  #mustRebindAgain = false;
 
   /** @param onLogin runs after each login that was accepted */
   constructor(hub: Hub, log: Logger, onLogin: (connection: Connection) => void) {
@@ -45,6 +47,12 @@ export class Downlink {
       case RecordKind.KICK:
         connection?.onKick(Disconnect.decode(record.body));
         return;
+      case RecordKind.SESSION_TAG:
+        connection?.onTag(record.body);
+        return;
+      case RecordKind.LOGOUT_DONE:
+        this.#hub.handover.logoutDone(record.conn);
+        return;
       case RecordKind.REANNOUNCE:
         this.#announceAll(link);
         return;
@@ -57,6 +65,15 @@ export class Downlink {
   /** The answers that a lost logic owed will not come. */
   onLost(link: LogicLink): void {
     for (const connection of [...this.#hub.all()]) connection.onLogicLost(link);
+    this.#hub.handover.lost(link);
+    this.#rebindAll();
+  }
+
+  /** A logic is there: what nobody was told is told now, and sessions without a logic get one. */
+  onAttached(link: LogicLink): void {
+    this.#hub.announceClosed(link);
+    this.#hub.handover.retell();
+    this.#rebindAll();
   }
 
   #onLoginOk(link: LogicLink, record: UplinkRecord, connection: Connection | undefined): void {
@@ -75,18 +92,42 @@ export class Downlink {
     link.send({ kind: RecordKind.UNREACHABLE, conn: record.conn, aux: record.aux, body: Buffer.from(userId) });
   }
 
-  /** Announces every session in small portions. A second request meanwhile is answered by the first. */
+  /** Announces every session. A second request meanwhile is answered by the first. */
   #announceAll(link: LogicLink): void {
     if (this.#isAnnouncing) return;
     this.#isAnnouncing = true;
     this.#log.info({ logic: link.name, sessions: this.#hub.sessions }, "announcing all sessions again");
+    this.#eachInPortions(
+      (connection) => connection.announce(link),
+      () => {
+        this.#isAnnouncing = false;
+      },
+    );
+  }
+
+  /** Binds the sessions that have no logic, so that revocations and kicks find them. */
+  #rebindAll(): void {
+    this.#mustRebindAgain = this.#isRebinding;
+    if (this.#isRebinding) return;
+    this.#isRebinding = true;
+    this.#eachInPortions(
+      (connection) => connection.rebind(),
+      () => {
+        this.#isRebinding = false;
+        if (this.#mustRebindAgain) this.#rebindAll();
+      },
+    );
+  }
+
+  /** Visits every connection, some per turn of the event loop. */
+  #eachInPortions(visit: (connection: Connection) => void, done: () => void): void {
     const connections = [...this.#hub.all()];
     let at = 0;
     const step = (): void => {
       const end = Math.min(connections.length, at + ANNOUNCE_CHUNK);
-      for (; at < end; at++) connections[at]?.announce(link);
+      for (; at < end; at++) visit(connections[at] as Connection);
       if (at < connections.length) setImmediate(step);
-      else this.#isAnnouncing = false;
+      else done();
     };
     step();
   }

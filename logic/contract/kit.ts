@@ -8,13 +8,22 @@ import type { TestAnswer, TestEntry } from "../entry-kit.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
 
+/** What a token may say besides whose it is. */
+export interface TokenOptions {
+  tokenId?: string;
+  /** Seconds since it was issued. Default 0. */
+  ageS?: number;
+  /** Seconds until it runs out; negative for one that has. Default an hour. */
+  expiresInS?: number;
+}
+
 /** A running logic with what surrounds it. Users are made up per test: nothing is reset in between. */
 export interface LogicHarness {
   /** A new entry, not attached yet. */
   entry(podUid: string): TestEntry;
   /** PurgeEntry, as the operator calls it. */
   purge(podUid: string): Promise<PurgeEntryReply>;
-  token(userId: string): Promise<string>;
+  token(userId: string, facts?: TokenOptions): Promise<string>;
   /** Push intents appended so far. */
   intents(): Promise<PushIntent[]>;
   /** Lets time pass where the clock is a fake one. */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe } from "node:test";
+import { devices, logouts, presence } from "./devices.ts";
+import { kicks, revocation, slots, tokens } from "./identity.ts";
 import type { LogicHarness } from "./kit.ts";
 import { inboxes, refusals, resending, sending } from "./messages.ts";
 import { histories, snapshots } from "./reading.ts";
@@ -17,5 +19,12 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     sessions(get);
     routing(get);
     fencing(get);
+    revocation(get);
+    tokens(get);
+    slots(get);
+    kicks(get);
+    devices(get);
+    logouts(get);
+    presence(get);
   });
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
-import { Command, Flag } from "#proto/commands.ts";
+import { Flag } from "#proto/commands.ts";
 import { Disconnect } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { loginBody, type TestEntry, waitUntil } from "../entry-kit.ts";
@@ -59,13 +59,6 @@ export function sessions(get: () => LogicHarness): void {
     await waitUntil("nothing is under way", () => get().core.isIdle());
     assert.equal((await get().router.lookup([user])).size, 0);
     assert.equal(entry.waiting(RecordKind.LOGIN_OK).length, 0);
-  });
-
-  it("logs out on request", async () => {
-    const { entry, conn, user } = await online(get, await attached(get));
-    entry.send({ kind: RecordKind.COMMAND, cmd: Command.LOGOUT, conn });
-    assert.equal((await kicked(entry, conn)).code, DisconnectCode.LOGGED_OUT);
-    await waitUntil("the route is gone", async () => (await get().router.lookup([user])).size === 0);
   });
 
   it("marks replies and errors with their flags", async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RecordKind } from "#proto/uplink/record.ts";
-import type { EntryDirectory } from "../session/session.ts";
+import type { EntryDirectory, Session } from "../session/session.ts";
 import type { EntryStream } from "./entry-stream.ts";
 
 /** The entry streams of this process, by incarnation. An entry that attaches again replaces its older stream. */
@@ -20,6 +20,11 @@ export class Entries implements EntryDirectory {
     let sessions = 0;
     for (const stream of this.#all) sessions += stream.sessions.size;
     return sessions;
+  }
+
+  /** Every session bound here. */
+  *boundSessions(): Generator<Session> {
+    for (const stream of this.#all) yield* stream.sessions.values();
   }
 
   [Symbol.iterator](): Iterator<EntryStream> {

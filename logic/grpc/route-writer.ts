@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { Router, SessionKey } from "../router/router.ts";
-import { kickReplaced } from "../session/kick.ts";
+import { type Kicker, kickReplaced } from "../session/kick.ts";
 import { routeOf, staleLogin } from "../session/login.ts";
-import { disconnectBody, type EntryDirectory, type Session } from "../session/session.ts";
+import { disconnectBody, type Session } from "../session/session.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
 
 const MAX_BATCH = 500;
@@ -17,12 +17,18 @@ interface Announcement {
   onFenced: () => void;
 }
 
-type Change = Announcement | SessionKey;
+/** A closed connection whose user nobody knows any more. */
+interface Forgotten {
+  incarnation: string;
+  forgotten: number;
+}
+
+type Change = Announcement | SessionKey | Forgotten;
 
 /** What {@link RouteWriter} needs. */
 export interface RouteWriterPorts {
-  router: Pick<Router, "login" | "logout">;
-  entries: EntryDirectory;
+  router: Pick<Router, "login" | "logout" | "forget">;
+  kicks: Kicker;
   onRouterFault: (op: string, error: unknown) => void;
   /** More announcements failed than are kept: the entries must announce everything again. */
   onMissedTooMany: () => void;
@@ -70,9 +76,16 @@ export class RouteWriter {
     if (!isTaken) this.#ports.onRouterFault("logout", new Error("queue is full"));
   }
 
+  /** The connection is gone, and the logic that knew whose it was: its route too, if there is one. */
+  forget(incarnation: string, conn: number): void {
+    const isTaken = this.#batch.add({ incarnation, forgotten: conn });
+    if (!isTaken) this.#ports.onRouterFault("forget", new Error("queue is full"));
+  }
+
   async #run(batch: readonly Change[]): Promise<void> {
     const announced = batch.filter((change): change is Announcement => "session" in change && change.isOpen());
-    const removed = batch.filter((change): change is SessionKey => !("session" in change));
+    const removed = batch.filter((change): change is SessionKey => "conn" in change);
+    const forgotten = batch.filter((change): change is Forgotten => "forgotten" in change);
     try {
       await this.#announce(announced);
     } catch (error) {
@@ -83,6 +96,12 @@ export class RouteWriter {
       await this.#ports.router.logout(removed);
     } catch (error) {
       this.#ports.onRouterFault("logout", error);
+    }
+    try {
+      for (const [incarnation, conns] of Map.groupBy(forgotten, (change) => change.incarnation))
+        await this.#ports.router.forget(incarnation, new Set(conns.map(({ forgotten: conn }) => conn)));
+    } catch (error) {
+      this.#ports.onRouterFault("forget", error);
     }
   }
 
@@ -99,7 +118,7 @@ export class RouteWriter {
       else if (outcome?.kind === "stale") {
         const { code, reason } = staleLogin(session, outcome.holder);
         session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body: disconnectBody(code, reason) });
-      } else if (outcome?.replaced) kickReplaced(this.#ports.entries, session, outcome.replaced);
+      } else if (outcome?.replaced) kickReplaced(this.#ports.kicks, session, outcome.replaced);
     });
   }
 

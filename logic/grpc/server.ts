@@ -16,8 +16,13 @@ import type { PullHandler } from "../inbox/pull.ts";
 import type { SnapshotHandler } from "../inbox/snapshot.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { SendHandler } from "../send/send.ts";
+import type { ActivityBuffer } from "../session/activity.ts";
+import type { DeviceHandler } from "../session/devices.ts";
+import type { SessionGuard } from "../session/guard.ts";
 import type { LoginHandler, LoginOutcome } from "../session/login.ts";
-import { disconnectBody, type EntryPort, type Session, sendError } from "../session/session.ts";
+import type { LogoutQueue } from "../session/logouts.ts";
+import type { ReauthHandler } from "../session/reauth.ts";
+import { disconnectBody, type EntryPort, type Session, sendError, sessionOfTag } from "../session/session.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { Entries } from "./entries.ts";
 import { EntryStream, type PendingLogin } from "./entry-stream.ts";
@@ -32,6 +37,11 @@ export interface UplinkServerPorts {
   leases: EntryLeases;
   loginGate: Gate;
   login: LoginHandler;
+  reauth: ReauthHandler;
+  guard: SessionGuard;
+  devices: DeviceHandler;
+  activity: ActivityBuffer;
+  logouts: LogoutQueue;
   routes: RouteWriter;
   send: SendHandler;
   pull: PullHandler;
@@ -137,6 +147,12 @@ export class UplinkServer {
       case RecordKind.CLOSED:
         this.#connClosed(stream, conn);
         return;
+      case RecordKind.LOGOUT:
+        this.#logout(sessionOfTag(stream, conn, SessionTag.decode(record.body)));
+        return;
+      case RecordKind.LOGIN_ABORTED:
+        this.#ports.routes.forget(stream.incarnation, conn);
+        return;
       case RecordKind.LEASE:
         void this.#ports.leases.renew(stream, record.rid);
         return;
@@ -169,8 +185,14 @@ export class UplinkServer {
       case Command.SNAPSHOT:
         this.#ports.snapshot.handle(session, rid, body);
         return;
-      case Command.LOGOUT:
-        this.#logout(session);
+      case Command.REAUTH:
+        this.#ports.reauth.handle(session, rid, body);
+        return;
+      case Command.APP_STATE:
+        this.#ports.devices.appState(session, rid, body);
+        return;
+      case Command.DEVICE:
+        this.#ports.devices.device(session, rid, body);
         return;
       default: {
         const reason = `command ${cmd} is not known here: see the capabilities in WELCOME`;
@@ -192,10 +214,10 @@ export class UplinkServer {
     }
   }
 
+  /** The entry has closed the connection; CLOSED follows, or went to the logic before this one. */
   #logout(session: Session): void {
     this.#ports.routes.remove(session);
-    const body = disconnectBody(DisconnectCode.LOGGED_OUT, "logged out: log in again when the person asks for it");
-    session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body });
+    this.#ports.logouts.add(session);
   }
 
   #login(stream: EntryStream, { conn, rid, body }: UplinkRecord): void {
@@ -204,8 +226,11 @@ export class UplinkServer {
     this.#ports.loginGate.enter(
       async () => {
         if (pending.isGone) return;
+        const { mark } = this.#ports.guard;
         const attempt = { entry: stream, entryName: stream.name, conn, body };
-        this.#answerLogin(stream, { conn, rid, pending }, await this.#ports.login.login(attempt));
+        const outcome = await this.#ports.login.login(attempt);
+        this.#answerLogin(stream, { conn, rid, pending }, outcome);
+        if (outcome.kind === "ok" && !pending.isGone) this.#ports.guard.opened(outcome.session, mark);
       },
       () => {
         const reason = "too many logins at once: reconnect after the delay";
@@ -243,9 +268,9 @@ export class UplinkServer {
   }
 
   #bind(stream: EntryStream, conn: number, tag: SessionTag): void {
-    const { userId, slot, deviceId, deviceName, loginSeq } = tag;
-    const session: Session = { entry: stream, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0 };
+    const session = sessionOfTag(stream, conn, tag);
     stream.sessions.set(conn, session);
+    this.#ports.guard.check(session);
     this.#announce(stream, session);
   }
 
@@ -263,6 +288,7 @@ export class UplinkServer {
     if (!session) return;
     stream.sessions.delete(conn);
     this.#ports.pull.closed(session);
+    this.#ports.activity.note(session);
     this.#ports.routes.remove(session);
   }
 }

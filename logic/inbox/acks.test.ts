@@ -18,6 +18,7 @@ const session = (userId: string): Session => ({
   deviceName: "d",
   loginSeq: 1,
   notedAckSeq: 0,
+  token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
 });
 
 function setUp() {

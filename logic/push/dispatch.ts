@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PushStepRow } from "../store/push-store.ts";
 import type { QueuedIntent } from "./intent.ts";
-import { eventKey, type Recipient } from "./recipients.ts";
+import { stepAfter } from "./policy.ts";
+import { eventKey } from "./recipients.ts";
 import type { RunEnd } from "./step-runner.ts";
 import type { StepSchedule } from "./step-schedule.ts";
 
@@ -61,7 +62,7 @@ export async function dispatchIntents(
   for (const intent of open) {
     const found = events.get(eventKey(intent));
     const recipient = users.get(intent.userId);
-    const step = found && recipient && firstStep(schedule, intent, found.event.conversationId, recipient);
+    const step = found && firstStep(schedule, intent, found.event.conversationId);
     if (!found || !recipient || !step) {
       outcomes.set(intent.id, { kind: "finished", result: found ? "unreachable" : "gone" });
       continue;
@@ -82,14 +83,9 @@ export async function dispatchIntents(
   return outcomes;
 }
 
-function firstStep(
-  schedule: StepSchedule,
-  intent: QueuedIntent,
-  conversationId: string,
-  recipient: Recipient,
-): PushStepRow | undefined {
-  const { runner, clock } = schedule.ports;
-  const first = runner.firstStep(recipient);
+function firstStep(schedule: StepSchedule, intent: QueuedIntent, conversationId: string): PushStepRow | undefined {
+  const { policy, clock } = schedule.ports;
+  const first = stepAfter(policy, undefined, "unreached");
   if (!first) return undefined;
   const { userId, inboxSeq } = intent;
   return {

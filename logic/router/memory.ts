@@ -69,6 +69,15 @@ export class MemoryRouter implements Router {
     return { deleted, remaining: 0 };
   }
 
+  async forget(incarnation: string, conns: ReadonlySet<number>): Promise<number> {
+    this.#requireUp();
+    let deleted = 0;
+    for (const slots of this.#routes.values())
+      for (const route of [...slots.values()])
+        if (route.incarnation === incarnation && conns.has(route.conn) && slots.delete(route.slot)) deleted++;
+    return deleted;
+  }
+
   async generation(): Promise<Generation> {
     this.#requireUp();
     const isNew = this.#isGenerationNew;

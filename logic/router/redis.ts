@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { defineScript, isAnswer, isOrdered, type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { findSessions } from "./forget.ts";
 import { Generations } from "./generations.ts";
 import {
   indexKey,
@@ -159,6 +160,11 @@ export class RedisRouter implements Router {
 
   async purge(incarnation: string): Promise<PurgeCount> {
     return await purgeIncarnation(this.#redis, incarnation);
+  }
+
+  async forget(incarnation: string, conns: ReadonlySet<number>): Promise<number> {
+    const deleted = await this.logout(await findSessions(this.#redis, incarnation, conns));
+    return deleted.filter(Boolean).length;
   }
 
   async generation(): Promise<Generation> {

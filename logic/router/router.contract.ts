@@ -72,6 +72,23 @@ function sessions(create: () => Promise<RouterHarness>): void {
     assert.deepEqual(byConn(found.get("bob")), [3]);
   });
 
+  it("forgets the routes of closed connections, whoever they belonged to, and no others", async () => {
+    const { router } = await create();
+    for (const incarnation of ["pod-a.1", "pod-b.1"]) await router.renewLease(incarnation);
+    await router.login([
+      route(),
+      route({ userId: "bob", conn: 2 }),
+      route({ userId: "carol", conn: 17 }),
+      route({ userId: "dave", incarnation: "pod-b.1", conn: 1 }),
+    ]);
+    await router.login([route({ userId: "bob", incarnation: "pod-b.1", conn: 9, loginSeq: 2 })]);
+    assert.equal(await router.forget("pod-a.1", new Set([1, 2, 99])), 1, "bob has moved on, nobody had 99");
+    const found = await router.lookup(["alice", "bob", "carol", "dave"]);
+    assert.deepEqual([...found.keys()].sort(), ["bob", "carol", "dave"]);
+    assert.equal(await router.forget("pod-a.1", new Set([1, 2, 99])), 0, "again");
+    assert.equal(await router.forget("pod-a.1", new Set()), 0);
+  });
+
   it("logs out only the session that is meant", async () => {
     const { router } = await create();
     await router.renewLease("pod-a.1");

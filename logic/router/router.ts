@@ -63,6 +63,8 @@ export interface Router {
   fence(incarnation: string): Promise<void>;
   /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */
   purge(incarnation: string): Promise<PurgeCount>;
+  /** Deletes the routes of closed connections of an incarnation, whoever they belong to. Returns how many there were. */
+  forget(incarnation: string, conns: ReadonlySet<number>): Promise<number>;
   /**
    * Names the router's memory, all parts of it: a new id, or one made by this very call, means that routes may be
    * forgotten.

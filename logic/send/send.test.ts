@@ -38,6 +38,7 @@ function setUp(accepts = true) {
     deviceName: "d",
     loginSeq: 1,
     notedAckSeq: 0,
+    token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
   };
   handler.handle(session, 3, Send.encode({ to: "bob", clientMessageId: "m", content: Uint8Array.of(1) }));
   const [pending] = submitted;

@@ -8,8 +8,10 @@ import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { loginBody } from "../entry-kit.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import { MemoryStore } from "../store/memory.ts";
+import { KickDesk } from "./kick.ts";
 import { LoginHandler, type LoginPorts } from "./login.ts";
 import type { EntryPort } from "./session.ts";
+import { DEFAULT_POLICY } from "./slots.ts";
 
 function setUp(over: Partial<LoginPorts> = {}) {
   const clock = new FakeClock();
@@ -19,7 +21,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
   const sent: RecordInput[] = [];
   const entry: EntryPort = { incarnation: "pod.1", send: (record) => sent.push(record) > 0 };
   const handler = new LoginHandler({
-    verifyToken: async (token) => ({ kind: "ok", userId: token, expiresAtMs: 0 }),
+    verifyToken: async (token) => ({ kind: "ok", userId: token, tokenId: "", issuedAtMs: 0, expiresAtMs: 0 }),
     store: {
       login: (login) => {
         calls.push("device");
@@ -31,7 +33,8 @@ function setUp(over: Partial<LoginPorts> = {}) {
       },
     },
     router,
-    entries: { find: (incarnation) => (incarnation === "pod.1" ? entry : undefined) },
+    kicks: new KickDesk({ find: (incarnation) => (incarnation === "pod.1" ? entry : undefined) }, clock),
+    policy: DEFAULT_POLICY,
     acks: { note: () => undefined },
     clock,
     random: () => 0.5,

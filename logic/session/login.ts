@@ -2,7 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
-import { Hello, LoginReply, LoginRequest, SessionTag, Welcome } from "#proto/gen/messages.ts";
+import { Hello, LoginReply, LoginRequest, Welcome } from "#proto/gen/messages.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
 import { type GapLimits, gapPolicy } from "../inbox/gap.ts";
 import { bounded, FIRST_PAGE_BYTES, PAGE_EVENTS } from "../inbox/page-limits.ts";
@@ -10,9 +10,10 @@ import { pageOf } from "../inbox/pull.ts";
 import type { Route, Router, RouterLogin } from "../router/router.ts";
 import type { InboxPage, LoginRecord, Store } from "../store/store.ts";
 import type { TokenVerdict } from "../token/verify.ts";
-import { kickReplaced } from "./kick.ts";
-import type { EntryDirectory, EntryPort, Session } from "./session.ts";
-import { PLATFORMS, slotOf } from "./slots.ts";
+import { FlapShield } from "./flap-shield.ts";
+import { type Kicker, kickReplaced } from "./kick.ts";
+import { type EntryPort, type Session, tagOf, tokenTtlMs } from "./session.ts";
+import { PLATFORMS, type SessionPolicy, slotOf } from "./slots.ts";
 
 const PROTO_VERSION = 1;
 const MAX_DEVICE_CHARS = 64;
@@ -26,7 +27,8 @@ export interface LoginPorts {
   verifyToken: (token: string) => Promise<TokenVerdict>;
   store: Pick<Store, "login" | "readInbox">;
   router: Pick<Router, "login" | "logout">;
-  entries: EntryDirectory;
+  kicks: Kicker;
+  policy: SessionPolicy;
   acks: Pick<AckBuffer, "note">;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -56,15 +58,17 @@ export type LoginOutcome =
   | { readonly kind: "fenced" };
 
 /**
- * HELLO, in this order: token, device row (login_seq from SQL), route (newest login wins), kick of the session that
+ * HELLO, in this order: token, device row (revocations, slot and login_seq from SQL), route (newest login wins), kick of the session that
  * lost the slot, first page. The route comes before the page, so a message is either in the page or pushed.
  * Redis down: the login succeeds and the route follows when Redis answers again.
  */
 export class LoginHandler {
   readonly #ports: LoginPorts;
+  readonly #shield: FlapShield;
 
   constructor(ports: LoginPorts) {
     this.#ports = ports;
+    this.#shield = new FlapShield(ports.clock);
   }
 
   /** Never rejects. */
@@ -73,34 +77,59 @@ export class LoginHandler {
     if ("kind" in hello) return hello;
     const verdict = await this.#ports.verifyToken(hello.token);
     if (verdict.kind === "denied") return { ...verdict, retryAfterMs: 0 };
-    return this.#admit(attempt, hello, verdict.userId);
+    return this.#admit(attempt, hello, verdict);
   }
 
-  async #admit(attempt: LoginAttempt, hello: Hello, userId: string): Promise<LoginOutcome> {
+  async #admit(attempt: LoginAttempt, hello: Hello, verdict: TokenVerdict & { kind: "ok" }): Promise<LoginOutcome> {
+    const { userId, tokenId, issuedAtMs, expiresAtMs } = verdict;
     const { deviceId, platform } = hello;
-    const slot = slotOf(platform) ?? "";
+    const platformClass = slotOf(platform) ?? "";
     const deviceName = hello.deviceName.slice(0, MAX_LABEL_CHARS) || platform;
-    const appVersion = hello.appVersion.slice(0, MAX_LABEL_CHARS);
-    let recorded: LoginRecord;
-    try {
-      recorded = await this.#ports.store.login({ userId, slot, deviceId, deviceName, platform, appVersion });
-    } catch (error) {
-      this.#ports.onStoreFault("login", error);
-      return this.#unavailable();
+    const recorded = await this.#record(hello, verdict, deviceName, platformClass);
+    if (recorded === undefined) return this.#unavailable();
+    if (recorded.kind === "revoked")
+      return denied(DisconnectCode.TOKEN_REVOKED, "the token was revoked: sign in again");
+    if (recorded.kind === "flapping") {
+      this.#shield.refused(userId, platformClass, recorded.retryAfterMs);
+      return { ...FLAPPING, retryAfterMs: recorded.retryAfterMs };
     }
     const session: Session = {
       entry: attempt.entry,
       conn: attempt.conn,
       userId,
-      slot,
+      slot: recorded.slot,
       deviceId,
       deviceName,
       loginSeq: recorded.loginSeq,
       notedAckSeq: recorded.ackedSeq,
+      token: { tokenId, issuedAtMs, expiresAtMs },
     };
     const claim = await this.#claimSlot(session);
     if (claim !== "routed" && claim !== "unrouted") return claim;
     return this.#welcome(attempt, hello, session, claim === "routed");
+  }
+
+  /** Undefined: the store is away. */
+  async #record(
+    { deviceId, platform, appVersion }: Hello,
+    { userId, tokenId, issuedAtMs }: TokenVerdict & { kind: "ok" },
+    deviceName: string,
+    slot: string,
+  ): Promise<LoginRecord | undefined> {
+    const { store, clock, policy, onStoreFault } = this.#ports;
+    const retryAfterMs = this.#shield.retryAfterMs(userId, slot);
+    if (retryAfterMs > 0) return { kind: "flapping", retryAfterMs };
+    try {
+      return await store.login({
+        ...{ userId, slot, deviceId, deviceName, platform, appVersion: appVersion.slice(0, MAX_LABEL_CHARS) },
+        ...policy,
+        atMs: clock.wallMs(),
+        token: { tokenId, issuedAtMs },
+      });
+    } catch (error) {
+      onStoreFault("login", error);
+      return undefined;
+    }
   }
 
   async #claimSlot(session: Session): Promise<LoginOutcome | "routed" | "unrouted"> {
@@ -117,7 +146,7 @@ export class LoginHandler {
     }
     if (outcome?.kind === "fenced") return { kind: "fenced" };
     if (outcome?.kind === "stale") return staleLogin(session, outcome.holder);
-    if (outcome?.replaced) this.#ports.onKick(kickReplaced(this.#ports.entries, session, outcome.replaced));
+    if (outcome?.replaced) this.#ports.onKick(kickReplaced(this.#ports.kicks, session, outcome.replaced));
     return "routed";
   }
 
@@ -156,11 +185,12 @@ export class LoginHandler {
       pingIntervalMs,
       limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: PAGE_EVENTS.max },
       entryId: entryName,
+      tokenTtlMs: tokenTtlMs(session, clock.wallMs()),
     });
     const reply = LoginReply.encode({
       userId: session.userId,
       slot: session.slot,
-      tag: SessionTag.encode(session),
+      tag: tagOf(session),
       welcome,
       pingIntervalMs,
       inboxHead: page.head,
@@ -194,6 +224,11 @@ export class LoginHandler {
     return { kind: "denied", code: DisconnectCode.LOGIC_UNAVAILABLE, reason, retryAfterMs };
   }
 }
+
+const FLAPPING: LoginOutcome & { kind: "denied" } = denied(
+  DisconnectCode.FLAPPING,
+  "this user logs in too often here: reconnect after the delay, and look for two clients that replace each other",
+);
 
 /** The route of a session. */
 export function routeOf(session: Session): Route {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag } from "#proto/commands.ts";
-import { Disconnect, ErrorInfo } from "#proto/gen/messages.ts";
+import { Disconnect, ErrorInfo, SessionTag } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 
 /** The stream of one attached entry, as handlers see it. */
@@ -17,6 +17,14 @@ export interface EntryDirectory {
   find(incarnation: string): EntryPort | undefined;
 }
 
+/** What a session keeps of the token it stands on. */
+export interface SessionToken {
+  readonly tokenId: string;
+  readonly issuedAtMs: number;
+  /** 0 = never. */
+  readonly expiresAtMs: number;
+}
+
 /** A logged-in connection whose commands come to this process. */
 export interface Session {
   readonly entry: EntryPort;
@@ -28,6 +36,27 @@ export interface Session {
   readonly loginSeq: number;
   /** Highest acknowledgement noted here: repeated ones cost nothing. */
   notedAckSeq: number;
+  /** REAUTH replaces it. */
+  token: SessionToken;
+}
+
+/** The session as it travels: in LoginReply, SESSION_TAG and BIND. */
+export function tagOf(session: Session): Uint8Array {
+  const { userId, slot, deviceId, deviceName, loginSeq, token } = session;
+  const { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs } = token;
+  return SessionTag.encode({ userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs });
+}
+
+/** The session that a tag describes. */
+export function sessionOfTag(entry: EntryPort, conn: number, tag: SessionTag): Session {
+  const { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs } = tag;
+  const token = { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs };
+  return { entry, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0, token };
+}
+
+/** How long the session's token is still good, for WELCOME; 0 = not known. */
+export function tokenTtlMs({ token: { expiresAtMs } }: Session, nowMs: number): number {
+  return expiresAtMs === 0 ? 0 : Math.max(1, expiresAtMs - nowMs);
 }
 
 /** Why a request failed; becomes the ERROR frame. */

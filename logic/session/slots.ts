@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Platform classes: a user has at most one session in each. */
-const SLOT_BY_PLATFORM: ReadonlyMap<string, string> = new Map([
+/** Platform classes: the slots of a user's sessions. */
+const CLASS_BY_PLATFORM: ReadonlyMap<string, string> = new Map([
   ["ios", "mobile"],
   ["android", "mobile"],
   ["web", "web"],
@@ -9,9 +9,22 @@ const SLOT_BY_PLATFORM: ReadonlyMap<string, string> = new Map([
   ["mini", "mini"],
 ]);
 
-export const PLATFORMS: readonly string[] = [...SLOT_BY_PLATFORM.keys()];
+export const PLATFORMS: readonly string[] = [...CLASS_BY_PLATFORM.keys()];
 
-/** Slot of a platform; undefined for one this build does not know. */
+/** Class of a platform; undefined for one this build does not know. */
 export function slotOf(platform: string): string | undefined {
-  return SLOT_BY_PLATFORM.get(platform);
+  return CLASS_BY_PLATFORM.get(platform);
 }
+
+/** How many sessions a user may have, and how often one may log in. */
+export interface SessionPolicy {
+  /** Sessions per platform class, from 1 to {@link MAX_SESSIONS_PER_SLOT}. */
+  readonly sessionsPerSlot: number;
+  /** Logins per minute of one user and class; more are refused for a growing time. 0 = any number. */
+  readonly loginsPerMinute: number;
+}
+
+/** Also what "all" means: everything is bounded. */
+export const MAX_SESSIONS_PER_SLOT = 32;
+
+export const DEFAULT_POLICY: SessionPolicy = { sessionsPerSlot: 1, loginsPerMinute: 15 };

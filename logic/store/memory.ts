@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
+import {
+  classOf,
+  type DeviceActivity,
+  type DeviceLogout,
+  type DeviceProfile,
+  type DeviceRecord,
+  type LoginInput,
+  type LoginRecord,
+  type RevocationPage,
+  type TokenFacts,
+} from "./identity.ts";
+import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
 import {
@@ -18,8 +30,6 @@ import {
   type HistoryRequest,
   type InboxPage,
   type InboxRequest,
-  type LoginInput,
-  type LoginRecord,
   type PageEnd,
   type PushTarget,
   type Store,
@@ -46,17 +56,19 @@ export class MemoryStore implements Store {
   readonly pushes: MemoryPushLedger;
   readonly epoch: string = randomUUID();
   readonly #entries = new Map<string, { podUid: string; dead: boolean }>();
-  readonly #loginSeqs = new Map<string, number>();
-  readonly #devices = new Map<string, PushTarget>();
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
   readonly #keys = new Map<string, Key>();
-  readonly pushStore = new MemoryPushStore((userId, deviceId) => this.#devices.get(pair(userId, deviceId)));
+  readonly #identity = new MemoryIdentity((userId) => this.#head(userId));
+  readonly pushStore = new MemoryPushStore((userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)));
 
   /** @param nowMs tells the age of appends, for {@link MemoryStore.pushes} */
   constructor(nowMs: () => number = () => performance.now()) {
     const ackedSeq = (userId: string): number =>
-      [...this.#devices.values()].reduce((max, one) => (one.userId === userId ? Math.max(max, one.ackedSeq) : max), 0);
+      [...this.#identity.devices.values()].reduce(
+        (max, one) => (one.userId === userId ? Math.max(max, one.ackedSeq) : max),
+        0,
+      );
     this.pushes = new MemoryPushLedger(ackedSeq, nowMs);
   }
 
@@ -78,21 +90,48 @@ export class MemoryStore implements Store {
     return fenced.map(([incarnation]) => incarnation);
   }
 
-  async login(login: LoginInput): Promise<LoginRecord> {
-    const { userId, slot, deviceId, platform } = login;
-    const loginSeq = (this.#loginSeqs.get(pair(userId, slot)) ?? 0) + 1;
-    this.#loginSeqs.set(pair(userId, slot), loginSeq);
-    const ackedSeq = this.#devices.get(pair(userId, deviceId))?.ackedSeq ?? 0;
-    this.#devices.set(pair(userId, deviceId), {
-      userId,
-      deviceId,
-      slot,
-      platform,
-      ackedSeq,
-      pushProvider: "",
-      pushToken: "",
-    });
-    return { loginSeq, ackedSeq, inboxHead: this.#head(userId) };
+  login(login: LoginInput): Promise<LoginRecord> {
+    return this.#identity.login(login);
+  }
+
+  setDevice(profile: DeviceProfile): Promise<boolean> {
+    return this.#identity.setDevice(profile);
+  }
+
+  logoutDevices(logouts: readonly DeviceLogout[]): Promise<void> {
+    return this.#identity.logoutDevices(logouts);
+  }
+
+  noteActivity(notes: readonly DeviceActivity[]): Promise<void> {
+    return this.#identity.noteActivity(notes);
+  }
+
+  devicesOf(userIds: readonly string[]): Promise<DeviceRecord[]> {
+    return this.#identity.devicesOf(userIds);
+  }
+
+  revokeUser(userId: string, validAfterMs: number): Promise<void> {
+    return this.#identity.revokeUser(userId, validAfterMs);
+  }
+
+  revokeToken(tokenId: string, expiresAtMs: number): Promise<void> {
+    return this.#identity.revokeToken(tokenId, expiresAtMs);
+  }
+
+  revocationVersion(): Promise<number> {
+    return this.#identity.revocationVersion();
+  }
+
+  revocationsAfter(version: number, limit: number): Promise<RevocationPage> {
+    return this.#identity.revocationsAfter(version, limit);
+  }
+
+  findRevoked(tokens: readonly TokenFacts[]): Promise<number[]> {
+    return this.#identity.findRevoked(tokens);
+  }
+
+  pruneRevokedTokens(beforeMs: number): Promise<void> {
+    return this.#identity.pruneRevokedTokens(beforeMs);
   }
 
   /** Makes a conversation, or adds members to it. */
@@ -185,7 +224,7 @@ export class MemoryStore implements Store {
       kept.push(event);
     }
     const nextBefore = kept.length < newest.size ? (kept.at(-1)?.inboxSeq ?? 0) : 0;
-    const devices = [...this.#devices.values()].filter((device) => device.userId === userId);
+    const devices = [...this.#identity.devices.values()].filter((device) => device.userId === userId);
     const readSeq = Math.max(0, ...devices.map(({ ackedSeq }) => ackedSeq));
     const heads = kept.map((event): ConversationHead => {
       const { conversationId, convSeq, inboxSeq, sentAtMs } = event;
@@ -202,15 +241,20 @@ export class MemoryStore implements Store {
 
   async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {
     for (const ack of acks) {
-      const device = this.#devices.get(pair(ack.userId, ack.deviceId));
+      const device = this.#identity.devices.get(pair(ack.userId, ack.deviceId));
       const seq = Math.min(ack.inboxSeq, this.#head(ack.userId));
-      if (device && seq > device.ackedSeq) device.ackedSeq = seq;
+      if (!device || seq <= device.ackedSeq) continue;
+      device.ackedSeq = seq;
+      device.lastSeenMs = Math.max(device.lastSeenMs, Date.now());
     }
   }
 
   async pushTargets(userIds: readonly string[]): Promise<PushTarget[]> {
     const wanted = new Set(userIds);
-    return [...this.#devices.values()].filter((device) => wanted.has(device.userId)).map((device) => ({ ...device }));
+    const devices = [...this.#identity.devices.values()].filter((device) => wanted.has(device.userId));
+    return devices.map(({ userId, deviceId, slot, platform, ackedSeq, pushProvider, pushToken }) => ({
+      ...{ userId, deviceId, slot: classOf(slot), platform, ackedSeq, pushProvider, pushToken },
+    }));
   }
 
   async ping(): Promise<void> {}

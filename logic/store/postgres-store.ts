@@ -2,12 +2,24 @@
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { bigintArray, textArray } from "./binary-array.ts";
+import type {
+  DeviceActivity,
+  DeviceLogout,
+  DeviceProfile,
+  DeviceRecord,
+  LoginInput,
+  LoginRecord,
+  RevocationPage,
+  TokenFacts,
+} from "./identity.ts";
 import { PostgresAppender } from "./postgres-append.ts";
 import { sqlState } from "./postgres-errors.ts";
-import { PostgresPool, type QueryObserver, type Row } from "./postgres-pool.ts";
+import { PostgresIdentity } from "./postgres-identity.ts";
+import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
 import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
 import { readHeads, readHistory, readInbox, readInboxInto } from "./postgres-read.ts";
+import { number, text } from "./rows.ts";
 import * as sql from "./statements.ts";
 import type {
   AppendInput,
@@ -21,8 +33,6 @@ import type {
   HistoryRequest,
   InboxPage,
   InboxRequest,
-  LoginInput,
-  LoginRecord,
   PageEnd,
   PushTarget,
   Store,
@@ -103,6 +113,7 @@ export class PostgresStore implements Store {
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
   readonly pushStore: PostgresPushStore;
+  readonly #identity: PostgresIdentity;
 
   constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
     this.#pools = pools;
@@ -110,6 +121,7 @@ export class PostgresStore implements Store {
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
+    this.#identity = new PostgresIdentity(pools.rest);
   }
 
   get epoch(): string {
@@ -136,10 +148,48 @@ export class PostgresStore implements Store {
     return rows.map((row) => text(row, 0));
   }
 
-  async login(login: LoginInput): Promise<LoginRecord> {
-    const { userId, slot, deviceId, platform, deviceName, appVersion } = login;
-    const [row] = await this.#pools.rest.run(sql.LOGIN, [userId, slot, deviceId, platform, deviceName, appVersion]);
-    return { loginSeq: number(row, 0), ackedSeq: number(row, 1), inboxHead: number(row, 2) };
+  login(login: LoginInput): Promise<LoginRecord> {
+    return this.#identity.login(login);
+  }
+
+  setDevice(profile: DeviceProfile): Promise<boolean> {
+    return this.#identity.setDevice(profile);
+  }
+
+  logoutDevices(logouts: readonly DeviceLogout[]): Promise<void> {
+    return this.#identity.logoutDevices(logouts);
+  }
+
+  noteActivity(notes: readonly DeviceActivity[]): Promise<void> {
+    return this.#identity.noteActivity(notes);
+  }
+
+  devicesOf(userIds: readonly string[]): Promise<DeviceRecord[]> {
+    return this.#identity.devicesOf(userIds);
+  }
+
+  revokeUser(userId: string, validAfterMs: number): Promise<void> {
+    return this.#identity.revokeUser(userId, validAfterMs);
+  }
+
+  revokeToken(tokenId: string, expiresAtMs: number): Promise<void> {
+    return this.#identity.revokeToken(tokenId, expiresAtMs);
+  }
+
+  revocationVersion(): Promise<number> {
+    return this.#identity.revocationVersion();
+  }
+
+  revocationsAfter(version: number, limit: number): Promise<RevocationPage> {
+    return this.#identity.revocationsAfter(version, limit);
+  }
+
+  findRevoked(tokens: readonly TokenFacts[]): Promise<number[]> {
+    return this.#identity.findRevoked(tokens);
+  }
+
+  pruneRevokedTokens(beforeMs: number): Promise<void> {
+    return this.#identity.pruneRevokedTokens(beforeMs);
   }
 
   /** Makes a conversation, or adds members to it. */
@@ -214,14 +264,4 @@ export class PostgresStore implements Store {
   async close(): Promise<void> {
     await Promise.all([this.#pools.append.close(), this.#pools.rest.close()]);
   }
-}
-
-function text(row: Row | undefined, column: number): string {
-  const value = row?.[column];
-  if (value === undefined || value === null) throw new ImError(ErrorCode.INTERNAL, `no column ${column} in the row`);
-  return value;
-}
-
-function number(row: Row | undefined, column: number): number {
-  return Number(text(row, column));
 }

@@ -37,24 +37,6 @@ export const INBOX_HEADS: Statement = {
   text: "SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])",
 };
 
-/** $1 user, $2 slot, $3 device, $4 platform, $5 device name, $6 app version. */
-export const LOGIN: Statement = {
-  name: "login",
-  text: `WITH s AS (
-           INSERT INTO session_slot AS s (user_id, slot, login_seq) VALUES ($1, $2, 1)
-           ON CONFLICT (user_id, slot) DO UPDATE SET login_seq = s.login_seq + 1
-           RETURNING login_seq
-         ), d AS (
-           INSERT INTO device AS d (user_id, device_id, slot, login_seq, platform, device_name, app_version)
-           SELECT $1, $3, $2, s.login_seq, $4, $5, $6 FROM s
-           ON CONFLICT (user_id, device_id) DO UPDATE
-              SET slot = excluded.slot, login_seq = excluded.login_seq, platform = excluded.platform,
-                  device_name = excluded.device_name, app_version = excluded.app_version, last_login = now()
-           RETURNING acked_seq
-         )
-         SELECT s.login_seq, d.acked_seq, coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0) FROM s, d`,
-};
-
 /** Rows are locked in key order, so that two batches do not deadlock. */
 export const ADVANCE_ACKS: Statement = {
   name: "advance_acks",
@@ -67,14 +49,14 @@ export const ADVANCE_ACKS: Statement = {
             ORDER BY d.user_id, d.device_id
               FOR NO KEY UPDATE OF d
          )
-         UPDATE device d SET acked_seq = t.seq
+         UPDATE device d SET acked_seq = t.seq, last_seen = now()
            FROM (SELECT user_id, device_id, max(seq) AS seq FROM target GROUP BY user_id, device_id) t
           WHERE d.user_id = t.user_id AND d.device_id = t.device_id AND d.acked_seq < t.seq`,
 };
 
 export const PUSH_TARGETS: Statement = {
   name: "push_targets",
-  text: `SELECT user_id, device_id, slot, platform, acked_seq, push_provider, push_token
+  text: `SELECT user_id, device_id, split_part(slot, '#', 1), platform, acked_seq, push_provider, push_token
            FROM device WHERE user_id = ANY ($1::text[]) ORDER BY user_id, device_id`,
 };
 

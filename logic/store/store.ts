@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { IdentityStore } from "./identity.ts";
 import type { PushLedger } from "./push-ledger.ts";
 import type { PushStore } from "./push-store.ts";
+
+export type { LoginInput, LoginRecord } from "./identity.ts";
 
 /**
  * What the rest of logic sees of the database: the truth about messages, inboxes, cursors, devices and entries.
  * Every method but {@link Store.close} throws only {@link ImError}: RETRYABLE when the outcome is unknown or the
  * database is away, INTERNAL for a fault of ours. Ids are opaque strings without NUL.
  */
-export interface Store {
+export interface Store extends IdentityStore {
   /**
    * Inbox epoch of this database (uuid), as seen last: cursors of another epoch are meaningless. It changes when somebody
    * restored the database to an older state and said so; {@link ping} and every page of an inbox notice.
@@ -19,9 +22,6 @@ export interface Store {
   entryState(incarnation: string): Promise<EntryState>;
   /** Marks every incarnation of the pod dead, for ever, and returns all of them. May be repeated. */
   fenceEntries(podUid: string): Promise<string[]>;
-
-  /** Records a login; `loginSeq` grows with every login of the same (user, slot). */
-  login(login: LoginInput): Promise<LoginRecord>;
 
   /**
    * Stores up to {@link MAX_BATCH} messages in one transaction, numbered in their order; results by index. Resolved =
@@ -40,7 +40,10 @@ export interface Store {
   readHeads(request: HeadsRequest): Promise<HeadsPage>;
   /** Heads of the users' inboxes; 0 for a user without one. */
   inboxHeads(userIds: readonly string[]): Promise<Map<string, number>>;
-  /** Moves devices' acknowledged positions forward: never back, never past the head; unknown devices are ignored. */
+  /**
+   * Moves devices' acknowledged positions forward, never back, never past the head, and with them when they were last
+   * seen; unknown devices are ignored.
+   */
   advanceAcks(acks: readonly DeviceAck[]): Promise<void>;
   /** Devices of the users, for phone push. */
   pushTargets(userIds: readonly string[]): Promise<PushTarget[]>;
@@ -63,24 +66,6 @@ export const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 
 /** `unknown`: never registered here (or forgotten long ago). */
 export type EntryState = "live" | "dead" | "unknown";
-
-export interface LoginInput {
-  userId: string;
-  /** Platform class in which one session may live: mobile, web, desktop, mini. */
-  slot: string;
-  deviceId: string;
-  deviceName: string;
-  platform: string;
-  appVersion: string;
-}
-
-export interface LoginRecord {
-  loginSeq: number;
-  /** Highest inbox seq this device has acknowledged, 0 for a new one. */
-  ackedSeq: number;
-  /** Highest inbox seq of the user, 0 when there is none. */
-  inboxHead: number;
-}
 
 export interface AppendInput {
   sender: string;
@@ -247,6 +232,7 @@ export interface DeviceAck {
 export interface PushTarget {
   userId: string;
   deviceId: string;
+  /** Platform class. */
   slot: string;
   platform: string;
   ackedSeq: number;

@@ -4,14 +4,31 @@ import type { JSONWebKeySet, JWK } from "jose";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 
-/** Signature algorithms accepted in tokens; symmetric ones and "none" never are. */
-export const TOKEN_ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "RS256"] as const;
+/** Signature algorithms of tokens checked with public keys. */
+export const PUBLIC_ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "RS256"] as const;
+/** Signature algorithms of tokens checked with a shared secret. */
+export const SECRET_ALGORITHMS = ["HS256"] as const;
 
 const MIN_RSA_BITS = 2048;
+const MIN_SECRET_BYTES = 32;
 
-/** The public keys tokens are checked with, as they are now. */
+/**
+ * What tokens are checked with, as it is now: public keys or one shared secret, never both. So a token cannot choose
+ * the kind of its signature, and a public key is never taken for a secret.
+ */
 export interface KeySet {
-  current(): JSONWebKeySet;
+  current(): JSONWebKeySet | Uint8Array;
+}
+
+/**
+ * A shared secret: all bytes of the file but a line break at its end.
+ * @throws {ImError} BAD_REQUEST when it is too short to resist guessing
+ */
+export function parseSecret(text: string): Uint8Array {
+  const secret = new TextEncoder().encode(text.replace(/\r?\n$/, ""));
+  if (secret.length >= MIN_SECRET_BYTES) return secret;
+  const problem = `the token secret has ${secret.length} bytes: make it of at least ${MIN_SECRET_BYTES} random ones`;
+  throw new ImError(ErrorCode.BAD_REQUEST, problem);
 }
 
 /**
@@ -52,8 +69,8 @@ function bad(problem: string, cause?: unknown): ImError {
   return new ImError(ErrorCode.BAD_REQUEST, `the JWKS file ${problem}`, { cause });
 }
 
-/** Options of {@link JwksFile}. */
-export interface JwksFileOptions {
+/** Options of {@link KeyFile}. */
+export interface KeyFileOptions {
   clock: Clock;
   /** How often the content is compared. Default 5,000. */
   pollMs?: number;
@@ -61,35 +78,36 @@ export interface JwksFileOptions {
   onError: (error: unknown) => void;
 }
 
-/** A JWKS file that is read again when its content changes, as mounted Secrets do. */
-export class JwksFile implements KeySet {
+/** A file with keys that is read again when its content changes, as mounted Secrets do. */
+export class KeyFile<T extends JSONWebKeySet | Uint8Array> implements KeySet {
   readonly #path: string;
-  readonly #options: JwksFileOptions;
+  readonly #options: KeyFileOptions;
+  readonly #parse: (text: string) => T;
   #text: string;
-  #keys: JSONWebKeySet;
+  #keys: T;
   #cancel: (() => void) | undefined;
   #isClosed = false;
 
-  private constructor(path: string, text: string, options: JwksFileOptions) {
+  private constructor(path: string, text: string, parse: (text: string) => T, options: KeyFileOptions) {
     this.#path = path;
     this.#options = options;
+    this.#parse = parse;
     this.#text = text;
-    this.#keys = parseJwks(text);
+    this.#keys = parse(text);
     this.#schedule();
   }
 
-  /** @throws {ImError} when the file cannot be read or holds no usable keys */
-  static async open(path: string, options: JwksFileOptions): Promise<JwksFile> {
-    let text: string;
-    try {
-      text = await readFile(path, "utf8");
-    } catch (cause) {
-      throw new ImError(ErrorCode.BAD_REQUEST, `cannot read the JWKS file ${path}: set IM_JWKS_FILE`, { cause });
-    }
-    return new JwksFile(path, text, options);
+  /** A JWKS. @throws {ImError} when the file cannot be read or holds no usable keys */
+  static async openJwks(path: string, options: KeyFileOptions): Promise<KeyFile<JSONWebKeySet>> {
+    return new KeyFile(path, await readKeys(path, "IM_JWKS_FILE"), parseJwks, options);
   }
 
-  current(): JSONWebKeySet {
+  /** A shared secret. @throws {ImError} when the file cannot be read or is too short */
+  static async openSecret(path: string, options: KeyFileOptions): Promise<KeyFile<Uint8Array>> {
+    return new KeyFile(path, await readKeys(path, "IM_TOKEN_SECRET_FILE"), parseSecret, options);
+  }
+
+  current(): T {
     return this.#keys;
   }
 
@@ -103,7 +121,7 @@ export class JwksFile implements KeySet {
     try {
       const text = await readFile(this.#path, "utf8");
       if (text !== this.#text) {
-        this.#keys = parseJwks(text);
+        this.#keys = this.#parse(text);
         this.#text = text;
       }
     } catch (error) {
@@ -117,5 +135,13 @@ export class JwksFile implements KeySet {
         if (!this.#isClosed) this.#schedule();
       });
     });
+  }
+}
+
+async function readKeys(path: string, variable: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new ImError(ErrorCode.BAD_REQUEST, `cannot read the key file ${path}: set ${variable}`, { cause });
   }
 }

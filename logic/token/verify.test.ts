@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
-import { JwksFile, parseJwks } from "./jwks.ts";
+import { KeyFile, parseJwks, parseSecret } from "./jwks.ts";
 import { TokenVerifier } from "./verify.ts";
 
 const NOW_S = 1_700_000_000;
@@ -63,18 +63,24 @@ describe("token verifier", () => {
       mint({ header: { alg: "RS256", kid: "rsa" }, key: rsa.privateKey }),
       mint({ claims: { ...claims, aud: ["other", "demo"] } }),
       mint({ claims: { ...claims, sub: "Ab1_.:@-" } }),
-      mint({ claims: { ...claims, exp: NOW_S - 4 } }),
+      mint({ claims: { ...claims, exp: NOW_S - 59 } }),
+      mint({ claims: { ...claims, nbf: NOW_S + 59, iat: NOW_S + 60 } }),
+      mint({ claims: { ...claims, jti: "j".repeat(128) } }),
     ];
     for (const token of good) assert.equal((await verifier.verify(token)).kind, "ok");
     assert.deepEqual(await verifier.verify(mint()), {
       kind: "ok",
       userId: "alice",
+      tokenId: "",
+      issuedAtMs: 0,
       expiresAtMs: (NOW_S + 600) * 1000,
     });
+    const facts = await verifier.verify(mint({ claims: { ...claims, jti: "j-1", iat: NOW_S - 5 } }));
+    assert.ok(facts.kind === "ok" && facts.tokenId === "j-1" && facts.issuedAtMs === (NOW_S - 5) * 1000);
   });
 
   it("tells an expired token from an invalid one", async () => {
-    const verdict = await verifier.verify(mint({ claims: { ...claims, exp: NOW_S - 6 } }));
+    const verdict = await verifier.verify(mint({ claims: { ...claims, exp: NOW_S - 61 } }));
     assert.ok(verdict.kind === "denied" && verdict.code === DisconnectCode.TOKEN_EXPIRED);
   });
 
@@ -94,7 +100,7 @@ describe("token verifier", () => {
     assert.equal((await remembering.verify(token)).kind, "denied");
     keys = parsed;
     assert.equal((await remembering.verify(token)).kind, "ok");
-    nowMs += 605_000;
+    nowMs += 660_000;
     const late = await remembering.verify(token);
     assert.ok(late.kind === "denied" && late.code === DisconnectCode.TOKEN_EXPIRED);
   });
@@ -142,7 +148,25 @@ describe("token verifier", () => {
     "header a list": `${part([])}.${body}.${signature}`,
     "no exp": mint({ claims: { iss: "imcluster", aud: "demo", sub: "alice" } }),
     "exp as text": mint({ claims: { ...claims, exp: "tomorrow" } }),
-    "not yet valid": mint({ claims: { ...claims, nbf: NOW_S + 60 } }),
+    "not yet valid": mint({ claims: { ...claims, nbf: NOW_S + 61 } }),
+    "nbf as text": mint({ claims: { ...claims, nbf: "now" } }),
+    "issued in the future": mint({ claims: { ...claims, iat: NOW_S + 61 } }),
+    "issued before 1970": mint({ claims: { ...claims, iat: -1 } }),
+    "iat as text": mint({ claims: { ...claims, iat: "now" } }),
+    "jti too long": mint({ claims: { ...claims, jti: "j".repeat(129) } }),
+    "jti with NUL": mint({ claims: { ...claims, jti: "a\0b" } }),
+    "jti as a number": mint({ claims: { ...claims, jti: 7 } }),
+    "exp as a list": mint({ claims: { ...claims, exp: [NOW_S + 600] } }),
+    "issuer as a list": mint({ claims: { ...claims, iss: ["imcluster"] } }),
+    "issuer by prefix": mint({ claims: { ...claims, iss: "imcluster.evil" } }),
+    "empty audience list": mint({ claims: { ...claims, aud: [] } }),
+    "a thumbprint": mint({ header: { alg: "EdDSA", kid: "ed", x5t: "abc" } }),
+    "alg HS256 with the JWKS as secret": hmac({ alg: "HS256", kid: "ed" }, jwks),
+    "alg HS384": hmac({ alg: "HS384", kid: "ed" }, "secret"),
+    "alg with another case": mint({ header: { alg: "eddsa", kid: "ed" } }),
+    "signature cut short": `${head}.${body}.${signature.slice(0, -4)}`,
+    "a swapped ECDSA signature form": `${part({ alg: "ES256", kid: "ec" })}.${body}.${sign("sha256", Buffer.from(`${part({ alg: "ES256", kid: "ec" })}.${body}`), { key: ec.privateKey, dsaEncoding: "der" }).toString("base64url")}`,
+    "white space around it": ` ${mint()} `,
     "wrong issuer": mint({ claims: { ...claims, iss: "elsewhere" } }),
     "no issuer": mint({ claims: { aud: "demo", sub: "alice", exp: NOW_S + 600 } }),
     "wrong audience": mint({ claims: { ...claims, aud: "other" } }),
@@ -159,6 +183,14 @@ describe("token verifier", () => {
     "too long": `${head}.${part({ ...claims, pad: "x".repeat(4096) })}.${signature}`,
     encrypted: "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..AAAA.AAAA.AAAA",
   };
+  it("knows enough ways to be wrong", () => assert.ok(Object.keys(bad).length >= 60));
+
+  it("fetches nothing, whatever a token names", async (context) => {
+    const fetched = context.mock.method(globalThis, "fetch", () => assert.fail("fetched"));
+    for (const token of Object.values(bad)) await verifier.verify(token);
+    assert.equal(fetched.mock.callCount(), 0);
+  });
+
   for (const [name, token] of Object.entries(bad)) {
     it(`refuses a token with ${name}`, async () => {
       const verdict = await verifier.verify(token);
@@ -167,6 +199,48 @@ describe("token verifier", () => {
       assert.ok(verdict.reason.length > 10);
     });
   }
+});
+
+describe("token verifier with a shared secret", () => {
+  const secret = "0123456789abcdef0123456789abcdef";
+  const bySecret = new TokenVerifier({
+    keys: { current: () => shared },
+    issuer: "imcluster",
+    audience: "demo",
+    nowMs: () => NOW_S * 1000,
+  });
+  const shared = parseSecret(`${secret}\n`);
+
+  it("accepts HS256, with and without a kid, and nothing else", async () => {
+    assert.equal((await bySecret.verify(hmac({ alg: "HS256" }, secret))).kind, "ok");
+    assert.equal((await bySecret.verify(hmac({ alg: "HS256", kid: "any" }, secret))).kind, "ok");
+    const bad = [
+      hmac({ alg: "HS256" }, `${secret}x`),
+      hmac({ alg: "HS512" }, secret),
+      hmac({ alg: "HS256", jku: "http://127.0.0.1:1" }, secret),
+      mint(),
+      `${part({ alg: "none" })}.${part(claims)}.`,
+    ];
+    for (const token of bad) assert.equal((await bySecret.verify(token)).kind, "denied");
+  });
+
+  it("needs 32 bytes", () => {
+    assert.throws(() => parseSecret("0123456789abcdef0123456789abcde\n"), /32 random/);
+    assert.equal(parseSecret("0123456789abcdef0123456789abcdef\r\n").length, 32);
+  });
+
+  it("allows only the algorithms of its list", async () => {
+    const only = new TokenVerifier({
+      keys: { current: () => parsed },
+      issuer: "imcluster",
+      audience: "demo",
+      algorithms: ["ES256"],
+      nowMs: () => NOW_S * 1000,
+    });
+    assert.equal((await only.verify(mint({ header: { alg: "ES256", kid: "ec" }, key: ec.privateKey }))).kind, "ok");
+    const other = await only.verify(mint());
+    assert.ok(other.kind === "denied" && /ES256/.test(other.reason));
+  });
 });
 
 describe("JWKS", () => {
@@ -200,11 +274,14 @@ describe("JWKS", () => {
     const folder = await mkdtemp(join(tmpdir(), "im-jwks-"));
     folders.push(folder);
     const path = join(folder, "jwks.json");
-    await assert.rejects(JwksFile.open(path, { clock: new FakeClock(), onError: () => assert.fail() }), /IM_JWKS_FILE/);
+    await assert.rejects(
+      KeyFile.openJwks(path, { clock: new FakeClock(), onError: () => assert.fail() }),
+      /IM_JWKS_FILE/,
+    );
     await writeFile(path, jwks);
     const faults: unknown[] = [];
     const clock = new FakeClock();
-    const file = await JwksFile.open(path, { clock, onError: (error) => faults.push(error) });
+    const file = await KeyFile.openJwks(path, { clock, onError: (error) => faults.push(error) });
     await writeFile(path, JSON.stringify({ keys: [jwk(edOther.publicKey, "new")] }));
     await file.poll();
     assert.deepEqual(

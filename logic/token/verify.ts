@@ -2,19 +2,29 @@
 import { hash } from "node:crypto";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { DisconnectCode } from "#lib/codes.ts";
-import { type KeySet, TOKEN_ALGORITHMS } from "./jwks.ts";
+import { type KeySet, PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from "./jwks.ts";
 
 export const MAX_TOKEN_BYTES = 4096;
 /** Accepted tokens remembered by their digest: a reconnect storm costs 3 µs a token instead of 270. */
 const MAX_REMEMBERED = 20_000;
-const DEFAULT_LEEWAY_MS = 5000;
+/** Tolerated clock difference to the issuer: a token counts this much longer, and this much earlier. */
+export const TOKEN_LEEWAY_MS = 60_000;
+const MAX_TOKEN_ID_CHARS = 128;
 const USER_ID = /^[A-Za-z0-9_.:@-]{1,64}$/;
 
 /** Header parameters by which a token would bring or name its own key, or change how it is read. */
 const FORBIDDEN_HEADERS = ["jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256", "crit", "b64", "zip"] as const;
 
 export type TokenVerdict =
-  | { readonly kind: "ok"; readonly userId: string; readonly expiresAtMs: number }
+  | {
+      readonly kind: "ok";
+      readonly userId: string;
+      /** Claim `jti`; "" when there is none: then only a revocation of its user hits it. */
+      readonly tokenId: string;
+      /** Claim `iat`; 0 when there is none: then every revocation of its user hits it. */
+      readonly issuedAtMs: number;
+      readonly expiresAtMs: number;
+    }
   | { readonly kind: "denied"; readonly code: DisconnectCode; readonly reason: string };
 
 /** Options of {@link TokenVerifier}. */
@@ -22,9 +32,11 @@ export interface TokenVerifierOptions {
   keys: KeySet;
   issuer: string;
   audience: string;
+  /** Signature algorithms allowed. Default: all that the kind of keys can have. */
+  algorithms?: readonly string[];
   /** Wall clock in ms since the epoch. */
   nowMs: () => number;
-  /** Tolerated clock difference to the issuer, in ms. Default 5,000. */
+  /** Default {@link TOKEN_LEEWAY_MS}. */
   leewayMs?: number;
 }
 
@@ -34,12 +46,12 @@ export function isUserId(value: string): boolean {
 }
 
 /**
- * Checks access tokens against a fixed set of keys, one issuer and one audience. Never fetches anything and never
- * takes a key from the token (RFC 8725). A denial is a value; its reason says what the caller should do.
+ * Checks access tokens against a fixed set of keys, one issuer and one audience. Never fetches anything, never takes a
+ * key from the token, and never takes the kind of key from it either (RFC 8725). A denial is a value; its reason says what the caller should do.
  */
 export class TokenVerifier {
   readonly #options: TokenVerifierOptions;
-  #set: { source: JSONWebKeySet; find: ReturnType<typeof createLocalJWKSet> } | undefined;
+  #set: VerificationKeys | undefined;
   readonly #remembered = new Map<string, TokenVerdict & { kind: "ok" }>();
 
   constructor(options: TokenVerifierOptions) {
@@ -49,20 +61,20 @@ export class TokenVerifier {
   async verify(token: string): Promise<TokenVerdict> {
     if (token === "") return invalid("no token: put a signed access token into HELLO");
     if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) return invalid(`the token is longer than ${MAX_TOKEN_BYTES} bytes`);
-    const problem = headerProblem(token);
+    const keys = this.#keys();
+    const problem = headerProblem(token, keys);
     if (problem !== undefined) return invalid(problem);
-    const find = this.#find();
     const digest = hash("sha256", token, "base64");
     const known = this.#recall(digest);
     if (known) return known;
-    const verdict = await this.#check(token, find);
+    const verdict = await this.#check(token, keys);
     // Keys that changed meanwhile decide anew next time.
-    if (verdict.kind === "ok" && find === this.#find()) this.#remember(digest, verdict);
+    if (verdict.kind === "ok" && keys === this.#keys()) this.#remember(digest, verdict);
     return verdict;
   }
 
   get #leewayMs(): number {
-    return this.#options.leewayMs ?? DEFAULT_LEEWAY_MS;
+    return this.#options.leewayMs ?? TOKEN_LEEWAY_MS;
   }
 
   #recall(digest: string): TokenVerdict | undefined {
@@ -78,40 +90,66 @@ export class TokenVerifier {
     this.#remembered.set(digest, verdict);
   }
 
-  async #check(token: string, find: ReturnType<typeof createLocalJWKSet>): Promise<TokenVerdict> {
+  async #check(token: string, keys: VerificationKeys): Promise<TokenVerdict> {
+    const nowMs = this.#options.nowMs();
     try {
-      const { payload } = await jwtVerify(token, find, {
-        algorithms: [...TOKEN_ALGORITHMS],
+      const { payload } = await jwtVerify(token, keys.find, {
+        algorithms: [...keys.algorithms],
         issuer: this.#options.issuer,
         audience: this.#options.audience,
         requiredClaims: ["exp", "sub"],
         clockTolerance: this.#leewayMs / 1000,
-        currentDate: new Date(this.#options.nowMs()),
+        currentDate: new Date(nowMs),
       });
-      return accept(payload);
+      return accept(payload, nowMs + this.#leewayMs);
     } catch (thrown) {
       return denial(thrown);
     }
   }
 
-  #find(): ReturnType<typeof createLocalJWKSet> {
+  #keys(): VerificationKeys {
     const source = this.#options.keys.current();
     if (this.#set?.source !== source) {
-      this.#set = { source, find: createLocalJWKSet(source) };
+      this.#set = verificationKeys(source, this.#options.algorithms);
       this.#remembered.clear();
     }
-    return this.#set.find;
+    return this.#set;
   }
 }
 
-function accept(payload: JWTPayload): TokenVerdict {
-  const { sub, exp } = payload;
-  if (typeof sub !== "string" || !isUserId(sub))
-    return invalid("the token's sub is no user id: 1-64 of letters, digits and _.:@-");
-  return { kind: "ok", userId: sub, expiresAtMs: Number(exp) * 1000 };
+interface VerificationKeys {
+  readonly source: JSONWebKeySet | Uint8Array;
+  readonly find: ReturnType<typeof createLocalJWKSet> | (() => Promise<Uint8Array>);
+  readonly algorithms: readonly string[];
+  /** Must the header name its key? One secret needs no name. */
+  readonly needsKid: boolean;
 }
 
-function headerProblem(token: string): string | undefined {
+function verificationKeys(source: JSONWebKeySet | Uint8Array, allowed?: readonly string[]): VerificationKeys {
+  const isSecret = source instanceof Uint8Array;
+  const possible: readonly string[] = isSecret ? SECRET_ALGORITHMS : PUBLIC_ALGORITHMS;
+  // Two names of one algorithm: RFC 9864 renames EdDSA.
+  const isAllowed = (algorithm: string): boolean =>
+    allowed === undefined || allowed.includes(algorithm === "Ed25519" ? "EdDSA" : algorithm);
+  const algorithms = possible.filter(isAllowed);
+  const find = isSecret ? async () => source : createLocalJWKSet(source);
+  return { source, find, algorithms, needsKid: !isSecret };
+}
+
+function accept(payload: JWTPayload, latestIssueMs: number): TokenVerdict {
+  const { sub, exp, iat, jti } = payload;
+  if (typeof sub !== "string" || !isUserId(sub))
+    return invalid("the token's sub is no user id: 1-64 of letters, digits and _.:@-");
+  const issuedAtMs = iat === undefined ? 0 : iat * 1000;
+  if (!Number.isFinite(issuedAtMs) || issuedAtMs < 0 || issuedAtMs > latestIssueMs)
+    return invalid("the token's iat is in the future: check the clock of the issuer");
+  const tokenId: unknown = jti ?? "";
+  if (typeof tokenId !== "string" || tokenId.length > MAX_TOKEN_ID_CHARS || tokenId.includes("\0"))
+    return invalid(`the token's jti is no text of at most ${MAX_TOKEN_ID_CHARS} characters`);
+  return { kind: "ok", userId: sub, tokenId, issuedAtMs, expiresAtMs: Number(exp) * 1000 };
+}
+
+function headerProblem(token: string, { algorithms, needsKid }: VerificationKeys): string | undefined {
   const parts = token.split(".");
   if (parts.length !== 3) return "the token is not a signed JWT of three parts";
   let header: unknown;
@@ -123,10 +161,10 @@ function headerProblem(token: string): string | undefined {
   }
   if (header === null || typeof header !== "object" || Array.isArray(header)) return "the token's header is no object";
   const fields = new Map(Object.entries(header));
-  if (!(TOKEN_ALGORITHMS as readonly unknown[]).includes(fields.get("alg")))
-    return `the token's alg must be one of ${TOKEN_ALGORITHMS.join(", ")}`;
+  if (!(algorithms as readonly unknown[]).includes(fields.get("alg")))
+    return `the token's alg must be one of ${algorithms.join(", ")}`;
   const kid: unknown = fields.get("kid");
-  if (typeof kid !== "string" || kid === "" || kid.length > 128) return "the token's header needs a kid";
+  if (needsKid && (typeof kid !== "string" || kid === "" || kid.length > 128)) return "the token's header needs a kid";
   const forbidden = FORBIDDEN_HEADERS.find((name) => fields.has(name));
   return forbidden === undefined ? undefined : `the token's header may not have ${forbidden}`;
 }

@@ -448,7 +448,18 @@ export interface AuthJwksSecretRefSpec {
   key: string;
 }
 
-/** Which tokens let users in (JWT signed with EdDSA, ES256 or RS256). */
+/**
+ * Secret key with a shared secret of at least 32 bytes, instead of public keys: tokens are then HS256. Whoever holds
+ * it can sign tokens, so prefer public keys. A changed value rolls logic within a minute.
+ */
+export interface AuthSharedSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Which tokens let users in (JWT signed with EdDSA, ES256 or RS256, or with HS256 and a shared secret). */
 export interface AuthSpec {
   /**
    * Required value of the claim iss. Default imcluster. Changing it rolls logic; tokens of the old issuer are
@@ -465,6 +476,32 @@ export interface AuthSpec {
    * private.jwk.json) for trying out. A changed value rolls logic within a minute.
    */
   jwksSecretRef?: AuthJwksSecretRefSpec;
+  /**
+   * Secret key with a shared secret of at least 32 bytes, instead of public keys: tokens are then HS256. Whoever
+   * holds it can sign tokens, so prefer public keys. A changed value rolls logic within a minute.
+   */
+  sharedSecretRef?: AuthSharedSecretRefSpec;
+  /** Signature algorithms allowed. Default all that the keys can have. Changing it rolls logic. */
+  algorithms?: ("EdDSA" | "ES256" | "RS256" | "HS256")[];
+}
+
+/**
+ * How many devices of one user may be logged in at the same time, per platform class (mobile, web, desktop, mini).
+ */
+export interface SessionsSpec {
+  /**
+   * one-per-slot (default): a login closes the older session of its class. n-per-slot: the newest perSlot devices of
+   * a class stay. all: every device stays, 32 of a class at most. Changing it rolls logic; sessions that are open
+   * stay until their next login.
+   */
+  policy: "one-per-slot" | "n-per-slot" | "all";
+  /** Devices of one class that stay logged in, 2 to 32. Only with the policy n-per-slot. */
+  perSlot?: number;
+  /**
+   * Logins per minute of one user and class, 0 to 10000; more are refused for 10 seconds, longer each time. 0 means
+   * any number. Default 15. Changing it rolls logic.
+   */
+  loginsPerMinute: number;
 }
 
 /** What the fleet should be. Every field has a default; an empty spec is a working cluster for trying out. */
@@ -507,8 +544,12 @@ export interface ImClusterSpec {
   redis: RedisSpec;
   /** The certificate that clients see on port 443. */
   tls: TlsSpec;
-  /** Which tokens let users in (JWT signed with EdDSA, ES256 or RS256). */
+  /** Which tokens let users in (JWT signed with EdDSA, ES256 or RS256, or with HS256 and a shared secret). */
   auth: AuthSpec;
+  /**
+   * How many devices of one user may be logged in at the same time, per platform class (mobile, web, desktop, mini).
+   */
+  sessions: SessionsSpec;
 }
 
 /** Entry pods in figures. */

@@ -158,9 +158,9 @@ function migration(observed: ObservedCluster): Action[] {
 /** Logic and extlogic change only when the schema is theirs and everything they mount exists. */
 function workloads(observed: ObservedCluster): Action[] {
   const { context } = observed;
-  const { internal, redis: redisHash, jwks } = context.hashes;
+  const { internal, redis: redisHash, tokenKeys } = context.hashes;
   if (migrationState(observed).state !== "complete") return [];
-  if (!internal.logic || !internal.extlogic || !redisHash || !jwks) return [];
+  if (!internal.logic || !internal.extlogic || !redisHash || !tokenKeys) return [];
   return [
     ...ensure(observed, DEPLOYMENTS, logicDeployment(context)),
     ...ensure(observed, DEPLOYMENTS, extlogicDeployment(context)),

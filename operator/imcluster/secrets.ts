@@ -52,6 +52,7 @@ function references(cluster: ImCluster): Reference[] {
     ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
     ["spec.redis.urlSecretRef", redis.urlSecretRef],
     ["spec.auth.jwksSecretRef", auth.jwksSecretRef],
+    ["spec.auth.sharedSecretRef", auth.sharedSecretRef],
     ["spec.extlogic.webhook.secretRef", extlogic.webhook?.secretRef],
     ...pushReferences(cluster),
   ];
@@ -83,7 +84,7 @@ function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string 
     ...ROLES.map((role): [SecretKind, string, boolean] => [`internal-${role}`, names.internal[role], true]),
     ["tlsCa", names.tlsCa, !spec.tls.secretName],
     ["tls", names.tls, !spec.tls.secretName],
-    ["auth", names.auth, !spec.auth.jwksSecretRef],
+    ["auth", names.auth, !spec.auth.jwksSecretRef && !spec.auth.sharedSecretRef],
     ["postgres", names.postgres, !spec.postgres.urlSecretRef],
     ["redis", names.redis, !spec.redis.urlSecretRef],
   ];
@@ -161,7 +162,7 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     internal: { entry: internal("entry"), logic: internal("logic"), extlogic: internal("extlogic") },
     postgres: of(postgres.urlSecretRef ?? { name: names.postgres, key: "url" }),
     redis: of(redis.urlSecretRef ?? { name: names.redis, key: "url" }),
-    jwks: of(auth.jwksSecretRef ?? { name: names.auth, key: "jwks.json" }),
+    tokenKeys: of(auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: names.auth, key: "jwks.json" }),
     webhook: of(extlogic.webhook?.secretRef),
     push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),
   };

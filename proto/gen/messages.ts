@@ -46,6 +46,7 @@ export interface Welcome {
   limits: Limits | null;
   caps: string[];
   entryId: string;
+  tokenTtlMs: number;
 }
 export const Welcome: BodyCodec<Welcome> = bodyCodec("im.client.v1.Welcome");
 
@@ -62,6 +63,16 @@ export interface Pong {
   sysHead: number;
 }
 export const Pong: BodyCodec<Pong> = bodyCodec("im.client.v1.Pong");
+
+export interface Reauth {
+  token: string;
+}
+export const Reauth: BodyCodec<Reauth> = bodyCodec("im.client.v1.Reauth");
+
+export interface ReauthOk {
+  tokenTtlMs: number;
+}
+export const ReauthOk: BodyCodec<ReauthOk> = bodyCodec("im.client.v1.ReauthOk");
 
 export interface Goaway {
   reason: string;
@@ -88,6 +99,20 @@ export interface ErrorInfo {
   messageId: string;
 }
 export const ErrorInfo: BodyCodec<ErrorInfo> = bodyCodec("im.client.v1.ErrorInfo");
+
+export interface AppState {
+  state: number;
+}
+export const AppState: BodyCodec<AppState> = bodyCodec("im.client.v1.AppState");
+
+export interface Device {
+  pushProvider: string;
+  pushToken: string;
+  locale: string;
+  appVersion: string;
+  prefs: string;
+}
+export const Device: BodyCodec<Device> = bodyCodec("im.client.v1.Device");
 
 export interface Event {
   inboxSeq: number;
@@ -239,6 +264,9 @@ export interface SessionTag {
   deviceId: string;
   loginSeq: number;
   deviceName: string;
+  tokenId: string;
+  tokenIssuedMs: number;
+  tokenExpiresMs: number;
 }
 export const SessionTag: BodyCodec<SessionTag> = bodyCodec("im.uplink.v1.SessionTag");
 
@@ -261,6 +289,62 @@ export interface PurgeEntryReply {
   routesRemaining: number;
 }
 export const PurgeEntryReply: BodyCodec<PurgeEntryReply> = bodyCodec("im.uplink.v1.PurgeEntryReply");
+
+export interface RevokeUserRequest {
+  userId: string;
+  validAfterMs: number;
+}
+export const RevokeUserRequest: BodyCodec<RevokeUserRequest> = bodyCodec("im.uplink.v1.RevokeUserRequest");
+
+export interface RevokeTokenRequest {
+  tokenId: string;
+  expiresMs: number;
+}
+export const RevokeTokenRequest: BodyCodec<RevokeTokenRequest> = bodyCodec("im.uplink.v1.RevokeTokenRequest");
+
+export interface RevokeReply {
+}
+export const RevokeReply: BodyCodec<RevokeReply> = bodyCodec("im.uplink.v1.RevokeReply");
+
+export interface KickUserRequest {
+  userId: string;
+  slot: string;
+  reason: string;
+}
+export const KickUserRequest: BodyCodec<KickUserRequest> = bodyCodec("im.uplink.v1.KickUserRequest");
+
+export interface KickUserReply {
+  sessions: number;
+}
+export const KickUserReply: BodyCodec<KickUserReply> = bodyCodec("im.uplink.v1.KickUserReply");
+
+export interface PresenceRequest {
+  userIds: string[];
+}
+export const PresenceRequest: BodyCodec<PresenceRequest> = bodyCodec("im.uplink.v1.PresenceRequest");
+
+export interface PresenceReply {
+  users: UserPresence[];
+}
+export const PresenceReply: BodyCodec<PresenceReply> = bodyCodec("im.uplink.v1.PresenceReply");
+
+export interface UserPresence {
+  userId: string;
+  online: boolean;
+  devices: DevicePresence[];
+}
+export const UserPresence: BodyCodec<UserPresence> = bodyCodec("im.uplink.v1.UserPresence");
+
+export interface DevicePresence {
+  deviceId: string;
+  deviceName: string;
+  platform: string;
+  slot: string;
+  online: boolean;
+  background: boolean;
+  lastSeenMs: number;
+}
+export const DevicePresence: BodyCodec<DevicePresence> = bodyCodec("im.uplink.v1.DevicePresence");
 
 export interface StatusRequest {
 }

@@ -5,6 +5,8 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, Flag, MAX_FRAME_BYTES } from "../commands.ts";
 import {
+  AppState,
+  Device,
   Envelope,
   ErrorInfo,
   Goaway,
@@ -15,6 +17,8 @@ import {
   Pong,
   Push,
   PushAck,
+  Reauth,
+  ReauthOk,
   Send,
   SendAck,
   Snapshot,
@@ -97,6 +101,10 @@ function frames(): FrameVector[] {
     frame("PING without request id", Command.PING, 0, 0, NONE),
     frame("PONG, reply", Command.PONG, 1, Flag.REPLY, Pong.encode({ serverTimeMs: 1_700_000_000_000, inboxHead: 7 })),
     frame("LOGOUT", Command.LOGOUT, 2, 0, NONE),
+    frame("REAUTH", Command.REAUTH, 4, 0, Reauth.encode({ token: "t" })),
+    frame("REAUTH, reply", Command.REAUTH, 4, Flag.REPLY, ReauthOk.encode({ tokenTtlMs: 3_600_000 })),
+    frame("APP_STATE", Command.APP_STATE, 0, 0, AppState.encode({ state: 2 })),
+    frame("DEVICE, reply", Command.DEVICE, 6, Flag.REPLY, NONE),
     frame("HELLO", Command.HELLO, 1, 0, Hello.encode({ protoMin: 1, protoMax: 1, deviceId: "d1", token: "t" })),
     frame("ERROR reply", Command.ERROR, 5, Flag.REPLY | Flag.ERROR, ErrorInfo.encode({ code: 1, reason: "no" })),
     frame("SEND, Chinese and emoji", Command.SEND, 3, 0, Send.encode({ to: "bob", content: utf8("你好 👋🏽") })),
@@ -243,6 +251,7 @@ function bodies(): BodyVector[] {
       limits: { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 200 },
       caps: ["push-batch"],
       entryId: "demo-entry-abcde",
+      tokenTtlMs: 3_600_000,
     }),
     body("Send", Send, { to: "bob", clientMessageId: "m-1", content: utf8("hello 👋🏽") }),
     body("Send", Send, { conversationId: "c_0123456789abcdef", clientMessageId: "m-2", contentType: "image/png" }),
@@ -301,9 +310,24 @@ function bodies(): BodyVector[] {
   ];
 }
 
+function sessionBodies(): BodyVector[] {
+  return [
+    body("Reauth", Reauth, { token: "eyJhbGciOiJFZERTQSJ9.e30.c2ln" }),
+    body("ReauthOk", ReauthOk, { tokenTtlMs: 4_294_967_296 }),
+    body("AppState", AppState, { state: 2 }),
+    body("Device", Device, {
+      pushProvider: "fcm",
+      pushToken: "token:1",
+      locale: "zh-Hans-CN",
+      appVersion: "1.2.3",
+      prefs: '{"quiet":"22-07"}',
+    }),
+  ];
+}
+
 /** All vectors, as they must stand in frames.json. */
 export function buildVectors(): Vectors {
-  return { frames: frames(), decodeOnly: decodeOnly(), invalid: invalid(), bodies: bodies() };
+  return { frames: frames(), decodeOnly: decodeOnly(), invalid: invalid(), bodies: [...bodies(), ...sessionBodies()] };
 }
 
 /** Text of frames.json. */

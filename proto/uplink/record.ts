@@ -33,6 +33,10 @@ export const RecordKind = {
   UNREACHABLE: 7,
   /** Ask for the inbox head of the bound conn; answered by HEAD. */
   ASK_HEAD: 8,
+  /** body SessionTag: the person signed out on this device. Needs no BIND; answered by LOGOUT_DONE, else sent again. */
+  LOGOUT: 9,
+  /** conn closed while a logic that is gone had its LOGIN in hand: no route of it may stay. */
+  LOGIN_ABORTED: 10,
 
   // logic -> entry
   /** body AttachReply. */
@@ -57,6 +61,10 @@ export const RecordKind = {
   REANNOUNCE: 42,
   /** This logic is about to stop: choose another one for new commands. */
   LEAVING: 43,
+  /** body SessionTag: replaces the tag of conn. */
+  SESSION_TAG: 44,
+  /** The LOGOUT of conn is stored. */
+  LOGOUT_DONE: 45,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { Store } from "../store.ts";
-import { type ContractStore, message, user } from "./fixture.ts";
+import { type Admitted, admitted, type ContractStore, message, user } from "./fixture.ts";
 
 /** Logins, acknowledged positions, push targets. */
 export function deviceContract(store: () => ContractStore): void {
-  const login = (userId: string, slot: string, deviceId: string): ReturnType<Store["login"]> =>
-    store().login({ userId, slot, deviceId, deviceName: "Pixel ♥", platform: "android", appVersion: "1.0" });
+  const login = async (userId: string, slot: string, deviceId: string): Promise<Admitted> =>
+    admitted(
+      await store().login({ userId, slot, deviceId, deviceName: "Pixel ♥", platform: "android", appVersion: "1.0" }),
+    );
 
   it("counts logins per user and slot", async () => {
     const [alice, bob] = [user(), user()];
-    assert.deepEqual(await login(alice, "mobile", "d1"), { loginSeq: 1, ackedSeq: 0, inboxHead: 0 });
+    assert.deepEqual(await login(alice, "mobile", "d1"), {
+      ...{ kind: "ok", slot: "mobile", loginSeq: 1, ackedSeq: 0, inboxHead: 0 },
+    });
     assert.equal((await login(alice, "mobile", "d2")).loginSeq, 2);
     assert.equal((await login(alice, "web", "d3")).loginSeq, 1);
     assert.equal((await login(bob, "mobile", "d1")).loginSeq, 1);
@@ -46,7 +49,8 @@ export function deviceContract(store: () => ContractStore): void {
     assert.deepEqual(await ackedAfter(["phone", 5], ["phone", 7], ["phone", 6]), [7, 1]);
     assert.deepEqual(await ackedAfter(["browser", 2 ** 64], ["unknown device", 3]), [7, 10]);
     assert.deepEqual(await ackedAfter(), [7, 10]);
-    assert.deepEqual(await login(bob, "mobile", "phone"), { loginSeq: 2, ackedSeq: 7, inboxHead: 10 });
+    const { loginSeq, ackedSeq, inboxHead } = await login(bob, "mobile", "phone");
+    assert.deepEqual([loginSeq, ackedSeq, inboxHead], [2, 7, 10]);
   });
 
   it("lists the devices to push to", async () => {

@@ -2,7 +2,7 @@
 // Makes inputs for the contract suite and looks into results.
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
-import type { AppendedMessage, AppendInput, AppendResult, InboxPage, Store } from "../store.ts";
+import type { AppendedMessage, AppendInput, AppendResult, InboxPage, LoginRecord, Store } from "../store.ts";
 
 /** A store that can also make conversations with more than two members. */
 export type ContractStore = Store & {
@@ -34,6 +34,15 @@ export function message(fields: Partial<AppendInput> & { sender: string; peer: s
 export function appended(result: AppendResult | undefined): AppendedMessage {
   assert.ok(result?.kind === "stored" || result?.kind === "duplicate", `not appended: ${JSON.stringify(result)}`);
   return result;
+}
+
+/** A login that was not refused. */
+export type Admitted = LoginRecord & { kind: "ok" };
+
+/** The login as one that was not refused. */
+export function admitted(record: LoginRecord): Admitted {
+  assert.ok(record.kind === "ok", `not admitted: ${JSON.stringify(record)}`);
+  return record;
 }
 
 export function inboxSeqOf(result: AppendResult | undefined, userId: string): number {

@@ -5,10 +5,12 @@ import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import type { ContractStore } from "./fixture.ts";
 import { historyContract, snapshotContract } from "./history.ts";
+import { deviceProfileContract, slotContract } from "./identity.ts";
 import { headContract, pageContract } from "./inbox.ts";
 import { pushContactContract, pushLimitContract, pushStepContract } from "./push.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
+import { revocationContract } from "./revocation.ts";
 
 /** Registers all contract tests for the store that `store()` returns while they run. */
 export function storeContract(store: () => ContractStore): void {
@@ -23,6 +25,9 @@ export function storeContract(store: () => ContractStore): void {
     historyContract,
     snapshotContract,
     deviceContract,
+    slotContract,
+    deviceProfileContract,
+    revocationContract,
     entryContract,
     pushContract,
     pushContactContract,

@@ -22,7 +22,7 @@ export interface ContentHashes {
   internal: Record<"entry" | "logic" | "extlogic", string>;
   postgres: string;
   redis: string;
-  jwks: string;
+  tokenKeys: string;
   webhook: string;
   /** Keys of all push providers. */
   push: string;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { SessionsSpec } from "../../api/v1alpha1.ts";
 import type { Deployment } from "../../kube/types.ts";
 import { PORT } from "../names.ts";
 import { durationMs } from "../units.ts";
@@ -20,20 +21,21 @@ const AUTH_DIR = "/etc/imcluster/auth";
 
 /** Logic pods: persist, route, deliver. */
 export function logicDeployment(context: BuildContext): Deployment {
-  const { logic, auth, entry } = context.cluster.spec;
-  const jwks = auth.jwksSecretRef ?? { name: context.names.auth, key: "jwks.json" };
-  const { internal, postgres, redis, jwks: jwksHash } = context.hashes;
+  const { logic, auth, entry, sessions } = context.cluster.spec;
+  const keys = auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: context.names.auth, key: "jwks.json" };
+  const keyFile = auth.sharedSecretRef ? "secret" : "jwks.json";
+  const { internal, postgres, redis, tokenKeys } = context.hashes;
   return deployment(context, {
     component: "logic",
     replicas: logic.replicas,
     resources: logic.resources,
     template: logic.podTemplate,
-    configHash: [internal.logic, postgres, redis, jwksHash],
+    configHash: [internal.logic, postgres, redis, tokenKeys],
     mounts: [
       internalTls(context, "logic"),
       postgresUrl(context),
       redisUrl(context),
-      secretMount("auth", jwks.name, AUTH_DIR, { [jwks.key]: "jwks.json" }),
+      secretMount("auth", keys.name, AUTH_DIR, { [keys.key]: keyFile }),
     ],
     container: {
       name: "logic",
@@ -44,9 +46,12 @@ export function logicDeployment(context: BuildContext): Deployment {
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
         REDIS_URL_ENV,
-        { name: "IM_JWKS_FILE", value: `${AUTH_DIR}/jwks.json` },
+        { name: auth.sharedSecretRef ? "IM_TOKEN_SECRET_FILE" : "IM_JWKS_FILE", value: `${AUTH_DIR}/${keyFile}` },
+        ...(auth.algorithms ? [{ name: "IM_TOKEN_ALGORITHMS", value: auth.algorithms.join(",") }] : []),
         { name: "IM_TOKEN_ISSUER", value: auth.issuer },
         { name: "IM_TOKEN_AUDIENCE", value: auth.audience ?? context.cluster.metadata.name },
+        { name: "IM_SESSIONS_PER_SLOT", value: String(sessionsPerSlot(sessions)) },
+        { name: "IM_LOGINS_PER_MINUTE", value: String(sessions.loginsPerMinute) },
         { name: "IM_PING_INTERVAL_MS", value: String(durationMs(entry.pingInterval)) },
       ],
       ports: [
@@ -56,4 +61,18 @@ export function logicDeployment(context: BuildContext): Deployment {
       ...adminProbes(2),
     },
   });
+}
+
+/** What `all` means: everything is bounded. */
+const MAX_SESSIONS_PER_SLOT = 32;
+
+function sessionsPerSlot({ policy, perSlot }: SessionsSpec): number {
+  switch (policy) {
+    case "one-per-slot":
+      return 1;
+    case "n-per-slot":
+      return perSlot ?? 1;
+    case "all":
+      return MAX_SESSIONS_PER_SLOT;
+  }
 }

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import { bigintArray, textArray } from "./binary-array.ts";
+import type {
+  AppState,
+  DeviceActivity,
+  DeviceLogout,
+  DeviceProfile,
+  DeviceRecord,
+  IdentityStore,
+  LoginInput,
+  LoginRecord,
+  RevocationPage,
+  TokenFacts,
+} from "./identity.ts";
+import * as sql from "./identity-statements.ts";
+import type { PostgresPool } from "./postgres-pool.ts";
+import { number, text } from "./rows.ts";
+
+/** Issued after everything: what a login without token facts counts as. */
+const NEVER_REVOKED = { tokenId: "", issuedAtMs: Number.MAX_SAFE_INTEGER };
+
+/** {@link IdentityStore} on PostgreSQL. */
+export class PostgresIdentity implements IdentityStore {
+  readonly #pool: PostgresPool;
+
+  constructor(pool: PostgresPool) {
+    this.#pool = pool;
+  }
+
+  async login(login: LoginInput): Promise<LoginRecord> {
+    const { userId, slot, deviceId, platform, deviceName, appVersion, token = NEVER_REVOKED } = login;
+    const [row] = await this.#pool.run(sql.LOGIN, [
+      ...[userId, slot, deviceId, platform, deviceName, appVersion],
+      ...[login.sessionsPerSlot ?? 1, login.atMs ?? Date.now(), login.loginsPerMinute ?? 0],
+      ...[token.tokenId, token.issuedAtMs],
+    ]);
+    const outcome = text(row, 0);
+    if (outcome === "revoked") return { kind: "revoked" };
+    if (outcome === "flapping") return { kind: "flapping", retryAfterMs: number(row, 1) };
+    const record = {
+      slot: text(row, 2),
+      loginSeq: number(row, 3),
+      ackedSeq: number(row, 4),
+      inboxHead: number(row, 5),
+    };
+    return { kind: "ok", ...record };
+  }
+
+  async setDevice(profile: DeviceProfile): Promise<boolean> {
+    const { userId, deviceId, pushProvider, pushToken, locale, appVersion, prefs } = profile;
+    const values = [userId, deviceId, pushProvider, pushToken, locale, appVersion, prefs];
+    const [row] = await this.#pool.run(sql.SET_DEVICE, values);
+    return row?.[0] === "t";
+  }
+
+  async logoutDevices(logouts: readonly DeviceLogout[]): Promise<void> {
+    if (logouts.length === 0) return;
+    await this.#pool.run(sql.LOGOUT_DEVICES, [
+      textArray(logouts.map(({ userId }) => userId)),
+      textArray(logouts.map(({ deviceId }) => deviceId)),
+      bigintArray(logouts.map(({ loginSeq }) => loginSeq)),
+    ]);
+  }
+
+  async noteActivity(notes: readonly DeviceActivity[]): Promise<void> {
+    if (notes.length === 0) return;
+    await this.#pool.run(sql.NOTE_ACTIVITY, [
+      textArray(notes.map(({ userId }) => userId)),
+      textArray(notes.map(({ deviceId }) => deviceId)),
+      bigintArray(notes.map(({ seenAtMs }) => seenAtMs)),
+      textArray(notes.map(({ appState }) => appState)),
+    ]);
+  }
+
+  async devicesOf(userIds: readonly string[]): Promise<DeviceRecord[]> {
+    if (userIds.length === 0) return [];
+    const rows = await this.#pool.run(sql.DEVICES_OF, [textArray(userIds)]);
+    return rows.map((row) => ({
+      userId: text(row, 0),
+      deviceId: text(row, 1),
+      deviceName: text(row, 2),
+      platform: text(row, 3),
+      appState: text(row, 4) as AppState,
+      lastSeenMs: number(row, 5),
+    }));
+  }
+
+  async revokeUser(userId: string, validAfterMs: number): Promise<void> {
+    await this.#pool.run(sql.REVOKE_USER, [userId, validAfterMs]);
+  }
+
+  async revokeToken(tokenId: string, expiresAtMs: number): Promise<void> {
+    await this.#pool.run(sql.REVOKE_TOKEN, [tokenId, expiresAtMs]);
+  }
+
+  async revocationVersion(): Promise<number> {
+    const [row] = await this.#pool.run(sql.REVOCATION_VERSION, []);
+    return number(row, 0);
+  }
+
+  async revocationsAfter(version: number, limit: number): Promise<RevocationPage> {
+    const rows = await this.#pool.run(sql.REVOCATIONS_AFTER, [version, limit]);
+    const last = rows.at(-1);
+    return {
+      version: last ? number(last, 0) : version,
+      users: rows.flatMap((row) => (row[1] ? [{ userId: row[1], validAfterMs: number(row, 2) }] : [])),
+      tokenIds: rows.flatMap((row) => (row[3] ? [row[3]] : [])),
+    };
+  }
+
+  async findRevoked(tokens: readonly TokenFacts[]): Promise<number[]> {
+    if (tokens.length === 0) return [];
+    const rows = await this.#pool.run(sql.FIND_REVOKED, [
+      textArray(tokens.map(({ userId }) => userId)),
+      textArray(tokens.map(({ tokenId }) => tokenId)),
+      bigintArray(tokens.map(({ issuedAtMs }) => issuedAtMs)),
+    ]);
+    return rows.map((row) => number(row, 0) - 1);
+  }
+
+  async pruneRevokedTokens(beforeMs: number): Promise<void> {
+    await this.#pool.run(sql.PRUNE_REVOKED_TOKENS, [beforeMs]);
+  }
+}
