@@ -23,7 +23,15 @@ function measured(messagesPerSecond: number, change: Partial<Measured> = {}): Me
   const latency = { ackP50Ms: 1, ackP99Ms: 5, deliveredP50Ms: 1, deliveredP99Ms: 5 };
   const counts = { sent: 100, acked: 100, delivered: 100, duplicates: 0, refused: 0, undelivered: 0 };
   const load = { seconds: 6, generatorCpuRatio: 0.2, strangerCores: 0 };
-  return { ...latency, ...counts, ...load, messagesPerSecond, cpuMicrosPerMessage: { total: 100 }, ...change };
+  return {
+    ...latency,
+    ...counts,
+    ...load,
+    messagesPerSecond,
+    cpuMicrosPerMessage: { total: 100 },
+    workPerMessage: {},
+    ...change,
+  };
 }
 
 function figures(change: Partial<SendFigures> = {}): SendFigures {

@@ -71,22 +71,22 @@ export function reportOf(settings: Settings, { floor, plain, tls, peer, stored }
     storedMessages: stored.messages,
     devicesBehind: stored.devicesBehind,
     floor,
-    saturated: saturatedOf(best),
-    ...(bestPeer ? { socketIoInsert: saturatedOf(bestPeer) } : {}),
-    ...(tls ? { tls: saturatedOf(bestRound(tls)) } : {}),
+    saturated: shortOf(best),
+    ...(bestPeer ? { socketIoInsert: shortOf(bestPeer) } : {}),
+    ...(tls ? { tls: shortOf(bestRound(tls)) } : {}),
     atRate: Object.fromEntries(
       Object.entries(plain)
         .filter(([name]) => name.endsWith("/s"))
-        .map(([name, phase]) => [name, saturatedOf(phase)]),
+        .map(([name, phase]) => [name, shortOf(phase)]),
     ),
   };
 }
 
-function saturatedOf(phase: Measured) {
+function shortOf(phase: Measured) {
   const { messagesPerSecond, cpuMicrosPerMessage, ackP50Ms, ackP99Ms, deliveredP50Ms, deliveredP99Ms } = phase;
-  const { generatorCpuRatio: generatorCores, strangerCores } = phase;
+  const { workPerMessage, generatorCpuRatio: generatorCores, strangerCores } = phase;
   const latency = { ackP50Ms, ackP99Ms, deliveredP50Ms, deliveredP99Ms };
-  return { messagesPerSecond, cpuMicrosPerMessage, ...latency, generatorCores, strangerCores };
+  return { messagesPerSecond, cpuMicrosPerMessage, workPerMessage, ...latency, generatorCores, strangerCores };
 }
 
 function missing(phases: Phases): number {

@@ -7,25 +7,27 @@ import { join } from "node:path";
 import { type Fleet, migrateDatabase, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess } from "../e2e/harness/processes.ts";
 import { type FloorFigures, measureFloor } from "./floor.ts";
-import { LoadGenerator, progress, type ServerSample } from "./load-generator.ts";
+import { LoadGenerator, progress, type ServerWatch } from "./load-generator.ts";
 import type { LoadOrder, LoadPhase } from "./load-process.ts";
 import { cpuSecondsBetween, cpuTimeOf, waitQuiet } from "./process-cpu.ts";
 import { type Phases, reportOf, type SendFigures } from "./send-report.ts";
 import { readSettings, type Settings } from "./send-settings.ts";
 import { verifyStored } from "./verify-stored.ts";
+import { countWork } from "./work-counts.ts";
 
 const WARM_UP_SECONDS = 3;
 const FLOOR_SECONDS = 2;
 const MAX_OPEN_LOOP_SECONDS = 8;
 const PEER_START_MS = 30_000;
 
-function sampleFleet(fleet: Fleet): ServerSample {
-  return {
+function watchFleet(fleet: Fleet): ServerWatch {
+  const cpu = () => ({
     entry: cpuTimeOf(fleet.entry(0).pid),
     logic: cpuTimeOf(fleet.logic(0).pid),
     postgres: cpuTimeOf(fleet.postgres.pid, true),
     redis: cpuTimeOf(fleet.redis.pid),
-  };
+  });
+  return { cpu, count: () => countWork(fleet) };
 }
 
 function closedPhases({ seconds, window, rounds }: Settings): LoadPhase[] {
@@ -78,15 +80,18 @@ async function runPlain(fleet: Fleet, settings: Settings): Promise<{ plain: Phas
   const closed = closedPhases(settings);
   const open = openPhases(settings, settings.rates);
   const target = { protocol: "imcluster", port: fleet.entry(0).plainPort } as const;
-  const sample = () => sampleFleet(fleet);
-  const own = await LoadGenerator.start("imcluster", { ...base, ...target, phases: [...closed, ...open] }, sample);
+  const own = await LoadGenerator.start(
+    "imcluster",
+    { ...base, ...target, phases: [...closed, ...open] },
+    watchFleet(fleet),
+  );
   const peer = settings.peer ? await startPeer(fleet) : undefined;
   const generators = [own];
   if (peer) {
     const { server, port } = peer;
-    const peerSample = () => ({ server: cpuTimeOf(server.pid), postgres: cpuTimeOf(fleet.postgres.pid, true) });
+    const cpu = () => ({ server: cpuTimeOf(server.pid), postgres: cpuTimeOf(fleet.postgres.pid, true) });
     const order: LoadOrder = { ...base, protocol: "socketio", port, phases: closed };
-    generators.push(await LoadGenerator.start("Socket.IO + INSERT", order, peerSample));
+    generators.push(await LoadGenerator.start("Socket.IO + INSERT", order, { cpu }));
   }
   const [first = {}, second] = await takeTurns(closed.length, generators);
   await generators[1]?.end();
@@ -106,7 +111,7 @@ async function runTls(fleet: Fleet, settings: Settings): Promise<Phases> {
     caFile,
     phases,
   };
-  const generator = await LoadGenerator.start("imcluster over TLS", order, () => sampleFleet(fleet));
+  const generator = await LoadGenerator.start("imcluster over TLS", order, watchFleet(fleet));
   const [measured = {}] = await takeTurns(phases.length, [generator]);
   await generator.end();
   return measured;
