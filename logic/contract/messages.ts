@@ -259,7 +259,7 @@ export function inboxes(get: () => LogicHarness): void {
     const acked = async (): Promise<number> => (await get().store.pushTargets([bob.user]))[0]?.ackedSeq ?? -1;
     const becomes = (seq: number): Promise<void> =>
       waitUntil(`acked is ${seq}`, async () => {
-        get().elapse(200);
+        get().elapse(1000);
         return (await acked()) === seq;
       });
     ack(1);
@@ -270,7 +270,7 @@ export function inboxes(get: () => LogicHarness): void {
     await becomes(3);
     ack(1);
     assert.equal((await entry.sync(bob.conn, { inboxEpoch: get().store.epoch, cursor: 1 })).kind, "ok");
-    get().elapse(200);
+    get().elapse(1000);
     assert.equal(await acked(), 3);
     assert.equal(entry.waiting(RecordKind.REPLY).length, 0, "a good PUSH_ACK has no answer");
   });

@@ -42,12 +42,12 @@ function setUp() {
 }
 
 describe("ack buffer", () => {
-  it("writes the highest of each device, 200 ms after the first", async () => {
+  it("writes the highest of each device, 1 s after the first", async () => {
     const { clock, writes, noted, acks } = setUp();
     const [a, b] = [session("a"), session("b")];
     for (const seq of [1, 5, 3]) acks.note(a, seq);
     acks.note(b, 2);
-    clock.advance(199);
+    clock.advance(999);
     await turn();
     assert.equal(writes.length, 0);
     clock.advance(1);
@@ -70,11 +70,11 @@ describe("ack buffer", () => {
     const a = session("a");
     state.isDown = true;
     acks.note(a, 5);
-    clock.advance(200);
+    clock.advance(1000);
     await turn();
     acks.note(a, 7);
     state.isDown = false;
-    clock.advance(200);
+    clock.advance(1000);
     await turn();
     assert.deepEqual(
       writes.flat().map((ack) => ack.inboxSeq),
