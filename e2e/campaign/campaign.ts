@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One campaign: a new fleet in a private network, people who chat, faults, the heal, and what the checker says.
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
 import { type FinalState, HistoryRecorder, monotonicMs } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
@@ -14,6 +15,7 @@ import { FleetSite } from "./fleet-site.ts";
 import { waitHealed } from "./healed.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { Nemesis } from "./nemesis.ts";
+import type { Person } from "./person.ts";
 import { CHECK_OPTIONS, keepRecording } from "./recorded.ts";
 import { resumeMaxMs } from "./resume.ts";
 import { RouterView } from "./router-view.ts";
@@ -46,6 +48,8 @@ export interface CampaignResult {
   acked: number;
   delivered: number;
   pushed: number;
+  /** Push intents that were given up. */
+  deadLetters: number;
   faults: number;
   lost: number;
   duplicated: number;
@@ -58,6 +62,8 @@ export interface CampaignResult {
   /** Longest time without an acknowledgement after the begin of a failover; absent without one. */
   resumeMs?: number;
   ackP99Ms: number;
+  /** Longest time in which this process, with clients, webhook and clocks, got no turn: the times above are as good as this. */
+  stallMaxMs: number;
   reconnects: number;
   /** Processes that ended by themselves, as a fenced entry does, and were started again. */
   restarts: number;
@@ -75,6 +81,7 @@ const PROGRESS_MS = 5000;
 /** For sends that are still on their way when the last fault is healed, and then for each device's pull to the head. */
 const SETTLE_MS = 45_000;
 const PULL_MS = 45_000;
+const PULLING = 12;
 /** A phone pings less often; here a dead connection has to be noticed within a fault. */
 const PING_INTERVAL_MS = "2000";
 
@@ -106,6 +113,7 @@ interface Parts {
 class Campaign {
   readonly #options: CampaignOptions;
   readonly #startedMs = performance.now();
+  readonly #stalls = monitorEventLoopDelay({ resolution: 10 });
   readonly #network = new PrivateNetwork();
   readonly #recorder: HistoryRecorder;
   readonly #supervisor: Supervisor;
@@ -230,6 +238,7 @@ class Campaign {
     const watched = fleet.processes.map((process) => this.#supervisor.watch(process));
     // A process that cannot be started again is a fault of the run; it is reported by what waits for it.
     for (const one of watched) one.catch((error: unknown) => progress(String(error)));
+    this.#stalls.enable();
     leases.start();
     crowd.start();
     const timer = setInterval(() => progress(this.#line()), PROGRESS_MS);
@@ -240,6 +249,7 @@ class Campaign {
       await Promise.all(fleet.processes.map((process) => process.waitReady()));
       if (!(await crowd.settleDown(SETTLE_MS))) progress("some sends are still without an answer");
     } finally {
+      this.#stalls.disable();
       clearInterval(timer);
     }
   }
@@ -254,8 +264,7 @@ class Campaign {
   async judge(): Promise<CampaignResult> {
     const { fleet, view, leases, crowd, nemesis } = this.#ready;
     const healedAtMs = monotonicMs();
-    const pulls = await Promise.allSettled(crowd.people.map((person) => person.pullAll(PULL_MS)));
-    for (const pull of pulls) if (pull.status === "rejected") this.#note(`could not pull: ${String(pull.reason)}`);
+    await this.#pullAll(crowd.people);
     const healed = await waitHealed({ view, people: crowd.people, healedAtMs });
     await leases.stop();
     // Every device is accountable, also one that could not come back: what it misses is lost.
@@ -276,6 +285,7 @@ class Campaign {
       acked: report.counts.acked,
       delivered: crowd.shown,
       pushed: this.#pushed,
+      deadLetters: await view.deadLetters(),
       faults: nemesis.done,
       lost: C1,
       duplicated: C2 + resets,
@@ -285,6 +295,7 @@ class Campaign {
       fakeOnlineMaxMs: leases.fakeOnlineMaxMs,
       ...(resumeMs === undefined ? {} : { resumeMs: Math.round(resumeMs) }),
       ackP99Ms: Math.round(crowd.ackLatency.quantileMs(0.99)),
+      stallMaxMs: Math.round(this.#stalls.max / 1e6),
       reconnects: crowd.reconnects,
       restarts: this.#supervisor.restarts,
       seconds: Math.round((performance.now() - this.#startedMs) / 1000),
@@ -294,6 +305,21 @@ class Campaign {
     const isKept = result.violations.length > 0 || this.#options.keepDir !== undefined;
     if (isKept) result.folder = this.keep(result.violations, final);
     return result;
+  }
+
+  /** A few at a time: what is measured here is the end of the faults, not a storm of logins. */
+  async #pullAll(people: readonly Person[]): Promise<void> {
+    const waiting = people.values();
+    const worker = async (): Promise<void> => {
+      for (const person of waiting) {
+        try {
+          await person.pullAll(PULL_MS);
+        } catch (error) {
+          this.#note(`${person.uid} could not pull: ${String(error)}`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: PULLING }, worker));
   }
 
   /** Keeps everything for people; returns the folder. */

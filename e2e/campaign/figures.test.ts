@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CampaignResult } from "./campaign.ts";
-import { goalsOf, shortfalls, sumUp } from "./figures.ts";
+import { goalsOf, shortfalls, sumUp, untimed } from "./figures.ts";
 
 const good: CampaignResult = {
   seed: 7,
@@ -10,6 +10,7 @@ const good: CampaignResult = {
   acked: 25_500,
   delivered: 25_400,
   pushed: 300,
+  deadLetters: 0,
   faults: 14,
   lost: 0,
   duplicated: 0,
@@ -18,6 +19,7 @@ const good: CampaignResult = {
   pushLateMaxMs: 4000,
   fakeOnlineMaxMs: 14_000,
   ackP99Ms: 900,
+  stallMaxMs: 40,
   reconnects: 60,
   restarts: 0,
   seconds: 80,
@@ -60,6 +62,17 @@ describe("campaign figures", () => {
     const figures = sumUp(eight({ resumeMs: 10_001 }));
     assert.equal(figures.resumeMs, 10_001);
     assert.deepEqual(shortfalls(figures, goalsOf(8, 60)), ["resumeMs: 10001, at most 10000"]);
+  });
+
+  it("leave out what was judged by the clock, and nothing else, on a busy machine", () => {
+    const late = { check: "C7", kind: "late", message: "x" } as const;
+    const lost = { check: "C1", kind: "not shown", message: "x" } as const;
+    const busy = { ...good, fakeOnlineMaxMs: 20_000, violated: { C1: 1, C7: 5 }, violations: [late, lost] };
+    const figures = sumUp([untimed(busy)]);
+    assert.equal(figures.violations, 1);
+    assert.equal(figures.fakeOnlineMaxMs, 0);
+    assert.deepEqual(untimed(busy).violations, [lost]);
+    assert.deepEqual(untimed({ ...busy, violated: {}, violations: [] }).violated, {});
   });
 
   it("fall short with too little load, too few faults, or ghosts online", () => {

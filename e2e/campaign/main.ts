@@ -8,7 +8,7 @@ import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { isInPrivateNetwork, runInPrivateNetwork } from "../harness/private-network.ts";
 import { type CampaignResult, runCampaign } from "./campaign.ts";
-import { goalsOf, shortfalls, sumUp } from "./figures.ts";
+import { goalsOf, shortfalls, sumUp, untimed } from "./figures.ts";
 import { checkRecording } from "./recorded.ts";
 import { paceOf } from "./schedule.ts";
 import { POSTGRES_MODES, type PostgresMode, REDIS_MODES, type RedisMode } from "./stores.ts";
@@ -26,6 +26,8 @@ interface Plan {
   seeds: number[];
   seconds: number;
   isReplay: boolean;
+  /** Times are not judged: for a machine that does other things too. */
+  isUntimed: boolean;
   redis: RedisMode;
   postgres: PostgresMode;
   /** Keep the recording of the last campaign here, whatever came of it. */
@@ -44,6 +46,7 @@ function planOf(args: readonly string[]): Plan {
       long: { type: "boolean" },
       redis: { type: "string", default: "single" },
       postgres: { type: "string", default: "single" },
+      untimed: { type: "boolean", default: false },
       keep: { type: "string" },
       check: { type: "string" },
     },
@@ -62,7 +65,16 @@ function planOf(args: readonly string[]): Plan {
   const redis = oneOf("redis", REDIS_MODES, values.redis);
   const postgres = oneOf("postgres", POSTGRES_MODES, values.postgres);
   const isReplay = values.seed !== undefined;
-  return { seeds, seconds, isReplay, redis, postgres, keepDir: values.keep, checkDir: values.check };
+  return {
+    seeds,
+    seconds,
+    isReplay,
+    isUntimed: values.untimed,
+    redis,
+    postgres,
+    keepDir: values.keep,
+    checkDir: values.check,
+  };
 }
 
 function oneOf<T extends string>(name: string, known: readonly T[], text: string): T {
@@ -71,7 +83,7 @@ function oneOf<T extends string>(name: string, known: readonly T[], text: string
   return found;
 }
 
-async function run({ seeds, seconds, isReplay, redis, postgres, keepDir }: Plan): Promise<boolean> {
+async function run({ seeds, seconds, isReplay, isUntimed, redis, postgres, keepDir }: Plan): Promise<boolean> {
   const results: CampaignResult[] = [];
   for (const [at, seed] of seeds.entries()) {
     progress.line(`campaign ${at + 1} of ${seeds.length}, seed ${seed}: ${seconds} s of faults, ${paceOf(seed)}`);
@@ -86,8 +98,9 @@ async function run({ seeds, seconds, isReplay, redis, postgres, keepDir }: Plan)
       keepDir,
       progress: (text) => progress.line(`  ${text}`),
     });
-    results.push(result);
-    report(result);
+    const judged = isUntimed ? untimed(result) : result;
+    results.push(judged);
+    report(judged);
   }
   const figures = sumUp(results);
   const missed = shortfalls(figures, goalsOf(seeds.length, seconds, isReplay));

@@ -28,7 +28,7 @@ function campaign(...args: string[]): Promise<{ code: number | null; lastLine: s
 
 describe("a short campaign", () => {
   it("loses, duplicates and reorders nothing", async () => {
-    const { code, lastLine } = await campaign("--seconds", "20", "--seed", "1", "--keep", folder);
+    const { code, lastLine } = await campaign("--seconds", "20", "--seed", "1", "--untimed", "--keep", folder);
     const figures = JSON.parse(lastLine) as CampaignFigures;
     assert.equal(figures.lost + figures.duplicated + figures.reordered + figures.corrupted, 0, lastLine);
     assert.equal(figures.violations, 0, lastLine);
@@ -37,7 +37,6 @@ describe("a short campaign", () => {
   });
 
   it("would have found one lost message in what it recorded", async () => {
-    assert.deepEqual((await checkRecording(folder)).violations, []);
     const path = join(folder, "history.jsonl");
     const lines = readFileSync(path, "utf8").trimEnd().split("\n");
     const events = lines.map((line) => JSON.parse(line) as HistoryEvent);
