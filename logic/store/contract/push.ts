@@ -159,6 +159,25 @@ export function pushLimitContract(store: () => ContractStore): void {
     );
   });
 
+  it("forgets a dead token, if it is still that one, and takes it again when it is registered again", async () => {
+    const alice = user();
+    const named = { deviceName: "", platform: "ios", appVersion: "1" };
+    const profile = { userId: alice, deviceId: "d1", pushProvider: "apns", locale: "", appVersion: "", prefs: "" };
+    await store().login({ userId: alice, slot: "mobile", deviceId: "d1", ...named });
+    const [old, newer] = [user(), user()];
+    await store().setDevice({ ...profile, pushToken: newer });
+    const forget = (pushToken: string): Promise<number> =>
+      push().forgetTokens([{ userId: alice, deviceId: "d1", pushToken }]);
+    const tokens = async (): Promise<string[]> =>
+      (await store().pushTargets([alice])).map(({ pushProvider, pushToken }) => `${pushProvider}:${pushToken}`);
+    assert.deepEqual([await forget(old), await forget("")], [0, 0]);
+    assert.deepEqual(await tokens(), [`apns:${newer}`]);
+    assert.equal(await forget(newer), 1);
+    assert.deepEqual(await tokens(), ["apns:"]);
+    await store().setDevice({ ...profile, pushToken: newer });
+    assert.deepEqual(await tokens(), [`apns:${newer}`]);
+  });
+
   it("wakes a device once per interval", async () => {
     const alice = user();
     const profile = { deviceName: "", platform: "ios", appVersion: "1" };
