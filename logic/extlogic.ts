@@ -84,7 +84,11 @@ async function start(
   push.schedule.start();
   watchPush(metrics, push);
   const ports = { ...common, redis, dispatch: push.dispatch };
-  const reconciler = new Reconciler({ ...ports, olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS });
+  const reconciler = new Reconciler({
+    ...ports,
+    olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS,
+    ...(push.policy.readBy === "mobile" ? { readBySlot: "mobile" } : {}),
+  });
   reconciler.start();
   lifecycle.onStop("reconciler", () => reconciler.stop());
   const consumer = new PushConsumer({

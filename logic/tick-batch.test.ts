@@ -33,17 +33,38 @@ describe("tick batch", () => {
     assert.equal(batch.isIdle, true);
   });
 
+  it("tells of a batch that failed, and goes on", async () => {
+    const failed: string[] = [];
+    const done: number[] = [];
+    const batch = new TickBatch<number>({
+      defer: setImmediate,
+      run: async (items) => {
+        if (items.includes(2)) throw new Error("no");
+        done.push(...items);
+      },
+      maxBatch: 2,
+      maxWaiting: 10,
+      onFailed: (error, items) => failed.push(`${error} ${items}`),
+    });
+    for (const item of [1, 2, 3]) batch.add(item);
+    for (let at = 0; at < 6; at++) await turn();
+    assert.deepEqual([failed, done, batch.isIdle], [["Error: no 1,2"], [3], true]);
+  });
+
   it("refuses what exceeds its bound", () => {
+    const refused: number[] = [];
     const batch = new TickBatch<number>({
       defer: () => undefined,
       run: async () => undefined,
       maxBatch: 1,
       maxWaiting: 2,
+      onRefused: (item) => refused.push(item),
     });
     assert.deepEqual(
       [1, 2, 3].map((item) => batch.add(item)),
       [true, true, false],
     );
+    assert.deepEqual(refused, [3]);
     assert.equal(batch.isIdle, false);
   });
 });

@@ -6,12 +6,16 @@ export type Defer = (fn: () => void) => void;
 /** Options of {@link TickBatch}. */
 export interface TickBatchOptions<T> {
   defer: Defer;
-  /** Handles one batch; must handle its own faults. The next batch starts after it. */
+  /** Handles one batch; must handle its own faults where there is no `onFailed`. The next batch starts after it. */
   run: (batch: T[]) => Promise<void>;
+  /** `run` rejected: what it did of this batch is unknown. */
+  onFailed?: (error: unknown, batch: readonly T[]) => void;
   /** Items per batch. */
   maxBatch: number;
   /** Items waiting; more are refused. */
   maxWaiting: number;
+  /** An item was refused. */
+  onRefused?: (item: T) => void;
 }
 
 /**
@@ -38,7 +42,10 @@ export class TickBatch<T> {
 
   /** False when too many items wait already: the item was not taken. */
   add(item: T): boolean {
-    if (this.#waiting.length >= this.#options.maxWaiting) return false;
+    if (this.#waiting.length >= this.#options.maxWaiting) {
+      this.#options.onRefused?.(item);
+      return false;
+    }
     this.#waiting.push(item);
     this.#schedule();
     return true;
@@ -61,9 +68,19 @@ export class TickBatch<T> {
       batch = batch.slice(0, this.#options.maxBatch);
     } else this.#waiting = [];
     this.#isRunning = true;
-    void this.#options.run(batch).finally(() => {
+    void this.#handle(batch).finally(() => {
       this.#isRunning = false;
       this.#schedule();
     });
+  }
+
+  async #handle(batch: T[]): Promise<void> {
+    const { run, onFailed } = this.#options;
+    if (!onFailed) return run(batch);
+    try {
+      await run(batch);
+    } catch (error) {
+      onFailed(error, batch);
+    }
   }
 }

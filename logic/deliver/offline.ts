@@ -51,6 +51,11 @@ export class OfflineQueue {
       run: (batch) => this.#run(batch),
       maxBatch: MAX_BATCH,
       maxWaiting: MAX_WAITING,
+      onRefused: () => this.#count("dropped", 1),
+      onFailed: (error, batch) => {
+        ports.onFault("intent", error);
+        this.#count("dropped", batch.length);
+      },
     });
   }
 
@@ -59,17 +64,16 @@ export class OfflineQueue {
   }
 
   add(intent: PushIntent): void {
-    if (!this.#batch.add(intent)) this.#ports.metrics.intents.inc({ result: "dropped" });
+    this.#batch.add(intent);
   }
 
   async #run(batch: readonly PushIntent[]): Promise<void> {
-    let taken = 0;
-    try {
-      taken = await this.#ports.sink.append(batch);
-    } catch (error) {
-      this.#ports.onFault("intent", error);
-    }
-    if (taken > 0) this.#ports.metrics.intents.inc({ result: "queued" }, taken);
-    if (taken < batch.length) this.#ports.metrics.intents.inc({ result: "dropped" }, batch.length - taken);
+    const taken = await this.#ports.sink.append(batch);
+    this.#count("queued", taken);
+    this.#count("dropped", batch.length - taken);
+  }
+
+  #count(result: "queued" | "dropped", intents: number): void {
+    if (intents > 0) this.#ports.metrics.intents.inc({ result }, intents);
   }
 }

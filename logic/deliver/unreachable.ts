@@ -44,6 +44,9 @@ export class UnreachableHandler {
       run: (batch) => this.#run(batch),
       maxBatch: MAX_BATCH,
       maxWaiting: MAX_WAITING,
+      onRefused: () => ports.metrics.delivers.inc({ result: "dropped" }),
+      // Nobody knows who is online: the reconciler finds whoever does not acknowledge.
+      onFailed: (error) => ports.onRouterFault("unreachable", error),
     });
   }
 
@@ -54,25 +57,21 @@ export class UnreachableHandler {
   /** An entry that no longer knows whose connection it was names nobody: the user's next PING tells the head. */
   add(undelivered: Undelivered): void {
     if (undelivered.userId === "") this.#ports.metrics.delivers.inc({ result: "unreachable" });
-    else if (!this.#batch.add(undelivered)) this.#ports.metrics.delivers.inc({ result: "dropped" });
+    else this.#batch.add(undelivered);
   }
 
   async #run(batch: readonly Undelivered[]): Promise<void> {
     const { router, changes, metrics } = this.#ports;
     metrics.delivers.inc({ result: "unreachable" }, batch.length);
-    try {
-      const deleted = await changes.logout(batch);
-      metrics.staleRoutes.inc(deleted.filter(Boolean).length);
-      const routes = await router.lookup([...new Set(batch.map(({ userId }) => userId))]);
-      for (const { userId, inboxSeq } of batch) {
-        const reached = (routes.get(userId) ?? []).filter(({ incarnation, conn }) =>
-          this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
-        );
-        for (const { slot } of reached) this.#ports.delivered(userId, slot, inboxSeq);
-        if (reached.length === 0) this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });
-      }
-    } catch (error) {
-      this.#ports.onRouterFault("unreachable", error);
+    const deleted = await changes.logout(batch);
+    metrics.staleRoutes.inc(deleted.filter(Boolean).length);
+    const routes = await router.lookup([...new Set(batch.map(({ userId }) => userId))]);
+    for (const { userId, inboxSeq } of batch) {
+      const reached = (routes.get(userId) ?? []).filter(({ incarnation, conn }) =>
+        this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
+      );
+      for (const { slot } of reached) this.#ports.delivered(userId, slot, inboxSeq);
+      if (reached.length === 0) this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });
     }
   }
 }

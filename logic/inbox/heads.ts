@@ -28,23 +28,23 @@ export class HeadReader {
       run: (batch) => this.#run(batch),
       maxBatch: MAX_BATCH,
       maxWaiting: MAX_WAITING,
+      onRefused: () => ports.metrics.heads.inc({ result: "dropped" }),
+      onFailed: (error, batch) => {
+        ports.onFault("heads", error);
+        ports.metrics.heads.inc({ result: "failed" }, batch.length);
+      },
     });
   }
 
   /** No answer when overloaded or the store is away: the next PING asks again. */
   ask(session: Session): void {
-    if (!this.#batch.add(session)) this.#ports.metrics.heads.inc({ result: "dropped" });
+    this.#batch.add(session);
   }
 
   async #run(batch: readonly Session[]): Promise<void> {
-    try {
-      const heads = await this.#ports.store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
-      for (const { entry, conn, userId } of batch)
-        entry.send({ kind: RecordKind.HEAD, conn, aux: heads.get(userId) ?? 0 });
-      this.#ports.metrics.heads.inc({ result: "ok" }, batch.length);
-    } catch (error) {
-      this.#ports.onFault("heads", error);
-      this.#ports.metrics.heads.inc({ result: "failed" }, batch.length);
-    }
+    const heads = await this.#ports.store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
+    for (const { entry, conn, userId } of batch)
+      entry.send({ kind: RecordKind.HEAD, conn, aux: heads.get(userId) ?? 0 });
+    this.#ports.metrics.heads.inc({ result: "ok" }, batch.length);
   }
 }

@@ -7,6 +7,7 @@ import type { ChannelSet } from "./addresses.ts";
 import { ProviderChannel } from "./channel.ts";
 import { type Dispatch, dispatchIntents } from "./dispatch.ts";
 import type { PushMetrics } from "./metrics.ts";
+import type { PushPolicy } from "./policy.ts";
 import { logProvider, type PushProvider } from "./provider.ts";
 import { AliyunSmsProvider } from "./providers/aliyun-sms.ts";
 import { ApnsProvider } from "./providers/apns.ts";
@@ -37,6 +38,7 @@ export interface PushCore {
   readonly schedule: StepSchedule;
   readonly dispatch: Dispatch;
   readonly channels: ChannelSet;
+  readonly policy: PushPolicy;
   /** Ends what is in hand, then the connections. */
   stop(): Promise<void>;
 }
@@ -80,7 +82,7 @@ export function composePush(config: PushConfig, ports: PushPorts): PushCore {
     for (const channel of channels.values()) channel.close();
   };
   const dispatch: Dispatch = (intents, signal) => dispatchIntents({ schedule, signal }, intents);
-  return { schedule, dispatch, channels, stop };
+  return { schedule, dispatch, channels, policy, stop };
 }
 
 /** The providers that are configured. @throws {ImError} BAD_REQUEST when a key is unusable */

@@ -22,7 +22,8 @@ type RawEntry = readonly [id: string, fields: readonly string[] | null];
 
 /**
  * The streams of some shards as one consumer of the group sees them. One command per stream, pipelined: no command touches
- * two hash tags, so a Redis Cluster serves it like a single server. Every call throws ImError RETRYABLE without Redis.
+ * two hash tags, so a Redis Cluster serves it like a single server. When one of its servers is away, the streams of the
+ * others go on. Every call throws ImError RETRYABLE without Redis.
  */
 export class IntentStreams {
   readonly #redis: RedisClient;
@@ -115,22 +116,23 @@ export class IntentStreams {
       this.#redis,
       this.#shards.map((shard) => ["XGROUP", "CREATE", intentStream(shard), PUSH_GROUP, "0", "MKSTREAM"] as const),
     );
-    for (const reply of replies) if (reply instanceof Error && !reply.message.startsWith("BUSYGROUP")) throw reply;
-    this.#hasGroups = true;
+    const failed = replies.filter((reply) => reply instanceof Error && !reply.message.startsWith("BUSYGROUP"));
+    if (failed.length === replies.length) throw failed[0];
+    this.#hasGroups = failed.length === 0;
   }
 
-  /** One command per shard; the first error is thrown, and after one of a lost group all are made anew. */
+  /** One command per shard, and the replies there are. After an error the groups are made anew: they may be lost. */
   async #run(
     shards: readonly number[],
     command: (shard: number) => RedisCommand,
   ): Promise<(readonly [shard: number, reply: unknown])[]> {
     const replies = await runPipeline(this.#redis, shards.map(command));
-    const failed = replies.find((reply) => reply instanceof Error);
-    if (failed !== undefined) {
-      this.#hasGroups = false;
-      throw failed;
-    }
-    return shards.map((shard, at) => [shard, replies[at]] as const);
+    const answered = shards.flatMap((shard, at) =>
+      replies[at] instanceof Error ? [] : [[shard, replies[at]] as const],
+    );
+    if (answered.length < shards.length) this.#hasGroups = false;
+    if (answered.length === 0 && shards.length > 0) throw replies[0];
+    return answered;
   }
 }
 

@@ -22,6 +22,8 @@ export interface ReconcilerOptions extends Omit<PushConsumerOptions, "store" | "
   store: AttemptPorts["store"] & { pushes: PushLedger };
   /** Age of a message at which somebody must have acknowledged or pushed it. */
   olderThanMs: number;
+  /** Slot that must have acknowledged; default: any. */
+  readBySlot?: string;
 }
 
 /**
@@ -65,9 +67,9 @@ export class Reconciler {
 
   /** Looks once at what is due. @throws {ImError} when SQL is away, or Redis when something must be given up */
   async pass(): Promise<void> {
-    const { store, olderThanMs, metrics } = this.#options;
+    const { store, olderThanMs, readBySlot = "", metrics } = this.#options;
     for (let round = 0; round < MAX_STATEMENTS && !this.#abort.signal.aborted; round++) {
-      const { appends, owed } = await store.pushes.findUnpushed({ olderThanMs, limit: FIND_LIMIT });
+      const { appends, owed } = await store.pushes.findUnpushed({ olderThanMs, limit: FIND_LIMIT, readBySlot });
       metrics.reconciledAppends.inc(appends);
       metrics.owed.inc(owed);
       if (appends < FIND_LIMIT) break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { OwedPush, PushLedger, PushMark, UnpushedCount } from "./push-ledger.ts";
+import type { OwedPush, PushLedger, PushMark, UnpushedCount, UnpushedRequest } from "./push-ledger.ts";
 
 interface Debt {
   seq: number;
@@ -7,17 +7,22 @@ interface Debt {
   freeAtMs: number;
 }
 
+/** A device, and how far it has acknowledged. */
+interface AckedDevice {
+  slot: string;
+  ackedSeq: number;
+}
+
 /** {@link PushLedger} in maps, the reference model. Its store tells it about appends. */
 export class MemoryPushLedger implements PushLedger {
-  readonly #ackedSeq: (userId: string) => number;
+  readonly #devices: (userId: string) => readonly AckedDevice[];
   readonly #nowMs: () => number;
   readonly #marks = new Map<string, number>();
   readonly #owed = new Map<string, Debt>();
   #outbox: { storedAtMs: number; recipients: readonly PushMark[] }[] = [];
 
-  /** @param ackedSeq highest inbox seq that one of the user's devices has acknowledged */
-  constructor(ackedSeq: (userId: string) => number, nowMs: () => number) {
-    this.#ackedSeq = ackedSeq;
+  constructor(devices: (userId: string) => readonly AckedDevice[], nowMs: () => number) {
+    this.#devices = devices;
     this.#nowMs = nowMs;
   }
 
@@ -43,7 +48,7 @@ export class MemoryPushLedger implements PushLedger {
     }
   }
 
-  async findUnpushed({ olderThanMs, limit }: { olderThanMs: number; limit: number }): Promise<UnpushedCount> {
+  async findUnpushed({ olderThanMs, limit, readBySlot = "" }: UnpushedRequest): Promise<UnpushedCount> {
     const old = this.#outbox.filter(({ storedAtMs }) => storedAtMs <= this.#nowMs() - olderThanMs).slice(0, limit);
     this.#outbox = this.#outbox.filter((append) => !old.includes(append));
     const due = new Map<string, number>();
@@ -51,12 +56,19 @@ export class MemoryPushLedger implements PushLedger {
       due.set(userId, Math.max(inboxSeq, due.get(userId) ?? 0));
     let owed = 0;
     for (const [userId, seq] of due) {
-      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId), this.#owed.get(userId)?.seq ?? 0);
+      const debt = this.#owed.get(userId)?.seq ?? 0;
+      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId, readBySlot), debt);
       if (seq <= settled) continue;
       this.#owed.set(userId, { seq, tries: 0, freeAtMs: this.#nowMs() });
       owed++;
     }
     return { appends: old.length, owed };
+  }
+
+  #ackedSeq(userId: string, readBySlot: string): number {
+    const all = this.#devices(userId);
+    const named = all.filter(({ slot }) => slot === readBySlot);
+    return Math.max(0, ...(named.length > 0 ? named : all).map(({ ackedSeq }) => ackedSeq));
   }
 
   async claimOwed({ holdMs, limit }: { holdMs: number; limit: number }): Promise<OwedPush[]> {

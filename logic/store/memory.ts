@@ -64,12 +64,8 @@ export class MemoryStore implements Store {
 
   /** @param nowMs tells the age of appends, for {@link MemoryStore.pushes} */
   constructor(nowMs: () => number = () => performance.now()) {
-    const ackedSeq = (userId: string): number =>
-      [...this.#identity.devices.values()].reduce(
-        (max, one) => (one.userId === userId ? Math.max(max, one.ackedSeq) : max),
-        0,
-      );
-    this.pushes = new MemoryPushLedger(ackedSeq, nowMs);
+    const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
+    this.pushes = new MemoryPushLedger(devices, nowMs);
   }
 
   async registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }> {

@@ -13,8 +13,7 @@ export interface OwedPush extends PushMark {
 }
 
 /**
- * What the database knows about pushes: with it a push is late when Redis is lost, never lost. A user is reached when one
- * of their devices has acknowledged. Faults as in Store.
+ * What the database knows about pushes: with it a push is late when Redis is lost, never lost. Faults as in Store.
  */
 export interface PushLedger {
   /** How far the users were pushed to; absent = never. */
@@ -25,9 +24,21 @@ export interface PushLedger {
    * Looks at appends that are older than `olderThanMs`, at most `limit` of them, each once: recipients who neither
    * acknowledged nor were pushed to become debts. Callers at the same time share the work.
    */
-  findUnpushed(request: { olderThanMs: number; limit: number }): Promise<UnpushedCount>;
+  findUnpushed(request: UnpushedRequest): Promise<UnpushedCount>;
   /** Takes debts that are free, the oldest first; nobody else gets them for `holdMs`. */
   claimOwed(request: { holdMs: number; limit: number }): Promise<OwedPush[]>;
+}
+
+/** Which appends {@link PushLedger.findUnpushed} looks at. */
+export interface UnpushedRequest {
+  olderThanMs: number;
+  /** Most appends. */
+  limit: number;
+  /**
+   * Slot whose devices must have acknowledged, where the user has any. Default: one device of the user, whichever, is
+   * enough. The same rule as before a push.
+   */
+  readBySlot?: string;
 }
 
 /** Result of one {@link PushLedger.findUnpushed}. */

@@ -100,7 +100,29 @@ export function pushContract(store: () => ContractStore): void {
     );
   });
 
+  readByContract(store);
   debtContract(store);
+}
+
+/** Whose acknowledgement counts. */
+function readByContract(store: () => ContractStore): void {
+  it("can ask for the acknowledgement of one slot, where the user has a device in it", async () => {
+    const [alice, phone, both, desk] = [user(), user(), user(), user()];
+    const login = (userId: string, slot: string) =>
+      store().login({ userId, slot, deviceId: slot, deviceName: "", platform: "", appVersion: "" });
+    for (const userId of [both, desk]) await login(userId, "web");
+    for (const userId of [both, phone]) await login(userId, "mobile");
+    for (const peer of [phone, both, desk]) await send(store(), alice, peer, 2);
+    await store().advanceAcks([
+      { userId: both, deviceId: "web", inboxSeq: 2 },
+      { userId: both, deviceId: "mobile", inboxSeq: 1 },
+      { userId: desk, deviceId: "web", inboxSeq: 2 },
+      { userId: phone, deviceId: "mobile", inboxSeq: 2 },
+    ]);
+    const request = { olderThanMs: 0, limit: 1000, readBySlot: "mobile" };
+    while ((await store().pushes.findUnpushed(request)).appends > 0);
+    assert.deepEqual(await claim(store(), [alice, phone, both, desk]), [{ userId: both, inboxSeq: 2, tries: 1 }]);
+  });
 }
 
 /** When debts are found, taken and ended. */
