@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
-import { MINUTE_MS, PushKit } from "./push-kit.ts";
+import { KIT_POLICY, MINUTE_MS, PushKit } from "./push-kit.ts";
 
 const APNS = { provider: "apns", token: "t-apns" };
 const FCM = { provider: "fcm", token: "t-fcm" };
@@ -32,6 +32,7 @@ describe("dispatch of push intents", () => {
     await world.device("bob", "phone", APNS);
     await world.device("bob", "pad", FCM);
     await world.device("bob", "browser", undefined, "web");
+    await world.contact("bob");
     const seq = await world.message("bob");
     assert.deepEqual(await world.dispatch(["bob", seq]), [accepted]);
     assert.deepEqual(world.pushed, ["apns:t-apns", "fcm:t-fcm"]);
@@ -138,6 +139,32 @@ describe("dispatch of push intents", () => {
     assert.deepEqual(world.waiting(), []);
   });
 
+  it("does not tell the webhook of those whom an earlier step reached, whatever became of the later ones", async () => {
+    const world = kit();
+    world.schedule.start();
+    await world.device("bob", "phone", APNS);
+    await world.contact("bob");
+    for (const name of ["wechat", "sms"]) world.provider(name).answer = () => ({ kind: "rejected", reason: "no" });
+    await world.dispatch(["bob", await world.message("bob")]);
+    await world.pass(10 * MINUTE_MS);
+    assert.deepEqual(world.pushed, ["apns:t-apns", "wechat:o1", "sms:+861"]);
+    assert.deepEqual([world.waiting(), world.letters], [[], []]);
+  });
+
+  it("tells the webhook each message also where it comes last", async () => {
+    const world = kit();
+    world.schedule.start();
+    await world.device("bob", "phone", APNS);
+    world.provider("apns").answer = () => ({ kind: "rejected", reason: "no" });
+    world.provider("webhook").answer = (_, attempt) =>
+      attempt <= 2 ? { kind: "failed", reason: "503" } : { kind: "accepted" };
+    const seqs = [await world.message("bob"), await world.message("bob")];
+    for (const seq of seqs) await world.dispatch(["bob", seq]);
+    await world.pass(5000);
+    const told = world.provider("webhook").requests.map(({ notification }) => notification.inboxSeq);
+    assert.deepEqual(told.slice(2).sort(), seqs);
+  });
+
   it("reports intents whose message is gone, and users without any address", async () => {
     const world = kit();
     await world.device("bob", "phone");
@@ -185,12 +212,35 @@ describe("dispatch of push intents", () => {
   });
 });
 
+describe("a user without an address", () => {
+  it("for a channel is not kept waiting for it", async () => {
+    const world = kit({
+      steps: [
+        { channel: "sms", delayMs: 0, unreachedDelayMs: MINUTE_MS },
+        { channel: "webhook", delayMs: undefined, unreachedDelayMs: 0 },
+      ],
+    });
+    await world.device("bob", "phone");
+    assert.deepEqual(await world.dispatch(["bob", await world.message("bob")]), [accepted]);
+    assert.deepEqual(world.waiting(), []);
+  });
+
+  it("for the next channel is given up when the one before refuses", async () => {
+    const world = kit({ steps: KIT_POLICY.steps.slice(0, 3) });
+    await world.device("bob", "phone", APNS);
+    world.provider("apns").answer = () => ({ kind: "rejected", reason: "BadMessageId" });
+    const [outcome] = await world.dispatch(["bob", await world.message("bob")]);
+    assert.deepEqual(outcome, { kind: "rejected", reason: "BadMessageId" });
+  });
+});
+
 describe("retries", () => {
   it("obey Retry-After, for the one device that failed", async () => {
     const world = kit();
     world.schedule.start();
     await world.device("bob", "phone", APNS);
     await world.device("bob", "pad", FCM);
+    await world.contact("bob");
     world.provider("fcm").answer = (_, attempt) =>
       attempt === 1 ? { kind: "failed", reason: "429", retryAfterMs: 20_000, scope: "address" } : { kind: "accepted" };
     await world.dispatch(["bob", await world.message("bob")]);
@@ -263,9 +313,26 @@ describe("a provider that stalls", () => {
     assert.deepEqual(outcomes[1], accepted);
   });
 
+  it("is not called for what was read while the push waited for its place", async () => {
+    const world = kit();
+    await world.device("bob", "phone", APNS);
+    await world.device("carol", "phone", { ...APNS, token: "t-carol" });
+    world.provider("apns").answer = () => "stall";
+    for (let n = 0; n < 16; n++) await world.dispatch(["bob", await world.message("bob")]);
+    const seq = await world.message("carol");
+    assert.deepEqual(await world.dispatch(["carol", seq]), [scheduled]);
+    await world.store.advanceAcks([{ userId: "carol", deviceId: "phone", inboxSeq: seq }]);
+    world.provider("apns").release({ kind: "accepted" });
+    await world.settle();
+    assert.equal(world.pushed.includes("apns:t-carol"), false);
+    assert.deepEqual(world.waiting(), []);
+    assert.match(await world.metrics.render(), /im_push_total\{provider="apns",result="cancelled"\} 1/);
+  });
+
   it("loses nothing when the process dies meanwhile: another one takes the steps", async () => {
     const dead = kit();
     await dead.device("bob", "phone", APNS);
+    await dead.contact("bob");
     dead.provider("apns").answer = () => "stall";
     await dead.dispatch(["bob", await dead.message("bob")]);
     assert.deepEqual(dead.waiting(), ["app@30"]);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PushStepRow } from "../store/push-store.ts";
 import type { QueuedIntent } from "./intent.ts";
-import { stepAfter } from "./policy.ts";
-import { eventKey } from "./recipients.ts";
+import { eventKey, type Recipient } from "./recipients.ts";
 import type { RunEnd } from "./step-runner.ts";
 import type { StepSchedule } from "./step-schedule.ts";
 
@@ -62,7 +61,7 @@ export async function dispatchIntents(
   for (const intent of open) {
     const found = events.get(eventKey(intent));
     const recipient = users.get(intent.userId);
-    const step = found && firstStep(schedule, intent, found.event.conversationId);
+    const step = found && recipient && firstStep(schedule, intent, found.event.conversationId, recipient);
     if (!found || !recipient || !step) {
       outcomes.set(intent.id, { kind: "finished", result: found ? "unreachable" : "gone" });
       continue;
@@ -83,9 +82,14 @@ export async function dispatchIntents(
   return outcomes;
 }
 
-function firstStep(schedule: StepSchedule, intent: QueuedIntent, conversationId: string): PushStepRow | undefined {
-  const { policy, clock } = schedule.ports;
-  const first = stepAfter(policy, undefined, "unreached");
+function firstStep(
+  schedule: StepSchedule,
+  intent: QueuedIntent,
+  conversationId: string,
+  recipient: Recipient,
+): PushStepRow | undefined {
+  const { runner, clock } = schedule.ports;
+  const first = runner.firstStep(recipient);
   if (!first) return undefined;
   const { userId, inboxSeq } = intent;
   return {

@@ -66,6 +66,7 @@ export class ToldProvider implements PushProvider {
   readonly name: string;
   answer: Answer = () => ({ kind: "accepted" });
   readonly requests: PushRequest[] = [];
+  readonly #stalled: ((result: PushResult) => void)[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -76,8 +77,14 @@ export class ToldProvider implements PushProvider {
     const answer = this.answer(request, this.requests.length);
     if (answer !== "stall") return Promise.resolve(answer);
     return new Promise((resolve) => {
+      this.#stalled.push(resolve);
       signal.addEventListener("abort", () => resolve({ kind: "failed", reason: "stopped" }));
     });
+  }
+
+  /** Answers all calls that stall. */
+  release(result: PushResult): void {
+    for (const resolve of this.#stalled.splice(0)) resolve(result);
   }
 
   close(): void {
@@ -145,6 +152,10 @@ export class PushKit {
   async device(userId: string, deviceId: string, token?: { provider: string; token: string }, slot = "mobile") {
     await this.store.login({ userId, slot, deviceId, deviceName: "", platform: "ios", appVersion: "1" });
     if (token) this.store.tokens.set(`${userId}/${deviceId}`, { pushProvider: token.provider, pushToken: token.token });
+  }
+
+  contact(userId: string): Promise<void> {
+    return this.store.pushStore.saveContacts([{ userId, phone: "+861", wechat: "o1", timeZone: "" }]);
   }
 
   /** Stores a message to `userId` in `conversationId`; its inbox seq. */

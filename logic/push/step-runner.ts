@@ -102,7 +102,7 @@ export class StepRunner {
       }
       rows.push(...end.retries);
       isAccepted ||= end.reach === "reached";
-      const next = this.#next(step, end.reach);
+      const next = this.#next(step, end.reach, subject.recipient);
       if (!next) return this.#last(step, end.why, rows, stop);
       const isInTime = clock.nowMs() - startedMs < MAX_RUN_MS && !subject.signal.aborted;
       if (next.dueMs > clock.wallMs() || !isInTime) {
@@ -120,14 +120,29 @@ export class StepRunner {
     return why === "" ? stop("unreachable") : stop("given-up", why);
   }
 
+  /** The step that begins the escalation for this user; undefined when nothing of the policy leads to them. */
+  firstStep(recipient: Recipient): { channel: PushChannelName; delayMs: number } | undefined {
+    return this.#reachable(undefined, "unreached", recipient);
+  }
+
+  /** The next step that has an address for this user. */
+  #reachable(channel: PushChannelName | undefined, reach: Reach, recipient: Recipient) {
+    const { policy, channels } = this.#ports;
+    let next = stepAfter(policy, channel, reach);
+    while (next && addressesOf(channels, next.channel, recipient, "").length === 0) {
+      next = stepAfter(policy, next.channel, reach);
+    }
+    return next;
+  }
+
   /** The step after this one, at its time. */
-  #next(step: PushStepRow, reach: Reach): PushStepRow | undefined {
-    const { policy, clock } = this.#ports;
+  #next(step: PushStepRow, reach: Reach, recipient: Recipient): PushStepRow | undefined {
+    const { clock } = this.#ports;
     const isRetry = step.deviceId !== "";
     // The retry of one device: the rest of the escalation is on its way already, unless this was the last hope.
     if (isRetry && (reach !== "unreached" || step.reached)) return undefined;
     const isReached = step.reached || reach === "reached";
-    const next = stepAfter(policy, step.channel as PushChannelName, isReached ? "reached" : reach);
+    const next = this.#reachable(step.channel as PushChannelName, isReached ? "reached" : reach, recipient);
     if (!next) return undefined;
     return {
       ...step,
