@@ -311,13 +311,8 @@ class Campaign {
   async #pullAll(people: readonly Person[]): Promise<void> {
     const waiting = people.values();
     const worker = async (): Promise<void> => {
-      for (const person of waiting) {
-        try {
-          await person.pullAll(PULL_MS);
-        } catch (error) {
-          this.#note(`${person.uid} could not pull: ${String(error)}`);
-        }
-      }
+      for (const person of waiting)
+        for (const problem of await person.pullAll(PULL_MS)) this.#note(`${person.uid}: ${problem}`);
     };
     await Promise.all(Array.from({ length: PULLING }, worker));
   }

@@ -132,19 +132,23 @@ export class Person {
 
   /**
    * After the heal: each device in turn is online and pulls until it was shown all that is due, then a new device reads
-   * the inbox from its beginning. The phone stays online. Resolves with the devices that did it in time.
+   * the inbox from its beginning. The phone stays online. Resolves with what went wrong, if anything.
    */
-  async pullAll(timeoutMs: number): Promise<Peer[]> {
-    const complete: Peer[] = [];
-    const audit = this.newDevice();
-    for (const peer of [...this.devices, audit].reverse()) {
-      if (!peer.isOnline || peer.isClosed) {
-        await peer.goOffline();
-        await peer.goOnline();
+  async pullAll(timeoutMs: number): Promise<string[]> {
+    const wrong: string[] = [];
+    for (const peer of [...this.devices, this.newDevice()].reverse()) {
+      try {
+        if (!peer.isOnline || peer.isClosed) {
+          await peer.goOffline();
+          await peer.goOnline();
+        }
+        if (!(await peer.waitShown(this.due, timeoutMs))) wrong.push(`${peer.device} was not shown everything`);
+      } catch (error) {
+        wrong.push(`${peer.device} could not log in: ${String(error)}`);
+      } finally {
+        if (peer !== this.phone) await peer.goOffline();
       }
-      if (await peer.waitShown(this.due, timeoutMs)) complete.push(peer);
-      if (peer !== this.phone) await peer.goOffline();
     }
-    return complete;
+    return wrong;
   }
 }
