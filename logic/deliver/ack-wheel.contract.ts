@@ -94,6 +94,17 @@ function firing(bob: () => Bob): void {
     assert.deepEqual(await fireAll(wheel), ["bob/mobile 2-6"], "the older one decides for both");
   });
 
+  it("lets a due delivery stand for those before it that are not due yet", async () => {
+    const { wheel, elapse, arm } = bob();
+    await arm(1, 3);
+    await elapse(1000);
+    await arm(7, 9);
+    await arm(5, 5, 2000);
+    await elapse(2000);
+    assert.deepEqual(await fireAll(wheel), ["bob/mobile 1-9"]);
+    assert.equal(await pendingOf(wheel), 0);
+  });
+
   it("keeps slots of one user apart", async () => {
     const { wheel, elapse, arm, settle } = bob();
     await arm(1, 4);
