@@ -111,7 +111,7 @@ function composeDelivery(
   const kicks = new KickDesk(entries, clock);
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
   const offline = offlineQueue.add.bind(offlineQueue);
-  const cache = new RouteCache({ router, clock });
+  const cache = new RouteCache({ router, clock, onFault: onRouterFault });
   const { changes } = cache;
   const overdue = new OverdueSlots({ router, entries, onRouterFault });
   const ackWatch = new AckWatch({
@@ -140,7 +140,7 @@ function composeDelivery(
     delivery.attached(entry);
   };
   const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
-  return { delivery, unreachable, routes, changes, ackWatch, kicks, gone, attached, isIdle };
+  return { cache, delivery, unreachable, routes, changes, ackWatch, kicks, gone, attached, isIdle };
 }
 
 /** What turns sends into transactions. */
@@ -291,6 +291,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       acks.close();
       ackWatch.close();
       lateHeads.close();
+      delivering.cache.close();
       delivery.close();
     },
   };

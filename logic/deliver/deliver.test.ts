@@ -29,7 +29,7 @@ async function setUp() {
   let isFull = false;
   const entry: EntryPort = { incarnation: "pod.1", send: (record) => !isFull && sent.push(record) > 0 };
   await router.renewLease("pod.1");
-  const cache = new RouteCache({ router, clock });
+  const cache = new RouteCache({ router, clock, onFault: (op) => void faults.push(op) });
   const ports = {
     router,
     routes: cache,

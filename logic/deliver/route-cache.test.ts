@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { FakeClock } from "#lib/clock.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import type { Route } from "../router/router.ts";
@@ -20,10 +21,12 @@ async function setUp(maxUsers?: number) {
     asked.push([...userIds]);
     return lookup(userIds);
   };
-  const cache = new RouteCache({ router, clock, ...(maxUsers === undefined ? {} : { maxUsers }) });
+  const faults: string[] = [];
+  const onFault = (op: string): void => void faults.push(op);
+  const cache = new RouteCache({ router, clock, onFault, ...(maxUsers === undefined ? {} : { maxUsers }) });
   const conns = async (userId: string): Promise<number[]> =>
     ((await cache.lookup([userId])).get(userId) ?? []).map(({ conn }) => conn);
-  return { clock, router, cache, asked, conns };
+  return { clock, router, cache, asked, conns, faults };
 }
 
 describe("route cache", () => {
@@ -32,11 +35,45 @@ describe("route cache", () => {
     await router.login([routeOf("bob", 1)]);
     assert.equal(cache.fresh("bob"), undefined);
     assert.deepEqual(await conns("bob"), [1]);
-    clock.advance(ROUTE_MAX_AGE_MS - 1);
+    clock.advance(ROUTE_MAX_AGE_MS / 2 - 1);
     assert.deepEqual([await conns("bob"), cache.fresh("bob")?.length, asked.length], [[1], 1, 1]);
-    clock.advance(1);
+    clock.advance(ROUTE_MAX_AGE_MS / 2 + 1);
     assert.equal(cache.fresh("bob"), undefined);
     assert.deepEqual([await conns("bob"), asked.length], [[1], 2]);
+  });
+
+  it("asks again in the background for who is in use, many at once, and for nobody else", async () => {
+    const { clock, router, cache, asked, conns } = await setUp();
+    await router.login(["bob", "carol", "dave"].map((userId, at) => routeOf(userId, at + 1)));
+    await cache.lookup(["bob", "carol", "dave"]);
+    clock.advance(ROUTE_MAX_AGE_MS - 100);
+    await router.login([routeOf("carol", 9)]);
+    for (const userId of ["bob", "carol", "bob"]) assert.equal(cache.fresh(userId)?.length, 1);
+    clock.advance(50);
+    await turn();
+    assert.deepEqual(asked.slice(1), [["bob", "carol"]]);
+    clock.advance(100);
+    assert.deepEqual([cache.fresh("dave"), cache.fresh("bob")?.length, await conns("carol")], [undefined, 1, [9]]);
+    assert.deepEqual([asked.length, clock.pending], [2, 0]);
+  });
+
+  it("drops who is gone when it asks again, reports a failure, and releases its timer", async () => {
+    const { clock, router, cache, asked, faults } = await setUp();
+    await router.login([routeOf("bob", 1), routeOf("carol", 2)]);
+    await cache.lookup(["bob", "carol"]);
+    await router.logout([{ userId: "bob", incarnation: "pod.1", conn: 1 }]);
+    clock.advance(ROUTE_MAX_AGE_MS / 2);
+    cache.fresh("bob");
+    clock.advance(50);
+    await turn();
+    assert.deepEqual([cache.fresh("bob"), asked.length], [undefined, 2]);
+    router.isDown = true;
+    assert.equal(cache.fresh("carol")?.length, 1);
+    clock.advance(50);
+    await turn();
+    assert.deepEqual([faults, cache.fresh("carol")?.length], [["refresh"], 1]);
+    cache.close();
+    assert.equal(clock.pending, 0);
   });
 
   it("never remembers that nobody is there", async () => {

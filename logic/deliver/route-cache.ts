@@ -4,12 +4,19 @@ import type { Route, Router, SessionKey } from "../router/router.ts";
 
 /** How old a remembered answer of the router may be. */
 export const ROUTE_MAX_AGE_MS = 1000;
+/** In use and older than this: asked for again in the background, so that a busy user is never waited for. */
+const REFRESH_AGE_MS = ROUTE_MAX_AGE_MS / 2;
+/** Users to be asked for again are gathered for so long. */
+const REFRESH_DELAY_MS = 50;
+const MAX_REFRESH = 1000;
 const MAX_USERS = 50_000;
 
 /** Options of {@link RouteCache}. */
 export interface RouteCacheOptions {
   router: Pick<Router, "lookup" | "login" | "logout">;
   clock: Clock;
+  /** A refresh in the background failed: the answers get too old, and the next lookup asks again. */
+  onFault: (op: string, error: unknown) => void;
   /** Users remembered; beyond it the oldest answers go. Default 50,000. */
   maxUsers?: number;
 }
@@ -20,7 +27,8 @@ interface Known {
 }
 
 /**
- * Routes of users who are written to all the time: asked for once per second instead of once per message. Only what
+ * Routes of users who are written to all the time: asked for twice per second, many users at once, instead of once per
+ * message; nobody waits for that. Only what
  * can be wrong without harm is remembered: that somebody is online. A route that is gone comes back as UNREACHABLE and
  * is asked for anew; changes made through this process are forgotten at once; a session that logged in elsewhere is
  * told its head when all answers from before its login are too old (see LateHeads). "Nobody there" is never remembered.
@@ -28,16 +36,21 @@ interface Known {
 export class RouteCache {
   readonly #router: RouteCacheOptions["router"];
   readonly #clock: Clock;
+  readonly #onFault: RouteCacheOptions["onFault"];
   readonly #maxUsers: number;
   /** In the order of their answers. */
   readonly #known = new Map<string, Known>();
   /** Users whose routes changed while a lookup was on its way: its answer may be from before. */
   readonly #changed = new Set<string>();
   #lookups = 0;
+  readonly #stale = new Set<string>();
+  #cancelRefresh: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(options: RouteCacheOptions) {
     this.#router = options.router;
     this.#clock = options.clock;
+    this.#onFault = options.onFault;
     this.#maxUsers = options.maxUsers ?? MAX_USERS;
   }
 
@@ -50,9 +63,13 @@ export class RouteCache {
   fresh(userId: string): readonly Route[] | undefined {
     const known = this.#known.get(userId);
     if (!known) return undefined;
-    if (this.#clock.nowMs() - known.askedAtMs < ROUTE_MAX_AGE_MS) return known.routes;
-    this.#known.delete(userId);
-    return undefined;
+    const ageMs = this.#clock.nowMs() - known.askedAtMs;
+    if (ageMs >= ROUTE_MAX_AGE_MS) {
+      this.#known.delete(userId);
+      return undefined;
+    }
+    if (ageMs >= REFRESH_AGE_MS) this.#refreshSoon(userId);
+    return known.routes;
   }
 
   /** Asks the router for those it does not know; users without a route are absent. Rejects as the router does. */
@@ -65,18 +82,49 @@ export class RouteCache {
       else asked.push(userId);
     }
     if (asked.length === 0) return found;
+    for (const [userId, routes] of await this.#ask(asked)) found.set(userId, routes);
+    return found;
+  }
+
+  /** Remembers what the router answers, unless a change overtook it. */
+  async #ask(userIds: readonly string[]): Promise<Map<string, Route[]>> {
     const askedAtMs = this.#clock.nowMs();
     this.#lookups++;
     try {
-      for (const [userId, routes] of await this.#router.lookup(asked)) {
-        found.set(userId, routes);
-        if (!this.#changed.has(userId)) this.#remember(userId, { routes, askedAtMs });
+      const answers = await this.#router.lookup(userIds);
+      for (const userId of userIds) {
+        const routes = answers.get(userId);
+        if (!routes) this.#known.delete(userId);
+        else if (!this.#changed.has(userId)) this.#remember(userId, { routes, askedAtMs });
       }
+      return answers;
     } finally {
       this.#lookups--;
       if (this.#lookups === 0) this.#changed.clear();
     }
-    return found;
+  }
+
+  #refreshSoon(userId: string): void {
+    if (this.#stale.size < MAX_REFRESH) this.#stale.add(userId);
+    if (this.#isClosed) return;
+    this.#cancelRefresh ??= this.#clock.after(REFRESH_DELAY_MS, () => void this.#refresh());
+  }
+
+  async #refresh(): Promise<void> {
+    const stale = [...this.#stale];
+    this.#stale.clear();
+    try {
+      await this.#ask(stale);
+    } catch (error) {
+      this.#onFault("refresh", error);
+    }
+    this.#cancelRefresh = undefined;
+  }
+
+  /** Releases the timer. */
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelRefresh?.();
   }
 
   /** The user's routes are not what they were. */
