@@ -28,6 +28,9 @@ dev: node_modules/.installed ## The fleet as local processes with real PostgreSQ
 chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob]
 	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)")
 
+.PHONY: dead-letters
+dead-letters: node_modules/.installed ## Pushes given up, as JSON: make dead-letters [DO=replay], with extlogic's environment
+	@$(NODE) logic/push/dead-letters-main.ts $(or $(DO),list)
 screenshot: node_modules/.installed ## Two people chat on the demo page in Chromium; writes docs/images/demo.png
 	@$(NODE) e2e/demo/main.ts
 

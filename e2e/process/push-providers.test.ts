@@ -174,14 +174,14 @@ describe("people who are away, and their providers", async () => {
   it("miss nothing when extlogic is killed with steps waiting, and messages come meanwhile", async () => {
     const alice = await enter("alice");
     const people: Awaited<ReturnType<typeof absent>>[] = [];
-    for (let n = 0; n < 10; n++) people.push(await absent(`henry-${n}`, "apns", true));
+    for (let n = 0; n < 6; n++) people.push(await absent(`henry-${n}`, "apns", true));
     apns.behave = () => ({ kind: "stall" });
-    for (const { uid } of people.slice(0, 5)) await alice.client.send({ to: uid, content: "in hand" });
+    for (const { uid } of people.slice(0, 3)) await alice.client.send({ to: uid, content: "in hand" });
     await waitUntil("calls are under way", () =>
-      people.slice(0, 5).every(({ token }) => tried(apns, token).length > 0),
+      people.slice(0, 3).every(({ token }) => tried(apns, token).length > 0),
     );
     await Promise.all(fleet().extlogics.map((extlogic) => extlogic.kill9()));
-    for (const { uid } of people.slice(5)) await alice.client.send({ to: uid, content: "while it is away" });
+    for (const { uid } of people.slice(3)) await alice.client.send({ to: uid, content: "while it is away" });
     await new Promise((resolve) => setTimeout(resolve, 3000));
     apns.behave = () => ACCEPT;
     await Promise.all(fleet().extlogics.map((extlogic) => extlogic.start()));
@@ -214,7 +214,7 @@ describe("people who are away, and their providers", async () => {
   });
 
   it("have their addresses in no log, no metric and nothing that goes to Redis", async () => {
-    assert.ok(addresses.length >= 20);
+    assert.ok(addresses.length >= 16);
     const logs = readdirSync(fleet().dir).filter((name) => name.endsWith(".log"));
     const metrics = await Promise.all(fleet().extlogics.map((extlogic) => extlogic.metrics()));
     const places = new Map([
