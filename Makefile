@@ -49,13 +49,19 @@ gen-check: node_modules/.installed ## Fail when a generated file is not current
 	@$(NODE) scripts/gen/main.ts --check
 
 ##@ Test
-.PHONY: test test-unit test-int test-process test-operator test-charts test-cluster
+.PHONY: test test-unit test-int test-sim sim mutants test-process test-operator test-charts test-cluster
 test: node_modules/.installed ## All tests, checks first
 	@$(TEST) all
 test-unit: node_modules/.installed ## Unit and property tests: no server needed
 	@$(TEST) unit
 test-int: node_modules/.installed ## Contract suites on real PostgreSQL, Redis, kube-apiserver
 	@$(TEST) int
+test-sim: node_modules/.installed ## A short simulation, every crash point, planted bugs that must be noticed
+	@$(TEST) sim
+sim: node_modules/.installed ## 5,000 seeds of the simulation with faults; SEED=n replays one, SEEDS=n runs so many
+	@$(NODE) e2e/sim/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
+mutants: node_modules/.installed ## 30 planted product bugs: how many does the simulation notice? NAME=text for one
+	@$(NODE) e2e/mutants/main.ts "$(NAME)"
 test-process: node_modules/.installed ## Real processes on loopback: kills, flushes, drains
 	@$(TEST) process
 test-operator: node_modules/.installed ## Operator against a real kube-apiserver and etcd

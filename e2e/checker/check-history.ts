@@ -3,9 +3,9 @@ import { checkBroadcast } from "./check-broadcast.ts";
 import { checkLiveness } from "./check-liveness.ts";
 import { checkNotify, type NotifyTimes } from "./check-notify.ts";
 import { checkRouterRegister } from "./check-router.ts";
-import { checkAuthorization, checkRevocation, checkSingleSession } from "./check-sessions.ts";
+import { checkAuthorization, checkKicks, checkRevocation, checkSingleSession } from "./check-sessions.ts";
 import { checkDivergent, checkDuplicate, checkLost, checkOrder, checkRealTime, checkUnexpected } from "./checks.ts";
-import type { FinalState, HistoryEvent } from "./history.ts";
+import type { FaultClass, FinalState, HistoryEvent } from "./history.ts";
 import { type IndexedHistory, indexHistory } from "./index-history.ts";
 import { CHECKS, type Check, type Violation } from "./violation.ts";
 
@@ -35,6 +35,8 @@ export interface HistoryReport {
 export interface CheckOptions {
   /** C7: pushes and acknowledgements are in the history, and everybody away is pushed to. */
   expectsNotice?: boolean;
+  /** Other limits than {@link NOTIFY_LIMITS_MS}. */
+  notifyLimitsMs?: Partial<Record<FaultClass, number>>;
   /** Users who are never pushed to, for want of a device. */
   unreachable?: ReadonlySet<string>;
 }
@@ -61,13 +63,14 @@ export function checkHistory(
   checkDivergent(index, report);
   checkUnexpected(index, report);
   checkRealTime(index, report);
-  const notify = options.expectsNotice ? checkNotify(index, report, endMs, options.unreachable) : undefined;
+  const notify = options.expectsNotice ? checkNotify(index, report, endMs, options) : undefined;
   checkSingleSession(index, report, endMs);
+  checkKicks(index, report);
   checkBroadcast(index, report);
   checkAuthorization(index, report);
   checkRevocation(index, report);
   checkRouterRegister(index, report);
-  if (final.healed) checkLiveness(final.healed, report);
+  if (final.healed) checkLiveness(index, final.healed, report);
   return notify ? { violations, counts, notify } : { violations, counts };
 }
 

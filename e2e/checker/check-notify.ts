@@ -21,6 +21,13 @@ export interface NotifyTimes {
   lateMaxMs: number;
 }
 
+/** What a run promises otherwise. */
+interface NotifyOptions {
+  /** Users who are never pushed to. */
+  unreachable?: ReadonlySet<string>;
+  notifyLimitsMs?: Partial<Record<FaultClass, number>>;
+}
+
 /** One fault as far as it may delay a push. */
 interface Outage {
   fromMs: number;
@@ -35,17 +42,18 @@ const AFTERMATH_MS = 30_000;
  * C7: every acknowledged message is shown on a device of its recipient, acknowledged by one, or offered to a push
  * provider in time. Time counts from the send's acknowledgement, or from the end of the last fault that overlaps the
  * wait; the limit is that of the worst fault that overlaps it. O(n log n). Messages whose limit lies after `endMs` are
- * not judged. Users in `exempt` (no device ever registered) are never pushed to.
+ * not judged.
  */
 export function checkNotify(
   index: IndexedHistory,
   report: Report,
   endMs: number,
-  exempt: ReadonlySet<string> = new Set(),
+  { unreachable: exempt = new Set(), notifyLimitsMs = {} }: NotifyOptions = {},
 ): NotifyTimes {
   const violate = reporter("C7", report);
   const notified = firstNotice(index);
   const outages = outagesOf(index);
+  const limits = { ...NOTIFY_LIMITS_MS, ...notifyLimitsMs };
   const times: number[] = [];
   let lateMaxMs = 0;
   for (const [uid, sent] of index.sentTo) {
@@ -54,7 +62,7 @@ export function checkNotify(
       const ackedAtMs = item.send?.ackedAtMs;
       if (ackedAtMs === undefined) continue;
       const noticeMs = notified(uid, item);
-      const { fromMs, limitMs } = windowOf(outages, ackedAtMs, Math.min(noticeMs, endMs));
+      const { fromMs, limitMs } = windowOf(outages, ackedAtMs, Math.min(noticeMs, endMs), limits);
       if (noticeMs === Number.POSITIVE_INFINITY) {
         if (fromMs + limitMs < endMs)
           violate("never", `${item.cmid} of ${item.uid} reached no device of ${uid} and no push provider`);
@@ -139,6 +147,7 @@ function windowOf(
   outages: readonly Outage[],
   ackedAtMs: number,
   noticeMs: number,
+  limits: Readonly<Record<FaultClass, number>>,
 ): { fromMs: number; limitMs: number } {
   let fromMs = ackedAtMs;
   let worst: FaultClass = "none";
@@ -148,5 +157,5 @@ function windowOf(
     if (SEVERITY[outage.faultClass] > SEVERITY[worst]) worst = outage.faultClass;
     fromMs = Math.max(fromMs, Math.min(outage.untilMs, noticeMs));
   }
-  return { fromMs, limitMs: NOTIFY_LIMITS_MS[worst] };
+  return { fromMs, limitMs: limits[worst] };
 }

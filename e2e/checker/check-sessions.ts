@@ -4,6 +4,8 @@ import type { FaultEvent, SessionEvent } from "./history.ts";
 import type { IndexedHistory } from "./index-history.ts";
 import { type Report, reporter } from "./violation.ts";
 
+/** Another device took the slot. */
+const KICKED = 4520;
 /** How long the older of two sessions of one slot may go on receiving after the newer one opened. */
 export const TAKEOVER_LIMIT_MS = { none: 2_000, fault: 20_000 } as const;
 /** Revocations and removals are in force everywhere after this. */
@@ -24,7 +26,7 @@ interface Session {
 function sessionsOf(index: IndexedHistory): Map<string, Session> {
   const sessions = new Map<string, Session>();
   for (const event of index.others) {
-    if (event.op !== "session") continue;
+    if (event.op !== "session" || event.kind === "invoke") continue;
     if (event.kind === "open") sessions.set(event.sid, opened(event));
     else {
       const session = sessions.get(event.sid);
@@ -46,8 +48,8 @@ function opened({ uid, slot, device, sid, atMs, tokenIssuedAtMs }: SessionEvent)
 }
 
 /**
- * C8: once a newer session of a slot is open, the older one receives for 2 s at most, 20 s when a fault touched that
- * time; and no two sessions of one slot are open at the end. O(n log n).
+ * C8: two sessions of one slot receive side by side for 2 s at most; when a fault touched that time, for 20 s after its
+ * end; and no two sessions of one slot are open at the end. O(n log n).
  */
 export function checkSingleSession(index: IndexedHistory, report: Report, endMs: number): void {
   const violate = reporter("C8", report);
@@ -59,17 +61,20 @@ export function checkSingleSession(index: IndexedHistory, report: Report, endMs:
   const faults = index.others.filter(
     (event): event is FaultEvent => event.op === "fault" && event.faultClass !== "none",
   );
-  const hasFault = (fromMs: number, untilMs: number): boolean =>
-    faults.some((fault) => fault.atMs <= untilMs && (fault.untilMs ?? fault.atMs) >= fromMs - TAKEOVER_LIMIT_MS.fault);
   for (const sessions of bySlot.values()) {
     sessions.sort((a, b) => a.openedAtMs - b.openedAtMs);
     for (const [at, older] of sessions.entries()) {
       const newer = sessions[at + 1];
       if (!newer) continue;
-      const overlapMs = older.lastReceiptMs - newer.openedAtMs;
-      const limitMs = hasFault(newer.openedAtMs, older.lastReceiptMs)
-        ? TAKEOVER_LIMIT_MS.fault
-        : TAKEOVER_LIMIT_MS.none;
+      // Which login was the newer one only the server knows: WELCOMEs overtake each other. Both receive until then:
+      const untilMs = Math.min(older.lastReceiptMs, newer.lastReceiptMs);
+      const touching = faults.filter(
+        (fault) => fault.atMs <= untilMs && (fault.untilMs ?? fault.atMs) >= newer.openedAtMs - TAKEOVER_LIMIT_MS.fault,
+      );
+      // While a fault lasts nobody may be able to reach the older session.
+      const fromMs = touching.reduce((ms, fault) => Math.max(ms, fault.untilMs ?? fault.atMs), newer.openedAtMs);
+      const overlapMs = untilMs - fromMs;
+      const limitMs = touching.length > 0 ? TAKEOVER_LIMIT_MS.fault : TAKEOVER_LIMIT_MS.none;
       if (overlapMs > limitMs)
         violate(
           "both receive",
@@ -84,6 +89,23 @@ export function checkSingleSession(index: IndexedHistory, report: Report, endMs:
         "both open",
         `${left.map(({ sid }) => sid).join(" and ")} of ${left[0]?.uid}/${left[0]?.slot} are open at the end`,
       );
+  }
+}
+
+/**
+ * C8, too: whoever is told that another device took the slot lost it to one, which began to log in after the session
+ * did. Only in histories that record when logins begin. O(n log n).
+ */
+export function checkKicks(index: IndexedHistory, report: Report): void {
+  const violate = reporter("C8", report);
+  const begun = new Map<string, SessionEvent[]>();
+  for (const event of index.others) {
+    if (event.op !== "session") continue;
+    if (event.kind === "invoke") getOrMake(begun, `${event.uid}\0${event.slot}`, () => []).push(event);
+    if (event.kind !== "close" || event.code !== KICKED || begun.size === 0) continue;
+    const others = begun.get(`${event.uid}\0${event.slot}`) ?? [];
+    if (!others.some(({ device }) => device !== event.device))
+      violate("kicked for nothing", `${event.sid} of ${event.uid} was kicked, and no other device logged in`);
   }
 }
 

@@ -94,14 +94,17 @@ export interface PushEvent extends EventBase {
   messageId?: string;
 }
 
-/** A device logged in or its session ended, as the device sees it. */
+/** A device began to log in, was logged in, or its session ended; as the device sees it. */
 export interface SessionEvent extends EventBase {
   op: "session";
-  kind: "open" | "close";
+  kind: "invoke" | "open" | "close";
   uid: string;
   device: string;
   slot: string;
+  /** Empty with `invoke`. */
   sid: string;
+  /** With `close`: the code, when there was one. */
+  code?: number;
   /** With `open`: when the token it used was issued, on the clock of `atMs`. */
   tokenIssuedAtMs?: number;
 }

@@ -251,6 +251,7 @@ export const PLANTED: readonly Planted[] = [
       openSession(s, "pod.1/1", { atMs: 1000 });
       openSession(s, "pod.2/1", { atMs: 2000, device: "device1" });
       receiveBy(s, "pod.1/1", 5000);
+      receiveBy(s, "pod.2/1", 6000);
     },
   },
   {

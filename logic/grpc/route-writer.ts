@@ -43,6 +43,7 @@ export class RouteWriter {
   readonly #ports: RouteWriterPorts;
   readonly #batch: TickBatch<Change>;
   #missed: Announcement[] = [];
+  #missedRemovals: SessionKey[] = [];
 
   constructor(ports: RouteWriterPorts) {
     this.#ports = ports;
@@ -63,11 +64,14 @@ export class RouteWriter {
     if (!this.#batch.add({ session, ...watch })) this.#ports.onMissedTooMany();
   }
 
-  /** The router answers: announces what failed while it did not. */
+  /** The router answers: announces and removes what failed while it did not. */
   retryMissed(): void {
     const missed = this.#missed;
     this.#missed = [];
     for (const { session, ...watch } of missed) this.announce(session, watch);
+    const removals = this.#missedRemovals;
+    this.#missedRemovals = [];
+    for (const removal of removals) this.#batch.add(removal);
   }
 
   /** The connection is gone: its route too, if it is still its own. */
@@ -96,6 +100,9 @@ export class RouteWriter {
       await this.#ports.router.logout(removed);
     } catch (error) {
       this.#ports.onRouterFault("logout", error);
+      // Otherwise the user would count as online until the next message finds nobody. Beyond the bound it is so.
+      const room = MAX_WAITING - this.#missedRemovals.length;
+      this.#missedRemovals.push(...removed.slice(0, room));
     }
     try {
       for (const [incarnation, conns] of Map.groupBy(forgotten, (change) => change.incarnation))

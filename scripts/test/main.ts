@@ -43,6 +43,14 @@ const SUITES: readonly Suite[] = [
     suiteTimeoutMs: 12 * MINUTE_MS,
   },
   {
+    name: "sim",
+    include: ["e2e/{sim,mutants}/**/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 2,
+    testTimeoutMs: 5 * MINUTE_MS,
+    suiteTimeoutMs: 12 * MINUTE_MS,
+  },
+  {
     name: "process",
     include: ["e2e/process/*.test.ts"],
     exclude: NEVER,

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bugs in deliveries, acknowledgements and pushes.
+import type { Mutant } from "./mutant.ts";
+
+export const DELIVERY_MUTANTS: readonly Mutant[] = [
+  {
+    name: "no reconciler",
+    edits: [
+      {
+        file: "logic/push/reconciler.ts",
+        find: "    this.#running ??= this.#loop();\n",
+        replace: "    this.#running ??= Promise.resolve();\n",
+      },
+    ],
+  },
+  {
+    name: "acknowledged to the stream before the provider answered",
+    edits: [
+      {
+        file: "logic/push/consumer.ts",
+        find: "    const outcomes = await this.#attempt(intents);\n",
+        replace: "    await this.#streams.finish(entries);\n    const outcomes = await this.#attempt(intents);\n",
+      },
+    ],
+  },
+  {
+    name: "no claim of stalled entries",
+    edits: [{ file: "logic/push/consumer.ts", find: "      await this.#claim();\n", replace: "" }],
+  },
+  {
+    name: "stream trimmed by length",
+    edits: [
+      {
+        file: "logic/push/intent.ts",
+        find: 'commands.push(["XADD", stream, "*", ...intentFields(intent)]);',
+        replace: 'commands.push(["XADD", stream, "MAXLEN", 1, "*", ...intentFields(intent)]);',
+      },
+    ],
+  },
+  {
+    name: "unreachable ignored",
+    edits: [
+      {
+        file: "logic/deliver/unreachable.ts",
+        find: '    if (undelivered.userId === "") this',
+        replace: '    if (undelivered.userId !== "") return;\n    if (undelivered.userId === "") this',
+      },
+    ],
+  },
+  {
+    name: "cursor moved before the client acknowledged",
+    edits: [
+      {
+        file: "logic/inbox/pull.ts",
+        find: "acks.note(session, cursor);",
+        replace: "acks.note(session, nextCursor);",
+      },
+      {
+        file: "logic/session/login.ts",
+        find: "if (resumed) this.#ports.acks.note(session, cursor);",
+        replace: "this.#ports.acks.note(session, page.nextCursor);",
+      },
+    ],
+  },
+  {
+    name: "wall clock timers",
+    edits: [
+      {
+        file: "logic/push/consumer.ts",
+        find: "    if (clock.nowMs() >= this.#nextClaimMs) {\n      this.#nextClaimMs = clock.nowMs() + this.#idleMs / 2;",
+        replace:
+          "    if (clock.wallMs() >= this.#nextClaimMs) {\n      this.#nextClaimMs = clock.wallMs() + this.#idleMs / 2;",
+      },
+    ],
+  },
+];

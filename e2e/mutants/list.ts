@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+import { DELIVERY_MUTANTS } from "./list-delivery.ts";
+import { MESSAGE_MUTANTS } from "./list-messages.ts";
+import { SESSION_MUTANTS } from "./list-sessions.ts";
+import type { Mutant } from "./mutant.ts";
+
+/** Every planted bug of `make mutants`. */
+export const MUTANTS: readonly Mutant[] = [...MESSAGE_MUTANTS, ...SESSION_MUTANTS, ...DELIVERY_MUTANTS];

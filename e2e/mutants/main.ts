@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// `make mutants`: plants every bug of list.ts in a copy of the tree, and counts those that the simulation or, where they
+// are not in it, the fitting tests notice. NAME=text runs those whose name holds the text.
+import { MUTANTS } from "./list.ts";
+import type { Mutant } from "./mutant.ts";
+import { Sandbox } from "./sandbox.ts";
+
+const SEEDS = 400;
+const SIM_TIMEOUT_MS = 240_000;
+const TEST_TIMEOUT_MS = 240_000;
+const MISSED_ALLOWED = 1;
+
+/** How one mutant fared. */
+interface Verdict {
+  name: string;
+  /** `sim: C1 lost`, `test: file`, or "" when nobody noticed. */
+  caughtBy: string;
+  seconds: number;
+}
+
+/** The first violation that the simulation found; "" when none. A run that cannot start is an error, not a catch. */
+async function bySimulation(sandbox: Sandbox, seeds: number): Promise<string> {
+  const { code, output } = await sandbox.run(["e2e/sim/main.ts", "--first", "--seeds", String(seeds)], SIM_TIMEOUT_MS);
+  if (code === 0) return "";
+  const seed = /^seed (\d+)/m.exec(output)?.[1];
+  const violation = /^ {2}(C\d+ [^:]*|sim [^:]*):/m.exec(output)?.[1];
+  if (seed !== undefined && violation !== undefined) return `sim: ${violation} (seed ${seed})`;
+  throw new Error(`the simulation ended with ${code} and no violation:\n${output.slice(-2000)}`);
+}
+
+async function byTests(sandbox: Sandbox, files: readonly string[]): Promise<string> {
+  for (const file of files) {
+    const { code } = await sandbox.run(["--test", "--test-timeout=120000", file], TEST_TIMEOUT_MS);
+    if (code !== 0) return `test: ${file}`;
+  }
+  return "";
+}
+
+/** Tries one mutant; the sandbox is as before afterwards. */
+export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Promise<Verdict> {
+  const startedMs = performance.now();
+  sandbox.plant(mutant);
+  try {
+    const caughtBy = (await bySimulation(sandbox, seeds)) || (await byTests(sandbox, mutant.tests ?? []));
+    return { name: mutant.name, caughtBy, seconds: Math.round((performance.now() - startedMs) / 1000) };
+  } finally {
+    sandbox.restore();
+  }
+}
+
+async function main(filter: string): Promise<number> {
+  const chosen = MUTANTS.filter(({ name }) => name.includes(filter));
+  const sandbox = new Sandbox();
+  const verdicts: Verdict[] = [];
+  try {
+    for (const mutant of chosen) {
+      const verdict = await judge(sandbox, mutant);
+      verdicts.push(verdict);
+      console.log(`${verdict.name}: ${verdict.caughtBy || "NOT CAUGHT"} in ${verdict.seconds} s`);
+    }
+  } finally {
+    sandbox.remove();
+  }
+  const caught = verdicts.filter(({ caughtBy }) => caughtBy !== "");
+  const bySim = caught.filter(({ caughtBy }) => caughtBy.startsWith("sim")).length;
+  const missed = verdicts.filter(({ caughtBy }) => caughtBy === "").map(({ name }) => name);
+  const summary = { planted: chosen.length, caught: caught.length, bySim, byTests: caught.length - bySim, missed };
+  console.log(JSON.stringify(summary));
+  return missed.length <= MISSED_ALLOWED && caught.length > 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv[2] ?? "");

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Platform } from "#client";
+import { Device } from "./device.ts";
+import { EntryProcess } from "./entry-process.ts";
+import { ExtlogicProcess } from "./extlogic-process.ts";
+import { LogicProcess } from "./logic-process.ts";
+import type { Plan } from "./plan.ts";
+import { Random } from "./random.ts";
+import type { World } from "./world.ts";
+
+/** All processes of a run. */
+export interface Fleet {
+  logics: LogicProcess[];
+  entries: EntryProcess[];
+  extlogics: ExtlogicProcess[];
+  users: string[];
+  devices: Device[];
+}
+
+/** Devices of each user, in the order in which they are given. Two share a slot. */
+const DEVICES: readonly { device: string; platform: Platform }[] = [
+  { device: "phone", platform: "ios" },
+  { device: "laptop", platform: "desktop" },
+  { device: "old-phone", platform: "android" },
+  { device: "browser", platform: "web" },
+];
+
+/** Starts every process; devices start with the workload. */
+export function startFleet(world: World, plan: Pick<Plan, "users" | "logics" | "entries" | "extlogics">): Fleet {
+  const random = new Random(world.kernel.seed, "fleet");
+  const named = <T>(count: number, name: string, make: (name: string) => T): T[] =>
+    Array.from({ length: count }, (_, at) => make(`${name}-${at}`));
+  const logics = named(plan.logics, "logic", (name) => new LogicProcess(world, name));
+  const entries = named(plan.entries, "entry", (name) => new EntryProcess(world, name, logics));
+  const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name));
+  const users = named(plan.users, "user", (name) => name);
+  const devices = users.flatMap((uid) =>
+    DEVICES.slice(0, random.int(1, DEVICES.length)).map(
+      ({ device, platform }) =>
+        new Device(world, entries, { uid, device, platform, slowMs: random.chance(0.2) ? random.int(50, 400) : 0 }),
+    ),
+  );
+  for (const logic of logics) logic.start();
+  for (const entry of entries) entry.start(false);
+  for (const extlogic of extlogics) extlogic.start();
+  return { logics, entries, extlogics, users, devices };
+}

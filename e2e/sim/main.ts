@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// `make sim`: many seeds on two workers. `make sim SEED=n`: one seed, its history, and the smallest plan that fails.
+import { type ChildProcess, fork } from "node:child_process";
+import { planOf } from "./plan.ts";
+import { describeEvent, describeViolations } from "./report.ts";
+import { runSeed } from "./run.ts";
+import { shrink } from "./shrink.ts";
+import type { WorkDone } from "./worker.ts";
+
+const WORKERS = 2;
+const CHUNK = 20;
+const DEFAULT_SEEDS = 5000;
+const PROGRESS_EVERY = 500;
+
+async function replay(seed: number, shouldShrink: boolean): Promise<number> {
+  const plan = planOf(seed);
+  const result = await runSeed(seed, plan);
+  const shown = result.violations.length > 0 && shouldShrink ? await shrink(result, plan) : { plan, result };
+  for (const event of shown.result.history) console.log(describeEvent(event));
+  const { ops, faults } = shown.plan;
+  console.log(`\n${ops.length} of ${plan.ops.length} operations, ${faults.length} of ${plan.faults.length} faults:`);
+  for (const fault of faults) console.log(`  ${(fault.atMs / 1000).toFixed(3)} ${fault.kind} ${JSON.stringify(fault)}`);
+  for (const line of describeViolations(shown.result)) console.log(line);
+  console.log(JSON.stringify({ seed, ops: result.ops, faults: result.faults, violations: result.violations.length }));
+  return result.violations.length === 0 ? 0 : 1;
+}
+
+async function many(from: number, count: number, stopAtFirst: boolean): Promise<number> {
+  const total = { seeds: 0, ops: 0, faults: 0, violations: 0 };
+  const failed: WorkDone["failed"] = [];
+  const startedMs = performance.now();
+  let next = from;
+  const isOver = (): boolean => next >= from + count || (stopAtFirst && failed.length > 0);
+  const take = (done: WorkDone): void => {
+    const before = total.seeds;
+    total.seeds += done.seeds;
+    total.ops += done.ops;
+    total.faults += done.faults;
+    total.violations += done.failed.length;
+    for (const one of done.failed) {
+      failed.push(one);
+      console.log(`seed ${one.seed}: replay it with make sim SEED=${one.seed}`);
+      for (const line of one.lines) console.log(`  ${line}`);
+    }
+    if (Math.floor(before / PROGRESS_EVERY) !== Math.floor(total.seeds / PROGRESS_EVERY))
+      console.log(`${total.seeds} seeds in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+  };
+  const workers = Array.from({ length: WORKERS }, () =>
+    attend(take, () => {
+      if (isOver()) return undefined;
+      const order = { from: next, count: Math.min(CHUNK, from + count - next) };
+      next += order.count;
+      return order;
+    }),
+  );
+  await Promise.all(workers);
+  console.log(JSON.stringify(total));
+  return total.violations === 0 && total.seeds > 0 ? 0 : 1;
+}
+
+/** Gives a worker orders until there is none; rejects when it dies. */
+function attend(take: (done: WorkDone) => void, order: () => object | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child: ChildProcess = fork(new URL("worker.ts", import.meta.url));
+    let isDone = false;
+    const give = (): void => {
+      const work = order();
+      if (work) child.send(work);
+      else {
+        isDone = true;
+        child.disconnect();
+      }
+    };
+    child.on("message", (done: WorkDone) => {
+      take(done);
+      give();
+    });
+    child.once("exit", (code) => (isDone ? resolve() : reject(new Error(`a worker ended with ${code}`))));
+    child.once("error", reject);
+    give();
+  });
+}
+
+/** Value of `--name value`. */
+function option(name: string): string | undefined {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+if (import.meta.main) {
+  const seed = option("seed");
+  const isFirstOnly = process.argv.includes("--first");
+  process.exitCode =
+    seed === undefined
+      ? await many(Number(option("from") ?? 1), Number(option("seeds") ?? DEFAULT_SEEDS), isFirstOnly)
+      : await replay(Number(seed), !process.argv.includes("--whole"));
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Random } from "./random.ts";
+
+/** One step of the workload. Numbers pick among what there is, modulo its count. */
+export type Op =
+  | { kind: "send"; device: number; to: number; bytes: number }
+  | { kind: "open" | "close" | "kill"; device: number };
+
+export const FAULT_KINDS = [
+  "logic killed",
+  "logic killed at a call",
+  "logic paused",
+  "entry killed",
+  "entry paused",
+  "extlogic killed",
+  "extlogic killed at a call",
+  "entry cut from a logic",
+  "entry cut from every logic",
+  "logic cut from Redis",
+  "logic cut from the database",
+  "extlogic cut from Redis",
+  "Redis away",
+  "Redis flushed",
+  "Redis restarted",
+  "Redis loses answers",
+  "database away",
+  "database loses answers",
+  "provider away",
+  "device loses its network",
+  "device vanishes",
+  "device reads nothing",
+  "entry purged while it lives",
+  "entry drained",
+  "clock stepped",
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** One fault: what, on which one of its kind, for how long. */
+export interface Fault {
+  atMs: number;
+  kind: FaultKind;
+  target: number;
+  durationMs: number;
+  /** Finer choices within the kind. */
+  detail: number;
+}
+
+/** Everything that is done to the system in one run. */
+export interface Plan {
+  users: number;
+  logics: number;
+  entries: number;
+  extlogics: number;
+  ops: (Op & { atMs: number })[];
+  faults: Fault[];
+  /** Ops and faults come within this; then everything is healed. */
+  activeMs: number;
+}
+
+const ACTIVE_MS = 90_000;
+const MIN_OPS = 160;
+const MAX_OPS = 240;
+const MIN_FAULTS = 5;
+const MAX_FAULTS = 20;
+/** Every so many seeds nothing is broken, and the tighter limits hold. */
+const CALM_EVERY = 20;
+
+/** The plan of a seed. */
+export function planOf(seed: number): Plan {
+  const random = new Random(seed, "plan");
+  const plan: Plan = {
+    users: random.int(3, 5),
+    logics: random.int(2, 3),
+    entries: random.int(2, 3),
+    extlogics: random.int(1, 2),
+    ops: [],
+    faults: [],
+    activeMs: ACTIVE_MS,
+  };
+  const count = random.int(MIN_OPS, MAX_OPS);
+  while (plan.ops.length < count) {
+    const atMs = 1000 + random.next() * (ACTIVE_MS - 1000);
+    // Bursts, so that batches and windows fill.
+    const size = random.chance(0.04) ? random.int(5, 15) : 1;
+    const op = opOf(random);
+    for (let i = 0; i < size; i++) plan.ops.push({ ...op, atMs: atMs + i * random.next() * 3 });
+  }
+  plan.ops.sort((a, b) => a.atMs - b.atMs);
+  if (seed % CALM_EVERY === 0) return plan;
+  const faults = random.int(MIN_FAULTS, MAX_FAULTS);
+  for (let i = 0; i < faults; i++) plan.faults.push(faultOf(random));
+  plan.faults.sort((a, b) => a.atMs - b.atMs);
+  return plan;
+}
+
+function opOf(random: Random): Op {
+  const device = random.int(0, 1000);
+  const kind = random.weighted({ send: 70, open: 16, close: 8, kill: 6 });
+  if (kind !== "send") return { kind, device };
+  return { kind, device, to: random.int(0, 1000), bytes: random.chance(0.02) ? random.int(5_000, 60_000) : 0 };
+}
+
+function faultOf(random: Random): Fault {
+  const kind = random.pick(FAULT_KINDS);
+  const isLong = random.chance(0.25);
+  return {
+    kind,
+    atMs: 2000 + random.next() * (ACTIVE_MS - 4000),
+    target: random.int(0, 1000),
+    durationMs: isLong ? random.int(8_000, 25_000) : random.int(200, 6_000),
+    detail: random.int(0, 1_000_000),
+  };
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import { leaseKey, parseRoute, routeKey } from "../../logic/router/keys.ts";
+import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
+import {
+  bodyHashOf,
+  type FinalState,
+  type HealedState,
+  type HistoryEvent,
+  type StoredMessage,
+} from "../checker/history.ts";
+import type { Violation } from "../checker/violation.ts";
+import type { Device } from "./device.ts";
+import { type Fleet, startFleet } from "./fleet.ts";
+import { Nemesis } from "./nemesis.ts";
+import { type Op, type Plan, planOf } from "./plan.ts";
+import { seal } from "./seal.ts";
+import { World } from "./world.ts";
+
+/** Something done at one moment beside the plan. */
+export interface Interference {
+  atMs: number;
+  act(world: World, fleet: Fleet, nemesis: Nemesis): void;
+}
+
+/** What one seed came to. */
+export interface RunResult {
+  seed: number;
+  ops: number;
+  faults: number;
+  steps: number;
+  /** Of the checker, and of the simulation itself (`sim`). */
+  violations: (Violation | { check: "sim"; kind: string; message: string })[];
+  history: HistoryEvent[];
+  report: HistoryReport;
+}
+
+/** Whoever is cut off without a word is noticed by the reconciler, which comes 7 to 12 s after the message. */
+const CHECK_OPTIONS = { expectsNotice: true, notifyLimitsMs: { none: 13_000 } };
+/** Leases end, keepalives strike, clients come back: longer than any of them. */
+const SETTLE_MS = 45_000;
+/** A device that cannot pull its inbox in this time does not get it. */
+const PULL_MS = 90_000;
+const POLL_MS = 50;
+
+/** Runs one seed to its end. Deterministic: the same seed and plan give the same history. */
+export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: Interference): Promise<RunResult> {
+  const world = new World(seed);
+  const unseal = seal(world.kernel);
+  const onRejection = (reason: unknown): void =>
+    world.kernel.breach(`unhandled: ${reason instanceof Error ? reason.stack : String(reason)}`);
+  process.on("unhandledRejection", onRejection);
+  try {
+    const final = await drive(world, plan, also);
+    return resultOf(world, plan, final);
+  } finally {
+    unseal();
+    process.off("unhandledRejection", onRejection);
+  }
+}
+
+async function drive(world: World, plan: Plan, also: Interference | undefined): Promise<FinalState> {
+  const { kernel } = world;
+  const fleet = startFleet(world, plan);
+  const nemesis = new Nemesis(world, fleet);
+  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(fleet, op));
+  for (const fault of plan.faults) kernel.after(fault.atMs, undefined, () => nemesis.apply(fault));
+  if (also) kernel.after(also.atMs, undefined, () => also.act(world, fleet, nemesis));
+  await kernel.run(plan.activeMs);
+  nemesis.heal();
+  const healedAtMs = kernel.nowMs;
+  await kernel.run(healedAtMs + SETTLE_MS);
+  const healed = readHealed(world, fleet, healedAtMs);
+  const devices = await pullAll(world, fleet);
+  return { devices, stored: await readStored(world, fleet), healed };
+}
+
+function perform({ devices }: Fleet, op: Op): void {
+  const device = devices[op.device % devices.length] as Device;
+  switch (op.kind) {
+    case "open":
+      device.open();
+      return;
+    case "close":
+      device.close();
+      return;
+    case "kill":
+      device.kill();
+      return;
+    case "send": {
+      const others = [...new Set(devices.map(({ uid }) => uid))].filter((uid) => uid !== device.uid);
+      device.open();
+      device.send(others[op.to % others.length] as string, op.bytes);
+    }
+  }
+}
+
+/** Routes that count as online, and what the entries hold. */
+function readHealed({ kernel, redis: { keys } }: World, { users, entries }: Fleet, healedAtMs: number): HealedState {
+  const routes = users.flatMap((uid) =>
+    [...(keys.hash(routeKey(uid)) ?? [])].flatMap(([slot, value]) => {
+      const route = parseRoute(value);
+      const isLive = route && keys.get(leaseKey(route.incarnation)) !== undefined;
+      return isLive ? [{ uid, slot, session: `${route.incarnation}/${route.conn}` }] : [];
+    }),
+  );
+  const sessions = entries.flatMap((entry) => entry.sessions());
+  return { healedAtMs, readAtMs: kernel.nowMs, backlog: [], routes, sessions };
+}
+
+/** Every device, one of a slot after the other, pulls to the head of its inbox. */
+async function pullAll(world: World, { devices, users }: Fleet): Promise<{ uid: string; device: string }[]> {
+  const { kernel, database } = world;
+  const settled: { uid: string; device: string }[] = [];
+  const turns = Math.max(...users.map((uid) => devices.filter((device) => device.uid === uid).length));
+  for (let turn = 0; turn < turns; turn++) {
+    for (const device of devices) device.close();
+    await kernel.run(kernel.nowMs + 500);
+    const chosen = users.flatMap((uid) => devices.filter((device) => device.uid === uid).slice(turn, turn + 1));
+    for (const device of chosen) device.open();
+    const heads = await database.inboxHeads(users);
+    const isDone = (): boolean =>
+      chosen.every((device) => device.isOpen && device.cursor >= (heads.get(device.uid) ?? 0));
+    const untilMs = kernel.nowMs + PULL_MS;
+    while (!isDone() && kernel.nowMs < untilMs) await kernel.run(kernel.nowMs + POLL_MS);
+    for (const device of chosen) {
+      if (!device.isOpen) world.note(device.name, "could not log in at the end");
+      settled.push({ uid: device.uid, device: device.device });
+    }
+  }
+  return settled;
+}
+
+/** The message rows, by the inboxes of all users. */
+async function readStored(world: World, { users }: Fleet): Promise<StoredMessage[]> {
+  const rows = new Map<string, StoredMessage>();
+  for (const userId of users) {
+    const limit = Number.MAX_SAFE_INTEGER;
+    const { events } = await world.database.readInbox({ userId, cursor: 0, limit, limitBytes: limit });
+    for (const { conversationId: conv, convSeq: seq, messageId, sender, clientMessageId: cmid, content } of events)
+      rows.set(`${conv} ${seq} ${messageId}`, { conv, seq, messageId, sender, cmid, bodyHash: bodyHashOf(content) });
+  }
+  return [...rows.values()];
+}
+
+function resultOf(world: World, plan: Plan, final: FinalState): RunResult {
+  const { kernel, history } = world;
+  const report = checkHistory(history, final, CHECK_OPTIONS);
+  const breaches = kernel.breaches.map((message) => ({ check: "sim" as const, kind: "breach", message }));
+  return {
+    seed: kernel.seed,
+    ops: plan.ops.length,
+    faults: plan.faults.length,
+    steps: kernel.steps,
+    violations: [...report.violations, ...breaches],
+    history,
+    report,
+  };
+}

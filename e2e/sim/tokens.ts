@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { TokenVerdict } from "../../logic/token/verify.ts";
+import type { World } from "./world.ts";
+
+/** A token of the simulation: who, and when it was issued. Signatures are other tests' business. */
+export function simToken(world: World, userId: string): string {
+  return `${userId}|${world.kernel.nowMs}`;
+}
+
+/** Takes a moment, as reading a key does. */
+export async function verifySimToken(world: World, token: string): Promise<TokenVerdict> {
+  await world.kernel.sleep(0, world.kernel.current);
+  const [userId = ""] = token.split("|");
+  return { kind: "ok", userId, expiresAtMs: 0 };
+}

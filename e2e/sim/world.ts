@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Metrics } from "#lib/metrics.ts";
+import { EntryMetrics } from "../../gateway/metrics.ts";
+import { EntryStats } from "../../gateway/session/stats.ts";
+import { type LogicMetrics, unreadMetrics } from "../../logic/metrics.ts";
+import { createPushMetrics, type PushMetrics } from "../../logic/push/metrics.ts";
+import { MemoryStore } from "../../logic/store/memory.ts";
+import type { HistoryEvent } from "../checker/history.ts";
+import { Calls, type Server } from "./calls.ts";
+import { Kernel, Proc } from "./kernel.ts";
+import { Network } from "./network.ts";
+import { RedisServer } from "./redis/server.ts";
+
+/** Nobody reads them; registering them anew for every process would be most of a run. */
+export const METRICS: { logic: LogicMetrics; push: PushMetrics; stats: EntryStats; entry: EntryMetrics } = (() => {
+  const stats = new EntryStats();
+  return {
+    logic: unreadMetrics(),
+    push: createPushMetrics(new Metrics()),
+    stats,
+    entry: new EntryMetrics(new Metrics(), stats),
+  };
+})();
+
+type Unstamped<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
+
+/** What all processes of one run share: time, network, servers, and the history. */
+export class World {
+  readonly kernel: Kernel;
+  readonly network: Network;
+  readonly calls: Calls;
+  readonly history: HistoryEvent[] = [];
+  readonly database: MemoryStore;
+  readonly redis: RedisServer;
+  readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
+
+  constructor(seed: number) {
+    this.kernel = new Kernel(seed);
+    this.network = new Network(this.kernel);
+    this.calls = new Calls(this.kernel, this.network);
+    this.database = new MemoryStore(() => this.kernel.nowMs);
+    this.redis = new RedisServer(() => this.kernel.wallMs);
+    const server = (name: string): Server => ({ proc: new Proc(name), awayUntilMs: 0, lossRate: 0 });
+    this.servers = { database: server("database"), redis: server("redis"), provider: server("provider") };
+  }
+
+  record(event: Unstamped<HistoryEvent>): void {
+    this.history.push({ seed: String(this.kernel.seed), atMs: this.kernel.nowMs, ...event } as HistoryEvent);
+  }
+
+  note(process: string, what: string): void {
+    this.record({ op: "connection", kind: "info", process, what });
+  }
+}
