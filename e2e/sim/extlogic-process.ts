@@ -13,13 +13,14 @@ import { type PushLetter, StepSchedule } from "../../logic/push/step-schedule.ts
 import type { MemoryStore } from "../../logic/store/memory.ts";
 import { storeOf } from "./database.ts";
 import { Proc } from "./kernel.ts";
+import { ACK_TIMEOUT_MS } from "./logic-process.ts";
 import { redisClientOf } from "./redis/client.ts";
 import { METRICS, type World } from "./world.ts";
 
 /** The product looks ten times as often; here that would be most of a run. */
 const POLL_MS = 1500;
-/** T_ack and the slack that extlogic gives the faster ways. */
-const RECONCILE_AFTER_MS = 7000;
+/** As long as extlogic leaves it to the faster ways. */
+const RECONCILE_AFTER_MS = ACK_TIMEOUT_MS + 2000;
 
 /** One way to reach people, at once. */
 const POLICY: PushPolicy = {

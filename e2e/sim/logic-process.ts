@@ -2,6 +2,7 @@
 import type { ServerUplink } from "#lib/grpc.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { composeLogic, type LogicCore } from "../../logic/compose.ts";
+import { RedisAckWheel } from "../../logic/deliver/ack-wheel-redis.ts";
 import { RedisIntents } from "../../logic/push/intent.ts";
 import { RedisRouter } from "../../logic/router/redis.ts";
 import { storeOf } from "./database.ts";
@@ -13,6 +14,8 @@ import { METRICS, type World } from "./world.ts";
 
 export const LEASE_TTL_MS = 15_000;
 export const PING_INTERVAL_MS = 30_000;
+/** An online device that has not acknowledged for so long is pushed to. */
+export const ACK_TIMEOUT_MS = 5000;
 const REANNOUNCE_MS = 10_000;
 /** Bytes that may wait on a stream before its writer must wait. */
 export const STREAM_HIGH_WATER = 512 * 1024;
@@ -54,6 +57,8 @@ export class LogicProcess {
         store: storeOf(calls, proc, servers.database, world.database),
         router: new RedisRouter(redis, { clock, leaseTtlMs: LEASE_TTL_MS }),
         intents: new RedisIntents(redis),
+        wheel: new RedisAckWheel(redis),
+        ackTimeoutMs: ACK_TIMEOUT_MS,
         tokens: { verify: (token) => verifySimToken(world, token) },
         name: this.name,
         leaseTtlMs: LEASE_TTL_MS,

@@ -176,9 +176,11 @@ function* gmatch(value: string, source: string): Generator<unknown[]> {
 
 function format(template: string, ...args: unknown[]): string {
   let at = 0;
-  return template.replace(/%(0?)(\d*)([dsx%])/g, (_, zero: string, width: string, kind: string) => {
-    if (kind === "%") return "%";
+  return template.replace(/%(?:(0?)(\d*)([dsx])|\.(\d)f|(.))/g, (whole, zero, width, kind, digits, other) => {
+    if (other === "%") return "%";
+    if (other !== undefined) throw new LuaError(`ERR the model has no format ${whole}`);
     const value = args[at++];
+    if (digits !== undefined) return arithmetic(value).toFixed(Number(digits));
     const shown = kind === "s" ? text(value) : Math.trunc(arithmetic(value)).toString(kind === "x" ? 16 : 10);
     return shown.padStart(Number(width || 0), zero || " ");
   });

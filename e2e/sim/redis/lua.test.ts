@@ -27,6 +27,8 @@ describe("Lua of the Redis model", () => {
     ["return string.sub('hello', 2, 3)", "el"],
     ["return string.sub('hello', -3)", "llo"],
     ["return #'abc' + #{1, 2}", 5],
+    ["return string.format('%.0f;%d;%s', 1700000000123, 7, 'x')", "1700000000123;7;x"],
+    ["local s = ''; for l, d in string.gmatch('1=2,3=4', '(%d+)=(%d+)') do s = s .. l .. d end; return s", "1234"],
     ["return nil", null],
     ["return false", null],
     ["return true", 1],
