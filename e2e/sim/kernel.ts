@@ -87,7 +87,7 @@ export class Kernel {
   }
 
   breach(what: string): void {
-    if (this.breaches.length < 20) this.breaches.push(what);
+    if (this.breaches.length < 20 && !this.breaches.includes(what)) this.breaches.push(what);
   }
 
   /** Lets time pass until `untilMs`, or until `isDone` holds. */

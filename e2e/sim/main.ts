@@ -10,6 +10,7 @@ import type { WorkDone } from "./worker.ts";
 const WORKERS = 2;
 const CHUNK = 20;
 const DEFAULT_SEEDS = 5000;
+const MAX_SHOWN = 10;
 const PROGRESS_EVERY = 500;
 
 async function replay(seed: number, shouldShrink: boolean): Promise<number> {
@@ -39,6 +40,7 @@ async function many(from: number, count: number, stopAtFirst: boolean): Promise<
     total.violations += done.failed.length;
     for (const one of done.failed) {
       failed.push(one);
+      if (failed.length > MAX_SHOWN) continue;
       console.log(`seed ${one.seed}: replay it with make sim SEED=${one.seed}`);
       for (const line of one.lines) console.log(`  ${line}`);
     }

@@ -42,9 +42,11 @@ describe("simulation", () => {
     const plan: Plan = { ...planOf(1), ops: [], faults: [], activeMs: 2000 };
     const result = await runSeed(1, plan, {
       atMs: 1000,
-      act: () => {
-        Date.now();
-        setInterval(() => undefined, 1);
+      act: ({ kernel }, { logics: [logic] }) => {
+        kernel.after(0, logic?.proc, () => {
+          Date.now();
+          setInterval(() => undefined, 1);
+        });
       },
     });
     const kinds = result.violations.map(({ check, message }) => `${check} ${message.split(":")[0]}`);

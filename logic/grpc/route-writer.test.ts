@@ -31,12 +31,13 @@ function setUp() {
         removed.push(...sessions.map(({ conn }) => conn));
         return outcomes;
       },
+      forget: async (_, conns) => answer(conns.size),
     },
-    entries: { find: () => undefined },
+    kicks: { kick: () => undefined },
     onRouterFault: (op) => void faults.push(op),
     onMissedTooMany: () => void faults.push("too many"),
     defer: setImmediate,
-  } as ConstructorParameters<typeof RouteWriter>[0]);
+  });
   return { writer, state, removed, announced, faults };
 }
 
