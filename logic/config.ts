@@ -19,6 +19,13 @@ const common = {
   IM_ACK_TIMEOUT_MS: envDurationMs(3000, 15_000).default(5000),
 };
 
+const retentionShape = {
+  /** Messages and inboxes older than this are dropped, a month at a time. */
+  IM_RETENTION_DAYS: envInt(7, 3650).default(90),
+  /** How long a resend is recognised. */
+  IM_IDEMPOTENCY_DAYS: envInt(7, 3650).default(14),
+};
+
 /** Environment of the logic process. */
 export const logicSchema = z.object({
   ...common,
@@ -42,5 +49,5 @@ export const logicSchema = z.object({
 export type LogicConfig = z.infer<typeof logicSchema>;
 
 /** Environment of the extlogic process. */
-export const extlogicSchema = z.object({ ...common, ...pushShape }).superRefine(checkPushConfig);
+export const extlogicSchema = z.object({ ...common, ...pushShape, ...retentionShape }).superRefine(checkPushConfig);
 export type ExtlogicConfig = z.infer<typeof extlogicSchema>;

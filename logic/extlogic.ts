@@ -15,10 +15,12 @@ import { buryLetters } from "./push/dead-letters.ts";
 import { createPushMetrics } from "./push/metrics.ts";
 import { Reconciler } from "./push/reconciler.ts";
 import type { PushLetter } from "./push/step-schedule.ts";
+import { createRetentionMetrics, RetentionJob } from "./retention/retention.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 
 /** What the fast way needs beyond the ack timeout: a look at the wheel, the queue, the provider. */
 const RECONCILE_SLACK_MS = 2000;
+const DAY_MS = 86_400_000;
 const STOP_DEADLINE_MS = 10_000;
 
 /** What a test may replace. */
@@ -98,6 +100,13 @@ async function start(
   });
   consumer.start();
   lifecycle.onStop("consumer", () => consumer.stop());
+  const retention = new RetentionJob({
+    store: store.retention,
+    limits: { keepMs: config.IM_RETENTION_DAYS * DAY_MS, keepKeysMs: config.IM_IDEMPOTENCY_DAYS * DAY_MS },
+    ...{ clock, random, onFault, log, metrics: createRetentionMetrics(metrics) },
+  });
+  retention.start();
+  lifecycle.onStop("retention", () => retention.stop());
   metrics.gaugeOf("im_push_stream_length", "Push intents not finished.", () => consumer.backlog.length);
   metrics.gaugeOf(
     "im_push_stream_oldest_seconds",

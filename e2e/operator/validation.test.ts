@@ -418,6 +418,24 @@ const WRONG: readonly Wrong[] = [
     field: "spec.sessions.loginsPerMinute",
     remedy: /greater than or equal to 0/,
   },
+  {
+    what: "retention of 6 days",
+    spec: { retention: { days: 6, resendDays: 7 } },
+    field: "spec.retention.days",
+    remedy: /between 7 and 3650/,
+  },
+  {
+    what: "resends of 3651 days",
+    spec: { retention: { days: 3650, resendDays: 3651 } },
+    field: "spec.retention.resendDays",
+    remedy: /between 7 and 3650/,
+  },
+  {
+    what: "resends kept longer than messages",
+    spec: { retention: { days: 13 } },
+    field: "spec.retention",
+    remedy: /must not be longer than spec\.retention\.days/,
+  },
   { what: "empty issuer", spec: { auth: { issuer: "" } }, field: "spec.auth.issuer", remedy: /at least 1 chars/ },
   { what: "unknown field", spec: entry({ replica: 3 }), field: "spec.entry.replica", remedy: /unknown field/ },
 ];
@@ -527,6 +545,7 @@ describe("the API server accepts", () => {
             drain: { window: "0s", deadline: "1h" },
           },
           logic: { replicas: 1, resources, podTemplate },
+          retention: { days: 7, resendDays: 7 },
           extlogic: {
             replicas: 0,
             webhook: { url: "http://hooks.shop.svc:8080/push", secretRef: { name: "hook", key: "k" } },
@@ -560,6 +579,7 @@ describe("the API server accepts", () => {
       },
       logic: { replicas: 2 },
       extlogic: { replicas: 1 },
+      retention: { days: 90, resendDays: 14 },
       ...{ postgres: {}, redis: {}, tls: {}, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
     });

@@ -52,12 +52,13 @@ export interface User {
 
 const LOGIN_TIMEOUT_MS = 30_000;
 
-/** Logs a user in. The client is closed at the latest when the suite ends. */
+/** Logs a user in; `listen` may add listeners before. The client is closed at the latest when the suite ends. */
 export async function login(
   fleet: Fleet,
   uid: string,
   target: ClientTarget,
   options: Partial<ImClientOptions> = {},
+  listen: (client: ImClient) => void = () => undefined,
 ): Promise<User> {
   const client = new ImClient({
     url: firstUrl(target),
@@ -70,6 +71,7 @@ export async function login(
   opened.push(client);
   const messages: Message[] = [];
   client.on("message", (message) => messages.push(message));
+  listen(client);
   client.connect();
   await client.ready({ signal: AbortSignal.timeout(LOGIN_TIMEOUT_MS) });
   return { client, messages };

@@ -73,8 +73,9 @@ export class RawConnection {
     this.write(frameOf(cmd, rid, body));
   }
 
-  hello(token: string, rid = 1): void {
-    const hello = { protoMin: 1, protoMax: 1, deviceId: "raw", platform: "android", deviceName: "raw socket", token };
+  hello(token: string, rid = 1, device: Partial<Hello> = {}): void {
+    const own = { deviceId: "raw", platform: "android", deviceName: "raw socket" };
+    const hello = { protoMin: 1, protoMax: 1, ...own, ...device, token };
     this.send(Command.HELLO, rid, Hello.encode(hello));
   }
 

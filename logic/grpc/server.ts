@@ -206,6 +206,11 @@ export class UplinkServer {
     try {
       const { inboxSeq } = PushAck.decode(body);
       if (Number.isSafeInteger(inboxSeq)) this.#ports.acks.note(session, inboxSeq);
+      else
+        sendError(session, rid, {
+          code: ErrorCode.CURSOR_INVALID,
+          reason: "the position is no inbox seq: ack what came",
+        });
     } catch {
       // The decoder's own message means nothing to the author of a client.
       const reason = "the body is not a PushAck message: encode it as in client.proto";

@@ -5,6 +5,7 @@ import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import { byteaArray, textArray } from "./binary-array.ts";
 import { isDuplicateKey, toStoreError } from "./postgres-errors.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
+import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
@@ -21,6 +22,7 @@ const CAUTIOUS_BATCHES = 64;
  */
 export class PostgresAppender {
   readonly #pool: PostgresPool;
+  readonly #recent = new RecentAppends();
   #cautiousBatches = 0;
 
   constructor(pool: PostgresPool) {
@@ -31,7 +33,32 @@ export class PostgresAppender {
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     if (batch.length === 0) return [];
     checkBatch(batch);
-    return appendRepeats(batch, (distinct) => this.#appendDistinct(distinct));
+    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct));
+  }
+
+  /** The database is, or may be, another one than before. */
+  forget(): void {
+    this.#recent.clear();
+  }
+
+  /** Answers what was committed here lately, and stores the rest. */
+  async #appendUnknown(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    const known = batch.map((input): AppendResult | undefined => this.#recent.find(input));
+    const rest = batch.filter((_, index) => known[index] === undefined);
+    if (rest.length === 0) return known.filter((result) => result !== undefined);
+    try {
+      const stored = await this.#appendDistinct(rest);
+      for (const [index, result] of stored.entries()) {
+        const input = rest[index];
+        if (input && result.kind === "stored") this.#recent.add(input, result);
+      }
+      let next = 0;
+      return known.map((result) => result ?? stored[next++] ?? missing());
+    } catch (error) {
+      // Perhaps the server is being replaced: its word counts, not ours.
+      this.forget();
+      throw error;
+    }
   }
 
   async #appendDistinct(batch: readonly AppendInput[]): Promise<AppendResult[]> {
@@ -107,6 +134,10 @@ function splitByRows(deliveries: readonly Delivery[]): Delivery[][] {
     parts.at(-1)?.push(delivery);
   }
   return parts;
+}
+
+function missing(): never {
+  throw new ImError(ErrorCode.INTERNAL, "append: too few results");
 }
 
 interface Lookup {

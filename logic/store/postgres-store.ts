@@ -19,6 +19,7 @@ import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
 import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
 import { readHeads, readHistory, readInbox, readInboxInto } from "./postgres-read.ts";
+import { PostgresRetention } from "./postgres-retention.ts";
 import { number, text } from "./rows.ts";
 import * as sql from "./statements.ts";
 import type {
@@ -109,6 +110,7 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 /** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
 export class PostgresStore implements Store {
   readonly pushes: PostgresPushLedger;
+  readonly retention: PostgresRetention;
   #epoch: string;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
@@ -120,6 +122,7 @@ export class PostgresStore implements Store {
     this.#epoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
+    this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.#identity = new PostgresIdentity(pools.rest);
   }
@@ -204,13 +207,13 @@ export class PostgresStore implements Store {
 
   async readInbox(request: InboxRequest): Promise<InboxPage> {
     const page = await readInbox(this.#pools.rest, request);
-    this.#epoch = page.epoch;
+    this.#sawEpoch(page.epoch);
     return page;
   }
 
   async readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd> {
     const page = await readInboxInto(this.#pools.rest, request, begin);
-    this.#epoch = page.epoch;
+    this.#sawEpoch(page.epoch);
     return page;
   }
 
@@ -220,7 +223,7 @@ export class PostgresStore implements Store {
 
   async readHeads(request: HeadsRequest): Promise<HeadsPage> {
     const page = await readHeads(this.#pools.rest, request);
-    this.#epoch = page.epoch;
+    this.#sawEpoch(page.epoch);
     return page;
   }
 
@@ -257,8 +260,14 @@ export class PostgresStore implements Store {
 
   async ping(): Promise<void> {
     const [row] = await this.#pools.rest.run(sql.PING, []);
-    this.#epoch = text(row, 1);
+    this.#sawEpoch(text(row, 1));
     if (row?.[0] !== "f") throw new ImError(ErrorCode.RETRYABLE, "the database is read-only");
+  }
+
+  #sawEpoch(epoch: string): void {
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    this.#appender.forget();
   }
 
   async close(): Promise<void> {

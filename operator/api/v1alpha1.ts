@@ -126,6 +126,20 @@ export interface LogicSpec {
   podTemplate?: EntryPodTemplateSpec;
 }
 
+/** How long things are kept. Old ones go a month at a time, or a few pages at a time, by the extlogic pods. */
+export interface RetentionSpec {
+  /**
+   * Days that messages and inboxes are kept, 7 to 3650. Default 90. A device that comes back later does not get what
+   * is gone. Lowering it deletes data. Changing it rolls extlogic.
+   */
+  days: number;
+  /**
+   * Days that a message sent again with the same client id is recognised, 7 to 3650. Default 14. Longer takes more
+   * disk. Changing it rolls extlogic.
+   */
+  resendDays: number;
+}
+
 /** Key of a Secret in the same namespace. */
 export interface ExtlogicWebhookSecretRefSpec {
   /** Name of the Secret. */
@@ -530,6 +544,8 @@ export interface ImClusterSpec {
   entry: EntrySpec;
   /** Logic pods log users in, persist messages and deliver them. A Deployment; they hold no state. */
   logic: LogicSpec;
+  /** How long things are kept. Old ones go a month at a time, or a few pages at a time, by the extlogic pods. */
+  retention: RetentionSpec;
   /** Extlogic pods do what may be slow or late, such as push webhooks for people who are away. A Deployment. */
   extlogic: ExtlogicSpec;
   /**

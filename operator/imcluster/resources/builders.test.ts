@@ -159,6 +159,17 @@ describe("the entry pod", () => {
   });
 });
 
+describe("retention", () => {
+  it("reaches extlogic, by default and as asked for", () => {
+    const of = (spec: object): (string | undefined)[] => {
+      const env = envOf(extlogicDeployment(sampleContext(sampleCluster(spec))).spec.template.spec);
+      return [env.get("IM_RETENTION_DAYS"), env.get("IM_IDEMPOTENCY_DAYS")];
+    };
+    assert.deepEqual(of({}), ["90", "14"]);
+    assert.deepEqual(of({ retention: { days: 7, resendDays: 7 } }), ["7", "7"]);
+  });
+});
+
 describe("images", () => {
   const imageOf = (spec: object) => sampleContext(sampleCluster(spec)).image;
   it("follow spec.image, else spec.version, else the operator", () => {

@@ -46,6 +46,7 @@ export function extlogicDeployment(context: BuildContext): Deployment {
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
         REDIS_URL_ENV,
+        ...retentionEnv(context),
         ...webhookEnv(context),
         ...pushEnv(extlogic.push),
       ],
@@ -53,6 +54,14 @@ export function extlogicDeployment(context: BuildContext): Deployment {
       ...adminProbes(2),
     },
   });
+}
+
+function retentionEnv({ cluster }: BuildContext): EnvVar[] {
+  const { days, resendDays } = cluster.spec.retention;
+  return [
+    { name: "IM_RETENTION_DAYS", value: String(days) },
+    { name: "IM_IDEMPOTENCY_DAYS", value: String(resendDays) },
+  ];
 }
 
 function webhookEnv(context: BuildContext): EnvVar[] {

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { Counter, Metrics } from "#lib/metrics.ts";
+import { type RetentionStore, SWEPT_TABLES, type SweptTable } from "../store/postgres-retention.ts";
+
+/** How long things are kept. */
+export interface RetentionLimits {
+  /** Messages and inboxes. */
+  keepMs: number;
+  /** Keys of resends; at least 7 days. */
+  keepKeysMs: number;
+}
+
+/** What {@link RetentionJob} needs. */
+export interface RetentionPorts {
+  store: RetentionStore;
+  limits: RetentionLimits;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  onFault: (op: string, error: unknown) => void;
+  log: Logger;
+  metrics: RetentionMetrics;
+}
+
+/** Figures of the job. */
+export interface RetentionMetrics {
+  steps: Counter<"step" | "result">;
+  deleted: Counter<"table">;
+}
+
+export function createRetentionMetrics(metrics: Metrics): RetentionMetrics {
+  return {
+    steps: metrics.counter("im_retention_steps_total", "Steps of retention by result.", ["step", "result"]),
+    deleted: metrics.counter("im_retention_deleted_rows_total", "Rows deleted by sweeps.", ["table"]),
+  };
+}
+
+/** Half to one and a half of it lies between two rounds: processes take turns. */
+const ROUND_MS = 60_000;
+const PAUSE_MS = 100;
+const MONTHS_AHEAD = 2;
+/** Rows of one statement: about 10,000 keys, 50 ms. */
+const STEP_BLOCKS = 250;
+/** A sweep of a table takes about so many rounds, six hours. */
+const SWEEP_ROUNDS = 360;
+/** Bounds a round, whatever the size of a table: 16 MB a second at most. */
+const MAX_STEPS = 500;
+
+/**
+ * Keeps the database from growing for ever: partitions of messages and inboxes are made ahead and dropped when they are
+ * old, keys of resends are swept a few pages at a time. It never does much at once, so that nobody notices it.
+ */
+export class RetentionJob {
+  readonly #ports: RetentionPorts;
+  #isStopped = true;
+  #cancel: () => void = () => undefined;
+  #wake: () => void = () => undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(ports: RetentionPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#later();
+  }
+
+  /** Resolves when the running step, if any, is done. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancel();
+    this.#wake();
+    await this.#running;
+  }
+
+  /** One round: all partitions that are too old, then a part of each sweep. Never rejects. */
+  async round(): Promise<void> {
+    const { clock, limits } = this.#ports;
+    const nowMs = clock.wallMs();
+    try {
+      if (!(await this.#partitions(nowMs - limits.keepMs))) return;
+      for (const table of SWEPT_TABLES) {
+        const keepMs = table === "idempotency" ? limits.keepKeysMs : limits.keepMs;
+        if (!(await this.#sweep(table, nowMs - keepMs))) return;
+      }
+    } catch (error) {
+      this.#ports.metrics.steps.inc({ step: "round", result: "failed" });
+      this.#ports.onFault("retention", error);
+    }
+  }
+
+  #later(): void {
+    if (this.#isStopped) return;
+    const { clock, random } = this.#ports;
+    this.#cancel = clock.after(ROUND_MS * (0.5 + random()), () => {
+      this.#running = this.round().finally(() => this.#later());
+    });
+  }
+
+  /** False when another process works, or this one stops. */
+  async #partitions(cutoffMs: number): Promise<boolean> {
+    const { store, log, metrics } = this.#ports;
+    for (let count = 0; count < MAX_STEPS; count++) {
+      const dropped = await store.rollPartitions(cutoffMs, MONTHS_AHEAD);
+      metrics.steps.inc({ step: "partitions", result: resultOf(dropped) });
+      if (dropped === undefined) return false;
+      if (dropped === "") return true;
+      log.info({ partition: dropped }, "a partition was older than retention and is dropped");
+      if (!(await this.#pause())) return false;
+    }
+    return true;
+  }
+
+  async #sweep(table: SweptTable, cutoffMs: number): Promise<boolean> {
+    const { store, metrics } = this.#ports;
+    let steps = 1;
+    for (let count = 0; count < steps; count++) {
+      const step = await store.sweep(table, cutoffMs, STEP_BLOCKS);
+      metrics.steps.inc({ step: table, result: step ? "done" : "busy" });
+      if (!step) return false;
+      metrics.deleted.inc({ table }, step.deleted);
+      if (step.isEnd) return true;
+      steps = Math.min(MAX_STEPS, Math.ceil(step.totalBlocks / STEP_BLOCKS / SWEEP_ROUNDS));
+      if (!(await this.#pause())) return false;
+    }
+    return true;
+  }
+
+  /** Lets others at the database; false when it is time to stop. */
+  async #pause(): Promise<boolean> {
+    if (this.#isStopped) return false;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#ports.clock.after(PAUSE_MS, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+    return !this.#isStopped;
+  }
+}
+
+function resultOf(dropped: string | undefined): string {
+  if (dropped === undefined) return "busy";
+  return dropped === "" ? "done" : "dropped";
+}
