@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import fc from "fast-check";
 import { eventBytes, type GapPolicy, type InboxPage } from "../store.ts";
 import { type ContractStore, message, readAll, user } from "./fixture.ts";
 
@@ -75,6 +76,35 @@ export function pageContract(store: () => ContractStore): void {
     assert.deepEqual(await read(6, { ...policy, oldestMs: sentAtMs + 1 }), [false, 4, 10, false]);
     assert.deepEqual(await read(0, undefined), [false, 10, 10, false]);
     assert.deepEqual(await read(12, { ...policy, maxEvents: 0 }), [false, 0, 12, false]);
+  });
+}
+
+/** Paging as a client does it. */
+export function pagingContract(store: () => ContractStore): void {
+  it("gives the same events whatever the limits of the pages", async () => {
+    const [bob, ...peers] = Array.from({ length: 4 }, user);
+    assert.ok(bob);
+    const inputs = Array.from({ length: 60 }, (_, at) =>
+      message({ sender: peers[(at * at) % 3] ?? "", peer: bob, content: Buffer.alloc((at * 97) % 800) }),
+    );
+    await store().append(inputs);
+    const { events } = await readAll(store(), bob);
+    assert.equal(events.length, inputs.length);
+    const limits = fc.record({ limit: fc.integer({ min: 1, max: 70 }), limitBytes: fc.nat(20_000) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(limits, { minLength: 1, maxLength: 5 }), async (wishes) => {
+        const seen: unknown[] = [];
+        for (let cursor = 0, more = true, turn = 0; more; turn++) {
+          const wish = wishes[turn % wishes.length] ?? { limit: 1, limitBytes: 0 };
+          const page = await store().readInbox({ userId: bob, cursor, ...wish });
+          assert.ok(page.events.length > 0 && page.events.length <= wish.limit);
+          seen.push(...page.events);
+          ({ nextCursor: cursor, more } = page);
+        }
+        assert.deepEqual(seen, events);
+      }),
+      { numRuns: 30 },
+    );
   });
 }
 
