@@ -161,7 +161,8 @@ const fleet = await startFleet({
   entries: 1,
   logics: 1,
   durable: true,
-  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000" },
+  // Each round is a login of one user.
+  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000", IM_LOGINS_PER_MINUTE: "0" },
   nodeArgs: { entry: nodeArgs, logic: nodeArgs },
 });
 process.exitCode = (await withFleet(fleet, () => measure(fleet))) ? 0 : 1;
