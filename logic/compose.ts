@@ -103,7 +103,7 @@ type OnFault = (op: string, error: unknown) => void;
 
 /** Everything behind a commit. */
 function composeDelivery(
-  { router, intents, wheel, ackTimeoutMs: timeoutMs, clock, random, defer, onFault, metrics }: LogicPorts,
+  { store, router, intents, wheel, ackTimeoutMs: timeoutMs, clock, random, defer, onFault, metrics }: LogicPorts,
   entries: Entries,
   onRouterFault: OnFault,
   onMissedTooMany: () => void,
@@ -126,6 +126,8 @@ function composeDelivery(
   const routes = new RouteWriter({
     router: { ...changes, forget: (incarnation, conns) => router.forget(incarnation, conns) },
     kicks,
+    store,
+    onStoreFault: onFault,
     onRouterFault,
     onMissedTooMany,
     defer,

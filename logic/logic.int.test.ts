@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
+import { ErrorCode } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { createRedis, type Redis } from "#lib/redis.ts";
@@ -19,6 +20,7 @@ import { type RedisServer, startRedis } from "../e2e/harness/redis.ts";
 import { createTestAuthority, issueRoleFolders } from "../e2e/harness/tls.ts";
 import { createTokenAuthority, type TokenAuthority } from "../e2e/harness/tokens.ts";
 import { startWebhookSandbox, type WebhookSandbox } from "../e2e/sandbox/webhook.ts";
+import { callAdmin, parseCommand } from "./admin.ts";
 import { extlogicSchema, logicSchema } from "./config.ts";
 import type { LogicHarness } from "./contract/kit.ts";
 import { logicContract } from "./contract/logic.contract.ts";
@@ -261,6 +263,27 @@ describe("logic process", () => {
       // A handshake costs more than a look: the files are read every 5 s.
       const poll = setInterval(() => void serial().then((now) => (seen = now)), 200);
       await waitUntil("the new certificate", () => seen !== first).finally(() => clearInterval(poll));
+    } finally {
+      await secure.lifecycle.stop("test");
+    }
+  });
+
+  it("takes the commands of administrators from those roles only, by the command line too", async () => {
+    const authority = await createTestAuthority(join(folder, "admin-authority"));
+    const names = ["logic", "entry", "admin", "operator"] as const;
+    const roles = await issueRoleFolders(authority, join(folder, "admin-roles"), names);
+    const config = loadConfig(logicSchema, { ...env, IM_INTERNAL_TLS_DIR: roles.logic });
+    const secure = await startLogic(config, { log: silentLogger });
+    const user = unique("user");
+    const ask = (role: (typeof names)[number]): Promise<object> =>
+      callAdmin(parseCommand(["presence", user]), {
+        IM_ADMIN_TARGET: `127.0.0.1:${secure.grpcPort}`,
+        IM_INTERNAL_TLS_DIR: roles[role],
+      });
+    try {
+      for (const role of ["admin", "operator", "logic"] as const)
+        assert.deepEqual(await ask(role), { users: [{ userId: user, online: false, devices: [] }] }, role);
+      await assert.rejects(ask("entry"), { code: ErrorCode.PERMISSION_DENIED });
     } finally {
       await secure.lifecycle.stop("test");
     }

@@ -136,7 +136,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     ["entry"],
   );
   server.addService(controlService(core.control), ["operator"]);
-  server.addService(adminService(core.admin), ["operator", "admin"]);
+  server.addService(adminService(core.admin), ["operator", "admin", "logic"]);
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));

@@ -155,12 +155,12 @@ export function fencing(get: () => LogicHarness): void {
     const user = unique("user");
     const [first, second] = [nextConn(), nextConn()];
     const old = await entry.login(first, await get().token(user));
-    await entry.login(second, await get().token(user), { deviceId: "phone-2" });
+    await entry.login(second, await get().token(user), { deviceId: "phone-2", deviceName: "the other" });
     await entry.next(RecordKind.KICK, { conn: first });
     assert.ok(old.kind === "ok");
     entry.send({ kind: RecordKind.BIND, conn: first, body: old.reply.tag });
     const kick = Disconnect.decode((await entry.next(RecordKind.KICK, { conn: first })).body);
-    assert.equal(kick.code, DisconnectCode.KICKED);
+    assert.deepEqual([kick.code, kick.byDevice], [DisconnectCode.KICKED, "the other"]);
   });
 
   it("ends a stream that does not begin with ATTACH, or claims another pod's incarnation", async () => {

@@ -34,6 +34,8 @@ function setUp() {
       forget: async (_, conns) => answer(conns.size),
     },
     kicks: { kick: () => undefined },
+    store: { devicesOf: async () => [] },
+    onStoreFault: (op) => void faults.push(op),
     onRouterFault: (op) => void faults.push(op),
     onMissedTooMany: () => void faults.push("too many"),
     defer: setImmediate,

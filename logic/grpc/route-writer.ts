@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RecordKind } from "#proto/uplink/record.ts";
-import type { Router, SessionKey } from "../router/router.ts";
+import type { Route, Router, SessionKey } from "../router/router.ts";
 import { type Kicker, kickReplaced } from "../session/kick.ts";
 import { routeOf, staleLogin } from "../session/login.ts";
 import { disconnectBody, type Session } from "../session/session.ts";
+import type { Store } from "../store/store.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
 
 const MAX_BATCH = 500;
@@ -25,10 +26,20 @@ interface Forgotten {
 
 type Change = Announcement | SessionKey | Forgotten;
 
+/** An announced session whose slot a newer login holds. */
+interface Loser {
+  session: Session;
+  holder: Route;
+}
+
+const nameKey = ({ userId, deviceId }: { userId: string; deviceId: string }): string => `${userId}\0${deviceId}`;
+
 /** What {@link RouteWriter} needs. */
 export interface RouteWriterPorts {
   router: Pick<Router, "login" | "logout" | "forget">;
   kicks: Kicker;
+  store: Pick<Store, "devicesOf">;
+  onStoreFault: (op: string, error: unknown) => void;
   onRouterFault: (op: string, error: unknown) => void;
   /** More announcements failed than are kept: the entries must announce everything again. */
   onMissedTooMany: () => void;
@@ -115,6 +126,7 @@ export class RouteWriter {
   async #announce(announced: readonly Announcement[]): Promise<void> {
     if (announced.length === 0) return;
     const outcomes = await this.#ports.router.login(announced.map(({ session }) => routeOf(session)));
+    const losers: Loser[] = [];
     announced.forEach((announcement, at) => {
       const { session, onFenced } = announcement;
       const outcome = outcomes[at];
@@ -122,11 +134,30 @@ export class RouteWriter {
         this.#ports.onRouterFault("announce", outcome.cause);
         this.#miss([announcement]);
       } else if (outcome?.kind === "fenced") onFenced();
-      else if (outcome?.kind === "stale") {
-        const { code, reason } = staleLogin(session, outcome.holder);
-        session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body: disconnectBody(code, reason) });
-      } else if (outcome?.replaced) kickReplaced(this.#ports.kicks, session, outcome.replaced);
+      else if (outcome?.kind === "stale") losers.push({ session, holder: outcome.holder });
+      else if (outcome?.replaced) kickReplaced(this.#ports.kicks, session, outcome.replaced);
     });
+    if (losers.length > 0) await this.#kickLosers(losers);
+  }
+
+  /** Tells sessions that lost their slot to leave, and to which device if the store knows its name. */
+  async #kickLosers(losers: readonly Loser[]): Promise<void> {
+    const names = await this.#namesOf(losers);
+    for (const { session, holder } of losers) {
+      const { code, reason } = staleLogin(session, holder);
+      const body = disconnectBody(code, reason, { byDevice: names.get(nameKey(holder)) ?? "" });
+      session.entry.send({ kind: RecordKind.KICK, conn: session.conn, body });
+    }
+  }
+
+  async #namesOf(losers: readonly Loser[]): Promise<Map<string, string>> {
+    try {
+      const devices = await this.#ports.store.devicesOf([...new Set(losers.map(({ holder }) => holder.userId))]);
+      return new Map(devices.map((device) => [nameKey(device), device.deviceName]));
+    } catch (error) {
+      this.#ports.onStoreFault("device names", error);
+      return new Map();
+    }
   }
 
   #miss(announced: readonly Announcement[]): void {

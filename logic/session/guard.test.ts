@@ -123,7 +123,7 @@ describe("session guard", () => {
       clock.advance(1000);
       await settle();
     }
-    assert.deepEqual(closed, []);
+    assert.equal(closed.length, 0);
     for (let s = 0; s < 5; s++) {
       clock.advance(1000);
       await settle();
