@@ -54,6 +54,7 @@ export class RouteWriter {
   readonly #ports: RouteWriterPorts;
   readonly #batch: TickBatch<Change>;
   #missed: Announcement[] = [];
+  #missedForgets: Forgotten[] = [];
   #missedRemovals: SessionKey[] = [];
 
   constructor(ports: RouteWriterPorts) {
@@ -82,7 +83,9 @@ export class RouteWriter {
     for (const { session, ...watch } of missed) this.announce(session, watch);
     const removals = this.#missedRemovals;
     this.#missedRemovals = [];
-    for (const removal of removals) this.#batch.add(removal);
+    const forgets = this.#missedForgets;
+    this.#missedForgets = [];
+    for (const change of [...removals, ...forgets]) this.#batch.add(change);
   }
 
   /** The connection is gone: its route too, if it is still its own. */
@@ -120,6 +123,7 @@ export class RouteWriter {
         await this.#ports.router.forget(incarnation, new Set(conns.map(({ forgotten: conn }) => conn)));
     } catch (error) {
       this.#ports.onRouterFault("forget", error);
+      this.#missedForgets.push(...forgotten.slice(0, MAX_WAITING - this.#missedForgets.length));
     }
   }
 
