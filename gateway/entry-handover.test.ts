@@ -31,6 +31,32 @@ describe("an entry whose logic is lost", () => {
     assert.deepEqual([bind.conn, String(bind.body)], [conn, "renewed"]);
   });
 
+  it("says all its sessions again, so that those whose kick died with it are found; not after a LEAVING", async () => {
+    const { mine, other, entry } = await two();
+    const quiet = await connect(entry.plainPort);
+    await quiet.login("bob");
+    const conns = [...mine.ofKind(RecordKind.LOGIN), ...other.ofKind(RecordKind.LOGIN)].map(({ conn }) => conn);
+    assert.equal(new Set(conns).size, 2);
+    await mine.close();
+    await waitFor("both sessions", () => new Set(other.ofKind(RecordKind.BIND).map(({ conn }) => conn)).size === 2);
+  });
+
+  it("only moves its own sessions when a logic has left in order", async () => {
+    const { client, mine, other, entry } = await two();
+    const quiet = await connect(entry.plainPort);
+    await quiet.login("bob");
+    const moved = mine.ofKind(RecordKind.LOGIN)[0]?.conn;
+    mine.send({ kind: RecordKind.LEAVING }, { kind: RecordKind.HEAD, conn: moved ?? 0, aux: 5 });
+    await client.wait(Command.PONG);
+    await mine.close();
+    await other.wait(RecordKind.BIND);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(
+      other.ofKind(RecordKind.BIND).map(({ conn }) => conn),
+      [moved],
+    );
+  });
+
   it("binds them when one attaches again after all were lost", async () => {
     const { logic, entry } = await setUp();
     const { port } = logic;

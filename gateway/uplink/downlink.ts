@@ -5,6 +5,7 @@ import { Disconnect, LoginReply } from "#proto/gen/messages.ts";
 import { RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Hub } from "../session/hub.ts";
+import type { LogicPort } from "../session/uplink-port.ts";
 import type { LogicLink } from "./link.ts";
 
 /** BINDs per turn of the event loop when all sessions are announced, or moved. */
@@ -17,6 +18,7 @@ export class Downlink {
   readonly #onLogin: (connection: Connection) => void;
   #isAnnouncing = false;
   #isRebinding = false;
+  #mustAnnounce = false;
   #mustRebindAgain = false;
 
   /** @param onLogin runs after each login that was accepted */
@@ -67,6 +69,9 @@ export class Downlink {
     for (const connection of [...this.#hub.all()]) connection.onLogicLost(link);
     this.#hub.handover.lost(link);
     this.#rebindAll();
+    if (link.hasLeft) return;
+    this.#mustAnnounce = true;
+    this.#announceAfterLoss();
   }
 
   /** A logic is there: what nobody was told is told now, and sessions without a logic get one. */
@@ -74,6 +79,18 @@ export class Downlink {
     this.#hub.announceClosed(link);
     this.#hub.handover.retell();
     this.#rebindAll();
+    this.#announceAfterLoss();
+  }
+
+  /**
+   * The lost logic may have given a slot to a newer login and died before it kicked the older session. Saying all
+   * sessions again finds those that lost their slot.
+   */
+  #announceAfterLoss(): void {
+    const logic = this.#mustAnnounce ? this.#hub.logics.choose() : undefined;
+    if (!logic) return;
+    this.#mustAnnounce = false;
+    this.#announceAll(logic);
   }
 
   #onLoginOk(link: LogicLink, record: UplinkRecord, connection: Connection | undefined): void {
@@ -93,7 +110,7 @@ export class Downlink {
   }
 
   /** Announces every session. A second request meanwhile is answered by the first. */
-  #announceAll(link: LogicLink): void {
+  #announceAll(link: LogicPort): void {
     if (this.#isAnnouncing) return;
     this.#isAnnouncing = true;
     this.#log.info({ logic: link.name, sessions: this.#hub.sessions }, "announcing all sessions again");

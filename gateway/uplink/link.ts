@@ -51,6 +51,7 @@ export class LogicLink implements LogicPort {
   readonly #stream: UplinkStream;
   #state: LinkState = "connecting";
   #wasAttached = false;
+  #hasLeft = false;
   #isBlocked = false;
   #isFlushScheduled = false;
   #cancelTimeout: (() => void) | undefined;
@@ -116,8 +117,14 @@ export class LogicLink implements LogicPort {
     this.#wasAttached = true;
   }
 
+  /** It said that it would stop: everything it had in hand was done before it closed. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
   /** It is about to stop: no new session goes there. */
   leaving(): void {
+    this.#hasLeft = true;
     if (this.#state === "attached") this.#state = "leaving";
   }
 
