@@ -22,6 +22,7 @@ import { WsAcceptor } from "./listen/ws.ts";
 import { EntryMetrics } from "./metrics.ts";
 import { Hub } from "./session/hub.ts";
 import { EntryStats } from "./session/stats.ts";
+import { SessionAnnouncer } from "./uplink/announcer.ts";
 import { Downlink } from "./uplink/downlink.ts";
 import { UplinkPool } from "./uplink/pool.ts";
 import { type Resolve, resolveHost } from "./uplink/targets.ts";
@@ -84,6 +85,7 @@ class Entry implements RunningEntry, SniffTarget {
   readonly #host: string;
   readonly #hub: Hub;
   readonly #pool: UplinkPool;
+  readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
   readonly #admission: Admission;
   readonly #http: HttpDoor;
@@ -140,7 +142,14 @@ class Entry implements RunningEntry, SniffTarget {
     const { loginTimeoutMs, pingIntervalMs } = config;
     this.#hub = new Hub({ clock, log, stats, metrics, logics: this.#pool, loginTimeoutMs, pingIntervalMs });
     this.#drain = new Drain(this.#hub, clock, log);
-    const downlink = new Downlink(this.#hub, log, (connection) => this.#drain.onLogin(connection));
+    this.#announcer = new SessionAnnouncer({
+      connections: () => this.#hub.all(),
+      sessions: () => this.#hub.sessions,
+      logics: this.#pool,
+      clock,
+      random: Math.random,
+    });
+    const downlink = new Downlink(this.#hub, log, this.#announcer, (connection) => this.#drain.onLogin(connection));
     this.#admission = new Admission(this.#hub, config.maxConnections, () => this.#drain.isActive);
     this.#http = new HttpDoor({
       wheel: this.#hub.wheel,
@@ -194,6 +203,7 @@ class Entry implements RunningEntry, SniffTarget {
     });
     this.ports.admin = this.#admin.port;
     this.#pool.start();
+    this.#announcer.start();
     log.info({ ports: this.ports, targets: this.#config.logicTargets }, "entry is listening");
   }
 
@@ -270,6 +280,7 @@ class Entry implements RunningEntry, SniffTarget {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#drain.stop();
+    this.#announcer.stop();
     for (const { server, close } of this.#listeners) {
       close();
       server.close();

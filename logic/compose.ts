@@ -270,7 +270,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       log,
       metrics,
     }),
-    control: { store, router, onFenced, log },
+    control: { store, router, onFenced, log, metrics },
     admin: identity.admin,
     acks,
     ackWatch,

@@ -97,7 +97,7 @@ async function purge(podUid: string): Promise<PurgeEntryReply> {
   try {
     const { incarnations, routesDeleted, routesRemaining } = await client.call<PurgeEntryReply>(
       "PurgeEntry",
-      { podUid },
+      { podUid, force: true },
       5000,
     );
     return { incarnations, routesDeleted, routesRemaining };

@@ -58,7 +58,7 @@ await core.start();
 
 const harness: LogicHarness = {
   entry: (podUid) => wireEntry(podUid, (uplink) => core.server.accept(uplink)),
-  purge: (podUid) => purgeEntry(core.control, { podUid }),
+  purge: (podUid) => purgeEntry(core.control, { podUid, force: true }),
   token: async (userId, facts) => JSON.stringify({ userId, ...facts }),
   intents: async () => queued,
   elapse: (ms) => clock.advance(ms),

@@ -33,6 +33,10 @@ export function createLogicMetrics(metrics: Metrics) {
     leases: metrics.counter("im_router_lease_renew_total", "Lease renewals of entries by result.", ["result"]),
     routerFaults: metrics.counter("im_router_faults_total", "Router calls that failed, by operation.", ["op"]),
     reannounces: metrics.counter("im_router_reannounce_total", "Times the entries were asked to announce again."),
+    purgesHeld: metrics.counter(
+      "im_router_purges_held_total",
+      "Purges refused because a large part of the fleet was declared dead within a minute: an alarm.",
+    ),
     staleRoutes: metrics.counter("im_router_stale_routes_total", "Routes whose connection was gone."),
     ackArmed: metrics.counter(
       "im_ack_armed_total",

@@ -97,6 +97,7 @@ describe("over real gRPC", () => {
       const purge = unaryService(serviceDefinition("im.uplink.v1.LogicControl"), {
         PurgeEntry: (request: PurgeEntryRequest) => {
           purged.push(request.podUid);
+          assert.equal(request.force, true, "the operator drained it: no guard holds its purge");
           return { incarnations: 1, routesDeleted: 4, routesRemaining: 0 };
         },
       });

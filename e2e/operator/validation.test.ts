@@ -305,6 +305,12 @@ const WRONG: readonly Wrong[] = [
     remedy: /exclude each other: remove one/,
   },
   {
+    what: "a queue beside the embedded Redis",
+    spec: { redis: { queueUrlSecretRef: ref } },
+    field: "spec.redis",
+    remedy: /needs spec\.redis\.urlSecretRef/,
+  },
+  {
     what: "Secret without key",
     spec: { postgres: { urlSecretRef: { name: "db" } } },
     field: "spec.postgres.urlSecretRef.key",

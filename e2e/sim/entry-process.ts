@@ -5,6 +5,7 @@ import { Drain } from "../../gateway/drain.ts";
 import { Admission } from "../../gateway/listen/admission.ts";
 import type { Carrier } from "../../gateway/session/carrier.ts";
 import { Hub } from "../../gateway/session/hub.ts";
+import { SessionAnnouncer } from "../../gateway/uplink/announcer.ts";
 import { Downlink } from "../../gateway/uplink/downlink.ts";
 import type { OpenStream } from "../../gateway/uplink/link.ts";
 import { UplinkPool } from "../../gateway/uplink/pool.ts";
@@ -154,11 +155,16 @@ export class EntryProcess {
       ...{ loginTimeoutMs: 10_000, pingIntervalMs: PING_INTERVAL_MS },
     });
     const drain = new Drain(hub, clock, log, kernel.random.next);
-    const downlink = new Downlink(hub, log, (connection) => drain.onLogin(connection));
+    const announcer = new SessionAnnouncer({
+      ...{ connections: () => hub.all(), sessions: () => hub.sessions, logics: pool },
+      ...{ clock, random: kernel.random.next },
+    });
+    const downlink = new Downlink(hub, log, announcer, (connection) => drain.onLogin(connection));
     const admission = new Admission(hub, 1000, () => drain.isActive);
     this.#running = { hub, pool, drain, admission };
     hub.wheel.start();
     pool.start();
+    announcer.start();
   }
 
   #fenced(proc: Proc, hub: Hub, reason: string): void {

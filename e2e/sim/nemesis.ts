@@ -201,7 +201,7 @@ export class Nemesis {
       }
       let isAnswered = false;
       kernel.after(0, logic.proc, () => {
-        purgeEntry(core.control, { podUid }).then(
+        purgeEntry(core.control, { podUid, force: true }).then(
           ({ routesRemaining }) => {
             isAnswered = routesRemaining === 0;
           },

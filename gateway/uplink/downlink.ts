@@ -6,25 +6,27 @@ import { RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Hub } from "../session/hub.ts";
 import type { LogicPort } from "../session/uplink-port.ts";
+import type { SessionAnnouncer } from "./announcer.ts";
 import type { LogicLink } from "./link.ts";
 
-/** BINDs per turn of the event loop when all sessions are announced, or moved. */
-const ANNOUNCE_CHUNK = 500;
+/** Connections visited per turn of the event loop when all sessions are moved. */
+const PORTION = 500;
 
 /** Takes the records of logic to the connections they are for. */
 export class Downlink {
   readonly #hub: Hub;
   readonly #log: Logger;
   readonly #onLogin: (connection: Connection) => void;
-  #isAnnouncing = false;
+  readonly #announcer: SessionAnnouncer;
   #isRebinding = false;
   #mustAnnounce = false;
   #mustRebindAgain = false;
 
   /** @param onLogin runs after each login that was accepted */
-  constructor(hub: Hub, log: Logger, onLogin: (connection: Connection) => void) {
+  constructor(hub: Hub, log: Logger, announcer: SessionAnnouncer, onLogin: (connection: Connection) => void) {
     this.#hub = hub;
     this.#log = log;
+    this.#announcer = announcer;
     this.#onLogin = onLogin;
   }
 
@@ -109,17 +111,9 @@ export class Downlink {
     link.send({ kind: RecordKind.UNREACHABLE, conn: record.conn, aux: record.aux, body: Buffer.from(userId) });
   }
 
-  /** Announces every session. A second request meanwhile is answered by the first. */
   #announceAll(link: LogicPort): void {
-    if (this.#isAnnouncing) return;
-    this.#isAnnouncing = true;
     this.#log.info({ logic: link.name, sessions: this.#hub.sessions }, "announcing all sessions again");
-    this.#eachInPortions(
-      (connection) => connection.announce(link),
-      () => {
-        this.#isAnnouncing = false;
-      },
-    );
+    this.#announcer.announceAll(link);
   }
 
   /** Binds the sessions that have no logic, so that revocations and kicks find them. */
@@ -141,7 +135,7 @@ export class Downlink {
     const connections = [...this.#hub.all()];
     let at = 0;
     const step = (): void => {
-      const end = Math.min(connections.length, at + ANNOUNCE_CHUNK);
+      const end = Math.min(connections.length, at + PORTION);
       for (; at < end; at++) visit(connections[at] as Connection);
       if (at < connections.length) setImmediate(step);
       else done();

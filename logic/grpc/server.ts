@@ -274,6 +274,14 @@ export class UplinkServer {
 
   #bind(stream: EntryStream, conn: number, tag: SessionTag): void {
     const session = sessionOfTag(stream, conn, tag);
+    const known = stream.sessions.get(conn);
+    if (known?.userId === session.userId && known.loginSeq === session.loginSeq) {
+      // Said again to be safe: what this process knows of the session stays, but for a newer token.
+      if (session.token.issuedAtMs >= known.token.issuedAtMs) known.token = session.token;
+      this.#ports.guard.check(known);
+      this.#announce(stream, known);
+      return;
+    }
     stream.sessions.set(conn, session);
     this.#ports.guard.check(session);
     this.#announce(stream, session);

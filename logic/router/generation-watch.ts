@@ -2,7 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Router } from "./router.ts";
 
-const POLL_MS = 1000;
+const POLL_MS = 500;
 
 /** Options of {@link GenerationWatch}. */
 export interface GenerationWatchOptions {
@@ -16,7 +16,7 @@ export interface GenerationWatchOptions {
   onReachable?: (isReachable: boolean) => void;
 }
 
-/** Polls the router's generation once a second. One instance per logic process. */
+/** Polls the router's generation twice a second. One instance per logic process. */
 export class GenerationWatch {
   readonly #options: GenerationWatchOptions;
   #seen: string | undefined;

@@ -6,23 +6,23 @@ import type { PurgeCount } from "./router.ts";
 const purge = defineScript(new URL("lua/purge.lua", import.meta.url), 1);
 
 const SCAN_COUNT = 500;
+/** Shards walked side by side: while one waits for Redis, another keeps this process busy. */
+const LANES = 4;
 
 /**
  * Walks the reverse index of a dead incarnation and compare-deletes the routes it names, 500 per round trip.
  * An index entry goes only after its route went, so an interrupted purge can be repeated.
  */
 export async function purgeIncarnation(redis: RedisClient, incarnation: string): Promise<PurgeCount> {
+  const shards = indexKeys(incarnation);
   let deleted = 0;
-  for (const shard of indexKeys(incarnation)) {
-    let cursor = "0";
-    do {
-      const [page] = await runPipeline(redis, [["SSCAN", shard, cursor, "COUNT", SCAN_COUNT]]);
-      if (page instanceof Error) throw page;
-      const [next, members] = page as [string, string[]];
-      deleted += await purgeRoutes(redis, incarnation, shard, members);
-      cursor = next;
-    } while (cursor !== "0");
-  }
+  const lane = async (): Promise<void> => {
+    for (let shard = shards.shift(); shard; shard = shards.shift()) {
+      const ofShard = await purgeShard(redis, incarnation, shard);
+      deleted += ofShard;
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   const left = await runPipeline(
     redis,
     indexKeys(incarnation).map((shard) => ["SCARD", shard] as const),
@@ -32,16 +32,38 @@ export async function purgeIncarnation(redis: RedisClient, incarnation: string):
   return { deleted, remaining: left.reduce<number>((sum, count) => sum + Number(count), 0) };
 }
 
-async function purgeRoutes(redis: RedisClient, incarnation: string, shard: string, members: string[]): Promise<number> {
-  if (members.length === 0) return 0;
+async function purgeShard(redis: RedisClient, incarnation: string, shard: string): Promise<number> {
+  let deleted = 0;
+  let done: string[] = [];
+  let cursor = "0";
+  do {
+    const scan = ["SSCAN", shard, cursor, "COUNT", SCAN_COUNT] as const;
+    // The last page leaves the index on the way to the next: members present all the time are scanned all the same.
+    const replies = await runPipeline(redis, done.length > 0 ? [["SREM", shard, ...done], scan] : [scan]);
+    const page = replies.at(-1);
+    if (page instanceof Error) throw page;
+    const [next, members] = page as [string, string[]];
+    const purged = await purgeRoutes(redis, incarnation, members);
+    deleted += purged.deleted;
+    done = purged.done;
+    cursor = next;
+  } while (cursor !== "0");
+  if (done.length > 0) await runPipeline(redis, [["SREM", shard, ...done]]);
+  return deleted;
+}
+
+/** `done`: members whose route was looked at. */
+async function purgeRoutes(
+  redis: RedisClient,
+  incarnation: string,
+  members: readonly string[],
+): Promise<{ deleted: number; done: string[] }> {
+  if (members.length === 0) return { deleted: 0, done: [] };
+  const prefix = `${incarnation};`;
   const replies = await runPipeline(
     redis,
-    members.map((member) => ({
-      script: purge,
-      args: [routeKey(userOfIndexMember(member)), `${incarnation};`, ROUTE_VERSION],
-    })),
+    members.map((member) => ({ script: purge, args: [routeKey(userOfIndexMember(member)), prefix, ROUTE_VERSION] })),
   );
   const done = members.filter((_, at) => typeof replies[at] === "number");
-  if (done.length > 0) await runPipeline(redis, [["SREM", shard, ...done]]);
-  return replies.reduce<number>((sum, reply) => sum + (typeof reply === "number" ? reply : 0), 0);
+  return { deleted: replies.reduce<number>((sum, reply) => sum + (typeof reply === "number" ? reply : 0), 0), done };
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { randomUUID } from "node:crypto";
+import type { Deaths } from "../router/purge-guard.ts";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import {
   classOf,
@@ -55,7 +57,8 @@ interface Key {
 export class MemoryStore implements Store {
   readonly pushes: MemoryPushLedger;
   readonly epoch: string = randomUUID();
-  readonly #entries = new Map<string, { podUid: string; dead: boolean }>();
+  readonly #entries = new Map<string, { podUid: string; dead: boolean; fencedAtMs: number }>();
+  readonly #nowMs: () => number;
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
   readonly #keys = new Map<string, Key>();
@@ -64,13 +67,14 @@ export class MemoryStore implements Store {
 
   /** @param nowMs tells the age of appends, for {@link MemoryStore.pushes} */
   constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
     const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
     this.pushes = new MemoryPushLedger(devices, nowMs);
   }
 
   async registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }> {
     const incarnation = `${entry.podUid}.${this.#entries.size + 1}`;
-    this.#entries.set(incarnation, { podUid: entry.podUid, dead: false });
+    this.#entries.set(incarnation, { podUid: entry.podUid, dead: false, fencedAtMs: 0 });
     return { incarnation };
   }
 
@@ -80,9 +84,25 @@ export class MemoryStore implements Store {
     return entry.dead ? "dead" : "live";
   }
 
+  async entryDeaths(podUid: string, windowMs: number): Promise<Deaths> {
+    const known = new Set<string>();
+    const recent = new Set<string>();
+    let isDead = false;
+    for (const entry of this.#entries.values()) {
+      if (entry.podUid === podUid) isDead ||= entry.dead;
+      const isRecent = entry.dead && this.#nowMs() - entry.fencedAtMs < windowMs;
+      if (!entry.dead || isRecent) known.add(entry.podUid);
+      if (isRecent && entry.podUid !== podUid) recent.add(entry.podUid);
+    }
+    return { known: known.size, recent: recent.size, isDead };
+  }
+
   async fenceEntries(podUid: string): Promise<string[]> {
     const fenced = [...this.#entries].filter(([, entry]) => entry.podUid === podUid);
-    for (const [, entry] of fenced) entry.dead = true;
+    for (const [, entry] of fenced) {
+      if (!entry.dead) entry.fencedAtMs = this.#nowMs();
+      entry.dead = true;
+    }
     return fenced.map(([incarnation]) => incarnation);
   }
 

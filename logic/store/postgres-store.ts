@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import type { Deaths } from "../router/purge-guard.ts";
 import { bigintArray, textArray } from "./binary-array.ts";
 import type {
   DeviceActivity,
@@ -144,6 +146,11 @@ export class PostgresStore implements Store {
     const [row] = await this.#pools.rest.run(sql.ENTRY_STATE, [incarnation]);
     if (!row) return "unknown";
     return row[0] === "t" ? "dead" : "live";
+  }
+
+  async entryDeaths(podUid: string, windowMs: number): Promise<Deaths> {
+    const [row] = await this.#pools.rest.run(sql.ENTRY_DEATHS, [podUid, windowMs]);
+    return { known: Number(row?.[0]), recent: Number(row?.[1]), isDead: row?.[2] === "t" };
   }
 
   async fenceEntries(podUid: string): Promise<string[]> {

@@ -90,6 +90,16 @@ export const FENCE_ENTRIES: Statement = {
   text: `UPDATE entry SET dead = true, fenced_at = coalesce(fenced_at, now()) WHERE pod_uid = $1 RETURNING incarnation`,
 };
 
+/** A row per entry start: some thousands, and it runs when a pod died. */
+export const ENTRY_DEATHS: Statement = {
+  name: "entry_deaths",
+  text: `SELECT count(DISTINCT pod_uid) FILTER (WHERE NOT dead OR is_recent),
+                count(DISTINCT pod_uid) FILTER (WHERE dead AND is_recent AND pod_uid <> $1),
+                coalesce(bool_or(dead) FILTER (WHERE pod_uid = $1), false)
+           FROM (SELECT pod_uid, dead, coalesce(fenced_at > now() - $2 * interval '1 millisecond', false) AS is_recent
+                   FROM entry) AS seen`,
+};
+
 export const PING: Statement = {
   name: "ping",
   text: `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,

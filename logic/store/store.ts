@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Deaths } from "../router/purge-guard.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { PushLedger } from "./push-ledger.ts";
 import type { PushStore } from "./push-store.ts";
@@ -20,6 +21,8 @@ export interface Store extends IdentityStore {
   /** Records one start of one entry process; its incarnation is `<podUid>.<number from a SQL sequence>`. */
   registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }>;
   entryState(incarnation: string): Promise<EntryState>;
+  /** How many entry pods died within `windowMs`, besides this one, of how many. */
+  entryDeaths(podUid: string, windowMs: number): Promise<Deaths>;
   /** Marks every incarnation of the pod dead, for ever, and returns all of them. May be repeated. */
   fenceEntries(podUid: string): Promise<string[]>;
 

@@ -409,10 +409,22 @@ export interface PostgresSpec {
 }
 
 /**
- * Secret key with a connection URL, for example rediss://:secret@redis.shop.svc:6379/0. A changed value rolls logic
- * and extlogic within a minute.
+ * Secret key with a URL: rediss://:secret@redis.shop.svc:6379/0 for one server,
+ * redis+sentinel://:secret@s1,s2,s3/group for the master that sentinels name, redis+cluster://:secret@n1,n2,n3 for a
+ * Cluster. A changed value rolls logic and extlogic within a minute.
  */
 export interface RedisUrlSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/**
+ * Secret key with the URL of a Redis for push intents alone, in the same forms. Give it an append-only file, and
+ * routes none. Default: the same Redis as for routes. A changed value rolls logic and extlogic within a minute.
+ */
+export interface RedisQueueUrlSecretRefSpec {
   /** Name of the Secret. */
   name: string;
   /** Key in the Secret's data. */
@@ -434,10 +446,16 @@ export interface RedisEmbeddedSpec {
  */
 export interface RedisSpec {
   /**
-   * Secret key with a connection URL, for example rediss://:secret@redis.shop.svc:6379/0. A changed value rolls logic
-   * and extlogic within a minute.
+   * Secret key with a URL: rediss://:secret@redis.shop.svc:6379/0 for one server,
+   * redis+sentinel://:secret@s1,s2,s3/group for the master that sentinels name, redis+cluster://:secret@n1,n2,n3 for
+   * a Cluster. A changed value rolls logic and extlogic within a minute.
    */
   urlSecretRef?: RedisUrlSecretRefSpec;
+  /**
+   * Secret key with the URL of a Redis for push intents alone, in the same forms. Give it an append-only file, and
+   * routes none. Default: the same Redis as for routes. A changed value rolls logic and extlogic within a minute.
+   */
+  queueUrlSecretRef?: RedisQueueUrlSecretRefSpec;
   /** Settings of the embedded server (one replica, no persistence). Default when urlSecretRef is not set. */
   embedded?: RedisEmbeddedSpec;
 }

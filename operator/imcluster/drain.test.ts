@@ -8,6 +8,7 @@ import {
   type DrainPhase,
   type DrainView,
   inPhase,
+  isPlanned,
   newIntent,
   nextDrainStep,
   PURGE_DEADLINE_MS,
@@ -38,6 +39,13 @@ function step(phase: DrainPhase, fields: Partial<DrainView>, afterMs = 0) {
 
 const to = (phase: DrainPhase) => ({ do: "advance", to: phase });
 const kind = (result: ReturnType<typeof step>) => (result.do === "advance" ? to(result.to) : { do: result.do });
+
+describe("isPlanned", () => {
+  it("tells the operator's own ends from those that happened", () => {
+    const reasons = ["ScaleDown", "Update", "Failed", "Deleted", "NodeLost"] as const;
+    assert.deepEqual(reasons.filter(isPlanned), ["ScaleDown", "Update"]);
+  });
+});
 
 describe("a drain", () => {
   const cases: [string, DrainPhase, Partial<DrainView>, number, object][] = [

@@ -6,6 +6,11 @@ export const DRAIN_PHASES = ["Cordoned", "Draining", "Purging", "Released"] as c
 export type DrainPhase = (typeof DRAIN_PHASES)[number];
 export type DrainReason = "ScaleDown" | "Update" | "Failed" | "Deleted" | "NodeLost";
 
+/** Did the operator itself end the pod, after a drain? Its routes go without further question. */
+export function isPlanned(reason: DrainReason): boolean {
+  return reason === "ScaleDown" || reason === "Update";
+}
+
 /** Content of the annotation `imcluster.io/drain` of an entry pod. Survives restarts of the operator and of the entry. */
 export interface DrainIntent {
   id: string;

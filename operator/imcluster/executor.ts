@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { randomInt } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
 import { assertNever, toImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { IM_CLUSTER } from "../api/resource.ts";
+import type { ImCluster } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { controllerReference, hasFinalizer } from "../kube/owner.ts";
 import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
-import type { DrainIntent } from "./drain.ts";
+import { type DrainIntent, isPlanned } from "./drain.ts";
 import type { EntryAction } from "./entry-pods.ts";
 import type { ClusterEvents } from "./events.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
@@ -158,7 +160,10 @@ export class Executor {
       case "abortDrain":
         return this.#abort(entry, memory, who, action.intent);
       case "purge":
-        return this.#purge(entry, memory, who, observed.logicPods);
+        return this.#purge(entry, memory, who, {
+          logic: observed.logicPods,
+          isForced: isPlanned(action.intent.reason) || isPurgeForced(observed.cluster),
+        });
       default:
         return assertNever(action);
     }
@@ -282,13 +287,18 @@ export class Executor {
     entry: ObservedEntry,
     memory: ClusterMemory,
     who: FleetIdentity | undefined,
-    logic: readonly Pod[],
+    { logic, isForced }: { logic: readonly Pod[]; isForced: boolean },
   ): Promise<Outcome> {
-    const left = who && (await this.#options.fleet.purge(who, logic, entry.uid));
+    const left = who && (await this.#options.fleet.purge(who, logic, { uid: entry.uid, isForced }));
     if (left !== 0) return "later";
     memory.purged.add(entry.uid);
     return "done";
   }
+}
+
+/** A person says that the fleet is as dead as it looks. */
+function isPurgeForced({ metadata }: ImCluster): boolean {
+  return metadata.annotations?.[ANNOTATION.forcePurge] === "true";
 }
 
 function limitsOf({ cluster }: ObservedCluster) {

@@ -26,7 +26,11 @@ export interface Fleet {
   /** Repeating it with the same id only reports. */
   drain(who: FleetIdentity, entry: Pod, drainId: string, limits: DrainLimits): Promise<EntryProbe | undefined>;
   /** Asks one logic pod after the other. @returns routes left, 0 when done; `undefined` when none answered */
-  purge(who: FleetIdentity, logic: readonly Pod[], entryUid: string): Promise<number | undefined>;
+  purge(
+    who: FleetIdentity,
+    logic: readonly Pod[],
+    entry: { uid: string; isForced: boolean },
+  ): Promise<number | undefined>;
   close(): void;
 }
 
@@ -79,9 +83,13 @@ export class FleetClient implements Fleet {
     return this.#entry(who, entry, "Drain", request, COMMAND_DEADLINE_MS);
   }
 
-  async purge(who: FleetIdentity, logic: readonly Pod[], entryUid: string): Promise<number | undefined> {
+  async purge(
+    who: FleetIdentity,
+    logic: readonly Pod[],
+    { uid, isForced }: { uid: string; isForced: boolean },
+  ): Promise<number | undefined> {
     for (const pod of logic) {
-      const request = { podUid: entryUid };
+      const request = { podUid: uid, force: isForced };
       const reply = await this.#call<PurgeEntryReply>(who, pod, "logic", "PurgeEntry", request, PURGE_DEADLINE_MS);
       if (reply) return reply.routesRemaining;
     }

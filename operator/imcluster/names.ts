@@ -16,6 +16,8 @@ export const ANNOTATION = {
   appliedHash: "imcluster.io/applied-hash",
   /** On entry pods: fingerprint of the client certificate; changing it makes the kubelet refresh the volume at once. */
   tlsFingerprint: "imcluster.io/tls-fingerprint",
+  /** On an ImCluster, "true": purge although a large part of the fleet died within a minute. */
+  forcePurge: "imcluster.io/force-purge",
   /** On pod templates: hash of Secrets and settings that need a restart. */
   configHash: "imcluster.io/config-hash",
 } as const;

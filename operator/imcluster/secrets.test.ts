@@ -147,6 +147,19 @@ describe("references", () => {
     ]);
   });
 
+  it("of the queue's Redis are found missing, and their value changes the hash of Redis", () => {
+    const ref = (name: string) => ({ name, key: "url" });
+    const two = sampleCluster({ redis: { urlSecretRef: ref("routes"), queueUrlSecretRef: ref("queue") } });
+    const have = (queue: string) =>
+      new Map<string, Secret>([
+        ["routes", { metadata: { name: "routes" }, data: { url: "eA==" } }],
+        ["queue", { metadata: { name: "queue" }, data: { url: queue } }],
+      ]);
+    assert.ok(missingReferences(two, new Map()).some((text) => text.includes("spec.redis.queueUrlSecretRef")));
+    assert.notEqual(contentHashes(two, have("eA==")).redis, contentHashes(two, have("eQ==")).redis);
+    assert.equal(contentHashes(two, new Map([...have("eA==")].slice(1))).redis, "", "unknown until both are there");
+  });
+
   it("change the hash with the value only", () => {
     const db = (url: string, extra = ""): Map<string, Secret> =>
       new Map([["db", { metadata: { name: "db" }, data: { url: Buffer.from(url).toString("base64"), extra } }]]);

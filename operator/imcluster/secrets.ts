@@ -51,6 +51,7 @@ function references(cluster: ImCluster): Reference[] {
   const byKey: [string, { name: string; key: string } | undefined][] = [
     ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
     ["spec.redis.urlSecretRef", redis.urlSecretRef],
+    ["spec.redis.queueUrlSecretRef", redis.queueUrlSecretRef],
     ["spec.auth.jwksSecretRef", auth.jwksSecretRef],
     ["spec.auth.sharedSecretRef", auth.sharedSecretRef],
     ["spec.extlogic.webhook.secretRef", extlogic.webhook?.secretRef],
@@ -157,11 +158,13 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     const value = ref && secretValue(secrets, ref.name, ref.key);
     return value === undefined ? "" : hashOf(value);
   };
+  const redisHash = of(redis.urlSecretRef ?? { name: names.redis, key: "url" });
   const internal = (role: PodRole) => of({ name: names.internal[role], key: "tls.crt" });
   return {
     internal: { entry: internal("entry"), logic: internal("logic"), extlogic: internal("extlogic") },
     postgres: of(postgres.urlSecretRef ?? { name: names.postgres, key: "url" }),
-    redis: of(redis.urlSecretRef ?? { name: names.redis, key: "url" }),
+    // Empty while the first is unknown, whatever the second is.
+    redis: redisHash === "" ? "" : redisHash + of(redis.queueUrlSecretRef),
     tokenKeys: of(auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: names.auth, key: "jwks.json" }),
     webhook: of(extlogic.webhook?.secretRef),
     push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),

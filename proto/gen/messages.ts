@@ -280,6 +280,7 @@ export const Disconnect: BodyCodec<Disconnect> = bodyCodec("im.uplink.v1.Disconn
 
 export interface PurgeEntryRequest {
   podUid: string;
+  force: boolean;
 }
 export const PurgeEntryRequest: BodyCodec<PurgeEntryRequest> = bodyCodec("im.uplink.v1.PurgeEntryRequest");
 

@@ -56,9 +56,9 @@ export class FakeFleet implements Fleet {
     return Promise.resolve(probeOf(entry));
   }
 
-  purge(_who: FleetIdentity, logic: readonly Pod[], entryUid: string): Promise<number | undefined> {
+  purge(_who: FleetIdentity, logic: readonly Pod[], { uid }: { uid: string }): Promise<number | undefined> {
     if (!this.isLogicUp || logic.length === 0) return Promise.resolve(undefined);
-    this.purged.push(entryUid);
+    this.purged.push(uid);
     return Promise.resolve(0);
   }
 

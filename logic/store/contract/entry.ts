@@ -31,6 +31,24 @@ export function entryContract(store: () => ContractStore): void {
     assert.equal(await store().entryState("never registered"), "unknown");
   });
 
+  it("counts the pods that died lately, by pod, without the one in question", async () => {
+    const pods = [randomUUID(), randomUUID(), randomUUID()] as const;
+    for (const pod of [...pods, pods[0]]) await register(pod);
+    const before = await store().entryDeaths(pods[0], 60_000);
+    assert.equal(before.isDead, false);
+    await store().fenceEntries(pods[0]);
+    await store().fenceEntries(pods[1]);
+    await store().fenceEntries(pods[1]);
+    const after = await store().entryDeaths(pods[0], 60_000);
+    assert.deepEqual(after, { known: before.known, recent: before.recent + 1, isDead: true });
+    const third = await store().entryDeaths(pods[2], 60_000);
+    assert.deepEqual(third, { known: before.known, recent: before.recent + 2, isDead: false });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const later = await store().entryDeaths(pods[2], 10);
+    assert.ok(later.known <= before.known - 2, "the dead of long ago are not of the fleet");
+    assert.equal(later.recent, 0);
+  });
+
   it("has an epoch and answers ping", async () => {
     assert.match(store().epoch, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     await store().ping();

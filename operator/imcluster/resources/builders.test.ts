@@ -263,3 +263,28 @@ describe("every object", () => {
     }
   });
 });
+
+describe("a Redis of its own for push intents", () => {
+  const volumesOf = (spec: PodSpec) => (spec.volumes ?? []) as { name: string; secret?: object }[];
+  const ref = (name: string) => ({ name, key: "redis-url" });
+  const own = sampleCluster({ redis: { urlSecretRef: ref("routes"), queueUrlSecretRef: ref("queue") } });
+  const ownContext = sampleContext(own, sampleSecrets(own));
+
+  for (const [name, build] of [
+    ["logic", logicDeployment],
+    ["extlogic", extlogicDeployment],
+  ] as const)
+    it(`is mounted and named to ${name}, and to nobody without it`, () => {
+      const { spec } = build(ownContext).spec.template;
+      assert.equal(envOf(spec).get("IM_QUEUE_REDIS_URL_FILE"), "/etc/imcluster/queue-redis/url");
+      const [volume] = volumesOf(spec).filter(({ name: volumeName }) => volumeName === "queue-redis");
+      assert.deepEqual(volume?.secret, {
+        secretName: "queue",
+        defaultMode: 0o440,
+        items: [{ key: "redis-url", path: "url" }],
+      });
+      const plain = build(context).spec.template.spec;
+      assert.equal(envOf(plain).has("IM_QUEUE_REDIS_URL_FILE"), false);
+      assert.ok(!volumesOf(plain).some(({ name: volumeName }) => volumeName === "queue-redis"));
+    });
+});

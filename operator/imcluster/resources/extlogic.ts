@@ -11,8 +11,8 @@ import {
   internalTls,
   POSTGRES_URL_ENV,
   postgresUrl,
-  REDIS_URL_ENV,
-  redisUrl,
+  redisEnv,
+  redisUrls,
   secretMount,
 } from "./pod-parts.ts";
 import { pushEnv, pushMounts } from "./push.ts";
@@ -33,7 +33,7 @@ export function extlogicDeployment(context: BuildContext): Deployment {
     mounts: [
       internalTls(context, "extlogic"),
       postgresUrl(context),
-      redisUrl(context),
+      ...redisUrls(context),
       ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
       ...pushMounts(extlogic.push),
     ],
@@ -45,7 +45,7 @@ export function extlogicDeployment(context: BuildContext): Deployment {
         ...identityEnv(context),
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
-        REDIS_URL_ENV,
+        ...redisEnv(context),
         ...retentionEnv(context),
         ...webhookEnv(context),
         ...pushEnv(extlogic.push),

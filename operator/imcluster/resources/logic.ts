@@ -12,8 +12,8 @@ import {
   internalTls,
   POSTGRES_URL_ENV,
   postgresUrl,
-  REDIS_URL_ENV,
-  redisUrl,
+  redisEnv,
+  redisUrls,
   secretMount,
 } from "./pod-parts.ts";
 
@@ -34,7 +34,7 @@ export function logicDeployment(context: BuildContext): Deployment {
     mounts: [
       internalTls(context, "logic"),
       postgresUrl(context),
-      redisUrl(context),
+      ...redisUrls(context),
       secretMount("auth", keys.name, AUTH_DIR, { [keys.key]: keyFile }),
     ],
     container: {
@@ -45,7 +45,7 @@ export function logicDeployment(context: BuildContext): Deployment {
         ...identityEnv(context),
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
-        REDIS_URL_ENV,
+        ...redisEnv(context),
         { name: auth.sharedSecretRef ? "IM_TOKEN_SECRET_FILE" : "IM_JWKS_FILE", value: `${AUTH_DIR}/${keyFile}` },
         ...(auth.algorithms ? [{ name: "IM_TOKEN_ALGORITHMS", value: auth.algorithms.join(",") }] : []),
         { name: "IM_TOKEN_ISSUER", value: auth.issuer },

@@ -103,6 +103,7 @@ export function emptyDirMount(name: string, path: string): Mount {
 const INTERNAL_TLS_DIR = "/etc/imcluster/internal-tls";
 const POSTGRES_DIR = "/etc/imcluster/postgres";
 const REDIS_DIR = "/etc/imcluster/redis";
+const QUEUE_REDIS_DIR = "/etc/imcluster/queue-redis";
 
 export function internalTls(context: BuildContext, role: "entry" | "logic" | "extlogic"): Mount {
   return secretMount("internal-tls", context.names.internal[role], INTERNAL_TLS_DIR);
@@ -113,13 +114,24 @@ export function postgresUrl(context: BuildContext): Mount {
   return secretMount("postgres", reference.name, POSTGRES_DIR, { [reference.key]: "url" });
 }
 
-export function redisUrl(context: BuildContext): Mount {
-  const reference = context.cluster.spec.redis.urlSecretRef ?? { name: context.names.redis, key: "url" };
-  return secretMount("redis", reference.name, REDIS_DIR, { [reference.key]: "url" });
+/** URL of Redis, and of the one for push intents when there is one. */
+export function redisUrls(context: BuildContext): Mount[] {
+  const { urlSecretRef, queueUrlSecretRef: queue } = context.cluster.spec.redis;
+  const reference = urlSecretRef ?? { name: context.names.redis, key: "url" };
+  return [
+    secretMount("redis", reference.name, REDIS_DIR, { [reference.key]: "url" }),
+    ...(queue ? [secretMount("queue-redis", queue.name, QUEUE_REDIS_DIR, { [queue.key]: "url" })] : []),
+  ];
 }
 
 export const POSTGRES_URL_ENV: EnvVar = { name: "IM_POSTGRES_URL_FILE", value: `${POSTGRES_DIR}/url` };
-export const REDIS_URL_ENV: EnvVar = { name: "IM_REDIS_URL_FILE", value: `${REDIS_DIR}/url` };
+export function redisEnv(context: BuildContext): EnvVar[] {
+  const queue = { name: "IM_QUEUE_REDIS_URL_FILE", value: `${QUEUE_REDIS_DIR}/url` };
+  return [
+    { name: "IM_REDIS_URL_FILE", value: `${REDIS_DIR}/url` },
+    ...(context.cluster.spec.redis.queueUrlSecretRef ? [queue] : []),
+  ];
+}
 export const INTERNAL_TLS_ENV: EnvVar = { name: "IM_INTERNAL_TLS_DIR", value: INTERNAL_TLS_DIR };
 
 const fromField = (fieldPath: string): EnvVar["valueFrom"] => ({ fieldRef: { fieldPath } });
