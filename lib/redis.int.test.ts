@@ -132,6 +132,20 @@ describe("one Redis", () => {
     client.disconnect();
   });
 
+  it("leaves a silent server at once, not when that one hangs up", async () => {
+    const client = await open(server.url, 200);
+    server.sigstop();
+    try {
+      await assert.rejects(runPipeline(client, [["INCR", "late"]]), /no answer within 200 ms/);
+      await waitUntil("the client left the old connection", () => client.status !== "ready", 500);
+      server.sigcont();
+      assert.equal(await whenReady(client, READY_MS), true);
+    } finally {
+      server.sigcont();
+      client.disconnect();
+    }
+  });
+
   it("leaves a server that was made a replica", async () => {
     const client = await open(server.url);
     await redisCli(server.port, "REPLICAOF", "127.0.0.1", 1);
