@@ -2,7 +2,7 @@
 // One campaign: a new fleet in a private network, people who chat, faults, the heal, and what the checker says.
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
+import type { HistoryReport } from "../checker/check-history.ts";
 import { type FinalState, HistoryRecorder, monotonicMs } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import { type Fleet, SERVER_NAME, startFleet } from "../harness/fleet.ts";
@@ -16,7 +16,7 @@ import { waitHealed } from "./healed.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { Person } from "./person.ts";
-import { CHECK_OPTIONS, keepRecording } from "./recorded.ts";
+import { checkCampaign, keepRecording } from "./recorded.ts";
 import { resumeMaxMs } from "./resume.ts";
 import { RouterView } from "./router-view.ts";
 import { describeFault, makeSchedule, paceOf } from "./schedule.ts";
@@ -228,7 +228,7 @@ class Campaign {
       redis: redis === "single" ? "single" : "replicated",
       postgres: postgres === "single" ? "single" : "replicated",
     });
-    return new Nemesis({ site, recorder: this.#recorder, schedule, isStrict: pace === "apart" });
+    return new Nemesis({ site, recorder: this.#recorder, schedule });
   }
 
   /** Load and faults together; at the end all faults are healed and every send was answered, or was given up. */
@@ -272,7 +272,7 @@ class Campaign {
       [...own.map(({ device }) => device), "audit"].map((device) => ({ uid, device })),
     );
     const final: FinalState = { devices, stored: await readStored(fleet.postgresUrl), healed };
-    const report = checkHistory(this.#recorder.events, final, CHECK_OPTIONS);
+    const report = checkCampaign(this.#options.seed, this.#recorder.events, final);
     const { C1, C2, C3, C4, C5, C6 } = report.counts.violations;
     const resets = crowd.people.reduce(
       (sum, person) => sum + person.devices.reduce((n, peer) => n + peer.resets, 0),

@@ -65,17 +65,6 @@ describe("nemesis", () => {
     for (const { atMs, untilMs = 0 } of events) assert.ok(untilMs >= atMs);
   });
 
-  it("keeps the end of a fault to itself when it is strict", async () => {
-    const recorder = new HistoryRecorder("t");
-    const schedule = [fault(0, 0, 5, "a")];
-    await new Nemesis({ site: newSite(), recorder, schedule, isStrict: true }).run(1000);
-    assert.equal(
-      recorder.events.some((event) => "untilMs" in event),
-      false,
-    );
-    assert.equal(recorder.events.length, 1);
-  });
-
   it("waits for a slow heal of its lane and its target, and leaves out what no longer fits", async () => {
     const site = newSite(60);
     const schedule = [fault(0, 0, 10, "a"), fault(1, 20, 10, "a"), fault(0, 40, 10, "b"), fault(0, 80, 500, "c")];

@@ -16,8 +16,6 @@ export interface NemesisOptions {
   site: FaultSite;
   recorder: HistoryRecorder;
   schedule: readonly Fault[];
-  /** Faults are recorded without their end: what they hold up has its time from their begin on. */
-  isStrict?: boolean;
   /** Now on the clock of the schedule, ms since the begin of the load. */
   nowMs?: () => number;
 }
@@ -81,8 +79,8 @@ export class Nemesis {
       this.#done++;
       const what = describeFault(fault);
       const faultClass = site.classOf(fault);
-      const end = this.#options.isStrict ? {} : { untilMs: monotonicMs() };
-      recorder.record({ op: "fault", kind: "info", process: "nemesis", what, faultClass, atMs, ...end });
+      const untilMs = monotonicMs();
+      recorder.record({ op: "fault", kind: "info", process: "nemesis", what, faultClass, atMs, untilMs });
     }
   }
 }

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
 import { type FinalState, type HistoryEvent, readHistory } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
+import { paceOf } from "./schedule.ts";
 
 /** What a campaign leaves for people. */
 export interface Recording {
@@ -17,8 +18,10 @@ export interface Recording {
 const HISTORY = "history.jsonl";
 const FINAL = "final.json";
 
-/** What a campaign's history is checked for; everybody in it has a device. */
-export const CHECK_OPTIONS = { expectsNotice: true } as const;
+/** Checks a campaign's history; everybody in it has a device, and pushes are due to all. */
+export function checkCampaign(seed: number, events: readonly HistoryEvent[], final: FinalState): HistoryReport {
+  return checkHistory(events, final, { expectsNotice: true, isNotifyStrict: paceOf(seed) === "apart" });
+}
 
 /** Writes history, final state, violations and logs into `folder`. */
 export function keepRecording(folder: string, { events, violations, final, logPaths }: Recording): void {
@@ -33,5 +36,6 @@ export function keepRecording(folder: string, { events, violations, final, logPa
 /** Checks a kept history once more. @throws Error when the folder has none, or the campaign broke off */
 export async function checkRecording(folder: string): Promise<HistoryReport> {
   const final = JSON.parse(readFileSync(join(folder, FINAL), "utf8")) as FinalState;
-  return checkHistory(await readHistory(join(folder, HISTORY)), final, CHECK_OPTIONS);
+  const events = await readHistory(join(folder, HISTORY));
+  return checkCampaign(Number(events[0]?.seed), events, final);
 }

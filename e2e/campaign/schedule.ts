@@ -94,7 +94,7 @@ export function makeSchedule(options: ScheduleOptions): Fault[] {
   let deck: Choice[] = [];
   for (;;) {
     const lane = lanes.reduce((earliest, one) => (one.freeAtMs < earliest.freeAtMs ? one : earliest));
-    if (deck.length === 0) deck = shuffled(deckOf(options, random), random);
+    if (deck.length === 0) deck = dealtFor(options.pace, shuffled(deckOf(options, random), random));
     const atMs = lane.freeAtMs + between(...gapMs);
     const busy = new Set(faults.filter((fault) => fault.atMs + fault.durationMs >= atMs).map(({ target }) => target));
     const index = deck.findIndex(({ target }) => !busy.has(target));
@@ -109,6 +109,14 @@ export function makeSchedule(options: ScheduleOptions): Fault[] {
     faults.push({ ...choice, atMs, durationMs, lane: lane.lane });
     lane.freeAtMs = atMs + durationMs;
   }
+}
+
+/** Few faults fit in when they are apart: the half-open links, whose pushes are due soonest, are the second. */
+function dealtFor(pace: Pace, deck: readonly Choice[]): Choice[] {
+  const halfOpen = deck.find(({ kind }) => kind === "half-open");
+  if (pace === "dense" || !halfOpen) return [...deck];
+  const [first, ...others] = deck.filter((choice) => choice !== halfOpen);
+  return first ? [first, halfOpen, ...others] : [halfOpen];
 }
 
 /** Every kind of fault as often as it should come, on targets chosen by chance. */

@@ -37,6 +37,8 @@ export interface CheckOptions {
   expectsNotice?: boolean;
   /** Other limits than {@link NOTIFY_LIMITS_MS}. */
   notifyLimitsMs?: Partial<Record<FaultClass, number>>;
+  /** C7: time counts from the begin of a fault; for runs that keep their faults apart. */
+  isNotifyStrict?: boolean;
   /** Users who are never pushed to, for want of a device. */
   unreachable?: ReadonlySet<string>;
 }

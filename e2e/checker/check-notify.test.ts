@@ -55,6 +55,27 @@ function kinds(events: HistoryEvent[]): string[] {
   return violations.filter(({ check }) => check === "C7").map(({ kind }) => kind);
 }
 
+function isStrictlyLate(events: HistoryEvent[]): boolean {
+  const options = { expectsNotice: true, isNotifyStrict: true };
+  return checkHistory(events, { devices: [] }, options).counts.violations.C7 > 0;
+}
+
+describe("notify, strictly", () => {
+  it("counts from the begin of a fault, or from the acknowledgement when that came later", () => {
+    const outage = fault("component", 5000, 15_000);
+    assert.equal(isStrictlyLate([...send("m1", 1000), outage, push(1, 20_000), end(90_000)]), false);
+    assert.equal(isStrictlyLate([...send("m1", 1000), outage, push(1, 20_001), end(90_000)]), true);
+    assert.equal(isStrictlyLate([...send("m1", 9000), outage, push(1, 24_000), end(90_000)]), false);
+    assert.equal(isStrictlyLate([...send("m1", 9000), outage, push(1, 24_001), end(90_000)]), true);
+  });
+
+  it("excuses nothing 10 s after the end of a fault", () => {
+    const outage = fault("component", 5000, 8000);
+    assert.equal(isStrictlyLate([...send("m1", 18_000), outage, push(1, 33_000), end(90_000)]), false);
+    assert.equal(isStrictlyLate([...send("m1", 18_001), outage, push(1, 24_002), end(90_000)]), true);
+  });
+});
+
 describe("notify", () => {
   it("accepts a push or a receipt up to the limit, and nothing later", () => {
     assert.deepEqual(kinds([...send("m1", 1000), push(1, 7000), end(90_000)]), []);

@@ -26,17 +26,22 @@ interface NotifyOptions {
   /** Users who are never pushed to. */
   unreachable?: ReadonlySet<string>;
   notifyLimitsMs?: Partial<Record<FaultClass, number>>;
+  /** Time counts from the begin of a fault, not its end, and a fault is felt for 10 s after its end only. */
+  isNotifyStrict?: boolean;
 }
 
 /** One fault as far as it may delay a push. */
 interface Outage {
   fromMs: number;
-  untilMs: number;
+  feltUntilMs: number;
+  /** From when the wait of a message that it touches counts. */
+  countsFromMs: number;
   faultClass: FaultClass;
 }
 
 /** After its end a fault may still be felt this long: reconnects, claims of stalled work. */
 const AFTERMATH_MS = 30_000;
+const STRICT_AFTERMATH_MS = 10_000;
 
 /**
  * C7: every acknowledged message is shown on a device of its recipient, acknowledged by one, or offered to a push
@@ -48,11 +53,11 @@ export function checkNotify(
   index: IndexedHistory,
   report: Report,
   endMs: number,
-  { unreachable: exempt = new Set(), notifyLimitsMs = {} }: NotifyOptions = {},
+  { unreachable: exempt = new Set(), notifyLimitsMs = {}, isNotifyStrict = false }: NotifyOptions = {},
 ): NotifyTimes {
   const violate = reporter("C7", report);
   const notified = firstNotice(index);
-  const outages = outagesOf(index);
+  const outages = outagesOf(index, isNotifyStrict);
   const limits = { ...NOTIFY_LIMITS_MS, ...notifyLimitsMs };
   const times: number[] = [];
   let lateMaxMs = 0;
@@ -134,10 +139,16 @@ function earliestAtOrAbove(notices: readonly Notice[], inboxSeq: number): number
 
 const SEVERITY: Readonly<Record<FaultClass, number>> = { none: 0, component: 1, "redis-loss": 2 };
 
-function outagesOf(index: IndexedHistory): Outage[] {
+function outagesOf(index: IndexedHistory, isStrict: boolean): Outage[] {
   const faults = index.others.filter((event): event is FaultEvent => event.op === "fault");
+  const aftermathMs = isStrict ? STRICT_AFTERMATH_MS : AFTERMATH_MS;
   return faults
-    .map(({ atMs, untilMs = atMs, faultClass = "component" }) => ({ fromMs: atMs, untilMs, faultClass }))
+    .map(({ atMs, untilMs = atMs, faultClass = "component" }) => ({
+      fromMs: atMs,
+      feltUntilMs: untilMs + aftermathMs,
+      countsFromMs: isStrict ? atMs : untilMs,
+      faultClass,
+    }))
     .filter(({ faultClass }) => faultClass !== "none")
     .sort((a, b) => a.fromMs - b.fromMs);
 }
@@ -153,9 +164,9 @@ function windowOf(
   let worst: FaultClass = "none";
   for (const outage of outages) {
     if (outage.fromMs > noticeMs) break;
-    if (outage.untilMs + AFTERMATH_MS < ackedAtMs) continue;
+    if (outage.feltUntilMs < ackedAtMs) continue;
     if (SEVERITY[outage.faultClass] > SEVERITY[worst]) worst = outage.faultClass;
-    fromMs = Math.max(fromMs, Math.min(outage.untilMs, noticeMs));
+    fromMs = Math.max(fromMs, Math.min(outage.countsFromMs, noticeMs));
   }
   return { fromMs, limitMs: limits[worst] };
 }
