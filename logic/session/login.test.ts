@@ -104,6 +104,46 @@ describe("login", () => {
     });
   }
 
+  it("leaves the newest devices of a class alone where several may be logged in", async () => {
+    const { login, sent, router } = setUp({ policy: { sessionsPerSlot: 2, loginsPerMinute: 0 } });
+    await router.renewLease("pod.1");
+    for (const [at, deviceId] of ["a", "b", "a"].entries())
+      await login("alice", at + 1, { deviceId, deviceName: `phone ${deviceId}` });
+    const kicks = () =>
+      sent.map(({ conn, body }) => {
+        const { code, byDevice } = Disconnect.decode(body ?? new Uint8Array(0));
+        return [conn, code, byDevice];
+      });
+    assert.deepEqual(kicks(), [[1, DisconnectCode.SUPERSEDED, "phone a"]], "a came again, b was left alone");
+    await login("alice", 4, { deviceId: "c", deviceName: "phone c" });
+    assert.deepEqual(kicks().slice(1), [[2, DisconnectCode.KICKED, "phone c"]], "b had the oldest login");
+    const routes = (await router.lookup(["alice"])).get("alice") ?? [];
+    assert.deepEqual(Object.fromEntries(routes.map(({ slot, conn }) => [slot, conn])), { mobile: 3, "mobile#1": 4 });
+  });
+
+  it("is refused to a revoked token and to whoever logs in too often, the second time without asking the store", async () => {
+    const store = new MemoryStore();
+    let asked = 0;
+    const refuse = (record: Awaited<ReturnType<MemoryStore["login"]>>) => ({
+      epoch: store.epoch,
+      readInbox: store.readInbox.bind(store),
+      login: async () => {
+        asked++;
+        return record;
+      },
+    });
+    const revoked = await setUp({ store: refuse({ kind: "revoked" }) }).login("alice", 1);
+    assert.ok(revoked.kind === "denied" && revoked.code === DisconnectCode.TOKEN_REVOKED);
+    asked = 0;
+    const { login } = setUp({ store: refuse({ kind: "flapping", retryAfterMs: 10_000 }) });
+    for (let n = 0; n < 3; n++) {
+      const outcome = await login("alice", n);
+      assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.FLAPPING);
+      assert.equal(outcome.retryAfterMs, 10_000);
+    }
+    assert.equal(asked, 1);
+  });
+
   it("does not happen through a fenced entry", async () => {
     const { login, router } = setUp();
     await router.fence("pod.1");
