@@ -27,6 +27,8 @@ export class ScriptedApiServer {
   readonly #deaf = new WeakSet<ServerResponse>();
   readonly #faults: Record<"list" | "watch", Fault[]> = { list: [], watch: [] };
   #log: LoggedEvent[] = [];
+  /** What the list that began last shows on all of its pages. */
+  #listed: { version: string; objects: ReadonlyMap<string, KubeObject> } = { version: "", objects: new Map() };
   #version = 100;
   #compactedTo = 0;
   #uids = 0;
@@ -189,17 +191,21 @@ export class ScriptedApiServer {
     );
   }
 
+  /** All pages of a list are of the version of its first one, as the API server's are. */
   #list(response: ServerResponse, query: URLSearchParams): void {
-    const names = [...this.#objects.keys()].sort();
-    const start = Number(query.get("continue") ?? 0);
+    const from = query.get("continue");
+    if (from === null) this.#listed = { version: this.version, objects: new Map(this.#objects) };
+    const { version, objects } = this.#listed;
+    const names = [...objects.keys()].sort();
+    const start = Number(from ?? 0);
     const end = start + Number(query.get("limit") ?? names.length);
     const items = names.slice(start, end).map((name) => {
-      const { apiVersion: _a, kind: _k, ...item } = this.#objects.get(name) ?? {};
+      const { apiVersion: _a, kind: _k, ...item } = objects.get(name) ?? {};
       return item;
     });
     const next = end < names.length ? String(end) : undefined;
     response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ metadata: { resourceVersion: this.version, continue: next }, items }));
+    response.end(JSON.stringify({ metadata: { resourceVersion: version, continue: next }, items }));
   }
 
   #watch(response: ServerResponse, query: URLSearchParams): void {
