@@ -40,7 +40,7 @@ const SUITES: readonly Suite[] = [
     exclude: NEVER,
     concurrency: 2,
     testTimeoutMs: 3 * MINUTE_MS,
-    suiteTimeoutMs: 12 * MINUTE_MS,
+    suiteTimeoutMs: 20 * MINUTE_MS,
   },
   {
     name: "sim",
@@ -56,7 +56,7 @@ const SUITES: readonly Suite[] = [
     exclude: NEVER,
     concurrency: 1,
     testTimeoutMs: 3 * MINUTE_MS,
-    suiteTimeoutMs: 12 * MINUTE_MS,
+    suiteTimeoutMs: 20 * MINUTE_MS,
   },
   {
     name: "operator",
@@ -64,7 +64,7 @@ const SUITES: readonly Suite[] = [
     exclude: NEVER,
     concurrency: 1,
     testTimeoutMs: 3 * MINUTE_MS,
-    suiteTimeoutMs: 12 * MINUTE_MS,
+    suiteTimeoutMs: 20 * MINUTE_MS,
   },
   {
     name: "charts",
