@@ -35,6 +35,8 @@ export interface HistoryReport {
 export interface CheckOptions {
   /** C7: pushes and acknowledgements are in the history, and everybody away is pushed to. */
   expectsNotice?: boolean;
+  /** C7: no message is pushed twice, which faults would excuse. */
+  arePushesSingle?: boolean;
   /** Other limits than {@link NOTIFY_LIMITS_MS}. */
   notifyLimitsMs?: Partial<Record<FaultClass, number>>;
   /** C7: time counts from the begin of a fault; for runs that keep their faults apart. */

@@ -28,6 +28,7 @@ interface NotifyOptions {
   notifyLimitsMs?: Partial<Record<FaultClass, number>>;
   /** Time counts from the begin of a fault, not its end, and a fault is felt for 10 s after its end only. */
   isNotifyStrict?: boolean;
+  arePushesSingle?: boolean;
 }
 
 /** One fault as far as it may delay a push. */
@@ -53,16 +54,23 @@ export function checkNotify(
   index: IndexedHistory,
   report: Report,
   endMs: number,
-  { unreachable: exempt = new Set(), notifyLimitsMs = {}, isNotifyStrict = false }: NotifyOptions = {},
+  {
+    unreachable: exempt = new Set(),
+    notifyLimitsMs = {},
+    isNotifyStrict = false,
+    arePushesSingle = false,
+  }: NotifyOptions = {},
 ): NotifyTimes {
   const violate = reporter("C7", report);
+  if (arePushesSingle) checkSinglePushes(index, report);
   const notified = firstNotice(index);
   const outages = outagesOf(index, isNotifyStrict);
   const limits = { ...NOTIFY_LIMITS_MS, ...notifyLimitsMs };
+  const isExempt = (uid: string): boolean => exempt.has(uid) || uid.startsWith("#");
   const times: number[] = [];
   let lateMaxMs = 0;
   for (const [uid, sent] of index.sentTo) {
-    if (exempt.has(uid)) continue;
+    if (isExempt(uid)) continue;
     for (const item of sent) {
       const ackedAtMs = item.send?.ackedAtMs;
       if (ackedAtMs === undefined) continue;
@@ -85,6 +93,17 @@ export function checkNotify(
   times.sort((a, b) => a - b);
   const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
   return { count: times.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: times.at(-1) ?? 0, lateMaxMs };
+}
+
+function checkSinglePushes(index: IndexedHistory, report: Report): void {
+  const pushed = new Set<string>();
+  for (const event of index.others) {
+    if (event.op !== "push" || event.kind !== "ok") continue;
+    const key = `${event.uid}:${event.inboxSeq}`;
+    if (pushed.has(key))
+      reporter("C7", report)("twice", `${event.uid} was pushed to twice for inbox seq ${event.inboxSeq}`);
+    pushed.add(key);
+  }
 }
 
 /** When a message was first noticed at its recipient; Infinity when never. */

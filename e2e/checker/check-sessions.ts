@@ -11,6 +11,17 @@ export const TAKEOVER_LIMIT_MS = { none: 2_000, fault: 20_000 } as const;
 /** Revocations and removals are in force everywhere after this. */
 export const REVOKE_LIMIT_MS = 5_000;
 
+/** A fault may be felt so long after its end. */
+const AFTERMATH_MS = 20_000;
+
+function faultsOf(index: IndexedHistory): FaultEvent[] {
+  return index.others.filter((event): event is FaultEvent => event.op === "fault" && event.faultClass !== "none");
+}
+
+function endOf({ atMs, untilMs = atMs }: FaultEvent): number {
+  return untilMs;
+}
+
 /** One session as its device saw it. */
 interface Session {
   uid: string;
@@ -58,9 +69,7 @@ export function checkSingleSession(index: IndexedHistory, report: Report, endMs:
     const key = `${session.uid}\0${session.slot}`;
     getOrMake(bySlot, key, () => []).push(session);
   }
-  const faults = index.others.filter(
-    (event): event is FaultEvent => event.op === "fault" && event.faultClass !== "none",
-  );
+  const faults = faultsOf(index);
   for (const sessions of bySlot.values()) {
     sessions.sort((a, b) => a.openedAtMs - b.openedAtMs);
     for (const [at, older] of sessions.entries()) {
@@ -72,7 +81,7 @@ export function checkSingleSession(index: IndexedHistory, report: Report, endMs:
         (fault) => fault.atMs <= untilMs && (fault.untilMs ?? fault.atMs) >= newer.openedAtMs - TAKEOVER_LIMIT_MS.fault,
       );
       // While a fault lasts nobody may be able to reach the older session.
-      const fromMs = touching.reduce((ms, fault) => Math.max(ms, fault.untilMs ?? fault.atMs), newer.openedAtMs);
+      const fromMs = touching.reduce((ms, fault) => Math.max(ms, endOf(fault)), newer.openedAtMs);
       const overlapMs = untilMs - fromMs;
       const limitMs = touching.length > 0 ? TAKEOVER_LIMIT_MS.fault : TAKEOVER_LIMIT_MS.none;
       if (overlapMs > limitMs)
@@ -110,7 +119,8 @@ export function checkKicks(index: IndexedHistory, report: Report): void {
 }
 
 /**
- * C11: 5 s after a user's tokens were revoked no session that used one of them opens or receives. O(n log n).
+ * C11: 5 s after a user's tokens were revoked, or 20 s after the last fault that touched that time, no session that used
+ * one of them opens or receives. O(n log n).
  */
 export function checkRevocation(index: IndexedHistory, report: Report): void {
   const violate = reporter("C11", report);
@@ -120,16 +130,23 @@ export function checkRevocation(index: IndexedHistory, report: Report): void {
     getOrMake(revocations, event.uid, () => []).push(event.atMs);
   }
   if (revocations.size === 0) return;
+  const faults = faultsOf(index);
   for (const session of sessionsOf(index).values()) {
-    const { uid, sid, tokenIssuedAtMs } = session;
-    if (tokenIssuedAtMs === undefined) continue;
+    const { uid, sid, tokenIssuedAtMs = Number.POSITIVE_INFINITY } = session;
     for (const revokedAtMs of revocations.get(uid) ?? []) {
       if (tokenIssuedAtMs > revokedAtMs) continue;
-      const limitMs = revokedAtMs + REVOKE_LIMIT_MS;
+      const limitMs = inForceAtMs(faults, revokedAtMs, Math.max(session.openedAtMs, session.lastReceiptMs));
       if (session.openedAtMs > limitMs) violate("opened", `${sid} of ${uid} logged in with a revoked token`);
       else if (session.lastReceiptMs > limitMs) violate("receives", `${sid} of ${uid} receives with a revoked token`);
     }
   }
+}
+
+/** When a revocation must be in force, given the faults up to `atMs`. */
+function inForceAtMs(faults: readonly FaultEvent[], revokedAtMs: number, atMs: number): number {
+  const touching = faults.filter((fault) => fault.atMs <= atMs && endOf(fault) + AFTERMATH_MS >= revokedAtMs);
+  const healedAtMs = touching.reduce((ms, fault) => Math.max(ms, endOf(fault)), revokedAtMs);
+  return healedAtMs + (touching.length > 0 ? TAKEOVER_LIMIT_MS.fault : REVOKE_LIMIT_MS);
 }
 
 /**

@@ -181,7 +181,7 @@ export function checkUnexpected(index: IndexedHistory, report: Report): void {
 }
 
 function isMember(view: DeviceView, send: Send): boolean {
-  return view.uid === send.to || view.uid === send.uid;
+  return view.uid === send.to || view.uid === send.uid || send.to.startsWith("#");
 }
 
 /** C6: a send that was acknowledged before another one of its conversation began has the lower position. O(n log n). */

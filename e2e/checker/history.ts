@@ -23,7 +23,7 @@ export interface SendEvent extends EventBase {
   uid: string;
   device: string;
   cmid: string;
-  /** The other member of the one-to-one conversation. */
+  /** The other member of the one-to-one conversation; `#id` is a conversation of many, whose members are not checked. */
   to: string;
   bodyHash: string;
   /** With `ok`: what the acknowledgement said. */

@@ -15,6 +15,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "acknowledged to the stream before the provider answered",
+    isAtCrashPoints: true,
     edits: [
       {
         file: "logic/push/consumer.ts",
@@ -46,6 +47,8 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replace: '    if (undelivered.userId !== "") return;\n    if (undelivered.userId === "") this',
       },
     ],
+    // The wheel pushes in its place, later: no promise is broken in the simulation.
+    tests: ["logic/logic.test.ts"],
   },
   {
     name: "cursor moved before the client acknowledged",
@@ -70,6 +73,54 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         find: "    if (clock.nowMs() >= this.#nextClaimMs) {\n      this.#nextClaimMs = clock.nowMs() + this.#idleMs / 2;",
         replace:
           "    if (clock.wallMs() >= this.#nextClaimMs) {\n      this.#nextClaimMs = clock.wallMs() + this.#idleMs / 2;",
+      },
+    ],
+  },
+  {
+    name: "non-atomic wheel pop",
+    isAtCrashPoints: true,
+    edits: [
+      {
+        file: "logic/deliver/lua/fire.lua",
+        find: "      redis.call('XADD', KEYS[4], '*', 'u', user, 's', last, 'c', 'timeout', 'f', first, 'l', slot)\n",
+        replace: "",
+      },
+      {
+        file: "logic/deliver/ack-wheel-redis.ts",
+        find: "    return replies.map((reply) => (reply instanceof Error ? UNKNOWN : toState(reply as RawState)));",
+        replace: `    const states = replies.map((reply) => (reply instanceof Error ? UNKNOWN : toState(reply as RawState)));
+    const queued = states.flatMap(({ fired }, at) =>
+      fired.map(({ userId, slot, fromSeq, inboxSeq }): RedisCommand => {
+        const fields = ["u", userId, "s", inboxSeq, "c", "timeout", "f", fromSeq, "l", slot];
+        return ["XADD", intentStream(shards[at] ?? 0), "*", ...fields];
+      }),
+    );
+    await runPipeline(this.#redis, queued);
+    return states;`,
+      },
+    ],
+  },
+  {
+    name: "two owners of a wheel shard",
+    edits: [
+      {
+        file: "logic/deliver/lua/fire.lua",
+        find: "      redis.call('XADD', KEYS[4], '*', 'u', user, 's', last, 'c', 'timeout', 'f', first, 'l', slot)\n",
+        replace: `      redis.call('XADD', KEYS[4], '*', 'u', user, 's', last, 'c', 'timeout', 'f', first, 'l', slot)
+      redis.call('XADD', KEYS[4], '*', 'u', user, 's', last, 'c', 'timeout', 'f', first, 'l', slot)
+`,
+      },
+    ],
+    tests: ["e2e/sim/redis/ack-wheel.test.ts"],
+  },
+  {
+    name: "acknowledgement of another device",
+    edits: [
+      {
+        file: "logic/inbox/acks.ts",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
+        find: "const key = `${ack.userId}\\0${ack.deviceId}`;",
+        replace: "const key = ack.deviceId;",
       },
     ],
   },

@@ -141,4 +141,33 @@ function rejected(error: ImClientError): Promise<never> {`,
       },
     ],
   },
+  {
+    name: "membership cached for ever",
+    edits: [
+      {
+        file: MEMORY_STORE,
+        find: '    if (input.peer === "" && !this.#conversations.get(input.conversationId)?.members.has(input.sender)) {',
+        replace: `    const membership = pair(input.conversationId, input.sender);
+    if (this.#conversations.get(input.conversationId)?.members.has(input.sender)) this.#knownMembers.add(membership);
+    if (input.peer === "" && !this.#knownMembers.has(membership)) {`,
+      },
+      {
+        file: MEMORY_STORE,
+        find: "  readonly #conversations = new Map<string, Conversation>();\n",
+        replace:
+          "  readonly #conversations = new Map<string, Conversation>();\n  readonly #knownMembers = new Set<string>();\n",
+      },
+    ],
+  },
+  {
+    name: "positions used again after a restore",
+    edits: [
+      {
+        file: "client/src/inbox.ts",
+        find: "const isSame = this.#epoch === welcome.inboxEpoch && this.#userId === welcome.userId;",
+        replace: "const isSame = this.#userId === welcome.userId;",
+      },
+    ],
+    tests: ["client/src/inbox.test.ts", "client/src/client-receive.test.ts"],
+  },
 ];

@@ -98,4 +98,15 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "token not checked on resume",
+    edits: [
+      {
+        file: "logic/store/memory-identity.ts",
+        find: '    if (login.token && this.#isRevoked({ userId, ...login.token })) return { kind: "revoked" };\n',
+        replace:
+          '    const isResumed = this.devices.has(pair(userId, deviceId));\n    if (!isResumed && login.token && this.#isRevoked({ userId, ...login.token })) return { kind: "revoked" };\n',
+      },
+    ],
+  },
 ];

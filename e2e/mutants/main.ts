@@ -5,8 +5,8 @@ import { MUTANTS } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
 import { Sandbox } from "./sandbox.ts";
 
-const SEEDS = 400;
-const SIM_TIMEOUT_MS = 240_000;
+const SEEDS = 300;
+const SIM_TIMEOUT_MS = 400_000;
 const TEST_TIMEOUT_MS = 240_000;
 const MISSED_ALLOWED = 1;
 
@@ -18,10 +18,22 @@ interface Verdict {
   seconds: number;
 }
 
+/** Found nothing before its time was over. */
+const OUT_OF_TIME = 124;
+
+/** The crash points of the simulation. */
+async function byCrashPoints(sandbox: Sandbox): Promise<string> {
+  const { code, output } = await sandbox.run(["e2e/sim/crash-points.ts", "--first"], SIM_TIMEOUT_MS);
+  if (code === 0 || code === OUT_OF_TIME) return "";
+  const [, point, violation] = /^(\{"operation".*\})\n {2}(C\d+ [^:]*|sim [^:]*):/m.exec(output) ?? [];
+  if (point !== undefined && violation !== undefined) return `sim: ${violation} (${point})`;
+  throw new Error(`the crash points ended with ${code} and no violation:\n${output.slice(-2000)}`);
+}
+
 /** The first violation that the simulation found; "" when none. A run that cannot start is an error, not a catch. */
-async function bySimulation(sandbox: Sandbox, seeds: number): Promise<string> {
+async function bySeeds(sandbox: Sandbox, seeds: number): Promise<string> {
   const { code, output } = await sandbox.run(["e2e/sim/main.ts", "--first", "--seeds", String(seeds)], SIM_TIMEOUT_MS);
-  if (code === 0) return "";
+  if (code === 0 || code === OUT_OF_TIME) return "";
   const seed = /^seed (\d+)/m.exec(output)?.[1];
   const violation = /^ {2}(C\d+ [^:]*|sim [^:]*):/m.exec(output)?.[1];
   if (seed !== undefined && violation !== undefined) return `sim: ${violation} (seed ${seed})`;
@@ -41,7 +53,10 @@ export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Pr
   const startedMs = performance.now();
   sandbox.plant(mutant);
   try {
-    const caughtBy = (await bySimulation(sandbox, seeds)) || (await byTests(sandbox, mutant.tests ?? []));
+    let caughtBy = "";
+    if (mutant.isAtCrashPoints) caughtBy = await byCrashPoints(sandbox);
+    if (caughtBy === "") caughtBy = await bySeeds(sandbox, seeds);
+    if (caughtBy === "") caughtBy = await byTests(sandbox, mutant.tests ?? []);
     return { name: mutant.name, caughtBy, seconds: Math.round((performance.now() - startedMs) / 1000) };
   } finally {
     sandbox.restore();

@@ -11,6 +11,8 @@ export interface Edit {
 export interface Mutant {
   name: string;
   edits: readonly Edit[];
+  /** Tried at every crash point first: it shows only when a process dies at one await. */
+  isAtCrashPoints?: boolean;
   /** Test files that must fail when no simulated run notices; reported as such. */
   tests?: readonly string[];
 }

@@ -8,7 +8,7 @@ import type { World } from "./world.ts";
 
 /** One operation whose awaits are enumerated. */
 export interface Operation {
-  name: "send" | "login" | "purge" | "push";
+  name: "send" | "login" | "purge" | "push" | "wheel";
   /** Whose calls are cut. */
   victims: (fleet: Fleet) => Victim[];
   ops: (Op & { atMs: number })[];
@@ -52,7 +52,6 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: "login",
     victims: ({ logics }) => logics,
-    // Another device of the slot logs in, and takes it.
     ops: [...opened, { kind: "close", device: PHONE, atMs: 8000 }, { kind: "open", device: PHONE, atMs: BEGIN_MS }],
     windowMs: 1500,
   },
@@ -70,10 +69,26 @@ export const OPERATIONS: readonly Operation[] = [
     ops: [...opened, ...Array.from({ length: 11 }, (_, at) => away(at + 1, 8000)), send(BEGIN_MS)],
     windowMs: 2500,
   },
+  {
+    name: "wheel",
+    victims: ({ logics }) => logics,
+    // Sent to devices that vanished without a word: the wheel is about to fire.
+    ops: [...opened, send(BEGIN_MS - 4500), send(BEGIN_MS - 4400)],
+    windowMs: 2500,
+  },
 ];
 
-function planFor({ ops }: Operation): Plan {
-  return { users: 2, logics: 2, entries: 2, extlogics: 2, ops: [...ops], faults: [], activeMs: BEGIN_MS + 15_000 };
+/** What is pushed here is pushed by the fast way alone: nothing makes up for a lost intent. */
+const FAST_WAY_ONLY: ReadonlySet<Operation["name"]> = new Set(["push", "wheel"]);
+
+function planFor({ name, ops }: Operation): Plan {
+  const faults: Plan["faults"] = [];
+  if (name === "wheel")
+    for (let target = 0; target < opened.length; target++)
+      faults.push({ atMs: BEGIN_MS - 5000, kind: "device vanishes", target, durationMs: 0, detail: 0 });
+  const hasReconciler = !FAST_WAY_ONLY.has(name);
+  const size = { users: 2, logics: 2, entries: 2, extlogics: 2 };
+  return { ...size, ops: [...ops], faults, activeMs: BEGIN_MS + 15_000, hasReconciler };
 }
 
 /** How many calls each victim makes within the window, with nothing cut. */
@@ -140,6 +155,7 @@ async function main(): Promise<number> {
       failed++;
       console.log(JSON.stringify(point));
       for (const line of describeViolations(result)) console.log(`  ${line}`);
+      if (process.argv.includes("--first")) return 1;
     }
   }
   console.log(JSON.stringify({ crashPoints: counts, violations: failed }));

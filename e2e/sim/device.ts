@@ -129,7 +129,7 @@ export class Device {
       for (const wire of this.#world.network.between(this.#proc, entry.proc)) wire.stall(1, untilMs);
   }
 
-  /** Sends a message with a body of its own; `bytes` long at least. */
+  /** Sends a message with a body of its own; `bytes` long at least. `to`: a user, or with a # a conversation. */
   send(to: string, bytes = 0): void {
     const cmid = `${this.device}-${this.#sends++}`;
     const content = new TextEncoder().encode(`${this.uid} to ${to}: ${cmid}`.padEnd(bytes, "."));
@@ -142,7 +142,8 @@ export class Device {
     const base = { uid: this.uid, device: this.device, cmid, to, bodyHash: bodyHashOf(content), process: this.name };
     this.#world.record({ op: "send", kind: "invoke", ...base });
     try {
-      const { conversationId: conv, convSeq: seq, messageId } = await client.send({ to, content, id: cmid });
+      const target = to.startsWith("#") ? { conversationId: to.slice(1) } : { to };
+      const { conversationId: conv, convSeq: seq, messageId } = await client.send({ ...target, content, id: cmid });
       this.#world.record({ op: "send", kind: "ok", ...base, conv, seq, messageId });
     } catch (error) {
       const isRefused = error instanceof ImClientError && !error.retryable && error.code < FIRST_CLIENT_CODE;

@@ -41,7 +41,10 @@ export class ExtlogicProcess {
   #proc: Proc;
   #starts = 0;
 
-  constructor(world: World, name: string) {
+  readonly #hasReconciler: boolean;
+
+  constructor(world: World, name: string, hasReconciler: boolean) {
+    this.#hasReconciler = hasReconciler;
     this.#world = world;
     this.name = name;
     this.#proc = new Proc(name);
@@ -70,7 +73,7 @@ export class ExtlogicProcess {
       schedule.start();
       const dispatch: Dispatch = (intents, signal) => dispatchIntents({ schedule, signal }, intents);
       const ports = { ...common, redis, dispatch };
-      new Reconciler({ ...ports, olderThanMs: RECONCILE_AFTER_MS }).start();
+      if (this.#hasReconciler) new Reconciler({ ...ports, olderThanMs: RECONCILE_AFTER_MS }).start();
       new PushConsumer({ ...ports, consumer, pollMs: POLL_MS }).start();
     });
   }

@@ -17,6 +17,9 @@ export interface Fleet {
   devices: Device[];
 }
 
+/** The conversation of all users. */
+export const EVERYBODY = "everybody";
+
 /** Devices of each user, in the order in which they are given. Two share a slot. */
 const DEVICES: readonly { device: string; platform: Platform }[] = [
   { device: "phone", platform: "ios" },
@@ -26,13 +29,13 @@ const DEVICES: readonly { device: string; platform: Platform }[] = [
 ];
 
 /** Starts every process; devices start with the workload. */
-export function startFleet(world: World, plan: Pick<Plan, "users" | "logics" | "entries" | "extlogics">): Fleet {
+export function startFleet(world: World, plan: Plan): Fleet {
   const random = new Random(world.kernel.seed, "fleet");
   const named = <T>(count: number, name: string, make: (name: string) => T): T[] =>
     Array.from({ length: count }, (_, at) => make(`${name}-${at}`));
   const logics = named(plan.logics, "logic", (name) => new LogicProcess(world, name));
   const entries = named(plan.entries, "entry", (name) => new EntryProcess(world, name, logics));
-  const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name));
+  const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name, plan.hasReconciler));
   const users = named(plan.users, "user", (name) => name);
   const devices = users.flatMap((uid) =>
     DEVICES.slice(0, random.int(1, DEVICES.length)).map(
@@ -43,5 +46,6 @@ export function startFleet(world: World, plan: Pick<Plan, "users" | "logics" | "
   for (const logic of logics) logic.start();
   for (const entry of entries) entry.start(false);
   for (const extlogic of extlogics) extlogic.start();
+  void world.database.createConversation(EVERYBODY, users);
   return { logics, entries, extlogics, users, devices };
 }

@@ -50,7 +50,7 @@ async function many(from: number, count: number, stopAtFirst: boolean): Promise<
   const workers = Array.from({ length: WORKERS }, () =>
     attend(take, () => {
       if (isOver()) return undefined;
-      const order = { from: next, count: Math.min(CHUNK, from + count - next) };
+      const order = { from: next, count: Math.min(stopAtFirst ? 2 : CHUNK, from + count - next) };
       next += order.count;
       return order;
     }),

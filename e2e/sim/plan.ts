@@ -4,7 +4,11 @@ import { Random } from "./random.ts";
 /** One step of the workload. Numbers pick among what there is, modulo its count. */
 export type Op =
   | { kind: "send"; device: number; to: number; bytes: number }
-  | { kind: "open" | "close" | "kill"; device: number };
+  /** Into the conversation of everybody. */
+  | { kind: "send to all"; device: number }
+  | { kind: "open" | "close" | "kill"; device: number }
+  /** The user of the device loses their membership of that conversation, or every token issued so far. */
+  | { kind: "remove" | "revoke"; device: number };
 
 export const FAULT_KINDS = [
   "logic killed",
@@ -35,6 +39,22 @@ export const FAULT_KINDS = [
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/**
+ * Faults that the fast way to a push must survive by itself: intents are in Redis then, and only extlogic, providers and
+ * phones are in trouble.
+ */
+const FAST_WAY_FAULTS: readonly FaultKind[] = [
+  "extlogic killed",
+  "extlogic killed at a call",
+  "extlogic cut from Redis",
+  "provider away",
+  "device loses its network",
+  "device vanishes",
+  "clock stepped",
+];
+/** Every so many seeds the reconciler does not run, and only such faults happen. */
+const FAST_WAY_EVERY = 5;
+
 /** One fault: what, on which one of its kind, for how long. */
 export interface Fault {
   atMs: number;
@@ -55,6 +75,8 @@ export interface Plan {
   faults: Fault[];
   /** Ops and faults come within this; then everything is healed. */
   activeMs: number;
+  /** False: nothing makes up for an intent that is lost. */
+  hasReconciler: boolean;
 }
 
 const ACTIVE_MS = 90_000;
@@ -76,6 +98,7 @@ export function planOf(seed: number): Plan {
     ops: [],
     faults: [],
     activeMs: ACTIVE_MS,
+    hasReconciler: seed % FAST_WAY_EVERY !== 1,
   };
   const count = random.int(MIN_OPS, MAX_OPS);
   while (plan.ops.length < count) {
@@ -88,20 +111,22 @@ export function planOf(seed: number): Plan {
   plan.ops.sort((a, b) => a.atMs - b.atMs);
   if (seed % CALM_EVERY === 0) return plan;
   const faults = random.int(MIN_FAULTS, MAX_FAULTS);
-  for (let i = 0; i < faults; i++) plan.faults.push(faultOf(random));
+  for (let i = 0; i < faults; i++)
+    plan.faults.push(faultOf(random, plan.hasReconciler ? FAULT_KINDS : FAST_WAY_FAULTS));
   plan.faults.sort((a, b) => a.atMs - b.atMs);
   return plan;
 }
 
 function opOf(random: Random): Op {
   const device = random.int(0, 1000);
-  const kind = random.weighted({ send: 70, open: 16, close: 8, kill: 6 });
+  const weights = { send: 66, "send to all": 4, open: 16, close: 8, kill: 6, remove: 0.2, revoke: 0.4 };
+  const kind = random.weighted(weights);
   if (kind !== "send") return { kind, device };
   return { kind, device, to: random.int(0, 1000), bytes: random.chance(0.02) ? random.int(5_000, 60_000) : 0 };
 }
 
-function faultOf(random: Random): Fault {
-  const kind = random.pick(FAULT_KINDS);
+function faultOf(random: Random, kinds: readonly FaultKind[]): Fault {
+  const kind = random.pick(kinds);
   const isLong = random.chance(0.25);
   return {
     kind,

@@ -10,7 +10,7 @@ import {
 } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import type { Device } from "./device.ts";
-import { type Fleet, startFleet } from "./fleet.ts";
+import { EVERYBODY, type Fleet, startFleet } from "./fleet.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type Op, type Plan, planOf } from "./plan.ts";
 import { seal } from "./seal.ts";
@@ -34,9 +34,10 @@ export interface RunResult {
   report: HistoryReport;
 }
 
-const CHECK_OPTIONS = { expectsNotice: true };
+/** Without the reconciler: an intent of a dead extlogic is taken over after 30 s, at the next look 15 s later. */
+const FAST_WAY_LIMITS_MS = { component: 50_000 };
 /** Leases end, keepalives strike, clients come back: longer than any of them. */
-const SETTLE_MS = 45_000;
+const SETTLE_MS = 55_000;
 /** A device that cannot pull its inbox in this time does not get it. */
 const PULL_MS = 90_000;
 const POLL_MS = 50;
@@ -62,7 +63,7 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
   const fleet = startFleet(world, plan);
   const nemesis = new Nemesis(world, fleet);
   world.network.isCalm = plan.faults.length === 0;
-  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(fleet, op));
+  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op));
   for (const fault of plan.faults) kernel.after(fault.atMs, undefined, () => nemesis.apply(fault));
   if (also) kernel.after(also.atMs, undefined, () => also.act(world, fleet, nemesis));
   await kernel.run(plan.activeMs);
@@ -74,9 +75,22 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
   return { devices, stored: await readStored(world, fleet), healed };
 }
 
-function perform({ devices }: Fleet, op: Op): void {
+function perform(world: World, { devices }: Fleet, op: Op): void {
   const device = devices[op.device % devices.length] as Device;
+  const { uid } = device;
   switch (op.kind) {
+    case "send to all":
+      device.open();
+      device.send(`#${EVERYBODY}`);
+      return;
+    case "remove":
+      void world.database.removeMember(EVERYBODY, uid);
+      world.record({ op: "membership", kind: "remove", process: "admin", uid, conv: EVERYBODY });
+      return;
+    case "revoke":
+      void world.database.revokeUser(uid, world.kernel.wallMs + 1);
+      world.record({ op: "revoke", kind: "ok", process: "admin", uid });
+      return;
     case "open":
       device.open();
       return;
@@ -144,7 +158,11 @@ async function readStored(world: World, { users }: Fleet): Promise<StoredMessage
 
 function resultOf(world: World, plan: Plan, final: FinalState): RunResult {
   const { kernel, history } = world;
-  const report = checkHistory(history, final, CHECK_OPTIONS);
+  const report = checkHistory(history, final, {
+    expectsNotice: true,
+    arePushesSingle: plan.faults.length === 0,
+    ...(plan.hasReconciler ? {} : { notifyLimitsMs: FAST_WAY_LIMITS_MS }),
+  });
   const breaches = kernel.breaches.map((message) => ({ check: "sim" as const, kind: "breach", message }));
   return {
     seed: kernel.seed,

@@ -157,6 +157,11 @@ export class MemoryStore implements Store {
       if (!conversation.members.has(memberId)) conversation.members.set(memberId, conversation.lastSeq);
   }
 
+  /** Ends a membership: what is sent from now on is not theirs, and they cannot send. */
+  async removeMember(conversationId: string, memberId: string): Promise<void> {
+    this.#conversations.get(conversationId)?.members.delete(memberId);
+  }
+
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     checkBatch(batch);
     return appendRepeats(batch, async (distinct) => distinct.map((input) => this.#appendOne(input)));
