@@ -79,7 +79,7 @@ export interface Plan {
   hasReconciler: boolean;
 }
 
-const ACTIVE_MS = 90_000;
+const ACTIVE_MS = 60_000;
 const MIN_OPS = 160;
 const MAX_OPS = 240;
 const MIN_FAULTS = 5;
@@ -132,7 +132,7 @@ function faultOf(random: Random, kinds: readonly FaultKind[]): Fault {
     kind,
     atMs: 2000 + random.next() * (ACTIVE_MS - 4000),
     target: random.int(0, 1000),
-    durationMs: isLong ? random.int(8_000, 25_000) : random.int(200, 6_000),
+    durationMs: isLong ? random.int(6_000, 18_000) : random.int(200, 6_000),
     detail: random.int(0, 1_000_000),
   };
 }

@@ -37,7 +37,7 @@ export interface RunResult {
 /** Without the reconciler: an intent of a dead extlogic is taken over after 30 s, at the next look 15 s later. */
 const FAST_WAY_LIMITS_MS = { component: 50_000 };
 /** Leases end, keepalives strike, clients come back: longer than any of them. */
-const SETTLE_MS = 55_000;
+const SETTLE_MS = 42_000;
 /** A device that cannot pull its inbox in this time does not get it. */
 const PULL_MS = 90_000;
 const POLL_MS = 50;
@@ -69,7 +69,7 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
   await kernel.run(plan.activeMs);
   nemesis.heal();
   const healedAtMs = kernel.nowMs;
-  await kernel.run(healedAtMs + SETTLE_MS);
+  await kernel.run(healedAtMs + (plan.hasReconciler ? SETTLE_MS : FAST_WAY_LIMITS_MS.component + 5000));
   const healed = readHealed(world, fleet, healedAtMs);
   const devices = await pullAll(world, fleet);
   return { devices, stored: await readStored(world, fleet), healed };
