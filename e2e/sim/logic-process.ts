@@ -16,7 +16,6 @@ export const LEASE_TTL_MS = 15_000;
 export const PING_INTERVAL_MS = 30_000;
 /** An online device that has not acknowledged for so long is pushed to. */
 export const ACK_TIMEOUT_MS = 5000;
-const REANNOUNCE_MS = 10_000;
 /** Bytes that may wait on a stream before its writer must wait. */
 export const STREAM_HIGH_WATER = 512 * 1024;
 
@@ -72,15 +71,6 @@ export class LogicProcess {
         metrics: METRICS.logic,
       });
       void this.#core.start();
-      this.#announceAgain(proc, this.#core);
-    });
-  }
-
-  /** Routes are asserted again in long intervals; shorter ones here, as everything else of the world is. */
-  #announceAgain(proc: Proc, core: LogicCore): void {
-    this.#world.kernel.after(REANNOUNCE_MS, proc, () => {
-      core.entries.reannounce();
-      this.#announceAgain(proc, core);
     });
   }
 

@@ -19,6 +19,8 @@ class ConnectionLost extends Error {
 /** The part of the real client that lib/redis.ts uses, on a {@link RedisServer}. */
 class SimRedisClient {
   status: "ready" | "reconnecting" = "ready";
+  /** The socket below. */
+  readonly stream = { resetAndDestroy: () => this.#reconnect() };
   readonly #calls: Calls;
   readonly #proc: Proc;
   readonly #server: Server;
