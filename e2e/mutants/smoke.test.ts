@@ -6,7 +6,7 @@ import { judge } from "./main.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** `make mutants` tries them all. */
-const TRIED = ["no unique key", "logout without session id"];
+const TRIED = ["no unique key", "timestamp cursor"];
 
 describe("planted bugs", () => {
   const sandbox = new Sandbox();
