@@ -39,6 +39,8 @@ export class FakeFleet {
   readonly #sessions = new Set<Session>();
   readonly #inboxes = new Map<string, Event[]>();
   readonly #sockets = new Set<Socket>();
+  /** All say it in one conversation, whose positions have no gap. */
+  #convSeq = 0;
   #logins = 0;
   /** SENDs are stored and pushed, but not acknowledged, while this is set. */
   holdsAcks = false;
@@ -172,7 +174,8 @@ export class FakeFleet {
     const { to, clientMessageId, content } = send;
     const known = this.#inbox(sender).find((event) => event.clientMessageId === clientMessageId);
     if (known) return known;
-    const base = { conversationId: "c", convSeq: 0, messageId: `m-${clientMessageId}`, sender, contentType: "" };
+    const convSeq = ++this.#convSeq;
+    const base = { conversationId: "c", convSeq, messageId: `m-${clientMessageId}`, sender, contentType: "" };
     const add = (userId: string): Event => {
       const inbox = this.#inbox(userId);
       const event = { ...base, inboxSeq: inbox.length + 1, sentAtMs: Date.now(), clientMessageId, content };
