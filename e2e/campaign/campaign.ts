@@ -19,7 +19,7 @@ import type { Person } from "./person.ts";
 import { checkCampaign, keepRecording } from "./recorded.ts";
 import { resumeMaxMs } from "./resume.ts";
 import { RouterView } from "./router-view.ts";
-import { describeFault, makeSchedule, paceOf } from "./schedule.ts";
+import { describeFault, makeSchedule, type Pace, paceOf } from "./schedule.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { type PostgresMode, type RedisMode, type Stores, startStores, stopStores } from "./stores.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -44,6 +44,7 @@ export interface CampaignOptions {
 /** What became of a campaign. `lost`, `duplicated`, `reordered`, `corrupted` and `violations` must be 0 and empty. */
 export interface CampaignResult {
   seed: number;
+  pace: Pace;
   sent: number;
   acked: number;
   delivered: number;
@@ -281,6 +282,7 @@ class Campaign {
     const resumeMs = resumeMaxMs(this.#recorder.events);
     const result: CampaignResult = {
       seed: this.#options.seed,
+      pace: paceOf(this.#options.seed),
       sent: report.counts.sends,
       acked: report.counts.acked,
       delivered: crowd.shown,

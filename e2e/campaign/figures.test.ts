@@ -6,6 +6,7 @@ import { goalsOf, shortfalls, sumUp, untimed } from "./figures.ts";
 
 const good: CampaignResult = {
   seed: 7,
+  pace: "apart",
   sent: 26_000,
   acked: 25_500,
   delivered: 25_400,
@@ -33,7 +34,13 @@ describe("campaign figures", () => {
   it("ask for 200,000 messages and 100 faults in eight minutes, and for no more than a million and 500", () => {
     const usual = goalsOf(8, 60);
     assert.ok(usual.acked >= 200_000 && usual.faults === 100 && usual.fakeOnlineMaxMs === 15_000);
-    assert.deepEqual(goalsOf(24, 180), { acked: 1_000_000, faults: 500, fakeOnlineMaxMs: 15_000, resumeMs: 10_000 });
+    assert.deepEqual(goalsOf(24, 180), {
+      acked: 1_000_000,
+      faults: 500,
+      fakeOnlineMaxMs: 15_000,
+      fakeOnlineTwoFaultsMaxMs: 27_000,
+      resumeMs: 10_000,
+    });
     assert.equal(goalsOf(1, 20).faults, 4);
     assert.deepEqual(goalsOf(1, 60, true), { ...usual, acked: 1, faults: 1 });
   });
@@ -79,6 +86,11 @@ describe("campaign figures", () => {
     const goals = goalsOf(8, 60);
     const figures = sumUp(eight({ fakeOnlineMaxMs: 15_001 }));
     assert.deepEqual(shortfalls(figures, goals), ["fakeOnlineMaxMs: 15001, at most 15000"]);
+    const dense = sumUp(eight({ pace: "dense", fakeOnlineMaxMs: 26_000 }));
+    assert.equal(dense.fakeOnlineTwoFaultsMaxMs, 26_000);
+    assert.equal(dense.fakeOnlineMaxMs, good.fakeOnlineMaxMs);
+    assert.deepEqual(shortfalls(dense, goals), []);
+    assert.equal(shortfalls({ ...dense, fakeOnlineTwoFaultsMaxMs: 27_001 }, goals).length, 1);
     assert.equal(shortfalls({ ...figures, fakeOnlineMaxMs: 0, acked: goals.acked - 1 }, goals).length, 1);
     assert.equal(shortfalls({ ...figures, fakeOnlineMaxMs: 0, faults: 99 }, goals).length, 1);
   });

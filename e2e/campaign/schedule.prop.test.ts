@@ -104,6 +104,7 @@ describe("fault schedule", () => {
       const schedule = makeSchedule({ ...usual, pace: "apart", seed });
       for (const [at, fault] of schedule.entries())
         assert.ok(at === 0 || fault.atMs >= endOf(schedule[at - 1] ?? fault) + 15_000);
+      assert.match(describeFault(schedule[0] as Fault), /^kill entry-/);
       assert.equal(schedule[1]?.kind, "half-open");
       faults += schedule.length;
     }

@@ -111,12 +111,16 @@ export function makeSchedule(options: ScheduleOptions): Fault[] {
   }
 }
 
-/** Few faults fit in when they are apart: the half-open links, whose pushes are due soonest, are the second. */
+/**
+ * Few faults fit in when they are apart: the first two are those with a time of their own, a killed entry (until it no longer
+ * counts as online) and half-open clients (until they are pushed to).
+ */
 function dealtFor(pace: Pace, deck: readonly Choice[]): Choice[] {
-  const halfOpen = deck.find(({ kind }) => kind === "half-open");
-  if (pace === "dense" || !halfOpen) return [...deck];
-  const [first, ...others] = deck.filter((choice) => choice !== halfOpen);
-  return first ? [first, halfOpen, ...others] : [halfOpen];
+  const firsts = [
+    deck.find(({ kind, target }) => kind === "kill" && target.startsWith("entry-")),
+    deck.find(({ kind }) => kind === "half-open"),
+  ].filter((choice) => choice !== undefined);
+  return pace === "dense" ? [...deck] : [...firsts, ...deck.filter((choice) => !firsts.includes(choice))];
 }
 
 /** Every kind of fault as often as it should come, on targets chosen by chance. */
