@@ -88,24 +88,32 @@ const startedMs = performance.now();
 const progress = (text: string): void =>
   console.log(`[${((performance.now() - startedMs) / 1000).toFixed(0).padStart(4)} s] ${text}`);
 
-/** Runs a command in its own process group; past the bound the whole group is ended. */
+/** Set by Ctrl-C or SIGTERM: the suite that runs is ended, and no other one begins. */
+let interruptedBy: NodeJS.Signals | undefined;
+let endRunning = (): void => undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    interruptedBy = signal;
+    endRunning();
+  });
+}
+
+/** Runs a command in its own process group; past the bound, or when interrupted, the whole group is ended. */
 function run(command: string, args: string[], timeoutMs: number, env: Record<string, string> = {}): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: "inherit", env: { ...process.env, ...env }, detached: true });
     const end = (signal: NodeJS.Signals): void => {
       if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
     };
-    const onInterrupt = (): void => end("SIGTERM");
+    endRunning = () => end("SIGTERM");
+    if (interruptedBy) endRunning();
     const timer = setTimeout(() => {
       progress(`over its bound of ${timeoutMs / MINUTE_MS} min: ended`);
       end("SIGKILL");
     }, timeoutMs);
-    process.once("SIGINT", onInterrupt);
-    process.once("SIGTERM", onInterrupt);
     const settle = (code: number): void => {
       clearTimeout(timer);
-      process.off("SIGINT", onInterrupt);
-      process.off("SIGTERM", onInterrupt);
+      endRunning = () => undefined;
       resolve(code);
     };
     child.once("error", (error) => {
@@ -178,8 +186,15 @@ async function main(wanted: string): Promise<void> {
     process.exit(2);
   }
   const outcomes: Outcome[] = wanted === "all" ? [await runChecks()] : [];
-  await prepare(suites.map((suite) => suite.name));
-  for (const suite of suites) outcomes.push(await runSuite(suite));
+  if (!interruptedBy) await prepare(suites.map((suite) => suite.name));
+  for (const suite of suites) {
+    if (interruptedBy) break;
+    outcomes.push(await runSuite(suite));
+  }
+  if (interruptedBy) {
+    console.log(`interrupted by ${interruptedBy}: suites after ${outcomes.at(-1)?.suite ?? "none"} did not run`);
+    process.exit(130);
+  }
   const sum = (key: keyof Counts): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   // Again at the end: the place where they happened may be thousands of lines above.
