@@ -36,7 +36,16 @@ test("versions that are no numbers only have to differ", () => {
 test("another UID is a deletion and an addition", () => {
   const cache = new ObjectCache<KubeObject>();
   cache.put(object("a", "u1", "5"));
-  assert.deepEqual(brief(cache.put(object("a", "u2", "4"))), ["deleted u1/5 after u1/5", "added u2/4"]);
+  assert.deepEqual(brief(cache.put(object("a", "u2", "10"))), ["deleted u1/5 after u1/5", "added u2/10"]);
+});
+
+test("a late event of a former incarnation changes nothing", () => {
+  const cache = new ObjectCache<KubeObject>();
+  cache.put(object("a", "u2", "10"));
+  assert.deepEqual(cache.put(object("a", "u1", "9")), []);
+  assert.equal(cache.get("ns", "a")?.metadata.uid, "u2");
+  cache.put(object("b", "u1", "x"));
+  assert.equal(cache.put(object("b", "u2", "a")).length, 2, "versions without an order: the newest event is believed");
 });
 
 test("a list replaces all, deletions first, even when its versions went back", () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { matchesLabels } from "./labels.ts";
 import { keyOf, objectKey } from "./owner.ts";
+import { compareVersions } from "./resource-version.ts";
 import type { KubeObject } from "./types.ts";
 
 /** A change of the cache. `old` is what it held before; for `deleted`, `object` is the last known state. */
@@ -42,10 +43,13 @@ export class ObjectCache<T extends KubeObject> {
     return found;
   }
 
-  /** An ADDED or MODIFIED event. One that is older than what is held (a repeated or late event) changes nothing. */
+  /**
+   * An ADDED or MODIFIED event. One that is older than what is held (a repeated or late event) changes nothing, be it of
+   * the same incarnation or of a former one.
+   */
   put(object: T): Delta<T>[] {
     const old = this.#objects.get(keyOf(object));
-    if (old && isSameIncarnation(old, object) && !isNewer(object, old)) return [];
+    if (old && (isSameIncarnation(old, object) ? !isNewer(object, old) : isOlder(object, old))) return [];
     return this.#set(object, old);
   }
 
@@ -95,9 +99,12 @@ function isSameIncarnation(a: KubeObject, b: KubeObject): boolean {
   return a.metadata.uid === b.metadata.uid;
 }
 
-/** Versions are decimal numbers that only grow (KEP-5504); of anything else we only know equal from different. */
+/** Versions without an order count as news when they differ. */
 function isNewer(object: KubeObject, than: KubeObject): boolean {
-  const [a, b] = [versionOf(object), versionOf(than)];
-  if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a !== b;
-  return a.length === b.length ? a > b : a.length > b.length;
+  return (compareVersions(versionOf(object), versionOf(than)) ?? 1) > 0;
+}
+
+/** Certainly older: never of versions without an order. */
+function isOlder(object: KubeObject, than: KubeObject): boolean {
+  return (compareVersions(versionOf(object), versionOf(than)) ?? 0) < 0;
 }

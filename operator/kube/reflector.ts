@@ -8,6 +8,7 @@ import { DeltaFeed, type DeltaHandler } from "./delta-feed.ts";
 import { KubeError } from "./kube-error.ts";
 import { type CacheSelection, type Delta, ObjectCache } from "./object-cache.ts";
 import { keyOf } from "./owner.ts";
+import { compareVersions } from "./resource-version.ts";
 import type { KubeObject, Resource } from "./types.ts";
 
 export type { CacheSelection, Delta, DeltaHandler };
@@ -223,15 +224,25 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
         this.#failedWatches = 0;
         return;
       case "BOOKMARK":
-        this.#resourceVersion = event.resourceVersion;
+        if (this.#isNews(event.resourceVersion)) this.#resourceVersion = event.resourceVersion;
         break;
       default: {
         const object = trimmed(event.object);
-        this.#resourceVersion = object.metadata.resourceVersion;
+        const { resourceVersion } = object.metadata;
+        if (!this.#isNews(resourceVersion)) break;
+        this.#resourceVersion = resourceVersion;
         this.#publish(event.type === "DELETED" ? this.#cache.remove(object) : this.#cache.put(object));
       }
     }
     this.#backoff.reset();
+  }
+
+  /**
+   * Events of a watch come in the order of their versions, all above the one it began at. What is not above the last one
+   * was repeated on the way: taken in, it would bring a deleted object back for good.
+   */
+  #isNews(resourceVersion: string | undefined): boolean {
+    return (compareVersions(resourceVersion ?? "", this.#resourceVersion ?? "") ?? 1) > 0;
   }
 
   #publish(deltas: readonly Delta<T>[]): void {
