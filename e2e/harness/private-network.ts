@@ -169,7 +169,16 @@ export class PrivateNetwork {
     await Promise.all(this.#anchors.splice(0).map((anchor) => anchor.stop("SIGKILL")));
     this.#hosts.clear();
     await command(["ip", "link", "delete", "im0"]);
-    for (const name of await this.#cables()) await command(["ip", "link", "delete", name]);
+    for (const name of await this.#cables()) await this.#removeCable(name);
+  }
+
+  /** The kernel removes a cable by itself once the namespace at its other end is gone: then there is nothing to do. */
+  async #removeCable(name: string): Promise<void> {
+    try {
+      await command(["ip", "link", "delete", name]);
+    } catch (error) {
+      if ((await this.#cables()).includes(name)) throw error;
+    }
   }
 
   async #cables(): Promise<string[]> {
