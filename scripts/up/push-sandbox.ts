@@ -40,10 +40,15 @@ export function sandboxModules(program = join(PROJECT_ROOT, PROGRAM)): Record<st
   return modules;
 }
 
+const metadata = {
+  name: PUSH_SANDBOX,
+  namespace: DEMO_NAMESPACE,
+  labels: { "app.kubernetes.io/name": PUSH_SANDBOX },
+};
+
 /** ConfigMap, Deployment and Service. Pure. */
 export function pushSandboxManifests(image: string, modules: Record<string, string>): object[] {
-  const labels = { "app.kubernetes.io/name": PUSH_SANDBOX };
-  const metadata = { name: PUSH_SANDBOX, namespace: DEMO_NAMESPACE, labels };
+  const { labels } = metadata;
   const container = {
     name: "sandbox",
     image,
@@ -103,7 +108,6 @@ export async function applyPushSandbox(tools: KubeTools, image: string, options:
   const secret = ["secret", PUSH_SANDBOX, "-n", DEMO_NAMESPACE];
   if ((await tools.tryKubectl(["get", ...secret])).code !== 0) {
     const stringData = { [PUSH_SANDBOX_SECRET_KEY]: randomBytes(24).toString("base64url") };
-    const metadata = { name: PUSH_SANDBOX, namespace: DEMO_NAMESPACE };
     const input = JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, stringData });
     await tools.kubectl(["apply", "-f", "-"], { input });
   }
