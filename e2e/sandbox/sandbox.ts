@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
+import { readBody } from "./read-body.ts";
 
 /**
  * How a push provider in a test treats one well-formed push. Each sandbox puts it into its protocol's words.
@@ -41,8 +42,6 @@ export interface ProviderSandbox {
   behave: (address: string, attempt: number) => SandboxAnswer;
   close(): Promise<void>;
 }
-
-const MAX_BODY_BYTES = 64 * 1024;
 
 export interface SandboxRequest {
   readonly method: string;
@@ -159,22 +158,6 @@ function send(response: ServerResponse, { status, headers, body }: SandboxReply)
   const isJson = typeof body === "object";
   response.writeHead(status, { ...(isJson ? { "content-type": "application/json" } : {}), ...headers });
   response.end(isJson ? JSON.stringify(body) : body);
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const part of request) {
-      bytes += (part as Buffer).length;
-      if (bytes > MAX_BODY_BYTES) return undefined;
-      parts.push(part as Buffer);
-    }
-  } catch {
-    // The caller went away in the middle: nothing was told.
-    return undefined;
-  }
-  return Buffer.concat(parts);
 }
 
 /** A JSON object, or undefined. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { readBody } from "./read-body.ts";
 import { isSigned } from "./signature.ts";
 
 /** Body of one push, as the webhook provider sends it. */
@@ -27,8 +28,6 @@ export interface WebhookSandboxOptions {
   /** Address to listen on; "" = all. Default loopback. */
   host?: string;
 }
-
-const MAX_BODY_BYTES = 64 * 1024;
 
 /** A push provider on loopback that remembers what it was told. */
 export interface WebhookSandbox {
@@ -76,7 +75,7 @@ class Sandbox implements WebhookSandbox {
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request);
+    const body = (await readBody(request))?.toString("utf8");
     const push = body === undefined ? undefined : parse(body);
     if (body === undefined || push === undefined) {
       this.invalid++;
@@ -97,22 +96,6 @@ class Sandbox implements WebhookSandbox {
     if (answer === "reset") request.socket.resetAndDestroy();
     else if (answer !== "hang") response.writeHead(answer.status, answer.headers).end();
   }
-}
-
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const part of request) {
-      bytes += (part as Buffer).length;
-      if (bytes > MAX_BODY_BYTES) return undefined;
-      parts.push(part as Buffer);
-    }
-  } catch {
-    // The caller went away in the middle: nothing was told.
-    return undefined;
-  }
-  return Buffer.concat(parts).toString("utf8");
 }
 
 function parse(body: string): WebhookPush | undefined {
