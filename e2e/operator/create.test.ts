@@ -26,7 +26,7 @@ describe("an empty spec", () => {
     bench = await Bench.open(server);
     await bench.startOperator();
     await bench.create();
-    await bench.untilReady();
+    await bench.untilSettled();
   });
   after(() => bench.close());
 
@@ -54,7 +54,8 @@ describe("an empty spec", () => {
   });
 
   it("says so in its status", async () => {
-    const { status } = await bench.get();
+    const cluster = await bench.get();
+    const { status } = cluster;
     assert.equal(status?.phase, "Ready");
     assert.equal(status?.entry?.summary, "3/3");
     assert.equal(status?.entry?.replicas, 3);
@@ -64,7 +65,6 @@ describe("an empty spec", () => {
     assert.equal(status?.address, "192.0.2.10");
     assert.equal(status?.pods?.length, 3);
     assert.equal(status?.conditions?.length, 11);
-    const cluster = await bench.get();
     const trueOnes = [
       "Ready",
       "EntriesReady",

@@ -16,7 +16,7 @@ before(async () => {
   bench = await Bench.open(server);
   await bench.startOperator();
   await bench.create();
-  await bench.untilReady();
+  await bench.untilSettled();
 });
 after(async () => {
   await bench?.close();
@@ -119,7 +119,7 @@ describe("kubectl scale imc", () => {
       { subresource: "scale" },
     );
     assert.equal((scaled as unknown as { spec: { replicas: number } }).spec.replicas, 4);
-    const cluster = await bench.untilReady();
+    const cluster = await bench.untilSettled();
     assert.equal(cluster.spec.entry.replicas, 4);
     assert.equal(cluster.status?.entry?.summary, "4/4");
     const path = `/apis/imcluster.io/v1alpha1/namespaces/${bench.namespace}/imclusters/demo/scale`;
