@@ -45,7 +45,7 @@ export class EntryLeases {
       return false;
     }
     stream.name = request.podName;
-    if ((await this.#check(incarnation)) === "fenced") {
+    if ((await this.#check(incarnation, stream)) === "fenced") {
       this.fence(stream, incarnation);
       return false;
     }
@@ -57,7 +57,7 @@ export class EntryLeases {
 
   /** LEASE: prolongs it, or fences. No answer when neither SQL nor Redis knows: the entry asks again. */
   async renew(stream: EntryStream, rid: number): Promise<void> {
-    const state = await this.#check(stream.incarnation);
+    const state = await this.#check(stream.incarnation, stream);
     this.#ports.metrics.leases.inc({ result: state });
     if (state === "fenced") this.fence(stream);
     else if (state === "ok") stream.send({ kind: RecordKind.LEASED, rid, aux: this.#ports.leaseTtlMs });
@@ -69,7 +69,7 @@ export class EntryLeases {
   }
 
   async #renewQuietly(stream: EntryStream): Promise<void> {
-    if ((await this.#check(stream.incarnation)) === "fenced") this.fence(stream);
+    if ((await this.#check(stream.incarnation, stream)) === "fenced") this.fence(stream);
   }
 
   /**
@@ -107,15 +107,17 @@ export class EntryLeases {
     }
   }
 
-  async #check(incarnation: string): Promise<"ok" | "fenced" | "unknown"> {
+  /** A logic that was frozen finds requests of entries that have died since: their streams are closed by then. */
+  async #check(incarnation: string, stream: EntryStream): Promise<"ok" | "fenced" | "unknown"> {
     const [inSql, inRouter] = await Promise.allSettled([
       this.#ports.store.entryState(incarnation),
-      this.#ports.router.renewLease(incarnation),
+      this.#ports.router.renewLease(incarnation, () => !stream.isClosed),
     ]);
     if (inSql.status === "rejected") this.#ports.onFault("entry state", inSql.reason);
     if (inRouter.status === "rejected") this.#ports.onFault("lease", inRouter.reason);
     if (inSql.status === "fulfilled" && inSql.value === "dead") return "fenced";
     if (inRouter.status === "fulfilled" && inRouter.value === "fenced") return "fenced";
-    return inSql.status === "fulfilled" || inRouter.status === "fulfilled" ? "ok" : "unknown";
+    const isRenewed = inRouter.status === "fulfilled" && inRouter.value === "ok";
+    return inSql.status === "fulfilled" || isRenewed ? "ok" : "unknown";
   }
 }

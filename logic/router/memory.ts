@@ -2,7 +2,7 @@
 
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import type { Generation, PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+import type { Generation, PurgeCount, Renewal, Route, Router, RouterLogin, SessionKey } from "./router.ts";
 
 /** Reference model of {@link Router}: what Redis must do, in a few maps. Used by unit tests and simulations. */
 export class MemoryRouter implements Router {
@@ -48,8 +48,9 @@ export class MemoryRouter implements Router {
     return found;
   }
 
-  async renewLease(incarnation: string): Promise<"ok" | "fenced"> {
+  async renewLease(incarnation: string, isWanted: () => boolean = () => true): Promise<Renewal> {
     this.#requireUp();
+    if (!isWanted()) return "late";
     if (this.#tombs.has(incarnation)) return "fenced";
     this.#leaseEndsMs.set(incarnation, this.#clock.nowMs() + this.#leaseTtlMs);
     return "ok";

@@ -17,11 +17,12 @@ import {
 } from "./keys.ts";
 import { LeaseCache } from "./lease-cache.ts";
 import { purgeIncarnation } from "./purge.ts";
-import type { Generation, PurgeCount, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+import type { Generation, PurgeCount, Renewal, Route, Router, RouterLogin, SessionKey } from "./router.ts";
 
 const login = defineScript(new URL("lua/login.lua", import.meta.url), 1);
 const logout = defineScript(new URL("lua/logout.lua", import.meta.url), 1);
 const renew = defineScript(new URL("lua/renew.lua", import.meta.url), 2 + indexKeys("").length);
+const time = defineScript(new URL("lua/time.lua", import.meta.url), 1);
 const fence = defineScript(new URL("lua/fence.lua", import.meta.url), 2);
 
 const FENCED: RouterLogin = { kind: "fenced" };
@@ -45,12 +46,14 @@ export interface RedisRouterOptions {
  */
 export class RedisRouter implements Router {
   readonly #redis: RedisClient;
+  readonly #clock: Clock;
   readonly #leaseTtlMs: number;
   readonly #leases: LeaseCache;
   readonly #generations: Generations;
 
   constructor(redis: RedisClient, options: RedisRouterOptions) {
     this.#redis = redis;
+    this.#clock = options.clock;
     this.#leaseTtlMs = options.leaseTtlMs ?? 15_000;
     this.#leases = new LeaseCache(options.clock, options.liveCacheMs ?? 1000);
     this.#generations = new Generations(redis);
@@ -134,18 +137,24 @@ export class RedisRouter implements Router {
     return found;
   }
 
-  async renewLease(incarnation: string): Promise<"ok" | "fenced"> {
+  async renewLease(incarnation: string, isWanted: () => boolean = () => true): Promise<Renewal> {
+    const askedMs = this.#clock.nowMs();
+    const [redisNowMs] = await runPipeline(this.#redis, [{ script: time, args: [leaseKey(incarnation)] }]);
+    const askedAtRedisMs = expectNumber(redisNowMs) - (this.#clock.nowMs() - askedMs);
+    if (!isWanted()) return "late";
     const args = [
       tombKey(incarnation),
       leaseKey(incarnation),
       ...indexKeys(incarnation),
+      Math.floor(askedAtRedisMs + this.#leaseTtlMs),
       this.#leaseTtlMs,
       INDEX_TTL_S,
     ];
     const [reply] = await runPipeline(this.#redis, [{ script: renew, args }]);
-    const isLive = expectNumber(reply) === 1;
-    this.#leases.set(incarnation, isLive);
-    return isLive ? "ok" : "fenced";
+    const leftMs = expectNumber(reply);
+    if (leftMs !== 0) this.#leases.set(incarnation, leftMs > 0);
+    if (leftMs === 0) return "late";
+    return leftMs > 0 ? "ok" : "fenced";
   }
 
   /** The tombstone is in SQL already; here it should survive a failover, which WAIT makes likely and no more. */

@@ -44,6 +44,15 @@ function sessions(create: () => Promise<RouterHarness>): void {
     assert.equal((await router.lookup(["alice"])).size, 0);
   });
 
+  it("renews no lease that is no longer wanted when its turn comes", async () => {
+    const { router } = await create();
+    await router.login([route()]);
+    assert.equal(await router.renewLease("pod-a.1", () => false), "late");
+    assert.equal((await router.lookup(["alice"])).size, 0);
+    assert.equal(await router.renewLease("pod-a.1", () => true), "ok");
+    assert.equal((await router.lookup(["alice"])).size, 1);
+  });
+
   it("gives a slot to the newest login and returns the session it replaced", async () => {
     const { router } = await create();
     await router.renewLease("pod-a.1");

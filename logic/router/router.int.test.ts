@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { FakeClock } from "#lib/clock.ts";
+import { FakeClock, systemClock } from "#lib/clock.ts";
 import { createRedis, type Redis } from "#lib/redis.ts";
 import { waitUntil } from "../../e2e/harness/processes.ts";
 import { type RedisServer, startRedis } from "../../e2e/harness/redis.ts";
@@ -62,6 +63,34 @@ describe("router on Redis", () => {
       now.map((one) => found.get(one.userId)?.[0]),
       now,
     );
+  });
+
+  it("counts a lease from when it was asked for, not from when a frozen Redis goes on", async () => {
+    await redis.flushall();
+    const [leaseTtlMs, frozenMs] = [60_000, 700];
+    const router = new RedisRouter(redis, { clock: systemClock, liveCacheMs: 0, leaseTtlMs });
+    await redis.call("CLIENT", "PAUSE", frozenMs, "ALL");
+    assert.equal(await router.renewLease("a.1"), "ok");
+    const leftMs = await redis.pttl("lease:{a.1}");
+    assert.ok(leftMs <= leaseTtlMs - frozenMs + 20 && leftMs > 0, `${leftMs} ms are left`);
+  });
+
+  it("renews nothing once the lease that was asked for has passed, and never shortens one", async () => {
+    await redis.flushall();
+    const script = readFileSync(new URL("lua/renew.lua", import.meta.url), "utf8");
+    const renewUntil = async (endsAtMs: number): Promise<unknown> =>
+      redis.eval(script, 2, "tomb:{a.1}", "lease:{a.1}", endsAtMs, 15_000, 60);
+    const [seconds] = (await redis.time()) as unknown as [string];
+    const nowMs = Number(seconds) * 1000;
+    assert.equal(await renewUntil(nowMs - 1), 0);
+    assert.equal(await redis.exists("lease:{a.1}"), 0);
+    const capped = Number(await renewUntil(nowMs + 3_600_000));
+    assert.equal(capped, 15_000, "a clock that jumped gives one lease at most");
+    await renewUntil(nowMs + 5000);
+    assert.ok((await redis.pttl("lease:{a.1}")) > 10_000);
+    await redis.set("tomb:{a.1}", "1");
+    assert.equal(await renewUntil(nowMs + 3_600_000), -1);
+    assert.equal(await redis.exists("lease:{a.1}"), 0);
   });
 
   it("leaves the slot to the highest login however two logins interleave", async () => {

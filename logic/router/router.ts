@@ -42,6 +42,9 @@ export interface Generation {
   readonly isNew: boolean;
 }
 
+/** `late`: no longer wanted, or it took longer than the lease is long; the next one counts. */
+export type Renewal = "ok" | "fenced" | "late";
+
 /**
  * Who is online where. A hint, rebuilt from the entries at any time: losing it loses no message.
  * Every method rejects with ImError RETRYABLE when the router cannot be reached ("router unknown"); all writes
@@ -57,8 +60,11 @@ export interface Router {
    * part of the router is away, its users count as offline (they get a push) and its incarnations as they did before.
    */
   lookup(userIds: readonly string[]): Promise<Map<string, Route[]>>;
-  /** Prolongs the lease of an incarnation; a tombstoned one is refused for good. */
-  renewLease(incarnation: string): Promise<"ok" | "fenced">;
+  /**
+   * Prolongs the lease of an incarnation, counted from this call, however long it takes; a tombstoned one is refused for
+   * good. `isWanted` is asked just before the write: false, and nothing is written.
+   */
+  renewLease(incarnation: string, isWanted?: () => boolean): Promise<Renewal>;
   /** Tombstones an incarnation for 24 h and ends its lease; on a replica too where there is one within 100 ms. */
   fence(incarnation: string): Promise<void>;
   /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */
