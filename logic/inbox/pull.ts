@@ -68,7 +68,8 @@ export class PullHandler {
     if (cursor > head) return cursorInvalid("the cursor is ahead of the inbox head");
     acks.note(session, cursor);
     // Before the answer: PostgreSQL reads while the rest of the way carries it.
-    if (more && !isGapTooLong && desk.hasLeisure) this.#ahead.begin(session, { ...request, cursor: nextCursor });
+    if (more && !isGapTooLong && desk.hasLeisure)
+      this.#ahead.begin(session, { ...request, cursor: nextCursor }, page.events);
     sendReply(session, rid, Command.SYNC_PAGE, page.body, nextCursor);
     return undefined;
   }
@@ -80,7 +81,7 @@ export class PullHandler {
       return writer;
     });
     writer ??= new SyncPageWriter(end.epoch, 0);
-    return { end, body: writer.finish(end) };
+    return { end, events: writer.count, body: writer.finish(end) };
   }
 }
 
