@@ -22,31 +22,33 @@ interface Numbering {
   backs: number[];
 }
 
+interface Counter {
+  key: string;
+  /** From 1, in lock order. */
+  index: number;
+  count: number;
+  seen: number;
+}
+
 function numberOccurrences(occurrences: readonly string[]): Numbering {
-  const counters = new Map<string, { index: number; count: number; seen: number }>();
-  for (const key of occurrences) {
-    const counter = counters.get(key);
-    if (counter) counter.count++;
-    else counters.set(key, { index: 0, count: 1, seen: 0 });
-  }
-  const keys = [...counters.keys()].sort();
-  const counts: number[] = [];
-  for (const [position, key] of keys.entries()) {
-    const counter = counters.get(key);
-    if (!counter) continue;
-    counter.index = position + 1;
-    counts.push(counter.count);
-  }
-  const indexes: number[] = [];
-  const backs: number[] = [];
-  for (const key of occurrences) {
-    const counter = counters.get(key);
-    if (!counter) continue;
-    counter.seen++;
-    indexes.push(counter.index);
-    backs.push(counter.seen - counter.count);
-  }
-  return { keys, counts, indexes, backs };
+  const byKey = new Map<string, Counter>();
+  const counters = occurrences.map((key) => {
+    let counter = byKey.get(key);
+    if (!counter) {
+      counter = { key, index: 0, count: 0, seen: 0 };
+      byKey.set(key, counter);
+    }
+    counter.count++;
+    return counter;
+  });
+  const distinct = [...byKey.values()].sort((one, other) => (one.key < other.key ? -1 : 1));
+  for (const [position, counter] of distinct.entries()) counter.index = position + 1;
+  return {
+    keys: distinct.map(({ key }) => key),
+    counts: distinct.map(({ count }) => count),
+    indexes: counters.map(({ index }) => index),
+    backs: counters.map((counter) => ++counter.seen - counter.count),
+  };
 }
 
 /** A numbered batch of new messages: encodes the parameters of the append statement, and decodes its result. */

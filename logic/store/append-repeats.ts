@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { keyOf } from "./recent-appends.ts";
 import { type AppendInput, type AppendResult, MAX_BATCH, MAX_BATCH_BYTES } from "./store.ts";
 
 /** @throws {ImError} BAD_REQUEST when a batch is over {@link MAX_BATCH} or {@link MAX_BATCH_BYTES} */
@@ -20,7 +21,7 @@ type Append = (batch: readonly AppendInput[]) => Promise<AppendResult[]>;
 export async function appendRepeats(batch: readonly AppendInput[], append: Append): Promise<AppendResult[]> {
   const firstByKey = new Map<string, number>();
   const firstOf = batch.map((input, index) => {
-    const key = `${input.sender}\0${input.clientMessageId}`;
+    const key = keyOf(input);
     const first = firstByKey.get(key) ?? index;
     firstByKey.set(key, first);
     return first;

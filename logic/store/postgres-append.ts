@@ -5,7 +5,7 @@ import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import { byteaArray, textArray } from "./binary-array.ts";
 import { isDuplicateKey, toStoreError } from "./postgres-errors.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
-import { RecentAppends } from "./recent-appends.ts";
+import { keyOf, RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
@@ -33,7 +33,9 @@ export class PostgresAppender {
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     if (batch.length === 0) return [];
     checkBatch(batch);
-    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct));
+    const keys = batch.map(keyOf);
+    if (new Set(keys).size === batch.length) return this.#appendUnknown(batch, keys);
+    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct, distinct.map(keyOf)));
   }
 
   /** The database is, or may be, another one than before. */
@@ -42,18 +44,20 @@ export class PostgresAppender {
   }
 
   /** Answers what was committed here lately, and stores the rest. */
-  async #appendUnknown(batch: readonly AppendInput[]): Promise<AppendResult[]> {
-    const known = batch.map((input): AppendResult | undefined => this.#recent.find(input));
+  async #appendUnknown(batch: readonly AppendInput[], keys: readonly string[]): Promise<AppendResult[]> {
+    const known = batch.map((input, index): AppendResult | undefined => this.#recent.find(input, keys[index]));
     const rest = batch.filter((_, index) => known[index] === undefined);
-    if (rest.length === 0) return known.filter((result) => result !== undefined);
     try {
-      const stored = await this.#appendDistinct(rest);
-      for (const [index, result] of stored.entries()) {
-        const input = rest[index];
-        if (input && result.kind === "stored") this.#recent.add(input, result);
-      }
+      const stored = rest.length === 0 ? [] : await this.#appendDistinct(rest);
       let next = 0;
-      return known.map((result) => result ?? stored[next++] ?? missing());
+      return known.map((recent, index) => {
+        if (recent) return recent;
+        const input = rest[next];
+        const result = stored[next++];
+        if (!input || !result) return missing();
+        if (result.kind === "stored") this.#recent.add(input, result, keys[index]);
+        return result;
+      });
     } catch (error) {
       // Perhaps the server is being replaced: its word counts, not ours.
       this.forget();
@@ -76,7 +80,8 @@ export class PostgresAppender {
   }
 
   async #appendOnce(batch: readonly AppendInput[]): Promise<AppendResult[]> {
-    const isCautious = this.#cautiousBatches > 0 || batch.some((input) => input.peer === "");
+    const isAnyById = batch.some((input) => input.peer === "");
+    const isCautious = this.#cautiousBatches > 0 || isAnyById;
     if (this.#cautiousBatches > 0) this.#cautiousBatches--;
     const { known: knownResults, members } = isCautious ? await this.#lookUp(batch) : nothingKnown();
     const results = new Array<AppendResult>(batch.length);
@@ -89,7 +94,7 @@ export class PostgresAppender {
         results[index] = known;
       } else if (userIds) {
         // A later message of the batch may continue the conversation by its id.
-        if (!members.has(input.conversationId)) members.set(input.conversationId, userIds);
+        if (isAnyById && !members.has(input.conversationId)) members.set(input.conversationId, userIds);
         indexes.push(index);
         deliveries.push({ input, userIds });
       } else {

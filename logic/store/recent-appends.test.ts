@@ -32,6 +32,16 @@ describe("recent appends", () => {
     });
   });
 
+  it("tell the sender's position in a group of many", () => {
+    const recent = new RecentAppends();
+    const input = inputOf("m");
+    const stored = storedOf(input);
+    for (let at = 0; at < 100; at++) stored.recipients.push({ userId: `member ${at}`, inboxSeq: at });
+    recent.add(input, stored);
+    stored.recipients.length = 0;
+    assert.deepEqual(recent.find(input)?.recipients, [{ userId: "alice", inboxSeq: 5 }]);
+  });
+
   it("know nothing of other content, other senders, and after being cleared", () => {
     const recent = new RecentAppends();
     const input = inputOf("m");
