@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 
@@ -207,7 +207,7 @@ export function monotonicMs(): number {
 
 /** 128 bits of SHA-256 over the content, base64url. */
 export function bodyHashOf(content: Uint8Array): string {
-  return createHash("sha256").update(content).digest("base64url").slice(0, 22);
+  return hash("sha256", content, "base64url").slice(0, 22);
 }
 
 type WithoutBase<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;

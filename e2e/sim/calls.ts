@@ -51,10 +51,10 @@ export class Calls {
    * One call: `effect` runs at the server, once or not at all. Resolves, in the process, with what it returned; rejects
    * with `lost()` when the request or its answer was lost, or the server is away.
    */
-  call<T>(proc: Proc, server: Server, name: string, effect: () => T | Promise<T>, lost: () => Error): Promise<T> {
+  call<T>(proc: Proc, server: Server, name: () => string, effect: () => T | Promise<T>, lost: () => Error): Promise<T> {
     const { kernel } = this;
     this.counts.set(proc.name, (this.counts.get(proc.name) ?? 0) + 1);
-    this.log?.push(`${proc.name} ${name}`);
+    this.log?.push(`${proc.name} ${name()}`);
     const crash = this.#due(proc);
     return new Promise((resolve, reject) => {
       if (crash?.when === "before") {
@@ -72,12 +72,19 @@ export class Calls {
           fail(this.#refusalMs());
           return;
         }
-        void settle(effect).then(({ value, error }) => {
+        const answer = (settle: () => void): void => {
           if (crash) crash.kill();
           if (fate === "answer lost") fail(this.#refusalMs());
-          else if (error !== undefined) kernel.after(this.network.latencyMs(), proc, () => reject(error));
-          else kernel.after(this.network.latencyMs(), proc, () => resolve(value as T));
-        });
+          else kernel.after(this.network.latencyMs(), proc, settle);
+        };
+        const failed = (error: unknown): void => answer(() => reject(error));
+        try {
+          const value = effect();
+          if (value instanceof Promise) value.then((done) => answer(() => resolve(done)), failed);
+          else answer(() => resolve(value));
+        } catch (error) {
+          failed(error);
+        }
       });
     });
   }
@@ -105,13 +112,5 @@ export class Calls {
   /** A refused connection is known at once, a silent one at the deadline. */
   #refusalMs(): number {
     return this.kernel.random.chance(0.5) ? 2 : 500;
-  }
-}
-
-async function settle<T>(effect: () => T | Promise<T>): Promise<{ value?: T; error?: unknown }> {
-  try {
-    return { value: await effect() };
-  } catch (error) {
-    return { error };
   }
 }

@@ -9,7 +9,7 @@ import type { Proc } from "./kernel.ts";
  * one method of `target` is one step.
  */
 export function storeOf<S extends object>(calls: Calls, proc: Proc, server: Server, target: S, prefix = "store"): S {
-  const lost = (name: string) => (): Error => new ImError(ErrorCode.RETRYABLE, `${name}: no answer from the database`);
+  const lost = (name: string): Error => new ImError(ErrorCode.RETRYABLE, `${name}: no answer from the database`);
   return new Proxy(target, {
     get(_, key) {
       const value: unknown = Reflect.get(target, key, target);
@@ -18,14 +18,14 @@ export function storeOf<S extends object>(calls: Calls, proc: Proc, server: Serv
         return storeOf(calls, proc, server, value, `${prefix}.${String(key)}`);
       if (typeof value !== "function") return value;
       return (...args: unknown[]) => {
-        const name = `${prefix}.${String(key)}`;
+        const name = (): string => `${prefix}.${String(key)}`;
         // Arguments are taken as they are now: a driver has encoded them before it returns.
         return calls.call(
           proc,
           server,
           name,
           () => (value as (...args: unknown[]) => unknown).apply(target, args),
-          lost(name),
+          () => lost(name()),
         );
       };
     },

@@ -270,7 +270,7 @@ export class Device {
         listener.onOpen();
       });
       return {
-        send: (bytes) => wire?.send(0, Uint8Array.from(bytes)),
+        send: (bytes) => wire?.send(0, new Uint8Array(bytes)),
         close: () => {
           isClosed = true;
           wire?.close(0);

@@ -104,7 +104,7 @@ export class EntryProcess {
       listener: "tcp",
       remoteAddress: wire.a.name,
       // A copy, as a socket makes: what is written is the writer's no more.
-      write: (bytes) => wire.send(1, Uint8Array.from(bytes), SOCKET_HIGH_WATER),
+      write: (bytes) => wire.send(1, new Uint8Array(bytes), SOCKET_HIGH_WATER),
       get bufferedBytes() {
         return wire.unread(1);
       },
@@ -120,7 +120,7 @@ export class EntryProcess {
     };
     const connection = running.admission.open(carrier, running.hub.wheel.nowTick);
     wire.attach(1, {
-      onMessage: (bytes) => connection.onBytes(Buffer.from(bytes)),
+      onMessage: (bytes) => connection.onBytes(Buffer.from(bytes.buffer)),
       onClose: () => {
         wire.close(1);
         connection.onGone();

@@ -74,7 +74,7 @@ export class ExtlogicProcess {
       const dispatch: Dispatch = (intents, signal) => dispatchIntents({ schedule, signal }, intents);
       const ports = { ...common, redis, dispatch };
       if (this.#hasReconciler) new Reconciler({ ...ports, olderThanMs: RECONCILE_AFTER_MS }).start();
-      new PushConsumer({ ...ports, consumer, pollMs: POLL_MS }).start();
+      new PushConsumer({ ...ports, consumer, pollMs: POLL_MS, shards: world.shards }).start();
     });
   }
 
@@ -87,7 +87,8 @@ export class ExtlogicProcess {
     const provider = new ProviderChannel({ provider: this.#provider(proc), ...shared });
     const channels = new Map([[provider.name, provider]]);
     const runner = new StepRunner({ ...shared, store: store.pushStore, recipients, channels });
-    return new StepSchedule({ ...shared, store: store.pushStore, runner, recipients, bury, log: silentLogger });
+    const ports = { ...shared, store: store.pushStore, runner, recipients, bury, log: silentLogger };
+    return new StepSchedule({ ...ports, pollMs: POLL_MS });
   }
 
   /** SIGKILL. */
@@ -109,7 +110,7 @@ export class ExtlogicProcess {
           return await world.calls.call<PushResult>(
             proc,
             world.servers.provider,
-            "provider.push",
+            () => "provider.push",
             () => {
               world.record({ ...base, kind: "ok" });
               return { kind: "accepted" };

@@ -28,6 +28,10 @@ const DEVICES: readonly { device: string; platform: Platform }[] = [
   { device: "browser", platform: "web" },
 ];
 
+export function usersOf({ users }: Plan): string[] {
+  return Array.from({ length: users }, (_, at) => `user-${at}`);
+}
+
 /** Starts every process; devices start with the workload. */
 export function startFleet(world: World, plan: Plan): Fleet {
   const random = new Random(world.kernel.seed, "fleet");
@@ -36,7 +40,7 @@ export function startFleet(world: World, plan: Plan): Fleet {
   const logics = named(plan.logics, "logic", (name) => new LogicProcess(world, name));
   const entries = named(plan.entries, "entry", (name) => new EntryProcess(world, name, logics));
   const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name, plan.hasReconciler));
-  const users = named(plan.users, "user", (name) => name);
+  const users = [...world.users];
   const devices = users.flatMap((uid) =>
     DEVICES.slice(0, random.int(1, DEVICES.length)).map(
       ({ device, platform }) =>

@@ -33,6 +33,8 @@ export const WALL_START_MS = 1_700_000_000_000;
 const TICKS_PER_MS = 64;
 /** A run may not take more steps than this: something goes round in circles. */
 const MAX_STEPS = 2_000_000;
+/** Steps in one turn of the real event loop. */
+const MAX_TURNS = 64;
 
 /**
  * Virtual time and all that happens in it, in one order that depends on the seed alone. Every callback belongs to a
@@ -91,12 +93,43 @@ export class Kernel {
   }
 
   /** Lets time pass until `untilMs`, or until `isDone` holds. */
-  async run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
-    while (!isDone()) {
+  run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      let turns = 1;
+      let left = 0;
+      const end = (finish: () => void): void => {
+        isOver = true;
+        finish();
+      };
+      // Between two callbacks of setImmediate promises settle; many of them share one turn of the real event loop.
+      const turn = (): void => {
+        if (isOver) return;
+        this.current = undefined;
+        try {
+          if (isDone() || !this.#step(untilMs)) end(resolve);
+        } catch (error) {
+          end(() => reject(error));
+        }
+        if (--left <= 0) schedule();
+      };
+      const schedule = (): void => {
+        if (isOver) return;
+        left = turns;
+        for (let i = 0; i < left; i++) realImmediate(turn);
+        turns = Math.min(turns * 2, MAX_TURNS);
+      };
+      schedule();
+    });
+  }
+
+  /** Runs what comes next; false when nothing does until then. */
+  #step(untilMs: number): boolean {
+    for (;;) {
       const next = this.#heap[0];
       if (!next || next.atMs > untilMs) {
         this.nowMs = Math.max(this.nowMs, untilMs);
-        return;
+        return false;
       }
       this.#pop();
       if (!next.fn || next.proc?.isDead) continue;
@@ -114,8 +147,7 @@ export class Kernel {
       } catch (error) {
         this.breach(`${proc?.name ?? "world"} threw: ${error instanceof Error ? error.stack : String(error)}`);
       }
-      await new Promise<void>((resolve) => void realImmediate(resolve));
-      this.current = undefined;
+      return true;
     }
   }
 

@@ -9,6 +9,7 @@ import { storeOf } from "./database.ts";
 import { Proc } from "./kernel.ts";
 import type { Wire } from "./network.ts";
 import { redisClientOf } from "./redis/client.ts";
+import { askOnly } from "./shards.ts";
 import { verifySimToken } from "./tokens.ts";
 import { METRICS, type World } from "./world.ts";
 
@@ -56,7 +57,7 @@ export class LogicProcess {
         store: storeOf(calls, proc, servers.database, world.database),
         router: new RedisRouter(redis, { clock, leaseTtlMs: LEASE_TTL_MS }),
         intents: new RedisIntents(redis),
-        wheel: new RedisAckWheel(redis),
+        wheel: askOnly(new RedisAckWheel(redis), world.shards),
         ackTimeoutMs: ACK_TIMEOUT_MS,
         tokens: { verify: (token) => verifySimToken(world, token) },
         name: this.name,

@@ -92,8 +92,8 @@ export function planOf(seed: number): Plan {
   const random = new Random(seed, "plan");
   const plan: Plan = {
     users: random.int(3, 5),
-    logics: random.int(2, 3),
-    entries: random.int(2, 3),
+    logics: random.chance(0.3) ? 3 : 2,
+    entries: random.chance(0.4) ? 3 : 2,
     extlogics: random.int(1, 2),
     ops: [],
     faults: [],

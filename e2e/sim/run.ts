@@ -10,7 +10,7 @@ import {
 } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import type { Device } from "./device.ts";
-import { EVERYBODY, type Fleet, startFleet } from "./fleet.ts";
+import { EVERYBODY, type Fleet, startFleet, usersOf } from "./fleet.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type Op, type Plan, planOf } from "./plan.ts";
 import { seal } from "./seal.ts";
@@ -36,6 +36,8 @@ export interface RunResult {
 
 /** Without the reconciler: an intent of a dead extlogic is taken over after 30 s, at the next look 15 s later. */
 const FAST_WAY_LIMITS_MS = { component: 50_000 };
+/** Without the reconciler no pipeline may pass its deadline of 500 ms by itself: an intent in it would be lost. */
+const FAST_WAY_SLOW_MS = 100;
 /** Leases end, keepalives strike, clients come back: longer than any of them. */
 const SETTLE_MS = 42_000;
 /** A device that cannot pull its inbox in this time does not get it. Logins that came too often are refused for 10 min at most. */
@@ -44,7 +46,7 @@ const POLL_MS = 50;
 
 /** Runs one seed to its end. Deterministic: the same seed and plan give the same history. */
 export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: Interference): Promise<RunResult> {
-  const world = new World(seed);
+  const world = new World(seed, usersOf(plan));
   const unseal = seal(world.kernel);
   const onRejection = (reason: unknown): void =>
     world.kernel.breach(`unhandled: ${reason instanceof Error ? reason.stack : String(reason)}`);
@@ -62,7 +64,8 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
   const { kernel } = world;
   const fleet = startFleet(world, plan);
   const nemesis = new Nemesis(world, fleet);
-  world.network.isCalm = plan.faults.length === 0;
+  if (plan.faults.length === 0) world.network.slowMaxMs = 0;
+  else if (!plan.hasReconciler) world.network.slowMaxMs = FAST_WAY_SLOW_MS;
   for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op));
   for (const fault of plan.faults) kernel.after(fault.atMs, undefined, () => nemesis.apply(fault));
   if (also) kernel.after(also.atMs, undefined, () => also.act(world, fleet, nemesis));

@@ -52,11 +52,11 @@ export function seal(kernel: Kernel): () => void {
   replace(Date, "now", () => {
     // A server of the simulation, such as the database, has a clock of its own.
     if (kernel.current === undefined) return kernel.wallMs;
-    kernel.breach(`Date.now: ${new Error("called here").stack?.split("\n")[2]?.trim()}`);
+    kernel.breach(`Date.now: ${callSite()}`);
     return kernel.wallMs;
   });
   replace(performance, "now", () => {
-    kernel.breach(`performance.now: ${new Error("called here").stack?.split("\n")[2]?.trim()}`);
+    kernel.breach(`performance.now: ${callSite()}`);
     return kernel.nowMs;
   });
   replace(Math, "random", kernel.random.next);
@@ -76,19 +76,29 @@ export function seal(kernel: Kernel): () => void {
   };
 }
 
+/** Who called what was replaced. */
+function callSite(): string {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 4;
+  const line = new Error("called here").stack?.split("\n")[3];
+  Error.stackTraceLimit = stackTraceLimit;
+  return line?.trim() ?? "unknown";
+}
+
 type Replace = <T extends object, K extends keyof T>(target: T, key: K, value: T[K]) => void;
 
 function sealChance(kernel: Kernel, replace: Replace): void {
-  const byte = (): number => Math.floor(kernel.random.next() * 256);
   const fill = <T extends ArrayBufferView>(view: T): T => {
     const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    for (let at = 0; at < bytes.length; at++) bytes[at] = byte();
+    for (let at = 0; at < bytes.length; at++) bytes[at] = Math.floor(kernel.random.next() * 256);
     return view;
   };
-  const hex = (bytes: number): string =>
-    Array.from({ length: bytes }, () => byte().toString(16).padStart(2, "0")).join("");
+  const hex = (digits: number): string =>
+    Math.floor(kernel.random.next() * 16 ** digits)
+      .toString(16)
+      .padStart(digits, "0");
   const builtin = crypto as unknown as Record<string, unknown>;
-  replace(builtin, "randomUUID", () => `${hex(4)}-${hex(2)}-4${hex(2).slice(1)}-a${hex(2).slice(1)}-${hex(6)}`);
+  replace(builtin, "randomUUID", () => `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(8)}${hex(4)}`);
   replace(builtin, "randomFillSync", fill);
   replace(builtin, "randomBytes", (size: number) => fill(Buffer.alloc(size)));
   const web = globalThis.crypto as unknown as Record<string, unknown>;

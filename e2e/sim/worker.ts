@@ -30,6 +30,8 @@ async function work({ from, count }: WorkOrder): Promise<WorkDone> {
 }
 
 if (process.send) {
+  // Lost answers are errors by the thousand, and a replay shows where a thrown one came from.
+  Error.stackTraceLimit = 0;
   process.on("message", (order: WorkOrder) => {
     work(order).then(
       (done) => process.send?.(done),

@@ -2,7 +2,7 @@
 import { Metrics } from "#lib/metrics.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
 import { EntryStats } from "../../gateway/session/stats.ts";
-import { type LogicMetrics, unreadMetrics } from "../../logic/metrics.ts";
+import { createLogicMetrics, type LogicMetrics } from "../../logic/metrics.ts";
 import { createPushMetrics, type PushMetrics } from "../../logic/push/metrics.ts";
 import { MemoryStore } from "../../logic/store/memory.ts";
 import type { HistoryEvent } from "../checker/history.ts";
@@ -10,15 +10,36 @@ import { Calls, type Server } from "./calls.ts";
 import { Kernel, Proc } from "./kernel.ts";
 import { Network } from "./network.ts";
 import { RedisServer } from "./redis/server.ts";
+import { shardsOf } from "./shards.ts";
 
-/** Nobody reads them; registering them anew for every process would be most of a run. */
+/** Counters that count nothing: nobody reads them. */
+class NoMetrics extends Metrics {
+  readonly #none = { inc: nothing, dec: nothing, set: nothing, observe: nothing };
+
+  override counter(): never {
+    return this.#none as never;
+  }
+
+  override gauge(): never {
+    return this.#none as never;
+  }
+
+  override histogram(): never {
+    return this.#none as never;
+  }
+}
+
+function nothing(): void {}
+
+/** Of all processes of all runs. */
 export const METRICS: { logic: LogicMetrics; push: PushMetrics; stats: EntryStats; entry: EntryMetrics } = (() => {
   const stats = new EntryStats();
+  const none = new NoMetrics();
   return {
-    logic: unreadMetrics(),
-    push: createPushMetrics(new Metrics()),
+    logic: createLogicMetrics(none),
+    push: createPushMetrics(none),
     stats,
-    entry: new EntryMetrics(new Metrics(), stats),
+    entry: new EntryMetrics(none, stats),
   };
 })();
 
@@ -26,6 +47,9 @@ type Unstamped<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
 
 /** What all processes of one run share: time, network, servers, and the history. */
 export class World {
+  readonly users: readonly string[];
+  /** Of the ack wheel and the push intents: those in which somebody is. */
+  readonly shards: readonly number[];
   readonly kernel: Kernel;
   readonly network: Network;
   readonly calls: Calls;
@@ -34,7 +58,10 @@ export class World {
   readonly redis: RedisServer;
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
 
-  constructor(seed: number) {
+  /** @param users names of all of them */
+  constructor(seed: number, users: readonly string[]) {
+    this.users = users;
+    this.shards = shardsOf(users);
     this.kernel = new Kernel(seed);
     this.network = new Network(this.kernel);
     this.calls = new Calls(this.kernel, this.network);

@@ -13,6 +13,7 @@ import { sleep } from "./sleep.ts";
 
 /** Loops side by side, each with its own shards: a slow provider call holds up the users of one loop only. */
 const LANES = 4;
+const ALL_SHARDS: readonly number[] = Array.from({ length: SHARDS }, (_, shard) => shard);
 /** Entries of one shard in one batch; a batch is at most 128. */
 const COUNT = 8;
 /** Deliveries of one intent before it is given up. */
@@ -34,6 +35,8 @@ export interface PushConsumerOptions extends Omit<AttemptPorts, "signal"> {
   pollMs?: number;
   /** Age at which an unanswered intent is taken over. Default 30,000. */
   claimIdleMs?: number;
+  /** Shards it reads, instead of all. */
+  shards?: readonly number[];
 }
 
 /**
@@ -47,10 +50,10 @@ export class PushConsumer {
   #running: Promise<unknown> | undefined;
 
   constructor(options: PushConsumerOptions) {
-    this.#lanes = Array.from({ length: LANES }, (_, lane) => {
-      const shards = Array.from({ length: SHARDS / LANES }, (_, at) => lane + at * LANES);
-      return new Lane(options, shards, this.#abort.signal);
-    });
+    const { shards = ALL_SHARDS } = options;
+    this.#lanes = Array.from({ length: LANES }, (_, lane) => shards.filter((shard) => shard % LANES === lane))
+      .filter(({ length }) => length > 0)
+      .map((some) => new Lane(options, some, this.#abort.signal));
   }
 
   /** Intents in the streams, and the age of the oldest, as of the last look (every 15 s). */

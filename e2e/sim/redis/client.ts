@@ -76,13 +76,14 @@ class SimRedisClient {
   async #exec(commands: readonly Words[]): Promise<Replies> {
     const { random } = this.#calls.kernel;
     const replies: Replies = [];
-    let rest = commands.map((words) => words.map(String));
-    while (rest.length > 0) {
-      const count = rest.length > 1 && random.chance(SPLIT_CHANCE) ? random.int(1, rest.length - 1) : rest.length;
-      const part = rest.slice(0, count);
-      rest = rest.slice(count);
+    // As texts from here on, as they are on the wire.
+    const words = commands.map((command) => command.map(asText));
+    while (replies.length < words.length) {
+      const left = words.length - replies.length;
+      const count = left > 1 && random.chance(SPLIT_CHANCE) ? random.int(1, left - 1) : left;
+      const part = count === words.length ? words : words.slice(replies.length, replies.length + count);
       try {
-        replies.push(...(await this.#send(part)));
+        for (const reply of await this.#send(part)) replies.push(reply);
       } catch (error) {
         this.#reconnect();
         const lost = error instanceof Error ? error : new ConnectionLost(String(error));
@@ -95,45 +96,21 @@ class SimRedisClient {
 
   #send(part: readonly string[][]): Promise<Replies> {
     const lost = (): Error => new ConnectionLost("Connection is closed.");
-    const name = `redis.${part.map(([word = "", sha = ""]) => (word === "EVALSHA" ? sha.slice(0, 6) : word)).join("+")}`;
+    const nameOf = ([word = "", sha = ""]: readonly string[]): string => (word === "EVALSHA" ? sha.slice(0, 6) : word);
+    const name = (): string => `redis.${part.map(nameOf).join("+")}`;
     return this.#calls.call(this.#proc, this.#server, name, () => this.#run(part), lost);
   }
 
-  async #run(part: readonly string[][]): Promise<Replies> {
-    const replies: Replies = [];
-    for (const words of part) {
-      const reply = isBlocking(words) ? await this.#block(words) : this.#redis.execute(words);
-      replies.push(reply instanceof Error ? [reply, undefined] : [null, reply]);
-    }
-    return replies;
-  }
-
-  /** XREADGROUP BLOCK: answers when there is something to read, or nothing after its time. */
-  #block(words: readonly string[]): Promise<unknown> {
-    const at = words.findIndex((word) => word.toUpperCase() === "BLOCK");
-    const waitMs = Number(words[at + 1]);
-    const plain = words.toSpliced(at, 2);
-    const first = this.#redis.execute(plain);
-    if (first !== null) return Promise.resolve(first);
-    return new Promise((resolve) => {
-      const finish = (reply: unknown): void => {
-        cancel();
-        unwatch();
-        resolve(reply);
-      };
-      const isGone = (): boolean => this.#proc.isDead;
-      const cancel = this.#calls.kernel.after(waitMs, undefined, () => finish(null));
-      const unwatch = this.#redis.watch(() => {
-        // The server drops the readers of a process that died.
-        const reply = isGone() ? undefined : this.#redis.execute(plain);
-        if (reply !== null) finish(reply ?? null);
-      });
+  #run(part: readonly string[][]): Replies {
+    return part.map((words) => {
+      const reply = this.#redis.execute(words);
+      return reply instanceof Error ? [reply, undefined] : [null, reply];
     });
   }
 }
 
-function isBlocking(words: readonly string[]): boolean {
-  return /^XREAD/i.test(words[0] ?? "") && words.some((word) => word.toUpperCase() === "BLOCK");
+function asText(word: string | number): string {
+  return typeof word === "string" ? word : String(word);
 }
 
 /** A client of `proc`. */

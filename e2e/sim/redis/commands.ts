@@ -194,8 +194,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 
 /** Runs one command by name. @throws LuaError for what Redis refuses, and for what the model does not have */
 export function runCommand(keys: Keyspace, words: readonly string[], nowMs: number): unknown {
-  const [name = "", ...rest] = words;
-  const command = COMMANDS[name.toUpperCase()];
+  const name = words[0] ?? "";
+  const command = COMMANDS[name] ?? COMMANDS[name.toUpperCase()];
   if (!command) throw new LuaError(`ERR the model of Redis has no command ${name}`);
-  return command(keys, rest, nowMs);
+  return command(keys, words.slice(1), nowMs);
 }

@@ -104,7 +104,7 @@ export class Keyspace {
 
   #slot(key: string): Slot | undefined {
     const slot = this.#slots.get(key);
-    if (slot && slot.expiresAtMs <= this.#nowMs()) {
+    if (slot && slot.expiresAtMs !== Number.POSITIVE_INFINITY && slot.expiresAtMs <= this.#nowMs()) {
       this.#slots.delete(key);
       return undefined;
     }

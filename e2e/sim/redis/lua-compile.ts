@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Lua 5.1 that scripts of this project use, translated to JavaScript once: the simulation runs the very
 // files that real Redis runs.
-import { library, type Redis } from "./lua-library.ts";
+import { one as first, library, type Redis } from "./lua-library.ts";
 import { type Token, tokenize } from "./lua-tokens.ts";
 
 /** A script that was compiled; `run` returns Lua's first result. */
@@ -19,10 +19,6 @@ export function compileLua(source: string): CompiledScript {
   return {
     run: (redis, keys, args) => first(make(library, redis, library.list(keys), library.list(args))),
   };
-}
-
-function first(result: unknown): unknown {
-  return Array.isArray(result) ? result[0] : result;
 }
 
 /** Binary operators by how tightly they bind. */
@@ -131,9 +127,13 @@ class Compiler {
   ): string {
     if (targets.length === 1 && values.length === 1) return write(targets[0] ?? "", one(values[0] ?? ""));
     const name = `t${this.#temporary++}`;
-    const items = values.map((value, at) => (at === values.length - 1 ? `...all(${value})` : one(value)));
     const writes = targets.map((target, at) => write(target, `${name}[${at}]`));
-    return `const ${name} = [${items.join(", ")}]; ${writes.join(" ")}`;
+    return `const ${name} = ${this.#list(values)}; ${writes.join(" ")}`;
+  }
+
+  /** The values as an array. */
+  #list(values: readonly string[]): string {
+    return `[${values.map((value, at) => (at === values.length - 1 ? spread(value) : one(value))).join(", ")}]`;
   }
 
   #if(): string {
@@ -171,7 +171,10 @@ class Compiler {
     if (this.#take("=")) {
       const [from, to, step = "1"] = this.#expressions().map(one);
       this.#skip("do");
-      return `for (const ${names[0]} of range(${from}, ${to}, ${step})) {\n${this.#blockToEnd()}\n}`;
+      const at = `t${this.#temporary++}`;
+      const head = `let ${at} = arithmetic(${from}), ${at}e = arithmetic(${to}), ${at}s = arithmetic(${step})`;
+      const body = `const ${names[0]} = ${at};\n${this.#blockToEnd()}`;
+      return `for (${head}; ${at}s > 0 ? ${at} <= ${at}e : ${at} >= ${at}e; ${at} += ${at}s) {\n${body}\n}`;
     }
     while (this.#take(",")) names.push(this.#name());
     this.#skip("in");
@@ -186,7 +189,7 @@ class Compiler {
     if (BLOCK_ENDS.has(this.#peek().text) && this.#peek().kind !== "string") return "return undefined;";
     const values = this.#expressions();
     this.#take(";");
-    return values.length === 1 ? `return ${values[0]};` : `return [${values.map(one).join(", ")}];`;
+    return `return ${values.length === 1 ? values[0] : `results(${this.#list(values)})`};`;
   }
 
   #expressions(): string[] {
@@ -251,8 +254,11 @@ class Compiler {
       this.#skip(")");
     } else code = this.#name();
     for (;;) {
-      if (this.#take(".")) code = `get(${one(code)}, ${this.#field()})`;
-      else if (this.#take("[")) {
+      if (this.#take(".")) {
+        const field = this.#field();
+        if (code === "redis" && field === '"call"' && this.#is("(")) code = `command(redis${this.#arguments()})`;
+        else code = LIBRARIES.has(code) ? `${code}[${field}]` : `get(${one(code)}, ${field})`;
+      } else if (this.#take("[")) {
         code = `get(${one(code)}, ${one(this.#expression())})`;
         this.#skip("]");
       } else if (this.#is("(")) code = `call(${one(code)}${this.#arguments()})`;
@@ -268,7 +274,7 @@ class Compiler {
     if (this.#take(")")) return "";
     const values = this.#expressions();
     this.#skip(")");
-    return values.map((value, at) => `, ${at === values.length - 1 ? `...all(${value})` : one(value)}`).join("");
+    return values.map((value, at) => `, ${at === values.length - 1 ? spread(value) : one(value)}`).join("");
   }
 
   #table(): string {
@@ -288,8 +294,7 @@ class Compiler {
       } else items.push(this.#expression());
       if (!this.#take(",")) this.#take(";");
     }
-    const list = items.map((item, at) => (at === items.length - 1 ? `...all(${item})` : one(item)));
-    return `table_of([${list.join(", ")}], [${fields.join(", ")}])`;
+    return `table_of(${this.#list(items)}, [${fields.join(", ")}])`;
   }
 
   #functionBody(): string {
@@ -364,7 +369,15 @@ function safe(name: string): string {
   return GLOBALS.has(name) ? name : `v_${name}`;
 }
 
+/** Tables of functions that scripts cannot change. */
+const LIBRARIES: ReadonlySet<string> = new Set(["lua_table", "lua_string", "lua_math"]);
+
 /** Cuts a call down to its first result. */
 function one(code: string): string {
   return code.startsWith("call(") ? `one(${code})` : code;
+}
+
+/** All results of a call, or the one value. */
+function spread(code: string): string {
+  return code.startsWith("call(") ? `...all(${code})` : code;
 }

@@ -3,32 +3,86 @@
 
 /** `redis` as scripts see it. */
 export interface Redis {
-  call(...words: string[]): unknown;
+  call(words: readonly string[]): unknown;
 }
 
-/** A Lua table: its list part is keyed by numbers from 1. */
+/** A Lua table: what is keyed by the numbers from 1 on without a gap, and the rest. */
 export class Table {
-  readonly entries = new Map<unknown, unknown>();
+  readonly #list: unknown[] = [];
+  #rest: Map<unknown, unknown> | undefined;
 
   get length(): number {
-    let length = 0;
-    while (this.entries.has(length + 1)) length++;
-    return length;
+    return this.#list.length;
+  }
+
+  get(key: unknown): unknown {
+    return typeof key === "number" && key >= 1 && key <= this.#list.length && Number.isInteger(key)
+      ? this.#list[key - 1]
+      : this.#rest?.get(key);
+  }
+
+  set(key: unknown, value: unknown): void {
+    const { length } = this.#list;
+    if (typeof key === "number" && Number.isInteger(key) && key >= 1 && key <= length + 1) {
+      if (value === undefined) this.#cut(key);
+      else {
+        this.#list[key - 1] = value;
+        if (key > length && this.#rest) this.#join();
+      }
+    } else if (value === undefined) this.#rest?.delete(key);
+    else {
+      this.#rest ??= new Map();
+      this.#rest.set(key, value);
+    }
   }
 
   toList(): unknown[] {
-    return Array.from({ length: this.length }, (_, at) => this.entries.get(at + 1));
+    return this.#list.slice();
+  }
+
+  *pairs(): Generator<[unknown, unknown]> {
+    for (const [at, item] of this.#list.entries()) yield [at + 1, item];
+    if (this.#rest) yield* this.#rest;
+  }
+
+  /** One in the middle is taken away: those behind it are no longer without a gap. */
+  #cut(key: number): void {
+    const behind = this.#list.splice(key - 1).slice(1);
+    if (behind.length === 0) return;
+    this.#rest ??= new Map();
+    for (const [at, item] of behind.entries()) this.#rest.set(key + 1 + at, item);
+  }
+
+  /** The gap is filled. */
+  #join(): void {
+    for (;;) {
+      const next = this.#rest?.get(this.#list.length + 1);
+      if (next === undefined) return;
+      this.#rest?.delete(this.#list.length + 1);
+      this.#list.push(next);
+    }
   }
 }
 
 function list(items: readonly unknown[]): Table {
   const table = new Table();
-  for (const [at, item] of items.entries()) if (item !== undefined) table.entries.set(at + 1, item);
+  for (let at = 0; at < items.length; at++) if (items[at] !== undefined) table.set(at + 1, items[at]);
   return table;
 }
 
 /** Several results of one call. */
-class Results extends Array<unknown> {}
+class Results {
+  readonly items: readonly unknown[];
+
+  constructor(items: readonly unknown[]) {
+    this.items = items;
+  }
+}
+
+/** The first one of them. */
+export function one(value: unknown): unknown {
+  return value instanceof Results ? value.items[0] : value;
+}
 
 /** An error that a script or a command in it raised: the reply of EVALSHA. */
 export class LuaError extends Error {
@@ -80,15 +134,19 @@ function call(fn: unknown, ...args: unknown[]): unknown {
 }
 
 function get(table: unknown, key: unknown): unknown {
-  if (table instanceof Table) return table.entries.get(key);
+  if (table instanceof Table) return table.get(key);
   if (typeof table === "string") return lua_string[String(key)];
   if (typeof table === "object" && table !== null)
     return "call" in table ? redisMember(table as Redis, String(key)) : (table as Record<string, unknown>)[String(key)];
   throw new LuaError(`ERR attempt to index a ${typeName(table)} value (field '${String(key)}')`);
 }
 
+function command(redis: Redis, ...words: unknown[]): unknown {
+  return fromReply(redis.call(words.map(text)));
+}
+
 function redisMember(redis: Redis, key: string): unknown {
-  if (key === "call" || key === "pcall") return (...words: unknown[]) => fromReply(redis.call(...words.map(text)));
+  if (key === "call" || key === "pcall") return (...words: unknown[]) => command(redis, ...words);
   if (key === "error_reply") return (message: string) => table_of([], [["err", message]]);
   if (key === "status_reply") return (message: string) => table_of([], [["ok", message]]);
   if (key === "replicate_commands") return () => true;
@@ -105,8 +163,7 @@ function fromReply(reply: unknown): unknown {
 
 function set(table: unknown, key: unknown, value: unknown): void {
   if (!(table instanceof Table)) throw new LuaError(`ERR attempt to index a ${typeName(table)} value`);
-  if (value === undefined) table.entries.delete(key);
-  else table.entries.set(key, value);
+  table.set(key, value);
 }
 
 function table_of(items: readonly unknown[], fields: readonly (readonly [unknown, unknown])[]): Table {
@@ -115,13 +172,8 @@ function table_of(items: readonly unknown[], fields: readonly (readonly [unknown
   return table;
 }
 
-function* range(from: unknown, to: unknown, step: unknown): Generator<number> {
-  const [start, end, by] = [arithmetic(from), arithmetic(to), arithmetic(step)];
-  for (let at = start; by > 0 ? at <= end : at >= end; at += by) yield at;
-}
-
 function* ipairs(table: Table): Generator<[number, unknown]> {
-  for (let at = 1; table.entries.has(at); at++) yield [at, table.entries.get(at)];
+  for (let at = 1; at <= table.length; at++) yield [at, table.get(at)];
 }
 
 const CLASSES: Readonly<Record<string, string>> = {
@@ -137,8 +189,19 @@ const CLASSES: Readonly<Record<string, string>> = {
 /** An escape, a set, or one character. */
 const PATTERN_PART = /%(.)|\[[^\]]*\]|./gs;
 
-/** A Lua pattern as a regular expression. */
+const patterns = new Map<string, RegExp>();
+
+/** A Lua pattern as a regular expression; made once, and without a position of its own. */
 function pattern(source: string): RegExp {
+  let known = patterns.get(source);
+  if (!known) {
+    known = compilePattern(source);
+    patterns.set(source, known);
+  }
+  return known;
+}
+
+function compilePattern(source: string): RegExp {
   const parts = source.replace(PATTERN_PART, (part: string, escaped: string | undefined) => {
     if (escaped !== undefined) return CLASSES[escaped] ?? escaped.replace(/[\\^$.*+?()[\]{}|-]/g, "\\$&");
     if (part.length > 1) return part.replaceAll("\\", "\\\\").replaceAll("%", "\\");
@@ -158,7 +221,7 @@ function slice(value: unknown, from = 1, to = -1): string {
 function match(value: string, source: string): unknown {
   const found = pattern(source).exec(value);
   if (!found) return undefined;
-  return found.length > 1 ? Results.from(found.slice(1)) : found[0];
+  return found.length > 1 ? new Results(found.slice(1)) : found[0];
 }
 
 function find(value: string, source: string, from = 1, isPlain = false): unknown {
@@ -166,12 +229,19 @@ function find(value: string, source: string, from = 1, isPlain = false): unknown
   const at = isPlain ? rest.indexOf(source) : rest.search(pattern(source));
   if (at < 0) return undefined;
   const length = isPlain ? source.length : (pattern(source).exec(rest)?.[0].length ?? 0);
-  return Results.from([from + at, from + at + length - 1]);
+  return new Results([from + at, from + at + length - 1]);
 }
 
-function* gmatch(value: string, source: string): Generator<unknown[]> {
-  for (const found of value.matchAll(new RegExp(pattern(source), "gs")))
-    yield found.length > 1 ? found.slice(1) : [found[0]];
+function gmatch(value: string, source: string): unknown[][] {
+  const results: unknown[][] = [];
+  const plain = pattern(source);
+  for (let rest = value; rest !== ""; ) {
+    const found = plain.exec(rest);
+    if (!found) break;
+    results.push(found.length > 1 ? found.slice(1) : [found[0]]);
+    rest = rest.slice(found.index + Math.max(1, found[0].length));
+  }
+  return results;
 }
 
 function format(template: string, ...args: unknown[]): string {
@@ -205,20 +275,21 @@ const lua_table: Readonly<Record<string, unknown>> = {
 
 /** Everything generated code may name. */
 export const library = {
-  Results,
+  results: (items: readonly unknown[]) => new Results(items),
   list,
   truthy,
   get,
   set,
   call,
+  command,
   table_of,
-  range,
+  arithmetic,
   ipairs,
   tonumber,
-  pairs: (table: Table) => table.entries,
+  pairs: (table: Table) => table.pairs(),
   tostring: (value: unknown) =>
     value === undefined ? "nil" : typeof value === "boolean" ? String(value) : text(value),
-  unpack: (table: Table) => Results.from(table.toList()),
+  unpack: (table: Table) => new Results(table.toList()),
   type: typeName,
   error: (message: unknown) => {
     throw new LuaError(text(message));
@@ -233,8 +304,8 @@ export const library = {
     abs: Math.abs,
     huge: Number.POSITIVE_INFINITY,
   },
-  one: (value: unknown) => (value instanceof Results ? value[0] : value),
-  all: (value: unknown) => (value instanceof Results ? value : [value]),
+  one,
+  all: (value: unknown) => (value instanceof Results ? value.items : [value]),
   length: (value: unknown) => (value instanceof Table ? value.length : text(value).length),
   concat: (a: unknown, b: unknown) => text(a) + text(b),
   add: (a: unknown, b: unknown) => arithmetic(a) + arithmetic(b),
@@ -258,8 +329,8 @@ export function toReply(value: unknown): unknown {
   if (value === true) return 1;
   if (value === false || value === undefined) return null;
   if (!(value instanceof Table)) return value;
-  const error = value.entries.get("err");
+  const error = value.get("err");
   if (typeof error === "string") return new LuaError(error);
-  const status = value.entries.get("ok");
+  const status = value.get("ok");
   return typeof status === "string" ? status : value.toList().map(toReply);
 }

@@ -44,6 +44,15 @@ describe("Lua of the Redis model", () => {
     ["redis.call('HSET', 'h', 'a', '1', 'b', '2'); return redis.call('HGETALL', 'h')", ["a", "1", "b", "2"]],
     ["return {KEYS[1], ARGV[1], #KEYS, #ARGV}", ["k", "a", 1, 2]],
     ["return unpack({'x'})", "x"],
+    ["local function f() return 1, 2 end; local a, b = f(); return {a, b, f()}", [1, 2, 1, 2]],
+    ["local function f() return 1, 2 end; return {f(), 3}", [1, 3]],
+    [
+      "local t = {1, 2, 3}; t[2] = nil; local n = 0; for _ in pairs(t) do n = n + 1 end; return {#t, n, t[3]}",
+      [1, 2, 3],
+    ],
+    ["local t = {}; t[2] = 'b'; t[1] = 'a'; t.x = 'y'; return {#t, t[1], t[2], t.x}", [2, "a", "b", "y"]],
+    ["local s = 0; for i = 10, 1, -3 do s = s + i end; return s", 22],
+    ["local s = ''; for w in string.gmatch('ab,c', '%w+') do s = s .. '<' .. w .. '>' end; return s", "<ab><c>"],
     ["return math.floor(2.7) + math.max(1, 5)", 7],
   ] as const) {
     it(lua, () => {

@@ -14,8 +14,6 @@ export class RedisServer {
   readonly keys: Keyspace;
   readonly #wallMs: () => number;
   readonly #loaded = new Set<string>();
-  /** Run after every command: blocked readers look again. */
-  readonly #watchers = new Set<() => void>();
   #starts = 1;
 
   constructor(wallMs: () => number) {
@@ -45,28 +43,20 @@ export class RedisServer {
     this.keys.clear();
   }
 
-  /** `fn` runs after every write that may have added stream entries; returns what removes it. */
-  watch(fn: () => void): () => void {
-    this.#watchers.add(fn);
-    return () => this.#watchers.delete(fn);
-  }
-
   #run(words: readonly string[]): unknown {
-    const [name = "", ...rest] = words;
-    switch (name.toUpperCase()) {
+    const name = words[0]?.toUpperCase();
+    switch (name) {
       case "EVALSHA":
-        return this.#eval(rest);
+        return this.#eval(words);
       case "SCRIPT":
-        return this.#load(rest[1] ?? "");
+        return this.#load(words[2] ?? "");
       case "INFO":
         return `# Server\r\nrun_id:run${this.#starts}\r\n`;
       case "FLUSHALL":
         this.flush();
         return "OK";
     }
-    const reply = runCommand(this.keys, words, this.#wallMs());
-    if (name.toUpperCase() === "XADD") this.#wake();
-    return reply;
+    return runCommand(this.keys, words, this.#wallMs());
   }
 
   #load(lua: string): string {
@@ -76,23 +66,20 @@ export class RedisServer {
     return sha;
   }
 
-  #eval([sha = "", count = "0", ...rest]: readonly string[]): unknown {
+  #eval(words: readonly string[]): unknown {
+    const [, sha = "", count = "0"] = words;
+    const firstArg = 3 + Number(count);
     if (!this.#loaded.has(sha)) throw new LuaError("NOSCRIPT No matching script. Please use EVAL.");
     let script = compiled.get(sha);
     if (!script) {
       script = compileLua(sources.get(sha) ?? "");
       compiled.set(sha, script);
     }
-    const keys = rest.slice(0, Number(count));
+    const keys = words.slice(3, firstArg);
+    const args = words.slice(firstArg);
     // Redis freezes the time while a script runs.
     const nowMs = this.#wallMs();
-    const call = (...words: string[]): unknown => runCommand(this.keys, words, nowMs);
-    const reply = toReply(script.run({ call }, keys, rest.slice(Number(count))));
-    this.#wake();
-    return reply;
-  }
-
-  #wake(): void {
-    for (const watcher of [...this.#watchers]) watcher();
+    const call = (command: readonly string[]): unknown => runCommand(this.keys, command, nowMs);
+    return toReply(script.run({ call }, keys, args));
   }
 }

@@ -16,8 +16,12 @@ function groupOf(keys: Keyspace, key: string, name: string): { stream: Stream; g
 
 /** Value of an option word, e.g. of COUNT. */
 function option(words: readonly string[], name: string): string | undefined {
-  const at = words.findIndex((word) => word.toUpperCase() === name);
+  const at = indexOf(words, name);
   return at < 0 ? undefined : words[at + 1];
+}
+
+function indexOf(words: readonly string[], name: string): number {
+  return words.findIndex((word) => word === name || (word.length === name.length && word.toUpperCase() === name));
 }
 
 function xadd(keys: Keyspace, [key = "", ...rest]: readonly string[], nowMs: number): unknown {
@@ -52,15 +56,18 @@ function xgroup(keys: Keyspace, [sub = "", key = "", name = "", from = "$", ...r
 
 /** Without BLOCK; null when nothing is there. */
 function xreadgroup(keys: Keyspace, words: readonly string[], nowMs: number): unknown {
-  const name = option(words, "GROUP") ?? "";
-  const consumer = words[words.findIndex((word) => word.toUpperCase() === "GROUP") + 2] ?? "";
-  const count = Number(option(words, "COUNT") ?? ALL);
-  const streams = words.slice(words.findIndex((word) => word.toUpperCase() === "STREAMS") + 1);
-  const half = streams.length / 2;
+  const groupAt = indexOf(words, "GROUP");
+  const name = words[groupAt + 1] ?? "";
+  const consumer = words[groupAt + 2] ?? "";
+  const firstStream = indexOf(words, "STREAMS") + 1;
+  const half = (words.length - firstStream) / 2;
   const found: unknown[] = [];
-  for (const [at, key] of streams.slice(0, half).entries()) {
+  for (let at = firstStream; at < firstStream + half; at++) {
+    const key = words[at] ?? "";
     const { stream, group } = groupOf(keys, key, name);
-    const from = streams[half + at] ?? ">";
+    const from = words[at + half] ?? ">";
+    if (from === ">" && stream.entries.length === 0) continue;
+    const count = Number(option(words, "COUNT") ?? ALL);
     if (from === ">") {
       const entries = stream.after(group.lastId, count);
       const last = entries.at(-1);
