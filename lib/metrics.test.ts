@@ -29,6 +29,27 @@ describe("Metrics", () => {
     assert.match(await metrics.render(), /im_kept_total 10\n/);
   });
 
+  it("counts by a label as plain numbers", async () => {
+    const metrics = new Metrics();
+    const counts = metrics.tally("im_done_total", "Done.", "result", ["ok", "late"]);
+    counts.ok++;
+    counts.ok += 2;
+    assert.match(await metrics.render(), /im_done_total\{result="ok"\} 3\n.*\{result="late"\} 0/);
+    counts.late++;
+    assert.match(await metrics.render(), /im_done_total\{result="ok"\} 3\n.*\{result="late"\} 1/);
+  });
+
+  it("renders a plain histogram as an ordinary one", async () => {
+    const [ordinary, plain] = [new Metrics(), new Metrics()];
+    const histograms = [
+      ordinary.histogram("im_d_seconds", "D.", [], [0.1, 1]),
+      plain.plainHistogram("im_d_seconds", "D.", [0.1, 1]),
+    ];
+    assert.equal(await plain.render(), await ordinary.render());
+    for (const value of [0, 0.1, 0.11, 1, 1.5, 400]) for (const histogram of histograms) histogram.observe(value);
+    assert.equal(await plain.render(), await ordinary.render());
+  });
+
   it("has Node's own metrics on request", async () => {
     const metrics = new Metrics(undefined, { runtime: true });
     assert.match(await metrics.render(), /nodejs_eventloop_lag_p99_seconds/);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from "prom-client";
+import { PlainHistogram } from "./plain-histogram.ts";
 
 export type { Counter, Gauge, Histogram } from "prom-client";
+
+export type { PlainHistogram } from "./plain-histogram.ts";
 
 /** Seconds; covers loopback commits and hung dependencies alike. */
 const DEFAULT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -58,6 +61,34 @@ export class Metrics {
         reported = now;
       },
     });
+  }
+
+  /** A counter by one label, as plain numbers that are read at scrape time: `counts[value]++` is free on the hot path. */
+  tally<const V extends string>(name: string, help: string, label: string, values: readonly V[]): Record<V, number> {
+    const counts = Object.fromEntries(values.map((value) => [value, 0])) as Record<V, number>;
+    const reported: Record<string, number> = {};
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        for (const value of values) {
+          const now = counts[value];
+          this.inc({ [label]: value }, now - (reported[value] ?? 0));
+          reported[value] = now;
+        }
+      },
+    });
+    return counts;
+  }
+
+  /** As {@link histogram} without labels, for what is observed once per message. */
+  plainHistogram(name: string, help: string, buckets: readonly number[] = DEFAULT_BUCKETS): PlainHistogram {
+    const histogram = new PlainHistogram(name, help, buckets);
+    // Its own type asks for more than a registry does.
+    this.#registry.registerMetric(histogram as unknown as Metric);
+    return histogram;
   }
 
   /** A gauge read at scrape time. */

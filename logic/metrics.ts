@@ -14,8 +14,11 @@ export function createLogicMetrics(metrics: Metrics) {
     loginSeconds: metrics.histogram("im_logic_login_duration_seconds", "From HELLO to WELCOME, in logic."),
     kicks: metrics.counter("im_logic_kicks_total", "Sessions told to leave, by code.", ["code"]),
     commands: metrics.counter("im_logic_refused_commands_total", "Commands answered with ERROR, by code.", ["code"]),
-    sends: metrics.counter("im_send_total", "SEND by result.", ["result"]),
-    sendSeconds: metrics.histogram("im_send_duration_seconds", "From SEND to the committed answer, in logic."),
+    sends: metrics.tally("im_send_total", "SEND by result.", "result", [
+      ...(["stored", "duplicate", "conflict"] as const),
+      ...(["denied", "invalid", "busy", "retryable"] as const),
+    ]),
+    sendSeconds: metrics.plainHistogram("im_send_duration_seconds", "From SEND to the committed answer, in logic."),
     commitMessages: metrics.histogram(
       "im_send_commit_messages",
       "Messages in one transaction.",
@@ -23,8 +26,9 @@ export function createLogicMetrics(metrics: Metrics) {
       [1, 2, 5, 10, 20, 50, 100, 200, 500],
     ),
     commitSeconds: metrics.histogram("im_send_commit_duration_seconds", "One transaction.", ["result"]),
-    delivers: metrics.counter("im_logic_deliver_total", "Inbox events per recipient, by what became of them.", [
-      "result",
+    delivers: metrics.tally("im_logic_deliver_total", "Inbox events per recipient, by what became of them.", "result", [
+      ...(["delivered", "parked", "offline"] as const),
+      ...(["unreachable", "unknown", "dropped"] as const),
     ]),
     reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY and SNAPSHOT by result.", ["kind", "result"]),
     readSeconds: metrics.histogram("im_logic_read_duration_seconds", "Reading one page of messages.", ["kind"]),

@@ -70,8 +70,8 @@ describe("ack watch", () => {
     await elapse(50);
     for (const seq of [6, 5, 3]) watch.delivered("bob", "web", seq);
     watch.delivered("bob", "mobile", 6);
-    await elapse(400);
-    assert.deepEqual(calls, ["bob/web waits 3-6 4800, bob/mobile waits 6-6 4850"]);
+    await elapse(450);
+    assert.deepEqual(calls, ["bob/web waits 3-6 4750", "bob/mobile waits 6-6 4550"]);
     assert.equal(clock.pending, 0, "no timer while nothing is noted");
   });
 
@@ -82,7 +82,41 @@ describe("ack watch", () => {
     watch.acknowledged("bob", "web", 2);
     watch.acknowledged("bob", "web", 1);
     await elapse(400);
-    assert.deepEqual(calls, ["bob/web has 2, bob/web waits 3-4 4800"]);
+    assert.deepEqual(calls, ["bob/web has 2, bob/web waits 3-4 4750"]);
+  });
+
+  it("starts to wait anew with a delivery after an acknowledgement, for a whole tick", async () => {
+    const { calls, open, elapse, clock } = setUp();
+    const watch = open();
+    for (let seq = 1; seq <= 9; seq++) {
+      watch.delivered("bob", "web", seq);
+      await elapse(200);
+      watch.acknowledged("bob", "web", seq);
+    }
+    assert.ok(calls.every((call) => !call.includes("waits")));
+    watch.delivered("bob", "web", 10);
+    await elapse(600);
+    assert.equal(calls.filter((call) => call.includes("bob/web waits 10-10")).length, 1);
+    await elapse(1000);
+    assert.equal(clock.pending, 0, "and then it is forgotten");
+  });
+
+  it("tells of a slot that acknowledges all the time twice per second, and of each slot soon", async () => {
+    const { calls, open, elapse } = setUp();
+    const watch = open();
+    for (let seq = 1; seq <= 40; seq++) {
+      watch.acknowledged("bob", "web", seq);
+      await elapse(50);
+    }
+    assert.equal(calls.length, 4, calls.join("; "));
+    watch.acknowledged("carol", "web", 1);
+    await elapse(300);
+    assert.ok(calls.at(-1)?.includes("carol/web has 1"));
+    await elapse(500);
+    assert.ok(
+      calls.some((call) => call.includes("bob/web has 40")),
+      "the last one is told too",
+    );
   });
 
   it("fires for who does not acknowledge, 5 s after the delivery and a look later at most", async () => {
@@ -168,7 +202,7 @@ describe("ack watch", () => {
     watch.delivered("bob", "web", 1);
     watch.acknowledged("carol", "web", 9);
     await watch.flush();
-    assert.deepEqual(calls, ["carol/web has 9", "bob/web waits 1-1 5000"]);
+    assert.deepEqual(calls, ["carol/web has 9, bob/web waits 1-1 5000"]);
     watch.close();
     watch.delivered("bob", "web", 2);
     assert.equal(clock.pending, 0);

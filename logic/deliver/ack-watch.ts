@@ -5,7 +5,9 @@ import { SHARDS } from "../push/shard.ts";
 import type { AckWheel, Armed, Fired, Settled, SlotKey } from "./ack-wheel.ts";
 
 /** Deliveries wait here one to two of these for their acknowledgement, before the wheel hears of them. */
-const TICK_MS = 100;
+const TICK_MS = 250;
+/** A slot's acknowledgements are told this far apart: nobody waits for them, and half as many are sent. */
+const SETTLE_MS = 500;
 /** Looks at the wheel: with the ack timeout this bounds how late a push may be. */
 const LOOK_MS = 200;
 /** Slots noted here while the wheel cannot be reached; beyond it the reconciler is left alone with them. */
@@ -27,10 +29,18 @@ export interface AckWatchPorts {
   metrics: LogicMetrics;
 }
 
-interface Delivered extends SlotKey {
+/** What is known here of one slot; it is forgotten when it is in neither list. */
+interface Noted extends SlotKey {
+  /** Deliveries that wait, and since when; none while `inboxSeq` is 0. */
   fromSeq: number;
   inboxSeq: number;
   sinceMs: number;
+  isWaiting: boolean;
+  /** Acknowledged, and what of it the wheel was told, and when. */
+  ackedSeq: number;
+  toldSeq: number;
+  toldAtMs: number;
+  isAcked: boolean;
 }
 
 /**
@@ -40,15 +50,16 @@ interface Delivered extends SlotKey {
  */
 export class AckWatch {
   readonly #ports: AckWatchPorts;
-  /** Deliveries of this tick and of the one before. */
-  #young = new Map<string, Delivered>();
-  #old = new Map<string, Delivered>();
-  #settled = new Map<string, Settled>();
+  /** By slot, then by user: no key is put together per message. */
+  readonly #noted = new Map<string, Map<string, Noted>>();
+  #notedCount = 0;
+  /** Slots with deliveries that wait, or have been acknowledged since the last tick. */
+  #waiting: Noted[] = [];
+  /** Slots that acknowledged something less than {@link SETTLE_MS} ago, or of which the wheel was told then. */
+  #acked: Noted[] = [];
   #cancelTick: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
   #updating: Promise<void> | undefined;
-  /** Acknowledgements go with every second tick: nobody waits for them, and half as many are sent. */
-  #isSettleTurn = false;
   /** Per shard: when to look at it next, and how many slots waited there at the last look. */
   readonly #lookAtMs = new Array<number>(SHARDS).fill(0);
   readonly #pending = new Array<number>(SHARDS).fill(0);
@@ -76,47 +87,76 @@ export class AckWatch {
 
   /** A message is on its way to the device in this slot. Called for every delivery: no timer, no promise, no I/O. */
   delivered(userId: string, slot: string, inboxSeq: number): void {
-    const name = `${slot}/${userId}`;
-    const known = this.#old.get(name) ?? this.#young.get(name);
-    if (known) {
-      if (inboxSeq > known.inboxSeq) known.inboxSeq = inboxSeq;
-      else if (inboxSeq < known.fromSeq) known.fromSeq = inboxSeq;
-      return;
-    }
-    if (this.#young.size >= MAX_NOTED) {
+    const noted = this.#note(userId, slot);
+    if (!noted) {
       this.#ports.metrics.ackDropped.inc();
       return;
     }
-    this.#young.set(name, { userId, slot, fromSeq: inboxSeq, inboxSeq, sinceMs: this.#ports.clock.nowMs() });
+    if (noted.inboxSeq > 0) {
+      if (inboxSeq > noted.inboxSeq) noted.inboxSeq = inboxSeq;
+      else if (inboxSeq < noted.fromSeq) noted.fromSeq = inboxSeq;
+      return;
+    }
+    noted.fromSeq = noted.inboxSeq = inboxSeq;
+    noted.sinceMs = this.#ports.clock.nowMs();
+    if (noted.isWaiting) return;
+    noted.isWaiting = true;
+    this.#waiting.push(noted);
     this.#scheduleTick();
   }
 
   /** The device in this slot has everything up to `inboxSeq`. */
   acknowledged(userId: string, slot: string, inboxSeq: number): void {
-    const name = `${slot}/${userId}`;
-    this.#cancel(this.#young, name, inboxSeq);
-    this.#cancel(this.#old, name, inboxSeq);
+    const noted = this.#note(userId, slot);
+    if (!noted) return;
+    if (inboxSeq >= noted.inboxSeq) noted.inboxSeq = 0;
+    else if (inboxSeq >= noted.fromSeq) noted.fromSeq = inboxSeq + 1;
     // Another logic may have delivered: the wheel must know in any case.
-    const known = this.#settled.get(name);
-    if (known) known.inboxSeq = Math.max(known.inboxSeq, inboxSeq);
-    else if (this.#settled.size < MAX_NOTED) this.#settled.set(name, { userId, slot, inboxSeq });
+    if (inboxSeq > noted.ackedSeq) noted.ackedSeq = inboxSeq;
+    if (noted.isAcked) return;
+    noted.isAcked = true;
+    this.#acked.push(noted);
     this.#scheduleTick();
   }
 
-  #cancel(noted: Map<string, Delivered>, name: string, inboxSeq: number): void {
-    const known = noted.get(name);
-    if (!known || inboxSeq < known.fromSeq) return;
-    if (inboxSeq >= known.inboxSeq) noted.delete(name);
-    else known.fromSeq = inboxSeq + 1;
+  /** Undefined when too many slots are noted. */
+  #note(userId: string, slot: string): Noted | undefined {
+    let users = this.#noted.get(slot);
+    if (!users) {
+      users = new Map();
+      this.#noted.set(slot, users);
+    }
+    const known = users.get(userId);
+    if (known || this.#notedCount >= MAX_NOTED) return known;
+    this.#notedCount++;
+    const noted: Noted = {
+      userId,
+      slot,
+      fromSeq: 0,
+      inboxSeq: 0,
+      sinceMs: 0,
+      isWaiting: false,
+      ackedSeq: 0,
+      toldSeq: 0,
+      toldAtMs: Number.NEGATIVE_INFINITY,
+      isAcked: false,
+    };
+    users.set(userId, noted);
+    return noted;
+  }
+
+  #forget(noted: Noted): void {
+    if (noted.isWaiting || noted.isAcked) return;
+    const users = this.#noted.get(noted.slot);
+    users?.delete(noted.userId);
+    if (users?.size === 0) this.#noted.delete(noted.slot);
+    this.#notedCount--;
   }
 
   /** Tells the wheel everything that was noted; for the end of the process. */
   async flush(): Promise<void> {
-    for (let generation = 0; generation < 2; generation++) {
-      await this.#updating;
-      this.#isSettleTurn = true;
-      this.#turn();
-    }
+    await this.#updating;
+    this.#turn(true);
     await this.#updating;
   }
 
@@ -134,26 +174,64 @@ export class AckWatch {
       this.#cancelTick = undefined;
       const hasStalled = this.#ports.clock.nowMs() - dueAtMs > STALL_MS;
       if (!hasStalled) this.#turn();
-      if (this.#young.size + this.#old.size + this.#settled.size > 0) this.#scheduleTick();
+      if (this.#notedCount > 0) this.#scheduleTick();
     });
   }
 
-  /** Sends what is a tick old and what was acknowledged; while an update is under way, everything waits for it. */
-  #turn(): void {
+  /** Sends what is due, or `all`; while an update is under way, everything waits for it. */
+  #turn(all = false): void {
     if (this.#updating) return;
-    const settled = this.#isSettleTurn ? [...this.#settled.values()] : [];
-    if (this.#isSettleTurn) this.#settled = new Map();
-    this.#isSettleTurn = !this.#isSettleTurn;
     const nowMs = this.#ports.clock.nowMs();
-    const armed: Armed[] = [];
-    for (const { userId, slot, fromSeq, inboxSeq, sinceMs } of this.#old.values())
-      armed.push({ userId, slot, fromSeq, inboxSeq, dueInMs: Math.max(0, this.#ports.timeoutMs - (nowMs - sinceMs)) });
-    this.#old = this.#young;
-    this.#young = new Map();
+    const settled = this.#takeSettled(nowMs, nowMs - (all ? 0 : SETTLE_MS));
+    const armed = this.#takeArmed(nowMs, nowMs - (all ? 0 : TICK_MS));
     if (settled.length + armed.length === 0) return;
     this.#updating = this.#update(settled, armed).finally(() => {
       this.#updating = undefined;
     });
+  }
+
+  /** Acknowledgements of slots of which the wheel was last told at `toldAtMs` or before. */
+  #takeSettled(nowMs: number, toldAtMs: number): Settled[] {
+    const settled: Settled[] = [];
+    const acked = this.#acked;
+    this.#acked = [];
+    for (const noted of acked) {
+      if (noted.toldAtMs <= toldAtMs) {
+        const { userId, slot, ackedSeq } = noted;
+        if (ackedSeq === noted.toldSeq) {
+          noted.isAcked = false;
+          this.#forget(noted);
+          continue;
+        }
+        settled.push({ userId, slot, inboxSeq: ackedSeq });
+        noted.toldSeq = ackedSeq;
+        noted.toldAtMs = nowMs;
+      }
+      this.#acked.push(noted);
+    }
+    return settled;
+  }
+
+  /** Deliveries that wait since `sinceMs` or before; what was acknowledged meanwhile waits no more. */
+  #takeArmed(nowMs: number, sinceMs: number): Armed[] {
+    const armed: Armed[] = [];
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const noted of waiting) {
+      if (noted.inboxSeq > 0 && noted.sinceMs > sinceMs) {
+        this.#waiting.push(noted);
+        continue;
+      }
+      if (noted.inboxSeq > 0) {
+        const { userId, slot, fromSeq, inboxSeq } = noted;
+        const dueInMs = Math.max(0, this.#ports.timeoutMs - (nowMs - noted.sinceMs));
+        armed.push({ userId, slot, fromSeq, inboxSeq, dueInMs });
+      }
+      noted.inboxSeq = 0;
+      noted.isWaiting = false;
+      this.#forget(noted);
+    }
+    return armed;
   }
 
   async #update(settled: readonly Settled[], armed: readonly Armed[]): Promise<void> {

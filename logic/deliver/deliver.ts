@@ -6,7 +6,7 @@ import type { Route } from "../router/router.ts";
 import type { EntryDirectory, EntryPort } from "../session/session.ts";
 import type { Recipient } from "../store/store.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
-import { eventField, PUSH_EVENTS_TAG, type SharedEvent, sharedEventBytes } from "./event-bytes.ts";
+import { EventFields, PUSH_EVENTS_TAG, type SharedEvent } from "./event-bytes.ts";
 import type { PushIntent } from "./offline.ts";
 import type { RouteCache } from "./route-cache.ts";
 import { type Parcel, UnattachedEntries } from "./unattached.ts";
@@ -58,10 +58,10 @@ export class Delivery {
     this.#unattached = new UnattachedEntries({
       clock: ports.clock,
       onDelivered: ({ userId, inboxSeq, isOwn }, slot) => {
-        ports.metrics.delivers.inc({ result: "delivered" });
+        ports.metrics.delivers.delivered++;
         if (!isOwn) ports.delivered(userId, slot, inboxSeq);
       },
-      onMissed: (parcel) => this.#toOffline(parcel),
+      onMissed: ({ userId, inboxSeq }) => this.#toOffline(userId, inboxSeq),
     });
     this.#batch = new TickBatch({
       defer: ports.defer,
@@ -102,9 +102,8 @@ export class Delivery {
    */
   deliver(outgoing: Outgoing): void {
     const routes = this.#batch.isIdle ? this.#freshRoutes(outgoing.recipients) : undefined;
-    if (routes) this.#count(this.#deliverOne(outgoing, routes));
-    else if (!this.#batch.add(outgoing))
-      this.#ports.metrics.delivers.inc({ result: "dropped" }, outgoing.recipients.length);
+    if (routes) this.#deliverOne(outgoing, routes);
+    else if (!this.#batch.add(outgoing)) this.#ports.metrics.delivers.dropped += outgoing.recipients.length;
   }
 
   async #run(batch: readonly Outgoing[]): Promise<void> {
@@ -112,26 +111,21 @@ export class Delivery {
     for (const { recipients } of batch) for (const { userId } of recipients) users.add(userId);
     const routes = await this.#lookup([...users]);
     if (!routes) {
-      this.#ports.metrics.delivers.inc({ result: "unknown" }, batch.length);
+      this.#ports.metrics.delivers.unknown += batch.length;
       return;
     }
-    let delivered = 0;
     for (const outgoing of batch) {
       const known = outgoing.recipients.map(({ userId }) => routes.get(userId) ?? NO_ROUTES);
-      delivered += this.#deliverOne(outgoing, known);
+      this.#deliverOne(outgoing, known);
     }
-    this.#count(delivered);
-  }
-
-  #count(delivered: number): void {
-    if (delivered > 0) this.#ports.metrics.delivers.inc({ result: "delivered" }, delivered);
   }
 
   /** By index of the recipient; undefined when the router has to be asked for one of them. */
   #freshRoutes(recipients: readonly Recipient[]): (readonly Route[])[] | undefined {
+    const nowMs = this.#ports.clock.nowMs();
     const found: (readonly Route[])[] = [];
     for (const { userId } of recipients) {
-      const routes = this.#ports.routes.fresh(userId);
+      const routes = this.#ports.routes.fresh(userId, nowMs);
       if (!routes) return undefined;
       found.push(routes);
     }
@@ -152,49 +146,50 @@ export class Delivery {
   }
 
   /** @param routes by index of the recipient */
-  #deliverOne({ event, recipients, origin }: Outgoing, routes: readonly (readonly Route[])[]): number {
-    const shared = sharedEventBytes(event);
-    let delivered = 0;
-    for (const [index, recipient] of recipients.entries()) {
-      const isOwn = recipient.userId === event.sender;
-      const { reached, parcel } = this.#toUser(routes[index] ?? NO_ROUTES, recipient, { shared, origin, isOwn });
-      delivered += reached;
-      if (reached > 0 || isOwn) continue;
-      if (parcel) parcel.owesPush = true;
-      else this.#toOffline(recipient);
+  #deliverOne({ event, recipients, origin }: Outgoing, routes: readonly (readonly Route[])[]): void {
+    const fields = new EventFields(PUSH_EVENTS_TAG, event);
+    for (let index = 0; index < recipients.length; index++) {
+      const recipient = recipients[index];
+      if (recipient) this.#toUser(recipient, routes[index] ?? NO_ROUTES, fields, event.sender, origin);
     }
-    return delivered;
   }
 
-  /** How many sessions of the user were reached at once, and what waits for others. */
+  /** To all sessions of the user but the one it came from. Whom nobody reaches, now or later, is pushed to. */
   #toUser(
-    routes: readonly Route[],
     { userId, inboxSeq }: Recipient,
-    { shared, origin, isOwn }: { shared: Uint8Array; origin: Outgoing["origin"]; isOwn: boolean },
-  ): { reached: number; parcel: Parcel | undefined } {
-    let reached = 0;
+    routes: readonly Route[],
+    fields: EventFields,
+    sender: string,
+    origin: Outgoing["origin"],
+  ): void {
+    const { entries, metrics } = this.#ports;
+    const isOwn = userId === sender;
+    let isReached = false;
     let body: Uint8Array | undefined;
     let parcel: Parcel | undefined;
     for (const { incarnation, conn, slot } of routes) {
       if (conn === origin.conn && incarnation === origin.incarnation) continue;
-      body ??= eventField(PUSH_EVENTS_TAG, inboxSeq, shared);
-      const entry = this.#ports.entries.find(incarnation);
+      body ??= fields.of(inboxSeq);
+      const entry = entries.find(incarnation);
       if (entry) {
         if (!entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) continue;
-        reached++;
+        isReached = true;
+        metrics.delivers.delivered++;
         if (!isOwn) this.#ports.delivered(userId, slot, inboxSeq);
         continue;
       }
       const waiting = parcel ?? { userId, inboxSeq, body, parkedFor: 0, owesPush: false, isOwn };
       if (!this.#unattached.park({ incarnation, conn, slot }, waiting)) continue;
       parcel = waiting;
-      this.#ports.metrics.delivers.inc({ result: "parked" });
+      metrics.delivers.parked++;
     }
-    return { reached, parcel };
+    if (isReached || isOwn) return;
+    if (parcel) parcel.owesPush = true;
+    else this.#toOffline(userId, inboxSeq);
   }
 
-  #toOffline({ userId, inboxSeq }: Recipient): void {
-    this.#ports.metrics.delivers.inc({ result: "offline" });
+  #toOffline(userId: string, inboxSeq: number): void {
+    this.#ports.metrics.delivers.offline++;
     this.#ports.offline({ userId, inboxSeq, cause: "offline" });
   }
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type Event, Push, SyncPage } from "#proto/gen/messages.ts";
-import { eventField, PAGE_EVENTS_TAG, PUSH_EVENTS_TAG, sharedEventBytes } from "./event-bytes.ts";
+import { EventFields, PAGE_EVENTS_TAG, PUSH_EVENTS_TAG } from "./event-bytes.ts";
 
 const seq = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const text = fc.string({ unit: "binary", maxLength: 200 }).map((value) => value.toWellFormed());
@@ -33,11 +33,22 @@ describe("event bytes", () => {
           [PUSH_EVENTS_TAG, Push],
           [PAGE_EVENTS_TAG, SyncPage],
         ] as const) {
-          const body = Buffer.concat(events.map((one) => eventField(tag, one.inboxSeq, sharedEventBytes(one))));
+          const body = Buffer.concat(events.map((one) => new EventFields(tag, one).of(one.inboxSeq)));
           assert.deepEqual(plain(codec.decode(body).events), plain(events));
         }
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it("are each recipient's own", () => {
+    fc.assert(
+      fc.property(event, fc.array(seq, { minLength: 1, maxLength: 4 }), (one, inboxSeqs) => {
+        const fields = new EventFields(PUSH_EVENTS_TAG, one);
+        const body = Buffer.concat(inboxSeqs.map((inboxSeq) => fields.of(inboxSeq)));
+        const expected = inboxSeqs.map((inboxSeq) => ({ ...one, inboxSeq }));
+        assert.deepEqual(plain(Push.decode(body).events), plain(expected));
+      }),
     );
   });
 });

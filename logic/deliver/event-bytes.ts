@@ -8,18 +8,48 @@ export const PAGE_EVENTS_TAG = 0x12;
 /** The fields of {@link Event} that are the same for every recipient. */
 export type SharedEvent = Omit<Event, "inboxSeq">;
 
-const MAX_VARINT_BYTES = 8;
+/** Tag, length and inbox seq of an `events` field: 1 + 5 + 1 + 8 bytes at most. */
+const HEAD_BYTES = 15;
 
 /**
- * Writes Event fields 2 to 9 once per message; {@link eventField} adds the recipient's inbox seq in front.
- * A hand writer: both together cost 0.40 µs against 1.13 for the codec, and a second recipient costs only the copy.
+ * The `events` fields of one message, ready to be concatenated into a Push or SyncPage body. A hand writer: Event fields
+ * 2 to 9 are written once, each recipient's inbox seq is put in front of them. The first field is made in place, in
+ * memory that belongs to it alone; each later one is a copy.
  */
-export function sharedEventBytes(event: SharedEvent): Buffer {
+export class EventFields {
+  readonly #tag: number;
+  readonly #event: SharedEvent;
+  #bytes: Buffer | undefined;
+
+  /** @param tag of `events` in the body */
+  constructor(tag: number, event: SharedEvent) {
+    this.#tag = tag;
+    this.#event = event;
+  }
+
+  /** The field as the recipient with this inbox seq gets it. */
+  of(inboxSeq: number): Buffer {
+    const known = this.#bytes;
+    const bytes = known ? Buffer.from(known) : sharedEventBytes(this.#event);
+    this.#bytes ??= bytes;
+    const sharedBytes = bytes.length - HEAD_BYTES;
+    const seqBytes = inboxSeq > 0 ? 1 + varintLength(inboxSeq) : 0;
+    const length = seqBytes + sharedBytes;
+    const start = HEAD_BYTES - seqBytes - varintLength(length) - 1;
+    bytes[start] = this.#tag;
+    const at = writeVarint(bytes, start + 1, length);
+    writeInteger(bytes, at, 0x08, inboxSeq);
+    return bytes.subarray(start);
+  }
+}
+
+/** Room for the head, then Event fields 2 to 9. */
+function sharedEventBytes(event: SharedEvent): Buffer {
   const { conversationId, messageId, sender, clientMessageId, contentType, content } = event;
   const strings =
     conversationId.length + messageId.length + sender.length + clientMessageId.length + contentType.length;
-  const buffer = Buffer.allocUnsafe(strings * 3 + content.length + 80);
-  let at = writeString(buffer, 0, 0x12, conversationId);
+  const buffer = Buffer.allocUnsafe(HEAD_BYTES + strings * 3 + content.length + 80);
+  let at = writeString(buffer, HEAD_BYTES, 0x12, conversationId);
   at = writeInteger(buffer, at, 0x18, event.convSeq);
   at = writeString(buffer, at, 0x22, messageId);
   at = writeString(buffer, at, 0x2a, sender);
@@ -33,18 +63,6 @@ export function sharedEventBytes(event: SharedEvent): Buffer {
     at += content.length;
   }
   return buffer.subarray(0, at);
-}
-
-/** One `events` field with tag and length, ready to be concatenated into a Push or SyncPage body. */
-export function eventField(tag: number, inboxSeq: number, shared: Uint8Array): Buffer {
-  const seqBytes = inboxSeq > 0 ? 1 + varintLength(inboxSeq) : 0;
-  const length = seqBytes + shared.length;
-  const buffer = Buffer.allocUnsafe(1 + MAX_VARINT_BYTES + length);
-  buffer[0] = tag;
-  let at = writeVarint(buffer, 1, length);
-  at = writeInteger(buffer, at, 0x08, inboxSeq);
-  buffer.set(shared, at);
-  return buffer.subarray(0, at + shared.length);
 }
 
 /** Writes a string field; an empty one is left out, as proto3 does. */

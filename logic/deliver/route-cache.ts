@@ -60,10 +60,10 @@ export class RouteCache {
   }
 
   /** Where the user was online less than {@link ROUTE_MAX_AGE_MS} ago; undefined = ask with {@link lookup}. */
-  fresh(userId: string): readonly Route[] | undefined {
+  fresh(userId: string, nowMs: number = this.#clock.nowMs()): readonly Route[] | undefined {
     const known = this.#known.get(userId);
     if (!known) return undefined;
-    const ageMs = this.#clock.nowMs() - known.askedAtMs;
+    const ageMs = nowMs - known.askedAtMs;
     if (ageMs >= ROUTE_MAX_AGE_MS) {
       this.#known.delete(userId);
       return undefined;

@@ -44,7 +44,7 @@ export class UnreachableHandler {
       run: (batch) => this.#run(batch),
       maxBatch: MAX_BATCH,
       maxWaiting: MAX_WAITING,
-      onRefused: () => ports.metrics.delivers.inc({ result: "dropped" }),
+      onRefused: () => ports.metrics.delivers.dropped++,
       // Nobody knows who is online: the reconciler finds whoever does not acknowledge.
       onFailed: (error) => ports.onRouterFault("unreachable", error),
     });
@@ -56,13 +56,13 @@ export class UnreachableHandler {
 
   /** An entry that no longer knows whose connection it was names nobody: the user's next PING tells the head. */
   add(undelivered: Undelivered): void {
-    if (undelivered.userId === "") this.#ports.metrics.delivers.inc({ result: "unreachable" });
+    if (undelivered.userId === "") this.#ports.metrics.delivers.unreachable++;
     else this.#batch.add(undelivered);
   }
 
   async #run(batch: readonly Undelivered[]): Promise<void> {
     const { router, changes, metrics } = this.#ports;
-    metrics.delivers.inc({ result: "unreachable" }, batch.length);
+    metrics.delivers.unreachable += batch.length;
     const deleted = await changes.logout(batch);
     metrics.staleRoutes.inc(deleted.filter(Boolean).length);
     const routes = await router.lookup([...new Set(batch.map(({ userId }) => userId))]);

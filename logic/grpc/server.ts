@@ -4,10 +4,11 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { ServerUplink } from "#lib/grpc.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Command } from "#proto/commands.ts";
-import { AttachRequest, PushAck, SessionTag } from "#proto/gen/messages.ts";
+import { AttachRequest, SessionTag } from "#proto/gen/messages.ts";
 import { RecordKind, readRecords, type UplinkRecord } from "#proto/uplink/record.ts";
 import type { UnreachableHandler } from "../deliver/unreachable.ts";
 import type { Gate } from "../gate.ts";
+import { readPushAck } from "../inbox/ack-bytes.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
 import type { HeadReader } from "../inbox/heads.ts";
 import type { HistoryHandler } from "../inbox/history.ts";
@@ -204,7 +205,7 @@ export class UplinkServer {
 
   #pushAck(session: Session, rid: number, body: Uint8Array): void {
     try {
-      const { inboxSeq } = PushAck.decode(body);
+      const inboxSeq = readPushAck(body);
       if (Number.isSafeInteger(inboxSeq)) this.#ports.acks.note(session, inboxSeq);
       else
         sendError(session, rid, {

@@ -92,11 +92,51 @@ describe("ack buffer", () => {
     assert.equal(clock.pending, 0);
   });
 
-  it("does not wait for the timer when many devices wait", async () => {
-    const { writes, acks, clock } = setUp();
-    for (let at = 0; at < 1000; at++) acks.note(session(`u${at}`), 1);
-    await turn();
-    assert.equal(writes[0]?.length, 1000);
+  it("writes what is due at about the same time together, and the rest at its own time", async () => {
+    const { clock, writes, acks } = setUp();
+    const noted: [number, string][] = [
+      [0, "a"],
+      [90, "b"],
+      [500, "c"],
+    ];
+    for (const [atMs, userId] of noted) {
+      clock.advance(atMs - clock.nowMs());
+      acks.note(session(userId), 1);
+    }
+    for (const atMs of [1000, 1499, 1500]) {
+      clock.advance(atMs - clock.nowMs());
+      await turn();
+    }
+    assert.deepEqual(
+      writes.map((batch) => batch.map(({ userId }) => userId)),
+      [["a", "b"], ["c"]],
+    );
     assert.equal(clock.pending, 0);
+  });
+
+  it("writes one row for two sessions of a device, the further one", async () => {
+    const { clock, writes, acks } = setUp();
+    acks.note(session("a"), 7);
+    acks.note(session("a"), 5);
+    clock.advance(1000);
+    await turn();
+    assert.deepEqual(writes, [[{ userId: "a", deviceId: "d", inboxSeq: 7 }]]);
+  });
+
+  it("writes at most 1,000 rows at once, one batch after the other", async () => {
+    const { writes, acks, clock } = setUp();
+    for (let at = 0; at < 2001; at++) acks.note(session(`u${at}`), 1);
+    clock.advance(1000);
+    for (let part = 0; part < 3; part++) {
+      await turn();
+      clock.advance(0);
+    }
+    assert.deepEqual(
+      writes.map((batch) => batch.length),
+      [1000, 1000, 1],
+    );
+    for (let at = 0; at < 1500; at++) acks.note(session(`v${at}`), 1);
+    await acks.flush();
+    assert.deepEqual([writes.length, acks.isIdle, clock.pending], [5, true, 0]);
   });
 });

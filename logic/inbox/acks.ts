@@ -4,10 +4,12 @@ import type { LogicMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
 import type { DeviceAck, Store } from "../store/store.ts";
 
-/** A receipt is one row per device, not per message: five times fewer writes than at 200 ms, for users who talk all the time. */
-const FLUSH_DELAY_MS = 1000;
-const FLUSH_AT = 1000;
-/** Devices that wait for a flush while the store is away; acknowledgements are cumulative, a lost one costs little. */
+/** A receipt is one row per device and second, not per message. */
+const WRITE_DELAY_MS = 1000;
+/** Receipts due within this are written together; so the rows of one second are not written all at once. */
+const TOGETHER_MS = 100;
+const MAX_BATCH = 1000;
+/** Sessions that wait while the store is away; acknowledgements are cumulative, a lost one costs little. */
 const MAX_WAITING = 100_000;
 
 /** What {@link AckBuffer} needs. */
@@ -20,19 +22,20 @@ export interface AckPorts {
   metrics: LogicMetrics;
 }
 
-/** Collects cumulative acknowledgements and writes them at most 1 s later, one batch at a time. */
+/** Collects cumulative acknowledgements and writes each at most 1 s later, in small batches, one at a time. */
 export class AckBuffer {
   readonly #ports: AckPorts;
-  #waiting = new Map<string, DeviceAck>();
+  /** Sessions whose `notedAckSeq` is not written, and when it is due; in this order. */
+  readonly #waiting = new Map<Session, number>();
   #cancel: (() => void) | undefined;
-  #flushing: Promise<void> | undefined;
+  #writing: Promise<void> | undefined;
 
   constructor(ports: AckPorts) {
     this.#ports = ports;
   }
 
   get isIdle(): boolean {
-    return this.#waiting.size === 0 && this.#flushing === undefined;
+    return this.#waiting.size === 0 && this.#writing === undefined;
   }
 
   /** Everything up to `inboxSeq` was applied on the session's device. The store bounds it by the head. */
@@ -40,17 +43,18 @@ export class AckBuffer {
     if (inboxSeq <= session.notedAckSeq) return;
     session.notedAckSeq = inboxSeq;
     this.#ports.onNoted(session, inboxSeq);
-    this.#keep({ userId: session.userId, deviceId: session.deviceId, inboxSeq });
-    if (this.#flushing) return;
-    if (this.#waiting.size >= FLUSH_AT) this.#start();
-    else this.#cancel ??= this.#ports.clock.after(FLUSH_DELAY_MS, () => this.#start());
+    if (this.#waiting.has(session)) return;
+    this.#keep(session);
+    this.#schedule();
   }
 
-  /** Writes everything noted so far; failed ones stay for the next flush. */
+  /** Writes everything noted so far; failed ones stay for later. */
   async flush(): Promise<void> {
-    await this.#flushing;
-    this.#start();
-    await this.#flushing;
+    await this.#writing;
+    for (let parts = Math.ceil(this.#waiting.size / MAX_BATCH); parts > 0; parts--) {
+      this.#start(Number.POSITIVE_INFINITY);
+      await this.#writing;
+    }
   }
 
   /** Forgets what was not written and releases the timer. */
@@ -60,34 +64,58 @@ export class AckBuffer {
     this.#waiting.clear();
   }
 
-  #keep(ack: DeviceAck): void {
-    const key = `${ack.userId}\0${ack.deviceId}`;
-    const known = this.#waiting.get(key);
-    if (known) known.inboxSeq = Math.max(known.inboxSeq, ack.inboxSeq);
-    else if (this.#waiting.size < MAX_WAITING) this.#waiting.set(key, ack);
+  #keep(session: Session): void {
+    if (this.#waiting.size < MAX_WAITING) this.#waiting.set(session, this.#ports.clock.nowMs() + WRITE_DELAY_MS);
     else this.#ports.metrics.acks.inc({ result: "dropped" });
   }
 
-  #start(): void {
+  /** Writes when the first is due; while a batch is under way, its end looks for the next. */
+  #schedule(): void {
+    const next = this.#waiting.values().next();
+    if (this.#cancel || this.#writing || next.done) return;
+    const { clock } = this.#ports;
+    this.#cancel = clock.after(Math.max(0, next.value - clock.nowMs()), () => this.#start(clock.nowMs() + TOGETHER_MS));
+  }
+
+  #start(dueByMs: number): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    if (this.#waiting.size === 0 || this.#flushing) return;
-    const batch = [...this.#waiting.values()];
-    this.#waiting = new Map();
-    this.#flushing = this.#write(batch).finally(() => {
-      this.#flushing = undefined;
-      if (this.#waiting.size > 0) this.#cancel ??= this.#ports.clock.after(FLUSH_DELAY_MS, () => this.#start());
+    if (this.#writing) return;
+    const batch: Session[] = [];
+    for (const [session, dueMs] of this.#waiting) {
+      if (dueMs > dueByMs || batch.length === MAX_BATCH) break;
+      batch.push(session);
+    }
+    for (const session of batch) this.#waiting.delete(session);
+    if (batch.length === 0) return;
+    this.#writing = this.#write(batch).finally(() => {
+      this.#writing = undefined;
+      this.#schedule();
     });
   }
 
-  async #write(batch: DeviceAck[]): Promise<void> {
+  async #write(sessions: readonly Session[]): Promise<void> {
+    const batch = furthest(sessions);
     try {
       await this.#ports.store.advanceAcks(batch);
       this.#ports.metrics.acks.inc({ result: "written" }, batch.length);
     } catch (error) {
       this.#ports.onFault("acks", error);
       this.#ports.metrics.acks.inc({ result: "failed" }, batch.length);
-      for (const ack of batch) this.#keep(ack);
+      for (const session of sessions) if (!this.#waiting.has(session)) this.#keep(session);
     }
   }
+}
+
+/** One acknowledgement per device: it may have had two sessions meanwhile. */
+function furthest(sessions: readonly Session[]): DeviceAck[] {
+  const acks = new Map<string, DeviceAck>();
+  for (const { userId, deviceId, notedAckSeq: inboxSeq } of sessions) {
+    const ack: DeviceAck = { userId, deviceId, inboxSeq };
+    const key = `${ack.userId}\0${ack.deviceId}`;
+    const known = acks.get(key);
+    if (known) known.inboxSeq = Math.max(known.inboxSeq, inboxSeq);
+    else acks.set(key, ack);
+  }
+  return [...acks.values()];
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { SendAck } from "#proto/gen/messages.ts";
@@ -7,6 +8,7 @@ import { sendAckBytes } from "./ack-bytes.ts";
 import { directConversationId, payloadHash } from "./conversation.ts";
 import { createMessageIds } from "./message-id.ts";
 
+const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 describe("conversation ids", () => {
@@ -19,7 +21,7 @@ describe("conversation ids", () => {
 
 describe("payload hash", () => {
   it("differs when conversation, type or content differ, wherever the border is", () => {
-    const bytes = (text: string): Uint8Array => Buffer.from(text);
+    const bytes = bytesOf;
     const hashes = [
       payloadHash("c", "t", bytes("x")),
       payloadHash("d", "t", bytes("x")),
@@ -32,6 +34,21 @@ describe("payload hash", () => {
     assert.equal(new Set(hashes).size, hashes.length);
     assert.equal(hashes[0]?.length, 64);
     assert.equal(hex(payloadHash("c", "t", bytes("x"))), hashes[0]);
+  });
+
+  it("is SHA-256, whatever the sizes: it is compared with what is stored", () => {
+    const text = fc.string({ unit: "binary", maxLength: 64 });
+    const sizes = fc.constantFrom(0, 1, 200, 7679, 7680, 7681, 65_536);
+    fc.assert(
+      fc.property(text, text, sizes, (conversationId, contentType, size) => {
+        const content = Buffer.alloc(size, "content");
+        const head = `${conversationId}\0${contentType.length}\0${contentType}\0`;
+        const expected = createHash("sha256").update(head, "utf8").update(content).digest("hex");
+        assert.equal(hex(payloadHash(conversationId, contentType, content)), expected);
+      }),
+    );
+    const long = "x".repeat(1000);
+    assert.equal(hex(payloadHash(long, "", bytesOf("y"))).length, 64);
   });
 });
 

@@ -2,7 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { Command, Flag, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
-import { Send } from "#proto/gen/messages.ts";
+import type { Send } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { Outgoing } from "../deliver/deliver.ts";
 import type { LogicMetrics } from "../metrics.ts";
@@ -11,6 +11,7 @@ import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.
 import { isUserId } from "../token/verify.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
 import { directConversationId, payloadHash } from "./conversation.ts";
+import { readSend } from "./send-bytes.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
 const BUSY_BASE_MS = 200;
@@ -119,7 +120,7 @@ export class SendHandler {
     const { messageId, conversationId, convSeq, sentAtMs, recipients } = stored;
     const duplicate = stored.kind === "duplicate";
     const inboxSeq = recipients.find((recipient) => recipient.userId === sender)?.inboxSeq ?? 0;
-    this.#ports.metrics.sends.inc({ result: stored.kind });
+    this.#ports.metrics.sends[stored.kind]++;
     session.entry.send({
       kind: RecordKind.REPLY,
       cmd: Command.SEND_ACK,
@@ -137,8 +138,8 @@ export class SendHandler {
     });
   }
 
-  #refuse(session: Session, rid: number, refusal: Refusal, result: string): void {
-    this.#ports.metrics.sends.inc({ result });
+  #refuse(session: Session, rid: number, refusal: Refusal, result: keyof LogicMetrics["sends"]): void {
+    this.#ports.metrics.sends[result]++;
     sendError(session, rid, refusal);
   }
 }
@@ -150,7 +151,7 @@ function again(input: AppendInput): { clientMessageId: string; retryable: true }
 function parseSend(sender: string, body: Uint8Array): Send | Refusal {
   let send: Send;
   try {
-    send = Send.decode(body);
+    send = readSend(body);
   } catch {
     // The decoder's own message means nothing to the author of a client.
     return { code: ErrorCode.BAD_REQUEST, reason: "the body is not a Send message: encode it as in client.proto" };

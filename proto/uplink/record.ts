@@ -93,11 +93,14 @@ export type RecordInput = { kind: RecordKind } & Partial<Omit<UplinkRecord, "kin
  */
 export class RecordBatch {
   #buffer: Buffer;
+  /** Over the same bytes: its numbers cost a tenth of those of a Buffer. */
+  #view: DataView;
   #length = 0;
   #count = 0;
 
   constructor(initialBytes = 4096) {
     this.#buffer = Buffer.allocUnsafe(initialBytes);
+    this.#view = viewOf(this.#buffer);
   }
 
   get byteLength(): number {
@@ -111,18 +114,19 @@ export class RecordBatch {
   add(record: RecordInput): void {
     const body = record.body ?? EMPTY;
     this.#reserve(HEADER_BYTES + body.length);
-    const buffer = this.#buffer;
+    const view = this.#view;
     const at = this.#length;
     const aux = record.aux ?? 0;
-    buffer[at] = record.kind;
-    buffer[at + 1] = record.cmd ?? 0;
-    buffer.writeUInt16LE(record.flags ?? 0, at + 2);
-    buffer.writeUInt32LE(record.conn ?? 0, at + 4);
-    buffer.writeUInt32LE(record.rid ?? 0, at + 8);
-    buffer.writeUInt32LE(aux % TWO_32, at + 12);
-    buffer.writeUInt32LE(Math.floor(aux / TWO_32), at + 16);
-    buffer.writeUInt32LE(body.length, at + 20);
-    buffer.set(body, at + HEADER_BYTES);
+    view.setUint8(at, record.kind);
+    view.setUint8(at + 1, record.cmd ?? 0);
+    view.setUint16(at + 2, record.flags ?? 0, true);
+    view.setUint32(at + 4, record.conn ?? 0, true);
+    view.setUint32(at + 8, record.rid ?? 0, true);
+    // Takes the lower 32 bits by itself.
+    view.setUint32(at + 12, aux, true);
+    view.setUint32(at + 16, Math.floor(aux / TWO_32), true);
+    view.setUint32(at + 20, body.length, true);
+    this.#buffer.set(body, at + HEADER_BYTES);
     this.#length = at + HEADER_BYTES + body.length;
     this.#count++;
   }
@@ -131,6 +135,7 @@ export class RecordBatch {
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);
     this.#buffer = Buffer.allocUnsafe(Math.max(4096, Math.min(taken.length, 1 << 20)));
+    this.#view = viewOf(this.#buffer);
     this.#length = 0;
     this.#count = 0;
     return taken;
@@ -142,7 +147,12 @@ export class RecordBatch {
     const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2));
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
+    this.#view = viewOf(grown);
   }
+}
+
+function viewOf(buffer: Uint8Array): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
 /** A batch that ends inside a record or names a length beyond its end: the peer is broken, drop the stream. */
@@ -153,20 +163,21 @@ export class MalformedBatchError extends Error {
 /** Calls `visit` for each record of one batch, in order. @throws {MalformedBatchError} */
 export function readRecords(batch: Uint8Array, visit: (record: UplinkRecord) => void): void {
   const buffer = Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength);
+  const view = viewOf(batch);
   let at = 0;
   while (at < buffer.length) {
     if (at + HEADER_BYTES > buffer.length)
       throw new MalformedBatchError(`header cut at byte ${at} of ${buffer.length}`);
-    const bodyLength = buffer.readUInt32LE(at + 20);
+    const bodyLength = view.getUint32(at + 20, true);
     const end = at + HEADER_BYTES + bodyLength;
     if (end > buffer.length) throw new MalformedBatchError(`body of ${bodyLength} bytes cut at byte ${at}`);
     visit({
-      kind: buffer.readUInt8(at),
-      cmd: buffer.readUInt8(at + 1),
-      flags: buffer.readUInt16LE(at + 2),
-      conn: buffer.readUInt32LE(at + 4),
-      rid: buffer.readUInt32LE(at + 8),
-      aux: buffer.readUInt32LE(at + 12) + buffer.readUInt32LE(at + 16) * TWO_32,
+      kind: view.getUint8(at),
+      cmd: view.getUint8(at + 1),
+      flags: view.getUint16(at + 2, true),
+      conn: view.getUint32(at + 4, true),
+      rid: view.getUint32(at + 8, true),
+      aux: view.getUint32(at + 12, true) + view.getUint32(at + 16, true) * TWO_32,
       body: buffer.subarray(at + HEADER_BYTES, end),
     });
     at = end;
