@@ -37,6 +37,8 @@ export interface CheckOptions {
   expectsNotice?: boolean;
   /** C7: no message is pushed twice, which faults would excuse. */
   arePushesSingle?: boolean;
+  /** C7: the limit, without fault, for messages to somebody none of whose devices is connected. */
+  awayLimitMs?: number;
   /** Other limits than {@link NOTIFY_LIMITS_MS}. */
   notifyLimitsMs?: Partial<Record<FaultClass, number>>;
   /** C7: time counts from the begin of a fault; for runs that keep their faults apart. */

@@ -102,6 +102,25 @@ describe("notify", () => {
     assert.deepEqual(late("none", 1), ["late"]);
   });
 
+  it("holds messages to somebody away to a limit of their own", () => {
+    const session = (kind: "invoke" | "open" | "close", atMs: number): HistoryEvent => {
+      const who = { uid: "bob", device: "b", slot: "mobile", sid: kind === "invoke" ? "" : "s1" };
+      return { ...BASE, op: "session", kind, ...who, atMs };
+    };
+    const late = (pushMs: number, ...others: HistoryEvent[]): boolean => {
+      const events = [...others, ...send("m1", 1000), push(1, pushMs), end(90_000)];
+      const options = { expectsNotice: true, awayLimitMs: 3000 };
+      return checkHistory(events, { devices: [] }, options).counts.violations.C7 > 0;
+    };
+    assert.equal(late(4000), false, "in time");
+    assert.equal(late(4001), true, "never there");
+    const parted = [session("invoke", 10), session("open", 20), session("close", 898)];
+    assert.equal(late(4001, ...parted), true, "gone for 101 ms");
+    assert.equal(late(4001, ...parted.slice(0, 2), session("close", 900)), false, "perhaps not gone yet");
+    assert.equal(late(4001, ...parted, session("invoke", 990)), false, "about to come");
+    assert.equal(late(4001, ...parted, fault("component", 500, 600)), false, "a fault has its own limit");
+  });
+
   it("does not judge what the run ended too early for", () => {
     assert.deepEqual(kinds([...send("m1", 1000), end(7000)]), []);
     assert.deepEqual(kinds([...send("m1", 1000), end(7002)]), ["never"]);

@@ -29,6 +29,8 @@ interface NotifyOptions {
   /** Time counts from the begin of a fault, not its end, and a fault is felt for 10 s after its end only. */
   isNotifyStrict?: boolean;
   arePushesSingle?: boolean;
+  /** The limit for messages to somebody who is away, without fault: nobody waits for an acknowledgement there. */
+  awayLimitMs?: number;
 }
 
 /** One fault as far as it may delay a push. */
@@ -54,18 +56,14 @@ export function checkNotify(
   index: IndexedHistory,
   report: Report,
   endMs: number,
-  {
-    unreachable: exempt = new Set(),
-    notifyLimitsMs = {},
-    isNotifyStrict = false,
-    arePushesSingle = false,
-  }: NotifyOptions = {},
+  options: NotifyOptions = {},
 ): NotifyTimes {
+  const { unreachable: exempt = new Set(), isNotifyStrict = false, arePushesSingle = false } = options;
   const violate = reporter("C7", report);
   if (arePushesSingle) checkSinglePushes(index, report);
   const notified = firstNotice(index);
   const outages = outagesOf(index, isNotifyStrict);
-  const limits = { ...NOTIFY_LIMITS_MS, ...notifyLimitsMs };
+  const limitOf = limitsFor(index, options);
   const isExempt = (uid: string): boolean => exempt.has(uid) || uid.startsWith("#");
   const times: number[] = [];
   let lateMaxMs = 0;
@@ -75,7 +73,8 @@ export function checkNotify(
       const ackedAtMs = item.send?.ackedAtMs;
       if (ackedAtMs === undefined) continue;
       const noticeMs = notified(uid, item);
-      const { fromMs, limitMs } = windowOf(outages, ackedAtMs, Math.min(noticeMs, endMs), limits);
+      const { fromMs, worst } = windowOf(outages, ackedAtMs, Math.min(noticeMs, endMs));
+      const limitMs = limitOf(worst, uid, item);
       if (noticeMs === Number.POSITIVE_INFINITY) {
         if (fromMs + limitMs < endMs)
           violate("never", `${item.cmid} of ${item.uid} reached no device of ${uid} and no push provider`);
@@ -172,13 +171,12 @@ function outagesOf(index: IndexedHistory, isStrict: boolean): Outage[] {
     .sort((a, b) => a.fromMs - b.fromMs);
 }
 
-/** From when the wait counts, and how long it may be. */
+/** From when the wait counts, and the worst fault that it has to do with. */
 function windowOf(
   outages: readonly Outage[],
   ackedAtMs: number,
   noticeMs: number,
-  limits: Readonly<Record<FaultClass, number>>,
-): { fromMs: number; limitMs: number } {
+): { fromMs: number; worst: FaultClass } {
   let fromMs = ackedAtMs;
   let worst: FaultClass = "none";
   for (const outage of outages) {
@@ -187,5 +185,36 @@ function windowOf(
     if (SEVERITY[outage.faultClass] > SEVERITY[worst]) worst = outage.faultClass;
     fromMs = Math.max(fromMs, Math.min(outage.countsFromMs, noticeMs));
   }
-  return { fromMs, limitMs: limits[worst] };
+  return { fromMs, worst };
+}
+
+function limitsFor(
+  index: IndexedHistory,
+  { notifyLimitsMs, awayLimitMs }: NotifyOptions,
+): (worst: FaultClass, uid: string, item: Item) => number {
+  const limits = { ...NOTIFY_LIMITS_MS, ...notifyLimitsMs };
+  if (awayLimitMs === undefined) return (worst) => limits[worst];
+  const isAway = absences(index);
+  return (worst, uid, item) => (worst === "none" && isAway(uid, item) ? awayLimitMs : limits[worst]);
+}
+
+/** A closed connection is known everywhere after this. */
+const PARTED_MS = 100;
+
+/** Was every device of the recipient gone, and none about to come, when the message was sent? */
+function absences(index: IndexedHistory): (uid: string, item: Item) => boolean {
+  const events = new Map<string, Map<string, { atMs: number; isClose: boolean }[]>>();
+  for (const event of index.others) {
+    if (event.op !== "session") continue;
+    const ofUser = getOrMake(events, event.uid, () => new Map());
+    getOrMake(ofUser, event.device, () => []).push({ atMs: event.atMs, isClose: event.kind === "close" });
+  }
+  return (uid, { send }) => {
+    const sentAtMs = send?.invokedAtMs ?? 0;
+    const ackedAtMs = send?.ackedAtMs ?? 0;
+    return [...(events.get(uid)?.values() ?? [])].every((ofDevice) => {
+      const last = ofDevice.findLast(({ atMs }) => atMs <= ackedAtMs);
+      return !last || (last.isClose && last.atMs + PARTED_MS < sentAtMs);
+    });
+  };
 }

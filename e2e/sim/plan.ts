@@ -7,6 +7,8 @@ export type Op =
   /** Into the conversation of everybody. */
   | { kind: "send to all"; device: number }
   | { kind: "open" | "close" | "kill"; device: number }
+  /** Whoever a send with the same numbers goes to closes every device. */
+  | { kind: "leave"; device: number; to: number }
   /** The user of the device loses their membership of that conversation, or every token issued so far. */
   | { kind: "remove" | "revoke"; device: number };
 
@@ -82,6 +84,7 @@ export interface Plan {
 const ACTIVE_MS = 60_000;
 const MIN_OPS = 160;
 const MAX_OPS = 240;
+const PARTING_CHANCE = 0.03;
 const MIN_FAULTS = 5;
 const MAX_FAULTS = 20;
 /** Every so many seeds nothing is broken, and the tighter limits hold. */
@@ -103,6 +106,10 @@ export function planOf(seed: number): Plan {
   const count = random.int(MIN_OPS, MAX_OPS);
   while (plan.ops.length < count) {
     const atMs = 1000 + random.next() * (ACTIVE_MS - 1000);
+    if (random.chance(PARTING_CHANCE)) {
+      plan.ops.push(...parting(random, atMs));
+      continue;
+    }
     // Bursts, so that batches and windows fill.
     const size = random.chance(0.04) ? random.int(5, 15) : 1;
     const op = opOf(random);
@@ -115,6 +122,17 @@ export function planOf(seed: number): Plan {
     plan.faults.push(faultOf(random, plan.hasReconciler ? FAULT_KINDS : FAST_WAY_FAULTS));
   plan.faults.sort((a, b) => a.atMs - b.atMs);
   return plan;
+}
+
+/** Somebody is written to, leaves, and is written to again while others may still believe that they are there. */
+function parting(random: Random, atMs: number): Plan["ops"] {
+  const who = { device: random.int(0, 1000), to: random.int(0, 1000) };
+  const leftAtMs = atMs + random.int(20, 400);
+  return [
+    { ...who, kind: "send", bytes: 0, atMs },
+    { ...who, kind: "leave", atMs: leftAtMs },
+    { ...who, kind: "send", bytes: 0, atMs: leftAtMs + random.int(1, 600) },
+  ];
 }
 
 function opOf(random: Random): Op {

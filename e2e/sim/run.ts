@@ -36,6 +36,8 @@ export interface RunResult {
 
 /** Without the reconciler: an intent of a dead extlogic is taken over after 30 s, at the next look 15 s later. */
 const FAST_WAY_LIMITS_MS = { component: 50_000 };
+/** Without a fault, whoever is away is pushed to at the next look of extlogic. */
+const AWAY_LIMIT_MS = 3000;
 /** Without the reconciler no pipeline may pass its deadline of 500 ms by itself: an intent in it would be lost. */
 const FAST_WAY_SLOW_MS = 100;
 /** Leases end, keepalives strike, clients come back: longer than any of them. */
@@ -103,12 +105,20 @@ function perform(world: World, { devices }: Fleet, op: Op): void {
     case "kill":
       device.kill();
       return;
-    case "send": {
-      const others = [...new Set(devices.map(({ uid }) => uid))].filter((uid) => uid !== device.uid);
-      device.open();
-      device.send(others[op.to % others.length] as string, op.bytes);
+    case "leave": {
+      const leaver = othersThan(uid, world)(op.to);
+      for (const one of devices) if (one.uid === leaver) one.close();
+      return;
     }
+    case "send":
+      device.open();
+      device.send(othersThan(uid, world)(op.to), op.bytes);
   }
+}
+
+function othersThan(uid: string, { users }: World): (number: number) => string {
+  const others = users.filter((user) => user !== uid);
+  return (number) => others[number % others.length] as string;
 }
 
 /** Routes that count as online, and what the entries hold. */
@@ -164,7 +174,7 @@ function resultOf(world: World, plan: Plan, final: FinalState, isCalm: boolean):
   const { kernel, history } = world;
   const report = checkHistory(history, final, {
     expectsNotice: true,
-    arePushesSingle: isCalm,
+    ...(isCalm ? { arePushesSingle: true, awayLimitMs: AWAY_LIMIT_MS } : {}),
     ...(plan.hasReconciler ? {} : { notifyLimitsMs: FAST_WAY_LIMITS_MS }),
   });
   const breaches = kernel.breaches.map((message) => ({ check: "sim" as const, kind: "breach", message }));

@@ -238,6 +238,31 @@ describe("unreachable", () => {
     assert.deepEqual([offline, faults, handler.isIdle], [[], [], true]);
   });
 
+  it("asks for one push when two connections of a user are gone", async () => {
+    const { ports, offline, clock } = await setUp();
+    const handler = new UnreachableHandler(ports);
+    const gone = async (conn: number, inboxSeq: number): Promise<void> => {
+      handler.add({ userId: "nobody", incarnation: "pod.1", conn, inboxSeq });
+      await settle();
+    };
+    for (const [conn, seq] of [
+      [4, 1],
+      [5, 1],
+      [4, 2],
+      [4, 3],
+      [5, 2],
+      [5, 3],
+    ] as const)
+      await gone(conn, seq);
+    assert.deepEqual(
+      offline.map(({ inboxSeq }) => inboxSeq),
+      [1, 2, 3],
+    );
+    clock.advance(2000);
+    await gone(6, 3);
+    assert.equal(offline.length, 4, "much later: who knows what became of the first");
+  });
+
   it("gives up while the router is away", async () => {
     const { ports, offline, faults, router } = await setUp();
     router.isDown = true;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Router, SessionKey } from "../router/router.ts";
@@ -8,6 +9,10 @@ import type { PushIntent } from "./offline.ts";
 
 const MAX_BATCH = 500;
 const MAX_WAITING = 20_000;
+/** Two connections of one user that are gone tell of one message within this. */
+const TWICE_MS = 2000;
+/** Users whose last intent is remembered. */
+const MAX_USERS = 10_000;
 
 /** A DELIVER that found its connection gone. */
 export interface Undelivered extends SessionKey {
@@ -25,6 +30,7 @@ export interface UnreachablePorts {
   /** The user's device in this slot was told of a message, which it must acknowledge in time. */
   delivered: (userId: string, slot: string, inboxSeq: number) => void;
   onRouterFault: (op: string, error: unknown) => void;
+  clock: Clock;
   defer: Defer;
   metrics: LogicMetrics;
 }
@@ -36,6 +42,8 @@ export interface UnreachablePorts {
 export class UnreachableHandler {
   readonly #ports: UnreachablePorts;
   readonly #batch: TickBatch<Undelivered>;
+  /** By user: what a push was asked for last. */
+  readonly #asked = new Map<string, { inboxSeq: number; atMs: number }>();
 
   constructor(ports: UnreachablePorts) {
     this.#ports = ports;
@@ -71,7 +79,20 @@ export class UnreachableHandler {
         this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
       );
       for (const { slot } of reached) this.#ports.delivered(userId, slot, inboxSeq);
-      if (reached.length === 0) this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });
+      if (reached.length === 0 && this.#isNew(userId, inboxSeq))
+        this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });
     }
+  }
+
+  /** Nothing up to this message was asked a push for just now; now it is. */
+  #isNew(userId: string, inboxSeq: number): boolean {
+    const atMs = this.#ports.clock.nowMs();
+    const last = this.#asked.get(userId);
+    if (last && last.inboxSeq >= inboxSeq && atMs - last.atMs < TWICE_MS) return false;
+    this.#asked.delete(userId);
+    this.#asked.set(userId, { inboxSeq, atMs });
+    const [oldest] = this.#asked.keys();
+    if (this.#asked.size > MAX_USERS && oldest !== undefined) this.#asked.delete(oldest);
+    return true;
   }
 }

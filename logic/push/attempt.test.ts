@@ -25,7 +25,7 @@ async function setUp(messages = 6) {
   const ports = { store, dispatch, metrics, signal: new AbortController().signal };
   const attempt = async (...seqs: number[]): Promise<string[]> => {
     const intents = seqs.map(
-      (inboxSeq): QueuedIntent => ({ id: `${inboxSeq}`, userId: "bob", inboxSeq, cause: "offline" }),
+      (inboxSeq, at): QueuedIntent => ({ id: `${at}`, userId: "bob", inboxSeq, cause: "offline" }),
     );
     const outcomes = await attemptIntents(ports, intents);
     return intents.map(({ id }) => {
@@ -46,6 +46,15 @@ describe("attempts of push intents", () => {
     assert.equal(await mark(), 2);
     assert.deepEqual(await attempt(1, 2, 3), ["repeated", "repeated", "accepted"]);
     assert.deepEqual(pushed, [2, 3]);
+  });
+
+  it("push once what comes twice in one batch", async () => {
+    const { pushed, answers, attempt, mark } = await setUp();
+    assert.deepEqual(await attempt(1, 2, 2, 1), ["accepted", "accepted", "repeated", "repeated"]);
+    assert.deepEqual([pushed, await mark()], [[1, 2], 2]);
+    answers.set(3, failed);
+    assert.deepEqual(await attempt(3, 3), ["failed", "failed"]);
+    assert.deepEqual([pushed, await mark()], [[1, 2, 3], 2]);
   });
 
   it("leave what failed, and do not take its next try for a repetition", async () => {

@@ -30,11 +30,28 @@ export async function attemptIntents(
   const isOpen = ({ userId, inboxSeq }: QueuedIntent): boolean => inboxSeq > (pushed.get(userId) ?? 0);
   const outcomes = new Map<string, AttemptOutcome>();
   for (const intent of intents) if (!isOpen(intent)) outcomes.set(intent.id, { kind: "finished", result: "repeated" });
-  const open = intents.filter(isOpen);
+  const { open, twins } = apart(intents.filter(isOpen));
   if (open.length === 0) return outcomes;
   for (const [id, outcome] of await ports.dispatch(open, ports.signal)) outcomes.set(id, outcome);
   await pushes.recordPushes(marksOf(open, outcomes));
+  for (const [id, first] of twins) {
+    const outcome = outcomes.get(first);
+    if (outcome) outcomes.set(id, outcome.kind === "finished" ? { kind: "finished", result: "repeated" } : outcome);
+  }
   return outcomes;
+}
+
+/** One intent per message; `twins`: the others, and whose outcome they share. */
+function apart(intents: readonly QueuedIntent[]): { open: QueuedIntent[]; twins: Map<string, string> } {
+  const firsts = new Map<string, QueuedIntent>();
+  const twins = new Map<string, string>();
+  for (const intent of intents) {
+    const key = `${intent.inboxSeq}/${intent.userId}`;
+    const first = firsts.get(key);
+    if (first) twins.set(intent.id, first.id);
+    else firsts.set(key, intent);
+  }
+  return { open: [...firsts.values()], twins };
 }
 
 /** How far each user is done: below the first intent that failed, so that its next try is not taken for a repetition. */
