@@ -47,7 +47,8 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
         replace: '    if (undelivered.userId !== "") return;\n    if (undelivered.userId === "") this',
       },
     ],
-    // The wheel pushes in its place, later: no promise is broken in the simulation.
+    // The wheel pushes in its place, later.
+    seeds: "calm",
     tests: ["logic/logic.test.ts"],
   },
   {
@@ -111,6 +112,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
+    seeds: "calm",
     tests: ["e2e/sim/redis/ack-wheel.test.ts"],
   },
   {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make mutants`: plants every bug of list.ts in a copy of the tree, and counts those that the simulation or, where they
 // are not in it, the fitting tests notice. NAME=text runs those whose name holds the text.
+import { CALM_EVERY, FAST_WAY_EVERY } from "../sim/plan.ts";
 import { MUTANTS } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -18,6 +19,9 @@ interface Verdict {
   seconds: number;
 }
 
+/** First seed, and from one to the next. */
+const RANGES = { all: [1, 1], calm: [CALM_EVERY, CALM_EVERY], "fast way": [1, FAST_WAY_EVERY] } as const;
+
 /** Found nothing before its time was over. */
 const OUT_OF_TIME = 124;
 
@@ -31,8 +35,10 @@ async function byCrashPoints(sandbox: Sandbox): Promise<string> {
 }
 
 /** The first violation that the simulation found; "" when none. A run that cannot start is an error, not a catch. */
-async function bySeeds(sandbox: Sandbox, seeds: number): Promise<string> {
-  const { code, output } = await sandbox.run(["e2e/sim/main.ts", "--first", "--seeds", String(seeds)], SIM_TIMEOUT_MS);
+async function bySeeds(sandbox: Sandbox, seeds: number, range: readonly number[]): Promise<string> {
+  const [from, every] = range.map(String) as [string, string];
+  const args = ["e2e/sim/main.ts", "--first", "--seeds", String(seeds), "--from", from, "--every", every];
+  const { code, output } = await sandbox.run(args, SIM_TIMEOUT_MS);
   if (code === 0 || code === OUT_OF_TIME) return "";
   const seed = /^seed (\d+)/m.exec(output)?.[1];
   const violation = /^ {2}(C\d+ [^:]*|sim [^:]*):/m.exec(output)?.[1];
@@ -55,7 +61,7 @@ export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Pr
   try {
     let caughtBy = "";
     if (mutant.isAtCrashPoints) caughtBy = await byCrashPoints(sandbox);
-    if (caughtBy === "") caughtBy = await bySeeds(sandbox, seeds);
+    if (caughtBy === "") caughtBy = await bySeeds(sandbox, seeds, RANGES[mutant.seeds ?? "all"]);
     if (caughtBy === "") caughtBy = await byTests(sandbox, mutant.tests ?? []);
     return { name: mutant.name, caughtBy, seconds: Math.round((performance.now() - startedMs) / 1000) };
   } finally {

@@ -97,6 +97,16 @@ export class Device {
     kernel.after(0, proc, () => void this.#connectAfter(this.#loop, proc));
   }
 
+  /** Suspended by {@link Device.doze}. */
+  get isDozing(): boolean {
+    return !this.#proc.isDead && this.#proc.pausedUntilMs > this.#world.kernel.nowMs;
+  }
+
+  /** The application gets no time for a while. */
+  doze(forMs: number): void {
+    this.#proc.pausedUntilMs = this.#world.kernel.nowMs + forMs;
+  }
+
   /** The person closes it. */
   close(): void {
     const client = this.#client;

@@ -14,11 +14,14 @@ import type { MemoryStore } from "../../logic/store/memory.ts";
 import { storeOf } from "./database.ts";
 import { Proc } from "./kernel.ts";
 import { ACK_TIMEOUT_MS } from "./logic-process.ts";
+import type { Plan } from "./plan.ts";
 import { redisClientOf } from "./redis/client.ts";
 import { METRICS, type World } from "./world.ts";
 
 /** The product looks ten times as often; here that would be most of a run. */
 const POLL_MS = 1500;
+/** Of runs without a fault, which hold pushes to 6 s: 5 s for the acknowledgement, and one look. */
+const CALM_POLL_MS = 400;
 /** As long as extlogic leaves it to the faster ways. */
 const RECONCILE_AFTER_MS = ACK_TIMEOUT_MS + 2000;
 
@@ -42,9 +45,11 @@ export class ExtlogicProcess {
   #starts = 0;
 
   readonly #hasReconciler: boolean;
+  readonly #pollMs: number;
 
-  constructor(world: World, name: string, hasReconciler: boolean) {
+  constructor(world: World, name: string, { hasReconciler, faults }: Plan) {
     this.#hasReconciler = hasReconciler;
+    this.#pollMs = faults.length === 0 ? CALM_POLL_MS : POLL_MS;
     this.#world = world;
     this.name = name;
     this.#proc = new Proc(name);
@@ -74,7 +79,7 @@ export class ExtlogicProcess {
       const dispatch: Dispatch = (intents, signal) => dispatchIntents({ schedule, signal }, intents);
       const ports = { ...common, redis, dispatch };
       if (this.#hasReconciler) new Reconciler({ ...ports, olderThanMs: RECONCILE_AFTER_MS }).start();
-      new PushConsumer({ ...ports, consumer, pollMs: POLL_MS, shards: world.shards }).start();
+      new PushConsumer({ ...ports, consumer, pollMs: this.#pollMs, shards: world.shards }).start();
     });
   }
 
@@ -88,7 +93,7 @@ export class ExtlogicProcess {
     const channels = new Map([[provider.name, provider]]);
     const runner = new StepRunner({ ...shared, store: store.pushStore, recipients, channels });
     const ports = { ...shared, store: store.pushStore, runner, recipients, bury, log: silentLogger };
-    return new StepSchedule({ ...ports, pollMs: POLL_MS });
+    return new StepSchedule({ ...ports, pollMs: this.#pollMs });
   }
 
   /** SIGKILL. */

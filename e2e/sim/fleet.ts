@@ -39,7 +39,7 @@ export function startFleet(world: World, plan: Plan): Fleet {
     Array.from({ length: count }, (_, at) => make(`${name}-${at}`));
   const logics = named(plan.logics, "logic", (name) => new LogicProcess(world, name));
   const entries = named(plan.entries, "entry", (name) => new EntryProcess(world, name, logics));
-  const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name, plan.hasReconciler));
+  const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name, plan));
   const users = [...world.users];
   const devices = users.flatMap((uid) =>
     DEVICES.slice(0, random.int(1, DEVICES.length)).map(

@@ -5,7 +5,7 @@ import { planOf } from "./plan.ts";
 import { describeEvent, describeViolations } from "./report.ts";
 import { runSeed } from "./run.ts";
 import { shrink } from "./shrink.ts";
-import type { WorkDone } from "./worker.ts";
+import type { WorkDone, WorkOrder } from "./worker.ts";
 
 const WORKERS = 2;
 const CHUNK = 20;
@@ -26,12 +26,19 @@ async function replay(seed: number, shouldShrink: boolean): Promise<number> {
   return result.violations.length === 0 ? 0 : 1;
 }
 
-async function many(from: number, count: number, stopAtFirst: boolean): Promise<number> {
+/** Which seeds: `count` of them, `every` apart. */
+interface Range {
+  from: number;
+  count: number;
+  every: number;
+}
+
+async function many({ from, count, every }: Range, stopAtFirst: boolean): Promise<number> {
   const total = { seeds: 0, ops: 0, faults: 0, violations: 0 };
   const failed: WorkDone["failed"] = [];
   const startedMs = performance.now();
-  let next = from;
-  const isOver = (): boolean => next >= from + count || (stopAtFirst && failed.length > 0);
+  let taken = 0;
+  const isOver = (): boolean => taken >= count || (stopAtFirst && failed.length > 0);
   const take = (done: WorkDone): void => {
     const before = total.seeds;
     total.seeds += done.seeds;
@@ -48,10 +55,11 @@ async function many(from: number, count: number, stopAtFirst: boolean): Promise<
       console.log(`${total.seeds} seeds in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
   };
   const workers = Array.from({ length: WORKERS }, () =>
-    attend(take, () => {
+    attend(take, (): WorkOrder | undefined => {
       if (isOver()) return undefined;
-      const order = { from: next, count: Math.min(stopAtFirst ? 2 : CHUNK, from + count - next) };
-      next += order.count;
+      const size = Math.min(stopAtFirst ? 1 : CHUNK, count - taken);
+      const order = { from: from + taken * every, count: size, every };
+      taken += size;
       return order;
     }),
   );
@@ -61,7 +69,7 @@ async function many(from: number, count: number, stopAtFirst: boolean): Promise<
 }
 
 /** Gives a worker orders until there is none; rejects when it dies. */
-function attend(take: (done: WorkDone) => void, order: () => object | undefined): Promise<void> {
+function attend(take: (done: WorkDone) => void, order: () => WorkOrder | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const child: ChildProcess = fork(new URL("worker.ts", import.meta.url));
     let isDone = false;
@@ -91,9 +99,9 @@ function option(name: string): string | undefined {
 
 if (import.meta.main) {
   const seed = option("seed");
+  const number = (name: string, initial: number): number => Number(option(name) ?? initial);
+  const range = { from: number("from", 1), count: number("seeds", DEFAULT_SEEDS), every: number("every", 1) };
   const isFirstOnly = process.argv.includes("--first");
   process.exitCode =
-    seed === undefined
-      ? await many(Number(option("from") ?? 1), Number(option("seeds") ?? DEFAULT_SEEDS), isFirstOnly)
-      : await replay(Number(seed), !process.argv.includes("--whole"));
+    seed === undefined ? await many(range, isFirstOnly) : await replay(Number(seed), !process.argv.includes("--whole"));
 }

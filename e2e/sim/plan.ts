@@ -7,6 +7,8 @@ export type Op =
   /** Into the conversation of everybody. */
   | { kind: "send to all"; device: number }
   | { kind: "open" | "close" | "kill"; device: number }
+  /** The telephone suspends the application for longer than an acknowledgement may take; the connection stays. */
+  | { kind: "doze"; device: number }
   /** Whoever a send with the same numbers goes to closes every device. */
   | { kind: "leave"; device: number; to: number }
   /** The user of the device loses their membership of that conversation, or every token issued so far. */
@@ -55,7 +57,7 @@ const FAST_WAY_FAULTS: readonly FaultKind[] = [
   "clock stepped",
 ];
 /** Every so many seeds the reconciler does not run, and only such faults happen. */
-const FAST_WAY_EVERY = 5;
+export const FAST_WAY_EVERY = 5;
 
 /** One fault: what, on which one of its kind, for how long. */
 export interface Fault {
@@ -88,7 +90,7 @@ const PARTING_CHANCE = 0.03;
 const MIN_FAULTS = 5;
 const MAX_FAULTS = 20;
 /** Every so many seeds nothing is broken, and the tighter limits hold. */
-const CALM_EVERY = 20;
+export const CALM_EVERY = 20;
 
 /** The plan of a seed. */
 export function planOf(seed: number): Plan {
@@ -137,7 +139,7 @@ function parting(random: Random, atMs: number): Plan["ops"] {
 
 function opOf(random: Random): Op {
   const device = random.int(0, 1000);
-  const weights = { send: 66, "send to all": 4, open: 16, close: 8, kill: 6, remove: 0.2, revoke: 0.4 };
+  const weights = { send: 66, "send to all": 4, open: 16, close: 8, kill: 6, doze: 1.5, remove: 0.2, revoke: 0.4 };
   const kind = random.weighted(weights);
   if (kind !== "send") return { kind, device };
   return { kind, device, to: random.int(0, 1000), bytes: random.chance(0.02) ? random.int(5_000, 60_000) : 0 };

@@ -36,6 +36,8 @@ export interface RunResult {
 
 /** Without the reconciler: an intent of a dead extlogic is taken over after 30 s, at the next look 15 s later. */
 const FAST_WAY_LIMITS_MS = { component: 50_000 };
+/** The wheel does not wait so long. */
+const DOZE_MS = 7000;
 /** Without a fault, whoever is away is pushed to at the next look of extlogic. */
 const AWAY_LIMIT_MS = 3000;
 /** Without the reconciler no pipeline may pass its deadline of 500 ms by itself: an intent in it would be lost. */
@@ -104,6 +106,10 @@ function perform(world: World, { devices }: Fleet, op: Op): void {
       return;
     case "kill":
       device.kill();
+      return;
+    case "doze":
+      // One of a user's at a time: two would ask for a push each at the same moment.
+      if (!devices.some((one) => one.uid === uid && one.isDozing)) device.doze(DOZE_MS);
       return;
     case "leave": {
       const leaver = othersThan(uid, world)(op.to);
@@ -178,6 +184,7 @@ function resultOf(world: World, plan: Plan, final: FinalState, isCalm: boolean):
     ...(plan.hasReconciler ? {} : { notifyLimitsMs: FAST_WAY_LIMITS_MS }),
   });
   const breaches = kernel.breaches.map((message) => ({ check: "sim" as const, kind: "breach", message }));
+  if (isCalm) for (const message of world.firedTwice) breaches.push({ check: "sim", kind: "fired twice", message });
   return {
     seed: kernel.seed,
     ops: plan.ops.length,

@@ -7,6 +7,8 @@ import { runSeed } from "./run.ts";
 export interface WorkOrder {
   from: number;
   count: number;
+  /** From one seed to the next. */
+  every: number;
 }
 
 /** From a worker: sums over one order. */
@@ -17,9 +19,10 @@ export interface WorkDone {
   failed: { seed: number; lines: string[] }[];
 }
 
-async function work({ from, count }: WorkOrder): Promise<WorkDone> {
+async function work({ from, count, every }: WorkOrder): Promise<WorkDone> {
   const done: WorkDone = { seeds: 0, ops: 0, faults: 0, failed: [] };
-  for (let seed = from; seed < from + count; seed++) {
+  for (let at = 0; at < count; at++) {
+    const seed = from + at * every;
     const result = await runSeed(seed);
     done.seeds++;
     done.ops += result.ops;

@@ -43,6 +43,9 @@ export const METRICS: { logic: LogicMetrics; push: PushMetrics; stats: EntryStat
   };
 })();
 
+/** Two deadlines of one slot are at least the grain of the wheel apart. */
+const FIRED_ONCE_MS = 400;
+
 type Unstamped<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
 
 /** What all processes of one run share: time, network, servers, and the history. */
@@ -56,6 +59,9 @@ export class World {
   readonly history: HistoryEvent[] = [];
   readonly database: MemoryStore;
   readonly redis: RedisServer;
+  /** Slots for which the wheel asked for two pushes at once. */
+  readonly firedTwice: string[] = [];
+  readonly #firedAtMs = new Map<string, number>();
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
 
   /** @param users names of all of them */
@@ -66,9 +72,23 @@ export class World {
     this.network = new Network(this.kernel);
     this.calls = new Calls(this.kernel, this.network);
     this.database = new MemoryStore(() => this.kernel.nowMs);
-    this.redis = new RedisServer(() => this.kernel.wallMs);
+    this.redis = new RedisServer(
+      () => this.kernel.wallMs,
+      (words) => this.#intentAdded(words),
+    );
     const server = (name: string): Server => ({ proc: new Proc(name), awayUntilMs: 0, lossRate: 0 });
     this.servers = { database: server("database"), redis: server("redis"), provider: server("provider") };
+  }
+
+  /** A deadline of the wheel fires once: the next one of the same slot comes an ack timeout later. */
+  #intentAdded(words: readonly string[]): void {
+    const fields = words.slice(words.indexOf("*") + 1);
+    const field = (name: string): string => fields[fields.indexOf(name) + 1] ?? "";
+    if (!fields.includes("l") || field("c") !== "timeout") return;
+    const slot = `${field("l")}/${field("u")}`;
+    const lastMs = this.#firedAtMs.get(slot) ?? Number.NEGATIVE_INFINITY;
+    if (this.kernel.nowMs - lastMs < FIRED_ONCE_MS) this.firedTwice.push(`${slot} at ${this.kernel.nowMs} ms`);
+    this.#firedAtMs.set(slot, this.kernel.nowMs);
   }
 
   record(event: Unstamped<HistoryEvent>): void {

@@ -13,11 +13,14 @@ const sources = new Map<string, string>();
 export class RedisServer {
   readonly keys: Keyspace;
   readonly #wallMs: () => number;
+  readonly #onAdded: (words: readonly string[]) => void;
   readonly #loaded = new Set<string>();
   #starts = 1;
 
-  constructor(wallMs: () => number) {
+  /** @param onAdded told of every XADD, in scripts too */
+  constructor(wallMs: () => number, onAdded: (words: readonly string[]) => void = () => undefined) {
     this.#wallMs = wallMs;
+    this.#onAdded = onAdded;
     this.keys = new Keyspace(wallMs);
   }
 
@@ -56,7 +59,12 @@ export class RedisServer {
         this.flush();
         return "OK";
     }
-    return runCommand(this.keys, words, this.#wallMs());
+    return this.#command(words, this.#wallMs());
+  }
+
+  #command(words: readonly string[], nowMs: number): unknown {
+    if (words[0] === "XADD") this.#onAdded(words);
+    return runCommand(this.keys, words, nowMs);
   }
 
   #load(lua: string): string {
@@ -79,7 +87,7 @@ export class RedisServer {
     const args = words.slice(firstArg);
     // Redis freezes the time while a script runs.
     const nowMs = this.#wallMs();
-    const call = (command: readonly string[]): unknown => runCommand(this.keys, command, nowMs);
+    const call = (command: readonly string[]): unknown => this.#command(command, nowMs);
     return toReply(script.run({ call }, keys, args));
   }
 }
