@@ -7,6 +7,7 @@ import { Disconnect, LoginReply, SessionTag, Welcome } from "#proto/gen/messages
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { loginBody } from "../entry-kit.ts";
 import { MemoryRouter } from "../router/memory.ts";
+import type { LoginInput } from "../store/identity.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { KickDesk } from "./kick.ts";
 import { LoginHandler, type LoginPorts } from "./login.ts";
@@ -74,6 +75,25 @@ describe("login", () => {
     );
     assert.deepEqual([welcome.entryId, welcome.inboxEpoch, welcome.proto], ["entry-1", store.epoch, 1]);
     assert.deepEqual({ ...welcome.limits }, { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 1000 });
+  });
+
+  it("lets the store say when it was: the clocks of two logics may be an hour apart", async () => {
+    const store = new MemoryStore();
+    const given: LoginInput[] = [];
+    const { login } = setUp({
+      store: {
+        readInbox: store.readInbox.bind(store),
+        login: (input) => {
+          given.push(input);
+          return store.login(input);
+        },
+      },
+    });
+    await login("alice", 1);
+    assert.deepEqual(
+      given.map(({ atMs }) => atMs),
+      [undefined],
+    );
   });
 
   it("kicks whom it replaced, once", async () => {

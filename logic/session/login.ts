@@ -116,14 +116,13 @@ export class LoginHandler {
     deviceName: string,
     slot: string,
   ): Promise<LoginRecord | undefined> {
-    const { store, clock, policy, onStoreFault } = this.#ports;
+    const { store, policy, onStoreFault } = this.#ports;
     const retryAfterMs = this.#shield.retryAfterMs(userId, slot);
     if (retryAfterMs > 0) return { kind: "flapping", retryAfterMs };
     try {
       return await store.login({
         ...{ userId, slot, deviceId, deviceName, platform, appVersion: appVersion.slice(0, MAX_LABEL_CHARS) },
         ...policy,
-        atMs: clock.wallMs(),
         token: { tokenId, issuedAtMs },
       });
     } catch (error) {

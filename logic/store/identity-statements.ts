@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
 
-/** See login_v2 in migrations/. */
+/** See login_v2 in migrations/. $8 0: the time of the server, which is one for all callers. */
 export const LOGIN: Statement = {
   name: "login",
   text: `SELECT outcome, retry_ms, given, seq, acked, inbox
-           FROM login_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+           FROM login_v2($1, $2, $3, $4, $5, $6, $7,
+                         coalesce(nullif($8::bigint, 0), (extract(epoch FROM clock_timestamp()) * 1000)::bigint), $9, $10, $11)`,
 };
 
 /** See set_device_v1 in migrations/. */

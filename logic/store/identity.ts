@@ -50,7 +50,7 @@ export interface LoginInput {
   appVersion: string;
   /** Sessions the class may have at the same time. Default 1. */
   sessionsPerSlot?: number;
-  /** The server's wall clock, ms since the epoch. Default now. */
+  /** Wall clock, ms since the epoch. Default: that of the store, for the clocks of its callers may differ by hours. */
   atMs?: number;
   /** Logins per minute and (user, class); more are refused for a growing time. Default 0 = any number. */
   loginsPerMinute?: number;

@@ -31,7 +31,7 @@ export class PostgresIdentity implements IdentityStore {
     const { userId, slot, deviceId, platform, deviceName, appVersion, token = NEVER_REVOKED } = login;
     const [row] = await this.#pool.run(sql.LOGIN, [
       ...[userId, slot, deviceId, platform, deviceName, appVersion],
-      ...[login.sessionsPerSlot ?? 1, login.atMs ?? Date.now(), login.loginsPerMinute ?? 0],
+      ...[login.sessionsPerSlot ?? 1, login.atMs ?? 0, login.loginsPerMinute ?? 0],
       ...[token.tokenId, token.issuedAtMs],
     ]);
     const outcome = text(row, 0);

@@ -82,6 +82,16 @@ export function slotContract(store: () => ContractStore): void {
     );
   });
 
+  it("goes by its own clock when it is told no time", async () => {
+    const userId = user();
+    const once = () => loginTo(store(), { userId, deviceId: "a", loginsPerMinute: 1 });
+    assert.equal((await once()).kind, "ok");
+    const first = await once();
+    assert.deepEqual(first, { kind: "flapping", retryAfterMs: 10_000 });
+    const second = await once();
+    assert.ok(second.kind === "flapping" && second.retryAfterMs > 0 && second.retryAfterMs <= 10_000);
+  });
+
   it("counts logins per minute, not for ever, and caps the pause at ten minutes", async () => {
     const userId = user();
     const at = (atMs: number) => loginTo(store(), { userId, deviceId: "a", loginsPerMinute: 1, atMs });
