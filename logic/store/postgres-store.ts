@@ -4,6 +4,7 @@ import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
 import { bigintArray, textArray } from "./binary-array.ts";
+import { highestAcks } from "./highest-acks.ts";
 import type {
   DeviceActivity,
   DeviceLogout,
@@ -244,10 +245,11 @@ export class PostgresStore implements Store {
 
   async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {
     if (acks.length === 0) return;
+    const highest = highestAcks(acks);
     await this.#pools.rest.run(sql.ADVANCE_ACKS, [
-      textArray(acks.map((ack) => ack.userId)),
-      textArray(acks.map((ack) => ack.deviceId)),
-      bigintArray(acks.map((ack) => Math.min(ack.inboxSeq, Number.MAX_SAFE_INTEGER))),
+      textArray(highest.map((ack) => ack.userId)),
+      textArray(highest.map((ack) => ack.deviceId)),
+      bigintArray(highest.map((ack) => Math.min(ack.inboxSeq, Number.MAX_SAFE_INTEGER))),
     ]);
   }
 

@@ -37,21 +37,13 @@ export const INBOX_HEADS: Statement = {
   text: "SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])",
 };
 
-/** Rows are locked in key order, so that two batches do not deadlock. */
+/** $1 users, $2 devices, $3 positions, each device once. Rows are locked in the order given, which is the same in every process. */
 export const ADVANCE_ACKS: Statement = {
-  name: "advance_acks",
-  text: `WITH target AS (
-           SELECT d.user_id, d.device_id, least(a.seq, h.head) AS seq
-             FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a(user_id, device_id, seq)
-             JOIN device d ON d.user_id = a.user_id AND d.device_id = a.device_id
-             JOIN inbox_head h ON h.user_id = a.user_id
-            WHERE d.acked_seq < least(a.seq, h.head)
-            ORDER BY d.user_id, d.device_id
-              FOR NO KEY UPDATE OF d
-         )
-         UPDATE device d SET acked_seq = t.seq, last_seen = now()
-           FROM (SELECT user_id, device_id, max(seq) AS seq FROM target GROUP BY user_id, device_id) t
-          WHERE d.user_id = t.user_id AND d.device_id = t.device_id AND d.acked_seq < t.seq`,
+  name: "advance_acks_v2",
+  text: `UPDATE device d SET acked_seq = least(a.seq, h.head), last_seen = now()
+           FROM (SELECT unnest($1::text[]) AS user_id, unnest($2::text[]) AS device_id, unnest($3::bigint[]) AS seq) a
+           JOIN inbox_head h ON h.user_id = a.user_id
+          WHERE d.user_id = a.user_id AND d.device_id = a.device_id AND d.acked_seq < least(a.seq, h.head)`,
 };
 
 export const PUSH_TARGETS: Statement = {

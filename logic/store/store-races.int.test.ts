@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { newStore } from "../../e2e/harness/database.ts";
-import { appended, direct, inboxSeqOf, message, readAll, user } from "./contract/fixture.ts";
+import { admitted, appended, direct, inboxSeqOf, message, readAll, user } from "./contract/fixture.ts";
 import type { PostgresStore } from "./postgres-store.ts";
 
 const oneTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
@@ -65,6 +65,25 @@ describe("PostgresStore with 8 writers", () => {
         oneTo(head),
       );
     }
+  });
+
+  it("keeps the highest acknowledgement of each device when they come on several connections in opposite orders", async () => {
+    const users = Array.from({ length: 20 }, user);
+    const device = { slot: "mobile", deviceId: "d", deviceName: "", platform: "android", appVersion: "1" };
+    for (const userId of users) admitted(await store.login({ userId, ...device }));
+    for (const sender of users) await store.append(oneTo(30).map(() => message({ sender, peer: sender })));
+    await Promise.all(
+      oneTo(30).map((seq) => {
+        const order = seq % 2 === 0 ? users : users.toReversed();
+        return store.advanceAcks(order.map((userId) => ({ userId, deviceId: "d", inboxSeq: seq })));
+      }),
+    );
+    const targets = await store.pushTargets(users);
+    assert.deepEqual(
+      targets.map(({ ackedSeq }) => ackedSeq),
+      users.map(() => 30),
+    );
+    assert.deepEqual(failures, []);
   });
 
   it("numbers one conversation gaplessly, in the order of the inboxes", async () => {
