@@ -106,7 +106,7 @@ function composeDelivery(
   { store, router, intents, wheel, ackTimeoutMs: timeoutMs, clock, random, defer, onFault, metrics }: LogicPorts,
   entries: Entries,
   onRouterFault: OnFault,
-  onMissedTooMany: () => void,
+  onUncertain: () => void,
 ) {
   const kicks = new KickDesk(entries, clock);
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
@@ -129,7 +129,7 @@ function composeDelivery(
     store,
     onStoreFault: onFault,
     onRouterFault,
-    onMissedTooMany,
+    onUncertain,
     defer,
   });
   const gone = (incarnation: string): void => {

@@ -250,7 +250,8 @@ export function wireEntry(podUid: string, accept: (uplink: ServerUplink) => void
       onClose: (fn) => {
         onClose = fn;
       },
-      close: () => close(),
+      // What was written before arrives first.
+      close: () => void setImmediate(close),
     });
     return { write: (batch) => void setImmediate(deliver, batch), close: () => close() };
   });

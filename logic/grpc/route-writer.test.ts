@@ -37,7 +37,7 @@ function setUp() {
     store: { devicesOf: async () => [] },
     onStoreFault: (op) => void faults.push(op),
     onRouterFault: (op) => void faults.push(op),
-    onMissedTooMany: () => void faults.push("too many"),
+    onUncertain: () => void faults.push("uncertain"),
     defer: setImmediate,
   });
   return { writer, state, removed, announced, faults };
@@ -75,5 +75,28 @@ describe("route writer", () => {
     await turn();
     await turn();
     assert.deepEqual(announced, [1]);
+  });
+
+  it("has everything announced after a write whose answer was lost: whom it replaced, nobody knows", async () => {
+    const { writer, state, announced, faults } = setUp();
+    const watch = { isOpen: () => true, onFenced: () => undefined };
+    writer.announce(session(1), watch);
+    await turn();
+    await turn();
+    assert.deepEqual([announced, faults], [[1], []]);
+    writer.announce(session(2), { ...watch, isUnsure: true });
+    await turn();
+    await turn();
+    assert.deepEqual([announced, faults], [[1, 2], ["uncertain"]]);
+    state.isAway = true;
+    writer.announce(session(3), watch);
+    await turn();
+    await turn();
+    state.isAway = false;
+    writer.retryMissed();
+    await turn();
+    await turn();
+    await turn();
+    assert.deepEqual([announced, faults], [[1, 2, 3], ["uncertain", "announce", "logout", "uncertain"]]);
   });
 });

@@ -16,6 +16,8 @@ interface Announcement {
   /** Is the connection still there? */
   isOpen: () => boolean;
   onFenced: () => void;
+  /** An earlier write of this route was not answered: it may have replaced a session, and nobody knows which. */
+  isUnsure?: boolean;
 }
 
 /** A closed connection whose user nobody knows any more. */
@@ -41,8 +43,11 @@ export interface RouteWriterPorts {
   store: Pick<Store, "devicesOf">;
   onStoreFault: (op: string, error: unknown) => void;
   onRouterFault: (op: string, error: unknown) => void;
-  /** More announcements failed than are kept: the entries must announce everything again. */
-  onMissedTooMany: () => void;
+  /**
+   * More announcements failed than are kept, or a session lost its slot to a write whose answer was lost: when all
+   * entries announce theirs, it is found and kicked.
+   */
+  onUncertain: () => void;
   defer: Defer;
 }
 
@@ -73,7 +78,7 @@ export class RouteWriter {
 
   /** Makes sure the session's route is stored; one that lost its slot meanwhile is kicked. */
   announce(session: Session, watch: Omit<Announcement, "session">): void {
-    if (!this.#batch.add({ session, ...watch })) this.#ports.onMissedTooMany();
+    if (!this.#batch.add({ session, ...watch })) this.#ports.onUncertain();
   }
 
   /** The router answers: announces and removes what failed while it did not. */
@@ -131,6 +136,7 @@ export class RouteWriter {
     if (announced.length === 0) return;
     const outcomes = await this.#ports.router.login(announced.map(({ session }) => routeOf(session)));
     const losers: Loser[] = [];
+    let isUncertain = false;
     announced.forEach((announcement, at) => {
       const { session, onFenced } = announcement;
       const outcome = outcomes[at];
@@ -140,7 +146,9 @@ export class RouteWriter {
       } else if (outcome?.kind === "fenced") onFenced();
       else if (outcome?.kind === "stale") losers.push({ session, holder: outcome.holder });
       else if (outcome?.replaced) kickReplaced(this.#ports.kicks, session, outcome.replaced);
+      else if (announcement.isUnsure) isUncertain = true;
     });
+    if (isUncertain) this.#ports.onUncertain();
     if (losers.length > 0) await this.#kickLosers(losers);
   }
 
@@ -165,7 +173,7 @@ export class RouteWriter {
   }
 
   #miss(announced: readonly Announcement[]): void {
-    if (this.#missed.length + announced.length > MAX_WAITING) this.#ports.onMissedTooMany();
-    else this.#missed.push(...announced);
+    if (this.#missed.length + announced.length > MAX_WAITING) this.#ports.onUncertain();
+    else this.#missed.push(...announced.map((announcement) => ({ ...announcement, isUnsure: true })));
   }
 }

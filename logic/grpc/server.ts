@@ -261,7 +261,7 @@ export class UplinkServer {
         stream.sessions.set(conn, session);
         this.#ports.lateHeads.add(session, () => stream.sessions.get(conn) === session && !stream.isClosed);
         stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
-        if (!outcome.isRouted) this.#announce(stream, session);
+        if (!outcome.isRouted) this.#announce(stream, session, true);
       }
       return;
     }
@@ -288,8 +288,9 @@ export class UplinkServer {
     this.#announce(stream, session);
   }
 
-  #announce(stream: EntryStream, session: Session): void {
+  #announce(stream: EntryStream, session: Session, isUnsure = false): void {
     this.#ports.routes.announce(session, {
+      isUnsure,
       isOpen: () => stream.sessions.get(session.conn) === session && !stream.isClosed,
       onFenced: () => this.#ports.leases.fence(stream),
     });

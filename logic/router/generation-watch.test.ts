@@ -59,7 +59,23 @@ describe("generation watch", () => {
   it("assumes a loss after lost writes", async () => {
     const { log, watch, second, router } = await setUp();
     await router.generation();
+    for (let at = 0; at < 10; at++) await second();
+    assert.deepEqual(log, ["up", "forgotten"]);
     watch.suspect();
+    await second();
+    await second();
+    assert.deepEqual(log, ["up", "forgotten", "forgotten"]);
+    watch.stop();
+  });
+
+  it("has everything announced for a suspicion once in ten seconds at most, and forgets none", async () => {
+    const { log, watch, second } = await setUp();
+    assert.deepEqual(log, ["up", "forgotten"]);
+    for (let at = 0; at < 9; at++) {
+      watch.suspect();
+      await second();
+    }
+    assert.deepEqual(log, ["up", "forgotten"], "too early");
     await second();
     await second();
     assert.deepEqual(log, ["up", "forgotten", "forgotten"]);

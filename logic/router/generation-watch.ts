@@ -3,6 +3,8 @@ import type { Clock } from "#lib/clock.ts";
 import type { Router } from "./router.ts";
 
 const POLL_MS = 500;
+/** Announcing everything costs a full entry a second or two: for a mere suspicion, not more often than this. */
+const SUSPICION_INTERVAL_MS = 10_000;
 
 /** Options of {@link GenerationWatch}. */
 export interface GenerationWatchOptions {
@@ -21,6 +23,7 @@ export class GenerationWatch {
   readonly #options: GenerationWatchOptions;
   #seen: string | undefined;
   #isSuspect = false;
+  #announcedAtMs = Number.NEGATIVE_INFINITY;
   #isReachable: boolean | undefined;
   #cancel: (() => void) | undefined;
   #isStopped = false;
@@ -39,7 +42,7 @@ export class GenerationWatch {
     this.#cancel?.();
   }
 
-  /** Writes to the router were lost: let the entries announce as soon as it answers. */
+  /** Writes to the router, or their answers, were lost: let the entries announce as soon as it answers. */
   suspect(): void {
     this.#isSuspect = true;
   }
@@ -48,17 +51,24 @@ export class GenerationWatch {
     try {
       const generation = await this.#options.router.generation();
       if (this.#isStopped) return;
-      const hasForgotten = this.#isSuspect || generation.isNew || (this.#seen ?? generation.id) !== generation.id;
+      const hasForgotten = generation.isNew || (this.#seen ?? generation.id) !== generation.id || this.#isSuspicionDue();
       this.#seen = generation.id;
-      this.#isSuspect = false;
       this.#report(true);
-      if (hasForgotten) this.#options.onForgotten();
+      if (hasForgotten) {
+        this.#isSuspect = false;
+        this.#announcedAtMs = this.#options.clock.nowMs();
+        this.#options.onForgotten();
+      }
       this.#options.onAnswered?.();
     } catch {
       // Unreachable is a state here, not a fault. What was lost meanwhile shows in the next generation.
       this.#report(false);
     }
     if (!this.#isStopped) this.#cancel = this.#options.clock.after(POLL_MS, () => void this.#poll());
+  }
+
+  #isSuspicionDue(): boolean {
+    return this.#isSuspect && this.#options.clock.nowMs() - this.#announcedAtMs >= SUSPICION_INTERVAL_MS;
   }
 
   #report(isReachable: boolean): void {
