@@ -97,6 +97,12 @@ describe("route writer", () => {
     await turn();
     await turn();
     await turn();
-    assert.deepEqual([announced, faults], [[1, 2, 3], ["uncertain", "announce", "logout", "uncertain"]]);
+    assert.deepEqual(
+      [announced, faults],
+      [
+        [1, 2, 3],
+        ["uncertain", "announce", "logout", "uncertain"],
+      ],
+    );
   });
 });

@@ -51,7 +51,8 @@ export class GenerationWatch {
     try {
       const generation = await this.#options.router.generation();
       if (this.#isStopped) return;
-      const hasForgotten = generation.isNew || (this.#seen ?? generation.id) !== generation.id || this.#isSuspicionDue();
+      const hasForgotten =
+        generation.isNew || (this.#seen ?? generation.id) !== generation.id || this.#isSuspicionDue();
       this.#seen = generation.id;
       this.#report(true);
       if (hasForgotten) {
