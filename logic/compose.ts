@@ -215,6 +215,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     router,
     logicName: ports.name,
     leaseTtlMs,
+    clock,
     onFenced: (incarnation) => gone(incarnation),
     onFault,
     log,

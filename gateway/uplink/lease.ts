@@ -55,7 +55,7 @@ export class LeaseKeeper {
     this.#link = link;
     this.#rid = (this.#rid % 0xffff_ffff) + 1;
     this.#isAnswered = false;
-    link.sendControl({ kind: RecordKind.LEASE, rid: this.#rid });
+    link.sendControl({ kind: RecordKind.LEASE, rid: this.#rid, aux: Math.floor(this.#clock.nowMs()) });
   }
 
   #chooseLink(): LogicLink | undefined {

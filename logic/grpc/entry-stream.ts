@@ -4,6 +4,7 @@ import { HEADER_BYTES, RecordBatch, type RecordInput, RecordKind } from "#proto/
 import type { LogicMetrics } from "../metrics.ts";
 import type { EntryPort, Session } from "../session/session.ts";
 import type { Defer } from "../tick-batch.ts";
+import { DelayMeter } from "./delay-meter.ts";
 
 /** Beyond this, pushes are refused: their recipients pull later. */
 const MAX_OUTBOUND_BYTES = 8 * 1024 * 1024;
@@ -34,6 +35,8 @@ export class EntryStream implements EntryPort {
   incarnation = "";
   /** Pod name, for people. */
   name = "";
+  /** Tells how long the entry's requests for a lease were on their way. */
+  readonly delays = new DelayMeter();
   readonly #ports: EntryStreamPorts;
   readonly #batch = new RecordBatch();
   #isScheduled = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
 import { createLogger } from "#lib/logger.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { unreadMetrics } from "../metrics.ts";
@@ -23,12 +24,20 @@ function setUp(inSql: SqlState | Error, inRouter: (isWanted: () => boolean) => P
   };
   const fenced: string[] = [];
   const faults: string[] = [];
+  const clock = new FakeClock(1000);
+  const ages: number[] = [];
   const leases = new EntryLeases({
     store: {
       registerEntry: () => Promise.reject(new Error("not asked")),
       entryState: () => (inSql instanceof Error ? Promise.reject(inSql) : Promise.resolve(inSql)),
     },
-    router: { renewLease: (_incarnation, isWanted = () => true) => inRouter(isWanted) },
+    router: {
+      renewLease: (_incarnation, { ageMs = 0, isWanted = () => true } = {}) => {
+        ages.push(ageMs);
+        return inRouter(isWanted);
+      },
+    },
+    clock,
     logicName: "logic-0",
     leaseTtlMs: 13_000,
     onFenced: (incarnation) => void fenced.push(incarnation),
@@ -36,13 +45,13 @@ function setUp(inSql: SqlState | Error, inRouter: (isWanted: () => boolean) => P
     log: createLogger("test", "silent"),
     metrics,
   });
-  return { stream, sent, fenced, faults, leases, kinds: () => sent.map(({ kind }) => kind) };
+  return { clock, ages, stream, sent, fenced, faults, leases, kinds: () => sent.map(({ kind }) => kind) };
 }
 
 describe("leases of entries", () => {
   it("are prolonged for an entry that both databases know", async () => {
     const { leases, stream, kinds } = setUp("live", async () => "ok");
-    await leases.renew(stream, 7);
+    await leases.renew(stream, 7, 0);
     assert.deepEqual(kinds(), [RecordKind.LEASED]);
   });
 
@@ -56,11 +65,29 @@ describe("leases of entries", () => {
       asked.push(isWanted());
       return isWanted() ? "ok" : "late";
     });
-    const renewed = leases.renew(stream, 7);
+    const renewed = leases.renew(stream, 7, 0);
     stream.markClosed("test");
     answer();
     await renewed;
     assert.deepEqual(asked, [false]);
+  });
+
+  it("count from when the entry asked: what a record takes longer than the fastest, it was held up", async () => {
+    const { leases, stream, clock, ages } = setUp("live", async () => "ok");
+    const entryStartMs = 77_000;
+    const renew = async (sentAfterMs: number, tookMs: number): Promise<void> => {
+      clock.advance(1000 + sentAfterMs + tookMs - clock.nowMs());
+      await leases.renew(stream, 1, entryStartMs + sentAfterMs);
+    };
+    await renew(0, 5);
+    await renew(5000, 2);
+    await renew(10_000, 2502);
+    await leases.renew(stream, 1, 0);
+    assert.deepEqual(
+      ages.map((ms) => Math.round(ms / 100) * 100),
+      [0, 0, 2500, 0],
+      "no time told: an entry of an older version",
+    );
   });
 
   it("end for good with evidence from either database", async () => {
@@ -69,7 +96,7 @@ describe("leases of entries", () => {
       ["live", "fenced"],
     ] as const) {
       const { leases, stream, kinds, fenced } = setUp(sql, async () => router);
-      await leases.renew(stream, 7);
+      await leases.renew(stream, 7, 0);
       assert.deepEqual(kinds(), [RecordKind.FENCED], `${sql}, ${router}`);
       assert.deepEqual(fenced, ["pod.1"]);
       assert.ok(stream.isClosed);
@@ -79,12 +106,12 @@ describe("leases of entries", () => {
   it("fence nobody for want of an answer, and tell the entry nothing when neither knows", async () => {
     const lost = async (): Promise<Renewal> => Promise.reject(new Error("away"));
     const oneKnows = setUp("live", lost);
-    await oneKnows.leases.renew(oneKnows.stream, 7);
+    await oneKnows.leases.renew(oneKnows.stream, 7, 0);
     assert.deepEqual(oneKnows.kinds(), [RecordKind.LEASED]);
     assert.deepEqual(oneKnows.faults, ["lease"]);
     for (const inRouter of [lost, async (): Promise<Renewal> => "late"]) {
       const noneKnows = setUp(new Error("away"), inRouter);
-      await noneKnows.leases.renew(noneKnows.stream, 7);
+      await noneKnows.leases.renew(noneKnows.stream, 7, 0);
       assert.deepEqual(noneKnows.kinds(), []);
       assert.deepEqual(noneKnows.fenced, []);
       assert.ok(!noneKnows.stream.isClosed);

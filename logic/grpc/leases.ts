@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import type { Logger } from "#lib/logger.ts";
 import { AttachReply, type AttachRequest } from "#proto/gen/messages.ts";
@@ -19,6 +20,7 @@ export interface LeasePorts {
   /** Name of this process, for people. */
   logicName: string;
   leaseTtlMs: number;
+  clock: Pick<Clock, "nowMs">;
   /** An incarnation is known to be dead. */
   onFenced: (incarnation: string) => void;
   onFault: (op: string, error: unknown) => void;
@@ -55,9 +57,15 @@ export class EntryLeases {
     return stream.send({ kind: RecordKind.ATTACHED, body });
   }
 
-  /** LEASE: prolongs it, or fences. No answer when neither SQL nor Redis knows: the entry asks again. */
-  async renew(stream: EntryStream, rid: number): Promise<void> {
-    const state = await this.#check(stream.incarnation, stream);
+  /**
+   * LEASE: prolongs it, or fences. `sentMs` is the entry's own monotonic time, 0 = unknown. No answer when neither SQL nor Redis knows: the entry asks again.
+   */
+  async renew(stream: EntryStream, rid: number, sentMs: number): Promise<void> {
+    const state = await this.#check(
+      stream.incarnation,
+      stream,
+      sentMs > 0 ? stream.delays.delayMs(sentMs, this.#ports.clock.nowMs()) : 0,
+    );
     this.#ports.metrics.leases.inc({ result: state });
     if (state === "fenced") this.fence(stream);
     else if (state === "ok") stream.send({ kind: RecordKind.LEASED, rid, aux: this.#ports.leaseTtlMs });
@@ -108,10 +116,10 @@ export class EntryLeases {
   }
 
   /** A logic that was frozen finds requests of entries that have died since: their streams are closed by then. */
-  async #check(incarnation: string, stream: EntryStream): Promise<"ok" | "fenced" | "unknown"> {
+  async #check(incarnation: string, stream: EntryStream, ageMs = 0): Promise<"ok" | "fenced" | "unknown"> {
     const [inSql, inRouter] = await Promise.allSettled([
       this.#ports.store.entryState(incarnation),
-      this.#ports.router.renewLease(incarnation, () => !stream.isClosed),
+      this.#ports.router.renewLease(incarnation, { ageMs, isWanted: () => !stream.isClosed }),
     ]);
     if (inSql.status === "rejected") this.#ports.onFault("entry state", inSql.reason);
     if (inRouter.status === "rejected") this.#ports.onFault("lease", inRouter.reason);

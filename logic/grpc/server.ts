@@ -155,7 +155,7 @@ export class UplinkServer {
         this.#ports.routes.forget(stream.incarnation, conn);
         return;
       case RecordKind.LEASE:
-        void this.#ports.leases.renew(stream, record.rid);
+        void this.#ports.leases.renew(stream, record.rid, record.aux);
         return;
       default:
       // ATTACH again, or a kind of a newer entry: nothing to do, the rest of the batch counts.

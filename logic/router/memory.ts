@@ -2,7 +2,16 @@
 
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import type { Generation, PurgeCount, Renewal, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+import type {
+  Generation,
+  PurgeCount,
+  Renewal,
+  RenewalRequest,
+  Route,
+  Router,
+  RouterLogin,
+  SessionKey,
+} from "./router.ts";
 
 /** Reference model of {@link Router}: what Redis must do, in a few maps. Used by unit tests and simulations. */
 export class MemoryRouter implements Router {
@@ -48,12 +57,13 @@ export class MemoryRouter implements Router {
     return found;
   }
 
-  async renewLease(incarnation: string, isWanted: () => boolean = () => true): Promise<Renewal> {
+  async renewLease(incarnation: string, { ageMs = 0, isWanted }: RenewalRequest = {}): Promise<Renewal> {
     this.#requireUp();
-    if (!isWanted()) return "late";
+    if (isWanted?.() === false) return "late";
     if (this.#tombs.has(incarnation)) return "fenced";
-    this.#leaseEndsMs.set(incarnation, this.#clock.nowMs() + this.#leaseTtlMs);
-    return "ok";
+    const endsMs = this.#clock.nowMs() + this.#leaseTtlMs - ageMs;
+    this.#leaseEndsMs.set(incarnation, Math.max(endsMs, this.#leaseEndsMs.get(incarnation) ?? 0));
+    return ageMs < this.#leaseTtlMs ? "ok" : "late";
   }
 
   async fence(incarnation: string): Promise<void> {

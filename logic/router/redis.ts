@@ -17,7 +17,16 @@ import {
 } from "./keys.ts";
 import { LeaseCache } from "./lease-cache.ts";
 import { purgeIncarnation } from "./purge.ts";
-import type { Generation, PurgeCount, Renewal, Route, Router, RouterLogin, SessionKey } from "./router.ts";
+import type {
+  Generation,
+  PurgeCount,
+  Renewal,
+  RenewalRequest,
+  Route,
+  Router,
+  RouterLogin,
+  SessionKey,
+} from "./router.ts";
 
 const login = defineScript(new URL("lua/login.lua", import.meta.url), 1);
 const logout = defineScript(new URL("lua/logout.lua", import.meta.url), 1);
@@ -137,11 +146,11 @@ export class RedisRouter implements Router {
     return found;
   }
 
-  async renewLease(incarnation: string, isWanted: () => boolean = () => true): Promise<Renewal> {
-    const askedMs = this.#clock.nowMs();
+  async renewLease(incarnation: string, { ageMs = 0, isWanted }: RenewalRequest = {}): Promise<Renewal> {
+    const askedMs = this.#clock.nowMs() - ageMs;
     const [redisNowMs] = await runPipeline(this.#redis, [{ script: time, args: [leaseKey(incarnation)] }]);
     const askedAtRedisMs = expectNumber(redisNowMs) - (this.#clock.nowMs() - askedMs);
-    if (!isWanted()) return "late";
+    if (isWanted?.() === false) return "late";
     const args = [
       tombKey(incarnation),
       leaseKey(incarnation),

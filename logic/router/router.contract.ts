@@ -47,10 +47,20 @@ function sessions(create: () => Promise<RouterHarness>): void {
   it("renews no lease that is no longer wanted when its turn comes", async () => {
     const { router } = await create();
     await router.login([route()]);
-    assert.equal(await router.renewLease("pod-a.1", () => false), "late");
+    assert.equal(await router.renewLease("pod-a.1", { isWanted: () => false }), "late");
     assert.equal((await router.lookup(["alice"])).size, 0);
-    assert.equal(await router.renewLease("pod-a.1", () => true), "ok");
+    assert.equal(await router.renewLease("pod-a.1", { isWanted: () => true }), "ok");
     assert.equal((await router.lookup(["alice"])).size, 1);
+  });
+
+  it("counts a lease from when it was asked for, and never shortens one", async () => {
+    const { router } = await create();
+    await router.login([route()]);
+    assert.equal(await router.renewLease("pod-a.1", { ageMs: 3_600_000 }), "late");
+    assert.equal((await router.lookup(["alice"])).size, 0, "asked for so long ago that it is over");
+    assert.equal(await router.renewLease("pod-a.1", { ageMs: 100 }), "ok");
+    assert.equal(await router.renewLease("pod-a.1", { ageMs: 3_600_000 }), "late");
+    assert.equal((await router.lookup(["alice"])).size, 1, "the one before holds");
   });
 
   it("gives a slot to the newest login and returns the session it replaced", async () => {

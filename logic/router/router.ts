@@ -42,6 +42,14 @@ export interface Generation {
   readonly isNew: boolean;
 }
 
+/** What is known of a request for a lease. */
+export interface RenewalRequest {
+  /** For how long it has been on its way, ms. Default 0. */
+  ageMs?: number;
+  /** Asked just before the write: false, and nothing is written. */
+  isWanted?: () => boolean;
+}
+
 /** `late`: no longer wanted, or it took longer than the lease is long; the next one counts. */
 export type Renewal = "ok" | "fenced" | "late";
 
@@ -61,10 +69,10 @@ export interface Router {
    */
   lookup(userIds: readonly string[]): Promise<Map<string, Route[]>>;
   /**
-   * Prolongs the lease of an incarnation, counted from this call, however long it takes; a tombstoned one is refused for
-   * good. `isWanted` is asked just before the write: false, and nothing is written.
+   * Prolongs the lease of an incarnation, counted from when that was asked for, however long it takes; a tombstoned one is
+   * refused for good.
    */
-  renewLease(incarnation: string, isWanted?: () => boolean): Promise<Renewal>;
+  renewLease(incarnation: string, request?: RenewalRequest): Promise<Renewal>;
   /** Tombstones an incarnation for 24 h and ends its lease; on a replica too where there is one within 100 ms. */
   fence(incarnation: string): Promise<void>;
   /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */

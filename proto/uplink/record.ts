@@ -19,7 +19,7 @@ export const RecordKind = {
   // entry -> logic
   /** body AttachRequest. First record of a stream. */
   ATTACH: 1,
-  /** Renews the lease of this incarnation. rid chosen by the entry. */
+  /** Renews the lease of this incarnation. rid chosen by the entry, aux = its monotonic ms: tells how long it was on its way. */
   LEASE: 2,
   /** body LoginRequest, conn, rid of HELLO. */
   LOGIN: 3,
