@@ -168,6 +168,7 @@ function rejected(error: ImClientError): Promise<never> {`,
         replace: "const isSame = this.#userId === welcome.userId;",
       },
     ],
+    seeds: "restored",
     tests: ["client/src/inbox.test.ts", "client/src/client-receive.test.ts"],
   },
 ];

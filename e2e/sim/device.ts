@@ -41,6 +41,9 @@ export class Device {
   #shownSeq = 0;
   /** Up to here a killed application recognizes what comes again. */
   #killedAtSeq = 0;
+  readonly #shownIds: string[] = [];
+  /** What was shown before the inbox began anew, which the application recognizes. */
+  #known: ReadonlySet<string> = new Set();
   #loop: Promise<void> = Promise.resolve();
   #sid = "";
   #tokenIssuedAtMs = 0;
@@ -231,12 +234,16 @@ export class Device {
 
   #reset(): void {
     this.#resets++;
+    this.#known = new Set(this.#shownIds);
+    this.#shownSeq = 0;
+    this.#killedAtSeq = 0;
     this.#world.note(this.name, "the inbox begins anew");
   }
 
   #shown(message: Message): void {
     const { conversationId: conv, convSeq: seq, inboxSeq, messageId, sender, clientMessageId: cmid } = message;
-    if (inboxSeq <= this.#killedAtSeq) return;
+    if (inboxSeq <= this.#killedAtSeq || this.#known.has(messageId)) return;
+    this.#shownIds.push(messageId);
     this.#shownSeq = Math.max(this.#shownSeq, inboxSeq);
     const { uid, device, slot } = this;
     const bodyHash = bodyHashOf(message.content);

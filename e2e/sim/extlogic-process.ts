@@ -11,7 +11,6 @@ import { Reconciler } from "../../logic/push/reconciler.ts";
 import { StepRunner } from "../../logic/push/step-runner.ts";
 import { type PushLetter, StepSchedule } from "../../logic/push/step-schedule.ts";
 import type { MemoryStore } from "../../logic/store/memory.ts";
-import { storeOf } from "./database.ts";
 import { Proc } from "./kernel.ts";
 import { ACK_TIMEOUT_MS } from "./logic-process.ts";
 import type { Plan } from "./plan.ts";
@@ -72,7 +71,7 @@ export class ExtlogicProcess {
     kernel.after(0, proc, () => {
       const clock = kernel.clockOf(proc);
       const redis = redisClientOf(calls, proc, servers.redis, world.redis);
-      const store = storeOf(calls, proc, servers.database, world.database);
+      const store = world.storeFor(proc);
       const common = { store, clock, random: kernel.random.next, log: silentLogger, metrics: METRICS.push };
       const schedule = this.#schedule(proc, store, (letters) => buryLetters(redis, letters));
       schedule.start();

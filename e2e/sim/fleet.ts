@@ -17,9 +17,6 @@ export interface Fleet {
   devices: Device[];
 }
 
-/** The conversation of all users. */
-export const EVERYBODY = "everybody";
-
 /** Devices of each user, in the order in which they are given. Two share a slot. */
 const DEVICES: readonly { device: string; platform: Platform }[] = [
   { device: "phone", platform: "ios" },
@@ -50,6 +47,5 @@ export function startFleet(world: World, plan: Plan): Fleet {
   for (const logic of logics) logic.start();
   for (const entry of entries) entry.start(false);
   for (const extlogic of extlogics) extlogic.start();
-  void world.database.createConversation(EVERYBODY, users);
   return { logics, entries, extlogics, users, devices };
 }

@@ -5,7 +5,6 @@ import { composeLogic, type LogicCore } from "../../logic/compose.ts";
 import { RedisAckWheel } from "../../logic/deliver/ack-wheel-redis.ts";
 import { RedisIntents } from "../../logic/push/intent.ts";
 import { RedisRouter } from "../../logic/router/redis.ts";
-import { storeOf } from "./database.ts";
 import { Proc } from "./kernel.ts";
 import type { Wire } from "./network.ts";
 import { redisClientOf } from "./redis/client.ts";
@@ -54,7 +53,7 @@ export class LogicProcess {
       const clock = kernel.clockOf(proc);
       const redis = redisClientOf(calls, proc, servers.redis, world.redis);
       this.#core = composeLogic({
-        store: storeOf(calls, proc, servers.database, world.database),
+        store: world.storeFor(proc),
         router: new RedisRouter(redis, { clock, leaseTtlMs: LEASE_TTL_MS }),
         intents: new RedisIntents(redis),
         wheel: askOnly(new RedisAckWheel(redis), world.shards),

@@ -81,6 +81,8 @@ export interface Plan {
   activeMs: number;
   /** False: nothing makes up for an intent that is lost. */
   hasReconciler: boolean;
+  /** The database becomes, at one time, what it was at another one before. */
+  restore?: { asOfMs: number; atMs: number };
 }
 
 const ACTIVE_MS = 60_000;
@@ -91,6 +93,10 @@ const MIN_FAULTS = 5;
 const MAX_FAULTS = 20;
 /** Every so many seeds nothing is broken, and the tighter limits hold. */
 export const CALM_EVERY = 20;
+/** Of so many, this one has its database restored. */
+export const RESTORE_AT = 10;
+/** Sessions are told of a restore, reconnect and pull within this. */
+export const RESTORE_FELT_MS = 5000;
 
 /** The plan of a seed. */
 export function planOf(seed: number): Plan {
@@ -119,6 +125,7 @@ export function planOf(seed: number): Plan {
   }
   plan.ops.sort((a, b) => a.atMs - b.atMs);
   if (seed % CALM_EVERY === 0) return plan;
+  if (seed % CALM_EVERY === RESTORE_AT) return withRestore(plan, random);
   const faults = random.int(MIN_FAULTS, MAX_FAULTS);
   for (let i = 0; i < faults; i++)
     plan.faults.push(faultOf(random, plan.hasReconciler ? FAULT_KINDS : FAST_WAY_FAULTS));
@@ -135,6 +142,35 @@ function parting(random: Random, atMs: number): Plan["ops"] {
     { ...who, kind: "leave", atMs: leftAtMs },
     { ...who, kind: "send", bytes: 0, atMs: leftAtMs + random.int(1, 600) },
   ];
+}
+
+/** Of all users. */
+const MOST_DEVICES = 20;
+/** Until every logic has seen the new epoch. */
+const RESTORE_SEEN_MS = 1000;
+
+/**
+ * Nothing else is broken. Nobody logs in shortly before: logins would be forgotten, and their routes not. And as the
+ * operator's manual says, nobody is there between the restore and the new epoch.
+ */
+function withRestore(plan: Plan, random: Random): Plan {
+  const asOfMs = random.int(15_000, ACTIVE_MS - 15_000);
+  const atMs = asOfMs + random.int(2000, 5000);
+  const isNear = (op: { atMs: number }, fromMs: number, untilMs: number): boolean =>
+    op.atMs >= fromMs && op.atMs <= untilMs;
+  const ops = plan.ops.filter((op) => {
+    if (op.kind === "remove" || op.kind === "revoke") return false;
+    if (op.kind === "open") return !isNear(op, asOfMs - RESTORE_FELT_MS, atMs + RESTORE_FELT_MS);
+    return !op.kind.startsWith("send") || !isNear(op, atMs - 500, atMs + RESTORE_SEEN_MS);
+  });
+  // Somebody sees what will be lost, is away while it is, and comes back when their positions mean other messages.
+  const who = { device: random.int(0, 1000), to: random.int(0, 1000) };
+  for (const ms of [asOfMs + 200, asOfMs + 400, atMs + 1100, atMs + 1300, atMs + 1500, atMs + 1700])
+    ops.push({ ...who, kind: "send", bytes: 0, atMs: ms });
+  ops.push({ ...who, kind: "leave", atMs: atMs - 600 });
+  for (let device = 0; device < MOST_DEVICES; device++)
+    ops.push({ kind: "open", device, atMs: atMs + RESTORE_FELT_MS + 500 });
+  return { ...plan, ops, restore: { asOfMs, atMs } };
 }
 
 function opOf(random: Random): Op {

@@ -10,11 +10,12 @@ import {
 } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import type { Device } from "./device.ts";
-import { EVERYBODY, type Fleet, startFleet, usersOf } from "./fleet.ts";
+import { type Fleet, startFleet, usersOf } from "./fleet.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type Op, type Plan, planOf } from "./plan.ts";
+import { Restore } from "./restore.ts";
 import { seal } from "./seal.ts";
-import { World } from "./world.ts";
+import { EVERYBODY, World } from "./world.ts";
 
 /** Something done at one moment beside the plan. */
 export interface Interference {
@@ -56,21 +57,28 @@ export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: In
     world.kernel.breach(`unhandled: ${reason instanceof Error ? reason.stack : String(reason)}`);
   process.on("unhandledRejection", onRejection);
   try {
-    const final = await drive(world, plan, also);
-    return resultOf(world, plan, final, also === undefined && plan.faults.length === 0);
+    const restore = plan.restore && new Restore(world, plan.restore);
+    const final = await drive(world, plan, also, restore);
+    const isCalm = also === undefined && plan.faults.length === 0 && !restore;
+    return resultOf(world, plan, final, { isCalm, history: restore?.judged(world.history) ?? world.history });
   } finally {
     unseal();
     process.off("unhandledRejection", onRejection);
   }
 }
 
-async function drive(world: World, plan: Plan, also: Interference | undefined): Promise<FinalState> {
+async function drive(
+  world: World,
+  plan: Plan,
+  also: Interference | undefined,
+  restore: Restore | undefined,
+): Promise<FinalState> {
   const { kernel } = world;
   const fleet = startFleet(world, plan);
   const nemesis = new Nemesis(world, fleet);
   if (plan.faults.length === 0) world.network.slowMaxMs = 0;
   else if (!plan.hasReconciler) world.network.slowMaxMs = FAST_WAY_SLOW_MS;
-  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op));
+  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op, !restore?.isUnderWay));
   for (const fault of plan.faults) kernel.after(fault.atMs, undefined, () => nemesis.apply(fault));
   if (also) kernel.after(also.atMs, undefined, () => also.act(world, fleet, nemesis));
   await kernel.run(plan.activeMs);
@@ -82,12 +90,13 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
   return { devices, stored: await readStored(world, fleet), healed };
 }
 
-function perform(world: World, { devices }: Fleet, op: Op): void {
+/** @param mayOpen whoever sends opens the application */
+function perform(world: World, { devices }: Fleet, op: Op, mayOpen: boolean): void {
   const device = devices[op.device % devices.length] as Device;
   const { uid } = device;
   switch (op.kind) {
     case "send to all":
-      device.open();
+      if (mayOpen) device.open();
       device.send(`#${EVERYBODY}`);
       return;
     case "remove":
@@ -117,7 +126,7 @@ function perform(world: World, { devices }: Fleet, op: Op): void {
       return;
     }
     case "send":
-      device.open();
+      if (mayOpen) device.open();
       device.send(othersThan(uid, world)(op.to), op.bytes);
   }
 }
@@ -175,20 +184,24 @@ async function readStored(world: World, { users }: Fleet): Promise<StoredMessage
   return [...rows.values()];
 }
 
-/** @param isCalm nothing was broken: no push may come twice */
-function resultOf(world: World, plan: Plan, final: FinalState, isCalm: boolean): RunResult {
-  const { kernel, history } = world;
+/** What a run came to; `isCalm`: nothing was broken, no push may come twice. */
+function resultOf(
+  { kernel, firedTwice }: World,
+  plan: Plan,
+  final: FinalState,
+  { isCalm, history }: { isCalm: boolean; history: HistoryEvent[] },
+): RunResult {
   const report = checkHistory(history, final, {
     expectsNotice: true,
     ...(isCalm ? { arePushesSingle: true, awayLimitMs: AWAY_LIMIT_MS } : {}),
     ...(plan.hasReconciler ? {} : { notifyLimitsMs: FAST_WAY_LIMITS_MS }),
   });
   const breaches = kernel.breaches.map((message) => ({ check: "sim" as const, kind: "breach", message }));
-  if (isCalm) for (const message of world.firedTwice) breaches.push({ check: "sim", kind: "fired twice", message });
+  if (isCalm) for (const message of firedTwice) breaches.push({ check: "sim", kind: "fired twice", message });
   return {
     seed: kernel.seed,
     ops: plan.ops.length,
-    faults: plan.faults.length,
+    faults: plan.faults.length + (plan.restore ? 1 : 0),
     steps: kernel.steps,
     violations: [...report.violations, ...breaches],
     history,

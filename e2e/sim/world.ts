@@ -7,10 +7,14 @@ import { createPushMetrics, type PushMetrics } from "../../logic/push/metrics.ts
 import { MemoryStore } from "../../logic/store/memory.ts";
 import type { HistoryEvent } from "../checker/history.ts";
 import { Calls, type Server } from "./calls.ts";
+import { type Journal, storeOf } from "./database.ts";
 import { Kernel, Proc } from "./kernel.ts";
 import { Network } from "./network.ts";
 import { RedisServer } from "./redis/server.ts";
 import { shardsOf } from "./shards.ts";
+
+/** The conversation of all users. */
+export const EVERYBODY = "everybody";
 
 /** Counters that count nothing: nobody reads them. */
 class NoMetrics extends Metrics {
@@ -57,11 +61,13 @@ export class World {
   readonly network: Network;
   readonly calls: Calls;
   readonly history: HistoryEvent[] = [];
-  readonly database: MemoryStore;
   readonly redis: RedisServer;
   /** Slots for which the wheel asked for two pushes at once. */
   readonly firedTwice: string[] = [];
   readonly #firedAtMs = new Map<string, number>();
+  #database: MemoryStore;
+  /** What was done to the database, while somebody wants to know. */
+  #journal: { path: readonly string[]; args: readonly unknown[] }[] | undefined;
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
 
   /** @param users names of all of them */
@@ -71,13 +77,52 @@ export class World {
     this.kernel = new Kernel(seed);
     this.network = new Network(this.kernel);
     this.calls = new Calls(this.kernel, this.network);
-    this.database = new MemoryStore(() => this.kernel.nowMs);
+    this.#database = this.#emptyDatabase();
     this.redis = new RedisServer(
       () => this.kernel.wallMs,
       (words) => this.#intentAdded(words),
     );
     const server = (name: string): Server => ({ proc: new Proc(name), awayUntilMs: 0, lossRate: 0 });
     this.servers = { database: server("database"), redis: server("redis"), provider: server("provider") };
+  }
+
+  /** The database as it is now. */
+  get database(): MemoryStore {
+    return this.#database;
+  }
+
+  /** The store as `proc` sees it. */
+  storeFor(proc: Proc): MemoryStore {
+    const journal: Journal = (path, args) => this.#journal?.push({ path, args });
+    return storeOf({ calls: this.calls, proc, server: this.servers.database, journal }, () => this.#database);
+  }
+
+  /** Keeps from now on what {@link World.restore} needs. Call before anybody writes. */
+  keepJournal(): void {
+    this.#journal = [];
+  }
+
+  /** How much was done until now. */
+  get journalLength(): number {
+    return this.#journal?.length ?? 0;
+  }
+
+  /** The database becomes what it was after its first `length` writes, with a new epoch. */
+  async restore(length: number): Promise<void> {
+    const older = this.#emptyDatabase();
+    for (const { path, args } of this.#journal?.slice(0, length) ?? []) {
+      const owner = path.slice(0, -1).reduce((part: object, key) => Reflect.get(part, key) as object, older);
+      // What was refused then is refused now.
+      await Promise.resolve(Reflect.get(owner, path.at(-1) ?? "").apply(owner, args)).catch(() => undefined);
+    }
+    this.#database = older;
+    this.#journal = undefined;
+  }
+
+  #emptyDatabase(): MemoryStore {
+    const database = new MemoryStore(() => this.kernel.nowMs);
+    void database.createConversation(EVERYBODY, this.users);
+    return database;
   }
 
   /** A deadline of the wheel fires once: the next one of the same slot comes an ack timeout later. */
