@@ -144,6 +144,35 @@ describe("GroupCommit", () => {
     assert.deepEqual([store.calls.length, clock.pending], [4, 0]);
   });
 
+  it("makes batches of a dozen from five messages per ms, where a transaction takes 1 ms, and delays none by more than 5", async () => {
+    const clock = new FakeClock();
+    const batches: number[] = [];
+    const latencies: number[] = [];
+    const append = (batch: readonly AppendInput[]): Promise<AppendResult[]> => {
+      batches.push(batch.length);
+      return new Promise((resolve) => clock.after(1, () => resolve(batch.map(stored))));
+    };
+    const commits = new GroupCommit({ append }, { clock });
+    for (let at = 0; at < 1000; at++) {
+      const sinceMs = clock.nowMs();
+      commits.submit(message({ sender: `${at}`, peer: "b" }), () => latencies.push(clock.nowMs() - sinceMs));
+      await turn();
+      await turn();
+      clock.advance(0.2);
+    }
+    assert.ok(latencies.length > 950 && batches.length < 1000 / 12, `${batches.length} transactions`);
+    assert.ok(Math.max(...latencies) <= 5, `${Math.max(...latencies)} ms`);
+    const alone = new GroupCommit({ append }, { clock, maxLingerMs: 0 });
+    batches.length = 0;
+    for (let at = 0; at < 100; at++) {
+      alone.submit(message({ sender: `${at}`, peer: "b" }), () => undefined);
+      await turn();
+      await turn();
+      clock.advance(0.2);
+    }
+    assert.ok(batches.length > 100 / 6, "without patience they are small");
+  });
+
   it("starts a second transaction for many at once, or when the first takes long", async () => {
     const { clock, store, submit } = setUp({ maxLingerMs: 1, connections: 2 });
     submit("m0");
@@ -152,6 +181,8 @@ describe("GroupCommit", () => {
     await settle();
     assert.equal(store.calls.length, 1);
     clock.advance(2);
+    assert.equal(store.calls.length, 1, "its message explains a little more");
+    clock.advance(1);
     assert.equal(store.calls.length, 2);
     store.call(1).succeed();
     await settle();
