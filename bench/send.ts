@@ -15,7 +15,8 @@ import { readSettings, type Settings } from "./send-settings.ts";
 import { verifyStored } from "./verify-stored.ts";
 import { countWork } from "./work-counts.ts";
 
-const WARM_UP_SECONDS = 3;
+/** The compiler of V8 is busy with the hot path for as long; both fleet and peer get it. */
+const WARM_UP_SECONDS = 8;
 const FLOOR_SECONDS = 2;
 const MAX_OPEN_LOOP_SECONDS = 8;
 const PEER_START_MS = 30_000;

@@ -17,6 +17,20 @@ describe("conversation ids", () => {
     assert.equal(directConversationId("bob", "alice"), "c_7c48a70d29577933c3980494f9bd0753");
     assert.notEqual(directConversationId("a", "bc"), directConversationId("ab", "c"));
   });
+
+  it("are right whatever was asked before: more pairs than are remembered, and again", () => {
+    const users = Array.from({ length: 300 }, (_, at) => `user${at}`);
+    for (let round = 0; round < 2; round++) {
+      for (const [at, a] of users.entries()) {
+        for (const b of users.slice(at + 1, at + 80)) {
+          const [smaller, greater] = [a, b].sort();
+          const digest = createHash("sha256").update(`p2p\0${smaller}\0${greater}`).digest("hex");
+          assert.equal(directConversationId(b, a), `c_${digest.slice(0, 32)}`);
+          assert.equal(directConversationId(a, b), `c_${digest.slice(0, 32)}`);
+        }
+      }
+    }
+  });
 });
 
 describe("payload hash", () => {
