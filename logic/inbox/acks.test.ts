@@ -92,6 +92,16 @@ describe("ack buffer", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("sets no timer for what fails after the close", async () => {
+    const { clock, state, acks } = setUp();
+    state.isDown = true;
+    acks.note(session("a"), 1);
+    clock.advance(1000);
+    acks.close();
+    await turn();
+    assert.equal(clock.pending, 0);
+  });
+
   it("writes what is due at about the same time together, and the rest at its own time", async () => {
     const { clock, writes, acks } = setUp();
     const noted: [number, string][] = [

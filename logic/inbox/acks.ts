@@ -29,6 +29,7 @@ export class AckBuffer {
   readonly #waiting = new Map<Session, number>();
   #cancel: (() => void) | undefined;
   #writing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(ports: AckPorts) {
     this.#ports = ports;
@@ -57,8 +58,9 @@ export class AckBuffer {
     }
   }
 
-  /** Forgets what was not written and releases the timer. */
+  /** Forgets what was not written, releases the timer and sets none again. */
   close(): void {
+    this.#isClosed = true;
     this.#cancel?.();
     this.#cancel = undefined;
     this.#waiting.clear();
@@ -72,7 +74,7 @@ export class AckBuffer {
   /** Writes when the first is due; while a batch is under way, its end looks for the next. */
   #schedule(): void {
     const next = this.#waiting.values().next();
-    if (this.#cancel || this.#writing || next.done) return;
+    if (this.#cancel || this.#writing || this.#isClosed || next.done) return;
     const { clock } = this.#ports;
     this.#cancel = clock.after(Math.max(0, next.value - clock.nowMs()), () => this.#start(clock.nowMs() + TOGETHER_MS));
   }
