@@ -181,8 +181,8 @@ async function form(nodes: readonly RedisServer[]): Promise<void> {
   for (const node of nodes.slice(MASTERS))
     await waitUntil(`replica ${node.port} is in step`, () => isSynced(node), FORM_TIMEOUT_MS);
   // A role travels by gossip: until a node has heard it, it takes a replica for a master without slots.
-  const seesRoles = async ({ port }: RedisServer): Promise<boolean> =>
-    parseNodes(await redisCli(port, "CLUSTER", "NODES"), nodes).filter(({ isMaster }) => isMaster).length === MASTERS;
+  const seesRoles = async (node: RedisServer): Promise<boolean> =>
+    parseNodes(await redisCli(node, "CLUSTER", "NODES"), nodes).filter(({ isMaster }) => isMaster).length === MASTERS;
   for (const node of nodes)
     await waitUntil(`node ${node.port} knows the roles`, () => seesRoles(node), FORM_TIMEOUT_MS);
 }

@@ -13,8 +13,10 @@ export class ClusterFault extends ImError {
   }
 }
 
-/** `message` and, for a {@link ClusterFault}, the remedy on the next line. */
+/** `message` and, for a {@link ClusterFault}, the remedy on the next line; any other error with where it and its causes came from. */
 export function describeFault(thrown: unknown): string {
   if (thrown instanceof ClusterFault) return `${thrown.message}\n${thrown.remedy}`;
-  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  if (!(thrown instanceof Error)) return String(thrown);
+  const own = thrown.stack ?? thrown.message;
+  return thrown.cause === undefined ? own : `${own}\n  because of ${describeFault(thrown.cause)}`;
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ClusterFault, describeFault } from "./fault.ts";
+
+describe("describeFault", () => {
+  it("tells what happened and what to do", () => {
+    assert.equal(describeFault(new ClusterFault("no root", "run it with sudo")), "no root\nrun it with sudo");
+  });
+
+  it("tells of any other error where it came from, and why, to the first cause", () => {
+    const first = new Error("connection refused");
+    const text = describeFault(new Error("broke off", { cause: new Error("no cluster", { cause: first }) }));
+    assert.match(text, /^Error: broke off\n\s+at .*fault\.test\.ts/);
+    assert.match(text, /because of Error: no cluster\n[\s\S]*because of Error: connection refused\n/);
+    assert.equal(describeFault("text"), "text");
+  });
+});
