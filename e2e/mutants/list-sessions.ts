@@ -5,6 +5,7 @@ import type { Mutant } from "./mutant.ts";
 export const SESSION_MUTANTS: readonly Mutant[] = [
   {
     name: "purge by entry name",
+    seeds: "entries",
     edits: [
       {
         file: "logic/router/purge.ts",
@@ -16,6 +17,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "purge without compare",
+    seeds: "entries",
     edits: [
       {
         file: "logic/router/lua/purge.lua",
@@ -26,6 +28,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "logout without session id",
+    seeds: "calm",
     edits: [
       {
         file: "logic/router/lua/logout.lua",

@@ -88,7 +88,7 @@ function planFor({ name, ops }: Operation): Plan {
       faults.push({ atMs: BEGIN_MS - 5000, kind: "device vanishes", target, durationMs: 0, detail: 0 });
   const hasReconciler = !FAST_WAY_ONLY.has(name);
   const size = { users: 2, logics: 2, entries: 2, extlogics: 2 };
-  return { ...size, ops: [...ops], faults, activeMs: BEGIN_MS + 15_000, hasReconciler };
+  return { ...size, ops: [...ops], faults, activeMs: BEGIN_MS + 15_000, hasReconciler, hasReasserts: true };
 }
 
 /** How many calls each victim makes within the window, with nothing cut. */

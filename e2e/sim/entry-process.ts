@@ -12,6 +12,7 @@ import { UplinkPool } from "../../gateway/uplink/pool.ts";
 import { Proc } from "./kernel.ts";
 import { type LogicProcess, PING_INTERVAL_MS, STREAM_HIGH_WATER } from "./logic-process.ts";
 import type { Wire } from "./network.ts";
+import type { Plan } from "./plan.ts";
 import { METRICS, type World } from "./world.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -33,13 +34,15 @@ export class EntryProcess {
   readonly name: string;
   readonly #world: World;
   readonly #logics: readonly LogicProcess[];
+  readonly #hasReasserts: boolean;
   #proc: Proc;
   #running: Running | undefined;
   #pods = 1;
   #isFenced = false;
 
-  constructor(world: World, name: string, logics: readonly LogicProcess[]) {
+  constructor(world: World, name: string, logics: readonly LogicProcess[], { hasReasserts }: Plan) {
     this.#world = world;
+    this.#hasReasserts = hasReasserts;
     this.name = name;
     this.#logics = logics;
     this.#proc = new Proc(name);
@@ -156,7 +159,7 @@ export class EntryProcess {
     });
     const drain = new Drain(hub, clock, log, kernel.random.next);
     const announcer = new SessionAnnouncer({
-      ...{ connections: () => hub.all(), sessions: () => hub.sessions, logics: pool },
+      ...{ connections: () => hub.all(), sessions: () => (this.#hasReasserts ? hub.sessions : 0), logics: pool },
       ...{ clock, random: kernel.random.next },
     });
     const downlink = new Downlink(hub, log, announcer, (connection) => drain.onLogin(connection));

@@ -35,7 +35,7 @@ export function startFleet(world: World, plan: Plan): Fleet {
   const named = <T>(count: number, name: string, make: (name: string) => T): T[] =>
     Array.from({ length: count }, (_, at) => make(`${name}-${at}`));
   const logics = named(plan.logics, "logic", (name) => new LogicProcess(world, name));
-  const entries = named(plan.entries, "entry", (name) => new EntryProcess(world, name, logics));
+  const entries = named(plan.entries, "entry", (name) => new EntryProcess(world, name, logics, plan));
   const extlogics = named(plan.extlogics, "extlogic", (name) => new ExtlogicProcess(world, name, plan));
   const users = [...world.users];
   const devices = users.flatMap((uid) =>

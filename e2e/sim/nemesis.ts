@@ -11,7 +11,9 @@ import type { World } from "./world.ts";
 const RESTART_MS = [500, 3000] as const;
 /** The operator asks again while a purge is not complete. */
 const PURGE_RETRY_MS = 500;
+/** The operator sees the pod end, or a node that does not answer any more. */
 const DETECT_MS = [200, 2000] as const;
+const DETECT_LATE_MS = [3000, 12_000] as const;
 const LOSS_RATE = 0.3;
 const CLOCK_STEPS_MS = [-3_600_000, 3_600_000, -2000, 2000] as const;
 
@@ -179,16 +181,18 @@ export class Nemesis {
 
   /** With the operator (twice of three times) the pod is replaced and purged; without, its container restarts. */
   #killEntry(entry: EntryProcess, downMs: number, choice: number): string {
+    const { podUid } = entry;
     entry.kill("fault");
     const { kernel } = this.#world;
-    if (choice !== 0) kernel.after(kernel.random.int(...DETECT_MS), undefined, () => this.#purge(entry));
+    const [soonestMs, latestMs] = kernel.random.chance(0.3) ? DETECT_LATE_MS : DETECT_MS;
+    const detectMs = kernel.random.int(soonestMs, latestMs);
+    if (choice !== 0) kernel.after(detectMs, undefined, () => this.#purge(entry, podUid));
     this.#restartLater(entry, () => entry.start(choice !== 0), downMs);
     return entry.name;
   }
 
   /** What the operator does when it believes a pod dead: it asks logic until nothing is left. */
-  #purge(entry: EntryProcess): void {
-    const { podUid } = entry;
+  #purge(entry: EntryProcess, podUid = entry.podUid): void {
     const { kernel } = this.#world;
     let tries = 0;
     const attempt = (): void => {

@@ -56,6 +56,14 @@ const FAST_WAY_FAULTS: readonly FaultKind[] = [
   "device vanishes",
   "clock stepped",
 ];
+/** Entries come and go, and nothing makes everybody announce again: a route that a purge takes too much stays away. */
+const ENTRY_FAULTS: readonly FaultKind[] = [
+  "entry killed",
+  "entry purged while it lives",
+  "entry drained",
+  "entry cut from every logic",
+  "device loses its network",
+];
 /** Every so many seeds the reconciler does not run, and only such faults happen. */
 export const FAST_WAY_EVERY = 5;
 
@@ -81,6 +89,11 @@ export interface Plan {
   activeMs: number;
   /** False: nothing makes up for an intent that is lost. */
   hasReconciler: boolean;
+  /**
+   * Entries announce a session a second, asked or not. A large entry is through once in five minutes, one of a few
+   * sessions all the time: without it, what the router loses unseen stays lost.
+   */
+  hasReasserts: boolean;
   /** The database becomes, at one time, what it was at another one before. */
   restore?: { asOfMs: number; atMs: number };
 }
@@ -95,6 +108,8 @@ const MAX_FAULTS = 20;
 export const CALM_EVERY = 20;
 /** Of so many, this one has its database restored. */
 export const RESTORE_AT = 10;
+/** Of so many, this one breaks entries only. */
+export const ENTRIES_AT = 15;
 /** Sessions are told of a restore, reconnect and pull within this. */
 export const RESTORE_FELT_MS = 5000;
 
@@ -110,6 +125,7 @@ export function planOf(seed: number): Plan {
     faults: [],
     activeMs: ACTIVE_MS,
     hasReconciler: seed % FAST_WAY_EVERY !== 1,
+    hasReasserts: ![0, ENTRIES_AT].includes(seed % CALM_EVERY),
   };
   const count = random.int(MIN_OPS, MAX_OPS);
   while (plan.ops.length < count) {
@@ -127,8 +143,8 @@ export function planOf(seed: number): Plan {
   if (seed % CALM_EVERY === 0) return plan;
   if (seed % CALM_EVERY === RESTORE_AT) return withRestore(plan, random);
   const faults = random.int(MIN_FAULTS, MAX_FAULTS);
-  for (let i = 0; i < faults; i++)
-    plan.faults.push(faultOf(random, plan.hasReconciler ? FAULT_KINDS : FAST_WAY_FAULTS));
+  const kinds = seed % CALM_EVERY === ENTRIES_AT ? ENTRY_FAULTS : plan.hasReconciler ? FAULT_KINDS : FAST_WAY_FAULTS;
+  for (let i = 0; i < faults; i++) plan.faults.push(faultOf(random, kinds));
   plan.faults.sort((a, b) => a.atMs - b.atMs);
   return plan;
 }
