@@ -28,6 +28,8 @@ interface Session {
   slot: string;
   device: string;
   sid: string;
+  /** When the login began, in histories that record it; else -Infinity. */
+  begunAtMs: number;
   openedAtMs: number;
   closedAtMs: number;
   lastReceiptMs: number;
@@ -36,14 +38,8 @@ interface Session {
 
 function sessionsOf(index: IndexedHistory): Map<string, Session> {
   const sessions = new Map<string, Session>();
-  for (const event of index.others) {
-    if (event.op !== "session" || event.kind === "invoke") continue;
-    if (event.kind === "open") sessions.set(event.sid, opened(event));
-    else {
-      const session = sessions.get(event.sid);
-      if (session) session.closedAtMs = Math.min(session.closedAtMs, event.atMs);
-    }
-  }
+  const begun = new Map<string, number>();
+  for (const event of index.others) if (event.op === "session") note(event, sessions, begun);
   for (const view of index.devices) {
     for (const { sid, atMs } of view.shown) {
       const session = sid === undefined ? undefined : sessions.get(sid);
@@ -53,9 +49,20 @@ function sessionsOf(index: IndexedHistory): Map<string, Session> {
   return sessions;
 }
 
-function opened({ uid, slot, device, sid, atMs, tokenIssuedAtMs }: SessionEvent): Session {
+/** @param begun when the last login of each device began */
+function note(event: SessionEvent, sessions: Map<string, Session>, begun: Map<string, number>): void {
+  const device = `${event.uid}\0${event.device}`;
+  if (event.kind === "invoke") begun.set(device, event.atMs);
+  else if (event.kind === "open") sessions.set(event.sid, opened(event, begun.get(device) ?? Number.NEGATIVE_INFINITY));
+  else {
+    const session = sessions.get(event.sid);
+    if (session) session.closedAtMs = Math.min(session.closedAtMs, event.atMs);
+  }
+}
+
+function opened({ uid, slot, device, sid, atMs, tokenIssuedAtMs }: SessionEvent, begunAtMs: number): Session {
   const until = { openedAtMs: atMs, closedAtMs: Number.POSITIVE_INFINITY, lastReceiptMs: Number.NEGATIVE_INFINITY };
-  return { uid, slot, device, sid, ...until, tokenIssuedAtMs };
+  return { uid, slot, device, sid, begunAtMs, ...until, tokenIssuedAtMs };
 }
 
 /**
@@ -119,8 +126,9 @@ export function checkKicks(index: IndexedHistory, report: Report): void {
 }
 
 /**
- * C11: 5 s after a user's tokens were revoked, or 20 s after the last fault that touched that time, no session that used
- * one of them opens or receives. O(n log n).
+ * C11: once a user's tokens are revoked no login that begins afterwards gets in with one of them, whatever is broken; and
+ * 5 s later, or 20 s after the last fault that touched that time, no session that used one of them receives: whoever
+ * holds it must hear of the revocation first, and a fault may keep the news away. O(n log n).
  */
 export function checkRevocation(index: IndexedHistory, report: Report): void {
   const violate = reporter("C11", report);
@@ -132,11 +140,12 @@ export function checkRevocation(index: IndexedHistory, report: Report): void {
   if (revocations.size === 0) return;
   const faults = faultsOf(index);
   for (const session of sessionsOf(index).values()) {
-    const { uid, sid, tokenIssuedAtMs = Number.POSITIVE_INFINITY } = session;
+    const { uid, sid, begunAtMs, tokenIssuedAtMs = Number.POSITIVE_INFINITY } = session;
     for (const revokedAtMs of revocations.get(uid) ?? []) {
       if (tokenIssuedAtMs > revokedAtMs) continue;
       const limitMs = inForceAtMs(faults, revokedAtMs, Math.max(session.openedAtMs, session.lastReceiptMs));
-      if (session.openedAtMs > limitMs) violate("opened", `${sid} of ${uid} logged in with a revoked token`);
+      if (begunAtMs > revokedAtMs || session.openedAtMs > limitMs)
+        violate("opened", `${sid} of ${uid} logged in with a revoked token`);
       else if (session.lastReceiptMs > limitMs) violate("receives", `${sid} of ${uid} receives with a revoked token`);
     }
   }

@@ -5,6 +5,7 @@ import type { Mutant } from "./mutant.ts";
 export const DELIVERY_MUTANTS: readonly Mutant[] = [
   {
     name: "no reconciler",
+    seeds: "redis",
     edits: [
       {
         file: "logic/push/reconciler.ts",

@@ -39,6 +39,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no fence on renew",
+    seeds: "entries",
     edits: [
       {
         file: "logic/grpc/leases.ts",
@@ -74,6 +75,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no re-announce",
+    seeds: "redis",
     edits: [{ file: "logic/compose.ts", find: "      entries.reannounce();\n", replace: "" }],
   },
   {

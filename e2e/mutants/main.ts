@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make mutants`: plants every bug of list.ts in a copy of the tree, and counts those that the simulation or, where they
 // are not in it, the fitting tests notice. NAME=text runs those whose name holds the text.
-import { CALM_EVERY, ENTRIES_AT, FAST_WAY_EVERY, RESTORE_AT } from "../sim/plan.ts";
+import { CALM_EVERY, ENTRIES_AT, FAST_WAY_EVERY, REDIS_AT, RESTORE_AT } from "../sim/plan.ts";
 import { MUTANTS } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -26,6 +26,7 @@ const RANGES = {
   "fast way": [1, FAST_WAY_EVERY],
   restored: [RESTORE_AT, CALM_EVERY],
   entries: [ENTRIES_AT, CALM_EVERY],
+  redis: [REDIS_AT, CALM_EVERY],
 } as const;
 
 /** Found nothing before its time was over. */

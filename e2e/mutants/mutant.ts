@@ -13,8 +13,8 @@ export interface Mutant {
   edits: readonly Edit[];
   /** Tried at every crash point first: it shows only when a process dies at one await. */
   isAtCrashPoints?: boolean;
-  /** Tried on those seeds that are made for it: with no fault, with no reconciler, with a restored database, or with faults of entries only. */
-  seeds?: "calm" | "fast way" | "restored" | "entries";
+  /** Tried on those seeds that are made for it: see `e2e/sim/plan.ts`. */
+  seeds?: "calm" | "fast way" | "restored" | "entries" | "redis";
   /** Test files that must fail when no simulated run notices; reported as such. */
   tests?: readonly string[];
 }

@@ -6,7 +6,7 @@ export type Op =
   | { kind: "send"; device: number; to: number; bytes: number }
   /** Into the conversation of everybody. */
   | { kind: "send to all"; device: number }
-  | { kind: "open" | "close" | "kill"; device: number }
+  | { kind: "open" | "close" | "kill" | "reconnect"; device: number }
   /** The telephone suspends the application for longer than an acknowledgement may take; the connection stays. */
   | { kind: "doze"; device: number }
   /** Whoever a send with the same numbers goes to closes every device. */
@@ -64,6 +64,15 @@ const ENTRY_FAULTS: readonly FaultKind[] = [
   "entry cut from every logic",
   "device loses its network",
 ];
+/** Redis loses and forgets: what is made of hints must come back from the database and from the entries. */
+const REDIS_FAULTS: readonly FaultKind[] = [
+  "Redis away",
+  "Redis flushed",
+  "Redis restarted",
+  "Redis loses answers",
+  "logic cut from Redis",
+  "logic killed at a call",
+];
 /** Every so many seeds the reconciler does not run, and only such faults happen. */
 export const FAST_WAY_EVERY = 5;
 
@@ -110,6 +119,8 @@ export const CALM_EVERY = 20;
 export const RESTORE_AT = 10;
 /** Of so many, this one breaks entries only. */
 export const ENTRIES_AT = 15;
+/** Of so many, this one breaks Redis and the way there only. */
+export const REDIS_AT = 5;
 /** Sessions are told of a restore, reconnect and pull within this. */
 export const RESTORE_FELT_MS = 5000;
 
@@ -125,7 +136,7 @@ export function planOf(seed: number): Plan {
     faults: [],
     activeMs: ACTIVE_MS,
     hasReconciler: seed % FAST_WAY_EVERY !== 1,
-    hasReasserts: ![0, ENTRIES_AT].includes(seed % CALM_EVERY),
+    hasReasserts: seed % 2 === 1 && ![ENTRIES_AT, REDIS_AT].includes(seed % CALM_EVERY),
   };
   const count = random.int(MIN_OPS, MAX_OPS);
   while (plan.ops.length < count) {
@@ -138,15 +149,23 @@ export function planOf(seed: number): Plan {
     const size = random.chance(0.04) ? random.int(5, 15) : 1;
     const op = opOf(random);
     for (let i = 0; i < size; i++) plan.ops.push({ ...op, atMs: atMs + i * random.next() * 3 });
+    // The device comes back with the token it has.
+    if (op.kind === "revoke" && seed % CALM_EVERY !== 0)
+      plan.ops.push({ kind: "reconnect", device: op.device, atMs: atMs + random.int(10, 400) });
   }
   plan.ops.sort((a, b) => a.atMs - b.atMs);
   if (seed % CALM_EVERY === 0) return plan;
   if (seed % CALM_EVERY === RESTORE_AT) return withRestore(plan, random);
   const faults = random.int(MIN_FAULTS, MAX_FAULTS);
-  const kinds = seed % CALM_EVERY === ENTRIES_AT ? ENTRY_FAULTS : plan.hasReconciler ? FAULT_KINDS : FAST_WAY_FAULTS;
-  for (let i = 0; i < faults; i++) plan.faults.push(faultOf(random, kinds));
+  for (let i = 0; i < faults; i++) plan.faults.push(faultOf(random, kindsOf(seed)));
   plan.faults.sort((a, b) => a.atMs - b.atMs);
   return plan;
+}
+
+function kindsOf(seed: number): readonly FaultKind[] {
+  if (seed % CALM_EVERY === ENTRIES_AT) return ENTRY_FAULTS;
+  if (seed % CALM_EVERY === REDIS_AT) return REDIS_FAULTS;
+  return seed % FAST_WAY_EVERY === 1 ? FAST_WAY_FAULTS : FAULT_KINDS;
 }
 
 /** Somebody is written to, leaves, and is written to again while others may still believe that they are there. */

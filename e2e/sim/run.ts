@@ -116,6 +116,9 @@ function perform(world: World, { devices }: Fleet, op: Op, mayOpen: boolean): vo
     case "kill":
       device.kill();
       return;
+    case "reconnect":
+      device.loseNetwork(false);
+      return;
     case "doze":
       // One of a user's at a time: two would ask for a push each at the same moment.
       if (!devices.some((one) => one.uid === uid && one.isDozing)) device.doze(DOZE_MS);
