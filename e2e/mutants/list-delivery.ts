@@ -27,10 +27,12 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no claim of stalled entries",
+    seeds: "fast way",
     edits: [{ file: "logic/push/consumer.ts", find: "      await this.#claim();\n", replace: "" }],
   },
   {
     name: "stream trimmed by length",
+    seeds: "fast way",
     edits: [
       {
         file: "logic/push/intent.ts",
@@ -69,6 +71,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "wall clock timers",
+    seeds: "fast way",
     edits: [
       {
         file: "logic/push/consumer.ts",

@@ -39,7 +39,7 @@ const opened: (Op & { atMs: number })[] = Array.from({ length: 12 }, (_, device)
   device,
   atMs: 1000,
 }));
-const away = (device: number, atMs: number): Op & { atMs: number } => ({ kind: "close", device, atMs });
+const whoever = (kind: "leave" | "die", atMs: number): Op & { atMs: number } => ({ kind, device: PHONE, to: 0, atMs });
 const send = (atMs: number): Op & { atMs: number } => ({ kind: "send", device: PHONE, to: 0, bytes: 0, atMs });
 
 export const OPERATIONS: readonly Operation[] = [
@@ -66,14 +66,14 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: "push",
     victims: ({ extlogics }) => extlogics,
-    ops: [...opened, ...Array.from({ length: 11 }, (_, at) => away(at + 1, 8000)), send(BEGIN_MS)],
+    ops: [...opened, whoever("leave", 8000), send(BEGIN_MS)],
     windowMs: 2500,
   },
   {
     name: "wheel",
     victims: ({ logics }) => logics,
-    // Sent to devices that vanished without a word: the wheel is about to fire.
-    ops: [...opened, send(BEGIN_MS - 4500), send(BEGIN_MS - 4400)],
+    // Sent to devices that died without a word: the wheel is about to fire.
+    ops: [...opened, whoever("die", BEGIN_MS - 5000), send(BEGIN_MS - 4500), send(BEGIN_MS - 4400)],
     windowMs: 2500,
   },
 ];
@@ -82,13 +82,9 @@ export const OPERATIONS: readonly Operation[] = [
 const FAST_WAY_ONLY: ReadonlySet<Operation["name"]> = new Set(["push", "wheel"]);
 
 function planFor({ name, ops }: Operation): Plan {
-  const faults: Plan["faults"] = [];
-  if (name === "wheel")
-    for (let target = 0; target < opened.length; target++)
-      faults.push({ atMs: BEGIN_MS - 5000, kind: "device vanishes", target, durationMs: 0, detail: 0 });
   const hasReconciler = !FAST_WAY_ONLY.has(name);
   const size = { users: 2, logics: 2, entries: 2, extlogics: 2 };
-  return { ...size, ops: [...ops], faults, activeMs: BEGIN_MS + 15_000, hasReconciler, hasReasserts: true };
+  return { ...size, ops: [...ops], faults: [], activeMs: BEGIN_MS + 15_000, hasReconciler, hasReasserts: true };
 }
 
 /** How many calls each victim makes within the window, with nothing cut. */

@@ -119,12 +119,18 @@ export class Device {
   /** The application is killed: what was not saved is lost. */
   kill(): void {
     if (this.#proc.isDead) return;
+    this.die();
+    this.#world.network.died(this.#proc);
+  }
+
+  /** The battery is empty: as a kill, and nobody hears of it. */
+  die(): void {
+    if (this.#proc.isDead) return;
     this.#proc.isDead = true;
     this.#client = undefined;
     this.#killedAtSeq = this.#shownSeq;
     this.#loop = Promise.resolve();
     this.#closed();
-    this.#world.network.died(this.#proc);
   }
 
   /** The network below every connection of this device goes away; `isSilent`: without the other side hearing of it. */

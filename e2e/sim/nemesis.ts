@@ -14,8 +14,9 @@ const PURGE_RETRY_MS = 500;
 /** The operator sees the pod end, or a node that does not answer any more. */
 const DETECT_MS = [200, 2000] as const;
 const DETECT_LATE_MS = [3000, 12_000] as const;
+const LONG_DRAIN_MS = 120_000;
 const LOSS_RATE = 0.3;
-const CLOCK_STEPS_MS = [-3_600_000, 3_600_000, -2000, 2000] as const;
+const CLOCK_STEPS_MS = [-3_600_000, 3_600_000, -3_600_000, 2000] as const;
 
 interface Restartable {
   readonly name: string;
@@ -135,8 +136,10 @@ export class Nemesis {
         device.stall(untilMs);
         return device.name;
       case "entry purged while it lives":
+        // Nobody logs in to one that drains: only its lease tells it that it was declared dead.
+        if (detail % 2 === 0) entry.drain(LONG_DRAIN_MS, LONG_DRAIN_MS);
         this.#purge(entry);
-        return entry.name;
+        return `${entry.name}${detail % 2 === 0 ? ", draining" : ""}`;
       case "entry drained":
         entry.drain(durationMs, durationMs + 1000);
         kernel.after(durationMs + 2000, undefined, () => {
@@ -147,7 +150,7 @@ export class Nemesis {
         });
         return entry.name;
       case "clock stepped": {
-        const proc = pick([...logics, ...extlogics, ...entries]).proc;
+        const { proc } = detail % 8 < 4 ? extlogic : pick<{ proc: Proc }>([...logics, ...entries]);
         proc.wallSkewMs += CLOCK_STEPS_MS[detail % CLOCK_STEPS_MS.length] ?? 0;
         return proc.name;
       }

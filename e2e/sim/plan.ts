@@ -9,8 +9,8 @@ export type Op =
   | { kind: "open" | "close" | "kill" | "reconnect"; device: number }
   /** The telephone suspends the application for longer than an acknowledgement may take; the connection stays. */
   | { kind: "doze"; device: number }
-  /** Whoever a send with the same numbers goes to closes every device. */
-  | { kind: "leave"; device: number; to: number }
+  /** Whoever a send with the same numbers goes to closes every device, or all of their batteries are empty. */
+  | { kind: "leave" | "die"; device: number; to: number }
   /** The user of the device loses their membership of that conversation, or every token issued so far. */
   | { kind: "remove" | "revoke"; device: number };
 
@@ -50,10 +50,12 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 const FAST_WAY_FAULTS: readonly FaultKind[] = [
   "extlogic killed",
   "extlogic killed at a call",
+  "extlogic killed at a call",
   "extlogic cut from Redis",
   "provider away",
   "device loses its network",
   "device vanishes",
+  "clock stepped",
   "clock stepped",
 ];
 /** Entries come and go, and nothing makes everybody announce again: a route that a purge takes too much stays away. */

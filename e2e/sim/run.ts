@@ -123,9 +123,13 @@ function perform(world: World, { devices }: Fleet, op: Op, mayOpen: boolean): vo
       // One of a user's at a time: two would ask for a push each at the same moment.
       if (!devices.some((one) => one.uid === uid && one.isDozing)) device.doze(DOZE_MS);
       return;
-    case "leave": {
+    case "leave":
+    case "die": {
       const leaver = othersThan(uid, world)(op.to);
-      for (const one of devices) if (one.uid === leaver) one.close();
+      for (const one of devices.filter((other) => other.uid === leaver)) {
+        if (op.kind === "leave") one.close();
+        else one.die();
+      }
       return;
     }
     case "send":
