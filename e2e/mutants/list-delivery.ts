@@ -16,7 +16,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "acknowledged to the stream before the provider answered",
-    isAtCrashPoints: true,
+    crashPoints: "push",
     edits: [
       {
         file: "logic/push/consumer.ts",
@@ -27,6 +27,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no claim of stalled entries",
+    crashPoints: "push",
     seeds: "fast way",
     edits: [{ file: "logic/push/consumer.ts", find: "      await this.#claim();\n", replace: "" }],
   },
@@ -83,7 +84,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "non-atomic wheel pop",
-    isAtCrashPoints: true,
+    crashPoints: "wheel",
     edits: [
       {
         file: "logic/deliver/lua/fire.lua",

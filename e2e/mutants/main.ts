@@ -7,7 +7,7 @@ import type { Mutant } from "./mutant.ts";
 import { Sandbox } from "./sandbox.ts";
 
 const SEEDS = 300;
-const SIM_TIMEOUT_MS = 400_000;
+const SIM_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 240_000;
 const MISSED_ALLOWED = 1;
 
@@ -33,8 +33,9 @@ const RANGES = {
 const OUT_OF_TIME = 124;
 
 /** The crash points of the simulation. */
-async function byCrashPoints(sandbox: Sandbox): Promise<string> {
-  const { code, output } = await sandbox.run(["e2e/sim/crash-points.ts", "--first"], SIM_TIMEOUT_MS);
+async function byCrashPoints(sandbox: Sandbox, operation: string): Promise<string> {
+  const args = ["e2e/sim/crash-points.ts", "--first", "--only", operation];
+  const { code, output } = await sandbox.run(args, SIM_TIMEOUT_MS);
   if (code === 0 || code === OUT_OF_TIME) return "";
   const [, point, violation] = /^(\{"operation".*\})\n {2}(C\d+ [^:]*|sim [^:]*):/m.exec(output) ?? [];
   if (point !== undefined && violation !== undefined) return `sim: ${violation} (${point})`;
@@ -67,7 +68,7 @@ export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Pr
   sandbox.plant(mutant);
   try {
     let caughtBy = "";
-    if (mutant.isAtCrashPoints) caughtBy = await byCrashPoints(sandbox);
+    if (mutant.crashPoints) caughtBy = await byCrashPoints(sandbox, mutant.crashPoints);
     if (caughtBy === "") caughtBy = await bySeeds(sandbox, seeds, RANGES[mutant.seeds ?? "all"]);
     if (caughtBy === "") caughtBy = await byTests(sandbox, mutant.tests ?? []);
     return { name: mutant.name, caughtBy, seconds: Math.round((performance.now() - startedMs) / 1000) };

@@ -11,8 +11,8 @@ export interface Edit {
 export interface Mutant {
   name: string;
   edits: readonly Edit[];
-  /** Tried at every crash point first: it shows only when a process dies at one await. */
-  isAtCrashPoints?: boolean;
+  /** Tried at every crash point of this operation first: it shows only when a process dies at one await. */
+  crashPoints?: "send" | "login" | "purge" | "push" | "wheel";
   /** Tried on those seeds that are made for it: see `e2e/sim/plan.ts`. */
   seeds?: "calm" | "fast way" | "restored" | "entries" | "redis";
   /** Test files that must fail when no simulated run notices; reported as such. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Platform } from "#client";
+import { shardOf } from "../../logic/push/shard.ts";
 import { Device } from "./device.ts";
 import { EntryProcess } from "./entry-process.ts";
 import { ExtlogicProcess } from "./extlogic-process.ts";
@@ -15,6 +16,8 @@ export interface Fleet {
   extlogics: ExtlogicProcess[];
   users: string[];
   devices: Device[];
+  /** The user who is never there. */
+  hermit: string | undefined;
 }
 
 /** Devices of each user, in the order in which they are given. Two share a slot. */
@@ -25,9 +28,17 @@ const DEVICES: readonly { device: string; platform: Platform }[] = [
   { device: "browser", platform: "web" },
 ];
 
+/** Names of all users: they share two shards, so that intents of one meet those of another. */
 export function usersOf({ users }: Plan): string[] {
-  return Array.from({ length: users }, (_, at) => `user-${at}`);
+  return Array.from({ length: users }, (_, at) => NAMES[at] ?? `user-${at}`);
 }
+
+const NAMES: readonly string[] = Array.from({ length: 8 }, (_, at) => {
+  const wanted = shardOf(`user-${at % 2}`);
+  let name = `user-${at}`;
+  for (let tries = 0; shardOf(name) !== wanted; tries++) name = `user-${at}${tries.toString(36)}`;
+  return name;
+});
 
 /** Starts every process; devices start with the workload. */
 export function startFleet(world: World, plan: Plan): Fleet {
@@ -47,5 +58,6 @@ export function startFleet(world: World, plan: Plan): Fleet {
   for (const logic of logics) logic.start();
   for (const entry of entries) entry.start(false);
   for (const extlogic of extlogics) extlogic.start();
-  return { logics, entries, extlogics, users, devices };
+  const hermit = plan.hasHermit ? users.at(-1) : undefined;
+  return { logics, entries, extlogics, users, devices, hermit };
 }

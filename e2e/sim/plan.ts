@@ -9,6 +9,8 @@ export type Op =
   | { kind: "open" | "close" | "kill" | "reconnect"; device: number }
   /** The telephone suspends the application for longer than an acknowledgement may take; the connection stays. */
   | { kind: "doze"; device: number }
+  /** To somebody who is never there, and whom nobody else writes to. */
+  | { kind: "send to hermit"; device: number }
   /** Whoever a send with the same numbers goes to closes every device, or all of their batteries are empty. */
   | { kind: "leave" | "die"; device: number; to: number }
   /** The user of the device loses their membership of that conversation, or every token issued so far. */
@@ -96,6 +98,8 @@ export interface Plan {
   extlogics: number;
   ops: (Op & { atMs: number })[];
   faults: Fault[];
+  /** The last user never opens anything: one message is all that they are told of. */
+  hasHermit: boolean;
   /** Ops and faults come within this; then everything is healed. */
   activeMs: number;
   /** False: nothing makes up for an intent that is lost. */
@@ -136,6 +140,7 @@ export function planOf(seed: number): Plan {
     extlogics: random.int(1, 2),
     ops: [],
     faults: [],
+    hasHermit: false,
     activeMs: ACTIVE_MS,
     hasReconciler: seed % FAST_WAY_EVERY !== 1,
     hasReasserts: seed % 2 === 1 && ![ENTRIES_AT, REDIS_AT].includes(seed % CALM_EVERY),
@@ -160,8 +165,28 @@ export function planOf(seed: number): Plan {
   if (seed % CALM_EVERY === RESTORE_AT) return withRestore(plan, random);
   const faults = random.int(MIN_FAULTS, MAX_FAULTS);
   for (let i = 0; i < faults; i++) plan.faults.push(faultOf(random, kindsOf(seed)));
+  if (!plan.hasReconciler) addErrand(plan, random);
   plan.faults.sort((a, b) => a.atMs - b.atMs);
   return plan;
+}
+
+/**
+ * The push of one message is cut at one of its calls, and then the clocks of those who could take it over step back.
+ * Nothing else comes for its recipient that would cover it.
+ */
+function addErrand(plan: Plan, random: Random): void {
+  plan.hasHermit = true;
+  plan.users++;
+  const atMs = random.int(20_000, 40_000);
+  plan.ops.push({ kind: "send to hermit", device: random.int(0, 1000), atMs });
+  const cut = {
+    atMs: atMs + 2,
+    kind: "extlogic killed at a call",
+    durationMs: 1000,
+    detail: random.int(0, 15),
+  } as const;
+  const step = { atMs: atMs + random.int(5000, 9000), kind: "clock stepped", durationMs: 1000, detail: 0 } as const;
+  for (let target = 0; target < plan.extlogics; target++) plan.faults.push({ ...cut, target }, { ...step, target });
 }
 
 function kindsOf(seed: number): readonly FaultKind[] {

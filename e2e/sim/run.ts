@@ -37,6 +37,8 @@ export interface RunResult {
 
 /** Without the reconciler: an intent of a dead extlogic is taken over after 30 s, at the next look 15 s later. */
 const FAST_WAY_LIMITS_MS = { component: 50_000 };
+/** An application can send so long after it was opened. */
+const OPENING_MS = 1;
 /** The wheel does not wait so long. */
 const DOZE_MS = 7000;
 /** Without a fault, whoever is away is pushed to at the next look of extlogic. */
@@ -51,7 +53,8 @@ const POLL_MS = 50;
 
 /** Runs one seed to its end. Deterministic: the same seed and plan give the same history. */
 export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: Interference): Promise<RunResult> {
-  const world = new World(seed, usersOf(plan));
+  const users = usersOf(plan);
+  const world = new World(seed, users, plan.hasHermit ? users.slice(0, -1) : users);
   const unseal = seal(world.kernel);
   const onRejection = (reason: unknown): void =>
     world.kernel.breach(`unhandled: ${reason instanceof Error ? reason.stack : String(reason)}`);
@@ -91,13 +94,18 @@ async function drive(
 }
 
 /** @param mayOpen whoever sends opens the application */
-function perform(world: World, { devices }: Fleet, op: Op, mayOpen: boolean): void {
+function perform(world: World, { devices: all, hermit }: Fleet, op: Op, mayOpen: boolean): void {
+  const devices = all.filter(({ uid }) => uid !== hermit);
   const device = devices[op.device % devices.length] as Device;
   const { uid } = device;
   switch (op.kind) {
     case "send to all":
       if (mayOpen) device.open();
       device.send(`#${EVERYBODY}`);
+      return;
+    case "send to hermit":
+      device.open();
+      world.kernel.after(OPENING_MS, undefined, () => device.send(hermit ?? uid));
       return;
     case "remove":
       void world.database.removeMember(EVERYBODY, uid);
@@ -125,7 +133,7 @@ function perform(world: World, { devices }: Fleet, op: Op, mayOpen: boolean): vo
       return;
     case "leave":
     case "die": {
-      const leaver = othersThan(uid, world)(op.to);
+      const leaver = othersThan(uid, world.users, hermit)(op.to);
       for (const one of devices.filter((other) => other.uid === leaver)) {
         if (op.kind === "leave") one.close();
         else one.die();
@@ -134,12 +142,12 @@ function perform(world: World, { devices }: Fleet, op: Op, mayOpen: boolean): vo
     }
     case "send":
       if (mayOpen) device.open();
-      device.send(othersThan(uid, world)(op.to), op.bytes);
+      device.send(othersThan(uid, world.users, hermit)(op.to), op.bytes);
   }
 }
 
-function othersThan(uid: string, { users }: World): (number: number) => string {
-  const others = users.filter((user) => user !== uid);
+function othersThan(uid: string, users: readonly string[], hermit: string | undefined): (number: number) => string {
+  const others = users.filter((user) => user !== uid && user !== hermit);
   return (number) => others[number % others.length] as string;
 }
 

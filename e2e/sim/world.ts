@@ -13,7 +13,7 @@ import { Network } from "./network.ts";
 import { RedisServer } from "./redis/server.ts";
 import { shardsOf } from "./shards.ts";
 
-/** The conversation of all users. */
+/** The conversation of many. */
 export const EVERYBODY = "everybody";
 
 /** Counters that count nothing: nobody reads them. */
@@ -55,6 +55,7 @@ type Unstamped<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
 /** What all processes of one run share: time, network, servers, and the history. */
 export class World {
   readonly users: readonly string[];
+  readonly #members: readonly string[];
   /** Of the ack wheel and the push intents: those in which somebody is. */
   readonly shards: readonly number[];
   readonly kernel: Kernel;
@@ -70,9 +71,13 @@ export class World {
   #journal: { path: readonly string[]; args: readonly unknown[] }[] | undefined;
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
 
-  /** @param users names of all of them */
-  constructor(seed: number, users: readonly string[]) {
+  /**
+   * @param users names of all of them
+   * @param members those in the conversation of many
+   */
+  constructor(seed: number, users: readonly string[], members: readonly string[] = users) {
     this.users = users;
+    this.#members = members;
     this.shards = shardsOf(users);
     this.kernel = new Kernel(seed);
     this.network = new Network(this.kernel);
@@ -121,7 +126,7 @@ export class World {
 
   #emptyDatabase(): MemoryStore {
     const database = new MemoryStore(() => this.kernel.nowMs);
-    void database.createConversation(EVERYBODY, this.users);
+    void database.createConversation(EVERYBODY, this.#members);
     return database;
   }
 
