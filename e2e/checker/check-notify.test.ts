@@ -121,6 +121,20 @@ describe("notify", () => {
     assert.equal(late(4001, ...parted, fault("component", 500, 600)), false, "a fault has its own limit");
   });
 
+  it("wants nobody to be pushed to who has seen the message, where there is no fault", () => {
+    const needless = (...events: HistoryEvent[]): number => {
+      const options = { expectsNotice: true, arePushesSingle: true };
+      return checkHistory([...send("m1", 1000), ...events, end(90_000)], { devices: [] }, options).counts.violations.C7;
+    };
+    assert.equal(needless(shown(1, 1100), push(1, 5101)), 1);
+    assert.equal(needless(shown(1, 1100), push(1, 5100)), 0, "its acknowledgement was on the way");
+    assert.equal(
+      needless(shown(1, 1100), fault("none", 1200, 1200), push(1, 5101)),
+      0,
+      "it dozed before it could say so",
+    );
+  });
+
   it("does not judge what the run ended too early for", () => {
     assert.deepEqual(kinds([...send("m1", 1000), end(7000)]), []);
     assert.deepEqual(kinds([...send("m1", 1000), end(7002)]), ["never"]);

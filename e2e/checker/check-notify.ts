@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getOrMake } from "./get-or-make.ts";
-import type { FaultClass, FaultEvent } from "./history.ts";
+import type { FaultClass, FaultEvent, ReceiveEvent } from "./history.ts";
 import type { IndexedHistory, Item } from "./index-history.ts";
 import { type Report, reporter } from "./violation.ts";
 
@@ -60,7 +60,10 @@ export function checkNotify(
 ): NotifyTimes {
   const { unreachable: exempt = new Set(), isNotifyStrict = false, arePushesSingle = false } = options;
   const violate = reporter("C7", report);
-  if (arePushesSingle) checkSinglePushes(index, report);
+  if (arePushesSingle) {
+    checkSinglePushes(index, report);
+    checkNeeded(index, report);
+  }
   const notified = firstNotice(index);
   const outages = outagesOf(index, isNotifyStrict);
   const limitOf = limitsFor(index, options);
@@ -102,6 +105,33 @@ function checkSinglePushes(index: IndexedHistory, report: Report): void {
     if (pushed.has(key))
       reporter("C7", report)("twice", `${event.uid} was pushed to twice for inbox seq ${event.inboxSeq}`);
     pushed.add(key);
+  }
+}
+
+/** An application acknowledges within the first of these, and a push begins so long after, at least, at its own look. */
+const ACKNOWLEDGED_MS = 2000;
+const PUSHED_MS = 2000;
+
+/** Nobody is pushed to who was shown the message on a device that went on running. */
+function checkNeeded(index: IndexedHistory, report: Report): void {
+  const pauses = index.others.filter(
+    (event) => event.op === "fault" || (event.op === "session" && event.kind === "close"),
+  );
+  const wentOn = ({ uid, device, atMs }: ReceiveEvent): boolean =>
+    !pauses.some((event) => {
+      const isOwn = event.op === "fault" || (event.op === "session" && event.uid === uid && event.device === device);
+      return isOwn && event.atMs >= atMs - ACKNOWLEDGED_MS && event.atMs <= atMs + ACKNOWLEDGED_MS;
+    });
+  const shown = new Map<string, ReceiveEvent[]>();
+  for (const view of index.devices)
+    for (const event of view.shown) getOrMake(shown, `${event.uid}:${event.messageId}`, () => []).push(event);
+  for (const event of index.others) {
+    if (event.op !== "push" || event.kind !== "ok" || event.messageId === undefined) continue;
+    const before = (shown.get(`${event.uid}:${event.messageId}`) ?? []).filter(
+      ({ atMs }) => atMs + ACKNOWLEDGED_MS + PUSHED_MS < event.atMs,
+    );
+    if (before.some(wentOn))
+      reporter("C7", report)("needless", `${event.uid} had seen inbox seq ${event.inboxSeq} and was pushed to`);
   }
 }
 

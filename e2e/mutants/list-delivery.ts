@@ -122,6 +122,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "acknowledgement of another device",
+    seeds: "calm",
     edits: [
       {
         file: "logic/inbox/acks.ts",

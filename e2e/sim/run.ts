@@ -128,8 +128,12 @@ function perform(world: World, { devices: all, hermit }: Fleet, op: Op, mayOpen:
       device.loseNetwork(false);
       return;
     case "doze":
-      // One of a user's at a time: two would ask for a push each at the same moment.
-      if (!devices.some((one) => one.uid === uid && one.isDozing)) device.doze(DOZE_MS);
+      // One of a user's at a time: two would ask for a push each at the same moment. And none whose slot another one may
+      // take meanwhile: it would show late what it was sent before.
+      if (devices.some((one) => one.uid === uid && (one.isDozing || (one.slot === device.slot && one !== device))))
+        return;
+      device.doze(DOZE_MS);
+      world.record({ op: "fault", kind: "info", process: device.name, what: "dozes", faultClass: "none" });
       return;
     case "leave":
     case "die": {
