@@ -6,7 +6,11 @@ import { type Report, reporter } from "./violation.ts";
 
 /** Another device took the slot. */
 const KICKED = 4520;
-/** How long the older of two sessions of one slot may go on receiving after the newer one opened. */
+/**
+ * How long the older of two sessions of one slot may go on receiving after the newer one opened. A kick that a fault
+ * swallowed comes again when its entry is attached again and announces: a lease (13 s), a redial and a walk through the
+ * sessions after the fault, at most.
+ */
 export const TAKEOVER_LIMIT_MS = { none: 2_000, fault: 20_000 } as const;
 /** Revocations and removals are in force everywhere after this. */
 export const REVOKE_LIMIT_MS = 5_000;
