@@ -158,8 +158,9 @@ describe("pushes", () => {
     await client.close();
   });
 
-  it("CURSOR_INVALID logs in again from the beginning", async () => {
+  it("CURSOR_INVALID logs in again from the beginning, and says so once", async () => {
     const { client, server, clock, shown } = setup();
+    client.on("reset", ({ epoch }) => shown.push(`reset ${epoch}`));
     client.connect();
     const entry = await server.login({ inboxHead: 9, firstPage: firstPage([7], 9) });
     const sync = await entry.nextSync();
@@ -169,9 +170,14 @@ describe("pushes", () => {
     assert.deepEqual(await next.hello().then((h) => [h.inboxEpoch, h.inboxCursor]), ["", 0]);
     next.welcome({ inboxHead: 2, firstPage: firstPage([1, 2], 2) });
     // Seqs 1 and 2 of the conversation of text 7 are behind what the application has.
-    assert.deepEqual(shown, texts(7));
+    assert.deepEqual(shown, [...texts(7), `reset ${EPOCH}`]);
     next.push(eventAt(3, { convSeq: 8, messageId: "m8", content: new TextEncoder().encode("text 8") }));
-    assert.deepEqual(shown, texts(7, 8));
+    assert.deepEqual(shown, [...texts(7), `reset ${EPOCH}`, ...texts(8)]);
+    next.drop();
+    clock.advance(20_000);
+    await server.login({ inboxHead: 3, firstPage: firstPage([], 3) });
+    await client.ready();
+    assert.equal(shown.filter((text) => text.startsWith("reset")).length, 1);
     await client.close();
   });
 

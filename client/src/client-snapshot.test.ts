@@ -116,6 +116,7 @@ describe("snapshot", () => {
       },
     });
     await until(() => shown.includes("text 1"));
+    assert.deepEqual(shown, ["reset epoch-2", "text 1"]);
     assert.equal(pages.length, 0);
     assert.ok(!next.isClosed);
     await client.close();

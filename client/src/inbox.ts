@@ -29,6 +29,8 @@ export class Inbox {
   #head = 0;
   /** Cursor of the last HELLO: the page of its WELCOME begins there. */
   #asked = 0;
+  /** Somebody who had a place begins anew at the next login. */
+  #isForgotten = false;
 
   /** `earlyLimit`: events kept beyond a hole; further ones are dropped and pulled later. */
   constructor(owner: InboxOwner, earlyLimit: number) {
@@ -79,17 +81,19 @@ export class Inbox {
 
   /**
    * A login was answered. When the cursor does not belong to this inbox (other epoch, other user, or ahead of the
-   * head) it starts from 0 and true is returned.
+   * head) it starts from 0. True when it begins anew, now or by {@link forget} since the last login.
    */
   welcome(welcome: Welcome): boolean {
     const isSame = this.#epoch === welcome.inboxEpoch && this.#userId === welcome.userId;
     const isFresh = this.#epoch === "" && this.#cursor === 0;
     const mustReset = !isFresh && (!isSame || this.#cursor > welcome.inboxHead);
     if (mustReset) this.forget();
+    const beginsAnew = this.#isForgotten;
+    this.#isForgotten = false;
     this.#userId = welcome.userId;
     this.#epoch = welcome.inboxEpoch;
     this.head(welcome.inboxHead);
-    return mustReset;
+    return beginsAnew;
   }
 
   /** Takes in the page of the WELCOME just seen, unless the inbox began anew since its HELLO. */
@@ -99,6 +103,7 @@ export class Inbox {
 
   /** Back to the beginning: the next HELLO or SYNC asks for everything. */
   forget(): void {
+    this.#isForgotten ||= this.#epoch !== "" || this.#cursor > 0;
     this.#early.clear();
     this.#epoch = "";
     this.#cursor = 0;
