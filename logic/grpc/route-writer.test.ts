@@ -88,6 +88,10 @@ describe("route writer", () => {
     await turn();
     await turn();
     assert.deepEqual([announced, faults], [[1, 2], ["uncertain"]]);
+    faults.length = 0;
+    writer.announce(session(9), { ...watch, isOpen: () => false, isUnsure: true });
+    await turn();
+    assert.deepEqual([announced, faults], [[1, 2], ["uncertain"]], "it has closed again: all the same");
     state.isAway = true;
     writer.announce(session(3), watch);
     await turn();

@@ -106,7 +106,10 @@ export class RouteWriter {
   }
 
   async #run(batch: readonly Change[]): Promise<void> {
-    const announced = batch.filter((change): change is Announcement => "session" in change && change.isOpen());
+    const announcements = batch.filter((change): change is Announcement => "session" in change);
+    const announced = announcements.filter(({ isOpen }) => isOpen());
+    // Closed by now: whom it replaced is still not known.
+    if (announcements.some(({ isUnsure, isOpen }) => isUnsure && !isOpen())) this.#ports.onUncertain();
     const removed = batch.filter((change): change is SessionKey => "conn" in change);
     const forgotten = batch.filter((change): change is Forgotten => "forgotten" in change);
     try {

@@ -255,8 +255,10 @@ export class UplinkServer {
     if (stream.logins.get(conn) === pending) stream.logins.delete(conn);
     this.#ports.metrics.logins.inc({ result: outcome.kind });
     if (outcome.kind === "ok") {
-      if (pending.isGone) this.#ports.routes.remove(outcome.session);
-      else {
+      if (pending.isGone) {
+        this.#ports.routes.remove(outcome.session);
+        if (!outcome.isRouted) this.#announce(stream, outcome.session, true);
+      } else {
         const { session } = outcome;
         stream.sessions.set(conn, session);
         this.#ports.lateHeads.add(session, () => stream.sessions.get(conn) === session && !stream.isClosed);
