@@ -3,7 +3,11 @@ import { RecordKind } from "#proto/uplink/record.ts";
 import type { EntryDirectory, Session } from "../session/session.ts";
 import type { EntryStream } from "./entry-stream.ts";
 
-/** The entry streams of this process, by incarnation. An entry that attaches again replaces its older stream. */
+/**
+ * The entry streams of this process, by incarnation. An entry that attaches again replaces its older stream, in whatever
+ * order the two are done with attaching: a process that was frozen finds several attempts of one entry at once, the older
+ * ones given up by then.
+ */
 export class Entries implements EntryDirectory {
   readonly #byIncarnation = new Map<string, EntryStream>();
   readonly #all = new Set<EntryStream>();
@@ -37,12 +41,21 @@ export class Entries implements EntryDirectory {
   }
 
   attach(stream: EntryStream): void {
-    this.#byIncarnation.set(stream.incarnation, stream);
+    this.#choose(stream.incarnation);
   }
 
   remove(stream: EntryStream): void {
     this.#all.delete(stream);
-    if (this.#byIncarnation.get(stream.incarnation) === stream) this.#byIncarnation.delete(stream.incarnation);
+    this.#choose(stream.incarnation);
+  }
+
+  /** The stream of an incarnation that was opened last. */
+  #choose(incarnation: string): void {
+    if (incarnation === "") return;
+    let newest: EntryStream | undefined;
+    for (const stream of this.#all) if (stream.incarnation === incarnation && !stream.isClosed) newest = stream;
+    if (newest) this.#byIncarnation.set(incarnation, newest);
+    else this.#byIncarnation.delete(incarnation);
   }
 
   /** Asks every attached entry to send its sessions again. */
