@@ -21,6 +21,8 @@ import { METRICS, type World } from "./world.ts";
 const POLL_MS = 1500;
 /** Of runs without a fault, which hold pushes to 6 s: 5 s for the acknowledgement, and one look. */
 const CALM_POLL_MS = 400;
+/** By so much longer may a push take in the other runs. */
+export const SLOW_LOOK_MS = POLL_MS - CALM_POLL_MS;
 /** As long as extlogic leaves it to the faster ways. */
 const RECONCILE_AFTER_MS = ACK_TIMEOUT_MS + 2000;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { leaseKey, parseRoute, routeKey } from "../../logic/router/keys.ts";
 import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
+import { NOTIFY_LIMITS_MS } from "../checker/check-notify.ts";
 import {
   bodyHashOf,
   type FinalState,
@@ -10,6 +11,7 @@ import {
 } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import type { Device } from "./device.ts";
+import { SLOW_LOOK_MS } from "./extlogic-process.ts";
 import { type Fleet, startFleet, usersOf } from "./fleet.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type Op, type Plan, planOf } from "./plan.ts";
@@ -213,7 +215,10 @@ function resultOf(
   const report = checkHistory(history, final, {
     expectsNotice: true,
     ...(isCalm ? { arePushesSingle: true, awayLimitMs: AWAY_LIMIT_MS } : {}),
-    ...(plan.hasReconciler ? {} : { notifyLimitsMs: FAST_WAY_LIMITS_MS }),
+    notifyLimitsMs: {
+      ...(isCalm ? {} : { none: NOTIFY_LIMITS_MS.none + SLOW_LOOK_MS }),
+      ...(plan.hasReconciler ? {} : FAST_WAY_LIMITS_MS),
+    },
   });
   const breaches = kernel.breaches.map((message) => ({ check: "sim" as const, kind: "breach", message }));
   if (isCalm) for (const message of firedTwice) breaches.push({ check: "sim", kind: "fired twice", message });
