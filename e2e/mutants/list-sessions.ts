@@ -83,8 +83,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/grpc/server.ts",
-        find: "      if (pending.isGone) this.#ports.routes.remove(outcome.session);\n      else {",
-        replace: "      {",
+        find: "      if (pending.isGone) {\n        this.#ports.routes.remove",
+        replace: "      if (false) {\n        this.#ports.routes.remove",
       },
       {
         file: "gateway/uplink/downlink.ts",
