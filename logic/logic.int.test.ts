@@ -158,7 +158,10 @@ describe("logic process", () => {
     await waitUntil("the announced route is back", () => hasRoute(bob));
     await waitUntil("the route missed at login follows by itself", () => hasRoute(alice));
     assert.equal((await entry.message(1, { to: bob, clientMessageId: "n", content: text("y") })).kind, "ok");
-    assert.equal((await entry.delivered(2)).inboxSeq, 2);
+    // The first message may be delivered late, if its lookup was still waiting when Redis came back.
+    const first = await entry.delivered(2);
+    const last = first.inboxSeq === 1 ? await entry.delivered(2) : first;
+    assert.equal(last.inboxSeq, 2);
   });
 
   it("starts while Redis is down, and is ready", async () => {
