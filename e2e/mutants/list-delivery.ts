@@ -125,10 +125,15 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     seeds: "calm",
     edits: [
       {
-        file: "logic/inbox/acks.ts",
+        file: "logic/store/highest-acks.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
         find: "const key = `${ack.userId}\\0${ack.deviceId}`;",
         replace: "const key = ack.deviceId;",
+      },
+      {
+        file: "logic/store/highest-acks.ts",
+        find: "byDevice.set(key, ack);",
+        replace: "byDevice.set(key, { ...(known ?? ack), inboxSeq: ack.inboxSeq });",
       },
     ],
   },

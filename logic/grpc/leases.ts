@@ -58,14 +58,12 @@ export class EntryLeases {
   }
 
   /**
-   * LEASE: prolongs it, or fences. `sentMs` is the entry's own monotonic time, 0 = unknown. No answer when neither SQL nor Redis knows: the entry asks again.
+   * LEASE: prolongs it, or fences. `sentMs` is the entry's own monotonic time, 0 = unknown. No answer when neither SQL nor
+   * Redis knows: the entry asks again.
    */
   async renew(stream: EntryStream, rid: number, sentMs: number): Promise<void> {
-    const state = await this.#check(
-      stream.incarnation,
-      stream,
-      sentMs > 0 ? stream.delays.delayMs(sentMs, this.#ports.clock.nowMs()) : 0,
-    );
+    const ageMs = sentMs > 0 ? stream.delays.delayMs(sentMs, this.#ports.clock.nowMs()) : 0;
+    const state = await this.#check(stream.incarnation, stream, ageMs);
     this.#ports.metrics.leases.inc({ result: state });
     if (state === "fenced") this.fence(stream);
     else if (state === "ok") stream.send({ kind: RecordKind.LEASED, rid, aux: this.#ports.leaseTtlMs });

@@ -255,16 +255,15 @@ export class UplinkServer {
     if (stream.logins.get(conn) === pending) stream.logins.delete(conn);
     this.#ports.metrics.logins.inc({ result: outcome.kind });
     if (outcome.kind === "ok") {
+      const { session, isRouted } = outcome;
       if (pending.isGone) {
-        this.#ports.routes.remove(outcome.session);
-        if (!outcome.isRouted) this.#announce(stream, outcome.session, true);
+        this.#ports.routes.remove(session);
       } else {
-        const { session } = outcome;
         stream.sessions.set(conn, session);
         this.#ports.lateHeads.add(session, () => stream.sessions.get(conn) === session && !stream.isClosed);
         stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
-        if (!outcome.isRouted) this.#announce(stream, session, true);
       }
+      if (!isRouted) this.#announce(stream, session, true);
       return;
     }
     const { code, reason, retryAfterMs } =

@@ -2,7 +2,8 @@
 import type { Clock } from "#lib/clock.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
-import type { DeviceAck, Store } from "../store/store.ts";
+import { highestAcks } from "../store/highest-acks.ts";
+import type { Store } from "../store/store.ts";
 
 /** A receipt is one row per device and second, not per message. */
 const WRITE_DELAY_MS = 1000;
@@ -97,7 +98,10 @@ export class AckBuffer {
   }
 
   async #write(sessions: readonly Session[]): Promise<void> {
-    const batch = furthest(sessions);
+    // A device may have had two sessions meanwhile.
+    const batch = highestAcks(
+      sessions.map(({ userId, deviceId, notedAckSeq: inboxSeq }) => ({ userId, deviceId, inboxSeq })),
+    );
     try {
       await this.#ports.store.advanceAcks(batch);
       this.#ports.metrics.acks.inc({ result: "written" }, batch.length);
@@ -107,17 +111,4 @@ export class AckBuffer {
       for (const session of sessions) if (!this.#waiting.has(session)) this.#keep(session);
     }
   }
-}
-
-/** One acknowledgement per device: it may have had two sessions meanwhile. */
-function furthest(sessions: readonly Session[]): DeviceAck[] {
-  const acks = new Map<string, DeviceAck>();
-  for (const { userId, deviceId, notedAckSeq: inboxSeq } of sessions) {
-    const ack: DeviceAck = { userId, deviceId, inboxSeq };
-    const key = `${ack.userId}\0${ack.deviceId}`;
-    const known = acks.get(key);
-    if (known) known.inboxSeq = Math.max(known.inboxSeq, inboxSeq);
-    else acks.set(key, ack);
-  }
-  return [...acks.values()];
 }

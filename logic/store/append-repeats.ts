@@ -12,25 +12,27 @@ export function checkBatch(batch: readonly AppendInput[]): void {
   }
 }
 
-type Append = (batch: readonly AppendInput[]) => Promise<AppendResult[]>;
+/** `keys`: {@link keyOf} of each. */
+type Append = (batch: readonly AppendInput[], keys: readonly string[]) => Promise<AppendResult[]>;
 
 /**
  * Appends a batch through `append`, which takes only batches without repeated (sender, client message id): repetitions
  * are answered from the result of the first occurrence, or appended after it where that does not tell.
  */
 export async function appendRepeats(batch: readonly AppendInput[], append: Append): Promise<AppendResult[]> {
+  const keys = batch.map(keyOf);
   const firstByKey = new Map<string, number>();
-  const firstOf = batch.map((input, index) => {
-    const key = keyOf(input);
+  const firstOf = keys.map((key, index) => {
     const first = firstByKey.get(key) ?? index;
     firstByKey.set(key, first);
     return first;
   });
-  if (firstByKey.size === batch.length) return append(batch);
+  if (firstByKey.size === batch.length) return append(batch, keys);
 
   const results = new Map<number, AppendResult>();
   const run = async (indexes: readonly number[], next: Append): Promise<void> => {
-    const part = await next(batch.filter((_, index) => indexes.includes(index)));
+    const isChosen = (_: unknown, index: number): boolean => indexes.includes(index);
+    const part = await next(batch.filter(isChosen), keys.filter(isChosen));
     for (const [position, index] of indexes.entries()) results.set(index, at(part, position));
   };
   await run([...firstByKey.values()], append);

@@ -5,7 +5,7 @@ import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import { byteaArray, textArray } from "./binary-array.ts";
 import { isDuplicateKey, toStoreError } from "./postgres-errors.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
-import { keyOf, RecentAppends } from "./recent-appends.ts";
+import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
@@ -33,9 +33,7 @@ export class PostgresAppender {
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     if (batch.length === 0) return [];
     checkBatch(batch);
-    const keys = batch.map(keyOf);
-    if (new Set(keys).size === batch.length) return this.#appendUnknown(batch, keys);
-    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct, distinct.map(keyOf)));
+    return appendRepeats(batch, (distinct, keys) => this.#appendUnknown(distinct, keys));
   }
 
   /** The database is, or may be, another one than before. */

@@ -125,19 +125,20 @@ export class Bench {
 
   /** Waits until the phase is Ready for the present generation: what is asked for is there, though extlogic may still come up. */
   untilReady(): Promise<ImCluster> {
-    return this.until("Ready", ({ status, metadata }) => {
-      return status?.phase === "Ready" && status.observedGeneration === metadata.generation;
-    });
+    return this.until("Ready", isReady);
   }
 
   /** Ready, and nothing left to bring up: what a test of the whole status waits for. */
   untilSettled(): Promise<ImCluster> {
-    return this.until("Ready and not Progressing", (cluster) => {
-      const { status, metadata } = cluster;
-      if (status?.phase !== "Ready" || status.observedGeneration !== metadata.generation) return false;
-      return conditionStatus(cluster, "Progressing") === "False";
-    });
+    return this.until(
+      "Ready and not Progressing",
+      (cluster) => isReady(cluster) && conditionStatus(cluster, "Progressing") === "False",
+    );
   }
+}
+
+function isReady({ status, metadata }: ImCluster): boolean {
+  return status?.phase === "Ready" && status.observedGeneration === metadata.generation;
 }
 
 export function conditionStatus(cluster: ImCluster, type: string): string | undefined {
