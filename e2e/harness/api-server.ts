@@ -96,7 +96,7 @@ class LocalApiServer implements TestApiServer {
   }
 
   pause(): void {
-    this.#apiServer?.signal("SIGSTOP");
+    this.#apiServer?.freeze();
   }
 
   resume(): void {

@@ -9,6 +9,7 @@ import { copyFolder, installPostgres, type PostgresFiles, postgresUser } from ".
 import {
   childPids,
   describeExit,
+  freezeProcess,
   type GuardedProcess,
   isRunning,
   sendSignal,
@@ -145,7 +146,7 @@ export class PostgresServer {
 
   sigstop(): void {
     const { pid } = this;
-    if (pid !== 0) for (const one of [pid, ...childPids(pid)]) sendSignal(one, "SIGSTOP");
+    if (pid !== 0) for (const one of [pid, ...childPids(pid)]) freezeProcess(one);
   }
 
   sigcont(): void {

@@ -6,6 +6,8 @@ import { constants } from "node:os";
 /** Output kept per process, for error messages. */
 const OUTPUT_LIMIT_CHARS = 64 * 1024;
 const POLL_MS = 10;
+/** A thread that waits for a disk stops when the disk has answered. */
+const FREEZE_LIMIT_MS = 10_000;
 
 /** Options of {@link startProcess}. */
 export interface ProcessOptions {
@@ -73,6 +75,11 @@ export class GuardedProcess {
   /** Undefined while it runs. */
   get exit(): ProcessExit | undefined {
     return this.#exit;
+  }
+
+  /** Stops it where it is; see {@link freezeProcess}. False when the process is gone. */
+  freeze(): boolean {
+    return this.#exit === undefined && freezeProcess(this.pid);
   }
 
   /** Sends a signal; false when the process is gone. */
@@ -191,8 +198,12 @@ export function isRunning(pid: number): boolean {
 
 /** Fields of /proc/PID/stat from the state on; the name before it may contain anything. */
 function procStat(pid: string): string[] | undefined {
+  return statOf(`/proc/${pid}/stat`);
+}
+
+function statOf(path: string): string[] | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(path, "latin1");
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
@@ -205,6 +216,33 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
     return process.kill(pid, constants.signals[signal]);
   } catch {
     return false;
+  }
+}
+
+/**
+ * SIGSTOP, and waits until every thread stands still: the signal alone returns while they still run, and a request sent
+ * right after it may be answered. False when there is no such process.
+ * @throws Error when it still runs after 10 s
+ */
+export function freezeProcess(pid: number): boolean {
+  if (!sendSignal(pid, "SIGSTOP")) return false;
+  const nap = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; !isStill(pid); waitedMs++) {
+    if (waitedMs > FREEZE_LIMIT_MS) throw new Error(`process ${pid} does not stop`);
+    Atomics.wait(nap, 0, 0, 1);
+  }
+  return true;
+}
+
+/** Do all its threads stand still (or is it gone)? */
+function isStill(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((task) => {
+      const state = statOf(`/proc/${pid}/task/${task}/stat`)?.[0] ?? "X";
+      return "TtZX".includes(state);
+    });
+  } catch {
+    return true;
   }
 }
 

@@ -115,7 +115,7 @@ export class RedisServer {
   }
 
   sigstop(): void {
-    this.#process?.signal("SIGSTOP");
+    this.#process?.freeze();
   }
 
   sigcont(): void {

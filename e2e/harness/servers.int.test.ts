@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { type PostgresServer, sharedPostgres, startPostgres } from "./postgres.ts";
@@ -84,6 +84,41 @@ for (const end of ["SIGKILL", "SIGTERM", "exit"] as const) {
     await waitUntil("both servers are gone", () => !isRunning(Number(postgres)) && !isRunning(Number(redis)));
     if (end === "exit") assert.equal(existsSync(String(dir)), false);
   });
+}
+
+it("a frozen process does nothing more", async () => {
+  const text = `
+    const { Worker } = require("node:worker_threads");
+    const shared = new SharedArrayBuffer(16);
+    const spin = "const { workerData } = require('node:worker_threads'); const at = new Int32Array(workerData.shared);" +
+      "for (;;) Atomics.add(at, workerData.index, 1);";
+    for (let index = 0; index < 4; index++) new Worker(spin, { eval: true, workerData: { shared, index } });
+    const at = new Int32Array(shared);
+    const tick = () => (process.stdout.write(String(at) + "\\n"), setImmediate(tick));
+    tick();`;
+  const child = await startProcess({ name: "busy", command: process.execPath, args: ["-e", text] });
+  try {
+    await child.waitForOutput(/[1-9]\d*,[1-9]\d*,[1-9]\d*,[1-9]\d*/);
+    for (let round = 0; round < 20; round++) {
+      assert.equal(child.freeze(), true);
+      const before = cpuTimeNs(child.pid);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(cpuTimeNs(child.pid), before);
+      child.signal("SIGCONT");
+    }
+  } finally {
+    await child.stop("SIGKILL");
+  }
+  assert.equal(child.freeze(), false);
+});
+
+/** Nanoseconds on a CPU of all threads together. */
+function cpuTimeNs(pid: number): number {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  return tasks.reduce(
+    (sum, id) => sum + Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, "utf8").split(" ")[0]),
+    0,
+  );
 }
 
 describe("startRedis", () => {

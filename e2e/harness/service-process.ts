@@ -129,7 +129,7 @@ export class ServiceProcess {
 
   /** Freezes it, as a long pause of its machine would. */
   sigstop(): void {
-    this.signal("SIGSTOP");
+    this.#process?.freeze();
   }
 
   sigcont(): void {
