@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole road on the real two-node cluster, in the order a platform engineer walks it. Steps depend on each other.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { leftovers } from "../../scripts/cluster/leftovers.ts";
 import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
-import { DEMO_NAME, DEMO_NAMESPACE } from "../../scripts/up/demo.ts";
+import { DEMO_NAME, DEMO_NAMESPACE, demoAccess } from "../../scripts/up/demo.ts";
 import type { KubeTools } from "../../scripts/up/kube-tools.ts";
+import { provePython } from "../harness/python.ts";
 import { describeNamespace, eventually, getImCluster, isCondition, localTools, runScript } from "./real-cluster.ts";
 
 const MINUTE_MS = 60_000;
@@ -99,6 +100,20 @@ describe("a real cluster", { concurrency: 1 }, () => {
     );
     assert.equal(smoke.figures.delivered, smoke.figures.acked);
     await waitForEntries(3);
+  });
+
+  it("is spoken to by a client in another language", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "im-python-"));
+    try {
+      const { address, serverName, caPem, mintToken } = await demoAccess(tools);
+      const ca = join(folder, "ca.crt");
+      writeFileSync(ca, caPem);
+      const tokens = await Promise.all(["py-alice", "py-bob"].map(mintToken));
+      const talk = ["talk", "--host", address, "--server-name", serverName, "--ca", ca, "--tokens", ...tokens];
+      assert.deepEqual((await provePython(talk)).failures, []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("serves the demo page: two people chat in a real browser", async () => {
