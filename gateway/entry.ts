@@ -13,12 +13,9 @@ import type { EntryConfig } from "./config.ts";
 import { type ControlTarget, controlService } from "./control.ts";
 import { DemoFiles } from "./demo.ts";
 import { Drain, type DrainOrder } from "./drain.ts";
-import { Admission } from "./listen/admission.ts";
-import { createRedirectServer, HttpDoor } from "./listen/http.ts";
-import { PendingSocket, type SniffTarget } from "./listen/sniff.ts";
-import { acceptFrames } from "./listen/tcp.ts";
+import { ClientDoor } from "./listen/door.ts";
+import { createRedirectServer } from "./listen/http.ts";
 import { type ClientListener, createPlainListener, createTlsListener } from "./listen/tls.ts";
-import { WsAcceptor } from "./listen/ws.ts";
 import { EntryMetrics } from "./metrics.ts";
 import { Hub } from "./session/hub.ts";
 import { EntryStats } from "./session/stats.ts";
@@ -77,7 +74,7 @@ export async function startEntry(config: EntryConfig, deps: EntryDeps = {}): Pro
   }
 }
 
-class Entry implements RunningEntry, SniffTarget {
+class Entry implements RunningEntry {
   readonly ports: EntryPorts = { tls: undefined, plain: undefined, http: 0, control: 0, admin: 0 };
   readonly #config: EntryConfig;
   readonly #clock: Clock;
@@ -87,15 +84,12 @@ class Entry implements RunningEntry, SniffTarget {
   readonly #pool: UplinkPool;
   readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
-  readonly #admission: Admission;
-  readonly #http: HttpDoor;
+  readonly #door: ClientDoor;
   readonly #metrics: Metrics;
   readonly #entryMetrics: EntryMetrics;
   readonly #control: GrpcServer;
   readonly #internalTls: InternalTlsWatch;
   readonly #listeners: ClientListener[] = [];
-  /** Sockets that are no connections yet. */
-  readonly #pending = new Set<PendingSocket>();
   readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   readonly #onFencedExit: (reason: string) => void;
   #admin: AdminServer | undefined;
@@ -150,10 +144,10 @@ class Entry implements RunningEntry, SniffTarget {
       random: Math.random,
     });
     const downlink = new Downlink(this.#hub, log, this.#announcer, (connection) => this.#drain.onLogin(connection));
-    this.#admission = new Admission(this.#hub, config.maxConnections, () => this.#drain.isActive);
-    this.#http = new HttpDoor({
-      wheel: this.#hub.wheel,
-      ws: new WsAcceptor(this.#admission),
+    this.#door = new ClientDoor({
+      hub: this.#hub,
+      maxConnections: config.maxConnections,
+      isDraining: () => this.#drain.isActive,
       isReady: () => this.isReady,
       demo: config.demoDir ? new DemoFiles(config.demoDir) : undefined,
     });
@@ -183,7 +177,7 @@ class Entry implements RunningEntry, SniffTarget {
     this.#hub.wheel.start();
     const maxSockets = maxConnections + SPARE_SOCKETS;
     const log = this.#log;
-    const onSocket = (socket: Socket, isFrames: boolean) => this.#onSocket(socket, isFrames);
+    const onSocket = (socket: Socket, isFrames: boolean) => this.#door.onSocket(socket, isFrames);
     if (tlsDir !== undefined) {
       const listener = createTlsListener({ dir: tlsDir, maxSockets, log, metrics: this.#entryMetrics, onSocket });
       this.ports.tls = await this.#listen(listener, tlsPort);
@@ -212,29 +206,6 @@ class Entry implements RunningEntry, SniffTarget {
     const bound = await listen(listener.server, port, this.#host);
     listener.server.on("error", (err) => this.#log.error({ err }, "listener"));
     return bound;
-  }
-
-  #onSocket(socket: Socket, isFrames: boolean): void {
-    const { wheel } = this.#hub;
-    if (isFrames) {
-      acceptFrames(this.#admission, socket, wheel.nowTick);
-      return;
-    }
-    const pending = new PendingSocket(socket, wheel.nowTick, wheel.tickAfter(this.#config.loginTimeoutMs), this);
-    this.#pending.add(pending);
-    wheel.schedule(pending);
-  }
-
-  onReleased(pending: PendingSocket): void {
-    this.#pending.delete(pending);
-  }
-
-  onFrames(socket: Socket, acceptedTick: number): void {
-    acceptFrames(this.#admission, socket, acceptedTick);
-  }
-
-  onHttp(socket: Socket, pending: PendingSocket): void {
-    this.#http.accept(socket, pending);
   }
 
   #onFenced(reason: string): void {
@@ -286,7 +257,7 @@ class Entry implements RunningEntry, SniffTarget {
       server.close();
     }
     this.#hub.closeAll(DisconnectCode.SHUTDOWN, "the entry stops: connect again");
-    for (const pending of [...this.#pending]) pending.destroy();
+    this.#door.destroyPending();
     await this.#control.close(CONTROL_GRACE_MS);
     for (let leftMs = LINGER_MS; leftMs > 0 && this.#hub.lingering > 0; leftMs -= POLL_MS) await this.#sleep(POLL_MS);
     this.#hub.destroyLingering();

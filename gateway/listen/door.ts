@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Socket } from "node:net";
+import type { DemoFiles } from "../demo.ts";
+import type { Hub } from "../session/hub.ts";
+import { Admission } from "./admission.ts";
+import { HttpDoor } from "./http.ts";
+import { PendingSocket, type SniffTarget } from "./sniff.ts";
+import { acceptFrames } from "./tcp.ts";
+import { WsAcceptor } from "./ws.ts";
+
+/** Options of {@link ClientDoor}. */
+export interface DoorOptions {
+  hub: Hub;
+  maxConnections: number;
+  isDraining(): boolean;
+  isReady(): boolean;
+  /** Undefined: no demo. */
+  demo: DemoFiles | undefined;
+}
+
+/** Everything between a socket that was accepted and a connection: which protocol it speaks, and by when. */
+export class ClientDoor implements SniffTarget {
+  readonly #hub: Hub;
+  readonly #admission: Admission;
+  readonly #http: HttpDoor;
+  /** Sockets that are no connections yet. */
+  readonly #pending = new Set<PendingSocket>();
+
+  constructor(options: DoorOptions) {
+    const { hub, maxConnections, isDraining, isReady, demo } = options;
+    this.#hub = hub;
+    this.#admission = new Admission(hub, maxConnections, isDraining);
+    this.#http = new HttpDoor({ wheel: hub.wheel, ws: new WsAcceptor(this.#admission), isReady, demo });
+  }
+
+  /** Sockets that are no connections yet. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Takes a socket that is ready to read; with `isFrames` its protocol is already agreed. */
+  onSocket(socket: Socket, isFrames: boolean): void {
+    const { wheel, loginTimeoutMs } = this.#hub;
+    if (isFrames) {
+      acceptFrames(this.#admission, socket, wheel.nowTick);
+      return;
+    }
+    const pending = new PendingSocket(socket, wheel.nowTick, wheel.tickAfter(loginTimeoutMs), this);
+    this.#pending.add(pending);
+    wheel.schedule(pending);
+  }
+
+  onReleased(pending: PendingSocket): void {
+    this.#pending.delete(pending);
+  }
+
+  onFrames(socket: Socket, acceptedTick: number): void {
+    acceptFrames(this.#admission, socket, acceptedTick);
+  }
+
+  onHttp(socket: Socket, pending: PendingSocket): void {
+    this.#http.accept(socket, pending);
+  }
+
+  /** Cuts what is no connection yet. */
+  destroyPending(): void {
+    for (const pending of [...this.#pending]) pending.destroy();
+  }
+}
