@@ -14,6 +14,9 @@ export const entryEnv = z.object({
   IM_INTERNAL_TLS_DIR: envString().optional().describe("a folder with ca.crt, tls.crt and tls.key; unset = plaintext"),
   IM_TLS_PORT: envPort().default(8443).describe("a free TCP port for clients"),
   IM_TLS_DIR: envString().default("/etc/imcluster/tls").describe("a folder with tls.crt and tls.key"),
+  IM_TLS_RELOAD_MS: envDurationMs(50, 3_600_000)
+    .default(5000)
+    .describe("how often IM_TLS_DIR is looked at for a new certificate"),
   IM_HTTP_PORT: envPort().default(8080).describe("a free TCP port that redirects to https"),
   IM_CONTROL_PORT: envPort().default(9443).describe("a free TCP port for the operator"),
   IM_PLAIN_PORT: envPort().optional().describe("a free TCP port without TLS, for development only"),
@@ -36,6 +39,7 @@ export interface EntryConfig {
   tlsPort: number;
   /** Undefined: no TLS listener (tests only). */
   tlsDir: string | undefined;
+  tlsReloadMs: number;
   httpPort: number;
   controlPort: number;
   plainPort: number | undefined;
@@ -60,6 +64,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     internalTlsDir: vars.IM_INTERNAL_TLS_DIR,
     tlsPort: vars.IM_TLS_PORT,
     tlsDir: vars.IM_TLS_DIR,
+    tlsReloadMs: vars.IM_TLS_RELOAD_MS,
     httpPort: vars.IM_HTTP_PORT,
     controlPort: vars.IM_CONTROL_PORT,
     plainPort: vars.IM_PLAIN_PORT,

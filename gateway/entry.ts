@@ -172,14 +172,21 @@ class Entry implements RunningEntry {
   }
 
   async start(): Promise<void> {
-    const { tlsDir, tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
+    const { tlsDir, tlsReloadMs, tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
     this.#loopDelay.enable();
     this.#hub.wheel.start();
     const maxSockets = maxConnections + SPARE_SOCKETS;
     const log = this.#log;
     const onSocket = (socket: Socket, isFrames: boolean) => this.#door.onSocket(socket, isFrames);
     if (tlsDir !== undefined) {
-      const listener = createTlsListener({ dir: tlsDir, maxSockets, log, metrics: this.#entryMetrics, onSocket });
+      const listener = createTlsListener({
+        dir: tlsDir,
+        reloadMs: tlsReloadMs,
+        maxSockets,
+        log,
+        metrics: this.#entryMetrics,
+        onSocket,
+      });
       this.ports.tls = await this.#listen(listener, tlsPort);
     }
     if (plainPort !== undefined) {

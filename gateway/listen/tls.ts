@@ -21,6 +21,7 @@ export interface ClientListener {
 export interface TlsListenerOptions {
   /** Folder of tls.crt and tls.key; followed while it changes. */
   dir: string;
+  reloadMs: number;
   maxSockets: number;
   log: Logger;
   metrics: EntryMetrics;
@@ -36,7 +37,10 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
       server?.setSecureContext(contextOf(files));
       options.log.info({ dir: options.dir }, "new TLS certificate in force");
     },
-    { onError: (err) => options.log.error({ err }, "new TLS certificate is not usable: the old one stays in force") },
+    {
+      pollMs: options.reloadMs,
+      onError: (err) => options.log.error({ err }, "new TLS certificate is not usable: the old one stays in force"),
+    },
   );
   server = createTlsServer({
     ...contextOf(watch.current()),

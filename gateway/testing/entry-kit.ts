@@ -20,6 +20,7 @@ export async function startTestEntry(
       internalTlsDir: undefined,
       tlsPort: 0,
       tlsDir: undefined,
+      tlsReloadMs: 5000,
       httpPort: 0,
       controlPort: 0,
       plainPort: 0,
