@@ -8,7 +8,6 @@ import { temporaryFolder } from "./folders.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { PostgresServer, startPostgres } from "./postgres.ts";
-import { waitUntil } from "./processes.ts";
 import { RedisServer, startRedis } from "./redis.ts";
 import { ServiceProcess } from "./service-process.ts";
 import { authorityAt, createTestAuthority, issueRoleFolders, type TestAuthority } from "./tls.ts";
@@ -152,10 +151,7 @@ export class Fleet {
 
   /** Resolves when every entry is attached to every logic; an entry is ready with the first. */
   async waitMesh(): Promise<void> {
-    for (const entry of this.entries) {
-      const isComplete = async () => (await entry.metric("im_entry_uplinks")) === this.logics.length;
-      await waitUntil(`${entry.name} is attached to ${this.logics.length} logics`, isComplete, MESH_TIMEOUT_MS);
-    }
+    for (const entry of this.entries) await entry.waitMetric("im_entry_uplinks", this.logics.length, MESH_TIMEOUT_MS);
   }
 
   /** Ends of all logs: for the message of a failed test. */
@@ -279,7 +275,6 @@ export async function migrateDatabase(postgresUrl: string, logDir: string): Prom
 type InternalTls = Record<"entry" | "logic" | "extlogic", string>;
 
 async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: InternalTls | undefined): Promise<void> {
-  const ports = new PortPool();
   const placeOf = options.placeOf ?? (() => LOOPBACK);
   const common = (role: keyof InternalTls, index: number, adminPort: number): Record<string, string> => ({
     IM_CLUSTER: CLUSTER,
@@ -302,7 +297,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
   });
   const targets = fleet.logicTargets;
   for (let i = 0; i < (options.logics ?? 1); i++) {
-    const [adminPort, grpcPort] = [await ports.take(), await ports.take()];
+    const [adminPort, grpcPort] = [await freePort(), await freePort()];
     targets.push(`${placeOf(`logic-${i}`).host}:${grpcPort}`);
     const env = {
       ...common("logic", i, adminPort),
@@ -316,7 +311,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     fleet.logics.push(new ServiceProcess({ ...service("logic", i, "logic/logic.ts", adminPort), env }));
   }
   for (let i = 0; i < (options.entries ?? 2); i++) {
-    const entryPorts = await ports.takeForEntry(options.entryTlsPorts?.[i]);
+    const entryPorts = await entryPortsOf(options.entryTlsPorts?.[i]);
     const env = {
       ...common("entry", i, entryPorts.admin),
       IM_TLS_PORT: String(entryPorts.tls),
@@ -332,32 +327,18 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     );
   }
   for (let i = 0; i < (options.extlogics ?? 0); i++) {
-    const adminPort = await ports.take();
+    const adminPort = await freePort();
     const env = { ...common("extlogic", i, adminPort), ...storeEnv, ...options.extlogicEnv };
     fleet.extlogics.push(new ServiceProcess({ ...service("extlogic", i, "logic/extlogic.ts", adminPort), env }));
   }
 }
 
-/** Free ports, none twice: they are bound only when the processes start. */
-class PortPool {
-  readonly #taken = new Set<number>();
-
-  async take(): Promise<number> {
-    for (;;) {
-      const port = await freePort();
-      if (this.#taken.has(port)) continue;
-      this.#taken.add(port);
-      return port;
-    }
-  }
-
-  async takeForEntry(tlsPort?: number): Promise<EntryPorts> {
-    return {
-      tls: tlsPort ?? (await this.take()),
-      plain: await this.take(),
-      http: await this.take(),
-      control: await this.take(),
-      admin: await this.take(),
-    };
-  }
+async function entryPortsOf(tlsPort: number | undefined): Promise<EntryPorts> {
+  return {
+    tls: tlsPort ?? (await freePort()),
+    plain: await freePort(),
+    http: await freePort(),
+    control: await freePort(),
+    admin: await freePort(),
+  };
 }

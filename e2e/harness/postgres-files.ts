@@ -104,5 +104,7 @@ async function initialise(home: string, aside: string): Promise<void> {
 
 /** Copies a folder's content with owners, modes and links. */
 export async function copyFolder(from: string, to: string): Promise<void> {
-  await run("cp", ["-a", "--reflink=auto", `${from}/.`, to], { timeout: COMMAND_TIMEOUT_MS });
+  // Its complaints are read by callers: in one language.
+  const env = { ...process.env, LC_ALL: "C" };
+  await run("cp", ["-a", "--reflink=auto", `${from}/.`, to], { timeout: COMMAND_TIMEOUT_MS, env });
 }

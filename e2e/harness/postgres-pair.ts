@@ -177,15 +177,21 @@ async function backUp(primary: PostgresServer, dir: string): Promise<void> {
     if (/^[0-9A-F]{24}/.test(name)) rmSync(join(dir, "pg_wal", name));
 }
 
-/** Files that the server removes during the copy are none of the backup. */
+/** What the server removes during the copy is none of the backup, nor are its caches, which every new session may replace. */
 async function copyWhileItChanges(from: string, to: string): Promise<void> {
   try {
     await copyFolder(from, to);
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     const complaints = (stderr ?? "").split("\n").filter((line) => line !== "");
-    if (complaints.length === 0 || !complaints.every((line) => line.includes("No such file or directory"))) throw error;
+    if (complaints.length === 0 || !complaints.every(isHarmless)) throw error;
   }
+}
+
+/** Is this complaint of `cp` about a file that a backup needs not have? */
+export function isHarmless(complaint: string): boolean {
+  if (complaint.includes("No such file or directory")) return true;
+  return complaint.includes("pg_internal.init") && complaint.includes("replaced while being copied");
 }
 
 function write(path: string, content: string): void {

@@ -107,6 +107,8 @@ export class PostgresServer {
   async kill9(): Promise<void> {
     const postmaster = this.#process;
     if (!postmaster || postmaster.exit) return;
+    // Frozen first, so that no backend begins that nobody would kill: the next start would find its shared memory in use.
+    postmaster.freeze();
     const pids = childPids(postmaster.pid);
     postmaster.signal("SIGKILL");
     for (const pid of pids) sendSignal(pid, "SIGKILL");
@@ -144,9 +146,11 @@ export class PostgresServer {
     }
   }
 
+  /** The postmaster first: it makes no further backend then. */
   sigstop(): void {
     const { pid } = this;
-    if (pid !== 0) for (const one of [pid, ...childPids(pid)]) freezeProcess(one);
+    if (pid === 0 || !freezeProcess(pid)) return;
+    for (const child of childPids(pid)) freezeProcess(child);
   }
 
   sigcont(): void {

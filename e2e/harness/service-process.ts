@@ -10,6 +10,9 @@ const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
 const READY_TIMEOUT_MS = 60_000;
 const STOP_GRACE_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2000;
+/** A busy process renders its metrics when it comes to it. */
+const METRICS_TIMEOUT_MS = 10_000;
+const METRIC_TIMEOUT_MS = 30_000;
 const TAIL_BYTES = 6000;
 
 /** Options of {@link ServiceProcess}. */
@@ -103,7 +106,7 @@ export class ServiceProcess {
 
   /** Prometheus text of /metrics. */
   async metrics(): Promise<string> {
-    return await (await this.#get("/metrics")).text();
+    return await (await this.#get("/metrics", METRICS_TIMEOUT_MS)).text();
   }
 
   /** Value of one metric without labels; undefined when there is none. */
@@ -112,9 +115,28 @@ export class ServiceProcess {
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   }
 
-  #get(path: string): Promise<Response> {
+  /** Resolves when the metric has this value; a question without an answer is asked again. @throws Error after `timeoutMs`, or when it ends */
+  async waitMetric(name: string, value: number, timeoutMs = METRIC_TIMEOUT_MS): Promise<void> {
+    let last: unknown;
+    const isReached = async (): Promise<boolean> => {
+      if (this.exit) throw new Error(`${this.name} ended (${describeExit(this.exit)})`);
+      try {
+        last = await this.metric(name);
+      } catch (error) {
+        last = error;
+      }
+      return last === value;
+    };
+    try {
+      await waitUntil(`${name} of ${this.name} is ${value}`, isReached, timeoutMs);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; last answer: ${String(last)}`, { cause: error });
+    }
+  }
+
+  #get(path: string, timeoutMs = PROBE_TIMEOUT_MS): Promise<Response> {
     const { host } = this.#options.place ?? LOOPBACK;
-    return fetch(`http://${host}:${this.adminPort}${path}`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    return fetch(`http://${host}:${this.adminPort}${path}`, { signal: AbortSignal.timeout(timeoutMs) });
   }
 
   /** Sends a signal; false when it does not run. */
