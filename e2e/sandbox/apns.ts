@@ -25,6 +25,8 @@ export interface ApnsSandbox extends ProviderSandbox {
   readonly privateKey: string;
   /** Connections accepted so far. */
   readonly connections: number;
+  /** Those that are open now. */
+  readonly open: number;
   /** Sends GOAWAY on every connection, as Apple does for maintenance. */
   goAway(): void;
 }
@@ -71,6 +73,10 @@ class Sandbox extends PushRecord implements ApnsSandbox {
       session.on("error", () => session.destroy());
     });
     this.#server.on("stream", (stream, headers) => void this.#receive(stream, headers));
+  }
+
+  get open(): number {
+    return this.#sessions.size;
   }
 
   get url(): string {

@@ -24,16 +24,19 @@ import { startWebPushSandbox, type WebPushSandbox } from "./web-push.ts";
 import { startWebhookSandbox, type WebhookAnswer } from "./webhook.ts";
 import { startWechatSandbox, WECHAT_APP_ID, WECHAT_SECRET, WECHAT_TEMPLATE, type WechatSandbox } from "./wechat.ts";
 
-const timing = { clock: systemClock, timeoutMs: BENCH_TIMEOUT_MS };
+const clock = systemClock;
 const full = { knowsGone: true, hasRetryAfter: true, hasCollapseKey: true };
 const APNS_TOKEN = "a1b2c3d4".repeat(8);
 const PHONE = "+8613800000000";
 
-export async function apnsBench(): Promise<ProviderBench & { sandbox: ApnsSandbox; provider: ApnsProvider }> {
+export async function apnsBench(
+  timeoutMs = BENCH_TIMEOUT_MS,
+): Promise<ProviderBench & { sandbox: ApnsSandbox; provider: ApnsProvider }> {
   const sandbox = await startApnsSandbox();
   const { url, privateKey } = sandbox;
   const provider = new ApnsProvider({
-    ...timing,
+    clock,
+    timeoutMs,
     url,
     privateKey,
     keyId: APNS_KEY_ID,
@@ -43,18 +46,20 @@ export async function apnsBench(): Promise<ProviderBench & { sandbox: ApnsSandbo
   return { ...full, provider, sandbox, address: APNS_TOKEN, recorded: APNS_TOKEN };
 }
 
-export async function fcmBench(): Promise<ProviderBench & { sandbox: FcmSandbox }> {
+export async function fcmBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench & { sandbox: FcmSandbox }> {
   const sandbox = await startFcmSandbox();
-  const provider = new FcmProvider({ ...timing, url: sandbox.url, serviceAccount: sandbox.serviceAccount });
+  const provider = new FcmProvider({ clock, timeoutMs, url: sandbox.url, serviceAccount: sandbox.serviceAccount });
   return { ...full, provider, sandbox, address: "fcm:token-1", recorded: "fcm:token-1" };
 }
 
 export async function wechatBench(
+  timeoutMs = BENCH_TIMEOUT_MS,
   kind: "template" | "subscribe" = "template",
 ): Promise<ProviderBench & { sandbox: WechatSandbox }> {
   const sandbox = await startWechatSandbox();
   const provider = new WechatProvider({
-    ...timing,
+    clock,
+    timeoutMs,
     url: sandbox.url,
     appId: WECHAT_APP_ID,
     secret: WECHAT_SECRET,
@@ -67,10 +72,11 @@ export async function wechatBench(
   return { ...full, hasCollapseKey, provider, sandbox, address: "openid-1", recorded: "openid-1" };
 }
 
-export async function smsBench(): Promise<ProviderBench> {
+export async function smsBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench> {
   const sandbox = await startSmsSandbox();
   const provider = new SmsProvider({
-    ...timing,
+    clock,
+    timeoutMs,
     url: sandbox.url,
     secret: SMS_SECRET,
     template: SMS_TEMPLATE,
@@ -79,10 +85,11 @@ export async function smsBench(): Promise<ProviderBench> {
   return { ...full, provider, sandbox, address: PHONE, recorded: PHONE };
 }
 
-export async function aliyunBench(): Promise<ProviderBench> {
+export async function aliyunBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench> {
   const sandbox = await startAliyunSmsSandbox();
   const provider = new AliyunSmsProvider({
-    ...timing,
+    clock,
+    timeoutMs,
     url: sandbox.url,
     accessKeyId: ALIYUN_KEY_ID,
     accessKeySecret: ALIYUN_KEY_SECRET,
@@ -93,10 +100,11 @@ export async function aliyunBench(): Promise<ProviderBench> {
   return { ...full, provider, sandbox, address: PHONE, recorded: PHONE };
 }
 
-export async function webPushBench(): Promise<ProviderBench & { sandbox: WebPushSandbox }> {
+export async function webPushBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench & { sandbox: WebPushSandbox }> {
   const sandbox = await startWebPushSandbox();
   const provider = new WebPushProvider({
-    ...timing,
+    clock,
+    timeoutMs,
     privateKey: sandbox.privateKey,
     subject: "mailto:push@example.com",
     services: [sandbox.url],
@@ -118,7 +126,7 @@ const WEBHOOK_STATUS: Record<SandboxAnswer["kind"], number> = {
 };
 
 /** The webhook's sandbox is older than the others: its answers and its record are put into their words here. */
-export async function webhookBench(): Promise<ProviderBench> {
+export async function webhookBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench> {
   const record = new PushRecord();
   const answer = (push: { userId: string }): WebhookAnswer => {
     const decided = record.decide({ address: push.userId, collapseKey: "", text: JSON.stringify(push) });
@@ -131,7 +139,7 @@ export async function webhookBench(): Promise<ProviderBench> {
     };
   };
   const server = await startWebhookSandbox({ secret: "s3cret", answer });
-  const provider = new WebhookProvider({ ...timing, url: server.url, secret: "s3cret" });
+  const provider = new WebhookProvider({ clock, timeoutMs, url: server.url, secret: "s3cret" });
   const sandbox = Object.assign(record, { close: () => server.close() });
   return {
     provider,

@@ -22,9 +22,10 @@ export interface ProviderBench {
   hasCollapseKey: boolean;
 }
 
-/** Deadline that the bench gives its provider. */
-export const BENCH_TIMEOUT_MS = 400;
-const MUST_END_MS = 3000;
+/** Deadline that a bench gives its provider: no test but the one of the stall meets it on a busy machine. */
+export const BENCH_TIMEOUT_MS = 10_000;
+const STALL_TIMEOUT_MS = 800;
+const STALL_MUST_END_MS = 5000;
 /** Message text would be this; nothing of ours ever has it. */
 const SENDER = "the sender of the message";
 
@@ -52,10 +53,10 @@ export function requestFor(address: string, over: Partial<PushRequest> = {}): Pu
 const never = new AbortController().signal;
 
 /** Registers the contract's tests for the benches that `start` makes. */
-export function providerContract(start: () => Promise<ProviderBench>): void {
+export function providerContract(start: (timeoutMs: number) => Promise<ProviderBench>): void {
   const open: ProviderBench[] = [];
-  const bench = async (answer: (attempt: number) => SandboxAnswer): Promise<ProviderBench> => {
-    const made = await start();
+  const bench: Bench = async (answer, timeoutMs = BENCH_TIMEOUT_MS) => {
+    const made = await start(timeoutMs);
     made.sandbox.behave = (_, attempt) => answer(attempt);
     open.push(made);
     return made;
@@ -77,7 +78,7 @@ export function providerContract(start: () => Promise<ProviderBench>): void {
   faults(bench, push);
 }
 
-type Bench = (answer: (attempt: number) => SandboxAnswer) => Promise<ProviderBench>;
+type Bench = (answer: (attempt: number) => SandboxAnswer, timeoutMs?: number) => Promise<ProviderBench>;
 type Push = (made: ProviderBench, signal?: AbortSignal) => Promise<PushResult>;
 
 function refusals(bench: Bench, push: Push): void {
@@ -127,10 +128,10 @@ function faults(bench: Bench, push: Push): void {
   });
 
   it("gives up on a stall at its deadline, and works after it", async () => {
-    const made = await bench((attempt) => ({ kind: attempt === 1 ? "stall" : "accept" }));
+    const made = await bench((attempt) => ({ kind: attempt === 1 ? "stall" : "accept" }), STALL_TIMEOUT_MS);
     const startedMs = performance.now();
     assert.equal((await push(made)).kind, "failed");
-    assert.ok(performance.now() - startedMs < MUST_END_MS, "within its deadline");
+    assert.ok(performance.now() - startedMs < STALL_MUST_END_MS, "within its deadline");
     assert.equal((await push(made)).kind, "accepted");
   });
 

@@ -13,9 +13,9 @@ import { providerContract } from "../../../e2e/sandbox/provider-contract.ts";
 
 describe("APNs keeps the provider contract", () => providerContract(apnsBench));
 describe("FCM keeps the provider contract", () => providerContract(fcmBench));
-describe("WeChat template messages keep the provider contract", () => providerContract(() => wechatBench()));
+describe("WeChat template messages keep the provider contract", () => providerContract(wechatBench));
 describe("WeChat subscription messages keep the provider contract", () =>
-  providerContract(() => wechatBench("subscribe")));
+  providerContract((timeoutMs) => wechatBench(timeoutMs, "subscribe")));
 describe("the generic SMS gateway keeps the provider contract", () => providerContract(smsBench));
 describe("Aliyun SMS keeps the provider contract", () => providerContract(aliyunBench));
 describe("Web Push keeps the provider contract", () => providerContract(webPushBench));
