@@ -51,7 +51,7 @@ describe("nemesis", () => {
       { ...fault(1, 31, 0, "c"), kind: "flush" as const },
     ];
     const nemesis = new Nemesis({ site, recorder, schedule });
-    await nemesis.run(1000);
+    await nemesis.run(60_000);
     assert.equal(nemesis.done, 4);
     assert.deepEqual(nemesis.active, []);
     assert.equal(site.most, 2);
@@ -67,8 +67,8 @@ describe("nemesis", () => {
 
   it("waits for a slow heal of its lane and its target, and leaves out what no longer fits", async () => {
     const site = newSite(60);
-    const schedule = [fault(0, 0, 10, "a"), fault(1, 20, 10, "a"), fault(0, 40, 10, "b"), fault(0, 80, 500, "c")];
-    await new Nemesis({ site, recorder: new HistoryRecorder("t"), schedule }).run(400);
+    const schedule = [fault(0, 0, 10, "a"), fault(1, 20, 10, "a"), fault(0, 40, 10, "b"), fault(0, 80, 60_000, "c")];
+    await new Nemesis({ site, recorder: new HistoryRecorder("t"), schedule }).run(60_000);
     assert.deepEqual(site.struck.map(({ target }) => target).sort(), ["a", "a", "b"]);
     assert.equal(site.active.size, 0);
   });
@@ -85,7 +85,7 @@ describe("nemesis", () => {
       recorder: new HistoryRecorder("t"),
       schedule: [fault(0, 0, 5, "broken"), fault(1, 0, 40, "a")],
     });
-    await assert.rejects(nemesis.run(1000), /no such host/);
+    await assert.rejects(nemesis.run(60_000), /no such host/);
     assert.equal(site.active.size, 0);
     assert.deepEqual(nemesis.active, []);
   });

@@ -60,6 +60,7 @@ for (const [name, start] of Object.entries({ single, cluster })) {
         deviceId: "phone",
       }));
       await router.login(routes);
+      assert.equal(await router.renewLease("pod.1"), "ok");
       const seen = await view.routes();
       assert.equal(seen.length, 39);
       assert.deepEqual(
