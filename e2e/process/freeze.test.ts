@@ -18,8 +18,7 @@ describe("a frozen process", () => {
         run.note("SIGSTOP entry-0");
         fleet().entry(0).sigstop();
         // Its two clients notice the silence and log in at the other entry.
-        const moved = async () => (await fleet().entry(1).metric("im_entry_sessions")) === 2;
-        await waitUntil("both clients moved to entry-1", moved, 30_000);
+        await fleet().entry(1).waitMetric("im_entry_sessions", 2, 30_000);
         run.note("SIGCONT entry-0");
         fleet().entry(0).sigcont();
         await waitUntil("entry-0 answers again", () => fleet().entry(0).isReady(), 30_000);

@@ -14,7 +14,7 @@ export interface ReceivedFrame {
   body: Buffer;
 }
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 20_000;
 
 /** A bare socket to an entry that writes whatever it is told. */
 export class RawConnection {
