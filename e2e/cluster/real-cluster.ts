@@ -58,7 +58,10 @@ export function localTools(): Promise<KubeTools> {
   return openKubeTools({ progress: createProgress() });
 }
 
-/** Polls `probe` until it returns something other than undefined; fails with `what` and the last state at the bound. */
+/**
+ * Polls `probe` until it returns something other than undefined; fails with `what` and the last state at the bound. A
+ * probe that throws (an API server that restarts, a call that took too long) is made again until then.
+ */
 export async function eventually<T>(
   what: string,
   timeoutMs: number,
@@ -67,11 +70,16 @@ export async function eventually<T>(
 ): Promise<T> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
-    const value = await probe();
-    if (value !== undefined) return value;
+    let fault: unknown;
+    try {
+      const value = await probe();
+      if (value !== undefined) return value;
+    } catch (error) {
+      fault = error;
+    }
     if (performance.now() > deadlineMs) {
       const seen = state ? `\n${await state()}` : "";
-      throw new Error(`not within ${timeoutMs / 1000} s: ${what}${seen}`);
+      throw new Error(`not within ${timeoutMs / 1000} s: ${what}${seen}`, { cause: fault });
     }
     await sleep(500);
   }

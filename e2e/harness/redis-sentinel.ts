@@ -81,8 +81,9 @@ export class RedisSentinel {
   async waitMaster(isWanted: (master: RedisServer) => boolean = () => true): Promise<RedisServer> {
     let found: RedisServer | undefined;
     const isThere = async (): Promise<boolean> => {
-      const master = await this.master();
-      if (!isWanted(master) || master.pid === 0) return false;
+      // In the middle of it a sentinel may name nobody.
+      const master = await this.master().catch(() => undefined);
+      if (!master || !isWanted(master) || master.pid === 0) return false;
       const info = await redisCli(master, "INFO", "replication").catch(() => "");
       const others = this.nodes.filter((node) => node !== master && node.pid !== 0).length;
       const isServing = info.includes("role:master") && (others === 0 || /state=online/.test(info));

@@ -66,9 +66,9 @@ class DevFleet {
     try {
       const startedMs = performance.now();
       await process.restart();
-      progress.line(`${process.name} restarted in ${Math.round(performance.now() - startedMs)} ms`);
       this.#watchExit(process);
       this.#record();
+      progress.line(`${process.name} restarted in ${Math.round(performance.now() - startedMs)} ms`);
     } catch (error) {
       progress.line(`${describeFault(error)}\n${process.name} stays down until a source changes`);
     }
@@ -211,8 +211,9 @@ async function main(): Promise<number> {
   });
   const { dev, fleet } = await start(dir);
   const readySeconds = progress.elapsedSeconds();
-  console.error(await describe(fleet, dir));
   const stopWatching = watchSources(PROJECT_ROOT, new Debounce(systemClock, QUIET_MS, (targets) => dev.apply(targets)));
+  // Whoever is told may change a source at once.
+  console.error(await describe(fleet, dir));
   if (!values.once) await interrupted;
   progress.line("stopping");
   stopWatching();

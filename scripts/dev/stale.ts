@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { waitUntil } from "../../e2e/harness/processes.ts";
 import { commandLine, identify, isRunning, type ProcessIdentity, signalProcess } from "../cluster/process-identity.ts";
 
@@ -54,7 +54,7 @@ export async function clearStale(path: string): Promise<number | undefined> {
   return undefined;
 }
 
-/** Writes the record file; `children` are (name, pid, marker) of what runs now. */
+/** Writes the record file, so that a reader finds the old one or the new one whole; `children` are (name, pid, marker) of what runs now. */
 export function writeRecords(path: string, children: readonly { name: string; pid: number; marker: string }[]): void {
   const record = (name: string, pid: number, marker: string): Recorded[] => {
     const identity = identify(pid);
@@ -63,5 +63,7 @@ export function writeRecords(path: string, children: readonly { name: string; pi
   const [self] = record("make dev", process.pid, "scripts/dev/main.ts");
   if (!self) return;
   const records: Records = { self, children: children.flatMap((child) => record(child.name, child.pid, child.marker)) };
-  writeFileSync(path, JSON.stringify(records));
+  const draft = `${path}.new`;
+  writeFileSync(draft, JSON.stringify(records));
+  renameSync(draft, path);
 }
