@@ -247,7 +247,7 @@ class Campaign {
       const load = new Promise((resolve) => setTimeout(resolve, durationMs));
       await nemesis.run(durationMs);
       await load;
-      await Promise.all(fleet.processes.map((process) => process.waitReady()));
+      await Promise.all(fleet.processes.map((process) => process.waitBack()));
       if (!(await crowd.settleDown(SETTLE_MS))) progress("some sends are still without an answer");
     } finally {
       this.#stalls.disable();

@@ -28,7 +28,7 @@ function world(postgresHost = "postgres") {
     ...more,
     kill9: async () => void done.push(`kill ${name}`),
     start: async () => void done.push(`start ${name}`),
-    waitReady: async () => void done.push(`ready ${name}`),
+    waitBack: async () => void done.push(`ready ${name}`),
     sigstop: () => void done.push(`stop ${name}`),
     sigcont: () => void done.push(`cont ${name}`),
   });

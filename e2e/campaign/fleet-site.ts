@@ -81,12 +81,12 @@ export class FleetSite implements FaultSite {
     const service = this.#service(target);
     const entry = fleet.entries.find(({ name }) => name === target);
     if (entry) this.#options.onEntryKilled(entry.podUid);
-    const release = supervisor.hold(service);
+    const release = await supervisor.hold(service);
     await service.kill9();
     return async () => {
       await service.start();
       release();
-      await service.waitReady();
+      await service.waitBack();
     };
   }
 

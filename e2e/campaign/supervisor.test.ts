@@ -19,8 +19,12 @@ class FakeProcess implements Supervised {
     return this.#exit.promise;
   }
 
+  /** A start is over when this is. */
+  starting: Promise<void> = Promise.resolve();
+
   async start(): Promise<void> {
     this.starts++;
+    await this.starting;
     this.#exit = Promise.withResolvers<ProcessExit>();
   }
 }
@@ -49,7 +53,7 @@ describe("supervisor", () => {
 
   it("leaves a held process to its holder, and watches it again afterwards", async () => {
     const { process, supervisor, exits } = supervised();
-    const release = supervisor.hold(process);
+    const release = await supervisor.hold(process);
     process.end(9);
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(process.starts, 1);
@@ -58,6 +62,29 @@ describe("supervisor", () => {
     process.end(4);
     await waitUntil("restarted", () => process.starts === 3);
     assert.deepEqual(exits, ["entry-0: code 4"]);
+    supervisor.stop();
+    process.end(0);
+  });
+
+  it("gives nobody a process that it is just starting", async () => {
+    const { process, supervisor } = supervised();
+    const starting = Promise.withResolvers<void>();
+    process.starting = starting.promise;
+    process.end(3);
+    await waitUntil("it is being started", () => process.starts === 2);
+    let isHeld = false;
+    const hold = supervisor.hold(process).then((release) => {
+      isHeld = true;
+      return release;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(isHeld, false);
+    starting.resolve();
+    const release = await hold;
+    process.end(9);
+    await process.start();
+    release();
+    assert.equal(process.starts, 3, "once by the supervisor, once by the holder");
     supervisor.stop();
     process.end(0);
   });

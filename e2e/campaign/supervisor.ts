@@ -12,6 +12,7 @@ export type Supervised = Pick<ServiceProcess, "name" | "start" | "whenExited">;
 export class Supervisor {
   readonly #onExit: (name: string, how: string) => void;
   readonly #held = new Map<Supervised, Promise<void>>();
+  readonly #starting = new Map<Supervised, Promise<void>>();
   readonly #restartDelayMs: number;
   #isStopped = false;
   #restarts = 0;
@@ -37,10 +38,15 @@ export class Supervisor {
     }
   }
 
-  /** Somebody else ends this process and starts it again; the returned function gives it back after the start. */
-  hold(service: Supervised): () => void {
+  /**
+   * Somebody else ends this process and starts it again: resolves when no start of ours is under way, with what gives it
+   * back after the start.
+   */
+  async hold(service: Supervised): Promise<() => void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#held.set(service, promise);
+    // How it ended is told to whoever watches.
+    await this.#starting.get(service)?.catch(() => undefined);
     return () => {
       this.#held.delete(service);
       resolve();
@@ -56,7 +62,13 @@ export class Supervisor {
     this.#onExit(service.name, describeExit(exit));
     await new Promise((resolve) => setTimeout(resolve, this.#restartDelayMs));
     if (this.#isStopped || this.#held.has(service)) return;
-    await service.start();
+    const start = service.start();
+    this.#starting.set(service, start);
+    try {
+      await start;
+    } finally {
+      this.#starting.delete(service);
+    }
     this.#restarts++;
   }
 }

@@ -87,6 +87,15 @@ export class ServiceProcess {
     }
   }
 
+  /** As {@link waitReady} for a process that somebody starts again when it ends. */
+  async waitBack(timeoutMs = READY_TIMEOUT_MS): Promise<void> {
+    try {
+      await waitUntil(`${this.name} is ready`, () => this.isReady(), timeoutMs);
+    } catch (cause) {
+      throw new Error(`${(cause as Error).message}\n${this.logTail()}`, { cause });
+    }
+  }
+
   async #probe(): Promise<boolean> {
     const exit = this.exit;
     if (exit) throw new Error(`${this.name} ended (${describeExit(exit)})`);
