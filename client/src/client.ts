@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { Timer } from "./clock.ts";
-import { type Envelope, ErrorInfo, type Event, Push, Send, SendAck, SyncPage, type Welcome } from "./codec.ts";
-import { ClientCode, Command, DisconnectCode, ErrorCode, MAX_CONTENT_BYTES } from "./codes.ts";
+import { type Envelope, ErrorInfo, type Event, Push, SendAck, SyncPage, type Welcome } from "./codec.ts";
+import { ClientCode, Command, DisconnectCode, ErrorCode } from "./codes.ts";
 import type { ConnectionEnd } from "./connection.ts";
 import { type HistoryOptions, type HistoryResult, readHistory } from "./conversations.ts";
 import { ImClientError, messageOf } from "./errors.ts";
@@ -11,26 +11,13 @@ import { type DeviceProfile, Identity } from "./identity.ts";
 import { Link } from "./link.ts";
 import { MessageStream } from "./message-stream.ts";
 import { type ImClientOptions, type Settings, settingsOf } from "./options.ts";
-import { Outbox, type SendResult } from "./outbox.ts";
+import type { SendResult } from "./outbox.ts";
 import { Receiver } from "./receiver.ts";
 import { Requests } from "./requests.ts";
+import { abortError, Sender, type SendRequest } from "./sender.ts";
 import type { ClientState } from "./state.ts";
-import { EMPTY, utf8 } from "./wire.ts";
-
-/** A message to send: to a user, or into a known conversation. */
-export interface SendRequest {
-  /** User id: the one-to-one conversation with that user. Exactly one of `to` and `conversationId`. */
-  to?: string;
-  conversationId?: string;
-  /** Text, or bytes the server does not look into; at most 64 KiB. */
-  content: string | Uint8Array;
-  /** Default `text/plain`. */
-  contentType?: string;
-  /** 1-64 characters, unique per sender; random by default. Sending the same id and content again is harmless. */
-  id?: string;
-  /** Stops waiting. A message that was on its way may be stored all the same. */
-  signal?: AbortSignal;
-}
+import type { PendingMessage } from "./store.ts";
+import { EMPTY } from "./wire.ts";
 
 /** Counters since the client was made. */
 export interface ClientStats {
@@ -58,14 +45,13 @@ export class ImClient implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #events = new Emitter<ClientEvents>();
   readonly #link: Link;
-  readonly #outbox: Outbox;
+  readonly #sender: Sender;
   readonly #receiver: Receiver;
   readonly #requests: Requests;
   readonly #identity: Identity;
   #state: ClientState = { kind: "idle" };
   #isRestored = false;
   #rid = 1;
-  #maxContentBytes = MAX_CONTENT_BYTES;
   #reconnects = 0;
   #logins = 0;
   #unwatchNetwork: () => void = () => {};
@@ -74,15 +60,15 @@ export class ImClient implements AsyncDisposable {
   constructor(options: ImClientOptions) {
     const settings = settingsOf(options);
     this.#settings = settings;
-    this.#outbox = new Outbox({
-      clock: settings.clock,
-      random: settings.random,
-      limit: settings.outboxLimit,
-      window: settings.window,
-      laneWindow: settings.conversationWindow,
-      ackTimeoutMs: settings.timing.ackTimeoutMs,
-      write: (body) => this.#writeSend(body),
-    });
+    this.#sender = new Sender(
+      {
+        write: (body) => this.#writeSend(body),
+        onSettled: (outcome) => this.#events.emit("settled", outcome),
+        onError: (error) => this.#events.emit("error", error),
+        onStoreError: (error) => this.#storeFailed("keep the messages on their way", error),
+      },
+      settings,
+    );
     this.#requests = new Requests({
       clock: settings.clock,
       random: settings.random,
@@ -98,7 +84,7 @@ export class ImClient implements AsyncDisposable {
         write: (cmd, body, rid) => this.#link.write(cmd, body, rid),
         nextRid: () => this.#nextRid(),
         onCursorInvalid: () => this.#link.restart(ErrorCode.CURSOR_INVALID, "the inbox begins anew"),
-        onStoreError: (error) => this.#storeFailed(error),
+        onStoreError: (error) => this.#storeFailed("save the cursor", error),
       },
       settings,
     );
@@ -131,7 +117,7 @@ export class ImClient implements AsyncDisposable {
   }
 
   get stats(): ClientStats {
-    const { resent, size: outbox } = this.#outbox;
+    const { resent, size: outbox } = this.#sender.outbox;
     const { received, pulls } = this.#receiver;
     const { rttMs } = this.#link;
     return { reconnects: this.#reconnects, logins: this.#logins, rttMs, outbox, resent, received, pulls };
@@ -179,16 +165,20 @@ export class ImClient implements AsyncDisposable {
    * that a resend cannot cure, when the outbox is full, on abort, and when the client closes.
    */
   send(request: SendRequest): Promise<SendResult> {
-    const { to = "", conversationId = "", contentType = "", signal, id = randomId() } = request;
-    const content = typeof request.content === "string" ? utf8(request.content) : request.content;
-    const problem = this.#problemOf(request, id, content.length);
-    if (problem !== undefined) return Promise.reject(problem);
-    const body = Send.encode({ to, conversationId, clientMessageId: id, contentType, content });
-    const result = this.#outbox.add({ id, lane: to === "" ? `c:${conversationId}` : `u:${to}`, body });
-    if (signal === undefined) return result;
-    const onAbort = (): void => this.#outbox.abort(id, abortError(signal));
-    signal.addEventListener("abort", onAbort);
-    return result.finally(() => signal.removeEventListener("abort", onAbort));
+    return this.#state.kind === "closed" ? Promise.reject(closedError(this.#state)) : this.#sender.send(request);
+  }
+
+  /**
+   * Messages without an answer, oldest first. With a store that keeps them they survive a reload and a `close()`: the next
+   * login sends them, and `settled` tells what became of them.
+   */
+  pending(): PendingMessage[] {
+    return this.#sender.pending;
+  }
+
+  /** Resolves when the store has every message that waits, or has failed at it (event `error`). */
+  saved(): Promise<void> {
+    return this.#sender.saved();
   }
 
   /**
@@ -257,7 +247,10 @@ export class ImClient implements AsyncDisposable {
     this.#link.wake();
   }
 
-  /** Saves and acknowledges what was received, then disconnects. Messages not yet acknowledged reject. */
+  /**
+   * Saves and acknowledges what was received, then disconnects. Messages not yet acknowledged reject; those that the store
+   * keeps are sent by the next start.
+   */
   async close(): Promise<void> {
     if (this.#state.kind !== "closed") {
       this.#receiver.flush();
@@ -265,6 +258,7 @@ export class ImClient implements AsyncDisposable {
       this.#shutDown({ ...closed, byDevice: "" }, undefined);
     }
     await this.#receiver.stop();
+    await this.#sender.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -274,13 +268,14 @@ export class ImClient implements AsyncDisposable {
   async #start(): Promise<void> {
     try {
       const stored = this.#isRestored ? undefined : await this.#settings.store.load();
+      if (!this.#isRestored) await this.#sender.load(stored?.userId ?? "");
       this.#isRestored = true;
       if (this.#state.kind !== "connecting") return;
       this.#receiver.start(stored);
       this.#link.start();
     } catch (error) {
       // Going on from 0 would show every message again: a person has to decide.
-      const reason = `the store could not load the cursor: ${messageOf(error)}`;
+      const reason = `the store could not be read: ${messageOf(error)}`;
       this.#terminated({ code: ClientCode.STORE_FAILED, reason, mayReconnect: false, retryAfterMs: 0, byDevice: "" });
     }
   }
@@ -288,9 +283,8 @@ export class ImClient implements AsyncDisposable {
   #opened(welcome: Welcome): void {
     if (this.#state.kind === "reconnecting") this.#reconnects++;
     this.#logins++;
-    this.#maxContentBytes = Math.min(MAX_CONTENT_BYTES, welcome.limits?.maxContentBytes || MAX_CONTENT_BYTES);
-    this.#outbox.disconnected();
     const { userId, sessionId, entryId } = welcome;
+    this.#sender.opened(userId, welcome.limits?.maxContentBytes ?? 0);
     this.#identity.opened(welcome.tokenTtlMs);
     this.#setState({ kind: "open", userId, sessionId, entryId });
     // A listener may have closed the client.
@@ -298,7 +292,7 @@ export class ImClient implements AsyncDisposable {
     // What was asked before; the receiver may ask more.
     this.#requests.connected();
     this.#receiver.connected(welcome, () => this.#events.emit("reset", { epoch: welcome.inboxEpoch }));
-    this.#outbox.pump();
+    this.#sender.outbox.pump();
   }
 
   #frame(frame: Envelope): void {
@@ -313,7 +307,7 @@ export class ImClient implements AsyncDisposable {
 
   #sendAcknowledged(ack: SendAck): void {
     const { clientMessageId: id, messageId, conversationId, convSeq, sentAtMs, duplicate } = ack;
-    this.#outbox.acknowledged(id, { id, messageId, conversationId, convSeq, sentAtMs, duplicate });
+    this.#sender.outbox.acknowledged(id, { id, messageId, conversationId, convSeq, sentAtMs, duplicate });
     this.#receiver.ownStored(ack.inboxSeq);
   }
 
@@ -321,12 +315,12 @@ export class ImClient implements AsyncDisposable {
   #claim(event: Event): boolean {
     const { clientMessageId: id, messageId, conversationId, convSeq, sentAtMs } = event;
     if (event.sender !== this.#receiver.userId) return false;
-    return this.#outbox.acknowledged(id, { id, messageId, conversationId, convSeq, sentAtMs, duplicate: false });
+    return this.#sender.outbox.acknowledged(id, { id, messageId, conversationId, convSeq, sentAtMs, duplicate: false });
   }
 
   #refused(rid: number, info: ErrorInfo): void {
     if (rid === 0 && info.retryable) {
-      this.#outbox.retryFlying(info.retryAfterMs);
+      this.#sender.outbox.retryFlying(info.retryAfterMs);
       this.#receiver.retry(info.retryAfterMs);
       this.#requests.retry(info.retryAfterMs);
       this.#identity.retry();
@@ -337,11 +331,11 @@ export class ImClient implements AsyncDisposable {
     if (rid === 0) this.#events.emit("error", error);
     else if (this.#identity.refused(rid, info)) return;
     else if (!this.#receiver.refused(rid, info) && !this.#requests.refused(rid, info))
-      this.#outbox.refused(rid, error, info.retryAfterMs);
+      this.#sender.outbox.refused(rid, error, info.retryAfterMs);
   }
 
   #retrying(attempt: number, end: ConnectionEnd, delayMs: number): void {
-    this.#outbox.disconnected();
+    this.#sender.outbox.disconnected();
     this.#receiver.disconnected();
     this.#identity.closed();
     const { code, reason } = end;
@@ -361,7 +355,7 @@ export class ImClient implements AsyncDisposable {
   #shutDown(state: ClientState & { kind: "closed" }, error: ImClientError | undefined): void {
     this.#unwatchNetwork();
     this.#link.stop();
-    this.#outbox.rejectAll(closedError(state));
+    this.#sender.shutDown(closedError(state));
     this.#requests.rejectAll(closedError(state));
     this.#identity.stop(closedError(state));
     // Settles when the store has the last cursor; close() waits for the same.
@@ -388,21 +382,8 @@ export class ImClient implements AsyncDisposable {
     return this.#rid;
   }
 
-  #problemOf(request: SendRequest, id: string, bytes: number): ImClientError | undefined {
-    if (this.#state.kind === "closed") return closedError(this.#state);
-    if (request.signal?.aborted) return abortError(request.signal);
-    if (!request.to === !request.conversationId) {
-      return new ImClientError(ErrorCode.BAD_REQUEST, "give exactly one of `to` and `conversationId`");
-    }
-    if (id.length < 1 || id.length > 64)
-      return new ImClientError(ErrorCode.BAD_REQUEST, "id must have 1 to 64 characters");
-    if (bytes <= this.#maxContentBytes) return undefined;
-    const text = `content of ${bytes} bytes is over the limit of ${this.#maxContentBytes}`;
-    return new ImClientError(ErrorCode.TOO_LARGE, text);
-  }
-
-  #storeFailed(cause: unknown): void {
-    const text = `the store could not save the cursor: ${messageOf(cause)}`;
+  #storeFailed(what: string, cause: unknown): void {
+    const text = `the store could not ${what}: ${messageOf(cause)}`;
     this.#events.emit("error", new ImClientError(ClientCode.STORE_FAILED, text, { cause, retryable: true }));
   }
 
@@ -422,16 +403,6 @@ const KICK_CODES: ReadonlySet<number> = new Set([
 
 function closedError(state: ClientState & { kind: "closed" }): ImClientError {
   return new ImClientError(state.code, `the client is closed: ${state.reason}`, { retryable: false });
-}
-
-function abortError(signal: AbortSignal | undefined): ImClientError {
-  return new ImClientError(ClientCode.ABORTED, "aborted", { cause: signal?.reason, retryable: true });
-}
-
-/** 128 random bits, in hex. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 interface NetworkEvents {

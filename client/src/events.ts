@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Conversation } from "./conversations.ts";
 import type { ImClientError } from "./errors.ts";
+import type { SendResult } from "./outbox.ts";
 import type { ClientState } from "./state.ts";
 import { text } from "./wire.ts";
 
@@ -43,8 +44,18 @@ export interface ClientEvents {
   reset: [inbox: { readonly epoch: string }];
   /** Too much was missed to be shown message by message; see the option `snapshot`. One event a page, newest first. */
   snapshot: [page: SnapshotNotice];
+  /** What became of a message of an earlier run, which the store had kept: nobody holds its promise. */
+  settled: [outcome: SendOutcome];
   /** A failure the client goes on after, e.g. of `getToken` or the store. */
   error: [error: ImClientError];
+}
+
+/** Exactly one of `result` and `error` is there. */
+export interface SendOutcome {
+  /** Client message id. */
+  readonly id: string;
+  readonly result?: SendResult;
+  readonly error?: ImClientError;
 }
 
 /** A page of what the client has in place of the messages it missed. */

@@ -6,6 +6,7 @@ import { type TlsOptions, tcpTransport } from "./transport/tcp.ts";
 import type { Transport } from "./transport/transport.ts";
 import { type WebSocketFactory, wsTransport } from "./transport/ws.ts";
 
+export { FileStore } from "./file-store.ts";
 export * from "./index.ts";
 export { type TlsOptions, tcpTransport } from "./transport/tcp.ts";
 

@@ -11,6 +11,7 @@ function setup(options: Partial<OutboxOptions> = {}) {
   const clock = new FakeClock();
   const line = { isUp: true };
   const written: { rid: number; body: string }[] = [];
+  const done: string[] = [];
   let rid = 0;
   const outbox = new Outbox({
     clock,
@@ -24,6 +25,7 @@ function setup(options: Partial<OutboxOptions> = {}) {
       written.push({ rid: ++rid, body: new TextDecoder().decode(body) });
       return rid;
     },
+    onDone: (id) => done.push(id),
     ...options,
   });
   const outcomes = new Map<string, SendResult | ImClientError>();
@@ -34,7 +36,7 @@ function setup(options: Partial<OutboxOptions> = {}) {
   const ack = (id: string): boolean => outbox.acknowledged(id, resultOf(id));
   const bodies = (): string[] => written.map(({ body }) => body);
   const ridOf = (body: string): number => written.findLast((entry) => entry.body === body)?.rid ?? 0;
-  return { outbox, clock, line, written, outcomes, add, ack, bodies, ridOf };
+  return { outbox, clock, line, written, done, outcomes, add, ack, bodies, ridOf };
 }
 const resultOf = (id: string): SendResult => ({
   id,

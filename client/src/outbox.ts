@@ -38,6 +38,8 @@ export interface OutboxOptions {
   ackTimeoutMs: number;
   /** Writes a SEND and returns its request id; undefined when there is no connection. */
   write(body: Uint8Array): number | undefined;
+  /** The message need not be kept any longer: stored, refused, or given up by the application. */
+  onDone(id: string): void;
 }
 
 interface Entry extends Outgoing {
@@ -93,16 +95,17 @@ export class Outbox {
     const known = this.#byId.get(outgoing.id);
     if (known !== undefined) return isEqual(known.body, outgoing.body) ? known.result : rejected(conflict(outgoing.id));
     if (this.#byId.size >= this.#options.limit) return rejected(full(this.#options.limit));
-    const { promise, resolve, reject } = Promise.withResolvers<SendResult>();
-    const timer = new Timer(this.#options.clock);
-    const entry: Entry = { ...outgoing, result: promise, resolve, reject, timer, phase: "queued", rid: 0, failures: 0 };
-    const lane = this.#lanes.get(entry.lane) ?? { name: entry.lane, entries: [], flying: 0 };
-    this.#lanes.set(lane.name, lane);
-    lane.entries.push(entry);
-    this.#byId.set(entry.id, entry);
-    this.#ready.add(lane);
+    const entry = this.#entryOf(outgoing);
+    this.#laneOf(entry).entries.push(entry);
     this.pump();
-    return promise;
+    return entry.result;
+  }
+
+  /** Puts messages of an earlier run, oldest first, before those of this one; whatever their number. Writes nothing yet. */
+  restore(messages: readonly Outgoing[]): Promise<SendResult>[] {
+    const entries = messages.map((message) => this.#entryOf(message));
+    for (const entry of entries.toReversed()) this.#laneOf(entry).entries.unshift(entry);
+    return entries.map(({ result }) => result);
   }
 
   /** Writes what may be written now: lanes take turns. */
@@ -120,11 +123,27 @@ export class Outbox {
     }
   }
 
+  #entryOf(outgoing: Outgoing): Entry {
+    const { promise: result, resolve, reject } = Promise.withResolvers<SendResult>();
+    const timer = new Timer(this.#options.clock);
+    const entry: Entry = { ...outgoing, result, resolve, reject, timer, phase: "queued", rid: 0, failures: 0 };
+    this.#byId.set(entry.id, entry);
+    return entry;
+  }
+
+  #laneOf({ lane: name }: Entry): Lane {
+    const lane = this.#lanes.get(name) ?? { name, entries: [], flying: 0 };
+    this.#lanes.set(name, lane);
+    this.#ready.add(lane);
+    return lane;
+  }
+
   /** The message is stored. Unknown ids are ignored: aborted, or acknowledged before. */
   acknowledged(id: string, result: SendResult): boolean {
     const entry = this.#byId.get(id);
     if (entry === undefined) return false;
     this.#remove(entry);
+    this.#options.onDone(id);
     entry.resolve(result);
     this.pump();
     return true;
@@ -157,9 +176,12 @@ export class Outbox {
     for (const entry of [...this.#byRid.values()]) this.#rest(entry, retryAfterMs);
   }
 
-  /** Every waiting message fails with `error`. */
+  /** The client closes: every waiting message fails with `error`, and may be restored by a later run. */
   rejectAll(error: ImClientError): void {
-    for (const entry of [...this.#byId.values()]) this.#drop(entry, error);
+    for (const entry of [...this.#byId.values()]) {
+      this.#remove(entry);
+      entry.reject(error);
+    }
   }
 
   #next(lane: Lane): Entry | undefined {
@@ -210,6 +232,7 @@ export class Outbox {
 
   #drop(entry: Entry, error: ImClientError): void {
     this.#remove(entry);
+    this.#options.onDone(entry.id);
     entry.reject(error);
   }
 

@@ -9,13 +9,38 @@ export interface StoredCursor {
   readonly cursor: number;
 }
 
+/** A message that the server has not acknowledged yet. */
+export interface PendingMessage {
+  /** Client message id. */
+  readonly id: string;
+  /** Whose message it is; empty when it was written before the first login. */
+  readonly userId: string;
+  /** Exactly one of `to` and `conversationId` is not empty. */
+  readonly to: string;
+  readonly conversationId: string;
+  readonly contentType: string;
+  readonly content: Uint8Array;
+}
+
+/** What happened to the outbox: `add` behind what is there, in this order; an id that is there already is replaced. */
+export interface OutboxChange {
+  readonly add: readonly PendingMessage[];
+  /** Ids. */
+  readonly remove: readonly string[];
+}
+
 /**
- * Where a client keeps its cursor. Saved before it is acknowledged to the server, so a crash makes messages come
- * again rather than vanish. Calls never overlap.
+ * Where a client keeps its cursor and, if it can, the messages on their way out. The cursor is saved before it is
+ * acknowledged to the server, so a crash makes messages come again rather than vanish. A store belongs to one client.
  */
 export interface Store {
   load(): StoredCursor | undefined | Promise<StoredCursor | undefined>;
+  /** Calls never overlap. */
   save(cursor: StoredCursor): void | Promise<void>;
+  /** What was not acknowledged when the application ended, oldest first. Without it the outbox ends with the client. */
+  loadOutbox?(): readonly PendingMessage[] | Promise<readonly PendingMessage[]>;
+  /** All of the change or nothing of it. Calls never overlap each other, but may overlap `save`. */
+  saveOutbox?(change: OutboxChange): void | Promise<void>;
 }
 
 /** Forgets with the process: the next start gets the whole retained inbox again. */

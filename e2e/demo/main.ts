@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make screenshot`: two people chat on the demo page of the running cluster in real Chromium; writes docs/images/demo.png
 // (or --out FILE). Last line: what was seen, as JSON. Exit 1 when a message was not shown.
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { ensureAptPackages } from "../../scripts/cluster/apt.ts";
-import { ClusterFault, describeFault } from "../../scripts/cluster/fault.ts";
+import type { Page } from "playwright-core";
+import { describeFault } from "../../scripts/cluster/fault.ts";
 import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { demoAccess } from "../../scripts/up/demo.ts";
 import { openKubeTools } from "../../scripts/up/kube-tools.ts";
+import { launchChromium } from "../harness/chromium.ts";
 
 const STEP_TIMEOUT_MS = 15_000;
-const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-/** Without them Chinese text and emoji are empty boxes. */
-const FONTS = ["fonts-wqy-zenhei", "fonts-noto-color-emoji"];
 const TALK = [
   ["alice", "Hi Bob, is the bicycle still available? 🚲"],
   ["bob", "Yes! 1200 元, 可小刀 😄"],
@@ -24,15 +21,6 @@ const TALK = [
 ] as const;
 
 const progress = createProgress();
-
-async function launch(): Promise<Browser> {
-  const browser = BROWSERS.some((path) => existsSync(path)) ? [] : ["chromium"];
-  await ensureAptPackages([...browser, ...FONTS], { progress });
-  const executablePath = BROWSERS.find((path) => existsSync(path));
-  if (executablePath === undefined)
-    throw new ClusterFault("no Chromium was found", "Install the package chromium, then run it again.");
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
-}
 
 const pane = (page: Page, user: string) => page.locator(`section[data-user="${user}"]`);
 
@@ -50,7 +38,7 @@ async function cutSocket(page: Page): Promise<void> {
 }
 
 async function show(url: string, out: string): Promise<object> {
-  const browser = await launch();
+  const browser = await launchChromium(progress);
   try {
     // The demo's CA is the cluster's own; the SDK suites verify it, the browser has no store to add it to.
     const context = await browser.newContext({

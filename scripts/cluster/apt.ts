@@ -4,6 +4,8 @@ import { run } from "./command.ts";
 import { ClusterFault } from "./fault.ts";
 import type { RunContext } from "./progress.ts";
 
+const LOCK_TIMEOUT_S = 120;
+
 /** Names of the Debian packages among `names` that are not installed. */
 export async function missingAptPackages(names: readonly string[]): Promise<string[]> {
   if (!existsSync("/usr/bin/dpkg-query")) {
@@ -45,7 +47,9 @@ export async function ensureAptPackages(names: readonly string[], context: RunCo
     env: { DEBIAN_FRONTEND: "noninteractive" },
     remedy: `Install them by hand: ${byHand}`,
   };
-  const install = ["install", "-y", "-qq", "--no-install-recommends", ...missing];
+  // Somebody else may be installing at the same time.
+  const patience = ["-o", `DPkg::Lock::Timeout=${LOCK_TIMEOUT_S}`];
+  const install = ["install", "-y", "-qq", ...patience, "--no-install-recommends", ...missing];
   const first = await run("apt-get", install, { ...options, mayFail: true });
   if (first.code === 0) return;
   await run("apt-get", ["update", "-qq"], options);
