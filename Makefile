@@ -76,6 +76,10 @@ test-cluster: node_modules/.installed ## The real two-node cluster: install, sca
 campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, REDIS=sentinel|cluster, POSTGRES=pair, KEEP=dir, CHECK=dir
 	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(REDIS),--redis $(REDIS)) $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(KEEP),--keep "$(KEEP)") $(if $(CHECK),--check "$(CHECK)")
 
+.PHONY: fuzz
+fuzz: node_modules/.installed ## 1,000,000 mutated inputs against an entry: SEED=n, INPUTS=n, ONLY=lane/index replays one
+	@$(NODE) e2e/fuzz/main.ts $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(ONLY),--only $(ONLY))
+
 ##@ Measure
 .PHONY: bench
 bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send

@@ -20,8 +20,12 @@ export interface HttpDoorOptions {
   demo: DemoFiles | undefined;
 }
 
+const BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
 const PENDING = Symbol("pending");
-type HttpSocket = Socket & { [PENDING]?: PendingSocket | undefined };
+/** Set when its one request is answered, or about to be. */
+const ANSWERED = Symbol("answered");
+type HttpSocket = Socket & { [PENDING]?: PendingSocket | undefined; [ANSWERED]?: boolean };
 
 /**
  * HTTP on the client port: the WebSocket upgrade, `/healthz`, and the demo page. It never listens itself; sockets
@@ -38,8 +42,15 @@ export class HttpDoor {
     );
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket as HttpSocket, head));
-    this.#server.on("clientError", (_error, socket) => {
-      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    this.#server.on("checkExpectation", (_request, response: ServerResponse) => {
+      // By itself node:http would answer, too, but keep the connection.
+      response.shouldKeepAlive = false;
+      answer(response, 417, "no such expectation\n");
+    });
+    this.#server.on("clientError", (_error, socket: HttpSocket) => {
+      // What follows the one request gets no answer of its own: somebody may take it for the answer to another one's.
+      if (socket[ANSWERED] || socket.bytesWritten > 0) socket.destroySoon();
+      else if (socket.writable) socket.end(BAD_REQUEST);
       else socket.destroy();
     });
   }
@@ -68,6 +79,8 @@ export class HttpDoor {
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { wheel, demo, isReady } = this.#options;
     const socket: HttpSocket = request.socket;
+    if (socket[ANSWERED]) return;
+    socket[ANSWERED] = true;
     socket[PENDING]?.extend(wheel.tickAfter(ANSWER_TIMEOUT_MS));
     response.shouldKeepAlive = false;
     response.setHeader("strict-transport-security", "max-age=31536000");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
+import { DisconnectCode } from "#lib/codes.ts";
 import { createGrpcServer, type GrpcServer, type InternalTls, type ServerUplink, uplinkService } from "#lib/grpc.ts";
 import { Command, Flag } from "#proto/commands.ts";
 import {
@@ -88,8 +89,11 @@ export class FakeLogic {
   }
 
   acceptLogin(record: UplinkRecord): void {
-    const login = LoginRequest.decode(record.body);
-    const userId = Hello.decode(login.hello).deviceId;
+    const userId = deviceIdOf(record);
+    if (userId === undefined) {
+      this.denyLogin(record, DisconnectCode.PROTOCOL_ERROR, "HELLO is no message");
+      return;
+    }
     const welcome = Welcome.encode({ proto: 1, userId, inboxEpoch: "e", inboxHead: this.inboxHead });
     const body = LoginReply.encode({
       userId,
@@ -157,6 +161,15 @@ export class FakeLogic {
     const body = SendAck.encode({ clientMessageId: `rid-${record.rid}`, convSeq: 1 });
     const { conn, rid } = record;
     this.send({ kind: RecordKind.REPLY, cmd: Command.SEND_ACK, flags: Flag.REPLY, conn, rid, body });
+  }
+}
+
+/** Undefined: HELLO is no protobuf. */
+function deviceIdOf(record: UplinkRecord): string | undefined {
+  try {
+    return Hello.decode(LoginRequest.decode(record.body).hello).deviceId;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import { setImmediate as turn } from "node:timers/promises";
+import { FakeClock } from "#lib/clock.ts";
+import { silentLogger } from "#lib/logger.ts";
+import { Metrics } from "#lib/metrics.ts";
+import { Command, Flag } from "#proto/commands.ts";
+import { Disconnect, Hello, LoginReply, LoginRequest, SendAck, Welcome } from "#proto/gen/messages.ts";
+import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import { ClientDoor } from "../../gateway/listen/door.ts";
+import { EntryMetrics } from "../../gateway/metrics.ts";
+import { TICK_MS } from "../../gateway/session/heartbeat.ts";
+import { Hub } from "../../gateway/session/hub.ts";
+import { EntryStats } from "../../gateway/session/stats.ts";
+import type { LogicPort } from "../../gateway/session/uplink-port.ts";
+import { MemorySocket } from "./memory-socket.ts";
+
+const MAX_TURNS = 40;
+/** Turns without the clock: an orderly end needs no deadline. */
+const PATIENT_TURNS = 6;
+const DEADLINE_TICKS = 12;
+
+/** A logic that lets everybody in whose HELLO can be read, and acknowledges every SEND; answers when asked to. */
+class MemoryLogic implements LogicPort {
+  readonly name = "memory";
+  readonly isUsable = true;
+  load = 0;
+  #waiting: RecordInput[] = [];
+
+  send(record: RecordInput): boolean {
+    const isAnswered = record.kind === RecordKind.LOGIN || record.cmd === Command.SEND;
+    if (isAnswered) this.#waiting.push({ ...record, body: Uint8Array.from(record.body ?? []) });
+    return true;
+  }
+
+  sendControl(): void {}
+
+  answer(hub: Hub): void {
+    const records = this.#waiting;
+    this.#waiting = [];
+    for (const record of records) {
+      const connection = hub.find(record.conn ?? 0);
+      if (record.kind === RecordKind.LOGIN) {
+        const reply = loginReply(record.body ?? new Uint8Array());
+        if (reply) connection?.onLoginOk(reply);
+        else connection?.onLoginDenied(Disconnect.decode(Disconnect.encode({ code: 4502, reason: "no HELLO" })));
+      } else {
+        const body = SendAck.encode({ clientMessageId: "m", convSeq: 1 });
+        connection?.onReply(Command.SEND_ACK, Flag.REPLY, record.rid ?? 0, 0, body);
+      }
+    }
+  }
+}
+
+function loginReply(body: Uint8Array): LoginReply | undefined {
+  try {
+    const userId = Hello.decode(LoginRequest.decode(body).hello).deviceId;
+    const welcome = Welcome.encode({ proto: 1, userId, inboxEpoch: "e" });
+    return LoginReply.decode(LoginReply.encode({ userId, slot: "web", tag: Buffer.from("t"), welcome, loginSeq: 1 }));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The listeners and sessions of an entry in this process, on sockets of memory. */
+export class MemoryDoor {
+  readonly hub: Hub;
+  readonly door: ClientDoor;
+  readonly #logic = new MemoryLogic();
+  readonly #clock = new FakeClock();
+
+  constructor() {
+    const stats = new EntryStats();
+    this.hub = new Hub({
+      clock: this.#clock,
+      log: silentLogger,
+      stats,
+      metrics: new EntryMetrics(new Metrics(), stats),
+      logics: { choose: () => this.#logic },
+      loginTimeoutMs: 10_000,
+      pingIntervalMs: 30_000,
+    });
+    this.door = new ClientDoor({
+      hub: this.hub,
+      maxConnections: 1000,
+      isDraining: () => false,
+      isReady: () => true,
+      demo: undefined,
+    });
+  }
+
+  /** A client a second: what the wheel holds of those that went is let go. */
+  open(): MemorySocket {
+    this.hub.wheel.tick();
+    this.#clock.advance(TICK_MS);
+    const socket = new MemorySocket();
+    this.door.onSocket(socket.asSocket, false);
+    return socket;
+  }
+
+  /** One turn of the event loop, and the answers of logic. */
+  async turn(): Promise<void> {
+    await turn();
+    this.#logic.answer(this.hub);
+  }
+
+  /** Waits until nothing of this socket is left here, at last by its deadlines. False: something is. */
+  async drained(socket: MemorySocket): Promise<boolean> {
+    for (let i = 0; i < MAX_TURNS; i++) {
+      if (socket.closed && this.isEmpty) return true;
+      await this.turn();
+      if (i === PATIENT_TURNS) for (let tick = 0; tick < DEADLINE_TICKS; tick++) this.hub.wheel.tick();
+    }
+    return false;
+  }
+
+  get isEmpty(): boolean {
+    return this.hub.connections === 0 && this.hub.lingering === 0 && this.door.pending === 0;
+  }
+}
