@@ -33,7 +33,7 @@ describe("loadEntryConfig", () => {
 describe("the entry process", () => {
   it("says what is wrong with its environment, and exits 1", async () => {
     const { child, output } = start({ IM_TLS_PORT: "99999", IM_PING_INTERVAL_MS: "soon" });
-    assert.deepEqual(await once(child, "exit"), [1, null]);
+    assert.deepEqual(await once(child, "close"), [1, null]);
     assert.match(
       output(),
       /IM_TLS_PORT: "99999" is not an integer from 0 to 65535; set it to a free TCP port for clients/,
@@ -45,7 +45,7 @@ describe("the entry process", () => {
   it("says that its certificate is missing, and exits 1", async () => {
     const ports = { IM_TLS_PORT: "0", IM_HTTP_PORT: "0", IM_CONTROL_PORT: "0", IM_ADMIN_PORT: "0" };
     const { child, output } = start({ ...ports, IM_LOGIC_TARGETS: "127.0.0.1:1", IM_TLS_DIR: "/nonexistent" });
-    assert.deepEqual(await once(child, "exit"), [1, null]);
+    assert.deepEqual(await once(child, "close"), [1, null]);
     assert.match(output(), /entry cannot start: no usable tls.crt and tls.key in \/nonexistent: ENOENT/);
   });
 });

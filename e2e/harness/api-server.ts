@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
+import { readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
 import { ApiServerPki, type ClientIdentity } from "./api-server-pki.ts";
+import { temporaryFolder } from "./folders.ts";
 import { freePort } from "./ports.ts";
-import { type GuardedProcess, isRunning, startProcess, waitUntil } from "./processes.ts";
+import { type GuardedProcess, startProcess, waitUntil } from "./processes.ts";
 
 const READY_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 3;
-/** Followed by the pid of the test process, so that a later run can tell what a killed one left. */
 const FOLDER_PREFIX = "imcluster-api-server-";
 
 /** A real etcd and kube-apiserver on loopback, without controllers, scheduler or kubelet. */
@@ -37,10 +35,9 @@ export interface TestApiServer {
  * (its admission is off), because no controller runs.
  */
 export async function startApiServer(): Promise<TestApiServer> {
-  removeLeftovers();
   const { etcd, "kube-apiserver": kubeApiServer } = await ensureBinaries(["etcd", "kube-apiserver"]);
   if (!etcd || !kubeApiServer) throw new Error("the toolchain gave no etcd or kube-apiserver");
-  const dir = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  const dir = temporaryFolder(FOLDER_PREFIX);
   const server = new LocalApiServer(dir, kubeApiServer);
   try {
     await server.start(etcd);
@@ -195,12 +192,4 @@ function probe(port: number, ca: Buffer): Promise<number> {
     req.on("error", () => resolve(0));
     req.end();
   });
-}
-
-/** Folders of test processes that were killed before they could remove them. */
-function removeLeftovers(): void {
-  for (const entry of readdirSync(tmpdir())) {
-    const pid = entry.startsWith(FOLDER_PREFIX) ? Number.parseInt(entry.slice(FOLDER_PREFIX.length), 10) : Number.NaN;
-    if (pid > 0 && !isRunning(pid)) rmSync(join(tmpdir(), entry), { recursive: true, force: true });
-  }
 }

@@ -8,6 +8,8 @@ const OUTPUT_LIMIT_CHARS = 64 * 1024;
 const POLL_MS = 10;
 /** A thread that waits for a disk stops when the disk has answered. */
 const FREEZE_LIMIT_MS = 10_000;
+/** Of an ended process, when a child of its own holds its output open. */
+const LAST_WORDS_MS = 1000;
 
 /** Options of {@link startProcess}. */
 export interface ProcessOptions {
@@ -40,7 +42,7 @@ export interface ProcessExit {
 export class GuardedProcess {
   readonly name: string;
   readonly pid: number;
-  /** Settles once; never rejects. */
+  /** Settles once, when all it printed is in {@link output}; never rejects. */
   readonly exited: Promise<ProcessExit>;
   #exit: ProcessExit | undefined;
   #output = "";
@@ -50,10 +52,16 @@ export class GuardedProcess {
     this.name = name;
     this.pid = pid;
     this.exited = new Promise((resolve) => {
+      // The end of a process may be known before its last words were read.
       child.once("exit", (code, signal) => {
-        this.#exit = { code, signal };
-        this.#wake();
-        resolve(this.#exit);
+        const settle = (): void => {
+          clearTimeout(timer);
+          this.#exit ??= { code, signal };
+          this.#wake();
+          resolve(this.#exit);
+        };
+        const timer = setTimeout(settle, LAST_WORDS_MS).unref();
+        child.once("close", settle);
       });
     });
     for (const stream of [child.stdout, child.stderr]) {

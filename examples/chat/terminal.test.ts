@@ -23,13 +23,16 @@ class Terminal {
   readonly child: ChildProcessWithoutNullStreams;
   output = "";
   readonly exited: Promise<number | null>;
+  #onOutput = (): void => undefined;
 
   constructor(args: string[]) {
     this.child = spawn(process.execPath, [TERMINAL, ...args], { timeout: 30_000 });
-    this.exited = new Promise((resolve) => this.child.once("exit", resolve));
+    // Not "exit": its last words may come after that.
+    this.exited = new Promise((resolve) => this.child.once("close", resolve));
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
         this.output += text;
+        this.#onOutput();
       });
     }
   }
@@ -37,7 +40,9 @@ class Terminal {
   /** Resolves when the output matches. Bounded by the life of the process. */
   async shows(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.output)) {
-      const data = new Promise<"data">((resolve) => this.child.stdout.once("data", () => resolve("data")));
+      const data = new Promise<"data">((resolve) => {
+        this.#onOutput = () => resolve("data");
+      });
       const how = await Promise.race([data, this.exited]);
       if (how !== "data" && !pattern.test(this.output)) assert.fail(`no ${pattern} in:\n${this.output}`);
     }

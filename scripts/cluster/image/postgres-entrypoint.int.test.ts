@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
+import { freePort } from "../../../e2e/harness/ports.ts";
 import { ensureImages } from "../images.ts";
 import { silentProgress } from "../progress.ts";
 
@@ -65,7 +65,7 @@ async function kill({ child }: Running): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
   const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
-  for (const pid of children.split(" ")) process.kill(Number(pid), "SIGKILL");
+  for (const pid of children.split(" ")) if (pid !== "") process.kill(Number(pid), "SIGKILL");
   await exited;
 }
 
@@ -86,10 +86,7 @@ before(async () => {
   const [image] = await ensureImages(["postgres"], { progress: silentProgress });
   for (const layer of image?.layers ?? []) execFileSync("tar", ["-xpf", layer.path, "-C", root]);
   for (const folder of ["dev", "proc"]) mkdirSync(join(root, folder));
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  port = (probe.address() as AddressInfo).port;
-  probe.close();
+  port = await freePort();
 });
 after(async () => {
   for (const running of started) await kill(running);
@@ -99,7 +96,7 @@ after(async () => {
 describe("the PostgreSQL image's entrypoint", { concurrency: 1 }, () => {
   it("refuses to make a database without a password", async () => {
     const { child, log } = start({ POSTGRES_PASSWORD: "" });
-    const [code] = (await once(child, "exit")) as [number];
+    const [code] = (await once(child, "close")) as [number];
     assert.equal(code, 1);
     assert.match(log(), /set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE/);
   });
@@ -143,7 +140,7 @@ describe("the PostgreSQL image's entrypoint", { concurrency: 1 }, () => {
     execFileSync("chown", ["999:999", join(root, foreign)]);
     writeFileSync(join(root, foreign, "thesis.txt"), "only copy");
     const { child, log } = start({ PGDATA: foreign });
-    const [code] = (await once(child, "exit")) as [number];
+    const [code] = (await once(child, "close")) as [number];
     assert.equal(code, 1);
     assert.match(log(), /not a data folder, left alone/);
     assert.ok(existsSync(join(root, foreign, "thesis.txt")));
