@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { envDurationMs, envInt, envList, envPort, envString, loadConfig, z } from "#lib/config.ts";
+import { HEARTBEAT_ALGORITHMS, type HeartbeatAlgorithm } from "./session/heartbeat/algorithms.ts";
 
 /** Environment of the entry process; docs/configuration is generated from the descriptions. */
 export const entryEnv = z.object({
@@ -24,6 +25,10 @@ export const entryEnv = z.object({
   IM_MAX_CONNECTIONS: envInt(1, 1_000_000).default(20_000).describe("the connections one entry may hold"),
   IM_LOGIN_TIMEOUT_MS: envDurationMs(100, 120_000).default(10_000).describe("the time a client has to log in"),
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000).describe("how often clients ping"),
+  IM_HEARTBEAT: z
+    .enum(HEARTBEAT_ALGORITHMS)
+    .default("wheel")
+    .describe("how silent connections are found: wheel, scan, list or buckets"),
   IM_DRAIN_WINDOW_MS: envDurationMs().default(5000).describe("the time over which clients move on SIGTERM"),
   IM_DRAIN_DEADLINE_MS: envDurationMs().default(20_000).describe("the time after which the rest is closed on SIGTERM"),
   IM_DEMO_DIR: envString().optional().describe("a folder of static files for /demo/; unset = no demo"),
@@ -47,6 +52,7 @@ export interface EntryConfig {
   maxConnections: number;
   loginTimeoutMs: number;
   pingIntervalMs: number;
+  heartbeat: HeartbeatAlgorithm;
   drainWindowMs: number;
   drainDeadlineMs: number;
   demoDir: string | undefined;
@@ -72,6 +78,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     maxConnections: vars.IM_MAX_CONNECTIONS,
     loginTimeoutMs: vars.IM_LOGIN_TIMEOUT_MS,
     pingIntervalMs: vars.IM_PING_INTERVAL_MS,
+    heartbeat: vars.IM_HEARTBEAT,
     drainWindowMs: vars.IM_DRAIN_WINDOW_MS,
     drainDeadlineMs: vars.IM_DRAIN_DEADLINE_MS,
     demoDir: vars.IM_DEMO_DIR,

@@ -133,8 +133,13 @@ class Entry implements RunningEntry {
         onFenced: (reason) => this.#onFenced(reason),
       },
     });
-    const { loginTimeoutMs, pingIntervalMs } = config;
-    this.#hub = new Hub({ clock, log, stats, metrics, logics: this.#pool, loginTimeoutMs, pingIntervalMs });
+    const { loginTimeoutMs, pingIntervalMs, heartbeat } = config;
+    this.#hub = new Hub({
+      ...{ clock, log, stats, metrics, logics: this.#pool },
+      loginTimeoutMs,
+      pingIntervalMs,
+      heartbeat,
+    });
     this.#drain = new Drain(this.#hub, clock, log);
     this.#announcer = new SessionAnnouncer({
       connections: () => this.#hub.all(),
@@ -174,7 +179,7 @@ class Entry implements RunningEntry {
   async start(): Promise<void> {
     const { tlsDir, tlsReloadMs, tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
     this.#loopDelay.enable();
-    this.#hub.wheel.start();
+    this.#hub.heartbeats.start();
     const maxSockets = maxConnections + SPARE_SOCKETS;
     const log = this.#log;
     const onSocket = (socket: Socket, isFrames: boolean) => this.#door.onSocket(socket, isFrames);
@@ -270,7 +275,7 @@ class Entry implements RunningEntry {
     this.#hub.destroyLingering();
     this.#pool.close();
     this.#internalTls.close();
-    this.#hub.wheel.stop();
+    this.#hub.heartbeats.stop();
     this.#hub.handover.close();
     this.#loopDelay.disable();
     await this.#admin?.close();

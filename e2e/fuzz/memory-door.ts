@@ -8,7 +8,7 @@ import { Disconnect, Hello, LoginReply, LoginRequest, SendAck, Welcome } from "#
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { ClientDoor } from "../../gateway/listen/door.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
-import { TICK_MS } from "../../gateway/session/heartbeat.ts";
+import { TICK_MS } from "../../gateway/session/heartbeat/heartbeats.ts";
 import { Hub } from "../../gateway/session/hub.ts";
 import { EntryStats } from "../../gateway/session/stats.ts";
 import type { LogicPort } from "../../gateway/session/uplink-port.ts";
@@ -90,7 +90,7 @@ export class MemoryDoor {
 
   /** A client a second: what the wheel holds of those that went is let go. */
   open(): MemorySocket {
-    this.hub.wheel.tick();
+    this.hub.heartbeats.tick();
     this.#clock.advance(TICK_MS);
     const socket = new MemorySocket();
     this.door.onSocket(socket.asSocket, false);
@@ -108,7 +108,7 @@ export class MemoryDoor {
     for (let i = 0; i < MAX_TURNS; i++) {
       if (socket.closed && this.isEmpty) return true;
       await this.turn();
-      if (i === PATIENT_TURNS) for (let tick = 0; tick < DEADLINE_TICKS; tick++) this.hub.wheel.tick();
+      if (i === PATIENT_TURNS) for (let tick = 0; tick < DEADLINE_TICKS; tick++) this.hub.heartbeats.tick();
     }
     return false;
   }

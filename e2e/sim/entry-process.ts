@@ -121,7 +121,7 @@ export class EntryProcess {
         wire.reset("destroyed");
       },
     };
-    const connection = running.admission.open(carrier, running.hub.wheel.nowTick);
+    const connection = running.admission.open(carrier, running.hub.heartbeats.nowTick);
     wire.attach(1, {
       onMessage: (bytes) => connection.onBytes(Buffer.from(bytes.buffer)),
       onClose: () => {
@@ -165,7 +165,7 @@ export class EntryProcess {
     const downlink = new Downlink(hub, log, announcer, (connection) => drain.onLogin(connection));
     const admission = new Admission(hub, 1000, () => drain.isActive);
     this.#running = { hub, pool, drain, admission };
-    hub.wheel.start();
+    hub.heartbeats.start();
     pool.start();
     announcer.start();
   }

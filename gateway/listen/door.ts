@@ -30,7 +30,7 @@ export class ClientDoor implements SniffTarget {
     const { hub, maxConnections, isDraining, isReady, demo } = options;
     this.#hub = hub;
     this.#admission = new Admission(hub, maxConnections, isDraining);
-    this.#http = new HttpDoor({ wheel: hub.wheel, ws: new WsAcceptor(this.#admission), isReady, demo });
+    this.#http = new HttpDoor({ heartbeats: hub.heartbeats, ws: new WsAcceptor(this.#admission), isReady, demo });
   }
 
   /** Sockets that are no connections yet. */
@@ -40,14 +40,14 @@ export class ClientDoor implements SniffTarget {
 
   /** Takes a socket that is ready to read; with `isFrames` its protocol is already agreed. */
   onSocket(socket: Socket, isFrames: boolean): void {
-    const { wheel, loginTimeoutMs } = this.#hub;
+    const { heartbeats, loginTimeoutMs } = this.#hub;
     if (isFrames) {
-      acceptFrames(this.#admission, socket, wheel.nowTick);
+      acceptFrames(this.#admission, socket, heartbeats.nowTick);
       return;
     }
-    const pending = new PendingSocket(socket, wheel.nowTick, wheel.tickAfter(loginTimeoutMs), this);
+    const pending = new PendingSocket(socket, heartbeats.nowTick, heartbeats.tickAfter(loginTimeoutMs), this);
     this.#pending.add(pending);
-    wheel.schedule(pending);
+    heartbeats.schedule(pending);
   }
 
   onReleased(pending: PendingSocket): void {

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { DemoFiles } from "../demo.ts";
-import type { HeartbeatWheel } from "../session/heartbeat.ts";
+import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
 import type { PendingSocket } from "./sniff.ts";
 import { WS_PATH, type WsAcceptor } from "./ws.ts";
 
@@ -13,7 +13,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 
 /** Options of {@link HttpDoor}. */
 export interface HttpDoorOptions {
-  wheel: HeartbeatWheel;
+  heartbeats: Heartbeats;
   ws: WsAcceptor;
   isReady(): boolean;
   /** Undefined: no demo. */
@@ -77,11 +77,11 @@ export class HttpDoor {
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const { wheel, demo, isReady } = this.#options;
+    const { heartbeats, demo, isReady } = this.#options;
     const socket: HttpSocket = request.socket;
     if (socket[ANSWERED]) return;
     socket[ANSWERED] = true;
-    socket[PENDING]?.extend(wheel.tickAfter(ANSWER_TIMEOUT_MS));
+    socket[PENDING]?.extend(heartbeats.tickAfter(ANSWER_TIMEOUT_MS));
     response.shouldKeepAlive = false;
     response.setHeader("strict-transport-security", "max-age=31536000");
     response.setHeader("x-content-type-options", "nosniff");

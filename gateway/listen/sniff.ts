@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import type { WheelItem } from "../session/heartbeat.ts";
+import type { HeartbeatItem } from "../session/heartbeat/heartbeats.ts";
 
 /** What a client speaks, by its first bytes. */
 export type Protocol = "frames" | "http";
@@ -31,8 +31,8 @@ const PENDING = Symbol("pending");
 type PendingOwner = Socket & { [PENDING]?: PendingSocket | undefined };
 
 /** A socket that is no connection yet: sniffed, or speaking HTTP before an upgrade. Destroyed at its deadline. */
-export class PendingSocket implements WheelItem {
-  wheelTick = 0;
+export class PendingSocket implements HeartbeatItem {
+  place = 0;
   readonly acceptedTick: number;
   readonly #socket: PendingOwner;
   readonly #target: SniffTarget;

@@ -6,14 +6,18 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
-import { Command, Flag } from "#proto/commands.ts";
+import { Command, Flag, MAX_FRAME_BYTES } from "#proto/commands.ts";
 import { ErrorInfo, type Event, Hello, Kick, type LoginReply, LoginRequest, Pong, Push } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { EntryMetrics } from "../metrics.ts";
-import { encodeFrame } from "../wire/envelope.ts";
+import { EnvelopeReader, encodeFrame, withLease } from "../wire/envelope.ts";
+import { FrameReader } from "../wire/frame.ts";
 import { type DecodedFrame, decodeAll } from "../wire/frame-test-kit.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Connection } from "./connection.ts";
+import { HEARTBEAT_ALGORITHMS, type HeartbeatAlgorithm } from "./heartbeat/algorithms.ts";
+import { LEASE_BYTES } from "./heartbeat/lease.ts";
+import type { LeaseBuckets } from "./heartbeat/lease-buckets.ts";
 import { Hub } from "./hub.ts";
 import { EntryStats } from "./stats.ts";
 import type { LogicPort } from "./uplink-port.ts";
@@ -43,6 +47,19 @@ class FakeCarrier implements Carrier {
   /** Frames written so far, with bodies as bytes. */
   frames(): (Omit<DecodedFrame, "body"> & { body: Buffer })[] {
     return decodeAll(this.written).frames.map((frame) => ({ ...frame, body: Buffer.from(frame.body, "hex") }));
+  }
+
+  /** Leases of the frames written so far. */
+  leases(): Buffer[] {
+    const envelope = new EnvelopeReader();
+    const leases: Buffer[] = [];
+    const onFrame = (buffer: Buffer, start: number, end: number): boolean => {
+      leases.push(envelope.read(buffer, start, end) ? Buffer.from(envelope.lease) : Buffer.alloc(0));
+      return true;
+    };
+    const reader = new FrameReader(MAX_FRAME_BYTES);
+    for (const chunk of this.written) reader.push(chunk, { onFrame });
+    return leases;
   }
 
   errors(): (ErrorInfo & { rid: number })[] {
@@ -75,7 +92,7 @@ class FakePort implements LogicPort {
   }
 }
 
-function setUp(options: { pingIntervalMs?: number } = {}) {
+function setUp(options: { pingIntervalMs?: number; heartbeat?: HeartbeatAlgorithm } = {}) {
   const clock = new FakeClock();
   const ports = [new FakePort("a"), new FakePort("b")] as [FakePort, FakePort];
   const stats = new EntryStats();
@@ -89,11 +106,12 @@ function setUp(options: { pingIntervalMs?: number } = {}) {
     logics,
     loginTimeoutMs: 10_000,
     pingIntervalMs: options.pingIntervalMs ?? 30_000,
+    heartbeat: options.heartbeat ?? "wheel",
   });
-  hub.wheel.start();
+  hub.heartbeats.start();
   const connect = () => {
     const carrier = new FakeCarrier();
-    return { carrier, connection: hub.open(carrier, hub.wheel.nowTick) };
+    return { carrier, connection: hub.open(carrier, hub.heartbeats.nowTick) };
   };
   return { clock, ports, logic: ports[0], other: ports[1], stats, hub, connect };
 }
@@ -335,18 +353,45 @@ describe("heartbeat", () => {
     assert.deepEqual(world.logic.kinds(), [RecordKind.ASK_HEAD]);
   });
 
-  it("closes after two intervals of silence and a tick, not before; any frame counts", () => {
+  for (const heartbeat of HEARTBEAT_ALGORITHMS)
+    it(`closes after two intervals of silence and a tick, not before; any frame counts (${heartbeat})`, () => {
+      const world = setUp({ heartbeat });
+      const { carrier, connection } = openSession(world, { pingIntervalMs: 10_000 });
+      for (let i = 0; i < 5; i++) {
+        world.clock.advance(19_000);
+        send(connection, i % 2 === 0 ? Command.PING : Command.PUSH_ACK);
+      }
+      world.clock.advance(20_000);
+      assert.equal(carrier.ended, undefined);
+      world.clock.advance(1000);
+      assert.equal(carrier.ended, DisconnectCode.PING_TIMEOUT);
+      assert.ok(world.logic.kinds().includes(RecordKind.CLOSED));
+    });
+
+  it("an interval shorter than the time to log in holds from the login on", () => {
     const world = setUp();
-    const { carrier, connection } = openSession(world, { pingIntervalMs: 10_000 });
-    for (let i = 0; i < 5; i++) {
-      world.clock.advance(19_000);
-      send(connection, i % 2 === 0 ? Command.PING : Command.PUSH_ACK);
-    }
-    world.clock.advance(20_000);
-    assert.equal(carrier.ended, undefined);
+    const { carrier } = openSession(world, { pingIntervalMs: 1000 });
     world.clock.advance(2000);
+    assert.equal(carrier.ended, undefined);
+    world.clock.advance(1000);
     assert.equal(carrier.ended, DisconnectCode.PING_TIMEOUT);
-    assert.ok(world.logic.kinds().includes(RecordKind.CLOSED));
+  });
+
+  it("buckets tell the client its deadline in WELCOME and PONG; it echoes, or does not", () => {
+    const world = setUp({ heartbeat: "buckets" });
+    const { carrier, connection } = world.connect();
+    hello(connection);
+    connection.onLoginOk(reply());
+    connection.flush();
+    const welcome = carrier.leases()[0] ?? Buffer.alloc(0);
+    assert.equal(welcome.length, LEASE_BYTES);
+    world.clock.advance(25_000);
+    connection.onBytes(withLease(encodeFrame(Command.PING, 1, 0), welcome));
+    connection.flush();
+    const pong = carrier.leases().at(-1);
+    assert.equal(pong?.length, LEASE_BYTES);
+    assert.notDeepEqual(pong, welcome);
+    assert.equal((world.hub.heartbeats as LeaseBuckets).refusedEchoes, 0);
   });
 });
 

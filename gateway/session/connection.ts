@@ -7,11 +7,11 @@ import { type Disconnect, type LoginReply, LoginRequest } from "#proto/gen/messa
 import { RecordKind } from "#proto/uplink/record.ts";
 import { disconnectFrame, errorFrame, goawayFrame, kickFrame, pongFrame } from "../wire/bodies.ts";
 import type { EnvelopeReader } from "../wire/envelope.ts";
-import { encodeFrame } from "../wire/envelope.ts";
+import { encodeFrame, withLease } from "../wire/envelope.ts";
 import { type FrameFault, FrameReader, type FrameSink } from "../wire/frame.ts";
 import { announceSession, announceSessionClosed, bindSession } from "./binding.ts";
 import type { Carrier } from "./carrier.ts";
-import { TICK_MS, type WheelItem } from "./heartbeat.ts";
+import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
 import { Outbox } from "./outbox.ts";
 import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf } from "./session.ts";
@@ -26,10 +26,10 @@ const BUSY_RETRY_MS = 200;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** One client: frames in, frames out, and the state between. Never looks into a body. */
-export class Connection implements FrameSink, WheelItem {
+export class Connection implements FrameSink, HeartbeatItem {
   /** Unique for the life of this incarnation. */
   readonly conn: number;
-  wheelTick = 0;
+  place = 0;
   readonly #hub: Hub;
   readonly #carrier: Carrier;
   readonly #reader: FrameReader = new FrameReader(MAX_FRAME_BYTES_BEFORE_AUTH);
@@ -106,7 +106,8 @@ export class Connection implements FrameSink, WheelItem {
         break;
       case "open":
       case "draining":
-        this.#deadlineTick = this.#hub.wheel.nowTick + state.session.pingTicks;
+        this.#deadlineTick = this.#hub.heartbeats.nowTick + state.session.pingTicks;
+        this.#hub.heartbeats.touch(this, envelope.lease);
         this.#onSessionFrame(envelope, state.session);
         break;
       case "closed":
@@ -149,7 +150,7 @@ export class Connection implements FrameSink, WheelItem {
   #onSessionFrame(envelope: EnvelopeReader, session: Session): void {
     const { cmd, rid } = envelope;
     if (cmd === Command.PING) {
-      this.#send(pongFrame(rid, this.#hub.clock.wallMs(), session.head));
+      this.#sendLeased(pongFrame(rid, this.#hub.clock.wallMs(), session.head));
       bindSession(this.#hub.logics, this.conn, session)?.send({ kind: RecordKind.ASK_HEAD, conn: this.conn });
     } else if (cmd === Command.HELLO) {
       this.close(DisconnectCode.PROTOCOL_ERROR, "a second HELLO", rid);
@@ -190,10 +191,12 @@ export class Connection implements FrameSink, WheelItem {
     const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
-    this.#deadlineTick = this.#hub.wheel.nowTick + session.pingTicks;
+    this.#deadlineTick = this.#hub.heartbeats.nowTick + session.pingTicks;
+    this.#hub.heartbeats.schedule(this);
+    this.#hub.heartbeats.touch(this, NO_ECHO);
     this.#hub.sessionOpened();
     this.#hub.metrics.login("ok", this.#hub.clock.nowMs() - login.startedMs);
-    this.#send(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
+    this.#sendLeased(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
     for (const { seq, body } of login.held) this.#push(session, seq, body);
     if (login.hasDropped) this.#send(pongFrame(0, this.#hub.clock.wallMs(), session.head));
   }
@@ -307,6 +310,12 @@ export class Connection implements FrameSink, WheelItem {
     else this.#finish(DisconnectCode.SLOW_CONSUMER, "did not read its answers");
   }
 
+  /** With what the heartbeat's algorithm wants to be told again. */
+  #sendLeased(frame: Buffer): void {
+    const lease = this.#hub.heartbeats.leaseOf(this);
+    this.#send(lease ? withLease(frame, lease) : frame);
+  }
+
   #touch(): void {
     if (this.#isDirty) return;
     this.#isDirty = true;
@@ -318,7 +327,7 @@ export class Connection implements FrameSink, WheelItem {
     this.#isDirty = false;
     if (this.#state.kind === "closed") return;
     const outbox = this.#outbox;
-    const { nowTick } = this.#hub.wheel;
+    const { nowTick } = this.#hub.heartbeats;
     const wasBlocked = outbox.isBlocked;
     outbox.flush(nowTick);
     if (!outbox.isBlocked && outbox.needsPull) {
@@ -326,7 +335,7 @@ export class Connection implements FrameSink, WheelItem {
       outbox.add(pongFrame(0, this.#hub.clock.wallMs(), this.session?.head ?? 0));
       outbox.flush(nowTick);
     }
-    if (outbox.isBlocked && !wasBlocked) this.#hub.wheel.schedule(this);
+    if (outbox.isBlocked && !wasBlocked) this.#hub.heartbeats.schedule(this);
   }
 
   /** The socket took everything it was given. */
@@ -397,13 +406,13 @@ export class Connection implements FrameSink, WheelItem {
 
   #finish(code: number, reason: string): void {
     if (this.#state.kind === "closed") return;
-    this.#outbox.flush(this.#hub.wheel.nowTick);
+    this.#outbox.flush(this.#hub.heartbeats.nowTick);
     this.#leave(code);
     this.#outbox.clear();
     this.#reader.reset();
     this.#carrier.end(code, reason);
-    this.#deadlineTick = this.#hub.wheel.nowTick + LINGER_TICKS;
-    this.#hub.wheel.schedule(this);
+    this.#deadlineTick = this.#hub.heartbeats.nowTick + LINGER_TICKS;
+    this.#hub.heartbeats.schedule(this);
   }
 
   /** Tells logic and the hub that this connection is no longer one. */

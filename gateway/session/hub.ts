@@ -10,7 +10,8 @@ import { tagBytes } from "./binding.ts";
 import type { Carrier } from "./carrier.ts";
 import { Connection } from "./connection.ts";
 import { Handover } from "./handover.ts";
-import { HeartbeatWheel } from "./heartbeat.ts";
+import { createHeartbeats, type HeartbeatAlgorithm } from "./heartbeat/algorithms.ts";
+import type { Heartbeats } from "./heartbeat/heartbeats.ts";
 import type { EntryStats } from "./stats.ts";
 import type { LogicDirectory, LogicPort } from "./uplink-port.ts";
 
@@ -24,6 +25,8 @@ export interface HubOptions {
   loginTimeoutMs: number;
   /** Of sessions for which logic names none. */
   pingIntervalMs: number;
+  /** How silent connections are found. Default wheel. */
+  heartbeat?: HeartbeatAlgorithm;
 }
 
 /** Users of connections that closed lately: lets UNREACHABLE name the user. */
@@ -43,7 +46,7 @@ export class Hub {
   readonly stats: EntryStats;
   readonly metrics: EntryMetrics;
   readonly logics: LogicDirectory;
-  readonly wheel: HeartbeatWheel;
+  readonly heartbeats: Heartbeats;
   readonly handover: Handover;
   readonly loginTimeoutMs: number;
   readonly pingIntervalMs: number;
@@ -67,7 +70,7 @@ export class Hub {
     this.logics = options.logics;
     this.loginTimeoutMs = options.loginTimeoutMs;
     this.pingIntervalMs = options.pingIntervalMs;
-    this.wheel = new HeartbeatWheel(options.clock);
+    this.heartbeats = createHeartbeats(options.heartbeat ?? "wheel", options.clock);
     this.handover = new Handover(options.logics, options.clock);
   }
 
@@ -87,7 +90,7 @@ export class Hub {
     const connection = new Connection(this, this.#lastConn, carrier, acceptedTick);
     this.#connections.set(connection.conn, connection);
     this.stats.opened++;
-    this.wheel.schedule(connection);
+    this.heartbeats.schedule(connection);
     return connection;
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
 import type { LoginReply } from "#proto/gen/messages.ts";
-import { TICK_MS } from "./heartbeat.ts";
+import { TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
 /** A delivery that came before the login was answered; its body is a copy. */

@@ -28,6 +28,7 @@ export async function startTestEntry(
       maxConnections: 1000,
       loginTimeoutMs: 10_000,
       pingIntervalMs: 30_000,
+      heartbeat: "wheel",
       drainWindowMs: 0,
       drainDeadlineMs: 0,
       demoDir: undefined,

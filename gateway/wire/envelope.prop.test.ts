@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Envelope } from "#proto/gen/messages.ts";
-import { EnvelopeReader, encodeFrame, encodeFrameOf, varintLength, writeVarint } from "./envelope.ts";
+import { EnvelopeReader, encodeFrame, encodeFrameOf, varintLength, withLease, writeVarint } from "./envelope.ts";
 
 interface Fields {
   cmd: number;
   rid: number;
   flags: number;
+  lease: string;
   body: string;
 }
 
@@ -17,13 +18,14 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 function readOurs(bytes: Buffer): Fields | undefined {
   const reader = new EnvelopeReader();
   if (!reader.read(bytes, 0, bytes.length)) return undefined;
-  return { cmd: reader.cmd, rid: reader.rid, flags: reader.flags, body: hex(reader.body) };
+  const { cmd, rid, flags, lease, body } = reader;
+  return { cmd, rid, flags, lease: hex(lease), body: hex(body) };
 }
 
 function readTheirs(bytes: Buffer): Fields | undefined {
   try {
-    const { cmd, rid, flags, body } = Envelope.decode(bytes);
-    return { cmd, rid, flags, body: hex(body) };
+    const { cmd, rid, flags, lease, body } = Envelope.decode(bytes);
+    return { cmd, rid, flags, lease: hex(lease), body: hex(body) };
   } catch {
     return undefined;
   }
@@ -165,6 +167,28 @@ describe("encodeFrameOf", () => {
         const joined = Buffer.concat(parts);
         assert.deepEqual(encodeFrameOf(18, 0, 0, parts, joined.length), encodeFrame(18, 0, 0, joined));
       }),
+    );
+  });
+});
+
+describe("withLease", () => {
+  it("adds a lease to a frame of any size and changes nothing else", () => {
+    const sizes = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(16_350, 16_380, 65_536));
+    fc.assert(
+      fc.property(
+        fc.nat(255),
+        fc.nat(),
+        sizes,
+        fc.uint8Array({ minLength: 1, maxLength: 127 }),
+        (cmd, rid, size, lease) => {
+          const body = Buffer.alloc(size, 3);
+          const frame = withLease(encodeFrame(cmd, rid, 1, body), lease);
+          const start = [1, 2, 3].find((bytes) => varintLength(frame.length - bytes) === bytes) ?? 4;
+          const read = readTheirs(frame.subarray(start));
+          assert.deepEqual(read, { cmd, rid, flags: 1, lease: hex(lease), body: hex(body) });
+          assert.deepEqual(readOurs(frame.subarray(start)), read);
+        },
+      ),
     );
   });
 });

@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 const TAG_CMD = 0x08;
 const TAG_RID = 0x10;
 const TAG_FLAGS = 0x18;
+const TAG_LEASE = 0x2a;
 const TAG_BODY = 0x7a;
 
 const EMPTY = Buffer.alloc(0);
@@ -18,7 +19,8 @@ export class EnvelopeReader {
   cmd = 0;
   rid = 0;
   flags = 0;
-  /** View of the input. */
+  /** View of the input, as is the body. */
+  lease: Buffer = EMPTY;
   body: Buffer = EMPTY;
   #at = 0;
   #value = 0;
@@ -28,6 +30,7 @@ export class EnvelopeReader {
     this.cmd = 0;
     this.rid = 0;
     this.flags = 0;
+    this.lease = EMPTY;
     this.body = EMPTY;
     this.#at = start;
     while (this.#at < end) {
@@ -53,15 +56,27 @@ export class EnvelopeReader {
         this.flags = this.#value;
         return true;
       case TAG_BODY: {
-        if (!this.#varint(buffer, end)) return false;
-        const from = this.#at;
-        if (!this.#advance(this.#value, end)) return false;
+        const from = this.#bytes(buffer, end);
+        if (from < 0) return false;
         this.body = buffer.subarray(from, this.#at);
+        return true;
+      }
+      case TAG_LEASE: {
+        const from = this.#bytes(buffer, end);
+        if (from < 0) return false;
+        this.lease = buffer.subarray(from, this.#at);
         return true;
       }
       default:
         return tag >>> 3 !== 0 && this.#skip(buffer, end, tag & 7);
     }
+  }
+
+  /** Passes over a bytes field; where its content begins, or -1. */
+  #bytes(buffer: Buffer, end: number): number {
+    if (!this.#varint(buffer, end)) return -1;
+    const from = this.#at;
+    return this.#advance(this.#value, end) ? from : -1;
   }
 
   /** Skips a field this build does not know. Groups are not proto3: refused. */
@@ -145,6 +160,25 @@ export function encodeFrameOf(
     at += part.length;
   }
   return frame;
+}
+
+/** The same frame with a lease of at most 127 bytes, at its end: protobuf takes fields in any order. */
+export function withLease(frame: Buffer, lease: Uint8Array): Buffer {
+  const [length, start] = readLength(frame);
+  const size = length + 2 + lease.length;
+  const leased = Buffer.allocUnsafe(varintLength(size) + size);
+  let at = writeVarint(leased, size, 0);
+  at += frame.copy(leased, at, start);
+  leased[at] = TAG_LEASE;
+  leased[at + 1] = lease.length;
+  leased.set(lease, at + 2);
+  return leased;
+}
+
+/** The length that a frame of ours begins with, and where that ends. */
+function readLength(frame: Buffer): [length: number, end: number] {
+  const size = [1, 2, 3, 4].find((bytes) => varintLength(frame.length - bytes) === bytes) ?? 5;
+  return [frame.length - size, size];
 }
 
 /** Allocates the frame and writes everything but the body; returns it and where the body goes. */
