@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `node bench/hold-sessions.ts JSON`: logs users in, prints one line when all are, and holds their connections until it is
-// killed. A process may have too few file descriptors for all sessions of a benchmark: start several.
+// `node bench/hold-sessions.ts JSON`: logs users in and holds their connections until it is killed, pinging and moving as
+// the entry asks. A process may have too few file descriptors for all sessions of a benchmark: start several. Prints, each
+// as a line of JSON: `{minted}` when it is about to dial, `{held, loginSeconds}` when all are in, and `{moved, ...}` each time
+// when all that were asked to move are back.
 import { readFileSync } from "node:fs";
-import { connect } from "node:net";
 import type { JWK } from "jose";
-import { Command } from "#proto/commands.ts";
-import { Hello } from "#proto/gen/messages.ts";
 import { tokenAuthorityFrom } from "../e2e/harness/tokens.ts";
-import { FrameReader, frameOf } from "./wire.ts";
+import { type HeldCarrier, HeldClient, type HeldEvents } from "./held-client.ts";
 
 /** What it is told. */
 export interface HoldOrder {
@@ -17,31 +16,34 @@ export interface HoldOrder {
   count: number;
   keyFile: string;
   audience: string;
+  /** Default `tcp`. */
+  carrier?: HeldCarrier;
+  /** For `tls`: PEM, and the name to expect. */
+  ca?: string;
+  serverName?: string;
+  /** Each connection pings this often. Default: never. */
+  pingIntervalMs?: number;
+  /** Logins under way at a time. Default 32. */
+  concurrency?: number;
+  /** Ports to go to on GOAWAY, in turn. Default: the same port. */
+  moveTo?: readonly number[];
 }
 
-const CONCURRENCY = 32;
 const ATTEMPTS = 20;
 const RETRY_MS = 250;
+const PING_SLICES = 100;
+const MINT_BATCH = 500;
 
-/** One login on a connection that stays. @throws Error when it is refused */
-function logIn(port: number, token: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    const frames = new FrameReader({
-      frame: (cmd) => (cmd === Command.WELCOME ? resolve() : reject(new Error(`refused with command ${cmd}`))),
-    });
-    socket.on("data", (chunk: Buffer) => frames.push(chunk));
-    socket.on("error", reject);
-    socket.on("close", () => reject(new Error("closed by the server")));
-    const device = { deviceId: "held", platform: "android", deviceName: "held", firstPageBytes: 1 };
-    socket.write(frameOf(Command.HELLO, 1, Hello.encode({ protoMin: 1, protoMax: 1, token, ...device })));
-  });
-}
+const order = JSON.parse(process.argv[2] ?? "{}") as HoldOrder;
+const { count, prefix, carrier = "tcp", concurrency = 32, pingIntervalMs = 0, moveTo = [order.port] } = order;
+const target = { carrier, ca: order.ca, serverName: order.serverName ?? "" };
+const clients: HeldClient[] = [];
+const say = (line: object): void => console.log(JSON.stringify(line));
 
-async function logInWithRetries(port: number, mint: () => Promise<string>): Promise<void> {
+async function logInWithRetries(client: HeldClient, port: number): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await logIn(port, await mint());
+      await client.logIn(port, target);
       return;
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;
@@ -50,13 +52,69 @@ async function logInWithRetries(port: number, mint: () => Promise<string>): Prom
   }
 }
 
-const order = JSON.parse(process.argv[2] ?? "{}") as HoldOrder;
+/** Moves as they are asked for; tells when nobody is on the way any more. */
+class Moves implements HeldEvents {
+  #startedMs = 0;
+  #asked = 0;
+  #back: number[] = [];
+  #forced = 0;
+  readonly #moving = new Set<HeldClient>();
+
+  onGoaway(client: HeldClient, minDelayMs: number, maxDelayMs: number): void {
+    const delayMs = minDelayMs + Math.random() * (maxDelayMs - minDelayMs);
+    this.#move(client, delayMs);
+  }
+
+  onClosed(client: HeldClient): void {
+    if (this.#moving.has(client)) return;
+    this.#forced++;
+    this.#move(client, 0);
+  }
+
+  #move(client: HeldClient, delayMs: number): void {
+    if (this.#moving.has(client)) return;
+    if (this.#moving.size === 0) {
+      this.#startedMs = performance.now();
+      [this.#asked, this.#back, this.#forced] = [0, [], 0];
+    }
+    this.#moving.add(client);
+    const port = moveTo[this.#asked++ % moveTo.length] ?? order.port;
+    setTimeout(() => void this.#arrive(client, port), delayMs);
+  }
+
+  async #arrive(client: HeldClient, port: number): Promise<void> {
+    await logInWithRetries(client, port);
+    this.#moving.delete(client);
+    this.#back.push(performance.now() - this.#startedMs);
+    if (this.#moving.size > 0) return;
+    const at = (share: number): number => Math.round(this.#back[Math.ceil(this.#back.length * share) - 1] ?? 0);
+    say({ moved: this.#back.length, forced: this.#forced, p50Ms: at(0.5), p99Ms: at(0.99), lastMs: at(1) });
+  }
+}
+
+/** Spreads the pings of all connections evenly. */
+function startPings(): void {
+  let slice = 0;
+  setInterval(() => {
+    for (let at = slice; at < clients.length; at += PING_SLICES) clients[at]?.ping();
+    slice = (slice + 1) % PING_SLICES;
+  }, pingIntervalMs / PING_SLICES);
+}
+
 const key = JSON.parse(readFileSync(order.keyFile, "utf8")) as JWK;
 const authority = await tokenAuthorityFrom(key, { audience: order.audience });
+const moves = new Moves();
+for (let at = 0; at < count; at += MINT_BATCH) {
+  const ids = Array.from({ length: Math.min(MINT_BATCH, count - at) }, (_, n) => `${prefix}-${at + n}`);
+  const tokens = await Promise.all(ids.map((id) => authority.mint(id)));
+  ids.forEach((id, n) => void clients.push(new HeldClient(id, tokens[n] ?? "", moves)));
+}
+say({ minted: count });
+const startedMs = performance.now();
 let next = 0;
 const worker = async (): Promise<void> => {
-  for (let at = next++; at < order.count; at = next++)
-    await logInWithRetries(order.port, () => authority.mint(`${order.prefix}-${at}`));
+  for (let client = clients[next++]; client; client = clients[next++]) await logInWithRetries(client, order.port);
 };
-await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-console.log(JSON.stringify({ held: order.count }));
+await Promise.all(Array.from({ length: concurrency }, worker));
+say({ held: count, loginSeconds: Math.round(performance.now() - startedMs) / 1000 });
+if (pingIntervalMs > 0) startPings();

@@ -114,7 +114,7 @@ async function holdSessions(fleet: Fleet): Promise<GuardedProcess[]> {
       startProcess({ name: order.prefix, command: process.execPath, args: [script, JSON.stringify(order)] }),
     ),
   );
-  await Promise.all(holders.map((holder) => holder.waitForOutput(/^\{"held":\d+\}$/m, LOGIN_TIMEOUT_MS)));
+  await Promise.all(holders.map((holder) => holder.waitForOutput(/^\{"held":\d+/m, LOGIN_TIMEOUT_MS)));
   return holders;
 }
 
