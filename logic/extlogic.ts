@@ -17,6 +17,7 @@ import { Reconciler } from "./push/reconciler.ts";
 import type { PushLetter } from "./push/step-schedule.ts";
 import { createRetentionMetrics, RetentionJob } from "./retention/retention.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
+import { StoreClock } from "./store/store-clock.ts";
 
 /** What the fast way needs beyond the ack timeout: a look at the wheel, the queue, the provider. */
 const RECONCILE_SLACK_MS = 2000;
@@ -56,7 +57,8 @@ async function start(
   lifecycle: Lifecycle,
 ): Promise<Extlogic> {
   const { log } = deps;
-  const clock = deps.clock ?? systemClock;
+  // All replicas go by the database's time: their own wall clocks may differ by hours.
+  const clock = new StoreClock(deps.clock ?? systemClock);
   const random = deps.random ?? Math.random;
   const onFault = createFaultLog(log, clock);
   const metrics = new Metrics({ component: "extlogic", version: config.IM_VERSION }, { runtime: true });

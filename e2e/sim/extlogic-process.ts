@@ -11,6 +11,7 @@ import { Reconciler } from "../../logic/push/reconciler.ts";
 import { StepRunner } from "../../logic/push/step-runner.ts";
 import { type PushLetter, StepSchedule } from "../../logic/push/step-schedule.ts";
 import type { MemoryStore } from "../../logic/store/memory.ts";
+import { StoreClock } from "../../logic/store/store-clock.ts";
 import { Proc } from "./kernel.ts";
 import { ACK_TIMEOUT_MS } from "./logic-process.ts";
 import type { Plan } from "./plan.ts";
@@ -71,11 +72,11 @@ export class ExtlogicProcess {
     this.#proc = proc;
     const consumer = `${this.name}-${++this.#starts}`;
     kernel.after(0, proc, () => {
-      const clock = kernel.clockOf(proc);
+      const clock = new StoreClock(kernel.clockOf(proc));
       const redis = redisClientOf(calls, proc, servers.redis, world.redis);
       const store = world.storeFor(proc);
       const common = { store, clock, random: kernel.random.next, log: silentLogger, metrics: METRICS.push };
-      const schedule = this.#schedule(proc, store, (letters) => buryLetters(redis, letters));
+      const schedule = this.#schedule(proc, { store, clock }, (letters) => buryLetters(redis, letters));
       schedule.start();
       const dispatch: Dispatch = (intents, signal) => dispatchIntents({ schedule, signal }, intents);
       const ports = { ...common, redis, dispatch };
@@ -85,9 +86,13 @@ export class ExtlogicProcess {
   }
 
   /** As composePush of logic/push does, with the provider of the simulation in place of the real ones. */
-  #schedule(proc: Proc, store: MemoryStore, bury: (letters: readonly PushLetter[]) => Promise<void>): StepSchedule {
+  #schedule(
+    proc: Proc,
+    { store, clock }: { store: MemoryStore; clock: StoreClock },
+    bury: (letters: readonly PushLetter[]) => Promise<void>,
+  ): StepSchedule {
     const { kernel } = this.#world;
-    const timing = { clock: kernel.clockOf(proc), random: kernel.random.next, defer: kernel.defer };
+    const timing = { clock, random: kernel.random.next, defer: kernel.defer };
     const shared = { ...timing, policy: POLICY, metrics: METRICS.push, onFault: () => undefined };
     const recipients = new Recipients(store, POLICY, kernel.defer);
     const provider = new ProviderChannel({ provider: this.#provider(proc), ...shared });

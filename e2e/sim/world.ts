@@ -68,7 +68,9 @@ export class World {
   readonly #firedAtMs = new Map<string, number>();
   #database: MemoryStore;
   /** What was done to the database, while somebody wants to know. */
-  #journal: { path: readonly string[]; args: readonly unknown[] }[] | undefined;
+  #journal: { path: readonly string[]; args: readonly unknown[]; wallMs: number }[] | undefined;
+  /** When it was done that is done again now. */
+  #replayedMs: number | undefined;
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
 
   /**
@@ -98,7 +100,7 @@ export class World {
 
   /** The store as `proc` sees it. */
   storeFor(proc: Proc): MemoryStore {
-    const journal: Journal = (path, args) => this.#journal?.push({ path, args });
+    const journal: Journal = (path, args) => this.#journal?.push({ path, args, wallMs: this.kernel.wallMs });
     return storeOf({ calls: this.calls, proc, server: this.servers.database, journal }, () => this.#database);
   }
 
@@ -115,17 +117,20 @@ export class World {
   /** The database becomes what it was after its first `length` writes, with a new epoch. */
   async restore(length: number): Promise<void> {
     const older = this.#emptyDatabase();
-    for (const { path, args } of this.#journal?.slice(0, length) ?? []) {
+    for (const { path, args, wallMs } of this.#journal?.slice(0, length) ?? []) {
+      this.#replayedMs = wallMs;
       const owner = path.slice(0, -1).reduce((part: object, key) => Reflect.get(part, key) as object, older);
       // What was refused then is refused now.
       await Promise.resolve(Reflect.get(owner, path.at(-1) ?? "").apply(owner, args)).catch(() => undefined);
     }
+    this.#replayedMs = undefined;
     this.#database = older;
     this.#journal = undefined;
   }
 
   #emptyDatabase(): MemoryStore {
-    const database = new MemoryStore(() => this.kernel.nowMs);
+    const wallMs = (): number => this.#replayedMs ?? this.kernel.wallMs;
+    const database = new MemoryStore(() => this.kernel.nowMs, wallMs);
     void database.createConversation(EVERYBODY, this.#members);
     return database;
   }

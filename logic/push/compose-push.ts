@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Store } from "../store/store.ts";
+import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { ChannelSet } from "./addresses.ts";
 import { ProviderChannel } from "./channel.ts";
@@ -25,7 +26,7 @@ import { type PushLetter, StepSchedule } from "./step-schedule.ts";
 export interface PushPorts {
   store: Pick<Store, "pushTargets" | "readInbox" | "pushStore">;
   bury: (letters: readonly PushLetter[]) => Promise<void>;
-  clock: Clock;
+  clock: StoreClock;
   random: () => number;
   defer: Defer;
   log: Logger;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `node logic/push/dead-letters-main.ts list|replay`: looks at pushes that were given up, or takes them up again. The
 // environment is extlogic's. Prints one line of JSON; 0 = done, 1 = failed, 2 = bad configuration or usage.
-import { systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
 import { toImError } from "#lib/errors.ts";
 import { connectRedis, whenReady } from "#lib/redis.ts";
@@ -28,7 +27,7 @@ async function run(command: string, config: ExtlogicConfig): Promise<object> {
       startTimeoutMs: WAIT_MS,
     });
     try {
-      return await replayLetters({ redis, store, policy: policyOf(config), nowMs: () => systemClock.wallMs() });
+      return await replayLetters({ redis, store, policy: policyOf(config) });
     } finally {
       await store.close();
     }

@@ -81,7 +81,6 @@ export interface ReplayPorts {
   redis: RedisClient;
   store: Pick<Store, "readInbox" | "pushStore">;
   policy: Pick<PushPolicy, "steps">;
-  nowMs: () => number;
 }
 
 /** What became of the letters: taken up again, without a message any more, or no intent at all. */
@@ -101,11 +100,12 @@ export async function replayLetters(ports: ReplayPorts): Promise<ReplayResult> {
   const result = { replayed: 0, gone: 0, malformed: 0 };
   for await (const letters of readLetters(redis)) {
     if (letters.length === 0) continue;
+    const { nowMs } = await store.pushStore.stepBacklog();
     const rows = [];
     for (const letter of letters) {
       if (letter.userId === "") result.malformed++;
       else {
-        const row = await stepOf(ports, letter);
+        const row = await stepOf(ports, letter, nowMs);
         if (row) rows.push(row);
         else result.gone++;
       }
@@ -117,7 +117,7 @@ export async function replayLetters(ports: ReplayPorts): Promise<ReplayResult> {
   return result;
 }
 
-async function stepOf({ store, policy, nowMs }: ReplayPorts, { userId, inboxSeq }: DeadLetter) {
+async function stepOf({ store, policy }: ReplayPorts, { userId, inboxSeq }: DeadLetter, nowMs: number) {
   const first = stepAfter(policy, undefined, "unreached");
   const page = await store.readInbox({ userId, cursor: inboxSeq - 1, limit: 1, limitBytes: 1 });
   const event = page.events.find((candidate) => candidate.inboxSeq === inboxSeq);
@@ -132,8 +132,8 @@ async function stepOf({ store, policy, nowMs }: ReplayPorts, { userId, inboxSeq 
     lastSeq: inboxSeq,
     attempts: 0,
     reached: false,
-    createdMs: nowMs(),
-    dueMs: nowMs(),
+    createdMs: nowMs,
+    dueMs: nowMs,
     leased: false,
   };
 }

@@ -421,3 +421,78 @@ describe("the policy's limits", () => {
     );
   });
 });
+
+describe("wall clocks that are wrong", () => {
+  const HOUR_MS = 60 * MINUTE_MS;
+  /** Two replicas; the first one's wall clock is off by `skewMs`, the second one's by as much in the other direction. */
+  const replicas = (skewMs: number): [PushKit, PushKit] => {
+    const first = kit();
+    const second = kit({}, first);
+    first.wallSkewMs = skewMs;
+    second.wallSkewMs = -skewMs;
+    return [first, second];
+  };
+
+  for (const skewMs of [-HOUR_MS, HOUR_MS]) {
+    it(`neither bring a step forward nor hold it up: ${skewMs} ms`, async () => {
+      const [first, second] = replicas(skewMs);
+      await first.device("bob", "phone", APNS);
+      await first.contact("bob");
+      await first.dispatch(["bob", await first.message("bob")]);
+      assert.deepEqual(first.waiting(), ["wechat@60"]);
+      second.schedule.start();
+      await second.pass(MINUTE_MS - 2000);
+      assert.deepEqual(second.pushed, []);
+      await second.pass(4000);
+      assert.deepEqual(second.pushed, ["wechat:o1"]);
+      assert.match(second.waiting().join(), /^sms@(29\d|300)$/);
+    });
+
+    it(`leave a dead process's step to another one when its lease is over: ${skewMs} ms`, async () => {
+      const dead = kit();
+      dead.wallSkewMs = skewMs;
+      await dead.device("bob", "phone", APNS);
+      dead.provider("apns").answer = () => "stall";
+      await dead.dispatch(["bob", await dead.message("bob")]);
+      assert.deepEqual(dead.waiting(), ["app@30"]);
+      // Its clock stands still: nothing of it happens any more.
+      const heir = kit({}, { store: dead.store, clock: new FakeClock(0, dead.clock.wallMs()) });
+      heir.wallSkewMs = -skewMs;
+      heir.schedule.start();
+      await heir.pass(28_000);
+      assert.deepEqual(heir.pushed, [], "it is in hand");
+      await heir.pass(4000);
+      assert.deepEqual(heir.pushed, ["apns:t-apns"]);
+    });
+
+    it(`that jump while a retry waits do not move it: ${skewMs} ms`, async () => {
+      const world = kit();
+      world.schedule.start();
+      await world.device("bob", "phone", APNS);
+      const apns = world.provider("apns");
+      apns.answer = (_, attempt) =>
+        attempt === 1 ? { kind: "failed", reason: "away", retryAfterMs: 20_000 } : { kind: "accepted" };
+      await world.dispatch(["bob", await world.message("bob")]);
+      world.wallSkewMs = skewMs;
+      await world.pass(18_000);
+      assert.equal(apns.requests.length, 1);
+      await world.pass(4000);
+      assert.equal(apns.requests.length, 2);
+    });
+
+    it(`do not give up what is new, and count days and quiet hours as everybody does: ${skewMs} ms`, async () => {
+      const world = kit({
+        ttlMs: 10 * MINUTE_MS,
+        quietHours: { startMinute: 13 * 60, endMinute: 14 * 60, channels: ["app"] },
+      });
+      world.schedule.start();
+      await world.device("bob", "phone", APNS);
+      world.wallSkewMs = skewMs;
+      // It is twelve o'clock: not yet quiet.
+      await world.dispatch(["bob", await world.message("bob")]);
+      assert.deepEqual(world.pushed, ["apns:t-apns"]);
+      assert.equal(world.provider("apns").requests[0]?.ttlMs, 10 * MINUTE_MS);
+      assert.deepEqual(world.letters, []);
+    });
+  }
+});

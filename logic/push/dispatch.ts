@@ -46,6 +46,7 @@ export async function dispatchIntents(
   intents: readonly QueuedIntent[],
 ): Promise<Map<string, IntentOutcome>> {
   const { recipients, clock } = schedule.ports;
+  await schedule.knowTime();
   const readAtMs = clock.nowMs();
   const users = await recipients.read(intents.map(({ userId }) => userId));
   const outcomes = new Map<string, IntentOutcome>();

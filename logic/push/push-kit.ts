@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests: dispatch and schedule on a memory store, with a clock that is moved by hand and providers that do as told.
 import { createHash, randomUUID } from "node:crypto";
-import { FakeClock } from "#lib/clock.ts";
+import { type Clock, FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { MemoryPushStore } from "../store/memory-push.ts";
 import type { PushTarget } from "../store/store.ts";
+import { StoreClock } from "../store/store-clock.ts";
 import { ProviderChannel } from "./channel.ts";
 import { type Dispatch, dispatchIntents, type IntentOutcome } from "./dispatch.ts";
 import type { QueuedIntent } from "./intent.ts";
@@ -95,7 +96,22 @@ export class ToldProvider implements PushProvider {
 /** A memory store whose devices have tokens. */
 class TokenStore extends MemoryStore {
   readonly tokens = new Map<string, { pushProvider: string; pushToken: string }>();
-  override readonly pushStore = new MemoryPushStore((userId, deviceId) => this.tokens.get(`${userId}/${deviceId}`));
+  override readonly pushStore: MemoryPushStore;
+
+  /** The store's time: the clock of the process that was made last. */
+  clock: Clock;
+
+  constructor(clock: Clock) {
+    super(
+      () => this.clock.nowMs(),
+      () => this.clock.wallMs(),
+    );
+    this.clock = clock;
+    this.pushStore = new MemoryPushStore(
+      (userId, deviceId) => this.tokens.get(`${userId}/${deviceId}`),
+      () => this.clock.wallMs(),
+    );
+  }
 
   override async pushTargets(userIds: readonly string[]): Promise<PushTarget[]> {
     const targets = await super.pushTargets(userIds);
@@ -106,6 +122,8 @@ class TokenStore extends MemoryStore {
 /** One extlogic process in memory; several may share a store. */
 export class PushKit {
   readonly clock: FakeClock;
+  /** How far the wall clock of this process is off. */
+  wallSkewMs = 0;
   readonly store: TokenStore;
   readonly metrics = new Metrics();
   readonly letters: PushLetter[] = [];
@@ -117,9 +135,16 @@ export class PushKit {
   constructor(policy: Partial<PushPolicy> = {}, shared?: Pick<PushKit, "clock" | "store">) {
     // 2023-11-14T12:00:00Z
     this.clock = shared?.clock ?? new FakeClock(0, 1_699_963_200_000);
-    this.store = shared?.store ?? new TokenStore();
-    const { clock, store } = this;
+    this.store = shared?.store ?? new TokenStore(this.clock);
+    this.store.clock = this.clock;
+    const { store } = this;
     const metrics = createPushMetrics(this.metrics);
+    const own: Clock = {
+      wallMs: () => this.clock.wallMs() + this.wallSkewMs,
+      nowMs: () => this.clock.nowMs(),
+      after: (delayMs, fn) => this.clock.after(delayMs, fn),
+    };
+    const clock = new StoreClock(own);
     const timing = { clock, random: () => 0.5 };
     const whole = { ...KIT_POLICY, ...policy };
     const channels = new Map<string, ProviderChannel>();

@@ -15,6 +15,7 @@ import { SMS_SECRET, SMS_TEMPLATE, startSmsSandbox } from "../../e2e/sandbox/sms
 import { extlogicSchema } from "../config.ts";
 import { message } from "../store/contract/fixture.ts";
 import type { PostgresStore } from "../store/postgres-store.ts";
+import { StoreClock } from "../store/store-clock.ts";
 import { composePush, type PushCore } from "./compose-push.ts";
 import { buryLetters, listLetters, replayLetters } from "./dead-letters.ts";
 import { DEAD_LETTER_STREAM } from "./intent.ts";
@@ -64,7 +65,7 @@ describe("push on real servers", () => {
     const core = composePush(config(), {
       store,
       bury: (letters: readonly PushLetter[]) => buryLetters(redis, letters),
-      clock: systemClock,
+      clock: new StoreClock(systemClock),
       random: Math.random,
       defer: setImmediate,
       log: silentLogger,
@@ -88,7 +89,7 @@ describe("push on real servers", () => {
     assert.equal(sms.pushes.length, 0, "the step has to wait");
     for (const one of replicas) one.schedule.start();
     await waitUntil("everybody is reached", () => sms.accepted.length >= USERS, 30_000);
-    await waitUntil("no step is left", async () => (await store.pushStore.stepBacklog(0)).waiting === 0, 10_000);
+    await waitUntil("no step is left", async () => (await store.pushStore.stepBacklog()).waiting === 0, 10_000);
     assert.equal(new Set(sms.accepted.map(({ address }) => address)).size, USERS);
     assert.equal(sms.accepted.length, USERS);
   });
@@ -116,7 +117,7 @@ describe("push on real servers", () => {
     sms.behave = () => ACCEPT;
     const before = sms.accepted.length;
     const policy = policyOf(config());
-    const ports = { redis, store, policy, nowMs: () => systemClock.wallMs() };
+    const ports = { redis, store, policy };
     assert.deepEqual(await replayLetters(ports), { replayed: USERS, gone: 1, malformed: 1 });
     assert.equal((await listLetters(redis, 3)).letters, 0);
     await waitUntil("everybody is told after all", () => sms.accepted.length >= before + USERS, 30_000);
@@ -131,7 +132,7 @@ describe("push on real servers", () => {
       const core = cores[seq % cores.length];
       const intent = { id: String(seq), userId: "user-0", inboxSeq: seq, cause: "offline" as const };
       await core?.dispatch([intent], new AbortController().signal);
-      await waitUntil("the step ended", async () => (await store.pushStore.stepBacklog(0)).waiting === 0, 10_000);
+      await waitUntil("the step ended", async () => (await store.pushStore.stepBacklog()).waiting === 0, 10_000);
     }
     assert.equal(sms.accepted.length - before, 5 - 3);
   });

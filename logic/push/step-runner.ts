@@ -34,6 +34,7 @@ export interface StepRunnerPorts {
   recipients: Recipients;
   channels: ChannelSet;
   policy: PushPolicy;
+  /** Its wall clock is the store's: what is due is read by other replicas. */
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -203,7 +204,7 @@ export class StepRunner {
     const { policy, clock, store, metrics } = this.#ports;
     const isBackground = step.channel === "app" && policy.appMode === "background";
     if (isBackground && step.attempts === 0) {
-      const turn = { userId: step.userId, deviceId, nowMs: clock.wallMs(), intervalMs: policy.backgroundIntervalMs };
+      const turn = { userId: step.userId, deviceId, intervalMs: policy.backgroundIntervalMs };
       // It was woken a moment ago and fetches everything: as good as told.
       if (!(await store.takeBackgroundTurn(turn))) {
         metrics.steps.inc({ channel: step.channel, result: "throttled" });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Backoff } from "#lib/backoff.ts";
-import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { type PushStepRow, type PushStore, type SettledStep, stepKey } from "../store/push-store.ts";
+import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
 import { BatchCall } from "./batch-call.ts";
 import type { PushMetrics } from "./metrics.ts";
@@ -34,7 +34,8 @@ export interface StepSchedulePorts {
   policy: PushPolicy;
   /** Keeps what was given up. May reject: then it is tried again. */
   bury: (letters: readonly PushLetter[]) => Promise<void>;
-  clock: Clock;
+  /** Set by every look at the store. */
+  clock: StoreClock;
   random: () => number;
   defer: Defer;
   metrics: PushMetrics;
@@ -85,6 +86,11 @@ export class StepSchedule {
     await Promise.all(this.#inHand);
   }
 
+  /** Due times are in the store's time: looks at it when nobody has yet. @throws {ImError} when the store is away */
+  async knowTime(): Promise<void> {
+    if (!this.ports.clock.isSet) await this.#look();
+  }
+
   /** @throws {ImError} when the store is away in the middle */
   run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushEvent }): Promise<RunEnd> {
     return this.ports.runner.run(step, { ...known, signal: this.#abort.signal });
@@ -132,9 +138,11 @@ export class StepSchedule {
     const { store, clock, recipients, leaseMs = LEASE_MS } = this.ports;
     const room = Math.min(CLAIM, MAX_IN_HAND - this.#inHand.size);
     if (room <= 0) return false;
-    const steps = await store.claimSteps({ nowMs: clock.wallMs(), leaseMs, limit: room });
+    const askedMs = clock.nowMs();
+    const { nowMs, steps } = await store.claimSteps({ leaseMs, limit: room });
+    clock.follow(nowMs, askedMs);
     if (steps.length === 0) {
-      this.backlog = await store.stepBacklog(clock.wallMs());
+      await this.#look();
       return false;
     }
     const readAtMs = clock.nowMs();
@@ -150,8 +158,16 @@ export class StepSchedule {
     return steps.length === room;
   }
 
+  async #look(): Promise<void> {
+    const { store, clock } = this.ports;
+    const askedMs = clock.nowMs();
+    const { nowMs, ...backlog } = await store.stepBacklog();
+    clock.follow(nowMs, askedMs);
+    this.backlog = backlog;
+  }
+
   async #finishAll(finishes: readonly Finish[]): Promise<undefined[]> {
-    const { store, clock, bury, metrics } = this.ports;
+    const { store, bury, metrics } = this.ports;
     const letters: PushLetter[] = [];
     const others: PushStepRow[] = [];
     const settled: SettledStep[] = [];
@@ -167,7 +183,7 @@ export class StepSchedule {
     // In this order: a fault in between repeats something, and loses nothing.
     if (letters.length > 0) await bury(letters);
     await this.keep(others);
-    await store.settleSteps(settled, clock.wallMs());
+    await store.settleSteps(settled);
     return finishes.map(() => undefined);
   }
 

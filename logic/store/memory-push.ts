@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  type BackgroundTurn,
+  type ClaimedSteps,
   type ContactKind,
   mergeStep,
   type PushContact,
@@ -7,6 +9,7 @@ import {
   type PushStore,
   type QuotaRequest,
   type SettledStep,
+  type StepBacklog,
   stepKey,
 } from "./push-store.ts";
 
@@ -16,13 +19,19 @@ type TokenHolder = { pushToken: string };
 /** {@link PushStore} in maps: the reference model of PostgreSQL's, and for tests. */
 export class MemoryPushStore implements PushStore {
   readonly #device: (userId: string, deviceId: string) => TokenHolder | undefined;
+  readonly #wallMs: () => number;
   readonly #contacts = new Map<string, PushContact>();
   readonly #steps = new Map<string, PushStepRow>();
   readonly #quotas = new Map<string, { day: number; sent: number }>();
   readonly #backgroundMs = new Map<string, number>();
 
-  constructor(device: (userId: string, deviceId: string) => TokenHolder | undefined) {
+  /** @param wallMs the store's time */
+  constructor(
+    device: (userId: string, deviceId: string) => TokenHolder | undefined,
+    wallMs: () => number = () => Date.now(),
+  ) {
     this.#device = device;
+    this.#wallMs = wallMs;
   }
 
   /** Copies of all steps, for tests. */
@@ -48,17 +57,19 @@ export class MemoryPushStore implements PushStore {
     }
   }
 
-  async claimSteps(claim: { nowMs: number; leaseMs: number; limit: number }): Promise<PushStepRow[]> {
-    const { nowMs, leaseMs, limit } = claim;
+  async claimSteps({ leaseMs, limit }: { leaseMs: number; limit: number }): Promise<ClaimedSteps> {
+    const nowMs = this.#wallMs();
     const due = [...this.#steps.values()].filter(({ dueMs }) => dueMs <= nowMs).sort((a, b) => a.dueMs - b.dueMs);
-    return due.slice(0, limit).map((step) => {
+    const steps = due.slice(0, limit).map((step) => {
       step.dueMs = nowMs + leaseMs;
       step.leased = true;
       return { ...step };
     });
+    return { nowMs, steps };
   }
 
-  async settleSteps(settled: readonly SettledStep[], nowMs: number): Promise<void> {
+  async settleSteps(settled: readonly SettledStep[]): Promise<void> {
+    const nowMs = this.#wallMs();
     for (const { step, again } of settled) {
       const known = this.#steps.get(stepKey(step));
       if (!known) continue;
@@ -68,9 +79,10 @@ export class MemoryPushStore implements PushStore {
     }
   }
 
-  async stepBacklog(nowMs: number): Promise<{ waiting: number; overdueMs: number }> {
+  async stepBacklog(): Promise<StepBacklog> {
+    const nowMs = this.#wallMs();
     const due = [...this.#steps.values()].map(({ dueMs }) => dueMs).filter((dueMs) => dueMs <= nowMs);
-    return { waiting: this.#steps.size, overdueMs: due.length === 0 ? 0 : nowMs - Math.min(...due) };
+    return { waiting: this.#steps.size, overdueMs: due.length === 0 ? 0 : nowMs - Math.min(...due), nowMs };
   }
 
   async forgetTokens(dead: readonly { userId: string; deviceId: string; pushToken: string }[]): Promise<number> {
@@ -106,13 +118,8 @@ export class MemoryPushStore implements PushStore {
     });
   }
 
-  async takeBackgroundTurn(turn: {
-    userId: string;
-    deviceId: string;
-    nowMs: number;
-    intervalMs: number;
-  }): Promise<boolean> {
-    const { userId, deviceId, nowMs, intervalMs } = turn;
+  async takeBackgroundTurn({ userId, deviceId, intervalMs }: BackgroundTurn): Promise<boolean> {
+    const nowMs = this.#wallMs();
     const key = `${deviceId}\0${userId}`;
     if (!this.#device(userId, deviceId) || (this.#backgroundMs.get(key) ?? 0) > nowMs - intervalMs) return false;
     this.#backgroundMs.set(key, nowMs);

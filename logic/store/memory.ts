@@ -63,11 +63,18 @@ export class MemoryStore implements Store {
   readonly #inboxes = new Map<string, StoredEvent[]>();
   readonly #keys = new Map<string, Key>();
   readonly #identity = new MemoryIdentity((userId) => this.#head(userId));
-  readonly pushStore = new MemoryPushStore((userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)));
+  readonly pushStore: MemoryPushStore;
 
-  /** @param nowMs tells the age of appends, for {@link MemoryStore.pushes} */
-  constructor(nowMs: () => number = () => performance.now()) {
+  /**
+   * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}
+   * @param wallMs the store's time, for {@link MemoryStore.pushStore}
+   */
+  constructor(nowMs: () => number = () => performance.now(), wallMs: () => number = () => Date.now()) {
     this.#nowMs = nowMs;
+    this.pushStore = new MemoryPushStore(
+      (userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)),
+      wallMs,
+    );
     const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
     this.pushes = new MemoryPushLedger(devices, nowMs);
   }
@@ -126,7 +133,7 @@ export class MemoryStore implements Store {
     return this.#identity.devicesOf(userIds);
   }
 
-  revokeUser(userId: string, validAfterMs: number): Promise<void> {
+  revokeUser(userId: string, validAfterMs?: number): Promise<void> {
     return this.#identity.revokeUser(userId, validAfterMs);
   }
 

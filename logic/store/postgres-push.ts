@@ -3,6 +3,8 @@ import { textArray } from "./binary-array.ts";
 import type { PostgresPool, Row } from "./postgres-pool.ts";
 import * as sql from "./push-statements.ts";
 import {
+  type BackgroundTurn,
+  type ClaimedSteps,
   type ContactKind,
   mergeSteps,
   type PushContact,
@@ -10,7 +12,9 @@ import {
   type PushStore,
   type QuotaRequest,
   type SettledStep,
+  type StepBacklog,
 } from "./push-store.ts";
+import { number } from "./rows.ts";
 
 /** {@link PushStore} on PostgreSQL. */
 export class PostgresPushStore implements PushStore {
@@ -48,13 +52,15 @@ export class PostgresPushStore implements PushStore {
     await this.#pool.run(sql.SAVE_STEPS, [JSON.stringify(mergeSteps(steps).map(toColumns))]);
   }
 
-  async claimSteps(claim: { nowMs: number; leaseMs: number; limit: number }): Promise<PushStepRow[]> {
-    const { nowMs, leaseMs, limit } = claim;
-    const rows = await this.#pool.run(sql.CLAIM_STEPS, [whole(nowMs), whole(nowMs + leaseMs), limit]);
-    return rows.map(toStep);
+  async claimSteps({ leaseMs, limit }: { leaseMs: number; limit: number }): Promise<ClaimedSteps> {
+    const rows = await this.#pool.run(sql.CLAIM_STEPS, [whole(leaseMs), limit]);
+    return {
+      nowMs: number(rows[0], 0),
+      steps: rows.filter((row) => row[1] !== null).map((row) => toStep(row.slice(1))),
+    };
   }
 
-  async settleSteps(settled: readonly SettledStep[], nowMs: number): Promise<void> {
+  async settleSteps(settled: readonly SettledStep[]): Promise<void> {
     if (settled.length === 0) return;
     const rows = settled.map(({ step, again }) => ({
       user_id: step.userId,
@@ -69,12 +75,12 @@ export class PostgresPushStore implements PushStore {
       first_seq: again?.firstSeq ?? 0,
       reached: again?.reached ?? false,
     }));
-    await this.#pool.run(sql.SETTLE_STEPS, [JSON.stringify(rows), whole(nowMs)]);
+    await this.#pool.run(sql.SETTLE_STEPS, [JSON.stringify(rows)]);
   }
 
-  async stepBacklog(nowMs: number): Promise<{ waiting: number; overdueMs: number }> {
-    const [row] = await this.#pool.run(sql.STEP_BACKLOG, [whole(nowMs)]);
-    return { waiting: Number(row?.[0]), overdueMs: Number(row?.[1]) };
+  async stepBacklog(): Promise<StepBacklog> {
+    const [row] = await this.#pool.run(sql.STEP_BACKLOG, []);
+    return { waiting: number(row, 0), overdueMs: number(row, 1), nowMs: number(row, 2) };
   }
 
   async forgetTokens(dead: readonly { userId: string; deviceId: string; pushToken: string }[]): Promise<number> {
@@ -113,14 +119,8 @@ export class PostgresPushStore implements PushStore {
     return requests.map(({ userId, channel }) => granted.get(`${channel}\0${userId}`) ?? 0);
   }
 
-  async takeBackgroundTurn(turn: {
-    userId: string;
-    deviceId: string;
-    nowMs: number;
-    intervalMs: number;
-  }): Promise<boolean> {
-    const { userId, deviceId, nowMs, intervalMs } = turn;
-    const rows = await this.#pool.run(sql.TAKE_BACKGROUND_TURN, [userId, deviceId, whole(nowMs), whole(intervalMs)]);
+  async takeBackgroundTurn({ userId, deviceId, intervalMs }: BackgroundTurn): Promise<boolean> {
+    const rows = await this.#pool.run(sql.TAKE_BACKGROUND_TURN, [userId, deviceId, whole(intervalMs)]);
     return rows.length > 0;
   }
 }

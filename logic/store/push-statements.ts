@@ -7,6 +7,9 @@ const STEP_RECORD = `(user_id text, conversation_id text, channel text, device_i
                 first_seq bigint, last_seq bigint, attempts int, reached boolean, created_ms bigint, due_ms bigint,
                 leased boolean)`;
 
+/** The time of the server, which is one for all callers: ms since the epoch. */
+const NOW_MS = "(extract(epoch FROM now()) * 1000)::bigint";
+
 /** $1 JSON array of contacts. */
 export const SAVE_CONTACTS: Statement = {
   name: "push_save_contacts",
@@ -38,25 +41,27 @@ export const SAVE_STEPS: Statement = {
                 leased = s.leased OR excluded.leased`,
 };
 
-/** $1 now, $2 end of the lease, $3 limit. */
+/** $1 lease in ms, $2 limit. The first column of each row is the time; without a step there is one row with nothing else. */
 export const CLAIM_STEPS: Statement = {
   name: "push_claim_steps",
   text: `WITH due AS (
            SELECT user_id, conversation_id, channel, device_id, alone_seq
-             FROM push_step WHERE due_ms <= $1::bigint ORDER BY due_ms LIMIT $3::int FOR UPDATE SKIP LOCKED
+             FROM push_step WHERE due_ms <= ${NOW_MS} ORDER BY due_ms LIMIT $2::int FOR UPDATE SKIP LOCKED
+         ), claimed AS (
+           UPDATE push_step s SET due_ms = ${NOW_MS} + $1::bigint, leased = true
+             FROM due d
+            WHERE s.user_id = d.user_id AND s.conversation_id = d.conversation_id AND s.channel = d.channel
+              AND s.device_id = d.device_id AND s.alone_seq = d.alone_seq
+           RETURNING s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq, s.first_seq, s.last_seq,
+                     s.attempts, s.reached, s.created_ms, s.due_ms, s.leased
          )
-         UPDATE push_step s SET due_ms = $2::bigint, leased = true
-           FROM due d
-          WHERE s.user_id = d.user_id AND s.conversation_id = d.conversation_id AND s.channel = d.channel
-            AND s.device_id = d.device_id AND s.alone_seq = d.alone_seq
-         RETURNING s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq, s.first_seq, s.last_seq, s.attempts,
-                   s.reached, s.created_ms, s.due_ms, s.leased`,
+         SELECT t.now_ms, c.* FROM (SELECT ${NOW_MS} AS now_ms) t LEFT JOIN claimed c ON true`,
 };
 
 const SETTLED_RECORD = `(user_id text, conversation_id text, channel text, device_id text, alone_seq bigint, last_seq bigint,
                 is_over boolean, due_ms bigint, attempts int, first_seq bigint, reached boolean)`;
 
-/** $1 JSON array of settled steps, $2 now. A row that grew since it was taken stays, due at once. */
+/** $1 JSON array of settled steps. A row that grew since it was taken stays, due at once. */
 export const SETTLE_STEPS: Statement = {
   name: "push_settle_steps",
   text: `WITH settled AS (
@@ -76,7 +81,7 @@ export const SETTLE_STEPS: Statement = {
          )
          UPDATE push_step s
             SET leased = false,
-                due_ms = CASE WHEN l.is_over THEN $2::bigint ELSE l.due_ms END,
+                due_ms = CASE WHEN l.is_over THEN ${NOW_MS} ELSE l.due_ms END,
                 attempts = CASE WHEN l.is_over THEN 0 ELSE l.attempts END,
                 first_seq = CASE WHEN l.is_over THEN l.done_seq + 1 ELSE l.first_seq END,
                 reached = CASE WHEN l.is_over THEN s.reached ELSE l.reached END
@@ -85,11 +90,11 @@ export const SETTLE_STEPS: Statement = {
             AND s.device_id = l.device_id AND s.alone_seq = l.alone_seq AND NOT (l.is_over AND NOT l.grew)`,
 };
 
-/** $1 now. Exact up to 10,000: this is a gauge. */
+/** How many (exact up to 10,000: this is a gauge), how late the oldest is, and the time. */
 export const STEP_BACKLOG: Statement = {
   name: "push_step_backlog",
   text: `SELECT (SELECT count(*) FROM (SELECT 1 FROM push_step LIMIT 10000) w),
-                coalesce($1::bigint - (SELECT min(due_ms) FROM push_step WHERE due_ms <= $1::bigint), 0)`,
+                coalesce(${NOW_MS} - (SELECT min(due_ms) FROM push_step WHERE due_ms <= ${NOW_MS}), 0), ${NOW_MS}`,
 };
 
 /** $1 users, $2 devices, $3 tokens. A token is nowhere kept when it is dead. */
@@ -157,9 +162,9 @@ export const TAKE_QUOTA: Statement = {
          SELECT user_id, channel, granted FROM taken`,
 };
 
-/** $1 user, $2 device, $3 now, $4 interval. */
+/** $1 user, $2 device, $3 interval. */
 export const TAKE_BACKGROUND_TURN: Statement = {
   name: "push_background_turn",
-  text: `UPDATE device SET push_background_ms = $3::bigint
-          WHERE user_id = $1 AND device_id = $2 AND push_background_ms <= $3::bigint - $4::bigint RETURNING 1`,
+  text: `UPDATE device SET push_background_ms = ${NOW_MS}
+          WHERE user_id = $1 AND device_id = $2 AND push_background_ms <= ${NOW_MS} - $3::bigint RETURNING 1`,
 };

@@ -2,8 +2,8 @@
 
 /**
  * What push needs to keep: addresses that are no devices, steps that wait, and how much was sent today. Every method
- * throws only {@link ImError}, as {@link Store} does. `nowMs` is the caller's wall clock: replicas whose clocks differ
- * by a second take a step a second early or late, nothing else.
+ * throws only {@link ImError}, as {@link Store} does. All times are the store's, ms since the epoch: what one replica
+ * writes down another one reads, and their own clocks may differ by hours (see {@link StoreClock}).
  */
 export interface PushStore {
   /** Adds or replaces contacts; at most 1,000. */
@@ -17,11 +17,10 @@ export interface PushStore {
    */
   saveSteps(steps: readonly PushStepRow[]): Promise<void>;
   /** Takes up to `limit` steps whose time has come; nobody else gets them for `leaseMs`. */
-  claimSteps(claim: { nowMs: number; leaseMs: number; limit: number }): Promise<PushStepRow[]>;
+  claimSteps(claim: { leaseMs: number; limit: number }): Promise<ClaimedSteps>;
   /** Ends steps that this caller has in hand. What was added meanwhile is due at once. */
-  settleSteps(settled: readonly SettledStep[], nowMs: number): Promise<void>;
-  /** Steps that wait, and the age of the oldest that is overdue, ms. */
-  stepBacklog(nowMs: number): Promise<{ waiting: number; overdueMs: number }>;
+  settleSteps(settled: readonly SettledStep[]): Promise<void>;
+  stepBacklog(): Promise<StepBacklog>;
 
   /** Forgets device tokens that are dead; a token registered meanwhile stays. Returns how many were forgotten. */
   forgetTokens(dead: readonly { userId: string; deviceId: string; pushToken: string }[]): Promise<number>;
@@ -31,7 +30,26 @@ export interface PushStore {
   /** Takes from the day's allowance; per request, in order, how many of `want` are granted. Distinct (user, channel). */
   takeQuota(requests: readonly QuotaRequest[]): Promise<number[]>;
   /** True when the device had no background push for `intervalMs`, and counts this one. */
-  takeBackgroundTurn(turn: { userId: string; deviceId: string; nowMs: number; intervalMs: number }): Promise<boolean>;
+  takeBackgroundTurn(turn: BackgroundTurn): Promise<boolean>;
+}
+
+/** Steps that the caller has in hand now; `nowMs`: the store's time. */
+export interface ClaimedSteps {
+  nowMs: number;
+  steps: PushStepRow[];
+}
+
+/** Steps that wait, the age of the oldest that is overdue, and the store's time. */
+export interface StepBacklog {
+  waiting: number;
+  overdueMs: number;
+  nowMs: number;
+}
+
+export interface BackgroundTurn {
+  userId: string;
+  deviceId: string;
+  intervalMs: number;
 }
 
 export type ContactKind = "phone" | "wechat";

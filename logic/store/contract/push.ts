@@ -6,7 +6,7 @@ import { type ContractStore, user } from "./fixture.ts";
 
 const T0 = 1_700_000_000_000;
 
-/** A step of `userId` that is due at {@link T0}. */
+/** A step of `userId` that is due since {@link T0}. */
 function step(userId: string, over: Partial<PushStepRow> = {}): PushStepRow {
   return {
     userId,
@@ -52,72 +52,99 @@ export function pushContactContract(store: () => ContractStore): void {
 /** Steps that wait. */
 export function pushStepContract(store: () => ContractStore): void {
   const push = () => store().pushStore;
-  /** Takes everything that is due and belongs to `userId`; what belongs to other tests is put back as it was. */
-  const claim = async (userId: string, nowMs: number, leaseMs = 1000): Promise<PushStepRow[]> => {
-    const claimed = await push().claimSteps({ nowMs, leaseMs, limit: 1000 });
-    return claimed.filter((row) => row.userId === userId);
+  const LONG_MS = 60_000;
+  const nowMs = async (): Promise<number> => (await push().stepBacklog()).nowMs;
+  /** Takes everything that is due, of which it returns what belongs to `userId`. */
+  const claim = async (userId: string, leaseMs: number): Promise<PushStepRow[]> => {
+    const { steps } = await push().claimSteps({ leaseMs, limit: 1000 });
+    return steps.filter((row) => row.userId === userId);
+  };
+  /** The row as it is taken; when its lease ends depends on the moment. */
+  const inHand = (row: PushStepRow | undefined, leaseMs: number, sinceMs: number): Partial<PushStepRow> => {
+    assert.ok(row && row.dueMs >= sinceMs + leaseMs && row.dueMs <= sinceMs + leaseMs + LONG_MS, String(row?.dueMs));
+    assert.equal(row.leased, true);
+    return { ...row, dueMs: T0, leased: false };
   };
 
-  it("gives a step to one caller, when its time has come", async () => {
+  it("tells its time, with and without a step to give", async () => {
+    await push().saveSteps([step(user())]);
+    for (const _ of [1, 2]) {
+      const beforeMs = Date.now() - 1000;
+      const told = [(await push().claimSteps({ leaseMs: LONG_MS, limit: 1000 })).nowMs, await nowMs()];
+      for (const toldMs of told) assert.ok(toldMs >= beforeMs && toldMs <= Date.now() + 1000, `${toldMs}`);
+    }
+  });
+
+  it("gives a step to one caller, when its time has come by the clock of the store", async () => {
     const alice = user();
-    await push().saveSteps([step(alice)]);
-    assert.deepEqual(await claim(alice, T0 - 1), []);
-    const [mine] = await claim(alice, T0);
-    assert.deepEqual(mine, step(alice, { dueMs: T0 + 1000, leased: true }));
-    assert.deepEqual(await claim(alice, T0 + 999), []);
-    assert.equal((await claim(alice, T0 + 1000)).length, 1, "the lease ended");
+    const sinceMs = await nowMs();
+    await push().saveSteps([step(alice, { dueMs: sinceMs + LONG_MS })]);
+    assert.deepEqual(await claim(alice, 0), []);
+    await push().saveSteps([step(alice, { dueMs: sinceMs })]);
+    const [mine] = await claim(alice, 0);
+    assert.deepEqual(inHand(mine, 0, sinceMs), step(alice));
+    assert.equal((await claim(alice, LONG_MS)).length, 1, "the lease ended");
+    assert.deepEqual(await claim(alice, LONG_MS), []);
   });
 
   it("shares many steps among callers at the same time", async () => {
     const users = Array.from({ length: 60 }, user);
     await push().saveSteps(users.map((userId) => step(userId, { dueMs: 1 })));
     const claims = await Promise.all(
-      Array.from({ length: 6 }, () => push().claimSteps({ nowMs: T0, leaseMs: 1000, limit: 10 })),
+      Array.from({ length: 6 }, () => push().claimSteps({ leaseMs: LONG_MS, limit: 10 })),
     );
-    const taken = claims.flat().map(({ userId }) => userId);
+    const taken = claims.flatMap(({ steps }) => steps).map(({ userId }) => userId);
     assert.equal(new Set(taken).size, taken.length, "a step was given out twice");
-    await push().claimSteps({ nowMs: T0, leaseMs: 1000, limit: 1000 });
+    await push().claimSteps({ leaseMs: LONG_MS, limit: 1000 });
   });
 
   it("merges steps of one identity, in one call and in several", async () => {
     const alice = user();
-    await push().saveSteps([step(alice, { dueMs: T0 + 500 }), step(alice, { lastSeq: 7, firstSeq: 7, reached: true })]);
-    await push().saveSteps([step(alice, { firstSeq: 3, lastSeq: 4, createdMs: T0 - 9, dueMs: T0 + 100 })]);
+    const sinceMs = await nowMs();
+    const later = (ms: number) => ({ dueMs: sinceMs + ms });
+    await push().saveSteps([
+      step(alice, later(LONG_MS)),
+      step(alice, { ...later(LONG_MS), lastSeq: 7, firstSeq: 7, reached: true }),
+    ]);
+    await push().saveSteps([step(alice, { firstSeq: 3, lastSeq: 4, createdMs: T0 - 9 })]);
     await push().saveSteps([step(alice, { deviceId: "d1" }), step(alice, { aloneSeq: 5, channel: "webhook" })]);
-    const rows = await claim(alice, T0);
+    const rows = await claim(alice, LONG_MS);
     assert.equal(rows.length, 3);
     const merged = rows.find(({ deviceId, aloneSeq }) => deviceId === "" && aloneSeq === 0);
     assert.deepEqual(
-      merged,
-      step(alice, { firstSeq: 3, lastSeq: 7, reached: true, createdMs: T0 - 9, dueMs: T0 + 1000, leased: true }),
+      inHand(merged, LONG_MS, sinceMs),
+      step(alice, { firstSeq: 3, lastSeq: 7, reached: true, createdMs: T0 - 9 }),
     );
   });
 
   it("ends a step, or keeps it for a later try", async () => {
     const alice = user();
+    const sinceMs = await nowMs();
     await push().saveSteps([step(alice), step(alice, { channel: "sms" })]);
-    const rows = await claim(alice, T0);
-    const settled = rows.map((row) => ({
-      step: row,
-      again: row.channel === "sms" ? { dueMs: T0 + 50, attempts: 3, firstSeq: 5, reached: true } : undefined,
-    }));
-    await push().settleSteps(settled, T0);
-    const [left, ...more] = await claim(alice, T0 + 50);
+    const rows = await claim(alice, LONG_MS);
+    const again = (dueMs: number) => ({ dueMs, attempts: 3, firstSeq: 5, reached: true });
+    const settle = (dueMs: number): Promise<void> =>
+      push().settleSteps(rows.map((row) => ({ step: row, again: row.channel === "sms" ? again(dueMs) : undefined })));
+    await settle(sinceMs + LONG_MS);
+    assert.deepEqual(await claim(alice, LONG_MS), [], "not before its time");
+    await settle(sinceMs);
+    const [left, ...more] = await claim(alice, LONG_MS);
     assert.deepEqual(more, []);
-    assert.deepEqual(left, step(alice, { channel: "sms", attempts: 3, reached: true, dueMs: T0 + 1050, leased: true }));
-    await push().settleSteps([], T0);
+    assert.deepEqual(inHand(left, LONG_MS, sinceMs), step(alice, { channel: "sms", attempts: 3, reached: true }));
+    await push().settleSteps([]);
   });
 
-  it("keeps what joined a step while it was in hand", async () => {
+  it("keeps what joined a step while it was in hand, due at once when that is over", async () => {
     const alice = user();
+    const sinceMs = await nowMs();
     await push().saveSteps([step(alice)]);
-    const [mine] = await claim(alice, T0);
+    const [mine] = await claim(alice, LONG_MS);
     assert.ok(mine);
     await push().saveSteps([step(alice, { firstSeq: 6, lastSeq: 6, dueMs: T0 + 1 })]);
-    assert.deepEqual(await claim(alice, T0 + 500), [], "it stays with whoever has it in hand");
-    await push().settleSteps([{ step: mine, again: undefined }], T0 + 600);
-    const [rest] = await claim(alice, T0 + 600);
-    assert.deepEqual(rest, step(alice, { firstSeq: 6, lastSeq: 6, dueMs: T0 + 1600, leased: true }));
+    assert.deepEqual(await claim(alice, LONG_MS), [], "it stays with whoever has it in hand");
+    await push().settleSteps([{ step: mine, again: undefined }]);
+    const [rest] = await claim(alice, LONG_MS);
+    assert.deepEqual(inHand(rest, LONG_MS, sinceMs), step(alice, { firstSeq: 6, lastSeq: 6 }));
   });
 }
 
@@ -127,11 +154,11 @@ export function pushLimitContract(store: () => ContractStore): void {
 
   it("knows how much waits, and for how long", async () => {
     await push().saveSteps([step(user(), { dueMs: 1000 })]);
-    const { waiting, overdueMs } = await push().stepBacklog(T0);
+    const { waiting, overdueMs, nowMs } = await push().stepBacklog();
     assert.ok(waiting >= 1);
-    assert.ok(overdueMs >= 1);
-    await push().claimSteps({ nowMs: T0, leaseMs: 1000, limit: 1000 });
-    assert.equal((await push().stepBacklog(999)).overdueMs, 0);
+    assert.equal(overdueMs, nowMs - 1000);
+    await push().claimSteps({ leaseMs: 600_000, limit: 1000 });
+    assert.equal((await push().stepBacklog()).overdueMs, 0);
   });
 
   it("grants no more than the day's allowance", async () => {
@@ -182,11 +209,12 @@ export function pushLimitContract(store: () => ContractStore): void {
     const alice = user();
     const profile = { deviceName: "", platform: "ios", appVersion: "1" };
     await store().login({ userId: alice, slot: "mobile", deviceId: "d1", ...profile });
-    const turn = (nowMs: number, deviceId = "d1"): Promise<boolean> =>
-      push().takeBackgroundTurn({ userId: alice, deviceId, nowMs, intervalMs: 1000 });
-    assert.equal(await turn(T0), true);
-    assert.equal(await turn(T0 + 999), false);
-    assert.equal(await turn(T0 + 1000), true);
-    assert.equal(await turn(T0 + 9999, "unknown"), false);
+    const turn = (intervalMs: number, deviceId = "d1"): Promise<boolean> =>
+      push().takeBackgroundTurn({ userId: alice, deviceId, intervalMs });
+    assert.equal(await turn(600_000), true);
+    assert.equal(await turn(600_000), false);
+    assert.equal(await turn(0), true);
+    assert.equal(await turn(600_000), false);
+    assert.equal(await turn(0, "unknown"), false);
   });
 }
