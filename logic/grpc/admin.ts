@@ -45,7 +45,7 @@ export interface AdminPorts {
  */
 export async function revokeUser(ports: AdminPorts, { userId, validAfterMs }: RevokeUserRequest): Promise<void> {
   requireUserId(userId);
-  await ports.store.revokeUser(userId, requireTime(validAfterMs) || ports.clock.wallMs());
+  await ports.store.revokeUser(userId, requireTime(validAfterMs) || undefined);
   ports.log.info({ userId }, "tokens of a user revoked");
   await ports.guard.poll();
 }

@@ -16,13 +16,16 @@ export interface ActivityPorts {
   onFault: (op: string, error: unknown) => void;
 }
 
+/** `seenAtMs`: monotonic. */
+type Note = Omit<DeviceActivity, "agoMs"> & { readonly seenAtMs: number };
+
 /**
  * App states and ends of connections, one row per device, written 200 ms later in batches. Heartbeats write nothing:
  * while a device is online its presence says so, and acknowledgements move its last-seen time along.
  */
 export class ActivityBuffer {
   readonly #ports: ActivityPorts;
-  #waiting = new Map<string, DeviceActivity>();
+  #waiting = new Map<string, Note>();
   #cancel: (() => void) | undefined;
   #flushing: Promise<void> | undefined;
   #isClosed = false;
@@ -37,7 +40,7 @@ export class ActivityBuffer {
 
   /** The device was there just now, with the app in this state if one is given. */
   note({ userId, deviceId }: Pick<Session, "userId" | "deviceId">, appState?: AppState): void {
-    this.#keep({ userId, deviceId, seenAtMs: this.#ports.clock.wallMs(), ...(appState ? { appState } : {}) });
+    this.#keep({ userId, deviceId, seenAtMs: this.#ports.clock.nowMs(), ...(appState ? { appState } : {}) });
     this.#schedule();
   }
 
@@ -60,7 +63,7 @@ export class ActivityBuffer {
     this.#waiting.clear();
   }
 
-  #keep(note: DeviceActivity): void {
+  #keep(note: Note): void {
     const key = `${note.userId}\0${note.deviceId}`;
     const known = this.#waiting.get(key);
     if (known || this.#waiting.size < MAX_WAITING) this.#waiting.set(key, { ...known, ...note });
@@ -82,9 +85,12 @@ export class ActivityBuffer {
     });
   }
 
-  async #write(batch: readonly DeviceActivity[]): Promise<void> {
+  async #write(batch: readonly Note[]): Promise<void> {
+    const nowMs = this.#ports.clock.nowMs();
     try {
-      await this.#ports.store.noteActivity(batch);
+      await this.#ports.store.noteActivity(
+        batch.map(({ seenAtMs, ...note }) => ({ ...note, agoMs: nowMs - seenAtMs })),
+      );
     } catch (error) {
       this.#ports.onFault("activity", error);
       // What came meanwhile is newer.

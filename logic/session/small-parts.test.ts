@@ -152,13 +152,19 @@ describe("activity buffer", () => {
     buffer.note(someone(1), "background");
     clock.advance(200);
     buffer.note(someone(1), "foreground");
+    buffer.note(someone(2));
+    await turn();
+    clock.advance(200);
     await turn();
     world.isDown = false;
     clock.advance(200);
     await turn();
     assert.deepEqual(
-      written.flat().map(({ userId, appState }) => [userId, appState]),
-      [["u1", "foreground"]],
+      written.flat().map(({ userId, appState, agoMs }) => [userId, appState, agoMs]),
+      [
+        ["u1", "foreground", 400],
+        ["u2", undefined, 400],
+      ],
     );
     assert.ok(buffer.isIdle);
   });

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
 
-/** See login_v2 in migrations/. $8 0: the time of the server, which is one for all callers. */
+/** The time of the server, which is one for all callers: ms since the epoch. */
+const NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/** See login_v2 in migrations/. $8 0: now. */
 export const LOGIN: Statement = {
   name: "login",
   text: `SELECT outcome, retry_ms, given, seq, acked, inbox
            FROM login_v2($1, $2, $3, $4, $5, $6, $7,
-                         coalesce(nullif($8::bigint, 0), (extract(epoch FROM clock_timestamp()) * 1000)::bigint), $9, $10, $11)`,
+                         coalesce(nullif($8::bigint, 0), ${NOW_MS}), $9, $10, $11)`,
 };
 
 /** See set_device_v1 in migrations/. */
@@ -32,18 +35,18 @@ export const LOGOUT_DEVICES: Statement = {
            FROM target t WHERE d.user_id = t.user_id AND d.device_id = t.device_id`,
 };
 
-/** $1 users, $2 devices, $3 seen at ms, $4 app states or null. At most one row per device. */
+/** $1 users, $2 devices, $3 ms ago, $4 app states or null. At most one row per device. */
 export const NOTE_ACTIVITY: Statement = {
   name: "note_activity",
   text: `WITH target AS (
-           SELECT d.user_id, d.device_id, a.seen_ms, a.app_state
-             FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS a(user_id, device_id, seen_ms, app_state)
+           SELECT d.user_id, d.device_id, a.ago_ms, a.app_state
+             FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS a(user_id, device_id, ago_ms, app_state)
              JOIN device d ON d.user_id = a.user_id AND d.device_id = a.device_id
             ORDER BY d.user_id, d.device_id
               FOR NO KEY UPDATE OF d
          )
          UPDATE device d
-            SET last_seen = greatest(d.last_seen, to_timestamp(t.seen_ms / 1000.0)),
+            SET last_seen = greatest(d.last_seen, now() - t.ago_ms * interval '1 millisecond'),
                 app_state = coalesce(t.app_state, d.app_state)
            FROM target t WHERE d.user_id = t.user_id AND d.device_id = t.device_id`,
 };
@@ -54,10 +57,11 @@ export const DEVICES_OF: Statement = {
            FROM device WHERE user_id = ANY ($1::text[]) ORDER BY user_id, device_id`,
 };
 
-/** $1 user, $2 valid after ms. */
+/** $1 user, $2 valid after ms, 0 = now. */
 export const REVOKE_USER: Statement = {
   name: "revoke_user",
-  text: `INSERT INTO user_revocation AS r (user_id, valid_after_ms, version) VALUES ($1, $2, next_revocation_version())
+  text: `INSERT INTO user_revocation AS r (user_id, valid_after_ms, version)
+         VALUES ($1, coalesce(nullif($2::bigint, 0), ${NOW_MS}), next_revocation_version())
          ON CONFLICT (user_id) DO UPDATE SET valid_after_ms = excluded.valid_after_ms, version = excluded.version
           WHERE r.valid_after_ms < excluded.valid_after_ms`,
 };

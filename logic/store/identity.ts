@@ -17,8 +17,8 @@ export interface IdentityStore {
   /** Every device of the users, for presence. */
   devicesOf(userIds: readonly string[]): Promise<DeviceRecord[]>;
 
-  /** Tokens of the user issued before this time are refused from now on; never moves back. */
-  revokeUser(userId: string, validAfterMs: number): Promise<void>;
+  /** Tokens of the user issued before this time are refused from now on; never moves back. Default: the store's time. */
+  revokeUser(userId: string, validAfterMs?: number): Promise<void>;
   /** The token with this `jti` is refused from now on. `expiresAtMs`: when it runs out by itself. */
   revokeToken(tokenId: string, expiresAtMs: number): Promise<void>;
   /** Newest version of the revocations; it grows with each of them, in commit order. */
@@ -100,7 +100,8 @@ export interface DeviceLogout {
 export interface DeviceActivity {
   userId: string;
   deviceId: string;
-  seenAtMs: number;
+  /** How long ago it was there: the clocks of the store's callers may differ by hours. */
+  agoMs: number;
   /** Left out: unchanged. */
   appState?: AppState;
 }

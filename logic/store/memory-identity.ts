@@ -126,10 +126,11 @@ export class MemoryIdentity implements IdentityStore {
   }
 
   async noteActivity(notes: readonly DeviceActivity[]): Promise<void> {
-    for (const { userId, deviceId, seenAtMs, appState } of notes) {
+    const nowMs = Date.now();
+    for (const { userId, deviceId, agoMs, appState } of notes) {
       const device = this.devices.get(pair(userId, deviceId));
       if (!device) continue;
-      device.lastSeenMs = Math.max(device.lastSeenMs, seenAtMs);
+      device.lastSeenMs = Math.max(device.lastSeenMs, nowMs - agoMs);
       if (appState) device.appState = appState;
     }
   }
@@ -143,7 +144,7 @@ export class MemoryIdentity implements IdentityStore {
       }));
   }
 
-  async revokeUser(userId: string, validAfterMs: number): Promise<void> {
+  async revokeUser(userId: string, validAfterMs = Date.now()): Promise<void> {
     const known = this.#validAfter.get(userId)?.validAfterMs ?? 0;
     if (validAfterMs > known) this.#validAfter.set(userId, { validAfterMs, version: ++this.#version });
   }

@@ -67,7 +67,7 @@ export class PostgresIdentity implements IdentityStore {
     await this.#pool.run(sql.NOTE_ACTIVITY, [
       textArray(notes.map(({ userId }) => userId)),
       textArray(notes.map(({ deviceId }) => deviceId)),
-      bigintArray(notes.map(({ seenAtMs }) => seenAtMs)),
+      bigintArray(notes.map(({ agoMs }) => Math.round(agoMs))),
       textArray(notes.map(({ appState }) => appState)),
     ]);
   }
@@ -85,7 +85,7 @@ export class PostgresIdentity implements IdentityStore {
     }));
   }
 
-  async revokeUser(userId: string, validAfterMs: number): Promise<void> {
+  async revokeUser(userId: string, validAfterMs = 0): Promise<void> {
     await this.#pool.run(sql.REVOKE_USER, [userId, validAfterMs]);
   }
 

@@ -30,6 +30,13 @@ export function revocationContract(store: () => ContractStore): void {
     assert.deepEqual(await login(alice, "", T), { kind: "revoked" });
   });
 
+  it("refuses what was issued until now, by its own clock, when no time is named", async () => {
+    const [alice, early, late] = [user(), Date.now() - 60_000, Date.now() + 60_000];
+    await store().revokeUser(alice);
+    assert.deepEqual(await login(alice, "", early), { kind: "revoked" });
+    assert.equal((await login(alice, "", late)).kind, "ok");
+  });
+
   it("refuses a revoked token, whoever shows it, until it is pruned after its expiry", async () => {
     const alice = user();
     const tokenId = randomUUID();
