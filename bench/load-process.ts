@@ -31,7 +31,7 @@ export type LoadPhase =
 export type LoadLine = { ready: true; connectSeconds: number } | { end: string; figures: PhaseFigures };
 
 const LOGIN_CONCURRENCY = 32;
-/** The last receipts are written within 100 ms and stored soon after. */
+/** The last receipts are written within 200 ms and stored within a second more. */
 const LAST_RECEIPTS_MS = 2000;
 
 function print(line: LoadLine): void {

@@ -12,7 +12,7 @@ const LOGIN_TIMEOUT_MS = 60_000;
 const HELLO_RID = 1;
 const FIRST_SEND_RID = 2;
 /** As the SDK does: what was received is acknowledged with the next SEND, at most this late. */
-const ACK_DELAY_MS = 100;
+const ACK_DELAY_MS = 200;
 const ACK_SWEEP_MS = 10;
 
 /** One user on one raw connection: sends, and acknowledges what it is pushed, with one write per event loop turn. */

@@ -21,7 +21,7 @@ export interface AcknowledgerOptions {
 }
 
 /** A store that failed is tried again after this many delays. */
-const STORE_RETRY_FACTOR = 10;
+const STORE_RETRY_FACTOR = 5;
 
 /** Saves the cursor, then acknowledges it: cumulative, at most one per `delayMs` or `batch` events. */
 export class Acknowledger {

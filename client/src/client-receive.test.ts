@@ -238,7 +238,7 @@ describe("acknowledgements", () => {
     entry.push(...events(4));
     await turn();
     assert.deepEqual(entry.takeAcks(), []);
-    clock.advance(100);
+    clock.advance(200);
     await turn();
     assert.deepEqual(entry.takeAcks(), [4]);
     for (let seq = 5; seq < 5 + 64; seq++) entry.push(eventAt(seq));
@@ -283,19 +283,19 @@ describe("acknowledgements", () => {
     client.connect();
     const entry = await server.login();
     await client.ready();
-    clock.advance(100);
+    clock.advance(200);
     settle();
     await turn();
     entry.push(...events(1));
-    clock.advance(100);
+    clock.advance(200);
     entry.push(...events(2));
-    clock.advance(100);
+    clock.advance(200);
     await turn();
     assert.deepEqual([log, entry.takeAcks()], [["save 0", "save 1"], []]);
     settle();
     await turn();
     assert.deepEqual(entry.takeAcks(), [1]);
-    clock.advance(100);
+    clock.advance(200);
     settle();
     await turn();
     assert.deepEqual([log, entry.takeAcks()], [["save 0", "save 1", "save 2"], [2]]);
@@ -314,7 +314,7 @@ describe("acknowledgements", () => {
     const entry = await server.login();
     await client.ready();
     entry.push(...events(1));
-    clock.advance(100);
+    clock.advance(200);
     await turn();
     assert.deepEqual([errors, entry.takeAcks()], [["STORE_FAILED"], []]);
     isBroken = false;
@@ -334,12 +334,12 @@ describe("messages()", () => {
     const entry = await server.login();
     await client.ready();
     entry.push(...events(1, 2, 3));
-    clock.advance(100);
+    clock.advance(200);
     await turn();
     assert.deepEqual(entry.takeAcks(), []);
     await messages.next();
     await messages.next();
-    clock.advance(100);
+    clock.advance(200);
     await turn();
     assert.deepEqual([entry.takeAcks(), store.load()?.cursor], [[1], 1]);
     await client.close();
@@ -394,7 +394,7 @@ describe("messages()", () => {
       break;
     }
     entry.push(...events(2, 3));
-    clock.advance(100);
+    clock.advance(200);
     await turn();
     assert.equal(entry.takeAcks().at(-1), 3);
     await client.close();

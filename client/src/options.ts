@@ -30,7 +30,7 @@ export interface Timing {
   gapWaitMs: number;
   /** Bound of one pull. Default 10,000. */
   syncTimeoutMs: number;
-  /** Received messages are acknowledged at most this late. Default 100. */
+  /** Received messages are acknowledged at most this late. Default 200. */
   ackDelayMs: number;
 }
 
@@ -90,7 +90,7 @@ export const DEFAULT_TIMING: Readonly<Timing> = {
   ackTimeoutMs: 10_000,
   gapWaitMs: 500,
   syncTimeoutMs: 10_000,
-  ackDelayMs: 100,
+  ackDelayMs: 200,
 };
 
 /** @throws ImClientError BAD_REQUEST naming the option and the remedy. */

@@ -5,9 +5,9 @@ import { SHARDS } from "../push/shard.ts";
 import type { AckWheel, Armed, Fired, Settled, SlotKey } from "./ack-wheel.ts";
 
 /** Deliveries wait here one to two of these for their acknowledgement, before the wheel hears of them. */
-const TICK_MS = 250;
+const TICK_MS = 300;
 /** A slot's acknowledgements are told this far apart: nobody waits for them, and half as many are sent. */
-const SETTLE_MS = 500;
+const SETTLE_MS = 600;
 /** Looks at the wheel: with the ack timeout this bounds how late a push may be. */
 const LOOK_MS = 200;
 /** Slots noted here while the wheel cannot be reached; beyond it the reconciler is left alone with them. */
