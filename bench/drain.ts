@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// An entry with 18,000 clients gets SIGTERM and drains to the entry beside it, while pairs of people chat through both. How
+// long until every client is back, logged in and routed; what the chat notices of it; and the routes that are left behind.
+// Ends with one JSON line; exit code 1 when a target is missed.
+import { join } from "node:path";
+import { createRedis, whenReady } from "#lib/redis.ts";
+import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
+import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
+import { type Pair, type PairsReport, runPairs } from "../e2e/workload/pairs.ts";
+import type { ClientTarget } from "../e2e/workload/sdk-transport.ts";
+import { envNumber, progress, round1, withFleet } from "./bench-kit.ts";
+import type { HoldOrder } from "./hold-sessions.ts";
+import { waitQuiet } from "./process-cpu.ts";
+
+const CONNECTIONS = envNumber("IM_BENCH_CONNECTIONS", 18_000);
+const RATE = envNumber("IM_BENCH_RATE", 200);
+const SECONDS = envNumber("IM_BENCH_SECONDS", 15);
+const WINDOW_MS = envNumber("IM_BENCH_WINDOW_MS", 4000);
+const QUIET_SECONDS = envNumber("IM_BENCH_QUIET_SECONDS", 20);
+const TARGETS = { lastMs: 6000, p99Ratio: 3 };
+const PING_INTERVAL_MS = 30_000;
+const LOGIN_TIMEOUT_MS = 300_000;
+const MOVE_TIMEOUT_MS = 120_000;
+/** The share of the chat that is over when the drain begins. */
+const DRAIN_AT = 0.2;
+
+function holdOrder(fleet: Fleet): HoldOrder {
+  return {
+    port: fleet.entry(0).plainPort,
+    prefix: "held",
+    count: CONNECTIONS,
+    keyFile: join(fleet.dir, "private.jwk.json"),
+    audience: fleet.tokens.audience,
+    pingIntervalMs: PING_INTERVAL_MS,
+    concurrency: 64,
+    moveTo: [fleet.entry(1).plainPort],
+  };
+}
+
+/** Pairs that talk through the entry that stays, and one that has to move with everybody. */
+function pairsOf(fleet: Fleet): Pair[] {
+  const [leaving, staying] = [fleet.entry(0), fleet.entry(1)].map(({ plainPort }) => `tcp://127.0.0.1:${plainPort}`);
+  const stays: ClientTarget = { url: staying ?? "" };
+  const moves: ClientTarget = { url: [leaving ?? "", staying ?? ""] };
+  return [...Array.from({ length: 8 }, () => ({ a: stays, b: stays })), { a: moves, b: stays }];
+}
+
+function chat(fleet: Fleet, seed: string, nemesis: (() => Promise<void>) | undefined): Promise<PairsReport> {
+  return runPairs({
+    pairs: pairsOf(fleet),
+    seed,
+    getToken: (uid) => fleet.tokens.mint(uid),
+    messages: RATE * SECONDS,
+    ratePerSecond: RATE,
+    ...(nemesis
+      ? {
+          nemesis: async (run) => {
+            await run.reached(DRAIN_AT);
+            await nemesis();
+          },
+        }
+      : {}),
+  });
+}
+
+/** Routes by the incarnation they name: those of `leaving`'s are ghosts. */
+async function countRoutes(fleet: Fleet): Promise<{ held: number; ghosts: number }> {
+  const redis = createRedis(fleet.redisUrl, { name: "bench", commandTimeoutMs: 30_000 });
+  try {
+    if (!(await whenReady(redis, 10_000))) throw new Error("Redis is not ready");
+    const keys = await redis.keys("r:*");
+    const [stays, leaves] = [fleet.entry(1).podUid, fleet.entry(0).podUid];
+    let [held, ghosts] = [0, 0];
+    for (const key of keys) {
+      for (const route of Object.values(await redis.hgetall(key))) {
+        if (route.includes(leaves)) ghosts++;
+        else if (route.includes(stays) && key.includes("held-")) held++;
+      }
+    }
+    return { held, ghosts };
+  } finally {
+    redis.disconnect();
+  }
+}
+
+interface Moved {
+  moved: number;
+  forced: number;
+  p50Ms: number;
+  p99Ms: number;
+  lastMs: number;
+}
+
+async function drain(fleet: Fleet, holder: GuardedProcess): Promise<Moved> {
+  const stopped = fleet.entry(0).stop(MOVE_TIMEOUT_MS);
+  const [line] = await holder.waitForOutput(/\{"moved":.*\}/, MOVE_TIMEOUT_MS);
+  await stopped;
+  return JSON.parse(line) as Moved;
+}
+
+async function measure(fleet: Fleet): Promise<boolean> {
+  const script = join(import.meta.dirname, "hold-sessions.ts");
+  const args = [script, JSON.stringify(holdOrder(fleet))];
+  const holder = await startProcess({ name: "held clients", command: process.execPath, args });
+  try {
+    await holder.waitForOutput(/"held":/, LOGIN_TIMEOUT_MS);
+    progress(`${CONNECTIONS} clients are logged in; ${await waitQuiet(QUIET_SECONDS)} cores are busy`);
+    const calm = await chat(fleet, "calm", undefined);
+    progress(`calm: p99 ${round1(calm.ackP99Ms)} ms`);
+    let moved: Moved | undefined;
+    const during = await chat(fleet, "drain", async () => {
+      moved = await drain(fleet, holder);
+    });
+    await waitUntil("all are routed", async () => (await countRoutes(fleet)).held >= CONNECTIONS);
+    return report(calm, during, moved, (await countRoutes(fleet)).ghosts);
+  } finally {
+    await holder.stop("SIGKILL");
+  }
+}
+
+function report(calm: PairsReport, during: PairsReport, moved: Moved | undefined, ghosts: number): boolean {
+  const p99Ratio = round1(during.ackP99Ms / calm.ackP99Ms);
+  const broken = during.lost + during.duplicated + during.reordered + during.corrupted;
+  const checks = {
+    moved: moved?.moved === CONNECTIONS,
+    lastMs: (moved?.lastMs ?? Number.POSITIVE_INFINITY) <= TARGETS.lastMs,
+    kept: broken === 0 && during.acked === during.sent && during.delivered === during.sent,
+    ghosts: ghosts === 0,
+    p99Ratio: p99Ratio <= TARGETS.p99Ratio,
+  };
+  const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+  const { sent, acked, delivered, lost, duplicated, reordered } = during;
+  const kept = { sent, acked, delivered, lost, duplicated, reordered };
+  const p99 = { calmP99Ms: round1(calm.ackP99Ms), drainP99Ms: round1(during.ackP99Ms), p99Ratio };
+  const ok = missed.length === 0;
+  console.log(
+    JSON.stringify({
+      bench: "drain",
+      ok,
+      missed,
+      targets: TARGETS,
+      windowMs: WINDOW_MS,
+      ...moved,
+      ghosts,
+      ...p99,
+      ...kept,
+    }),
+  );
+  return ok;
+}
+
+const fleet = await startFleet({
+  entries: 2,
+  logics: 1,
+  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) },
+  entryEnv: {
+    IM_DRAIN_WINDOW_MS: String(WINDOW_MS),
+    IM_DRAIN_DEADLINE_MS: String(MOVE_TIMEOUT_MS),
+    IM_MAX_CONNECTIONS: String(CONNECTIONS + 1000),
+  },
+});
+process.exitCode = (await withFleet(fleet, () => measure(fleet))) ? 0 : 1;
