@@ -24,11 +24,15 @@ const progress = createProgress();
 
 const pane = (page: Page, user: string) => page.locator(`section[data-user="${user}"]`);
 
+/** Shown once more than before on the other side, and marked so: the page may hold the same words from an earlier run. */
 async function say(page: Page, user: string, peer: string, text: string): Promise<void> {
+  const theirs = pane(page, peer).locator(".theirs .text", { hasText: text });
+  const mine = pane(page, user).locator(".mine", { hasText: text });
+  const [shown, sent] = [await theirs.count(), await mine.count()];
   await pane(page, user).locator("textarea").fill(text);
   await pane(page, user).locator("textarea").press("Enter");
-  await pane(page, peer).locator(".theirs .text", { hasText: text }).first().waitFor({ timeout: STEP_TIMEOUT_MS });
-  await pane(page, user).locator('.progress[data-progress="delivered"]').last().waitFor({ timeout: STEP_TIMEOUT_MS });
+  await theirs.nth(shown).waitFor({ timeout: STEP_TIMEOUT_MS });
+  await mine.nth(sent).locator('.progress[data-progress="delivered"]').waitFor({ timeout: STEP_TIMEOUT_MS });
 }
 
 async function cutSocket(page: Page): Promise<void> {
