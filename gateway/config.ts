@@ -9,6 +9,7 @@ export const entryEnv = z.object({
   IM_NAMESPACE: envString(63).default("default").describe("the namespace of the pod"),
   IM_POD_NAME: envString(253).default("entry").describe("metadata.name of the pod"),
   IM_POD_UID: envString(64).default(randomUUID).describe("metadata.uid of the pod"),
+  IM_POD_IP: envString(45).default("127.0.0.1").describe("the address where other entries reach this one"),
   IM_VERSION: envString(64).default("dev").describe("the version that runs, for people"),
   IM_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
   IM_ADMIN_PORT: envPort().default(9090).describe("a free TCP port for /livez /readyz /metrics"),
@@ -21,6 +22,7 @@ export const entryEnv = z.object({
   IM_HTTP_PORT: envPort().default(8080).describe("a free TCP port that redirects to https"),
   IM_CONTROL_PORT: envPort().default(9443).describe("a free TCP port for the operator"),
   IM_PLAIN_PORT: envPort().optional().describe("a free TCP port without TLS, for development only"),
+  IM_HTTP_ORIGINS: envList().default([]).describe("origins of other hosts whose pages may use HTTP, comma separated"),
   IM_LOGIC_TARGETS: envList().describe("host:port of every logic, comma separated, or dns:host:port"),
   IM_MAX_CONNECTIONS: envInt(1, 1_000_000).default(20_000).describe("the connections one entry may hold"),
   IM_LOGIN_TIMEOUT_MS: envDurationMs(100, 120_000).default(10_000).describe("the time a client has to log in"),
@@ -38,6 +40,8 @@ export const entryEnv = z.object({
 export interface EntryConfig {
   podName: string;
   podUid: string;
+  /** Where other entries reach this one. */
+  podIp: string;
   version: string;
   adminPort: number;
   internalTlsDir: string | undefined;
@@ -48,6 +52,8 @@ export interface EntryConfig {
   httpPort: number;
   controlPort: number;
   plainPort: number | undefined;
+  /** Origins of other hosts whose pages may use the HTTP carrier. */
+  httpOrigins: readonly string[];
   logicTargets: readonly string[];
   maxConnections: number;
   loginTimeoutMs: number;
@@ -65,6 +71,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
   return {
     podName: vars.IM_POD_NAME,
     podUid: vars.IM_POD_UID,
+    podIp: vars.IM_POD_IP,
     version: vars.IM_VERSION,
     adminPort: vars.IM_ADMIN_PORT,
     internalTlsDir: vars.IM_INTERNAL_TLS_DIR,
@@ -74,6 +81,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     httpPort: vars.IM_HTTP_PORT,
     controlPort: vars.IM_CONTROL_PORT,
     plainPort: vars.IM_PLAIN_PORT,
+    httpOrigins: vars.IM_HTTP_ORIGINS,
     logicTargets: vars.IM_LOGIC_TARGETS,
     maxConnections: vars.IM_MAX_CONNECTIONS,
     loginTimeoutMs: vars.IM_LOGIN_TIMEOUT_MS,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Socket } from "node:net";
+import { isIPv6, type Socket } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type AdminServer, startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
@@ -114,6 +114,7 @@ class Entry implements RunningEntry {
       (tls) => {
         log.info({}, "new internal certificate in force");
         this.#control.setTls(tls);
+        this.#door.carriers.onTls(tls);
       },
       (err) => log.error({ err }, "new internal certificate is not usable: the old one stays in force"),
     );
@@ -154,10 +155,16 @@ class Entry implements RunningEntry {
       maxConnections: config.maxConnections,
       isDraining: () => this.#drain.isActive,
       isReady: () => this.isReady,
+      http: {
+        ...{ clock, log, origins: config.httpOrigins },
+        tls: () => this.#internalTls.current(),
+        address: () => `${isIPv6(config.podIp) ? `[${config.podIp}]` : config.podIp}:${this.ports.control}`,
+      },
       demo: config.demoDir ? new DemoFiles(config.demoDir) : undefined,
     });
     this.#control = createGrpcServer({ tls: this.#internalTls.current(), clientRoles: ["operator"] });
     this.#control.addService(controlService(this));
+    this.#control.addService(this.#door.carriers.service, ["entry"]);
     this.#observe(metrics);
   }
 
@@ -274,6 +281,7 @@ class Entry implements RunningEntry {
     for (let leftMs = LINGER_MS; leftMs > 0 && this.#hub.lingering > 0; leftMs -= POLL_MS) await this.#sleep(POLL_MS);
     this.#hub.destroyLingering();
     this.#pool.close();
+    this.#door.carriers.close();
     this.#internalTls.close();
     this.#hub.heartbeats.stop();
     this.#hub.handover.close();

@@ -84,6 +84,11 @@ export class MemoryDoor {
       maxConnections: 1000,
       isDraining: () => false,
       isReady: () => true,
+      http: {
+        ...{ clock: this.#clock, log: silentLogger, origins: [] },
+        tls: () => undefined,
+        address: () => "127.0.0.1:1",
+      },
       demo: undefined,
     });
   }

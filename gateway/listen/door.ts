@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Socket } from "node:net";
 import type { DemoFiles } from "../demo.ts";
+import { HttpCarriers, type HttpCarriersOptions } from "../http/carriers.ts";
 import type { Hub } from "../session/hub.ts";
 import { Admission } from "./admission.ts";
 import { HttpDoor } from "./http.ts";
@@ -14,12 +15,15 @@ export interface DoorOptions {
   maxConnections: number;
   isDraining(): boolean;
   isReady(): boolean;
+  http: Omit<HttpCarriersOptions, "hub" | "admission" | "isReady">;
   /** Undefined: no demo. */
   demo: DemoFiles | undefined;
 }
 
 /** Everything between a socket that was accepted and a connection: which protocol it speaks, and by when. */
 export class ClientDoor implements SniffTarget {
+  /** Of the HTTP carrier. */
+  readonly carriers: HttpCarriers;
   readonly #hub: Hub;
   readonly #admission: Admission;
   readonly #http: HttpDoor;
@@ -30,7 +34,9 @@ export class ClientDoor implements SniffTarget {
     const { hub, maxConnections, isDraining, isReady, demo } = options;
     this.#hub = hub;
     this.#admission = new Admission(hub, maxConnections, isDraining);
-    this.#http = new HttpDoor({ heartbeats: hub.heartbeats, ws: new WsAcceptor(this.#admission), isReady, demo });
+    this.carriers = new HttpCarriers({ ...options.http, hub, admission: this.#admission, isReady });
+    const ws = new WsAcceptor(this.#admission);
+    this.#http = new HttpDoor({ heartbeats: hub.heartbeats, ws, routes: this.carriers.routes, isReady, demo });
   }
 
   /** Sockets that are no connections yet. */

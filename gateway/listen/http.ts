@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { DemoFiles } from "../demo.ts";
+import { HTTP_PREFIX, type HttpRoutes, KEEP_ALIVE_MS } from "../http/routes.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
 import type { PendingSocket } from "./sniff.ts";
 import { WS_PATH, type WsAcceptor } from "./ws.ts";
@@ -15,6 +16,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 export interface HttpDoorOptions {
   heartbeats: Heartbeats;
   ws: WsAcceptor;
+  routes: HttpRoutes;
   isReady(): boolean;
   /** Undefined: no demo. */
   demo: DemoFiles | undefined;
@@ -23,13 +25,14 @@ export interface HttpDoorOptions {
 const BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 const PENDING = Symbol("pending");
-/** Set when its one request is answered, or about to be. */
+/** Set when its last request is answered, or about to be. */
 const ANSWERED = Symbol("answered");
 type HttpSocket = Socket & { [PENDING]?: PendingSocket | undefined; [ANSWERED]?: boolean };
 
 /**
- * HTTP on the client port: the WebSocket upgrade, `/healthz`, and the demo page. It never listens itself; sockets
- * are handed to it, so the time limits of node:http do not run: {@link PendingSocket} has them. One request a socket.
+ * HTTP on the client port: the WebSocket upgrade, the HTTP carrier, `/healthz`, and the demo page. It never listens
+ * itself; sockets are handed to it, so the time limits of node:http do not run: {@link PendingSocket} has them. One
+ * request a socket; only the HTTP carrier takes several, one after the other.
  */
 export class HttpDoor {
   readonly #options: HttpDoorOptions;
@@ -41,6 +44,7 @@ export class HttpDoor {
       this.#onRequest(request, response),
     );
     this.#server.maxHeadersCount = MAX_HEADERS;
+    this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket as HttpSocket, head));
     this.#server.on("checkExpectation", (_request, response: ServerResponse) => {
       // By itself node:http would answer, too, but keep the connection.
@@ -77,15 +81,21 @@ export class HttpDoor {
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const { heartbeats, demo, isReady } = this.#options;
+    const { heartbeats, demo, routes, isReady } = this.#options;
     const socket: HttpSocket = request.socket;
     if (socket[ANSWERED]) return;
-    socket[ANSWERED] = true;
-    socket[PENDING]?.extend(heartbeats.tickAfter(ANSWER_TIMEOUT_MS));
-    response.shouldKeepAlive = false;
+    const pending = socket[PENDING];
     response.setHeader("strict-transport-security", "max-age=31536000");
     response.setHeader("x-content-type-options", "nosniff");
     const path = pathOf(request);
+    if (pending && path.startsWith(HTTP_PREFIX)) {
+      routes.handle(path, request, response, pending);
+      socket[ANSWERED] = !response.shouldKeepAlive;
+      return;
+    }
+    socket[ANSWERED] = true;
+    pending?.extend(heartbeats.tickAfter(ANSWER_TIMEOUT_MS));
+    response.shouldKeepAlive = false;
     if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET and HEAD only\n");
     else if (path === "/healthz") answer(response, isReady() ? 200 : 503, isReady() ? "ready\n" : "not ready\n");
     else if (path === WS_PATH) answer(response, 426, "this is a WebSocket\n");

@@ -6,7 +6,7 @@ import type { OutboxPort } from "./outbox.ts";
 
 /** How bytes reach one client. Inbound bytes and events come through the listeners that own the socket. */
 export interface Carrier extends OutboxPort {
-  readonly listener: "tcp" | "ws";
+  readonly listener: "tcp" | "ws" | "http";
   readonly remoteAddress: string;
   /** Ends in order: what was written arrives, then FIN; on WebSocket with this close code. */
   end(code: number, reason: string): void;
@@ -15,7 +15,7 @@ export interface Carrier extends OutboxPort {
 }
 
 /** IPv4 as people write it, also on a socket that takes both families. */
-function addressOf(socket: Socket): string {
+export function addressOf(socket: Socket): string {
   const address = socket.remoteAddress ?? "";
   return address.startsWith("::ffff:") ? address.slice(7) : address;
 }

@@ -15,6 +15,7 @@ export async function startTestEntry(
     {
       podName: "entry-test",
       podUid: randomUUID(),
+      podIp: "127.0.0.1",
       version: "test",
       adminPort: 0,
       internalTlsDir: undefined,
@@ -24,6 +25,7 @@ export async function startTestEntry(
       httpPort: 0,
       controlPort: 0,
       plainPort: 0,
+      httpOrigins: [],
       logicTargets: targets,
       maxConnections: 1000,
       loginTimeoutMs: 10_000,

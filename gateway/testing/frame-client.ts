@@ -7,6 +7,7 @@ import { Command } from "#proto/commands.ts";
 import { ErrorInfo, Hello, Push } from "#proto/gen/messages.ts";
 import { EnvelopeReader, encodeFrame } from "../wire/envelope.ts";
 import { FrameReader } from "../wire/frame.ts";
+import { HttpLink } from "./http-link.ts";
 import { waitFor } from "./wait.ts";
 
 export interface ReceivedFrame {
@@ -16,7 +17,7 @@ export interface ReceivedFrame {
   body: Buffer;
 }
 
-/** Writes bytes and reads frames, over TCP, TLS or WebSocket: the least that can talk to an entry. */
+/** Writes bytes and reads frames, over TCP, TLS, WebSocket or HTTP: the least that can talk to an entry. */
 export class FrameClient {
   readonly frames: ReceivedFrame[] = [];
   /** Bytes of each read (TCP) or message (WebSocket). */
@@ -26,12 +27,27 @@ export class FrameClient {
   closeCode: number | undefined;
   readonly socket: Socket | undefined;
   readonly ws: WebSocket | undefined;
+  readonly http: HttpLink | undefined;
   readonly #reader = new FrameReader(16 * 1024 * 1024);
   readonly #envelope = new EnvelopeReader();
 
-  private constructor(carrier: { socket?: Socket; ws?: WebSocket }) {
+  private constructor(carrier: { socket?: Socket; ws?: WebSocket; http?: HttpLink }) {
     this.socket = carrier.socket;
     this.ws = carrier.ws;
+    this.http = carrier.http;
+  }
+
+  /** The first bytes sent open the downlink at `downUrl`; the rest goes to `upUrl`. */
+  static http(mode: "sse" | "poll", downUrl: string, upUrl: string = downUrl): FrameClient {
+    const http = new HttpLink(mode, downUrl, upUrl);
+    const client = new FrameClient({ http });
+    client.isOpen = true;
+    http.onBytes = (bytes) => client.#onBytes(bytes);
+    http.onClose = (code) => {
+      client.isClosed = true;
+      client.closeCode = code;
+    };
+    return client;
   }
 
   static tcp(port: number): Promise<FrameClient> {
@@ -88,6 +104,7 @@ export class FrameClient {
   /** Writes bytes as they are: one write, or one binary message. */
   raw(bytes: Buffer): void {
     if (this.ws) this.ws.send(bytes);
+    else if (this.http) this.http.send(bytes);
     else this.socket?.write(bytes);
   }
 
@@ -131,5 +148,6 @@ export class FrameClient {
   close(): void {
     this.socket?.destroy();
     this.ws?.terminate();
+    this.http?.close();
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-const TIMEOUT_MS = 10_000;
+/** Only a bound: a busy machine may leave a test without a CPU for long. */
+const TIMEOUT_MS = 60_000;
 
-/** Polls until `probe` gives something other than undefined, null and false. @throws after 10 s, naming `what` */
+/** Polls until `probe` gives something other than undefined, null and false. @throws after 60 s, naming `what` */
 export async function waitFor<T>(what: string, probe: () => T | undefined | null | false): Promise<T> {
   const deadlineMs = performance.now() + TIMEOUT_MS;
   for (;;) {

@@ -102,6 +102,11 @@ export interface EntrySpec {
    */
   demo: boolean;
   /**
+   * Origins of other hosts whose pages may use HTTP in place of WebSocket, for example https://shop.example.com.
+   * Pages of the entries' own host always may. Default none. Changing it rolls the entries.
+   */
+  origins?: string[];
+  /**
    * How often clients are told to send PING, 5s to 5m. Default 30s. Longer saves traffic, shorter notices dead
    * connections sooner. Changing it rolls the fleet.
    */

@@ -375,3 +375,21 @@ export interface StatusReply {
   eventLoopLagMs: number;
 }
 export const StatusReply: BodyCodec<StatusReply> = bodyCodec("im.uplink.v1.StatusReply");
+
+export interface RelayRequest {
+  conn: number;
+  nonce: string;
+  frames: Uint8Array;
+  cursor: number;
+  waitMs: number;
+}
+export const RelayRequest: BodyCodec<RelayRequest> = bodyCodec("im.uplink.v1.RelayRequest");
+
+export interface RelayReply {
+  outcome: number;
+  bytes: Uint8Array;
+  cursor: number;
+  closeCode: number;
+  closeReason: string;
+}
+export const RelayReply: BodyCodec<RelayReply> = bodyCodec("im.uplink.v1.RelayReply");

@@ -126,6 +126,10 @@ describe("the entry pod", () => {
     assert.equal(env.get("IM_MAX_CONNECTIONS"), "20000");
     assert.equal(env.get("IM_DRAIN_DEADLINE_MS"), "20000");
     assert.equal(env.get("IM_DEMO_DIR"), undefined);
+    const origins = ["https://shop.example", "http://localhost:3000"];
+    const withOrigins = entryPod(sampleContext(sampleCluster({ entry: { origins } })), "a");
+    assert.equal(envOf(withOrigins.spec).get("IM_HTTP_ORIGINS"), origins.join(","));
+    assert.equal(env.get("IM_HTTP_ORIGINS"), undefined);
     assert.ok(envOf(entryPod(sampleContext(sampleCluster({ entry: { demo: true } })), "a").spec).get("IM_DEMO_DIR"));
   });
 

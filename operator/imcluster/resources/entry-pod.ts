@@ -7,6 +7,7 @@ import { type BuildContext, owned, serviceHost } from "./context.ts";
 import {
   adminProbes,
   type EnvVar,
+  fromField,
   IMAGE_UID,
   INTERNAL_TLS_ENV,
   identityEnv,
@@ -85,6 +86,8 @@ function entryEnv(context: BuildContext): EnvVar[] {
   const ms = (name: string, duration: string): EnvVar => ({ name, value: String(durationMs(duration)) });
   return [
     ...identityEnv(context),
+    { name: "IM_POD_IP", valueFrom: fromField("status.podIP") },
+    ...(entry.origins?.length ? [{ name: "IM_HTTP_ORIGINS", value: entry.origins.join(",") }] : []),
     INTERNAL_TLS_ENV,
     { name: "IM_TLS_DIR", value: "/etc/imcluster/tls" },
     { name: "IM_PODINFO_DIR", value: PODINFO_DIR },

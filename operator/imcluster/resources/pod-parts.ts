@@ -134,7 +134,7 @@ export function redisEnv(context: BuildContext): EnvVar[] {
 }
 export const INTERNAL_TLS_ENV: EnvVar = { name: "IM_INTERNAL_TLS_DIR", value: INTERNAL_TLS_DIR };
 
-const fromField = (fieldPath: string): EnvVar["valueFrom"] => ({ fieldRef: { fieldPath } });
+export const fromField = (fieldPath: string): EnvVar["valueFrom"] => ({ fieldRef: { fieldPath } });
 
 /** Who the process is: the same for every component. */
 export function identityEnv(context: BuildContext): EnvVar[] {
