@@ -206,13 +206,15 @@ describe("unary calls", () => {
     const server = createGrpcServer({});
     server.addService(
       unaryService(LOGIC, {
-        PurgeEntry: (_request, { signal }) =>
-          new Promise(() => signal.addEventListener("abort", () => aborted.resolve())),
+        PurgeEntry: ({ podUid }: { podUid: string }, { signal }) =>
+          podUid === "quick" ? {} : new Promise(() => signal.addEventListener("abort", () => aborted.resolve())),
       }),
     );
     const port = await server.bind("127.0.0.1", 0);
     const calls = client(port);
-    await assert.rejects(calls.call("PurgeEntry", { podUid: "a" }, 100), { code: ErrorCode.RETRYABLE });
+    // The deadline counts from the call: the connection has to be there before it.
+    await calls.call("PurgeEntry", { podUid: "quick" }, 10_000);
+    await assert.rejects(calls.call("PurgeEntry", { podUid: "a" }, 500), { code: ErrorCode.RETRYABLE });
     await aborted.promise;
     calls.close();
     await server.close(0);
@@ -284,10 +286,10 @@ describe("mutual TLS", () => {
     rmSync(root, { recursive: true });
   });
 
-  const purge = async (as: InternalTls | undefined, role: Role = "logic"): Promise<void> => {
+  const purge = async (as: InternalTls | undefined, role: Role = "logic", deadlineMs = 10_000): Promise<void> => {
     const calls = createChannelClient({ address: `127.0.0.1:${port}`, definition: LOGIC, role, tls: as });
     try {
-      await calls.call("PurgeEntry", { podUid: "a" }, 700);
+      await calls.call("PurgeEntry", { podUid: "a" }, deadlineMs);
     } finally {
       calls.close();
     }
@@ -310,12 +312,12 @@ describe("mutual TLS", () => {
   });
 
   it("refuses a certificate of another CA, and none at all", async () => {
-    await assert.rejects(purge(tls.stranger), { code: ErrorCode.RETRYABLE });
-    await assert.rejects(purge(undefined), { code: ErrorCode.RETRYABLE });
+    await assert.rejects(purge(tls.stranger, "logic", 700), { code: ErrorCode.RETRYABLE });
+    await assert.rejects(purge(undefined, "logic", 700), { code: ErrorCode.RETRYABLE });
   });
 
   it("the client refuses a server of another role", async () => {
-    await assert.rejects(purge(tls.operator, "operator"), { code: ErrorCode.RETRYABLE });
+    await assert.rejects(purge(tls.operator, "operator", 700), { code: ErrorCode.RETRYABLE });
   });
 
   it("follows renewed certificates while connections stay", async () => {

@@ -20,7 +20,7 @@ class FakeCluster {
   reply: Record<string, Reply> = {};
   readonly client: ClusterClient;
 
-  constructor(seeds = ["a:1"], timeoutMs = 500) {
+  constructor(seeds = ["a:1"], timeoutMs = 20_000) {
     this.client = new ClusterClient({ seeds, timeoutMs, open: (address) => this.#open(address) });
   }
 
@@ -141,7 +141,7 @@ describe("ClusterClient", () => {
       ["GET", ON_A],
       ["GET", ON_B],
     ]);
-    assert.ok(performance.now() - startedMs < 1000);
+    assert.ok(performance.now() - startedMs < 10_000, "not that of others");
     assert.equal(good, "a:1/bar");
     assert.ok(bad instanceof ImError && bad.retryable);
     await assert.rejects(client.run([["GET", ON_B]]), { code: ErrorCode.RETRYABLE });

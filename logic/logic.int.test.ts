@@ -11,7 +11,7 @@ import { loadConfig } from "#lib/config.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
 import { silentLogger } from "#lib/logger.ts";
-import { createRedis, type Redis } from "#lib/redis.ts";
+import { createRedis, type Redis, whenReady } from "#lib/redis.ts";
 import type { PurgeEntryReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
@@ -22,7 +22,7 @@ import { createTokenAuthority, type TokenAuthority } from "../e2e/harness/tokens
 import { startWebhookSandbox, type WebhookSandbox } from "../e2e/sandbox/webhook.ts";
 import { callAdmin, parseCommand } from "./admin.ts";
 import { extlogicSchema, logicSchema } from "./config.ts";
-import type { LogicHarness } from "./contract/kit.ts";
+import { LEASE_TTL_MS, type LogicHarness } from "./contract/kit.ts";
 import { logicContract } from "./contract/logic.contract.ts";
 import type { PushIntent } from "./deliver/offline.ts";
 import { dialLogic, type TestEntry, waitUntil } from "./entry-kit.ts";
@@ -62,7 +62,7 @@ before(async () => {
     IM_TOKEN_ISSUER: tokens.issuer,
     IM_TOKEN_AUDIENCE: tokens.audience,
     IM_GRPC_PORT: "0",
-    IM_LEASE_TTL_MS: "15000",
+    IM_LEASE_TTL_MS: String(LEASE_TTL_MS),
     IM_ADMIN_PORT: "0",
   };
   redis = createRedis(redisServer.url, { name: "test", commandTimeoutMs: 10_000 });
@@ -150,6 +150,7 @@ describe("logic process", () => {
     entry.send({ kind: RecordKind.LEASE, rid: 9 });
     assert.equal((await entry.next(RecordKind.LEASED)).rid, 9, "nobody is fenced by a lost Redis");
     await redisServer.start();
+    assert.ok(await whenReady(redis, 10_000), "the test's own client is back");
     await entry.next(RecordKind.REANNOUNCE);
     entry.send({ kind: RecordKind.BIND, conn: 2, body: other.reply.tag });
     entry.send({ kind: RecordKind.LEASE, rid: 10 });
@@ -262,10 +263,8 @@ describe("logic process", () => {
     try {
       const first = await serial();
       await authority.issue(roles.logic, { dnsNames: ["logic.imcluster.internal"] });
-      let seen = first;
-      // A handshake costs more than a look: the files are read every 5 s.
-      const poll = setInterval(() => void serial().then((now) => (seen = now)), 200);
-      await waitUntil("the new certificate", () => seen !== first).finally(() => clearInterval(poll));
+      // The files are read every 5 s, perhaps for the first time while only one of them is new.
+      await waitUntil("the new certificate", async () => (await serial()) !== first, 60_000);
     } finally {
       await secure.lifecycle.stop("test");
     }

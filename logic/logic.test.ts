@@ -3,7 +3,7 @@ import { FakeClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { composeLogic } from "./compose.ts";
-import type { LogicHarness, TokenOptions } from "./contract/kit.ts";
+import { LEASE_TTL_MS, type LogicHarness, type TokenOptions } from "./contract/kit.ts";
 import { logicContract } from "./contract/logic.contract.ts";
 import { MemoryAckWheel } from "./deliver/ack-wheel-memory.ts";
 import type { PushIntent } from "./deliver/offline.ts";
@@ -43,7 +43,7 @@ const core = composeLogic({
     },
   },
   name: "logic-test",
-  leaseTtlMs: 15_000,
+  leaseTtlMs: LEASE_TTL_MS,
   pingIntervalMs: 30_000,
   maxLingerMs: 0,
   gap: { maxEvents: 2000, maxAgeMs: 30 * 86_400_000 },

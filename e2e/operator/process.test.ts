@@ -48,7 +48,7 @@ async function startMain(name: string, namespace: string, env: NodeJS.ProcessEnv
 
 async function get(port: number, path: string): Promise<{ status: number; text: string }> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2_000) });
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5_000) });
     return { status: response.status, text: await response.text() };
   } catch {
     return { status: 0, text: "" };
@@ -86,15 +86,17 @@ describe("operator/main.ts", () => {
         spec: { entry: { replicas: 1 } },
       } as never);
       await bench.until("seen by the leader", ({ status }) => status?.observedGeneration === 1);
-      const { text } = await get(leader.port, "/metrics");
+      // The pass is counted when it ends, after its status was written.
       for (const sample of ["im_operator_leader 1", "im_operator_reconcile_total{", "im_cluster_phase{"])
-        assert.ok(text.includes(sample), sample);
-      assert.match((await get(follower.port, "/metrics")).text, /^im_operator_leader 0$/m);
+        await waitUntil(sample, async () => (await get(leader.port, "/metrics")).text.includes(sample));
+      await waitUntil("the other one follows", async () =>
+        /^im_operator_leader 0$/m.test((await get(follower.port, "/metrics")).text),
+      );
       leader.child.signal("SIGKILL");
       await bench.patchSpec({ entry: { replicas: 2 } });
       await bench.until("seen by the other", ({ status }) => status?.observedGeneration === 2, TAKEOVER_MS);
       follower.child.signal("SIGTERM");
-      const exit = await follower.child.waitForExit();
+      const exit = await follower.child.waitForExit(20_000);
       assert.equal(exit.code, 0, "in order");
       assert.notEqual(await leaderOf(bench.namespace), follower.name, "the Lease was given back");
     } finally {

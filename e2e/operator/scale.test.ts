@@ -89,7 +89,9 @@ describe("an entry pod", () => {
       assert.ok(victim);
       bench.fleet.isLogicUp = false;
       await bench.client.delete(PODS, bench.namespace, victim.metadata.name, { uid: victim.metadata.uid ?? "" });
-      await bench.until("replaced", ({ status }) => status?.entry?.ready === 2);
+      // The status of before also says 2: a third object is there once there is a replacement.
+      const isReplaced = async () => (await bench.entryPods()).length === 3;
+      await bench.until("replaced", async ({ status }) => status?.entry?.ready === 2 && (await isReplaced()));
       const held = (await bench.entryPods()).find(({ metadata }) => metadata.uid === victim.metadata.uid);
       assert.ok(held?.metadata.finalizers?.includes(FINALIZER.entry), "held until purged");
       bench.fleet.isLogicUp = true;

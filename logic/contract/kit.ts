@@ -8,6 +8,9 @@ import type { TestAnswer, TestEntry } from "../entry-kit.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
 
+/** Of the entries in these tests, which do not renew: longer than any of them on a slow machine. */
+export const LEASE_TTL_MS = 60_000;
+
 /** What a token may say besides whose it is. */
 export interface TokenOptions {
   tokenId?: string;

@@ -6,7 +6,7 @@ import { Flag } from "#proto/commands.ts";
 import { Disconnect } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { loginBody, type TestEntry, waitUntil } from "../entry-kit.ts";
-import { attached, type LogicHarness, nextConn, online, say, text, unique } from "./kit.ts";
+import { attached, LEASE_TTL_MS, type LogicHarness, nextConn, online, say, text, unique } from "./kit.ts";
 
 /** Run by logicContract. */
 export function sessions(get: () => LogicHarness): void {
@@ -109,7 +109,7 @@ export function fencing(get: () => LogicHarness): void {
     const entry = await attached(get);
     const { user } = await online(get, entry);
     entry.send({ kind: RecordKind.LEASE, rid: 3 });
-    assert.equal((await entry.next(RecordKind.LEASED, { rid: 3 })).aux, 15_000);
+    assert.equal((await entry.next(RecordKind.LEASED, { rid: 3 })).aux, LEASE_TTL_MS);
     assert.deepEqual(await get().purge(entry.podUid), { incarnations: 1, routesDeleted: 1, routesRemaining: 0 });
     const fenced = Disconnect.decode((await entry.next(RecordKind.FENCED)).body);
     assert.equal(fenced.code, DisconnectCode.ENTRY_FENCED);

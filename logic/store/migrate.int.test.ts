@@ -31,7 +31,7 @@ async function runMain(env: Record<string, string>): Promise<{ code: number | nu
     cwd: ROOT,
     env: { PATH: process.env.PATH, ...env },
   });
-  const { code } = await main.waitForExit(30_000);
+  const { code } = await main.waitForExit(120_000);
   return { code, output: main.output };
 }
 
@@ -77,7 +77,7 @@ describe("migrate", () => {
 
   it("a store of an empty database says what to run", async () => {
     const url = await server.createDatabase("empty");
-    await assert.rejects(openPostgresStore({ url, startTimeoutMs: 200 }), /run logic\/migrate\.ts/);
+    await assert.rejects(openPostgresStore({ url, startTimeoutMs: 1000 }), /run logic\/migrate\.ts/);
   });
 
   it("a store opens as soon as the schema is there", async () => {

@@ -87,12 +87,14 @@ describe("PostgresPool", () => {
   });
 
   it("bounds the wait for a connection in time and in number", async () => {
-    const hold = statement("SELECT pg_sleep(0.8)");
+    await admin.query("SELECT pg_advisory_lock(7)");
+    const hold = statement("SELECT pg_advisory_lock_shared(7)");
     const holders = [pool.run(hold, []), pool.run(hold, [])];
     await waitUntil("both connections are taken", () => pool.state.idle === 0 && pool.state.waiting === 0);
     const waiters = Array.from({ length: 4 }, () => pool.run(statement("SELECT 1"), []));
     await assert.rejects(pool.run(statement("SELECT 1"), []), code(ErrorCode.BUSY));
     for (const waiter of waiters) await assert.rejects(waiter, code(ErrorCode.RETRYABLE));
+    await admin.query("SELECT pg_advisory_unlock(7)");
     await Promise.all(holders);
     assert.deepEqual(await pool.run(statement("SELECT 1"), []), [["1"]]);
   });
@@ -101,9 +103,9 @@ describe("PostgresPool", () => {
     const proxy = await startProxy(Number(new URL(url).port));
     const throughProxy = url.replace(new URL(url).host, `127.0.0.1:${proxy.port}`);
     const impatient = { url: throughProxy, name: "impatient", connections: 1, maxWaiting: 1, waitTimeoutMs: 500 };
-    const slow = new PostgresPool({ ...impatient, statementTimeoutMs: 100 });
+    const slow = new PostgresPool({ ...impatient, statementTimeoutMs: 1000 });
     try {
-      await assert.rejects(slow.run(statement("SELECT pg_sleep(5)"), []), /statement timeout/);
+      await assert.rejects(slow.run(statement("SELECT pg_sleep(60)"), []), /statement timeout/);
       await slow.run(statement("SELECT 1"), []);
       proxy.mode = "swallow";
       await assert.rejects(slow.run(statement("SELECT 1"), []), code(ErrorCode.RETRYABLE));

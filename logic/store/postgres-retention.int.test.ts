@@ -128,12 +128,11 @@ describe("retention on PostgreSQL", () => {
     await admin.query("SELECT ensure_message_partitions('2022-01-01', 1)");
     await admin.query("BEGIN");
     await admin.query("SELECT count(*) FROM inbox");
-    const startedMs = performance.now();
     await assert.rejects(
       store.retention.rollPartitions(Date.now() - 90 * DAY_MS, MONTHS_AHEAD),
-      (error) => error instanceof ImError && error.code === ErrorCode.RETRYABLE,
+      // It gave up the lock by itself; nobody had to end the statement.
+      (error) => error instanceof ImError && error.code === ErrorCode.RETRYABLE && error.message.includes("55P03"),
     );
-    assert.ok(performance.now() - startedMs < 4000);
     await admin.query("ROLLBACK");
     for (let name = "x"; name; ) name = (await store.retention.rollPartitions(Date.now() - 90 * DAY_MS, 2)) ?? "";
     assert.ok(!(await partitions()).includes("inbox_y2022m01"));

@@ -200,7 +200,7 @@ describe("PostgresStore against the model", () => {
         const expected = await run.play(new MemoryStore(), sequence);
         assert.deepEqual(await run.play(store, sequence), expected);
       }),
-      { numRuns: 150, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true },
+      { numRuns: 150, interruptAfterTimeLimit: 150_000, markInterruptAsFailure: true },
     );
   });
 });

@@ -222,8 +222,9 @@ describe("faults of a watch", TIMEOUT, () => {
   test("a server that accepts and never answers costs the deadline, not the reflector", async () => {
     server.fail("watch", { hang: true });
     start({ inactivityMs: 100 });
-    await until("a watch", () => server.watches === 1);
-    assert.deepEqual(restarts, ["silent"]);
+    await until("a watch", () => server.requests.length > 2);
+    // On a slow machine the second watch, which is quiet, may be over as well by now.
+    assert.deepEqual(new Set(restarts), new Set(["silent"]));
   });
 
   test("a stream cut within an event loses nothing", async () => {

@@ -54,7 +54,7 @@ describe("startProcess", () => {
     await startProcess(spec());
     const pid = pidOf("sleeper");
     process.kill(pid, "SIGKILL");
-    await waitFor(async () => runningProcess("sleeper") === undefined, { what: "it is dead", timeoutMs: 5000 });
+    await waitFor(async () => runningProcess("sleeper") === undefined, { what: "it is dead", timeoutMs: 30_000 });
     assert.equal(await startProcess(spec()), "started");
     assert.notEqual(pidOf("sleeper"), pid);
   });
@@ -70,7 +70,7 @@ describe("startProcess", () => {
     await startProcess(spec());
     const stray = runningProcess("sleeper");
     assert.ok(stray);
-    await waitFor(async () => logTail("sleeper").includes("awake"), { what: "it runs the command", timeoutMs: 5000 });
+    await waitFor(async () => logTail("sleeper").includes("awake"), { what: "it runs the command", timeoutMs: 30_000 });
     rmSync(join(clusterRoot(), "processes/sleeper.json"));
     assert.equal(await startProcess(spec()), "started");
     assert.ok(!isRunning(stray));
@@ -91,7 +91,10 @@ describe("startProcess", () => {
 
   it("keeps output in a log", async () => {
     await startProcess(spec());
-    await waitFor(async () => logTail("sleeper").includes("awake"), { what: "the log has the line", timeoutMs: 5000 });
+    await waitFor(async () => logTail("sleeper").includes("awake"), {
+      what: "the log has the line",
+      timeoutMs: 30_000,
+    });
   });
 });
 
@@ -99,9 +102,9 @@ describe("stopProcess", () => {
   it("kills what ignores SIGTERM, and is fine when nothing runs", async () => {
     const deaf = `process.on("SIGTERM", () => console.log("deaf")); console.log("up"); setInterval(() => {}, 1000) // ${cache}`;
     await startProcess(spec({ command: [process.execPath, "-e", deaf] }));
-    await waitFor(async () => logTail("sleeper").endsWith("up"), { what: "it listens", timeoutMs: 5000 });
+    await waitFor(async () => logTail("sleeper").endsWith("up"), { what: "it listens", timeoutMs: 30_000 });
     const identity = runningProcess("sleeper");
-    await stopProcess("sleeper", { graceMs: 200 });
+    await stopProcess("sleeper", { graceMs: 2000 });
     assert.ok(identity && !isRunning(identity));
     assert.match(readFileSync(join(clusterRoot(), "log/sleeper.log"), "utf8"), /deaf/);
     await stopProcess("sleeper", { graceMs: 0 });

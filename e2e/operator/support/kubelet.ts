@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KubeClient } from "../../../operator/kube/client.ts";
+import { KubeError } from "../../../operator/kube/kube-error.ts";
 import {
   DEPLOYMENTS,
   type Deployment,
@@ -61,7 +62,12 @@ export class TestKubelet {
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      await this.#tick();
+      try {
+        await this.#tick();
+      } catch (error) {
+        // A slow or lost answer is no end of a kubelet: it looks again.
+        if (!(error instanceof KubeError && error.retryable)) throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
