@@ -18,12 +18,14 @@ export class EntryMetrics {
   readonly #login;
   readonly #handshakeFailures;
   readonly #uplinkLost;
+  readonly #roundTrip;
 
   constructor(metrics: Metrics, stats: EntryStats) {
-    this.#closed = metrics.counter("im_entry_connections_closed_total", "Connections closed, by reason.", ["reason"]);
+    this.#closed = metrics.counter("im_entry_connections_closed_total", "Connections closed, by cause.", ["reason"]);
     this.#login = metrics.histogram("im_entry_login_duration_seconds", "HELLO to logic's answer.", ["result"]);
     this.#handshakeFailures = metrics.counter("im_entry_handshake_failures_total", "Before any frame.", ["stage"]);
     this.#uplinkLost = metrics.counter("im_entry_uplinks_lost_total", "Streams to logic that ended.");
+    this.#roundTrip = metrics.histogram("im_entry_round_trip_seconds", "Round trips, by the PINGs of clients.");
     const count = (name: string, help: string, read: () => number) => metrics.counterOf(`im_entry_${name}`, help, read);
     count("connections_opened_total", "Connections that spoke frames.", () => stats.opened);
     count("frames_in_total", "Frames read from clients.", () => stats.framesIn);
@@ -52,13 +54,17 @@ export class EntryMetrics {
     gauge("draining", "1 while clients are asked to move.", () => Number(entry.isDraining()));
   }
 
-  /** @param reason a name of codes.ts, or client_gone */
+  /** @param reason a name of codes.ts, or client_gone, client_reset, client_fault */
   closed(reason: string): void {
     this.#closed.inc({ reason });
   }
 
   login(result: "ok" | "denied", durationMs: number): void {
     this.#login.observe({ result }, durationMs / 1000);
+  }
+
+  roundTrip(durationMs: number): void {
+    this.#roundTrip.observe({}, durationMs / 1000);
   }
 
   handshakeFailed(stage: "tls" | "refused"): void {

@@ -30,6 +30,7 @@ export interface IdentityParts {
 /** What keeps sessions in order: logins, tokens, devices, logouts, and the commands of administrators. */
 export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const { store, router, clock, random, defer, onFault, log, metrics, pingIntervalMs, gap } = ports;
+  const { backgroundPingIntervalMs = pingIntervalMs } = ports;
   const { entries, kicks, acks, changes, onRouterFault } = parts;
   const gate = new Gate({ clock, ...LOGIN_GATE });
   const onKick = (code: number): void => metrics.kicks.inc({ code: String(code) });
@@ -38,7 +39,19 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const faults = { onRouterFault, onStoreFault: onFault, onKick };
   const login = new LoginHandler({
     ...faults,
-    ...{ verifyToken, store, router: changes, kicks, policy, acks, clock, random, pingIntervalMs, gap },
+    ...{
+      verifyToken,
+      store,
+      router: changes,
+      kicks,
+      policy,
+      acks,
+      clock,
+      random,
+      pingIntervalMs,
+      backgroundPingIntervalMs,
+      gap,
+    },
   });
   const guard = new SessionGuard({ store, sessions: () => entries.boundSessions(), clock, defer, onFault, onKick });
   const reauth = new ReauthHandler({ verifyToken, store, guard, gate, clock, onFault });

@@ -62,10 +62,12 @@ export interface LogicPorts {
   name: string;
   leaseTtlMs: number;
   pingIntervalMs: number;
+  /** Default: as in the foreground. */
+  backgroundPingIntervalMs?: number;
   /** Longest wait of a message for company in its transaction; see GroupCommit. 0 under a clock that stands still. */
   maxLingerMs?: number;
   gap: GapLimits;
-  /** How long a device may take to acknowledge a delivery before its user is pushed to. */
+  /** How long a device of unknown round trip may take to acknowledge a delivery before its user is pushed to. */
   ackTimeoutMs: number;
   /** Default {@link DEFAULT_POLICY}. */
   sessionPolicy?: SessionPolicy;

@@ -41,6 +41,8 @@ export const logicSchema = z.object({
   IM_TOKEN_ISSUER: envString(256).default("imcluster"),
   IM_TOKEN_AUDIENCE: envString(256).optional(),
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000),
+  /** Of apps in the background; unset = as in the foreground. */
+  IM_BACKGROUND_PING_INTERVAL_MS: envDurationMs(1000, 600_000).optional(),
   // A crashed entry counts as online for 15 s at most: this, a renewal on its way, and the second of cached answers.
   IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(13_000),
   IM_SYNC_MAX_GAP_EVENTS: envInt(1, 1_000_000).default(2000),

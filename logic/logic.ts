@@ -100,6 +100,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     name: config.IM_POD_NAME,
     leaseTtlMs: config.IM_LEASE_TTL_MS,
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
+    backgroundPingIntervalMs: config.IM_BACKGROUND_PING_INTERVAL_MS ?? config.IM_PING_INTERVAL_MS,
     gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
     ackTimeoutMs: config.IM_ACK_TIMEOUT_MS,
     sessionPolicy: { sessionsPerSlot: config.IM_SESSIONS_PER_SLOT, loginsPerMinute: config.IM_LOGINS_PER_MINUTE },

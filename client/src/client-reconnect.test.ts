@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { eventAt, type FakeConnection, setup, turn, until } from "../test/fake-server.ts";
 import { ImClient } from "./client.ts";
-import { ClientCode, Command, DisconnectCode, ErrorCode } from "./codes.ts";
+import { Ping, Pong } from "./codec.ts";
+import { ClientCode, Command, DisconnectCode, ErrorCode, Flag } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
+import type { Network } from "./options.ts";
 
 const codeOf = ({ state }: ImClient): unknown[] => [state.kind, "code" in state && state.code];
 
@@ -253,6 +255,71 @@ describe("heartbeat", () => {
     clock.advance(1);
     assert.deepEqual(codeOf(client), ["reconnecting", DisconnectCode.PING_TIMEOUT]);
     assert.ok(entry.isClosed);
+    await client.close();
+  });
+
+  it("tells in each PING for how long it has had the last answer, and echoes the server's lease", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const entry = await server.login({ pingIntervalMs: 10_000 });
+    const pings: unknown[] = [];
+    for (const waitMs of [9_000, 9_000, 9_000]) {
+      clock.advance(waitMs);
+      const { rid, body, lease } = await entry.next(Command.PING);
+      pings.push([rid, { ...Ping.decode(body) }, lease.length]);
+      clock.advance(50);
+      entry.frame(Command.PONG, Pong.encode({ serverTimeMs: 1 }), rid, Flag.REPLY, new Uint8Array(22));
+      await turn();
+    }
+    assert.deepEqual(pings, [
+      [1, { answers: 1, heldMs: 9_000 }, 0],
+      [2, { answers: 1, heldMs: 9_000 }, 22],
+      [3, { answers: 2, heldMs: 9_000 }, 22],
+    ]);
+    await client.close();
+  });
+
+  it("keeps the rhythm for the background there, and pings at once when it is back", async () => {
+    const { client, server, clock } = setup();
+    client.connect();
+    const entry = await server.login({ pingIntervalMs: 10_000, backgroundPingIntervalMs: 100_000 });
+    const pings = (): number => entry.frames.filter(({ cmd }) => cmd === Command.PING).length;
+    client.setAppState("background");
+    clock.advance(80_000);
+    await turn();
+    assert.equal(pings(), 0);
+    clock.advance(10_000);
+    const { rid } = await entry.next(Command.PING);
+    entry.pong(rid, 0);
+    client.setAppState("foreground");
+    client.setAppState("foreground");
+    const again = await entry.next(Command.PING);
+    entry.pong(again.rid, 0);
+    clock.advance(9_000);
+    await entry.next(Command.PING);
+    await client.close();
+  });
+
+  it("says on the next login that the connection died unnoticed, as long as the network is the same", async () => {
+    let network: Network | undefined = "cellular";
+    const { client, server, clock } = setup({ network: () => network });
+    client.connect();
+    const first = await server.accept();
+    const hello = await first.hello();
+    assert.deepEqual([hello.network, hello.silentDeathMs], ["cellular", 0]);
+    first.welcome({ pingIntervalMs: 10_000 });
+    await turn();
+    clock.advance(9_000);
+    await first.next(Command.PING);
+    clock.advance(10_000);
+    clock.advance(500);
+    const second = await server.accept();
+    assert.equal((await second.hello()).silentDeathMs, 9_000);
+    network = undefined;
+    second.drop();
+    clock.advance(2_000);
+    const elsewhere = await (await server.accept()).hello();
+    assert.deepEqual([elsewhere.network, elsewhere.silentDeathMs], ["", 0]);
     await client.close();
   });
 

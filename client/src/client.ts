@@ -212,6 +212,7 @@ export class ImClient implements AsyncDisposable {
   /** Whether a person looks at the app: tell `background` before the system suspends it, so that pushes come. */
   setAppState(state: "foreground" | "background"): void {
     this.#identity.setBackground(state === "background");
+    this.#link.setBackground(state === "background");
   }
 
   /**

@@ -142,6 +142,8 @@ export const Hello = message({
   lastLease: bytes(13),
   clientTimeMs: int64(14),
   firstPageBytes: uint32(15),
+  network: string(16),
+  silentDeathMs: uint32(17),
 });
 export type Hello = Decoded<typeof Hello>;
 
@@ -187,8 +189,12 @@ export const Welcome = message({
   caps: strings(13),
   entryId: string(14),
   tokenTtlMs: uint64(17),
+  backgroundPingIntervalMs: uint32(18),
 });
 export type Welcome = Decoded<typeof Welcome>;
+
+export const Ping = message({ answers: uint32(1), heldMs: uint32(2) });
+export type Ping = Decoded<typeof Ping>;
 
 export const Pong = message({ serverTimeMs: int64(1), inboxHead: uint64(2), sysHead: uint64(3) });
 export type Pong = Decoded<typeof Pong>;

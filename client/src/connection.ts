@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Clock, Timer } from "./clock.ts";
-import { type Envelope, ErrorInfo, Hello, Kick, Pong, Welcome } from "./codec.ts";
+import { type Envelope, ErrorInfo, Hello, Kick, Ping, Pong, Welcome } from "./codec.ts";
 import { ClientCode, Command, codeName, DisconnectCode, ErrorCode, mayReconnect } from "./codes.ts";
 import { ImClientError, messageOf } from "./errors.ts";
 import { encodeFrame, FrameSplitter } from "./frame.ts";
@@ -42,6 +42,8 @@ export interface ConnectionOptions {
 
 const HELLO_RID = 1;
 const DEFAULT_PING_INTERVAL_MS = 30_000;
+/** An answer older than this tells nothing of the way: the device slept. */
+const MAX_HELD_MS = 600_000;
 /** Codes of ERROR from here on announce the end of the connection. */
 const FIRST_DISCONNECT_CODE = 4000;
 
@@ -59,6 +61,13 @@ export class Connection {
   #outgoing: Uint8Array[] = [];
   #pingRid = 0;
   #rttMs = 0;
+  /** The last answer that carried a rid, and when it came: tells the server the round trip. */
+  #answeredRid = 0;
+  #answeredAtMs = 0;
+  /** What the server wants to see again in the next PING. */
+  #lease: Uint8Array = EMPTY;
+  #intervals = { foregroundMs: 0, backgroundMs: 0 };
+  #silentDeathMs = 0;
   #isLoginPending = false;
 
   constructor(owner: ConnectionOwner, options: ConnectionOptions) {
@@ -81,6 +90,18 @@ export class Connection {
     return this.#rttMs;
   }
 
+  /** How long it had been idle when a PING found it dead; 0 = that was not its end. */
+  get silentDeathMs(): number {
+    return this.#silentDeathMs;
+  }
+
+  /** Whether a person looks at the app: PINGs come in the rhythm for it, and one at once when somebody does again. */
+  setBackground(isBackground: boolean): void {
+    const { foregroundMs, backgroundMs } = this.#intervals;
+    this.#heartbeat?.setInterval(isBackground ? backgroundMs : foregroundMs);
+    if (!isBackground) this.#heartbeat?.probe();
+  }
+
   /** Dials and sends HELLO. Called once. */
   start(hello: Hello): void {
     const { transport, url, loginTimeoutMs } = this.#options;
@@ -101,10 +122,10 @@ export class Connection {
   }
 
   /** Queues a frame; what is queued in one turn of the event loop leaves in one write. */
-  write(cmd: number, body: Uint8Array, rid = 0): void {
+  write(cmd: number, body: Uint8Array, rid = 0, lease = EMPTY): void {
     if (this.#phase !== "open") return;
     if (this.#outgoing.length === 0) queueMicrotask(() => this.flush());
-    this.#outgoing.push(encodeFrame({ cmd, rid, body }));
+    this.#outgoing.push(encodeFrame({ cmd, rid, lease, body }));
   }
 
   /** Writes what is queued now rather than at the end of the turn. */
@@ -150,7 +171,7 @@ export class Connection {
     this.#isLoginPending = false;
     if (frame.cmd === Command.KICK) this.#kicked(Kick.decode(frame.body));
     else if (frame.cmd === Command.ERROR && this.#isAboutConnection(frame)) this.#refused(ErrorInfo.decode(frame.body));
-    else if (frame.cmd === Command.WELCOME) this.#welcome(Welcome.decode(frame.body));
+    else if (frame.cmd === Command.WELCOME) this.#welcome(frame, Welcome.decode(frame.body));
     else if (frame.cmd === Command.PONG) this.#pong(frame);
     else if (this.#phase === "open") this.#owner.onFrame(this, frame);
   }
@@ -159,14 +180,17 @@ export class Connection {
     return this.#phase !== "open" || ErrorInfo.decode(frame.body).code >= FIRST_DISCONNECT_CODE;
   }
 
-  #welcome(welcome: Welcome): void {
+  #welcome(frame: Envelope, welcome: Welcome): void {
     if (this.#phase !== "login") return;
     this.#phase = "open";
     this.#loginTimer.clear();
+    this.#answered(frame);
+    const foregroundMs = welcome.pingIntervalMs || DEFAULT_PING_INTERVAL_MS;
+    this.#intervals = { foregroundMs, backgroundMs: welcome.backgroundPingIntervalMs || foregroundMs };
     const { clock, random, pongTimeoutMs } = this.#options;
     this.#heartbeat = new Heartbeat(
-      { ping: () => this.#ping(), onSilence: () => this.#end(DisconnectCode.PING_TIMEOUT, "no answer to PING") },
-      { clock, random, intervalMs: welcome.pingIntervalMs || DEFAULT_PING_INTERVAL_MS, timeoutMs: pongTimeoutMs },
+      { ping: () => this.#ping(), onSilence: (idleMs) => this.#silent(idleMs) },
+      { clock, random, intervalMs: foregroundMs, timeoutMs: pongTimeoutMs },
     );
     this.#heartbeat.start();
     this.#owner.onWelcome(this, welcome);
@@ -174,11 +198,29 @@ export class Connection {
 
   #ping(): void {
     this.#pingRid = (this.#pingRid % 0x7fff_ffff) + 1;
-    this.write(Command.PING, EMPTY, this.#pingRid);
+    const heldMs = Math.round(this.#options.clock.nowMs() - this.#answeredAtMs);
+    const told = this.#answeredRid === 0 || heldMs > MAX_HELD_MS ? {} : { answers: this.#answeredRid, heldMs };
+    this.write(Command.PING, Ping.encode(told), this.#pingRid, this.#lease);
+    this.#answeredRid = 0;
+  }
+
+  #answered({ rid, lease }: Envelope): void {
+    this.#answeredRid = rid;
+    this.#answeredAtMs = this.#options.clock.nowMs();
+    // A copy: what is received is a view of the transport's buffer.
+    this.#lease = lease.length > 0 ? Uint8Array.from(lease) : EMPTY;
+  }
+
+  #silent(idleMs: number): void {
+    this.#silentDeathMs = Math.round(idleMs);
+    this.#end(DisconnectCode.PING_TIMEOUT, "no answer to PING");
   }
 
   #pong(frame: Envelope): void {
-    if (frame.rid !== 0 && frame.rid === this.#pingRid && this.#heartbeat) this.#rttMs = this.#heartbeat.pong();
+    if (frame.rid !== 0 && frame.rid === this.#pingRid && this.#heartbeat) {
+      this.#rttMs = this.#heartbeat.pong();
+      this.#answered(frame);
+    }
     this.#owner.onHead(Pong.decode(frame.body).inboxHead);
   }
 

@@ -4,14 +4,14 @@ import { type Clock, Timer } from "./clock.ts";
 /** What {@link Heartbeat} needs from its connection. */
 export interface HeartbeatPeer {
   ping(): void;
-  /** Nothing came back for the whole timeout. */
-  onSilence(): void;
+  /** Nothing came back for the whole timeout. `idleMs`: silence before a PING of the rhythm; 0 when it was asked for. */
+  onSilence(idleMs: number): void;
 }
 
 export interface HeartbeatOptions {
   clock: Clock;
   random: () => number;
-  /** The server's interval: a PING goes out after 80-100 % of it. */
+  /** The server's interval, at first: a PING goes out after 80-100 % of it. */
   intervalMs: number;
   /** Silence after a PING that counts as a dead connection. */
   timeoutMs: number;
@@ -22,23 +22,42 @@ export class Heartbeat {
   readonly #peer: HeartbeatPeer;
   readonly #options: HeartbeatOptions;
   readonly #timer: Timer;
+  #intervalMs: number;
   #pingAtMs = 0;
-  #receivedAtMs = 0;
+  #receivedAtMs: number;
+  #idleMs = 0;
+  #isAsking = false;
 
   constructor(peer: HeartbeatPeer, options: HeartbeatOptions) {
     this.#peer = peer;
     this.#options = options;
     this.#timer = new Timer(options.clock);
+    this.#intervalMs = options.intervalMs;
+    this.#receivedAtMs = options.clock.nowMs();
   }
 
   start(): void {
-    const { intervalMs, random } = this.#options;
-    this.#timer.set(intervalMs * (0.8 + 0.2 * random()), () => this.probe());
+    this.#isAsking = false;
+    const delayMs = this.#intervalMs * (0.8 + 0.2 * this.#options.random());
+    this.#timer.set(delayMs, () => this.#ping(this.#options.clock.nowMs() - this.#receivedAtMs));
+  }
+
+  /** Another interval holds from now on. */
+  setInterval(intervalMs: number): void {
+    if (intervalMs === this.#intervalMs) return;
+    this.#intervalMs = intervalMs;
+    if (!this.#isAsking) this.start();
   }
 
   /** PINGs now, e.g. after the network came back. */
   probe(): void {
+    this.#ping(0);
+  }
+
+  #ping(idleMs: number): void {
     const { clock, timeoutMs } = this.#options;
+    this.#isAsking = true;
+    this.#idleMs = idleMs;
     this.#pingAtMs = clock.nowMs();
     this.#peer.ping();
     this.#timer.set(timeoutMs, () => this.#check());
@@ -62,7 +81,7 @@ export class Heartbeat {
   #check(): void {
     const { clock, timeoutMs } = this.#options;
     const quietMs = clock.nowMs() - Math.max(this.#pingAtMs, this.#receivedAtMs);
-    if (quietMs >= timeoutMs) this.#peer.onSilence();
+    if (quietMs >= timeoutMs) this.#peer.onSilence(this.#idleMs);
     else this.#timer.set(timeoutMs - quietMs, () => this.#check());
   }
 }

@@ -8,7 +8,7 @@ export type { Conversation, HistoryOptions, HistoryResult } from "./conversation
 export { ImClientError } from "./errors.ts";
 export type { ClientEvents, Message, SendOutcome, SnapshotNotice } from "./events.ts";
 export type { DeviceProfile } from "./identity.ts";
-export { DEFAULT_TIMING, type ImClientOptions, type Platform, type Timing } from "./options.ts";
+export { DEFAULT_TIMING, type ImClientOptions, type Network, type Platform, type Timing } from "./options.ts";
 export type { SendResult } from "./outbox.ts";
 export type { SendRequest } from "./sender.ts";
 export type { ClientState } from "./state.ts";

@@ -26,6 +26,8 @@ export interface LinkOwner {
 const PROTOCOL = 1;
 /** No advised delay is obeyed beyond this. */
 const MAX_ADVISED_DELAY_MS = 600_000;
+/** A network that cuts idle connections is taken to do so for this long. */
+const DEATH_KEPT_MS = 3_600_000;
 /** How long after it was given up a login may still be carried out by a slow server. */
 const GHOST_MS = 60_000;
 
@@ -47,6 +49,11 @@ export class Link {
   /** Outdates answers of `getToken` that come after `stop`. */
   #generation = 0;
   #openedAtMs = 0;
+  #isBackground = false;
+  /** Of the last dial. */
+  #network = "";
+  /** Where and when a connection was last found dead by a PING of the rhythm, and how long it had been idle. */
+  #death = { network: "", idleMs: 0, atMs: 0 };
   #ghostUntilMs = 0;
 
   constructor(owner: LinkOwner, settings: Settings) {
@@ -96,6 +103,13 @@ export class Link {
     this.#token = token;
   }
 
+  /** Whether a person looks at the app. */
+  setBackground(isBackground: boolean): void {
+    if (isBackground === this.#isBackground) return;
+    this.#isBackground = isBackground;
+    this.#active?.setBackground(isBackground);
+  }
+
   /** The network may be back: reconnect now rather than after the pause, or check that the connection lives. */
   wake(): void {
     if (this.#active !== undefined) {
@@ -132,7 +146,22 @@ export class Link {
     const device = { deviceId, deviceName, platform, appVersion };
     const resume = this.#owner.resumeFrom();
     const caps = this.#settings.snapshot ? ["snapshot"] : [];
-    connection.start({ ...EMPTY_HELLO, ...device, caps, ...resume, token, clientTimeMs: clock.wallMs() });
+    const hello = { ...EMPTY_HELLO, ...device, caps, ...resume, ...this.#networkHints(), token };
+    connection.start({ ...hello, clientTimeMs: clock.wallMs() });
+  }
+
+  /** By them the server chooses a shorter interval where connections die unnoticed. */
+  #networkHints(): Pick<Hello, "network" | "silentDeathMs"> {
+    const network = this.#settings.network() ?? "";
+    this.#network = network;
+    const { idleMs, atMs, network: where } = this.#death;
+    const isRecent = idleMs > 0 && this.#settings.clock.nowMs() - atMs < DEATH_KEPT_MS;
+    return { network, silentDeathMs: isRecent && where === network ? idleMs : 0 };
+  }
+
+  #noteDeath({ silentDeathMs: idleMs }: Connection): void {
+    if (idleMs === 0) return;
+    this.#death = { network: this.#network, idleMs, atMs: this.#settings.clock.nowMs() };
   }
 
   /** The token at hand, or a new one; undefined when that failed and the next attempt is scheduled. */
@@ -175,6 +204,7 @@ export class Link {
     // Anything the old one still held is asked for again on the new one: sends by id, events by cursor.
     old?.close();
     this.#owner.onOpen(welcome);
+    if (this.#isBackground) connection.setBackground(true);
   }
 
   #frame(from: Connection, frame: Envelope): void {
@@ -192,6 +222,7 @@ export class Link {
   }
 
   #ended(connection: Connection, end: ConnectionEnd): void {
+    this.#noteDeath(connection);
     if (connection === this.#next) {
       this.#next = undefined;
       this.#noteGhost(connection);
@@ -264,4 +295,6 @@ const EMPTY_HELLO: Hello = {
   lastLease: new Uint8Array(0),
   clientTimeMs: 0,
   firstPageBytes: 0,
+  network: "",
+  silentDeathMs: 0,
 };

@@ -10,6 +10,9 @@ import { type WebSocketFactory, wsTransport } from "./transport/ws.ts";
 /** Decides which sessions of one user replace each other: one per class (phones share one). */
 export type Platform = "ios" | "android" | "web" | "desktop" | "mini";
 
+/** How a device is connected; a server may choose its intervals by it. */
+export type Network = "wifi" | "cellular" | "wired";
+
 /** Durations and limits; every one has a default that suits phones and servers alike. */
 export interface Timing {
   /** First reconnect comes within this time. Default 500. */
@@ -52,6 +55,8 @@ export interface ImClientOptions {
   appVersion?: string;
   /** Default: WebSocket by the global constructor. */
   transport?: Transport;
+  /** How this device is connected now; undefined = not known. Default: what the browser says, if it does. */
+  network?: () => Network | undefined;
   /** Opens the WebSocket, for headers or an own certificate authority in Node. */
   webSocket?: WebSocketFactory;
   /** Where the cursor is kept. Default: memory. */
@@ -105,6 +110,7 @@ export function settingsOf(options: ImClientOptions): Settings {
     deviceName: options.deviceName ?? "",
     appVersion: options.appVersion ?? "",
     transport: options.transport ?? wsTransport(options.webSocket),
+    network: options.network ?? browserNetwork,
     store: options.store ?? new MemoryStore(),
     outboxLimit: atLeastOne(options.outboxLimit ?? 1_000, "outboxLimit"),
     window: atLeastOne(options.window ?? 64, "window"),
@@ -115,6 +121,14 @@ export function settingsOf(options: ImClientOptions): Settings {
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };
+}
+
+/** Only some browsers tell. */
+function browserNetwork(): Network | undefined {
+  const { navigator } = globalThis as { navigator?: { connection?: { type?: string } } };
+  const type = navigator?.connection?.type;
+  if (type === "wifi" || type === "cellular") return type;
+  return type === "ethernet" ? "wired" : undefined;
 }
 
 function atLeastOne(value: number, name: string): number {

@@ -29,6 +29,7 @@ import type { Transport, TransportListener } from "../src/transport/transport.ts
 
 export const EPOCH = "epoch-1";
 const TURNS = 200;
+const NO_LEASE = new Uint8Array(0);
 /** Ping interval that keeps the heartbeat out of tests that are not about it. */
 const QUIET_MS = 3_600_000;
 
@@ -126,8 +127,8 @@ export class FakeConnection {
     return acks.map((frame) => PushAck.decode(frame.body).inboxSeq);
   }
 
-  frame(cmd: number, body: Uint8Array, rid = 0, flags = rid === 0 ? 0 : Flag.REPLY): void {
-    if (!this.isOver) this.#listener.onData(encodeFrame({ cmd, rid, flags, body }));
+  frame(cmd: number, body: Uint8Array, rid = 0, flags = rid === 0 ? 0 : Flag.REPLY, lease = NO_LEASE): void {
+    if (!this.isOver) this.#listener.onData(encodeFrame({ cmd, rid, flags, lease, body }));
   }
 
   bytes(bytes: Uint8Array): void {

@@ -75,7 +75,7 @@ export class MemoryDoor {
       log: silentLogger,
       stats,
       metrics: new EntryMetrics(new Metrics(), stats),
-      logics: { choose: () => this.#logic },
+      logics: { choose: () => this.#logic, attaches: 1, tellAll: () => undefined },
       loginTimeoutMs: 10_000,
       pingIntervalMs: 30_000,
     });

@@ -25,8 +25,8 @@ function onData(this: FramedSocket, chunk: Buffer): void {
 function onDrain(this: FramedSocket): void {
   this[CONNECTION]?.onDrain();
 }
-function onClose(this: FramedSocket): void {
-  this[CONNECTION]?.onGone();
+function onClose(this: FramedSocket, hadError: boolean): void {
+  this[CONNECTION]?.onGone(hadError ? "client_reset" : "client_gone");
 }
 /** A reset is an ordinary end: "close" follows and does the rest. */
 function onError(this: FramedSocket): void {

@@ -16,6 +16,9 @@ const MAX_FRAGMENTS = 16;
 /** Reads of one message: 256 KiB in segments of 512 bytes. */
 const MAX_CHUNKS = 512;
 
+/** What ws says in place of a code when the connection ended without one. */
+const NO_CLOSE_FRAME = 1006;
+
 const CONNECTION = Symbol("connection");
 type FramedWebSocket = WebSocket & { [CONNECTION]?: Connection };
 type FramedSocket = Socket & { [CONNECTION]?: Connection };
@@ -58,12 +61,12 @@ function onMessage(this: FramedWebSocket, data: RawData, isBinary: boolean): voi
   if (!isBinary) connection?.close(DisconnectCode.BAD_FRAME, "text messages are not part of the protocol");
   else if (Buffer.isBuffer(data)) connection?.onMessage(data);
 }
-function onClose(this: FramedWebSocket): void {
-  this[CONNECTION]?.onGone();
+function onClose(this: FramedWebSocket, code: number): void {
+  this[CONNECTION]?.onGone(code === NO_CLOSE_FRAME ? "client_reset" : "client_gone");
 }
 /** Bytes that are no WebSocket, or over its limits: ws has sent the close code by itself, and "close" follows. */
 function onError(this: FramedWebSocket): void {
-  this[CONNECTION]?.onGone();
+  this[CONNECTION]?.onGone("client_fault");
 }
 function onDrain(this: FramedSocket): void {
   this[CONNECTION]?.onDrain();

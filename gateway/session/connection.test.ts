@@ -7,7 +7,18 @@ import { ErrorCode } from "#lib/errors.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { Command, Flag, MAX_FRAME_BYTES } from "#proto/commands.ts";
-import { ErrorInfo, type Event, Hello, Kick, type LoginReply, LoginRequest, Pong, Push } from "#proto/gen/messages.ts";
+import {
+  AppState,
+  ErrorInfo,
+  type Event,
+  Hello,
+  Kick,
+  type LoginReply,
+  LoginRequest,
+  Ping,
+  Pong,
+  Push,
+} from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { EntryMetrics } from "../metrics.ts";
 import { EnvelopeReader, encodeFrame, withLease } from "../wire/envelope.ts";
@@ -96,8 +107,15 @@ function setUp(options: { pingIntervalMs?: number; heartbeat?: HeartbeatAlgorith
   const clock = new FakeClock();
   const ports = [new FakePort("a"), new FakePort("b")] as [FakePort, FakePort];
   const stats = new EntryStats();
-  const metrics = new EntryMetrics(new Metrics(), stats);
-  const logics = { choose: () => ports.find((port) => port.isUsable) };
+  const registry = new Metrics();
+  const metrics = new EntryMetrics(registry, stats);
+  const logics = {
+    attaches: 2,
+    choose: () => ports.find((port) => port.isUsable),
+    tellAll: (record: RecordInput) => {
+      for (const port of ports) port.send(record);
+    },
+  };
   const hub = new Hub({
     clock,
     log: silentLogger,
@@ -113,7 +131,7 @@ function setUp(options: { pingIntervalMs?: number; heartbeat?: HeartbeatAlgorith
     const carrier = new FakeCarrier();
     return { carrier, connection: hub.open(carrier, hub.heartbeats.nowTick) };
   };
-  return { clock, ports, logic: ports[0], other: ports[1], stats, hub, connect };
+  return { clock, ports, logics, logic: ports[0], other: ports[1], stats, registry, hub, connect };
 }
 
 const send = (connection: Connection, cmd: number, rid = 0, body: Uint8Array = Buffer.alloc(0)): void =>
@@ -128,6 +146,7 @@ const reply = (fields: Partial<LoginReply> = {}): LoginReply => ({
   tag: Buffer.from("tag"),
   welcome: Buffer.from([8, 1]),
   pingIntervalMs: 0,
+  backgroundPingIntervalMs: 0,
   inboxHead: 5,
   loginSeq: 1,
   ...fields,
@@ -375,6 +394,84 @@ describe("heartbeat", () => {
     assert.equal(carrier.ended, undefined);
     world.clock.advance(1000);
     assert.equal(carrier.ended, DisconnectCode.PING_TIMEOUT);
+  });
+
+  it("in the background the longer interval holds, and the shorter one from the foreground on", () => {
+    const world = setUp();
+    const { carrier, connection } = openSession(world, { pingIntervalMs: 10_000, backgroundPingIntervalMs: 100_000 });
+    const appState = (state: number): void => send(connection, Command.APP_STATE, 0, AppState.encode({ state }));
+    appState(2);
+    world.clock.advance(150_000);
+    send(connection, Command.PING);
+    world.clock.advance(200_000);
+    assert.equal(carrier.ended, undefined);
+    send(connection, Command.PING);
+    appState(1);
+    world.clock.advance(20_000);
+    assert.equal(carrier.ended, undefined);
+    world.clock.advance(1000);
+    assert.equal(carrier.ended, DisconnectCode.PING_TIMEOUT);
+    const commands = world.logic.sent.filter(({ kind }) => kind === RecordKind.COMMAND);
+    assert.deepEqual(
+      commands.map(({ cmd }) => cmd),
+      [Command.APP_STATE, Command.APP_STATE],
+      "logic hears of it as well",
+    );
+  });
+
+  it("measures the round trip from one answer to the next PING, tells every logic, and takes it back at the end", () => {
+    const world = setUp();
+    const { connection } = openSession(world);
+    const ping = (rid: number, answers: number, heldMs: number): void =>
+      send(connection, Command.PING, rid, Ping.encode({ answers, heldMs }));
+    const told = (): unknown[] =>
+      world.other.sent.filter(({ kind }) => kind === RecordKind.ROUND_TRIP).map(({ conn, aux }) => [conn, aux]);
+    world.clock.advance(24_200);
+    ping(2, 1, 24_000);
+    assert.deepEqual(told(), [[connection.conn, 600]], "200 ms after WELCOME, and as much again for what is not known");
+    world.clock.advance(25_200);
+    ping(3, 2, 25_000);
+    assert.equal(told().length, 1, "nothing new");
+    world.logics.attaches++;
+    world.clock.advance(25_200);
+    ping(4, 3, 25_000);
+    assert.equal(told().length, 2, "somebody new");
+    connection.onGone();
+    assert.deepEqual(told().at(-1), [connection.conn, 0]);
+    assert.deepEqual(world.logic.sent.filter(({ kind }) => kind === RecordKind.ROUND_TRIP).length, 3);
+  });
+
+  it("a PING that tells nothing, lies or is broken is answered all the same", () => {
+    const world = setUp();
+    const { carrier, connection } = openSession(world);
+    const bodies = [
+      Buffer.alloc(0),
+      Ping.encode({ answers: 7, heldMs: 1 }),
+      Ping.encode({ answers: 1, heldMs: 0xffff_ffff }),
+      Buffer.from("ffffff", "hex"),
+    ];
+    for (const [at, body] of bodies.entries()) send(connection, Command.PING, at + 2, body);
+    connection.flush();
+    assert.deepEqual(
+      carrier.frames().map(({ cmd, rid }) => [cmd, rid]),
+      bodies.map((_, at) => [Command.PONG, at + 2]),
+    );
+    assert.ok(!world.logic.kinds().includes(RecordKind.ROUND_TRIP));
+  });
+
+  it("says in a metric how each connection ended", async () => {
+    const world = setUp();
+    const ends: ((opened: ReturnType<typeof openSession>) => void)[] = [
+      ({ connection }) => connection.onGone(),
+      ({ connection }) => connection.onGone("client_reset"),
+      ({ connection }) => connection.onKick({ code: DisconnectCode.KICKED, reason: "", byDevice: "", retryAfterMs: 0 }),
+      ({ connection }) => connection.close(DisconnectCode.DRAINED, "moved"),
+      () => world.clock.advance(62_000),
+    ];
+    for (const end of ends) end(openSession(world));
+    const text = await world.registry.render();
+    for (const reason of ["client_gone", "client_reset", "kicked", "drained", "ping_timeout"])
+      assert.match(text, new RegExp(`im_entry_connections_closed_total\\{reason="${reason}"\\} 1`));
   });
 
   it("buckets tell the client its deadline in WELCOME and PONG; it echoes, or does not", () => {

@@ -9,12 +9,13 @@ import { disconnectFrame, errorFrame, goawayFrame, kickFrame, pongFrame } from "
 import type { EnvelopeReader } from "../wire/envelope.ts";
 import { encodeFrame, withLease } from "../wire/envelope.ts";
 import { type FrameFault, FrameReader, type FrameSink } from "../wire/frame.ts";
+import { readUints, type Uints } from "../wire/uints.ts";
 import { announceSession, announceSessionClosed, bindSession } from "./binding.ts";
 import type { Carrier } from "./carrier.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
 import { Outbox } from "./outbox.ts";
-import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf } from "./session.ts";
+import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf, setAppState } from "./session.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
 /** A closed connection gets this long to read the last frame. */
@@ -150,8 +151,7 @@ export class Connection implements FrameSink, HeartbeatItem {
   #onSessionFrame(envelope: EnvelopeReader, session: Session): void {
     const { cmd, rid } = envelope;
     if (cmd === Command.PING) {
-      this.#sendLeased(pongFrame(rid, this.#hub.clock.wallMs(), session.head));
-      bindSession(this.#hub.logics, this.conn, session)?.send({ kind: RecordKind.ASK_HEAD, conn: this.conn });
+      this.#onPing(envelope, session);
     } else if (cmd === Command.HELLO) {
       this.close(DisconnectCode.PROTOCOL_ERROR, "a second HELLO", rid);
     } else if (cmd === Command.LOGOUT) {
@@ -160,8 +160,36 @@ export class Connection implements FrameSink, HeartbeatItem {
     } else if (!isForwarded(cmd)) {
       this.#sendError(rid, ErrorCode.UNKNOWN_COMMAND, `unknown command ${cmd}`);
     } else {
+      if (cmd === Command.APP_STATE && readUints(envelope.body, uints)) this.#onAppState(session, uints.first);
       this.#forward(envelope, session);
     }
+  }
+
+  /** The rhythm that is expected from now on; logic notes the state itself. */
+  #onAppState(session: Session, state: number): void {
+    setAppState(session, state);
+    this.#expectBeat(session);
+  }
+
+  /** Sets the deadline where it may have moved earlier. */
+  #expectBeat(session: Session): void {
+    const { heartbeats } = this.#hub;
+    this.#deadlineTick = heartbeats.nowTick + session.pingTicks;
+    heartbeats.schedule(this);
+    heartbeats.touch(this, NO_ECHO);
+  }
+
+  #onPing({ rid, body }: EnvelopeReader, session: Session): void {
+    const { clock, logics, metrics } = this.#hub;
+    const nowMs = clock.nowMs();
+    if (readUints(body, uints)) {
+      const sampleMs = session.roundTrip.heard(uints.first, uints.second, nowMs);
+      if (sampleMs >= 0) metrics.roundTrip(sampleMs);
+    }
+    this.#sendLeased(pongFrame(rid, clock.wallMs(), session.head));
+    session.roundTrip.mark(rid, nowMs);
+    session.roundTrip.tell(logics, this.conn);
+    bindSession(logics, this.conn, session)?.send({ kind: RecordKind.ASK_HEAD, conn: this.conn });
   }
 
   #forward(envelope: EnvelopeReader, session: Session): void {
@@ -191,11 +219,10 @@ export class Connection implements FrameSink, HeartbeatItem {
     const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
-    this.#deadlineTick = this.#hub.heartbeats.nowTick + session.pingTicks;
-    this.#hub.heartbeats.schedule(this);
-    this.#hub.heartbeats.touch(this, NO_ECHO);
+    this.#expectBeat(session);
     this.#hub.sessionOpened();
     this.#hub.metrics.login("ok", this.#hub.clock.nowMs() - login.startedMs);
+    session.roundTrip.mark(login.rid, this.#hub.clock.nowMs());
     this.#sendLeased(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
     for (const { seq, body } of login.held) this.#push(session, seq, body);
     if (login.hasDropped) this.#send(pongFrame(0, this.#hub.clock.wallMs(), session.head));
@@ -390,9 +417,9 @@ export class Connection implements FrameSink, HeartbeatItem {
   }
 
   /** The socket is gone, by the client, by a fault, or after a close of ours. */
-  onGone(): void {
+  onGone(how: Gone = "client_gone"): void {
     if (this.#state.kind !== "closed") {
-      this.#leave(CLIENT_GONE);
+      this.#leave(0, how);
       this.#outbox.clear();
     }
     this.#deadlineTick = NEVER;
@@ -416,15 +443,16 @@ export class Connection implements FrameSink, HeartbeatItem {
   }
 
   /** Tells logic and the hub that this connection is no longer one. */
-  #leave(code: number): void {
+  #leave(code: number, cause: string = disconnectReason(code)): void {
     const state = this.#state;
     const session = this.session;
     this.#state = { kind: "closed", code };
-    this.#hub.metrics.closed(code === CLIENT_GONE ? "client_gone" : disconnectReason(code));
+    this.#hub.metrics.closed(cause);
     if (state.kind === "login") {
       state.login.logic.load--;
       this.#hub.handover.closed(this.conn, state.login.logic);
     }
+    session?.roundTrip.forget(this.#hub.logics, this.conn);
     if (session) {
       const told = announceSessionClosed(this.#hub.logics, this.conn, session);
       if (told) this.#hub.handover.closed(this.conn, told);
@@ -433,6 +461,9 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.#hub.closed(this, session?.userId);
   }
 }
+
+/** Of the frame that is being handled. */
+const uints: Uints = { first: 0, second: 0 };
 
 const FIRST_FORWARDED = 16;
 /** Records carry the command in one byte. */
@@ -444,5 +475,5 @@ function isForwarded(cmd: number): boolean {
   return (cmd >= FIRST_FORWARDED && cmd <= LAST_FORWARDED) || FORWARDED_SESSION_COMMANDS.has(cmd);
 }
 
-/** In place of a code: the client closed, or its network did. */
-const CLIENT_GONE = 0;
+/** How a client left: in order, cut off, or by bytes that are no WebSocket. */
+export type Gone = "client_gone" | "client_reset" | "client_fault";

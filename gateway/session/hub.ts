@@ -13,7 +13,7 @@ import { Handover } from "./handover.ts";
 import { createHeartbeats, type HeartbeatAlgorithm } from "./heartbeat/algorithms.ts";
 import type { Heartbeats } from "./heartbeat/heartbeats.ts";
 import type { EntryStats } from "./stats.ts";
-import type { LogicDirectory, LogicPort } from "./uplink-port.ts";
+import type { LogicAudience, LogicDirectory, LogicPort } from "./uplink-port.ts";
 
 /** Options of {@link Hub}. */
 export interface HubOptions {
@@ -21,7 +21,7 @@ export interface HubOptions {
   log: Logger;
   stats: EntryStats;
   metrics: EntryMetrics;
-  logics: LogicDirectory;
+  logics: LogicDirectory & LogicAudience;
   loginTimeoutMs: number;
   /** Of sessions for which logic names none. */
   pingIntervalMs: number;
@@ -45,7 +45,7 @@ export class Hub {
   readonly log: Logger;
   readonly stats: EntryStats;
   readonly metrics: EntryMetrics;
-  readonly logics: LogicDirectory;
+  readonly logics: LogicDirectory & LogicAudience;
   readonly heartbeats: Heartbeats;
   readonly handover: Handover;
   readonly loginTimeoutMs: number;

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { LoginReply } from "#proto/gen/messages.ts";
 import { TICK_MS } from "./heartbeat/heartbeats.ts";
+import { RoundTrip } from "./round-trip.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
 /** A delivery that came before the login was answered; its body is a copy. */
@@ -30,13 +31,17 @@ export interface Session {
    * its 8 KiB pool slab for the life of the session. Logic may replace it.
    */
   tag: string;
-  readonly pingTicks: number;
+  /** Ticks of silence after which it is dead, with the app as it is now; see {@link setAppState}. */
+  pingTicks: number;
+  readonly foregroundTicks: number;
+  readonly backgroundTicks: number;
   /** Logic that has this session bound; undefined until the next command after it was lost. */
   logic: LogicPort | undefined;
   /** Requests forwarded and not answered. While above 0 the session stays with its logic, for the order of its SENDs. */
   inFlight: number;
   /** Highest inbox seq this entry heard of for this user. */
   head: number;
+  readonly roundTrip: RoundTrip;
 }
 
 /** Life of a connection: hello -> login -> open -> draining -> closed; every state may go to closed. */
@@ -53,15 +58,31 @@ export const HELLO_STATE: ConnectionState = { kind: "hello" };
 /** The session that logic granted. @param defaultPingMs when logic names no interval */
 export function sessionOf(logic: LogicPort, reply: LoginReply, defaultPingMs: number): Session {
   const pingMs = reply.pingIntervalMs > 0 ? reply.pingIntervalMs : defaultPingMs;
+  const backgroundMs = reply.backgroundPingIntervalMs > 0 ? reply.backgroundPingIntervalMs : pingMs;
   return {
     userId: reply.userId,
     slot: reply.slot,
     tag: Buffer.from(reply.tag).toString("latin1"),
-    pingTicks: Math.ceil((2 * pingMs) / TICK_MS) + 1,
+    pingTicks: silenceTicks(pingMs),
+    foregroundTicks: silenceTicks(pingMs),
+    backgroundTicks: silenceTicks(backgroundMs),
     logic,
     inFlight: 0,
     head: reply.inboxHead,
+    roundTrip: new RoundTrip(),
   };
+}
+
+/** Two intervals and a tick. */
+function silenceTicks(intervalMs: number): number {
+  return Math.ceil((2 * intervalMs) / TICK_MS) + 1;
+}
+
+const BACKGROUND = 2;
+
+/** The client says whether a person looks at the app: another rhythm holds from now on. Anything but background is foreground. */
+export function setAppState(session: Session, state: number): void {
+  session.pingTicks = state === BACKGROUND ? session.backgroundTicks : session.foregroundTicks;
 }
 
 /** Bounds of what waits for a login. */

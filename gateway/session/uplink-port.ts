@@ -15,6 +15,14 @@ export interface LogicPort {
   sendControl(record: RecordInput): void;
 }
 
+/** Everybody who may deliver to a session. */
+export interface LogicAudience {
+  /** How many have been attached so far: a change means that somebody has heard nothing yet. */
+  readonly attaches: number;
+  /** Queues a hint for each logic that is attached and has room. */
+  tellAll(record: RecordInput): void;
+}
+
 /** What sessions need of the uplink. */
 export interface LogicDirectory {
   /** The least loaded usable logic; undefined when there is none. */

@@ -149,6 +149,24 @@ describe("UplinkPool", () => {
     pool.close();
   });
 
+  it("tells all that are attached, and counts attachments", async () => {
+    const { stream, pool, attach } = setUp(["a:1", "b:1"]);
+    const hints = (index: number): number =>
+      stream(index)
+        .kinds()
+        .filter((kind) => kind === RecordKind.ROUND_TRIP).length;
+    pool.tellAll({ kind: RecordKind.ROUND_TRIP, conn: 1, aux: 100 });
+    assert.equal(pool.attaches, 0);
+    await attach(0);
+    pool.tellAll({ kind: RecordKind.ROUND_TRIP, conn: 1, aux: 100 });
+    assert.equal(pool.attaches, 1);
+    await attach(1);
+    pool.tellAll({ kind: RecordKind.ROUND_TRIP, conn: 1, aux: 100 });
+    await turn();
+    assert.deepEqual([hints(0), hints(1), pool.attaches], [2, 1, 2]);
+    pool.close();
+  });
+
   it("chooses the least loaded, equals in turn, and none that leaves", async () => {
     const { stream, pool, attach } = setUp(["a:1", "b:1"]);
     assert.equal(pool.choose(), undefined);

@@ -4,10 +4,10 @@ import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { AttachReply, Disconnect } from "#proto/gen/messages.ts";
-import { RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
+import { type RecordInput, RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
 import type { EntryMetrics } from "../metrics.ts";
 import type { EntryStats } from "../session/stats.ts";
-import type { LogicDirectory, LogicPort } from "../session/uplink-port.ts";
+import type { LogicAudience, LogicDirectory, LogicPort } from "../session/uplink-port.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { type LinkOwner, LogicLink, type OpenStream } from "./link.ts";
 import { LogicTargets, type Resolve } from "./targets.ts";
@@ -48,7 +48,7 @@ interface Target {
 }
 
 /** Streams to all logic pods. The first that attaches gives this process its incarnation; the others hear of it. */
-export class UplinkPool implements LogicDirectory, LinkOwner {
+export class UplinkPool implements LogicDirectory, LogicAudience, LinkOwner {
   readonly #options: PoolOptions;
   readonly #log: Logger;
   readonly #clock: Clock;
@@ -61,6 +61,7 @@ export class UplinkPool implements LogicDirectory, LinkOwner {
   #firstAttach: LogicLink | undefined;
   #isClosed = false;
   #turn = 0;
+  #attaches = 0;
 
   /** @throws {ImError} BAD_REQUEST on a bad target */
   constructor(options: PoolOptions) {
@@ -82,6 +83,10 @@ export class UplinkPool implements LogicDirectory, LinkOwner {
     let count = 0;
     for (const link of this.#links()) if (link.isAttached) count++;
     return count;
+  }
+
+  get attaches(): number {
+    return this.#attaches;
   }
 
   get queueBytes(): number {
@@ -113,6 +118,10 @@ export class UplinkPool implements LogicDirectory, LinkOwner {
     let best = usable[this.#turn] as LogicLink;
     for (const link of usable) if (link.load < best.load) best = link;
     return best;
+  }
+
+  tellAll(record: RecordInput): void {
+    for (const { link } of this.#targets.values()) if (link?.isAttached) link.send(record);
   }
 
   /** For /debug. */
@@ -186,6 +195,7 @@ export class UplinkPool implements LogicDirectory, LinkOwner {
     if (reply.incarnation !== this.#incarnation || reply.incarnation === "")
       throw new ImError(ErrorCode.INTERNAL, `attached as ${reply.incarnation}, not as ${this.#incarnation}`);
     link.attached(reply.logicName);
+    this.#attaches++;
     this.#targets.get(link.address)?.backoff.reset();
     this.#log.info({ logic: link.name, address: link.address, incarnation: this.#incarnation }, "logic attached");
     this.#lease.start(reply.leaseIntervalMs);

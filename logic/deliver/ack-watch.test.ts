@@ -75,6 +75,37 @@ describe("ack watch", () => {
     assert.equal(clock.pending, 0, "no timer while nothing is noted");
   });
 
+  it("waits shorter or longer as the round trip of the connection is, which the first delivery tells", async () => {
+    const { calls, open, elapse } = setUp();
+    const watch = open();
+    watch.delivered("bob", "web", 1, 100);
+    watch.delivered("bob", "web", 2, 9000);
+    watch.delivered("carol", "web", 1, 2000);
+    watch.delivered("dave", "web", 1, 9000);
+    watch.delivered("erin", "web", 1, 0);
+    await elapse(500);
+    const waits = calls.flatMap((call) => call.split(", "));
+    assert.deepEqual(waits, [
+      "bob/web waits 1-2 3100",
+      "carol/web waits 1-1 10700",
+      "dave/web waits 1-1 14700",
+      "erin/web waits 1-1 4700",
+    ]);
+  });
+
+  it("a long wait ends in time, and a short one that others noted meanwhile is not missed", async () => {
+    const { fired, open, elapse } = setUp();
+    const watch = open();
+    watch.start();
+    watch.delivered("carol", "web", 1, 2000);
+    await elapse(10_900);
+    assert.deepEqual(fired, []);
+    await elapse(1000);
+    assert.equal(fired.length, 1);
+    assert.match(fired[0] ?? "", /^carol\/1 at 11[0-4]\d\d$/);
+    watch.close();
+  });
+
   it("waits only for what an acknowledgement leaves", async () => {
     const { calls, open, elapse } = setUp();
     const watch = open();

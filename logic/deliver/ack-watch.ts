@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { SHARDS } from "../push/shard.ts";
+import { ackWaitMs, MIN_ACK_WAIT_MS } from "./ack-wait.ts";
 import type { AckWheel, Armed, Fired, Settled, SlotKey } from "./ack-wheel.ts";
 
 /** Deliveries wait here one to two of these for their acknowledgement, before the wheel hears of them. */
@@ -18,7 +19,7 @@ const STALL_MS = 500;
 /** What {@link AckWatch} needs. */
 export interface AckWatchPorts {
   wheel: AckWheel;
-  /** How long a device may take to acknowledge a delivery. */
+  /** How long a device may take to acknowledge a delivery on a connection of which nothing is known. */
   timeoutMs: number;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -35,6 +36,7 @@ interface Noted extends SlotKey {
   fromSeq: number;
   inboxSeq: number;
   sinceMs: number;
+  waitMs: number;
   isWaiting: boolean;
   /** Acknowledged, and what of it the wheel was told, and when. */
   ackedSeq: number;
@@ -86,7 +88,7 @@ export class AckWatch {
   }
 
   /** A message is on its way to the device in this slot. Called for every delivery: no timer, no promise, no I/O. */
-  delivered(userId: string, slot: string, inboxSeq: number): void {
+  delivered(userId: string, slot: string, inboxSeq: number, roundTripMs = 0): void {
     const noted = this.#note(userId, slot);
     if (!noted) {
       this.#ports.metrics.ackDropped.inc();
@@ -99,6 +101,7 @@ export class AckWatch {
     }
     noted.fromSeq = noted.inboxSeq = inboxSeq;
     noted.sinceMs = this.#ports.clock.nowMs();
+    noted.waitMs = ackWaitMs(this.#ports.timeoutMs, roundTripMs);
     if (noted.isWaiting) return;
     noted.isWaiting = true;
     this.#waiting.push(noted);
@@ -135,6 +138,7 @@ export class AckWatch {
       fromSeq: 0,
       inboxSeq: 0,
       sinceMs: 0,
+      waitMs: 0,
       isWaiting: false,
       ackedSeq: 0,
       toldSeq: 0,
@@ -224,7 +228,7 @@ export class AckWatch {
       }
       if (noted.inboxSeq > 0) {
         const { userId, slot, fromSeq, inboxSeq } = noted;
-        const dueInMs = Math.max(0, this.#ports.timeoutMs - (nowMs - noted.sinceMs));
+        const dueInMs = Math.max(0, noted.waitMs - (nowMs - noted.sinceMs));
         armed.push({ userId, slot, fromSeq, inboxSeq, dueInMs });
       }
       noted.inboxSeq = 0;
@@ -269,8 +273,9 @@ export class AckWatch {
         const shard = shards[at] ?? 0;
         this.#pending[shard] = pending;
         this.#lagMs = Math.max(this.#lagMs, lagMs);
-        // What others note meanwhile is due in nearly a whole timeout.
-        this.#lookAtMs[shard] = nowMs + Math.min(nextInMs ?? timeoutMs / 3, timeoutMs / 3);
+        // What others note meanwhile is due in nearly a whole wait.
+        const soonMs = Math.min(timeoutMs, 2 * MIN_ACK_WAIT_MS) / 3;
+        this.#lookAtMs[shard] = nowMs + Math.min(nextInMs ?? soonMs, soonMs);
         for (const one of some) fired.push(one);
       }
       if (fired.length === 0) return;

@@ -24,10 +24,15 @@ async function setUp() {
   const sent: RecordInput[] = [];
   const offline: PushIntent[] = [];
   const armed: string[] = [];
+  const tripsMs: number[] = [];
   const faults: string[] = [];
   const registry = new Metrics();
   let isFull = false;
-  const entry: EntryPort = { incarnation: "pod.1", send: (record) => !isFull && sent.push(record) > 0 };
+  const entry: EntryPort = {
+    incarnation: "pod.1",
+    send: (record) => !isFull && sent.push(record) > 0,
+    roundTripMs: (conn) => conn * 10,
+  };
   await router.renewLease("pod.1");
   const cache = new RouteCache({ router, clock, onFault: (op) => void faults.push(op) });
   const ports = {
@@ -36,7 +41,10 @@ async function setUp() {
     changes: cache.changes,
     entries: { find: (incarnation: string) => (incarnation === "pod.1" ? entry : undefined) },
     offline: (intent: PushIntent) => void offline.push(intent),
-    delivered: (userId: string, slot: string, inboxSeq: number) => void armed.push(`${userId}/${slot}/${inboxSeq}`),
+    delivered: (userId: string, slot: string, inboxSeq: number, roundTripMs = 0) => {
+      armed.push(`${userId}/${slot}/${inboxSeq}`);
+      tripsMs.push(roundTripMs);
+    },
     onRouterFault: (op: string) => void faults.push(op),
     clock,
     defer: setImmediate,
@@ -47,7 +55,7 @@ async function setUp() {
   const fill = (value: boolean): void => {
     isFull = value;
   };
-  return { clock, router, sent, offline, armed, faults, ports, online, fill, registry };
+  return { clock, router, sent, offline, armed, tripsMs, faults, ports, online, fill, registry };
 }
 
 function outgoing(recipients: Outgoing["recipients"]): Outgoing {
@@ -94,6 +102,14 @@ describe("delivery", () => {
     assert.equal(sent.length, 10);
     assert.deepEqual(offline, []);
     assert.equal(delivery.isIdle, true);
+  });
+
+  it("tells the wait for its acknowledgement by the round trip of the connection", async () => {
+    const { armed, tripsMs, ports, online } = await setUp();
+    await online("bob", 23);
+    new Delivery(ports).deliver(outgoing(both));
+    await settle();
+    assert.deepEqual([armed, tripsMs], [["bob/web/5"], [230]]);
   });
 
   it("delivers in the same call when all routes are known, and never past what waits", async () => {

@@ -32,8 +32,8 @@ export interface Outgoing {
 export interface DeliveryPorts {
   routes: Pick<RouteCache, "fresh" | "lookup">;
   entries: EntryDirectory;
-  /** A message of somebody else is on its way to the user's device in this slot, which must acknowledge it in time. */
-  delivered: (userId: string, slot: string, inboxSeq: number) => void;
+  /** A message of somebody else is on its way to the user's device in this slot, which must acknowledge it in time. 0 = unknown. */
+  delivered: (userId: string, slot: string, inboxSeq: number, roundTripMs: number) => void;
   /** Takes a recipient who could not be reached online. */
   offline: (intent: PushIntent) => void;
   /** A router call failed; delivery goes on without it. */
@@ -59,7 +59,7 @@ export class Delivery {
       clock: ports.clock,
       onDelivered: ({ userId, inboxSeq, isOwn }, slot) => {
         ports.metrics.delivers.delivered++;
-        if (!isOwn) ports.delivered(userId, slot, inboxSeq);
+        if (!isOwn) ports.delivered(userId, slot, inboxSeq, 0);
       },
       onMissed: ({ userId, inboxSeq }) => this.#toOffline(userId, inboxSeq),
     });
@@ -175,7 +175,7 @@ export class Delivery {
         if (!entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) continue;
         isReached = true;
         metrics.delivers.delivered++;
-        if (!isOwn) this.#ports.delivered(userId, slot, inboxSeq);
+        if (!isOwn) this.#ports.delivered(userId, slot, inboxSeq, entry.roundTripMs?.(conn) ?? 0);
         continue;
       }
       const waiting = parcel ?? { userId, inboxSeq, body, parkedFor: 0, owesPush: false, isOwn };

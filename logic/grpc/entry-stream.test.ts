@@ -49,6 +49,18 @@ describe("entry stream", () => {
     assert.deepEqual(counts(writes), [5, 1]);
   });
 
+  it("knows the round trips that its entry told, until it takes them back", () => {
+    const { stream } = setUp();
+    assert.equal(stream.roundTripMs(7), 0);
+    stream.noteRoundTrip(7, 300);
+    stream.noteRoundTrip(8, 900);
+    stream.noteRoundTrip(7, 450);
+    assert.deepEqual([stream.roundTripMs(7), stream.roundTripMs(8)], [450, 900]);
+    stream.noteRoundTrip(7, 0);
+    stream.noteRoundTrip(7, 0);
+    assert.deepEqual([stream.roundTripMs(7), stream.roundTripMs(8)], [0, 900]);
+  });
+
   it("waits for the drain, then writes everything at once", async () => {
     const { writes, state, stream } = setUp();
     state.takes = false;

@@ -11,6 +11,8 @@ const MAX_OUTBOUND_BYTES = 8 * 1024 * 1024;
 /** Beyond this the entry does not read any more: the stream ends, it attaches again and clients resend. */
 const MAX_STUCK_BYTES = 2 * MAX_OUTBOUND_BYTES;
 const MAX_WRITE_BYTES = 1024 * 1024;
+/** More connections than an entry may have. */
+const MAX_ROUND_TRIPS = 500_000;
 
 /** A login that has not been answered; `isGone` when its connection closed meanwhile. */
 export interface PendingLogin {
@@ -39,6 +41,7 @@ export class EntryStream implements EntryPort {
   readonly delays = new DelayMeter();
   readonly #ports: EntryStreamPorts;
   readonly #batch = new RecordBatch();
+  readonly #roundTrips = new Map<number, number>();
   #isScheduled = false;
   #isBlocked = false;
   #isClosed = false;
@@ -75,6 +78,16 @@ export class EntryStream implements EntryPort {
     if (this.#batch.byteLength >= MAX_WRITE_BYTES) this.#flush();
     else if (!this.#isScheduled && !this.#isBlocked) this.#schedule();
     return true;
+  }
+
+  roundTripMs(conn: number): number {
+    return this.#roundTrips.get(conn) ?? 0;
+  }
+
+  /** ROUND_TRIP: a hint of the entry; 0 forgets it. */
+  noteRoundTrip(conn: number, ms: number): void {
+    if (ms === 0) this.#roundTrips.delete(conn);
+    else if (this.#roundTrips.size < MAX_ROUND_TRIPS || this.#roundTrips.has(conn)) this.#roundTrips.set(conn, ms);
   }
 
   /** Writes what waits, then ends the stream. */

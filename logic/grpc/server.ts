@@ -154,6 +154,9 @@ export class UplinkServer {
       case RecordKind.LOGIN_ABORTED:
         this.#ports.routes.forget(stream.incarnation, conn);
         return;
+      case RecordKind.ROUND_TRIP:
+        stream.noteRoundTrip(conn, record.aux);
+        return;
       case RecordKind.LEASE:
         void this.#ports.leases.renew(stream, record.rid, record.aux);
         return;

@@ -40,6 +40,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
     clock,
     random: () => 0.5,
     pingIntervalMs: 30_000,
+    backgroundPingIntervalMs: 120_000,
     gap: { maxEvents: 2000, maxAgeMs: 1e9 },
     onRouterFault: (op) => void calls.push(`router fault ${op}`),
     onStoreFault: (op) => void calls.push(`store fault ${op}`),

@@ -12,6 +12,7 @@ import type { InboxPage, LoginRecord, Store } from "../store/store.ts";
 import type { TokenVerdict } from "../token/verify.ts";
 import { FlapShield } from "./flap-shield.ts";
 import { type Kicker, kickReplaced } from "./kick.ts";
+import { pingIntervalsFor } from "./ping-intervals.ts";
 import { type EntryPort, type Session, tagOf, tokenTtlMs } from "./session.ts";
 import { PLATFORMS, type SessionPolicy, slotOf } from "./slots.ts";
 
@@ -34,6 +35,7 @@ export interface LoginPorts {
   /** Uniform in [0, 1). */
   random: () => number;
   pingIntervalMs: number;
+  backgroundPingIntervalMs: number;
   gap: GapLimits;
   onRouterFault: (op: string, error: unknown) => void;
   onStoreFault: (op: string, error: unknown) => void;
@@ -155,7 +157,8 @@ export class LoginHandler {
     session: Session,
     isRouted: boolean,
   ): Promise<LoginOutcome> {
-    const { clock, pingIntervalMs } = this.#ports;
+    const { clock } = this.#ports;
+    const { pingIntervalMs, backgroundPingIntervalMs } = pingIntervalsFor(hello, this.#ports);
     const hasCursor = hello.inboxEpoch !== "" && Number.isSafeInteger(hello.inboxCursor);
     let cursor = hasCursor ? hello.inboxCursor : 0;
     let page: InboxPage;
@@ -182,6 +185,7 @@ export class LoginHandler {
       firstPage: pageOf(page),
       serverTimeMs: clock.wallMs(),
       pingIntervalMs,
+      backgroundPingIntervalMs,
       limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: PAGE_EVENTS.max },
       entryId: entryName,
       tokenTtlMs: tokenTtlMs(session, clock.wallMs()),
@@ -192,6 +196,7 @@ export class LoginHandler {
       tag: tagOf(session),
       welcome,
       pingIntervalMs,
+      backgroundPingIntervalMs,
       inboxHead: page.head,
       loginSeq: session.loginSeq,
     });

@@ -10,6 +10,8 @@ export interface EntryPort {
   readonly incarnation: string;
   /** Queues one record for this tick's write. False: the stream is closed or full, nothing was queued. */
   send(record: RecordInput): boolean;
+  /** Round trip of a connection with its variation, ms, as the entry measures it; 0, or no such method: not known. */
+  roundTripMs?(conn: number): number;
 }
 
 /** The entries attached to this process. Every entry attaches to every logic. */

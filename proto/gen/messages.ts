@@ -28,6 +28,8 @@ export interface Hello {
   lastLease: Uint8Array;
   clientTimeMs: number;
   firstPageBytes: number;
+  network: string;
+  silentDeathMs: number;
 }
 export const Hello: BodyCodec<Hello> = bodyCodec("im.client.v1.Hello");
 
@@ -47,6 +49,7 @@ export interface Welcome {
   caps: string[];
   entryId: string;
   tokenTtlMs: number;
+  backgroundPingIntervalMs: number;
 }
 export const Welcome: BodyCodec<Welcome> = bodyCodec("im.client.v1.Welcome");
 
@@ -56,6 +59,12 @@ export interface Limits {
   maxPageEvents: number;
 }
 export const Limits: BodyCodec<Limits> = bodyCodec("im.client.v1.Limits");
+
+export interface Ping {
+  answers: number;
+  heldMs: number;
+}
+export const Ping: BodyCodec<Ping> = bodyCodec("im.client.v1.Ping");
 
 export interface Pong {
   serverTimeMs: number;
@@ -255,6 +264,7 @@ export interface LoginReply {
   pingIntervalMs: number;
   inboxHead: number;
   loginSeq: number;
+  backgroundPingIntervalMs: number;
 }
 export const LoginReply: BodyCodec<LoginReply> = bodyCodec("im.uplink.v1.LoginReply");
 

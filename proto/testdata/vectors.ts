@@ -14,6 +14,7 @@ import {
   History,
   HistoryPage,
   Kick,
+  Ping,
   Pong,
   Push,
   PushAck,
@@ -99,6 +100,7 @@ function frames(): FrameVector[] {
   return [
     frame("PING, smallest request", Command.PING, 1, 0, NONE),
     frame("PING without request id", Command.PING, 0, 0, NONE),
+    frame("PING that tells the round trip", Command.PING, 3, 0, Ping.encode({ answers: 2, heldMs: 24_300 })),
     frame("PONG, reply", Command.PONG, 1, Flag.REPLY, Pong.encode({ serverTimeMs: 1_700_000_000_000, inboxHead: 7 })),
     frame("LOGOUT", Command.LOGOUT, 2, 0, NONE),
     frame("REAUTH", Command.REAUTH, 4, 0, Reauth.encode({ token: "t" })),

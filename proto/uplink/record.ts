@@ -37,6 +37,8 @@ export const RecordKind = {
   LOGOUT: 9,
   /** conn closed while a logic that is gone had its LOGIN in hand: no route of it may stay. */
   LOGIN_ABORTED: 10,
+  /** aux = round trip of conn with its variation, ms; 0 = closed, forget it. A hint, to every logic: any of them may deliver there. */
+  ROUND_TRIP: 11,
 
   // logic -> entry
   /** body AttachReply. */
