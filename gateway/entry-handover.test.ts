@@ -3,15 +3,18 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
+import { type Clock, systemClock } from "#lib/clock.ts";
 import { Command } from "#proto/commands.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
+import { freePort } from "../e2e/harness/ports.ts";
+import type { EntryDeps } from "./entry.ts";
 import { connect, setUp, startEntry, startLogic } from "./testing/entry-suite.ts";
 import { waitFor } from "./testing/wait.ts";
 
 /** An entry with two logics, and which of them has the first client, logged in as alice. */
-async function two() {
+async function two(deps: EntryDeps = {}) {
   const logics = [await startLogic({ name: "first" }), await startLogic({ name: "second" })] as const;
-  const entry = await startEntry([...logics]);
+  const entry = await startEntry([...logics], {}, deps);
   await waitFor("both attached", () => entry.status().uplinks === 2);
   const client = await connect(entry.plainPort);
   await client.login("alice");
@@ -21,14 +24,19 @@ async function two() {
 
 describe("an entry whose logic is lost", () => {
   it("binds its sessions elsewhere at once, with the newest tag, though nobody says anything", async () => {
-    const { mine, other, entry } = await two();
+    const { client, mine, other, entry } = await two();
     const conn = mine.ofKind(RecordKind.LOGIN)[0]?.conn ?? 0;
-    mine.send({ kind: RecordKind.SESSION_TAG, conn, body: Buffer.from("renewed") });
+    // The head shows at the client that the tag before it has come.
+    mine.send(
+      { kind: RecordKind.SESSION_TAG, conn, body: Buffer.from("renewed") },
+      { kind: RecordKind.HEAD, conn, aux: 5 },
+    );
+    await client.wait(Command.PONG);
     const quiet = await connect(entry.plainPort);
     await quiet.login("bob");
     await mine.close();
-    const bind = await other.wait(RecordKind.BIND);
-    assert.deepEqual([bind.conn, String(bind.body)], [conn, "renewed"]);
+    const bind = await waitFor("its bind", () => other.ofKind(RecordKind.BIND).find((one) => one.conn === conn));
+    assert.equal(String(bind.body), "renewed");
   });
 
   it("says all its sessions again, so that those whose kick died with it are found; not after a LEAVING", async () => {
@@ -42,7 +50,12 @@ describe("an entry whose logic is lost", () => {
   });
 
   it("only moves its own sessions when a logic has left in order", async () => {
-    const { client, mine, other, entry } = await two();
+    // One session is said again each second in any case; not here.
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, fn) => (ms < 1000 ? systemClock.after(ms, fn) : () => undefined),
+    };
+    const { client, mine, other, entry } = await two({ clock });
     const quiet = await connect(entry.plainPort);
     await quiet.login("bob");
     const moved = mine.ofKind(RecordKind.LOGIN)[0]?.conn;
@@ -50,7 +63,10 @@ describe("an entry whose logic is lost", () => {
     await client.wait(Command.PONG);
     await mine.close();
     await other.wait(RecordKind.BIND);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // All would be said again within 200 ms.
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    client.send(Command.SEND, 1);
+    await client.wait(Command.SEND_ACK);
     assert.deepEqual(
       other.ofKind(RecordKind.BIND).map(({ conn }) => conn),
       [moved],
@@ -58,7 +74,7 @@ describe("an entry whose logic is lost", () => {
   });
 
   it("binds them when one attaches again after all were lost", async () => {
-    const { logic, entry } = await setUp();
+    const { logic, entry } = await setUp({}, {}, await freePort());
     const { port } = logic;
     await logic.close();
     await waitFor("the loss", () => !entry.isReady);

@@ -11,8 +11,8 @@ import { Bench, OPERAND_IMAGE } from "./support/bench.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 const MAIN = fileURLToPath(new URL("../../operator/main.ts", import.meta.url));
-/** A dead leader's Lease lasts 15 s; the next attempt comes within 2 s. */
-const TAKEOVER_MS = 25_000;
+/** Bound only: a dead leader's Lease lasts 15 s, and the next attempt comes within 2 s. */
+const TAKEOVER_MS = 90_000;
 
 let server: ImApiServer;
 before(async () => {

@@ -41,9 +41,12 @@ export async function websocket(port: number, path = "/ws"): Promise<FrameClient
   return client;
 }
 
-/** One entry, one logic, one client that is logged in as alice on connection 1. */
-export async function setUp(config: Partial<EntryConfig> = {}, deps: EntryDeps = {}) {
-  const logic = await startLogic();
+/**
+ * One entry, one logic, one client that is logged in as alice on connection 1. `port`: of the logic, where another one will
+ * follow it; a port that the kernel chose may be somebody else's by then.
+ */
+export async function setUp(config: Partial<EntryConfig> = {}, deps: EntryDeps = {}, port = 0) {
+  const logic = await startLogic({}, port);
   const entry = await startEntry([logic], config, deps);
   const client = await connect(entry.plainPort);
   await client.login("alice");
