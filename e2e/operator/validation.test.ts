@@ -106,6 +106,36 @@ const WRONG: readonly Wrong[] = [
     remedy: /between 5s and 5m/,
   },
   {
+    what: "background ping of ten minutes",
+    spec: entry({ backgroundPingInterval: "10m" }),
+    field: "spec.entry.backgroundPingInterval",
+    remedy: /between 5s and 5m/,
+  },
+  {
+    what: "background ping without unit",
+    spec: entry({ backgroundPingInterval: "often" }),
+    field: "spec.entry.backgroundPingInterval",
+    remedy: /such as 30s or 2m/,
+  },
+  {
+    what: "an acknowledgement within two seconds",
+    spec: { delivery: { ackTimeout: "2999ms" } },
+    field: "spec.delivery.ackTimeout",
+    remedy: /between 3s and 15s/,
+  },
+  {
+    what: "an acknowledgement within a minute",
+    spec: { delivery: { ackTimeout: "1m" } },
+    field: "spec.delivery.ackTimeout",
+    remedy: /between 3s and 15s/,
+  },
+  {
+    what: "an acknowledgement timeout without unit",
+    spec: { delivery: { ackTimeout: "5" } },
+    field: "spec.delivery.ackTimeout",
+    remedy: /such as 5s or 7500ms/,
+  },
+  {
     what: "window beyond deadline",
     spec: entry({ drain: { window: "30s", deadline: "20s" } }),
     field: "spec.entry.drain",
@@ -539,6 +569,7 @@ describe("the API server accepts", () => {
               maxConnectionsPerPod: 500_000,
               demo: true,
               pingInterval: "1m30s",
+              backgroundPingInterval: "5m",
               resources,
               podTemplate,
             },
@@ -551,6 +582,7 @@ describe("the API server accepts", () => {
             drain: { window: "0s", deadline: "1h" },
           },
           logic: { replicas: 1, resources, podTemplate },
+          delivery: { ackTimeout: "15s" },
           retention: { days: 7, resendDays: 7 },
           extlogic: {
             replicas: 0,
@@ -579,12 +611,13 @@ describe("the API server accepts", () => {
     assert.deepEqual(made.spec, {
       paused: false,
       entry: {
-        ...{ replicas: 3, maxConnectionsPerPod: 20_000, demo: false, pingInterval: "30s" },
+        ...{ replicas: 3, maxConnectionsPerPod: 20_000, demo: false, pingInterval: "30s", backgroundPingInterval: "2m" },
         service: { type: "LoadBalancer" },
         drain: { window: "5s", deadline: "20s" },
       },
       logic: { replicas: 2 },
       extlogic: { replicas: 1 },
+      delivery: { ackTimeout: "5s" },
       retention: { days: 90, resendDays: 14 },
       ...{ postgres: {}, redis: {}, tls: {}, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },

@@ -111,6 +111,11 @@ export interface EntrySpec {
    * connections sooner. Changing it rolls the fleet.
    */
   pingInterval: string;
+  /**
+   * How often clients send PING while their app is in the background, 5s to 5m. Default 2m. A device that vanished
+   * there counts as online for twice as long. Changing it rolls logic.
+   */
+  backgroundPingInterval: string;
   /** The Service in front of the entries, ports 443 (TLS) and 80 (redirects to 443). */
   service: EntryServiceSpec;
   /** How connections are moved away before an entry goes (scale-down, upgrade). */
@@ -129,6 +134,16 @@ export interface LogicSpec {
   resources?: EntryResourcesSpec;
   /** Additions to the pods. Changing them rolls the pods. */
   podTemplate?: EntryPodTemplateSpec;
+}
+
+/** When a message that nobody acknowledges leads to a push. */
+export interface DeliverySpec {
+  /**
+   * How long a device may take to acknowledge a message before its user is pushed to, 3s to 15s. Default 5s. It is
+   * the wait on a connection of unknown round trip; measured ones wait shorter or longer, within the same bounds.
+   * Changing it rolls logic and extlogic.
+   */
+  ackTimeout: string;
 }
 
 /** How long things are kept. Old ones go a month at a time, or a few pages at a time, by the extlogic pods. */
@@ -567,6 +582,8 @@ export interface ImClusterSpec {
   entry: EntrySpec;
   /** Logic pods log users in, persist messages and deliver them. A Deployment; they hold no state. */
   logic: LogicSpec;
+  /** When a message that nobody acknowledges leads to a push. */
+  delivery: DeliverySpec;
   /** How long things are kept. Old ones go a month at a time, or a few pages at a time, by the extlogic pods. */
   retention: RetentionSpec;
   /** Extlogic pods do what may be slow or late, such as push webhooks for people who are away. A Deployment. */

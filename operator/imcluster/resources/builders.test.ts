@@ -174,6 +174,26 @@ describe("retention", () => {
   });
 });
 
+describe("delivery", () => {
+  const envsOf = (spec: object) => {
+    const context = sampleContext(sampleCluster(spec));
+    return [logicDeployment(context), extlogicDeployment(context)].map((made) => envOf(made.spec.template.spec));
+  };
+
+  it("the wait for an acknowledgement is the same in logic and extlogic, by default and as asked for", () => {
+    const of = (spec: object) => envsOf(spec).map((env) => env.get("IM_ACK_TIMEOUT_MS"));
+    assert.deepEqual(of({}), ["5000", "5000"]);
+    assert.deepEqual(of({ delivery: { ackTimeout: "7500ms" } }), ["7500", "7500"]);
+  });
+
+  it("logic tells clients both intervals", () => {
+    const of = (spec: object) =>
+      ["IM_PING_INTERVAL_MS", "IM_BACKGROUND_PING_INTERVAL_MS"].map((name) => envsOf(spec)[0]?.get(name));
+    assert.deepEqual(of({}), ["30000", "120000"]);
+    assert.deepEqual(of({ entry: { pingInterval: "20s", backgroundPingInterval: "4m" } }), ["20000", "240000"]);
+  });
+});
+
 describe("images", () => {
   const imageOf = (spec: object) => sampleContext(sampleCluster(spec)).image;
   it("follow spec.image, else spec.version, else the operator", () => {

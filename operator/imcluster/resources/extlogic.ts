@@ -4,6 +4,7 @@ import { PORT } from "../names.ts";
 import type { BuildContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
 import {
+  ackTimeoutEnv,
   adminProbes,
   type EnvVar,
   INTERNAL_TLS_ENV,
@@ -46,6 +47,7 @@ export function extlogicDeployment(context: BuildContext): Deployment {
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
         ...redisEnv(context),
+        ackTimeoutEnv(context),
         ...retentionEnv(context),
         ...webhookEnv(context),
         ...pushEnv(extlogic.push),

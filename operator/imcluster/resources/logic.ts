@@ -6,6 +6,7 @@ import { durationMs } from "../units.ts";
 import type { BuildContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
 import {
+  ackTimeoutEnv,
   adminProbes,
   INTERNAL_TLS_ENV,
   identityEnv,
@@ -53,6 +54,8 @@ export function logicDeployment(context: BuildContext): Deployment {
         { name: "IM_SESSIONS_PER_SLOT", value: String(sessionsPerSlot(sessions)) },
         { name: "IM_LOGINS_PER_MINUTE", value: String(sessions.loginsPerMinute) },
         { name: "IM_PING_INTERVAL_MS", value: String(durationMs(entry.pingInterval)) },
+        { name: "IM_BACKGROUND_PING_INTERVAL_MS", value: String(durationMs(entry.backgroundPingInterval)) },
+        ackTimeoutEnv(context),
       ],
       ports: [
         { name: "grpc", containerPort: PORT.logicGrpc },

@@ -2,6 +2,7 @@
 import type { EntryPodTemplateSpec, EntryResourcesSpec } from "../../api/v1alpha1.ts";
 import type { Container, PodSpec } from "../../kube/types.ts";
 import { type Component, selectorLabels } from "../names.ts";
+import { durationMs } from "../units.ts";
 import type { BuildContext } from "./context.ts";
 
 /** User of our own image; the images of PostgreSQL and Redis have theirs. */
@@ -133,6 +134,11 @@ export function redisEnv(context: BuildContext): EnvVar[] {
   ];
 }
 export const INTERNAL_TLS_ENV: EnvVar = { name: "IM_INTERNAL_TLS_DIR", value: INTERNAL_TLS_DIR };
+
+/** Logic turns the wheel by it, extlogic looks for what the wheel missed by it. */
+export function ackTimeoutEnv({ cluster }: BuildContext): EnvVar {
+  return { name: "IM_ACK_TIMEOUT_MS", value: String(durationMs(cluster.spec.delivery.ackTimeout)) };
+}
 
 export const fromField = (fieldPath: string): EnvVar["valueFrom"] => ({ fieldRef: { fieldPath } });
 
