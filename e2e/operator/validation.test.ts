@@ -611,7 +611,13 @@ describe("the API server accepts", () => {
     assert.deepEqual(made.spec, {
       paused: false,
       entry: {
-        ...{ replicas: 3, maxConnectionsPerPod: 20_000, demo: false, pingInterval: "30s", backgroundPingInterval: "2m" },
+        ...{
+          replicas: 3,
+          maxConnectionsPerPod: 20_000,
+          demo: false,
+          pingInterval: "30s",
+          backgroundPingInterval: "2m",
+        },
         service: { type: "LoadBalancer" },
         drain: { window: "5s", deadline: "20s" },
       },
