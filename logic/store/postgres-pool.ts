@@ -9,6 +9,8 @@ const STATEMENT_TIMEOUT_MS = 5000;
 const QUERY_TIMEOUT_EXTRA_MS = 1000;
 const CONFLICT_RETRIES = 3;
 const CONFLICT_BACKOFF = { baseMs: 10, capMs: 100 };
+/** Clients may claim what they like: no more often than this do we make new connections to be sure. */
+const DISTRUST_PAUSE_MS = 1000;
 
 /**
  * Per connection: every query is a lookup by key, so no plan may scan a table, not even one cached while the table was
@@ -44,6 +46,8 @@ export interface PoolOptions {
   observe?: QueryObserver | undefined;
   /** A connection broke while idle; the pool replaces it by itself. */
   onIdleError?: ((error: Error) => void) | undefined;
+  /** A connection broke, or did not answer, while it was in use: the first of those that were open at that time. */
+  onLost?: (() => void) | undefined;
 }
 
 const RAW_TEXT = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
@@ -58,10 +62,16 @@ export class PostgresPool {
   readonly #pool: pg.Pool;
   readonly #maxWaiting: number;
   readonly #observe: QueryObserver;
+  readonly #onLost: () => void;
+  /** Of each connection: how often the pool was renewed before it was made. */
+  readonly #generations = new WeakMap<pg.ClientBase, number>();
+  #generation = 0;
+  #renewedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PoolOptions) {
     this.#maxWaiting = options.maxWaiting;
     this.#observe = options.observe ?? (() => undefined);
+    this.#onLost = options.onLost ?? (() => undefined);
     const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
     this.#pool = new pg.Pool({
       connectionString: options.url,
@@ -75,11 +85,32 @@ export class PostgresPool {
       onConnect: configureSession as (client: pg.ClientBase) => void,
     });
     this.#pool.on("error", (error) => options.onIdleError?.(error));
+    this.#pool.on("connect", (client) => this.#generations.set(client, this.#generation));
   }
 
   /** Connections by state, for gauges. */
   get state(): { total: number; idle: number; waiting: number } {
     return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  /**
+   * What is open now is not used again: it may lead to a server whose place another one has taken, and which goes on
+   * answering those who ask it.
+   */
+  renew(): void {
+    this.#generation++;
+    this.#renewedMs = performance.now();
+  }
+
+  /**
+   * An answer that was asked for at `askedMs` (performance.now) cannot be: true when it is worth to ask again, on a
+   * connection that is newer than that.
+   */
+  distrust(askedMs: number): boolean {
+    if (askedMs <= this.#renewedMs) return true;
+    if (performance.now() - this.#renewedMs < DISTRUST_PAUSE_MS) return false;
+    this.renew();
+    return true;
   }
 
   /**
@@ -116,7 +147,7 @@ export class PostgresPool {
     if (this.#pool.waitingCount >= this.#maxWaiting) {
       throw new ImError(ErrorCode.BUSY, `store ${statement.name}: ${this.#maxWaiting} callers wait for a connection`);
     }
-    const client = await this.#pool.connect();
+    const client = await this.#connect();
     // While it is ours, a broken connection also fails our query; without a listener it would end the process.
     const ignore = (): void => undefined;
     client.on("error", ignore);
@@ -129,8 +160,23 @@ export class PostgresPool {
       throw error;
     } finally {
       client.off("error", ignore);
-      client.release(failure !== undefined && !isConnectionUsable(failure));
+      const isLost = failure !== undefined && !isConnectionUsable(failure);
+      if (isLost && this.#isCurrent(client)) this.#onLost();
+      client.release(isLost);
     }
+  }
+
+  /** A connection that was made since the last renewal; those from before end here. */
+  async #connect(): Promise<pg.PoolClient> {
+    for (;;) {
+      const client = await this.#pool.connect();
+      if (this.#isCurrent(client)) return client;
+      client.release(true);
+    }
+  }
+
+  #isCurrent(client: pg.ClientBase): boolean {
+    return this.#generations.get(client) === this.#generation;
   }
 
   /** Ends idle connections at once and busy ones when they finish. */

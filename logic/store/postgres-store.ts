@@ -68,8 +68,12 @@ export interface PostgresStoreOptions {
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
   const name = options.name ?? "imcluster";
   const common = { url: options.url, maxWaiting: MAX_WAITING, waitTimeoutMs: WAIT_TIMEOUT_MS };
-  const hooks = { observe: options.observe, onIdleError: options.onIdleError };
-  const pools = {
+  // One that is lost tells about all: a server that takes no commits any more, as its standby was promoted, may still read.
+  const onLost = (): void => {
+    for (const pool of Object.values(pools)) pool.renew();
+  };
+  const hooks = { observe: options.observe, onIdleError: options.onIdleError, onLost };
+  const pools: Record<"append" | "rest", PostgresPool> = {
     append: new PostgresPool({
       ...common,
       ...hooks,
