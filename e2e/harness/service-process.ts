@@ -7,7 +7,7 @@ import { describeExit, type GuardedProcess, type ProcessExit, startProcess, wait
 
 const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
 /** Generous: a loaded two-core machine starts several Node processes at once. */
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2000;
 /** A busy process renders its metrics when it comes to it. */

@@ -50,7 +50,7 @@ export interface User {
   messages: Message[];
 }
 
-const LOGIN_TIMEOUT_MS = 30_000;
+const LOGIN_TIMEOUT_MS = 60_000;
 
 /** Logs a user in; `listen` may add listeners before. The client is closed at the latest when the suite ends. */
 export async function login(

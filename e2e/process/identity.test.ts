@@ -12,7 +12,7 @@ import { waitWithin } from "../harness/cpu-wait.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { login, targetOf, useFleet } from "./fleet-suite.ts";
 
-const CALL_TIMEOUT_MS = 5000;
+const CALL_TIMEOUT_MS = 20_000;
 /** Long enough for a login on a busy machine. */
 const FIRST_TOKEN_S = 6;
 let names = 0;
