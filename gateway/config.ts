@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { envDurationMs, envInt, envList, envPort, envString, loadConfig, z } from "#lib/config.ts";
+import { envBool, envDurationMs, envInt, envList, envPort, envString, loadConfig, z } from "#lib/config.ts";
+import type { LimitsConfig } from "./gate.ts";
+import { AddressRanges } from "./listen/proxy.ts";
 import { HEARTBEAT_ALGORITHMS, type HeartbeatAlgorithm } from "./session/heartbeat/algorithms.ts";
+
+function areRanges(cidrs: readonly string[], context: z.RefinementCtx): void {
+  try {
+    new AddressRanges(cidrs);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as RangeError).message });
+  }
+}
 
 /** Environment of the entry process; docs/configuration is generated from the descriptions. */
 export const entryEnv = z.object({
@@ -22,10 +32,41 @@ export const entryEnv = z.object({
   IM_HTTP_PORT: envPort().default(8080).describe("a free TCP port that redirects to https"),
   IM_CONTROL_PORT: envPort().default(9443).describe("a free TCP port for the operator"),
   IM_PLAIN_PORT: envPort().optional().describe("a free TCP port without TLS, for development only"),
-  IM_HTTP_ORIGINS: envList().default([]).describe("origins of other hosts whose pages may use HTTP, comma separated"),
+  IM_HTTP_ORIGINS: envList().default([]).describe("origins of other hosts whose pages may connect, comma separated"),
   IM_LOGIC_TARGETS: envList().describe("host:port of every logic, comma separated, or dns:host:port"),
   IM_MAX_CONNECTIONS: envInt(1, 1_000_000).default(20_000).describe("the connections one entry may hold"),
   IM_LOGIN_TIMEOUT_MS: envDurationMs(100, 120_000).default(10_000).describe("the time a client has to log in"),
+  IM_PROXY_CIDRS: envList()
+    .superRefine(areRanges)
+    .default([])
+    .describe(
+      "address ranges of load balancers that write a PROXY v2 header, comma separated; unset = no PROXY protocol",
+    ),
+  IM_LIMIT_PEER_ADDRESSES: envBool()
+    .default(false)
+    .describe("true when no load balancer hides the addresses of clients: limits per address count peers, then"),
+  IM_ADDRESS_CONNECTIONS_PER_SECOND: envInt(0, 100_000)
+    .default(50)
+    .describe("the new connections per second of one known address, ten times that at once; 0 = any"),
+  IM_ADDRESS_CONNECTIONS: envInt(0, 1_000_000).default(2000).describe("the connections of one known address; 0 = any"),
+  IM_ADDRESS_FAILED_LOGINS_PER_MINUTE: envInt(0, 100_000)
+    .default(60)
+    .describe("the invalid tokens per minute of one known address; 0 = any"),
+  IM_FRAMES_PER_SECOND: envInt(0, 1_000_000)
+    .default(500)
+    .describe("the frames per second that one session is read, ten times that at once; 0 = any"),
+  IM_BYTES_PER_SECOND: envInt(0, 1_000_000_000)
+    .default(2 * 1024 * 1024)
+    .describe("the bytes per second that one session is read, ten times that at once; 0 = any"),
+  IM_USER_MESSAGES_PER_SECOND: envInt(0, 1_000_000)
+    .default(200)
+    .describe("the messages per second of one user on one entry, ten times that at once; 0 = any"),
+  IM_SHED_LAG_MS: envDurationMs(0, 60_000)
+    .default(500)
+    .describe("the event-loop lag from which new connections are turned away; 0 = never"),
+  IM_SHED_MEMORY_PERCENT: envInt(1, 100)
+    .default(90)
+    .describe("the share of the memory limit from which new connections are turned away"),
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000).describe("how often clients ping"),
   IM_HEARTBEAT: z
     .enum(HEARTBEAT_ALGORITHMS)
@@ -56,6 +97,7 @@ export interface EntryConfig {
   httpOrigins: readonly string[];
   logicTargets: readonly string[];
   maxConnections: number;
+  limits: LimitsConfig;
   loginTimeoutMs: number;
   pingIntervalMs: number;
   heartbeat: HeartbeatAlgorithm;
@@ -84,6 +126,18 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     httpOrigins: vars.IM_HTTP_ORIGINS,
     logicTargets: vars.IM_LOGIC_TARGETS,
     maxConnections: vars.IM_MAX_CONNECTIONS,
+    limits: {
+      proxyCidrs: vars.IM_PROXY_CIDRS,
+      limitsPeers: vars.IM_LIMIT_PEER_ADDRESSES,
+      addressConnectionsPerSecond: vars.IM_ADDRESS_CONNECTIONS_PER_SECOND,
+      addressConnections: vars.IM_ADDRESS_CONNECTIONS,
+      addressFailedLoginsPerMinute: vars.IM_ADDRESS_FAILED_LOGINS_PER_MINUTE,
+      framesPerSecond: vars.IM_FRAMES_PER_SECOND,
+      bytesPerSecond: vars.IM_BYTES_PER_SECOND,
+      userMessagesPerSecond: vars.IM_USER_MESSAGES_PER_SECOND,
+      shedLagMs: vars.IM_SHED_LAG_MS,
+      shedMemoryPercent: vars.IM_SHED_MEMORY_PERCENT,
+    },
     loginTimeoutMs: vars.IM_LOGIN_TIMEOUT_MS,
     pingIntervalMs: vars.IM_PING_INTERVAL_MS,
     heartbeat: vars.IM_HEARTBEAT,

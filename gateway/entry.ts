@@ -13,6 +13,7 @@ import type { EntryConfig } from "./config.ts";
 import { type ControlTarget, controlService } from "./control.ts";
 import { DemoFiles } from "./demo.ts";
 import { Drain, type DrainOrder } from "./drain.ts";
+import { createGate, type Gate } from "./gate.ts";
 import { ClientDoor } from "./listen/door.ts";
 import { createRedirectServer } from "./listen/http.ts";
 import { type ClientListener, createPlainListener, createTlsListener } from "./listen/tls.ts";
@@ -85,6 +86,7 @@ class Entry implements RunningEntry {
   readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
   readonly #door: ClientDoor;
+  readonly #gate: Gate;
   readonly #metrics: Metrics;
   readonly #entryMetrics: EntryMetrics;
   readonly #control: GrpcServer;
@@ -135,11 +137,10 @@ class Entry implements RunningEntry {
       },
     });
     const { loginTimeoutMs, pingIntervalMs, heartbeat } = config;
+    this.#gate = createGate(config.limits, clock, metrics);
     this.#hub = new Hub({
       ...{ clock, log, stats, metrics, logics: this.#pool },
-      loginTimeoutMs,
-      pingIntervalMs,
-      heartbeat,
+      ...{ loginTimeoutMs, pingIntervalMs, heartbeat, limits: this.#gate.limits },
     });
     this.#drain = new Drain(this.#hub, clock, log);
     this.#announcer = new SessionAnnouncer({
@@ -187,6 +188,8 @@ class Entry implements RunningEntry {
     const { tlsDir, tlsReloadMs, tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
     this.#loopDelay.enable();
     this.#hub.heartbeats.start();
+    this.#gate.guard.start();
+    const { front } = this.#gate;
     const maxSockets = maxConnections + SPARE_SOCKETS;
     const log = this.#log;
     const onSocket = (socket: Socket, isFrames: boolean) => this.#door.onSocket(socket, isFrames);
@@ -194,6 +197,7 @@ class Entry implements RunningEntry {
       const listener = createTlsListener({
         dir: tlsDir,
         reloadMs: tlsReloadMs,
+        front,
         maxSockets,
         log,
         metrics: this.#entryMetrics,
@@ -202,7 +206,7 @@ class Entry implements RunningEntry {
       this.ports.tls = await this.#listen(listener, tlsPort);
     }
     if (plainPort !== undefined) {
-      this.ports.plain = await this.#listen(createPlainListener(maxSockets, onSocket), plainPort);
+      this.ports.plain = await this.#listen(createPlainListener(front, maxSockets, onSocket), plainPort);
     }
     const redirect = createRedirectServer(() => this.ports.tls ?? 443);
     this.ports.http = await this.#listen({ server: redirect, close: () => redirect.closeAllConnections() }, httpPort);
@@ -283,6 +287,7 @@ class Entry implements RunningEntry {
     this.#pool.close();
     this.#door.carriers.close();
     this.#internalTls.close();
+    this.#gate.guard.stop();
     this.#hub.heartbeats.stop();
     this.#hub.handover.close();
     this.#loopDelay.disable();

@@ -27,6 +27,21 @@ describe("loadEntryConfig", () => {
     assert.deepEqual([config.plainPort, config.demoDir, config.internalTlsDir], [undefined, undefined, undefined]);
     assert.equal(config.tlsDir, "/etc/imcluster/tls");
     assert.match(config.podUid, /^[0-9a-f-]{36}$/);
+    assert.deepEqual(config.httpOrigins, []);
+    assert.deepEqual([config.limits.proxyCidrs, config.limits.limitsPeers], [[], false], "nobody's address is trusted");
+  });
+
+  it("reads limits and origins, and says which range is none", () => {
+    const env = { IM_LOGIC_TARGETS: "x:1", IM_PROXY_CIDRS: "10.0.0.0/8,fd00::/8", IM_LIMIT_PEER_ADDRESSES: "true" };
+    const { limits } = loadEntryConfig({ ...env, IM_FRAMES_PER_SECOND: "0" });
+    assert.deepEqual(limits.proxyCidrs, ["10.0.0.0/8", "fd00::/8"]);
+    assert.deepEqual([limits.limitsPeers, limits.framesPerSecond], [true, 0]);
+    const origins = { IM_LOGIC_TARGETS: "x:1", IM_HTTP_ORIGINS: "https://a.example.com, https://b.example.com" };
+    assert.deepEqual(loadEntryConfig(origins).httpOrigins, ["https://a.example.com", "https://b.example.com"]);
+    assert.throws(
+      () => loadEntryConfig({ ...env, IM_PROXY_CIDRS: "10.0.0.0" }),
+      /IM_PROXY_CIDRS: "10.0.0.0" is no range/,
+    );
   });
 });
 

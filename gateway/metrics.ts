@@ -12,11 +12,24 @@ export interface EntryGauges {
   isDraining(): boolean;
 }
 
+const REFUSAL_REASONS = [
+  "origin",
+  "proxy_header",
+  "address_rate",
+  "address_open",
+  "failed_logins",
+  "lag",
+  "memory",
+] as const;
+/** Why a client was turned away before it was a connection. */
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
 /** Every metric of an entry: `im_entry_*`. Labels never hold a user, a device or an address. */
 export class EntryMetrics {
   readonly #closed;
   readonly #login;
   readonly #handshakeFailures;
+  readonly #refused;
   readonly #uplinkLost;
   readonly #roundTrip;
 
@@ -24,6 +37,10 @@ export class EntryMetrics {
     this.#closed = metrics.counter("im_entry_connections_closed_total", "Connections closed, by cause.", ["reason"]);
     this.#login = metrics.histogram("im_entry_login_duration_seconds", "HELLO to logic's answer.", ["result"]);
     this.#handshakeFailures = metrics.counter("im_entry_handshake_failures_total", "Before any frame.", ["stage"]);
+    this.#refused = metrics.counter("im_entry_refused_total", "Clients turned away at the door, by reason.", [
+      "reason",
+    ]);
+    for (const reason of REFUSAL_REASONS) this.#refused.inc({ reason }, 0);
     this.#uplinkLost = metrics.counter("im_entry_uplinks_lost_total", "Streams to logic that ended.");
     this.#roundTrip = metrics.histogram("im_entry_round_trip_seconds", "Round trips, by the PINGs of clients.");
     const count = (name: string, help: string, read: () => number) => metrics.counterOf(`im_entry_${name}`, help, read);
@@ -39,6 +56,8 @@ export class EntryMetrics {
     count("deliveries_dropped_total", "Inbox events a slow client must pull instead.", () => stats.deliveriesDropped);
     count("unreachable_total", "Deliveries for a connection that is gone.", () => stats.unreachable);
     count("slow_consumers_total", "Connections closed because they did not read.", () => stats.slowConsumers);
+    count("reads_paused_total", "Times a connection was not read because it sent too much.", () => stats.readsPaused);
+    count("messages_limited_total", "Messages answered RATE_LIMITED here.", () => stats.messagesLimited);
     count("uplink_batches_total", "Batches written to logic.", () => stats.uplinkBatches);
     count("uplink_bytes_total", "Bytes written to logic.", () => stats.uplinkBytes);
   }
@@ -69,6 +88,10 @@ export class EntryMetrics {
 
   handshakeFailed(stage: "tls" | "refused"): void {
     this.#handshakeFailures.inc({ stage });
+  }
+
+  refused(reason: RefusalReason): void {
+    this.#refused.inc({ reason });
   }
 
   uplinkLost(): void {

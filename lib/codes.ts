@@ -21,6 +21,8 @@ export const DisconnectCode = {
   FLAPPING: 4009,
   /** The database was restored: positions in inboxes begin anew. */
   INBOX_RESET: 4010,
+  /** Too many tries from this address. */
+  RATE_LIMITED: 4011,
   BAD_FRAME: 4500,
   FRAME_TOO_LARGE: 4501,
   PROTOCOL_ERROR: 4502,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { wsFrame } from "../../gateway/testing/ws-frame.ts";
 import { Random } from "../sim/random.ts";
 import { captureHellos, helloCase } from "./hellos.ts";
 import { cut, mutate } from "./input.ts";
 import { answers, caseOf, isClean, LANES, type Lane, noFindings } from "./lanes.ts";
-import { wsFrame } from "./websocket.ts";
 
 describe("fuzz cases", () => {
   for (const lane of Object.keys(LANES) as Lane[]) {

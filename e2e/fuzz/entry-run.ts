@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "#proto/commands.ts";
 import { FrameClient } from "../../gateway/testing/frame-client.ts";
-import { EntrySite } from "./entry-site.ts";
+import { EntrySite, PROXY_ADDRESS } from "./entry-site.ts";
 import { captureHellos, helloCase } from "./hellos.ts";
 import type { FuzzCase } from "./input.ts";
 import { answers, caseOf, type Findings, type Lane, MAX_FAILURES, noFindings } from "./lanes.ts";
@@ -17,7 +17,14 @@ export interface EntryRunOptions {
 }
 
 /** Of a hundred inputs, so many come from each lane. */
-const SHARES: Readonly<Record<Lane | "tls", number>> = { frames: 46, websocket: 28, http: 12, first: 4, tls: 10 };
+const SHARES: Readonly<Record<Lane | "tls", number>> = {
+  frames: 44,
+  websocket: 26,
+  http: 12,
+  first: 4,
+  proxy: 4,
+  tls: 10,
+};
 const WARM_UP = 0.2;
 /** Clients at a time: enough to overlap, too few to fill a turn of the event loop by their number. */
 const CLIENTS = 16;
@@ -42,6 +49,8 @@ export async function runAgainstEntry(options: EntryRunOptions): Promise<Finding
 interface Job {
   name: string;
   port: number;
+  /** Where the client connects from. */
+  from: string;
   fuzz: FuzzCase;
   /** 0 and 1: end in order; 2: reset; 3: wait a little for the entry. */
   manner: number;
@@ -52,7 +61,14 @@ class EntryRun {
   readonly #options: EntryRunOptions;
   readonly #hellos: readonly Buffer[];
   readonly #found = noFindings();
-  readonly #next: Record<Lane | "tls", number> = { frames: 0, websocket: 0, http: 0, first: 0, tls: 0 };
+  readonly #next: Record<Lane | "tls", number> = {
+    frames: 0,
+    websocket: 0,
+    http: 0,
+    first: 0,
+    proxy: 0,
+    tls: 0,
+  };
 
   constructor(site: EntrySite, options: EntryRunOptions, hellos: readonly Buffer[]) {
     this.#site = site;
@@ -122,6 +138,7 @@ class EntryRun {
     return {
       name: `SEED=${seed} ONLY=${lane}/${index}`,
       port: isTls ? this.#site.tlsPort : this.#site.plainPort,
+      from: lane === "proxy" ? PROXY_ADDRESS : "127.0.0.1",
       fuzz: isTls ? helloCase(this.#hellos, seed, index) : caseOf(seed, lane, index),
       manner: index % 4,
     };
@@ -139,7 +156,7 @@ class EntryRun {
 
 /** One client: connects, writes, ends in its manner. `isStuck`: the entry left the connection open. */
 async function shoot(job: Job): Promise<{ isStuck: boolean; text: string }> {
-  const socket = connect({ port: job.port, host: "127.0.0.1", noDelay: true });
+  const socket = connect({ port: job.port, host: "127.0.0.1", localAddress: job.from, noDelay: true });
   let text = "";
   socket.on("data", (chunk: Buffer) => {
     if (text.length < KEPT_CHARS) text += chunk.toString("latin1");

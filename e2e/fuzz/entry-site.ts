@@ -11,6 +11,8 @@ import { ServiceProcess } from "../harness/service-process.ts";
 import { createTestAuthority } from "../harness/tls.ts";
 import type { ProbeReport } from "./probe.ts";
 
+/** Who connects from there begins with a PROXY header. */
+export const PROXY_ADDRESS = "127.0.0.2";
 const SAMPLE_TIMEOUT_MS = 20_000;
 const FORGET_EVERY_MS = 500;
 
@@ -52,6 +54,7 @@ export class EntrySite {
           IM_TLS_DIR: join(folder, "tls"),
           IM_LOGIC_TARGETS: logic.target,
           IM_LOGIN_TIMEOUT_MS: "2000",
+          IM_PROXY_CIDRS: `${PROXY_ADDRESS}/32`,
           IM_FUZZ_PROBE: join(folder, "probe.json"),
           ...env,
         },

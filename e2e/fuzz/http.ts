@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
+import { upgradeRequest } from "../../gateway/testing/ws-frame.ts";
 import type { Random } from "../sim/random.ts";
 import { cut, type FuzzCase, mutate, randomBytes } from "./input.ts";
-import { upgradeRequest } from "./websocket.ts";
 
 const METHODS = [
   "GET",

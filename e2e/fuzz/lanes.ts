@@ -4,14 +4,27 @@ import { firstBytesCase } from "./first-bytes.ts";
 import { framesCase } from "./frames.ts";
 import { httpCase } from "./http.ts";
 import type { FuzzCase, Shape } from "./input.ts";
+import { proxyCase } from "./proxy.ts";
 import { websocketCase } from "./websocket.ts";
 
 /** Kinds of client. */
-export const LANES = { frames: framesCase, websocket: websocketCase, http: httpCase, first: firstBytesCase } as const;
+export const LANES = {
+  frames: framesCase,
+  websocket: websocketCase,
+  http: httpCase,
+  first: firstBytesCase,
+  proxy: proxyCase,
+} as const;
 export type Lane = keyof typeof LANES;
 
 /** Of a hundred inputs, so many come from each lane. */
-export const MEMORY_SHARES: Readonly<Record<Lane, number>> = { frames: 55, websocket: 28, http: 13, first: 4 };
+export const MEMORY_SHARES: Readonly<Record<Lane, number>> = {
+  frames: 48,
+  websocket: 25,
+  http: 12,
+  first: 4,
+  proxy: 11,
+};
 
 /** The case of this number, the same on every machine; `SEED=n ONLY=lane/index` runs it again. */
 export function caseOf(seed: number, lane: Lane, index: number): FuzzCase {

@@ -6,6 +6,7 @@ import { Metrics } from "#lib/metrics.ts";
 import { Command, Flag } from "#proto/commands.ts";
 import { Disconnect, Hello, LoginReply, LoginRequest, SendAck, Welcome } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import { createGate, type Gate, type LimitsConfig } from "../../gateway/gate.ts";
 import { ClientDoor } from "../../gateway/listen/door.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
 import { TICK_MS } from "../../gateway/session/heartbeat/heartbeats.ts";
@@ -18,6 +19,20 @@ const MAX_TURNS = 40;
 /** Turns without the clock: an orderly end needs no deadline. */
 const PATIENT_TURNS = 6;
 const DEADLINE_TICKS = 12;
+const PROXY = "198.51.100.1";
+/** As by default, where only clients of the proxy are known: high enough that what a case does is read. */
+const LIMITS: LimitsConfig = {
+  proxyCidrs: [`${PROXY}/32`],
+  limitsPeers: false,
+  addressConnectionsPerSecond: 1000,
+  addressConnections: 2000,
+  addressFailedLoginsPerMinute: 60,
+  framesPerSecond: 500,
+  bytesPerSecond: 2 * 1024 * 1024,
+  userMessagesPerSecond: 200,
+  shedLagMs: 0,
+  shedMemoryPercent: 100,
+};
 
 /** A logic that lets everybody in whose HELLO can be read, and acknowledges every SEND; answers when asked to. */
 class MemoryLogic implements LogicPort {
@@ -67,14 +82,18 @@ export class MemoryDoor {
   readonly door: ClientDoor;
   readonly #logic = new MemoryLogic();
   readonly #clock = new FakeClock();
+  readonly #gate: Gate;
 
   constructor() {
     const stats = new EntryStats();
+    const metrics = new EntryMetrics(new Metrics(), stats);
+    this.#gate = createGate(LIMITS, this.#clock, metrics);
     this.hub = new Hub({
       clock: this.#clock,
       log: silentLogger,
       stats,
-      metrics: new EntryMetrics(new Metrics(), stats),
+      metrics,
+      limits: this.#gate.limits,
       logics: { choose: () => this.#logic, attaches: 1, tellAll: () => undefined },
       loginTimeoutMs: 10_000,
       pingIntervalMs: 30_000,
@@ -94,11 +113,15 @@ export class MemoryDoor {
   }
 
   /** A client a second: what the wheel holds of those that went is let go. */
-  open(): MemorySocket {
+  open(isProxied: boolean): MemorySocket {
     this.hub.heartbeats.tick();
     this.#clock.advance(TICK_MS);
     const socket = new MemorySocket();
-    this.door.onSocket(socket.asSocket, false);
+    if (isProxied) socket.remoteAddress = PROXY;
+    this.#gate.front.accept(socket.asSocket, (accepted) => {
+      this.door.onSocket(accepted, false);
+      accepted.resume();
+    });
     return socket;
   }
 
@@ -113,6 +136,7 @@ export class MemoryDoor {
     for (let i = 0; i < MAX_TURNS; i++) {
       if (socket.closed && this.isEmpty) return true;
       await this.turn();
+      if (i === PATIENT_TURNS) this.#clock.advance(DEADLINE_TICKS * TICK_MS);
       if (i === PATIENT_TURNS) for (let tick = 0; tick < DEADLINE_TICKS; tick++) this.hub.heartbeats.tick();
     }
     return false;

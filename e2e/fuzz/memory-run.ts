@@ -73,6 +73,7 @@ class MemoryRun {
     websocket: { inputs: 0, index: 0 },
     http: { inputs: 0, index: 0 },
     first: { inputs: 0, index: 0 },
+    proxy: { inputs: 0, index: 0 },
   };
 
   /** Lanes in turn, each by its share, until there were `inputs` in all. */
@@ -104,7 +105,7 @@ class MemoryRun {
   /** Feeds a case to a new socket and sees it off; returns the longest turn in ms. */
   async #play(lane: Lane, index: number): Promise<number> {
     const { chunks } = caseOf(this.#options.seed, lane, index);
-    const socket = this.#door.open();
+    const socket = this.#door.open(lane === "proxy");
     this.#slowestMs = 0;
     await this.#timed();
     for (const chunk of chunks) {

@@ -37,7 +37,7 @@ const PLANTED: readonly (Mutant & { finds: RegExp })[] = [
     finds: /the event loop stood still/,
     edits: [
       {
-        file: "gateway/session/connection.ts",
+        file: "gateway/session/forwarded.ts",
         find: "function isForwarded(cmd: number): boolean {\n",
         replace:
           "function isForwarded(cmd: number): boolean {\n" +

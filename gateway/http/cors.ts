@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isAllowedOrigin } from "../listen/origin.ts";
 
 /** Request and answer headers of the HTTP carrier. */
 export const LEASE_HEADER = "im-lease";
@@ -16,7 +17,7 @@ const PREFLIGHT_SECONDS = "7200";
 export function allowOrigin(request: IncomingMessage, response: ServerResponse, allowed: ReadonlySet<string>): boolean {
   const { origin, host } = request.headers;
   if (origin === undefined) return true;
-  if (!allowed.has(origin)) return isSameHost(origin, host);
+  if (!allowed.has(origin)) return isAllowedOrigin(origin, host, allowed);
   response.setHeader("access-control-allow-origin", origin);
   response.setHeader(
     "access-control-expose-headers",
@@ -34,8 +35,4 @@ export function answerPreflight(response: ServerResponse): void {
     "access-control-max-age": PREFLIGHT_SECONDS,
   });
   response.end();
-}
-
-function isSameHost(origin: string, host: string | undefined): boolean {
-  return host !== undefined && (origin === `https://${host}` || origin === `http://${host}`);
 }

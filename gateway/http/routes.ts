@@ -5,7 +5,7 @@ import type { Clock } from "#lib/clock.ts";
 import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH, MAX_LENGTH_VARINT_BYTES } from "#proto/commands.ts";
 import type { Admission } from "../listen/admission.ts";
 import type { PendingSocket } from "../listen/sniff.ts";
-import { addressOf } from "../session/carrier.ts";
+import { clientAddress } from "../session/client-address.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
 import { readBody } from "./body.ts";
 import { allowOrigin, answerPreflight, CLOSE_HEADER, CURSOR_HEADER, LEASE_HEADER } from "./cors.ts";
@@ -125,7 +125,7 @@ export class HttpRoutes {
     response.shouldKeepAlive = false;
     // No proxy may wait for the end of this.
     response.writeHead(200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
-    const carrier = new SseCarrier(response, addressOf(request.socket), heartbeats);
+    const carrier = new SseCarrier(response, clientAddress(request.socket), heartbeats);
     const connection = admission.open(carrier, exchange.startedTick);
     const lease = this.#lease(connection.conn, local.add(connection, carrier));
     if (carrier.ended) return;
@@ -137,7 +137,7 @@ export class HttpRoutes {
     const hello = await this.#body(exchange, MAX_FRAME_BYTES_BEFORE_AUTH);
     if (!hello) return;
     const { admission, local, clock } = this.#options;
-    const carrier = new PollCarrier(addressOf(exchange.request.socket), clock);
+    const carrier = new PollCarrier(clientAddress(exchange.request.socket), clock);
     const connection = admission.open(carrier, exchange.startedTick);
     const lease = this.#lease(connection.conn, local.add(connection, carrier));
     connection.onMessage(hello);

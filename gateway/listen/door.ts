@@ -35,8 +35,15 @@ export class ClientDoor implements SniffTarget {
     this.#hub = hub;
     this.#admission = new Admission(hub, maxConnections, isDraining);
     this.carriers = new HttpCarriers({ ...options.http, hub, admission: this.#admission, isReady });
-    const ws = new WsAcceptor(this.#admission);
-    this.#http = new HttpDoor({ heartbeats: hub.heartbeats, ws, routes: this.carriers.routes, isReady, demo });
+    this.#http = new HttpDoor({
+      heartbeats: hub.heartbeats,
+      ws: new WsAcceptor(this.#admission),
+      routes: this.carriers.routes,
+      allowedOrigins: new Set(options.http.origins),
+      isReady,
+      onRefused: (reason) => hub.metrics.refused(reason),
+      demo,
+    });
   }
 
   /** Sockets that are no connections yet. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { DemoFiles } from "../demo.ts";
 import { HTTP_PREFIX, type HttpRoutes, KEEP_ALIVE_MS } from "../http/routes.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
+import { isAllowedOrigin } from "./origin.ts";
+import { requestFault } from "./request-rules.ts";
 import type { PendingSocket } from "./sniff.ts";
 import { WS_PATH, type WsAcceptor } from "./ws.ts";
 
@@ -17,12 +19,18 @@ export interface HttpDoorOptions {
   heartbeats: Heartbeats;
   ws: WsAcceptor;
   routes: HttpRoutes;
+  /** Whose pages may open a WebSocket, besides those of the host that was asked. */
+  allowedOrigins: ReadonlySet<string>;
   isReady(): boolean;
+  /** A request was turned away before it became anything. */
+  onRefused(reason: "origin"): void;
   /** Undefined: no demo. */
   demo: DemoFiles | undefined;
 }
 
-const BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+function emptyAnswer(status: number): string {
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+}
 
 const PENDING = Symbol("pending");
 /** Set when its last request is answered, or about to be. */
@@ -43,7 +51,8 @@ export class HttpDoor {
     this.#server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) =>
       this.#onRequest(request, response),
     );
-    this.#server.maxHeadersCount = MAX_HEADERS;
+    // node:http would drop the rest of too many unseen; requestFault counts them, and their bytes are bounded.
+    this.#server.maxHeadersCount = 0;
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket as HttpSocket, head));
     this.#server.on("checkExpectation", (_request, response: ServerResponse) => {
@@ -51,10 +60,10 @@ export class HttpDoor {
       response.shouldKeepAlive = false;
       answer(response, 417, "no such expectation\n");
     });
-    this.#server.on("clientError", (_error, socket: HttpSocket) => {
+    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket: HttpSocket) => {
       // What follows the one request gets no answer of its own: somebody may take it for the answer to another one's.
       if (socket[ANSWERED] || socket.bytesWritten > 0) socket.destroySoon();
-      else if (socket.writable) socket.end(BAD_REQUEST);
+      else if (socket.writable) socket.end(emptyAnswer(error.code === "HPE_HEADER_OVERFLOW" ? 431 : 400));
       else socket.destroy();
     });
   }
@@ -69,8 +78,9 @@ export class HttpDoor {
 
   #onUpgrade(request: IncomingMessage, socket: HttpSocket, head: Buffer): void {
     const pending = socket[PENDING];
-    if (!pending || pathOf(request) !== WS_PATH) {
-      socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    const status = !pending || pathOf(request) !== WS_PATH ? 404 : this.#upgradeFault(request);
+    if (!pending || status !== undefined) {
+      socket.end(emptyAnswer(status ?? 404), () => socket.destroySoon());
       return;
     }
     socket[PENDING] = undefined;
@@ -78,6 +88,15 @@ export class HttpDoor {
     // Until ws has its own listener.
     socket.on("error", ignoreReset);
     this.#options.ws.accept(request, socket, head, pending.acceptedTick);
+  }
+
+  #upgradeFault(request: IncomingMessage): number | undefined {
+    const fault = requestFault(request, true);
+    if (fault !== undefined) return fault;
+    const { origin, host } = request.headers;
+    if (isAllowedOrigin(origin, host, this.#options.allowedOrigins)) return undefined;
+    this.#options.onRefused("origin");
+    return 403;
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -88,7 +107,8 @@ export class HttpDoor {
     response.setHeader("strict-transport-security", "max-age=31536000");
     response.setHeader("x-content-type-options", "nosniff");
     const path = pathOf(request);
-    if (pending && path.startsWith(HTTP_PREFIX)) {
+    const fault = requestFault(request, false);
+    if (fault === undefined && pending && path.startsWith(HTTP_PREFIX)) {
       routes.handle(path, request, response, pending);
       socket[ANSWERED] = !response.shouldKeepAlive;
       return;
@@ -96,7 +116,8 @@ export class HttpDoor {
     socket[ANSWERED] = true;
     pending?.extend(heartbeats.tickAfter(ANSWER_TIMEOUT_MS));
     response.shouldKeepAlive = false;
-    if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET and HEAD only\n");
+    if (fault !== undefined) answer(response, fault, `${STATUS_CODES[fault]}\n`);
+    else if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET and HEAD only\n");
     else if (path === "/healthz") answer(response, isReady() ? 200 : 503, isReady() ? "ready\n" : "not ready\n");
     else if (path === WS_PATH) answer(response, 426, "this is a WebSocket\n");
     else if (!demo?.serve(path, response)) answer(response, 404, "not found\n");
@@ -122,9 +143,11 @@ const HOST = /^([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:\d{1,5})?$/;
  * The plain HTTP port: everything is redirected to https. A Host with a port came past the Service, as in development,
  * and goes to the TLS port as it is; one without belongs to port 443.
  */
-export function createRedirectServer(tlsPort: () => number): Server {
+export function createRedirectServer(tlsPort: () => number, headersTimeoutMs = 10_000): Server {
   const limits = {
-    headersTimeout: 10_000,
+    headersTimeout: headersTimeoutMs,
+    // How often node:http looks; by default every 30 s.
+    connectionsCheckingInterval: 500,
     requestTimeout: 15_000,
     keepAliveTimeout: 1000,
     maxHeaderSize: MAX_HEADER_BYTES,

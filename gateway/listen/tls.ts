@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer as createTcpServer, type Server, type Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import type { Logger } from "#lib/logger.ts";
 import { type TlsFiles, type TlsFilesWatch, watchTlsFiles } from "#lib/tls-files.ts";
 import type { EntryMetrics } from "../metrics.ts";
+import { setClientAddress } from "../session/client-address.ts";
+import type { Front } from "./front.ts";
 
 /** ALPN of raw TCP frames. */
 export const ALPN_FRAMES = "im/1";
@@ -22,6 +24,7 @@ export interface TlsListenerOptions {
   /** Folder of tls.crt and tls.key; followed while it changes. */
   dir: string;
   reloadMs: number;
+  front: Front;
   maxSockets: number;
   log: Logger;
   metrics: EntryMetrics;
@@ -30,11 +33,11 @@ export interface TlsListenerOptions {
 
 /** TLS 1.3 for clients; certificates are exchanged while connections stay. @throws {ImError} without a usable pair */
 export function createTlsListener(options: TlsListenerOptions): ClientListener {
-  let server: TlsServer | undefined;
+  let tls: TlsServer | undefined;
   const watch: TlsFilesWatch = watchTlsFiles(
     options.dir,
     (files) => {
-      server?.setSecureContext(contextOf(files));
+      tls?.setSecureContext(contextOf(files));
       options.log.info({ dir: options.dir }, "new TLS certificate in force");
     },
     {
@@ -42,19 +45,38 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
       onError: (err) => options.log.error({ err }, "new TLS certificate is not usable: the old one stays in force"),
     },
   );
-  server = createTlsServer({
+  // It never listens: sockets come from the front.
+  const tlsServer = createTlsServer({
     ...contextOf(watch.current()),
     ALPNProtocols: [ALPN_FRAMES, "http/1.1"],
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    noDelay: true,
   });
-  server.maxConnections = options.maxSockets;
-  server.on("secureConnection", (socket: TLSSocket) => options.onSocket(socket, socket.alpnProtocol === ALPN_FRAMES));
-  server.on("tlsClientError", (_error, socket) => {
+  tls = tlsServer;
+  /** By peer: addresses that proxies told. A TLS socket does not know which socket it lies on. */
+  const told = new Map<string, string>();
+  tlsServer.on("secureConnection", (socket: TLSSocket) => {
+    const address = told.size > 0 ? told.get(peerKey(socket)) : undefined;
+    if (address !== undefined) setClientAddress(socket, address);
+    options.onSocket(socket, socket.alpnProtocol === ALPN_FRAMES);
+  });
+  tlsServer.on("tlsClientError", (_error, socket) => {
     options.metrics.handshakeFailed("tls");
     socket.destroy();
   });
+  const server = options.front.createServer(options.maxSockets, (socket, address) => {
+    if (address !== undefined) {
+      const key = peerKey(socket);
+      told.set(key, address);
+      socket.once("close", () => told.delete(key));
+    }
+    tlsServer.emit("connection", socket);
+  });
   return { server, close: () => watch.close() };
+}
+
+/** Unique among the sockets that are open. */
+function peerKey(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 function contextOf(files: TlsFiles): { cert: Buffer; key: Buffer; minVersion: "TLSv1.3" } {
@@ -62,8 +84,11 @@ function contextOf(files: TlsFiles): { cert: Buffer; key: Buffer; minVersion: "T
 }
 
 /** The same protocols without TLS: for development and benchmarks. */
-export function createPlainListener(maxSockets: number, onSocket: OnSocket): ClientListener {
-  const server = createTcpServer({ noDelay: true }, (socket) => onSocket(socket, false));
-  server.maxConnections = maxSockets;
+export function createPlainListener(front: Front, maxSockets: number, onSocket: OnSocket): ClientListener {
+  const server = front.createServer(maxSockets, (socket, address) => {
+    if (address !== undefined) setClientAddress(socket, address);
+    onSocket(socket, false);
+    socket.resume();
+  });
   return { server, close: () => undefined };
 }

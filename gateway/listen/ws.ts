@@ -39,10 +39,9 @@ export class WsAcceptor {
       maxBufferedChunks: MAX_CHUNKS,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
-    this.#server.on("wsClientError", (_error, socket) => socket.destroy());
   }
 
-  /** Answers the upgrade request; an invalid one gets 400 by ws. */
+  /** Answers the upgrade request; an invalid one gets 400, 405 or 426 by ws, and the end. */
   accept(request: IncomingMessage, socket: Socket, head: Buffer, acceptedTick: number): void {
     this.#server.handleUpgrade(request, socket, head, (ws) => {
       const connection = this.#admission.open(new WsCarrier(ws, socket), acceptedTick);

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
+import { clientAddress } from "./client-address.ts";
 import type { OutboxPort } from "./outbox.ts";
 
 /** How bytes reach one client. Inbound bytes and events come through the listeners that own the socket. */
@@ -14,11 +15,8 @@ export interface Carrier extends OutboxPort {
   destroy(): void;
 }
 
-/** IPv4 as people write it, also on a socket that takes both families. */
-export function addressOf(socket: Socket): string {
-  const address = socket.remoteAddress ?? "";
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
-}
+/** How a client left: in order, cut off, or by bytes that are no WebSocket. */
+export type Gone = "client_gone" | "client_reset" | "client_fault";
 
 /** A raw TCP or TLS socket that carries frames. */
 export class TcpCarrier implements Carrier {
@@ -28,7 +26,7 @@ export class TcpCarrier implements Carrier {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.remoteAddress = addressOf(socket);
+    this.remoteAddress = clientAddress(socket);
   }
 
   get bufferedBytes(): number {
@@ -69,7 +67,7 @@ export class WsCarrier implements Carrier {
   constructor(ws: WebSocket, socket: Socket) {
     this.#ws = ws;
     this.#socket = socket;
-    this.remoteAddress = addressOf(socket);
+    this.remoteAddress = clientAddress(socket);
   }
 
   get bufferedBytes(): number {

@@ -11,11 +11,13 @@ import { encodeFrame, withLease } from "../wire/envelope.ts";
 import { type FrameFault, FrameReader, type FrameSink } from "../wire/frame.ts";
 import { readUints, type Uints } from "../wire/uints.ts";
 import { announceSession, announceSessionClosed, bindSession } from "./binding.ts";
-import type { Carrier } from "./carrier.ts";
+import type { Carrier, Gone } from "./carrier.ts";
+import { isForwarded } from "./forwarded.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
 import { Outbox } from "./outbox.ts";
 import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf, setAppState } from "./session.ts";
+import { SessionPace } from "./session-pace.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
 /** A closed connection gets this long to read the last frame. */
@@ -38,6 +40,7 @@ export class Connection implements FrameSink, HeartbeatItem {
   #state: ConnectionState = HELLO_STATE;
   #isDirty = false;
   #bytesBeforeAuth = 0;
+  #pace: SessionPace | undefined;
   /** Deadline of the state it is in, without the one for slow readers. */
   #deadlineTick: number;
 
@@ -63,14 +66,23 @@ export class Connection implements FrameSink, HeartbeatItem {
   /** Bytes of a stream, cut anywhere. */
   onBytes(chunk: Buffer): void {
     if (!this.#admit(chunk.length)) return;
-    this.#onFault(this.#reader.push(chunk, this));
+    this.#onFault(this.#paced(chunk));
   }
 
   /** One WebSocket message: whole frames. */
   onMessage(message: Buffer): void {
     if (!this.#admit(message.length)) return;
-    const fault = this.#reader.push(message, this);
+    const fault = this.#paced(message);
     this.#onFault(fault ?? (this.#reader.isAtBoundary ? undefined : DisconnectCode.BAD_FRAME));
+  }
+
+  /** Reads a chunk; a session over its rates is then not read for a while. */
+  #paced(chunk: Buffer): FrameFault {
+    const { stats } = this.#hub;
+    const { framesIn } = stats;
+    const fault = this.#reader.push(chunk, this);
+    this.#deadlineTick += this.#pace?.took(stats.framesIn - framesIn, chunk.length, stats) ?? 0;
+    return fault;
   }
 
   #admit(bytes: number): boolean {
@@ -122,8 +134,14 @@ export class Connection implements FrameSink, HeartbeatItem {
       this.close(DisconnectCode.PROTOCOL_ERROR, "the first frame must be HELLO", envelope.rid);
       return;
     }
-    const logic = this.#hub.logics.choose();
     const { remoteAddress, listener } = this.#carrier;
+    const waitMs = this.#hub.limits.tries?.loginWaitMs(remoteAddress, this.#hub.clock.nowMs()) ?? 0;
+    if (waitMs > 0) {
+      this.#hub.metrics.refused("failed_logins");
+      this.close(DisconnectCode.RATE_LIMITED, "too many failed logins from this address", envelope.rid, waitMs);
+      return;
+    }
+    const logic = this.#hub.logics.choose();
     const body = LoginRequest.encode({ hello: envelope.body, remoteAddress, listener });
     const { rid } = envelope;
     if (!logic?.send({ kind: RecordKind.LOGIN, conn: this.conn, rid, body })) {
@@ -194,6 +212,7 @@ export class Connection implements FrameSink, HeartbeatItem {
 
   #forward(envelope: EnvelopeReader, session: Session): void {
     const { cmd, rid, flags, body } = envelope;
+    if (cmd === Command.SEND && this.#isLimited(rid, session.userId)) return;
     const logic = bindSession(this.#hub.logics, this.conn, session);
     if (!logic) {
       this.#refuse(rid, ErrorCode.RETRYABLE, "no logic is reachable: try again");
@@ -210,6 +229,15 @@ export class Connection implements FrameSink, HeartbeatItem {
     if (rid !== 0) session.inFlight++;
   }
 
+  /** Has this user sent too many messages? Then it was told so. */
+  #isLimited(rid: number, userId: string): boolean {
+    const waitMs = this.#hub.limits.messages?.take(userId, this.#hub.clock.nowMs()) ?? 0;
+    if (waitMs === 0) return false;
+    this.#hub.stats.messagesLimited++;
+    this.#refuse(rid, ErrorCode.RATE_LIMITED, "too many messages: slow down", waitMs);
+    return true;
+  }
+
   // From logic
 
   /** The login was accepted. */
@@ -219,6 +247,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
+    this.#pace = new SessionPace(this.#hub.limits.reads, this.#outbox, this.#hub.clock);
     this.#expectBeat(session);
     this.#hub.sessionOpened();
     this.#hub.metrics.login("ok", this.#hub.clock.nowMs() - login.startedMs);
@@ -232,7 +261,11 @@ export class Connection implements FrameSink, HeartbeatItem {
   onLoginDenied(why: Disconnect): void {
     if (this.#state.kind !== "login") return;
     const { login } = this.#state;
-    this.#hub.metrics.login("denied", this.#hub.clock.nowMs() - login.startedMs);
+    const nowMs = this.#hub.clock.nowMs();
+    this.#hub.metrics.login("denied", nowMs - login.startedMs);
+    if (why.code === DisconnectCode.TOKEN_INVALID) {
+      this.#hub.limits.tries?.loginFailed(this.#carrier.remoteAddress, nowMs);
+    }
     this.close(why.code, why.reason, login.rid, why.retryAfterMs);
   }
 
@@ -328,8 +361,8 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.#send(errorFrame(rid, { code, reason }));
   }
 
-  #refuse(rid: number, code: number, reason: string): void {
-    this.#send(errorFrame(rid, { code, reason, isRetryable: true, retryAfterMs: BUSY_RETRY_MS }));
+  #refuse(rid: number, code: number, reason: string, retryAfterMs = BUSY_RETRY_MS): void {
+    this.#send(errorFrame(rid, { code, reason, isRetryable: true, retryAfterMs }));
   }
 
   #send(frame: Buffer): void {
@@ -447,6 +480,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     const state = this.#state;
     const session = this.session;
     this.#state = { kind: "closed", code };
+    this.#pace?.close();
     this.#hub.metrics.closed(cause);
     if (state.kind === "login") {
       state.login.logic.load--;
@@ -464,16 +498,3 @@ export class Connection implements FrameSink, HeartbeatItem {
 
 /** Of the frame that is being handled. */
 const uints: Uints = { first: 0, second: 0 };
-
-const FIRST_FORWARDED = 16;
-/** Records carry the command in one byte. */
-const LAST_FORWARDED = 255;
-/** Below the first one: session commands that logic answers. */
-const FORWARDED_SESSION_COMMANDS: ReadonlySet<number> = new Set([Command.REAUTH, Command.APP_STATE, Command.DEVICE]);
-
-function isForwarded(cmd: number): boolean {
-  return (cmd >= FIRST_FORWARDED && cmd <= LAST_FORWARDED) || FORWARDED_SESSION_COMMANDS.has(cmd);
-}
-
-/** How a client left: in order, cut off, or by bytes that are no WebSocket. */
-export type Gone = "client_gone" | "client_reset" | "client_fault";

@@ -8,6 +8,7 @@ import type { EntryMetrics } from "../metrics.ts";
 import { EnvelopeReader } from "../wire/envelope.ts";
 import { tagBytes } from "./binding.ts";
 import type { Carrier } from "./carrier.ts";
+import { type ClientLimits, NO_LIMITS } from "./client-limits.ts";
 import { Connection } from "./connection.ts";
 import { Handover } from "./handover.ts";
 import { createHeartbeats, type HeartbeatAlgorithm } from "./heartbeat/algorithms.ts";
@@ -27,6 +28,8 @@ export interface HubOptions {
   pingIntervalMs: number;
   /** How silent connections are found. Default wheel. */
   heartbeat?: HeartbeatAlgorithm;
+  /** Default: none. */
+  limits?: ClientLimits;
 }
 
 /** Users of connections that closed lately: lets UNREACHABLE name the user. */
@@ -50,6 +53,7 @@ export class Hub {
   readonly handover: Handover;
   readonly loginTimeoutMs: number;
   readonly pingIntervalMs: number;
+  readonly limits: ClientLimits;
   /** Shared: a frame is read and handled before the next one. */
   readonly envelope: EnvelopeReader = new EnvelopeReader();
   readonly #connections = new Map<number, Connection>();
@@ -70,6 +74,7 @@ export class Hub {
     this.logics = options.logics;
     this.loginTimeoutMs = options.loginTimeoutMs;
     this.pingIntervalMs = options.pingIntervalMs;
+    this.limits = options.limits ?? NO_LIMITS;
     this.heartbeats = createHeartbeats(options.heartbeat ?? "wheel", options.clock);
     this.handover = new Handover(options.logics, options.clock);
   }

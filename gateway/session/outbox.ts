@@ -48,6 +48,7 @@ export class Outbox {
   #eventBytes = 0;
   #isBlocked = false;
   #isPaused = false;
+  #isHeld = false;
   #needsPull = false;
   #blockedTick = 0;
   readonly #port: OutboxPort;
@@ -137,8 +138,14 @@ export class Outbox {
     this.#blockedTick = 0;
   }
 
+  /** Held: the client's requests are not read, for a reason of their own. */
+  holdReading(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#steerReading();
+  }
+
   #steerReading(): void {
-    const shouldPause = this.bytes > PAUSE_READING_BYTES;
+    const shouldPause = this.#isHeld || this.bytes > PAUSE_READING_BYTES;
     if (shouldPause === this.#isPaused) return;
     this.#isPaused = shouldPause;
     if (shouldPause) this.#port.pause();

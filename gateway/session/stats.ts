@@ -15,6 +15,10 @@ export class EntryStats {
   unreachable = 0;
   slowConsumers = 0;
   rejectedBusy = 0;
+  /** Times a connection was not read for a while because it sent too much. */
+  readsPaused = 0;
+  /** Messages answered RATE_LIMITED. */
+  messagesLimited = 0;
   opened = 0;
   uplinkBatches = 0;
   uplinkBytes = 0;

@@ -3,7 +3,22 @@ import { randomUUID } from "node:crypto";
 import { silentLogger } from "#lib/logger.ts";
 import type { EntryConfig } from "../config.ts";
 import { type EntryDeps, type RunningEntry, startEntry } from "../entry.ts";
+import type { LimitsConfig } from "../gate.ts";
 import { waitFor } from "./wait.ts";
+
+/** Nothing is limited, and nobody turned away. */
+export const NO_LIMITS_CONFIG: LimitsConfig = {
+  proxyCidrs: [],
+  limitsPeers: false,
+  addressConnectionsPerSecond: 0,
+  addressConnections: 0,
+  addressFailedLoginsPerMinute: 0,
+  framesPerSecond: 0,
+  bytesPerSecond: 0,
+  userMessagesPerSecond: 0,
+  shedLagMs: 0,
+  shedMemoryPercent: 100,
+};
 
 /** An entry in this process, on loopback, without TLS unless asked for. */
 export async function startTestEntry(
@@ -28,6 +43,7 @@ export async function startTestEntry(
       httpOrigins: [],
       logicTargets: targets,
       maxConnections: 1000,
+      limits: NO_LIMITS_CONFIG,
       loginTimeoutMs: 10_000,
       pingIntervalMs: 30_000,
       heartbeat: "wheel",
