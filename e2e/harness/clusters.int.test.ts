@@ -38,10 +38,17 @@ describe("startRedisCluster", () => {
   });
 
   it("replaces a killed master and takes it back as a replica", async () => {
-    const dead = await cluster.failover();
-    const masters = await cluster.masters();
-    assert.equal(masters.length, 3);
-    assert.ok(!masters.includes(dead));
+    let isPartial = false;
+    const dead = await cluster.failover(undefined, async () => {
+      const alive = cluster.nodes.find(({ pid }) => pid !== 0);
+      isPartial = (await redisCli(alive?.port ?? 0, "CLUSTER", "INFO")).includes("cluster_state:ok");
+    });
+    assert.ok(isPartial, "the others do not know yet");
+    const areThree = async (): Promise<boolean> => {
+      const masters = await cluster.masters();
+      return masters.length === 3 && !masters.includes(dead);
+    };
+    await waitUntil("three masters are well", areThree, 20_000);
     await dead.start();
     const isReplica = async (): Promise<boolean> =>
       (await cluster.view()).some(({ server, isMaster, isGood }) => server === dead && !isMaster && isGood);
@@ -67,7 +74,7 @@ describe("startRedisSentinel", () => {
   it("replicates, replaces a killed master, and takes it back", async () => {
     const old = await setup.master();
     assert.equal(await redisCli(old.port, "SET", "kept", "1"), "OK");
-    assert.equal(await redisCli(old.port, "WAIT", 2, 2000), "2");
+    assert.equal(await redisCli(old.port, "WAIT", 2, 30_000), "2");
     assert.equal(await setup.failover(), old);
     const master = await setup.master();
     assert.notEqual(master, old);
@@ -87,8 +94,8 @@ describe("startPostgresPair", () => {
   });
   after(() => pair.stop());
 
-  async function query(text: string, url = pair.url): Promise<unknown[][]> {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, query_timeout: 1500 });
+  async function query(text: string, url = pair.url, timeoutMs = 30_000): Promise<unknown[][]> {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 30_000, query_timeout: timeoutMs });
     client.on("error", () => undefined);
     await client.connect();
     try {
@@ -116,7 +123,7 @@ describe("startPostgresPair", () => {
 
   it("answers no commit that the standby does not have", async () => {
     await pair.standby.stopServer();
-    await assert.rejects(query("INSERT INTO kept VALUES (7)"), /timeout/i);
+    await assert.rejects(query("INSERT INTO kept VALUES (7)", pair.url, 1500), /timeout/i);
     await pair.standby.start();
     await query("INSERT INTO kept VALUES (8)");
   });

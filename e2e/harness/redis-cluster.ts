@@ -14,6 +14,8 @@ const REPLICAS = 3;
 const NODE_TIMEOUT_MS = 1000;
 const FORM_TIMEOUT_MS = 30_000;
 const FAILOVER_TIMEOUT_MS = 20_000;
+/** So long nobody is replaced. */
+const PATIENT_NODE_TIMEOUT_MS = 600_000;
 const FOLDER_PREFIX = "imcluster-redis-cluster-";
 
 /** One node as CLUSTER NODES tells it. */
@@ -69,21 +71,32 @@ export class RedisCluster {
 
   /**
    * Kills a master (default: the first one with a replica) with SIGKILL and waits until its replica serves its slots:
-   * about 2 s. Returns the dead one: {@link RedisServer.start} brings it back as a replica.
+   * about 2 s. `whileDead` runs in between, and the others do not act on the death before it has ended. Returns the dead
+   * one: {@link RedisServer.start} brings it back as a replica.
    */
-  async failover(victim?: RedisServer): Promise<RedisServer> {
+  async failover(victim?: RedisServer, whileDead?: () => Promise<void>): Promise<RedisServer> {
     const before = await this.view();
     const master = before.find(({ id, server, isMaster }) => {
       const isWanted = victim ? server === victim : true;
       return isMaster && isWanted && before.some(({ masterId, isGood }) => masterId === id && isGood);
     });
     if (!master) throw new Error("no master with a replica to take over from");
+    if (whileDead) await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS);
     await master.server.kill9();
+    if (whileDead) {
+      await whileDead();
+      await this.#setNodeTimeout(NODE_TIMEOUT_MS);
+    }
     const isReplaced = async (): Promise<boolean> =>
       (await this.view()).every(({ id, slots }) => id !== master.id || slots === 0);
     await waitUntil("the dead master's slots have a new owner", isReplaced, FAILOVER_TIMEOUT_MS);
     await this.waitServing(FAILOVER_TIMEOUT_MS);
     return master.server;
+  }
+
+  async #setNodeTimeout(ms: number): Promise<void> {
+    const running = this.nodes.filter(({ pid }) => pid !== 0);
+    await Promise.all(running.map((node) => redisCli(node, "CONFIG", "SET", "cluster-node-timeout", ms)));
   }
 
   /** Moves so many slots with their keys from one master to another, live; with no names: from the first to the last. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { freePort } from "../../e2e/harness/ports.ts";
 import { isGoNewEnough } from "./go.ts";
 import { parseImageList } from "./load.ts";
 import { findConflicts, isPortFree, overlaps, parseSubnet } from "./preflight.ts";
@@ -43,9 +44,9 @@ describe("subnets", () => {
 
 describe("isPortFree", () => {
   it("tells a taken port from a free one", async () => {
-    const server = createServer().listen(0, "127.0.0.1");
+    const port = await freePort();
+    const server = createServer().listen(port, "127.0.0.1");
     await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
     assert.equal(await isPortFree("127.0.0.1", port), false);
     const closed = once(server, "close");
     server.close();

@@ -51,7 +51,7 @@ function start(env: Record<string, string> = {}): Running {
 }
 
 async function until(what: string, running: Running, check: () => boolean): Promise<void> {
-  for (const deadlineMs = performance.now() + 60_000; !check(); await delay(5)) {
+  for (const deadlineMs = performance.now() + 240_000; !check(); await delay(5)) {
     const isAlive = running.child.exitCode === null && performance.now() < deadlineMs;
     assert.ok(isAlive, `waited in vain until ${what}: ${running.log()}`);
   }
