@@ -10,17 +10,18 @@ export interface Needs {
 }
 
 const API_SERVER = ["etcd", "kube-apiserver"];
+const BROWSER = ["chromium", "fonts-wqy-zenhei", "fonts-noto-color-emoji"];
 const SERVERS: Needs = { aptPackages: ["redis-server", "openssl"], binaries: [] };
 
 /** By suite. The cluster suite's bring-up installs and builds the rest by itself. */
 export const NEEDS: Readonly<Record<string, Needs>> = {
   unit: { aptPackages: ["redis-server", "openssl", "chromium"], binaries: [] },
   int: { ...SERVERS, binaries: API_SERVER },
-  process: SERVERS,
+  process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...BROWSER] },
   operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl"] },
   charts: { aptPackages: [], binaries: ["helm"] },
   cluster: {
-    aptPackages: ["chromium"],
+    aptPackages: BROWSER,
     binaries: [
       ...API_SERVER,
       "kube-controller-manager",
