@@ -15,6 +15,41 @@ export interface ImCluster extends KubeObject {
   status?: ImClusterStatus;
 }
 
+/**
+ * For load balancers that begin each connection with a PROXY protocol version 2 header, which tells the client's
+ * address. Default none. Changing it rolls the entries.
+ */
+export interface EntryProxyProtocolSpec {
+  /**
+   * Address ranges of the load balancers. Connections from there must begin with the header; the header of anybody
+   * else is refused. Never a range from which clients come.
+   */
+  trustedCIDRs: string[];
+}
+
+/**
+ * What clients may do at most; 0 means any amount, and ten seconds of a rate may come at once. Limits per address
+ * count addresses that proxyProtocol tells, and peers only with peerAddresses. Changing them rolls the entries.
+ */
+export interface EntryLimitsSpec {
+  /**
+   * Peers are the clients themselves, hidden by no load balancer, so limits per address count them. Default false.
+   */
+  peerAddresses: boolean;
+  /** New connections per second of one IPv4 address or IPv6 /64 on one entry, 0 to 100000. Default 50. */
+  connectionsPerSecondPerAddress: number;
+  /** Connections at a time of one IPv4 address or IPv6 /64 on one entry, 0 to 1000000. Default 2000. */
+  connectionsPerAddress: number;
+  /** Invalid tokens per minute of one IPv4 address or IPv6 /64 on one entry, 0 to 100000. Default 60. */
+  failedLoginsPerMinutePerAddress: number;
+  /** Frames per second that one session is read, 0 to 1000000. Default 500. */
+  framesPerSecond: number;
+  /** Bytes per second that one session is read, 0 to 1000000000. Default 2097152. */
+  bytesPerSecond: number;
+  /** Messages per second of one user on one entry, 0 to 1000000. Default 200. */
+  messagesPerSecondPerUser: number;
+}
+
 /** The Service in front of the entries, ports 443 (TLS) and 80 (redirects to 443). */
 export interface EntryServiceSpec {
   /**
@@ -102,8 +137,18 @@ export interface EntrySpec {
    */
   demo: boolean;
   /**
-   * Origins of other hosts whose pages may use HTTP in place of WebSocket, for example https://shop.example.com.
-   * Pages of the entries' own host always may. Default none. Changing it rolls the entries.
+   * For load balancers that begin each connection with a PROXY protocol version 2 header, which tells the client's
+   * address. Default none. Changing it rolls the entries.
+   */
+  proxyProtocol?: EntryProxyProtocolSpec;
+  /**
+   * What clients may do at most; 0 means any amount, and ten seconds of a rate may come at once. Limits per address
+   * count addresses that proxyProtocol tells, and peers only with peerAddresses. Changing them rolls the entries.
+   */
+  limits: EntryLimitsSpec;
+  /**
+   * Origins of other hosts whose pages may connect, by WebSocket or HTTP, for example https://shop.example.com. Pages
+   * of the entries' own host always may. Default none. Changing it rolls the entries.
    */
   origins?: string[];
   /**

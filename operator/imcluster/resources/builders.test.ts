@@ -130,6 +130,17 @@ describe("the entry pod", () => {
     const withOrigins = entryPod(sampleContext(sampleCluster({ entry: { origins } })), "a");
     assert.equal(envOf(withOrigins.spec).get("IM_HTTP_ORIGINS"), origins.join(","));
     assert.equal(env.get("IM_HTTP_ORIGINS"), undefined);
+    const limited = {
+      limits: { framesPerSecond: 7, peerAddresses: true },
+      proxyProtocol: { trustedCIDRs: ["10.0.0.0/8", "fd00::/8"] },
+    };
+    const limitedEnv = envOf(entryPod(sampleContext(sampleCluster({ entry: limited })), "a").spec);
+    assert.equal(limitedEnv.get("IM_PROXY_CIDRS"), "10.0.0.0/8,fd00::/8");
+    assert.deepEqual(
+      [limitedEnv.get("IM_FRAMES_PER_SECOND"), limitedEnv.get("IM_LIMIT_PEER_ADDRESSES")],
+      ["7", "true"],
+    );
+    assert.deepEqual([env.get("IM_PROXY_CIDRS"), env.get("IM_ADDRESS_CONNECTIONS")], [undefined, "2000"]);
     assert.ok(envOf(entryPod(sampleContext(sampleCluster({ entry: { demo: true } })), "a").spec).get("IM_DEMO_DIR"));
   });
 
@@ -154,6 +165,8 @@ describe("the entry pod", () => {
       { version: "9.9.9" },
       { entry: { maxConnectionsPerPod: 100 } },
       { entry: { demo: true } },
+      { entry: { limits: { bytesPerSecond: 1 } } },
+      { entry: { proxyProtocol: { trustedCIDRs: ["10.0.0.0/8"] } } },
       { entry: { drain: { window: "1s" } } },
       { entry: { podTemplate: { labels: { a: "b" } } } },
       { tls: { secretName: "own" } },

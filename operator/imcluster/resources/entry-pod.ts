@@ -96,8 +96,25 @@ function entryEnv(context: BuildContext): EnvVar[] {
     ms("IM_PING_INTERVAL_MS", entry.pingInterval),
     ms("IM_DRAIN_WINDOW_MS", entry.drain.window),
     ms("IM_DRAIN_DEADLINE_MS", entry.drain.deadline),
+    ...limitsEnv(context),
     ...(entry.demo ? [{ name: "IM_DEMO_DIR", value: DEMO_DIR }] : []),
   ];
+}
+
+function limitsEnv(context: BuildContext): EnvVar[] {
+  const { limits, proxyProtocol } = context.cluster.spec.entry;
+  const values: Readonly<Record<string, number | boolean>> = {
+    IM_LIMIT_PEER_ADDRESSES: limits.peerAddresses,
+    IM_ADDRESS_CONNECTIONS_PER_SECOND: limits.connectionsPerSecondPerAddress,
+    IM_ADDRESS_CONNECTIONS: limits.connectionsPerAddress,
+    IM_ADDRESS_FAILED_LOGINS_PER_MINUTE: limits.failedLoginsPerMinutePerAddress,
+    IM_FRAMES_PER_SECOND: limits.framesPerSecond,
+    IM_BYTES_PER_SECOND: limits.bytesPerSecond,
+    IM_USER_MESSAGES_PER_SECOND: limits.messagesPerSecondPerUser,
+  };
+  const env = Object.entries(values).map(([name, value]) => ({ name, value: String(value) }));
+  if (proxyProtocol) env.push({ name: "IM_PROXY_CIDRS", value: proxyProtocol.trustedCIDRs.join(",") });
+  return env;
 }
 
 function entryMounts(context: BuildContext): Mount[] {
