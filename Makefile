@@ -72,6 +72,9 @@ test-cluster: node_modules/.installed ## The real two-node cluster: install, sca
 	@$(TEST) cluster
 
 ##@ Faults
+.PHONY: elevator
+elevator: node_modules/.installed ## The SDK without network for 5 to 90 s at a time while both sides write (root); CUTS=5,12
+	@$(NODE) e2e/elevator/main.ts $(if $(CUTS),--cuts $(CUTS))
 .PHONY: campaign
 campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, REDIS=sentinel|cluster, POSTGRES=pair, KEEP=dir, CHECK=dir
 	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(REDIS),--redis $(REDIS)) $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(KEEP),--keep "$(KEEP)") $(if $(CHECK),--check "$(CHECK)")
