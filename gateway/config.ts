@@ -26,6 +26,10 @@ export const entryEnv = z.object({
   IM_INTERNAL_TLS_DIR: envString().optional().describe("a folder with ca.crt, tls.crt and tls.key; unset = plaintext"),
   IM_TLS_PORT: envPort().default(8443).describe("a free TCP port for clients"),
   IM_TLS_DIR: envString().default("/etc/imcluster/tls").describe("a folder with tls.crt and tls.key"),
+  IM_TLS_MIN_VERSION: z
+    .enum(["TLSv1.2", "TLSv1.3"])
+    .default("TLSv1.3")
+    .describe("TLSv1.3, or TLSv1.2 for clients that cannot do better"),
   IM_TLS_RELOAD_MS: envDurationMs(50, 3_600_000)
     .default(5000)
     .describe("how often IM_TLS_DIR is looked at for a new certificate"),
@@ -89,6 +93,7 @@ export interface EntryConfig {
   tlsPort: number;
   /** Undefined: no TLS listener (tests only). */
   tlsDir: string | undefined;
+  tlsMinVersion: "TLSv1.2" | "TLSv1.3";
   tlsReloadMs: number;
   httpPort: number;
   controlPort: number;
@@ -119,6 +124,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     internalTlsDir: vars.IM_INTERNAL_TLS_DIR,
     tlsPort: vars.IM_TLS_PORT,
     tlsDir: vars.IM_TLS_DIR,
+    tlsMinVersion: vars.IM_TLS_MIN_VERSION,
     tlsReloadMs: vars.IM_TLS_RELOAD_MS,
     httpPort: vars.IM_HTTP_PORT,
     controlPort: vars.IM_CONTROL_PORT,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect as connectTcp } from "node:net";
@@ -11,7 +12,7 @@ import { loadInternalTls } from "#lib/grpc.ts";
 import { Command } from "#proto/commands.ts";
 import { createTestAuthority, issueRoleFolders, type TestAuthority } from "../e2e/harness/tls.ts";
 import type { RunningEntry } from "./entry.ts";
-import { startReadyEntry } from "./testing/entry-kit.ts";
+import { startReadyEntry, startTestEntry } from "./testing/entry-kit.ts";
 import { FakeLogic } from "./testing/fake-logic.ts";
 import { FrameClient } from "./testing/frame-client.ts";
 import { waitFor } from "./testing/wait.ts";
@@ -26,11 +27,12 @@ describe("the TLS port", () => {
   let logic: FakeLogic;
   let entry: RunningEntry;
   let options: ConnectionOptions;
+  let roles: Record<"entry" | "logic", string>;
 
   before(async () => {
     authority = await createTestAuthority(join(root, "ca"));
     await authority.issue(tlsDir, { dnsNames: [NAME] });
-    const roles = await issueRoleFolders(authority, join(root, "roles"), ["entry", "logic"] as const);
+    roles = await issueRoleFolders(authority, join(root, "roles"), ["entry", "logic"] as const);
     mkdirSync(demoDir);
     writeFileSync(join(demoDir, "index.html"), "<title>demo</title>");
     writeFileSync(join(demoDir, ".hidden"), "secret");
@@ -82,6 +84,58 @@ describe("the TLS port", () => {
       });
     assert.equal(await outcome("TLSv1.3"), "TLSv1.3");
     assert.match(await outcome("TLSv1.2"), /ALERT|ECONNRESET/);
+  });
+
+  const dialTls = (at: number, session?: Buffer) => {
+    const resume = session ? { session } : {};
+    return connectTls({ port: at, host: "127.0.0.1", ...options, ALPNProtocols: ["im/1"], ...resume });
+  };
+  /** A ticket of that entry; in TLS 1.3 it comes behind the handshake. */
+  const ticketOf = async (at: number): Promise<Buffer> => {
+    const socket = dialTls(at);
+    const [ticket] = (await once(socket, "session")) as [Buffer];
+    socket.destroy();
+    return ticket;
+  };
+  const isResumed = async (at: number, ticket: Buffer): Promise<boolean> => {
+    const socket = dialTls(at, ticket);
+    await once(socket, "secureConnect");
+    const isReused = socket.isSessionReused();
+    socket.destroy();
+    return isReused;
+  };
+
+  it("resumes at another entry what one has begun", async () => {
+    const other = await startTestEntry([], { tlsDir, internalTlsDir: roles.entry });
+    try {
+      const otherPort = other.ports.tls ?? 0;
+      assert.equal(await isResumed(otherPort, await ticketOf(port())), true);
+      assert.equal(await isResumed(port(), await ticketOf(otherPort)), true);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it("takes a ticket of strangers for none", async () => {
+    const roles = await issueRoleFolders(authority, join(root, "strangers"), ["entry"] as const);
+    const other = await startTestEntry([], { tlsDir, internalTlsDir: roles.entry });
+    try {
+      assert.equal(await isResumed(port(), await ticketOf(other.ports.tls ?? 0)), false);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it("speaks TLS 1.2 where the cluster allows it", async () => {
+    const other = await startTestEntry([], { tlsDir, tlsMinVersion: "TLSv1.2" });
+    try {
+      const socket = connectTls({ port: other.ports.tls ?? 0, host: "127.0.0.1", ...options, maxVersion: "TLSv1.2" });
+      await once(socket, "secureConnect");
+      assert.equal(socket.getProtocol(), "TLSv1.2");
+      socket.destroy();
+    } finally {
+      await other.close();
+    }
   });
 
   it("plain bytes are no handshake: closed, and the entry lives", async () => {
@@ -141,12 +195,14 @@ describe("the TLS port", () => {
     const old = await FrameClient.tls(port(), options);
     await old.login("e");
     const serial = await serialNow();
+    const ticket = await ticketOf(port());
     const next = join(root, "next");
     await authority.issue(next, { dnsNames: [NAME] });
     for (const name of ["tls.key", "tls.crt"]) copyFileSync(join(next, name), join(tlsDir, name));
     // The files are looked at every few seconds, perhaps for the first time while only one of them is new.
     for (const untilMs = performance.now() + 60_000; (await serialNow()) === serial; )
       assert.ok(performance.now() < untilMs, "the new certificate");
+    assert.equal(await isResumed(port(), ticket), true);
     old.send(Command.SEND, 2);
     await old.wait(Command.SEND_ACK);
     old.close();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from "node:crypto";
 import { isIPv6, type Socket } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type AdminServer, startAdminServer } from "#lib/admin-server.ts";
@@ -16,7 +17,7 @@ import { Drain, type DrainOrder } from "./drain.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { ClientDoor } from "./listen/door.ts";
 import { createRedirectServer } from "./listen/http.ts";
-import { type ClientListener, createPlainListener, createTlsListener } from "./listen/tls.ts";
+import { type ClientListener, createPlainListener, createTlsListener, type OnSocket } from "./listen/tls.ts";
 import { EntryMetrics } from "./metrics.ts";
 import { Hub } from "./session/hub.ts";
 import { EntryStats } from "./session/stats.ts";
@@ -117,6 +118,7 @@ class Entry implements RunningEntry {
         log.info({}, "new internal certificate in force");
         this.#control.setTls(tls);
         this.#door.carriers.onTls(tls);
+        for (const listener of this.#listeners) listener.refreshTickets?.();
       },
       (err) => log.error({ err }, "new internal certificate is not usable: the old one stays in force"),
     );
@@ -185,7 +187,7 @@ class Entry implements RunningEntry {
   }
 
   async start(): Promise<void> {
-    const { tlsDir, tlsReloadMs, tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
+    const { tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
     this.#loopDelay.enable();
     this.#hub.heartbeats.start();
     this.#gate.guard.start();
@@ -193,18 +195,8 @@ class Entry implements RunningEntry {
     const maxSockets = maxConnections + SPARE_SOCKETS;
     const log = this.#log;
     const onSocket = (socket: Socket, isFrames: boolean) => this.#door.onSocket(socket, isFrames);
-    if (tlsDir !== undefined) {
-      const listener = createTlsListener({
-        dir: tlsDir,
-        reloadMs: tlsReloadMs,
-        front,
-        maxSockets,
-        log,
-        metrics: this.#entryMetrics,
-        onSocket,
-      });
-      this.ports.tls = await this.#listen(listener, tlsPort);
-    }
+    const tls = this.#createTlsListener(maxSockets, onSocket);
+    if (tls) this.ports.tls = await this.#listen(tls, tlsPort);
     if (plainPort !== undefined) {
       this.ports.plain = await this.#listen(createPlainListener(front, maxSockets, onSocket), plainPort);
     }
@@ -222,6 +214,19 @@ class Entry implements RunningEntry {
     this.#pool.start();
     this.#announcer.start();
     log.info({ ports: this.ports, targets: this.#config.logicTargets }, "entry is listening");
+  }
+
+  #createTlsListener(maxSockets: number, onSocket: OnSocket): ClientListener | undefined {
+    const { tlsDir, tlsReloadMs, tlsMinVersion } = this.#config;
+    if (tlsDir === undefined) return undefined;
+    // Without a certificate that the entries share, each resumes only what it sealed itself.
+    const own = randomBytes(32);
+    return createTlsListener({
+      ...{ dir: tlsDir, reloadMs: tlsReloadMs, minVersion: tlsMinVersion, maxSockets, onSocket },
+      front: this.#gate.front,
+      ticketSecret: () => this.#internalTls.current()?.key ?? own,
+      ...{ clock: this.#clock, log: this.#log, metrics: this.#entryMetrics },
+    });
   }
 
   async #listen(listener: ClientListener, port: number): Promise<number> {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Server, Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { type TlsFiles, type TlsFilesWatch, watchTlsFiles } from "#lib/tls-files.ts";
 import type { EntryMetrics } from "../metrics.ts";
 import { setClientAddress } from "../session/client-address.ts";
 import type { Front } from "./front.ts";
+import { TicketKeys } from "./tickets.ts";
 
 /** ALPN of raw TCP frames. */
 export const ALPN_FRAMES = "im/1";
@@ -16,6 +18,8 @@ export type OnSocket = (socket: Socket, isFrames: boolean) => void;
 
 export interface ClientListener {
   server: Server;
+  /** The secret of session tickets changed. */
+  refreshTickets?(): void;
   close(): void;
 }
 
@@ -24,6 +28,10 @@ export interface TlsListenerOptions {
   /** Folder of tls.crt and tls.key; followed while it changes. */
   dir: string;
   reloadMs: number;
+  minVersion: "TLSv1.2" | "TLSv1.3";
+  /** Shared by the entries of a cluster: whoever moves from one to another resumes its TLS session. */
+  ticketSecret(): Uint8Array;
+  clock: Clock;
   front: Front;
   maxSockets: number;
   log: Logger;
@@ -31,12 +39,23 @@ export interface TlsListenerOptions {
   onSocket: OnSocket;
 }
 
-/** TLS 1.3 for clients; certificates are exchanged while connections stay. @throws {ImError} without a usable pair */
+/** Sessions are resumed where this is the same; by default it is made of the arguments of the process. */
+const SESSION_CONTEXT = "imcluster";
+
+/** TLS for clients; certificates are exchanged while connections stay. @throws {ImError} without a usable pair */
 export function createTlsListener(options: TlsListenerOptions): ClientListener {
+  const { clock, minVersion, ticketSecret } = options;
   let tls: TlsServer | undefined;
+  const tickets = new TicketKeys({ clock, secret: ticketSecret, onChange: (keys) => tls?.setTicketKeys(keys) });
+  const contextOf = ({ cert, key }: TlsFiles) => ({
+    ...{ cert, key, minVersion },
+    sessionIdContext: SESSION_CONTEXT,
+    ticketKeys: tickets.current,
+  });
   const watch: TlsFilesWatch = watchTlsFiles(
     options.dir,
     (files) => {
+      // Forgets the ticket keys unless it is told them again.
       tls?.setSecureContext(contextOf(files));
       options.log.info({ dir: options.dir }, "new TLS certificate in force");
     },
@@ -71,16 +90,16 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
     }
     tlsServer.emit("connection", socket);
   });
-  return { server, close: () => watch.close() };
+  const close = (): void => {
+    watch.close();
+    tickets.close();
+  };
+  return { server, refreshTickets: () => tickets.refresh(), close };
 }
 
 /** Unique among the sockets that are open. */
 function peerKey(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`;
-}
-
-function contextOf(files: TlsFiles): { cert: Buffer; key: Buffer; minVersion: "TLSv1.3" } {
-  return { cert: files.cert, key: files.key, minVersion: "TLSv1.3" };
 }
 
 /** The same protocols without TLS: for development and benchmarks. */

@@ -36,6 +36,7 @@ export async function startTestEntry(
       internalTlsDir: undefined,
       tlsPort: 0,
       tlsDir: undefined,
+      tlsMinVersion: "TLSv1.3",
       tlsReloadMs: 5000,
       httpPort: 0,
       controlPort: 0,

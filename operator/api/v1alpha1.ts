@@ -532,6 +532,11 @@ export interface TlsSpec {
    * makes '<name>-tls' with its own CA and renews it. A renewed certificate is reloaded without a restart.
    */
   secretName?: string;
+  /**
+   * Oldest TLS version that clients may use, TLSv1.3 or TLSv1.2. Default TLSv1.3. Changing it replaces the entry pods
+   * by the drain.
+   */
+  minVersion: "TLSv1.3" | "TLSv1.2";
 }
 
 /**

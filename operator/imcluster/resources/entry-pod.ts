@@ -90,6 +90,7 @@ function entryEnv(context: BuildContext): EnvVar[] {
     ...(entry.origins?.length ? [{ name: "IM_HTTP_ORIGINS", value: entry.origins.join(",") }] : []),
     INTERNAL_TLS_ENV,
     { name: "IM_TLS_DIR", value: "/etc/imcluster/tls" },
+    { name: "IM_TLS_MIN_VERSION", value: context.cluster.spec.tls.minVersion },
     { name: "IM_PODINFO_DIR", value: PODINFO_DIR },
     { name: "IM_LOGIC_TARGETS", value: `dns:${serviceHost(context, context.names.logic)}:${PORT.logicGrpc}` },
     { name: "IM_MAX_CONNECTIONS", value: String(entry.maxConnectionsPerPod) },
