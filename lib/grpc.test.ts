@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { serviceDefinition } from "#proto/load.ts";
+import { freePort } from "../e2e/harness/ports.ts";
 import { authorityAt, createTestAuthority, issueRoleFolders } from "../e2e/harness/tls.ts";
 import { ErrorCode, ImError } from "./errors.ts";
 import {
@@ -52,9 +53,11 @@ class BlackHole {
   readonly #sockets: Socket[] = [];
   readonly #server: Server = createServer((socket) => this.#sockets.push(socket));
 
+  /** On a port that nobody else takes when it is free again. */
   static async start(): Promise<BlackHole> {
     const hole = new BlackHole();
-    await new Promise<void>((resolve) => hole.#server.listen(0, "127.0.0.1", resolve));
+    const port = await freePort();
+    await new Promise<void>((resolve) => hole.#server.listen(port, "127.0.0.1", resolve));
     return hole;
   }
 
@@ -252,6 +255,16 @@ describe("unary calls", () => {
     server.addService(purgeService(() => ({ incarnations: 2 })));
     await server.bind("127.0.0.1", port);
     assert.equal((await waiting).incarnations, 2);
+  });
+
+  it("say that they were late also when their deadline comes with the replacement", async (t) => {
+    const hole = await BlackHole.start();
+    t.after(() => hole.close());
+    const calls = client(hole.port, 50);
+    t.after(() => calls.close());
+    const late = { code: ErrorCode.RETRYABLE, message: /deadline/i };
+    const ends = Array.from({ length: 20 }, (_, at) => calls.call("PurgeEntry", { podUid: "a" }, 45 + at));
+    await Promise.all(ends.map((end) => assert.rejects(end, late)));
   });
 });
 

@@ -257,9 +257,9 @@ class WatchedClient implements ChannelClient {
         metadata,
         { deadline: deadlineAtMs },
         (error, reply) => {
-          const isReplaced = client !== this.#client && !this.#isClosed && Date.now() < deadlineAtMs;
-          if (error?.code === Status.UNAVAILABLE && isReplaced)
-            resolve(this.#attempt(definition, request, deadlineAtMs));
+          const isReplaced = error?.code === Status.UNAVAILABLE && client !== this.#client && !this.#isClosed;
+          if (isReplaced && Date.now() < deadlineAtMs) resolve(this.#attempt(definition, request, deadlineAtMs));
+          else if (isReplaced) reject(new ImError(ErrorCode.RETRYABLE, "deadline exceeded without a connection"));
           else if (error) reject(fromGrpcError(error));
           else if (reply) resolve(reply);
           else reject(new ImError(ErrorCode.INTERNAL, `${definition.path}: empty reply`));

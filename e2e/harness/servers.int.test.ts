@@ -103,7 +103,8 @@ it("a frozen process does nothing more", async () => {
       assert.equal(child.freeze(), true);
       const before = cpuTimeNs(child.pid);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      assert.equal(cpuTimeNs(child.pid), before);
+      // The way to the standstill itself may be accounted late; running, five threads take twenty times as much.
+      assert.ok(cpuTimeNs(child.pid) - before < 1_000_000);
       child.signal("SIGCONT");
     }
   } finally {

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { WebSocket, WebSocketServer } from "ws";
+import { freePort } from "../../../e2e/harness/ports.ts";
 import { createTestAuthority } from "../../../e2e/harness/tls.ts";
 import { eventAt, until } from "../../test/fake-server.ts";
 import { type Envelope, Push, Send, SendAck, Welcome } from "../codec.ts";
@@ -153,9 +154,7 @@ describe("sockets", () => {
   });
 
   it("says why nobody could be reached, and tries again", async () => {
-    const server = await listenTcp("tcp");
-    await server.close();
-    const client = createClient({ url: server.url });
+    const client = createClient({ url: `tcp://127.0.0.1:${await freePort()}` });
     assert.match(await firstFailure(client), /ECONNREFUSED/);
     await client.close();
   });
