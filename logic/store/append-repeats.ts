@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { keyOf } from "./recent-appends.ts";
 import { type AppendInput, type AppendResult, MAX_BATCH, MAX_BATCH_BYTES } from "./store.ts";
 
 /** @throws {ImError} BAD_REQUEST when a batch is over {@link MAX_BATCH} or {@link MAX_BATCH_BYTES} */
@@ -12,27 +11,25 @@ export function checkBatch(batch: readonly AppendInput[]): void {
   }
 }
 
-/** `keys`: {@link keyOf} of each. */
-type Append = (batch: readonly AppendInput[], keys: readonly string[]) => Promise<AppendResult[]>;
+type Append = (batch: readonly AppendInput[]) => Promise<AppendResult[]>;
 
 /**
  * Appends a batch through `append`, which takes only batches without repeated (sender, client message id): repetitions
  * are answered from the result of the first occurrence, or appended after it where that does not tell.
  */
 export async function appendRepeats(batch: readonly AppendInput[], append: Append): Promise<AppendResult[]> {
-  const keys = batch.map(keyOf);
   const firstByKey = new Map<string, number>();
-  const firstOf = keys.map((key, index) => {
+  const firstOf = batch.map((input, index) => {
+    const key = keyOf(input);
     const first = firstByKey.get(key) ?? index;
     firstByKey.set(key, first);
     return first;
   });
-  if (firstByKey.size === batch.length) return append(batch, keys);
+  if (firstByKey.size === batch.length) return append(batch);
 
   const results = new Map<number, AppendResult>();
   const run = async (indexes: readonly number[], next: Append): Promise<void> => {
-    const isChosen = (_: unknown, index: number): boolean => indexes.includes(index);
-    const part = await next(batch.filter(isChosen), keys.filter(isChosen));
+    const part = await next(batch.filter((_, index) => indexes.includes(index)));
     for (const [position, index] of indexes.entries()) results.set(index, at(part, position));
   };
   await run([...firstByKey.values()], append);
@@ -64,4 +61,9 @@ function at<T>(items: readonly (T | undefined)[], index: number): T {
   const item = items[index];
   if (item === undefined) throw new ImError(ErrorCode.INTERNAL, `append: no element ${index} of ${items.length}`);
   return item;
+}
+
+/** What names a message before it is stored. Ids contain no NUL. */
+function keyOf({ sender, clientMessageId }: AppendInput): string {
+  return `${sender}\0${clientMessageId}`;
 }

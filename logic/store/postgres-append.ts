@@ -33,7 +33,7 @@ export class PostgresAppender {
   async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
     if (batch.length === 0) return [];
     checkBatch(batch);
-    return appendRepeats(batch, (distinct, keys) => this.#appendUnknown(distinct, keys));
+    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct));
   }
 
   /** The database is, or may be, another one than before. */
@@ -42,18 +42,18 @@ export class PostgresAppender {
   }
 
   /** Answers what was committed here lately, and stores the rest. */
-  async #appendUnknown(batch: readonly AppendInput[], keys: readonly string[]): Promise<AppendResult[]> {
-    const known = batch.map((input, index): AppendResult | undefined => this.#recent.find(input, keys[index]));
+  async #appendUnknown(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+    const known = batch.map((input): AppendResult | undefined => this.#recent.find(input));
     const rest = batch.filter((_, index) => known[index] === undefined);
     try {
       const stored = rest.length === 0 ? [] : await this.#appendDistinct(rest);
       let next = 0;
-      return known.map((recent, index) => {
+      return known.map((recent) => {
         if (recent) return recent;
         const input = rest[next];
         const result = stored[next++];
         if (!input || !result) return missing();
-        if (result.kind === "stored") this.#recent.add(input, result, keys[index]);
+        if (result.kind === "stored") this.#recent.add(input, result);
         return result;
       });
     } catch (error) {
