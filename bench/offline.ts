@@ -9,8 +9,9 @@ import { tcpTransport } from "../client/src/transport/tcp.ts";
 import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
 import { waitUntil } from "../e2e/harness/processes.ts";
 import { directConversationId } from "../logic/send/conversation.ts";
+import { readPage } from "../logic/store/page-read.ts";
+import { PostgresPool } from "../logic/store/postgres-pool.ts";
 import { openPostgresStore } from "../logic/store/postgres-store.ts";
-import { READ_INBOX } from "../logic/store/read-statements.ts";
 import type { AppendInput } from "../logic/store/store.ts";
 import { envNumber, progress, residentMiB, round1, serverCpuSeconds, withFleet } from "./bench-kit.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -90,26 +91,23 @@ async function pullBySdk(fleet: Fleet): Promise<number> {
   return tookMs;
 }
 
-/** PostgreSQL's own time for the same rows: one connection asks for the same pages and drops them. */
+/** PostgreSQL's own time for the same rows: one connection is asked for the same pages, whose rows are dropped. */
 async function measureFloor(url: string, pages: number): Promise<number> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query("SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
-  const types = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
-  const perPage = Math.ceil(MESSAGES / pages);
+  const limits = { connections: 1, maxWaiting: 1, waitTimeoutMs: 10_000 };
+  const pool = new PostgresPool({ url, name: "floor", ...limits });
+  const limit = Math.ceil(MESSAGES / pages);
   let bestMs = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 2 * WARM_UP_ROUNDS; round++) {
     const startedMs = performance.now();
-    let rows = 0;
-    for (let cursor = 0; cursor < MESSAGES; cursor += perPage) {
-      const values = [RECIPIENT, cursor, perPage, 1 << 30, MESSAGES, MESSAGES, 0];
-      const result = await client.query({ ...READ_INBOX, values, rowMode: "array", types });
-      rows += result.rows.length - 1;
+    let cursor = 0;
+    while (cursor < MESSAGES) {
+      const { end } = await readPage(pool, { userId: RECIPIENT, cursor, limit, limitBytes: 2 * PAGE_BYTES });
+      if (end.nextCursor !== Math.min(MESSAGES, cursor + limit)) throw new Error(`the floor came to ${end.nextCursor}`);
+      cursor = end.nextCursor;
     }
-    if (rows !== MESSAGES) throw new Error(`the floor read ${rows} of ${MESSAGES} rows`);
     bestMs = Math.min(bestMs, performance.now() - startedMs);
   }
-  await client.end();
+  await pool.close();
   return bestMs;
 }
 

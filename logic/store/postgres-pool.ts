@@ -3,6 +3,7 @@ import pg from "pg";
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { isConflict, isConnectionUsable, toStoreError } from "./postgres-errors.ts";
+import { RawRows, TappedClient } from "./row-tap.ts";
 
 const STATEMENT_TIMEOUT_MS = 5000;
 /** We give up so much later than the server, when it does not even say that it did (a black hole). */
@@ -57,6 +58,24 @@ async function configureSession(client: pg.ClientBase): Promise<void> {
   await client.query(SESSION_SETTINGS);
 }
 
+/** Asks for rows in binary format, as the server sends them. */
+export type AskRaw = (statement: Statement, values: readonly Value[]) => Promise<RawRows>;
+
+async function askRaw(
+  client: pg.PoolClient & TappedClient,
+  statement: Statement,
+  values: readonly Value[],
+): Promise<RawRows> {
+  const rows = new RawRows();
+  client.tap.rows = rows;
+  try {
+    await client.query({ ...statement, values: values as Value[], binary: true } as pg.QueryConfig);
+  } finally {
+    client.tap.rows = undefined;
+  }
+  return rows;
+}
+
 /** A bounded pool that runs one statement at a time per connection, with a deadline, and maps every error. */
 export class PostgresPool {
   readonly #pool: pg.Pool;
@@ -83,6 +102,7 @@ export class PostgresPool {
       query_timeout: statementTimeoutMs + QUERY_TIMEOUT_EXTRA_MS,
       keepAlive: true,
       onConnect: configureSession as (client: pg.ClientBase) => void,
+      Client: TappedClient,
     });
     this.#pool.on("error", (error) => options.onIdleError?.(error));
     this.#pool.on("connect", (client) => this.#generations.set(client, this.#generation));
@@ -118,24 +138,42 @@ export class PostgresPool {
    * server sends when the transaction has ended. Repeats it up to 3 times when the server undid it for another one.
    * @throws {ImError} see {@link toStoreError}; BUSY when too many wait for a connection
    */
-  async run(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+  run(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+    return this.#observed(statement.name, async (client) => {
+      const config = { ...statement, values: values as Value[], rowMode: "array" as const, types: RAW_TEXT };
+      return (await client.query<(string | null)[]>(config)).rows;
+    });
+  }
+
+  /**
+   * Several questions to one server: they share a connection, so that none is answered by a server that knows less than
+   * the one before it did. Runs `use` again when the server undid one for another's sake.
+   * @param name of all of them together, for the observer
+   */
+  readRaw<T>(name: string, use: (ask: AskRaw) => Promise<T>): Promise<T> {
+    return this.#observed(name, (client) =>
+      use((statement, values) => askRaw(client as pg.PoolClient & TappedClient, statement, values)),
+    );
+  }
+
+  async #observed<T>(name: string, query: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const startedMs = performance.now();
     try {
-      const rows = await this.#runWithRetries(statement, values);
-      this.#observe(statement.name, performance.now() - startedMs, undefined);
-      return rows;
+      const result = await this.#runWithRetries(name, query);
+      this.#observe(name, performance.now() - startedMs, undefined);
+      return result;
     } catch (thrown) {
-      const error = toStoreError(thrown, statement.name);
-      this.#observe(statement.name, performance.now() - startedMs, error);
+      const error = toStoreError(thrown, name);
+      this.#observe(name, performance.now() - startedMs, error);
       throw error;
     }
   }
 
-  async #runWithRetries(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+  async #runWithRetries<T>(name: string, query: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const backoff = new Backoff(CONFLICT_BACKOFF);
     for (let retry = 0; ; retry++) {
       try {
-        return await this.#runOnce(statement, values);
+        return await this.#runOnce(name, query);
       } catch (error) {
         if (!isConflict(error) || retry === CONFLICT_RETRIES) throw error;
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));
@@ -143,9 +181,9 @@ export class PostgresPool {
     }
   }
 
-  async #runOnce(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+  async #runOnce<T>(name: string, query: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     if (this.#pool.waitingCount >= this.#maxWaiting) {
-      throw new ImError(ErrorCode.BUSY, `store ${statement.name}: ${this.#maxWaiting} callers wait for a connection`);
+      throw new ImError(ErrorCode.BUSY, `store ${name}: ${this.#maxWaiting} callers wait for a connection`);
     }
     const client = await this.#connect();
     // While it is ours, a broken connection also fails our query; without a listener it would end the process.
@@ -153,8 +191,7 @@ export class PostgresPool {
     client.on("error", ignore);
     let failure: unknown;
     try {
-      const config = { ...statement, values: values as Value[], rowMode: "array" as const, types: RAW_TEXT };
-      return (await client.query<(string | null)[]>(config)).rows;
+      return await query(client);
     } catch (error) {
       failure = error;
       throw error;

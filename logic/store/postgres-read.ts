@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { readPage } from "./page-read.ts";
 import type { PostgresPool, Row } from "./postgres-pool.ts";
 import * as sql from "./read-statements.ts";
 import type {
@@ -25,60 +26,18 @@ const TOTAL = 9;
 
 /** See Store.readInbox. */
 export async function readInbox(pool: PostgresPool, request: InboxRequest): Promise<InboxPage> {
-  const page = await readPage(pool, request);
-  return { ...endOf(page, request), events: page.rows.map(toEvent) };
+  const { end, messages } = await readPage(pool, request);
+  const events: StoredEvent[] = [];
+  messages.visit((row) => events.push(row.toEvent()));
+  return { ...end, events };
 }
 
 /** See Store.readInboxInto. */
 export async function readInboxInto(pool: PostgresPool, request: InboxRequest, begin: BeginPage): Promise<PageEnd> {
-  const page = await readPage(pool, request);
-  const end = endOf(page, request);
-  const last = page.rows.at(-1);
-  const writer = begin(end.epoch, last ? number(last, TOTAL) : 0);
-  for (const row of page.rows) {
-    writer.add({
-      inboxSeq: Number(row[0]),
-      conversationId: row[1] ?? "",
-      convSeq: Number(row[2]),
-      messageId: row[MESSAGE_ID] ?? "",
-      sender: row[4] ?? "",
-      clientMessageId: row[5] ?? "",
-      contentType: row[6] ?? "",
-      // bytea comes as \x and hex digits.
-      content: row[7]?.slice(2) ?? "",
-      sentAtMs: Number(row[8]),
-    });
-  }
+  const { end, messages } = await readPage(pool, request);
+  const writer = begin(end.epoch, messages.bytes);
+  messages.visit((row) => writer.addRow(row));
   return end;
-}
-
-async function readPage(pool: PostgresPool, request: InboxRequest): Promise<Page> {
-  const { userId, cursor, limitBytes, gap } = request;
-  const bounds = gap ? [gap.maxEvents, gap.keepEvents, gap.oldestMs] : [MAX_SEQ, MAX_SEQ, 0];
-  const ask = async (): Promise<Page> => {
-    const values = [userId, cursor, Math.max(1, request.limit), limitBytes, ...bounds];
-    return split(await pool.run(sql.READ_INBOX, values), limitBytes);
-  };
-  const askedMs = performance.now();
-  let page = await ask();
-  // Somebody knows more than the database. It is believed when it says so on a connection of now.
-  if (number(page.header, 0) < cursor && pool.distrust(askedMs)) page = await ask();
-  const { rows } = page;
-  const isInOrder = rows.every((row, at) => at === 0 || Number(row[0]) > Number(rows[at - 1]?.[0]));
-  if (!isInOrder) rows.sort((a, b) => Number(a[0]) - Number(b[0]));
-  return page;
-}
-
-/** What a page says besides its events. */
-function endOf({ header, rows, isCut }: Page, { cursor, limit }: InboxRequest): PageEnd {
-  const head = number(header, 0);
-  const isGapTooLong = header[9] === "1";
-  let nextCursor = cursor;
-  if (isCut) nextCursor = number(rows.at(-1), 0);
-  else if (Number(header[8]) === Math.max(1, limit)) nextCursor = number(header, 2);
-  // Whatever was between here and the head is gone.
-  else if (!isGapTooLong) nextCursor = Math.max(cursor, head);
-  return { nextCursor, head, more: nextCursor < head, epoch: text(header, 1), isGapTooLong };
 }
 
 /** See Store.readHistory. */

@@ -149,10 +149,29 @@ export type PageEnd = Omit<InboxPage, "events">;
 /** Makes the writer of a page whose events count for `bytes`, see {@link eventBytes}. */
 export type BeginPage = (epoch: string, bytes: number) => EventWriter;
 
-/** Takes the events of one page in their order. */
+/** Takes the events of one page in their order, each in the form that the store has it in. */
 export interface EventWriter {
-  /** `content` as bytes, or as hexadecimal digits. */
-  add(event: Omit<StoredEvent, "content"> & { content: Uint8Array | string }): void;
+  add(event: StoredEvent): void;
+  addRow(row: EventRow): void;
+}
+
+/** An event whose texts are UTF-8 within one buffer: positions there. One object, reused: copy what must last. */
+export interface EventRow {
+  inboxSeq: number;
+  convSeq: number;
+  sentAtMs: number;
+  conversationId: Uint8Array;
+  buffer: Buffer;
+  /** 16 bytes: the UUID. */
+  messageIdAt: number;
+  senderAt: number;
+  senderBytes: number;
+  clientMessageIdAt: number;
+  clientMessageIdBytes: number;
+  contentTypeAt: number;
+  contentTypeBytes: number;
+  contentAt: number;
+  contentBytes: number;
 }
 
 export interface HistoryRequest {
@@ -206,10 +225,13 @@ export interface ConversationHead {
   event: StoredEvent | undefined;
 }
 
+/** What an event counts for in limits besides its texts and its content. */
+export const EVENT_OVERHEAD_BYTES = 88;
+
 /** What an event counts for in limits: never less than its encoding in a page takes. */
 export function eventBytes(event: StoredEvent): number {
   const { conversationId, sender, clientMessageId, contentType, content } = event;
-  let bytes = 88 + content.length;
+  let bytes = EVENT_OVERHEAD_BYTES + content.length;
   for (const text of [conversationId, sender, clientMessageId, contentType]) bytes += Buffer.byteLength(text);
   return bytes;
 }

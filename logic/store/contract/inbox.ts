@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
-import { eventBytes, type GapPolicy, type InboxPage } from "../store.ts";
+import { type EventRow, eventBytes, type GapPolicy, type InboxPage, type StoredEvent } from "../store.ts";
 import { type ContractStore, message, readAll, user } from "./fixture.ts";
 
 /** Pages of an inbox. */
@@ -105,6 +105,62 @@ export function pagingContract(store: () => ContractStore): void {
       }),
       { numRuns: 30 },
     );
+  });
+}
+
+/** The event of a row, as a store gives them to the writer of a page. */
+function eventOf(row: EventRow): StoredEvent {
+  const { inboxSeq, convSeq, sentAtMs, buffer } = row;
+  const text = (at: number, bytes: number): string => buffer.toString("utf8", at, at + bytes);
+  const id = buffer.toString("hex", row.messageIdAt, row.messageIdAt + 16);
+  return {
+    inboxSeq,
+    conversationId: Buffer.from(row.conversationId).toString(),
+    convSeq,
+    messageId: id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"),
+    sender: text(row.senderAt, row.senderBytes),
+    clientMessageId: text(row.clientMessageIdAt, row.clientMessageIdBytes),
+    contentType: text(row.contentTypeAt, row.contentTypeBytes),
+    content: Buffer.from(buffer.subarray(row.contentAt, row.contentAt + row.contentBytes)),
+    sentAtMs,
+  };
+}
+
+/** Pages that are written straight from the store. */
+export function pageIntoContract(store: () => ContractStore): void {
+  it("gives a writer the events of the page that it would return, large contents among small ones", async () => {
+    const [bob, ...peers] = Array.from({ length: 4 }, user);
+    assert.ok(bob);
+    const sizes = [10, 65_536, 0, 300, 40_000, 20_000, 5, 65_536, 1, 30_000];
+    const inputs = Array.from({ length: 80 }, (_, at) => {
+      const content = Buffer.alloc(sizes[(at * at) % 10] ?? 0, at);
+      const contentType = at % 3 === 0 ? "" : "text/grüße";
+      return message({ sender: peers[(at * 7) % 3] ?? "", peer: bob, content, contentType });
+    });
+    await store().append(inputs);
+    const { events: all } = await readAll(store(), bob);
+    assert.equal(all.length, inputs.length);
+    const seen: StoredEvent[] = [];
+    for (let cursor = 0, more = true; more; ) {
+      const request = { userId: bob, cursor, limit: 30, limitBytes: 240 * 1024 };
+      const events: StoredEvent[] = [];
+      let counted = 0;
+      const end = await store().readInboxInto(request, (epoch, bytes) => {
+        assert.equal(epoch, store().epoch);
+        counted = bytes;
+        return { add: (event) => events.push(event), addRow: (row) => events.push(eventOf(row)) };
+      });
+      const page = await store().readInbox(request);
+      assert.deepEqual({ ...end, events }, page);
+      assert.equal(
+        counted,
+        events.reduce((sum, event) => sum + eventBytes(event), 0),
+      );
+      assert.ok(events.length === 1 || counted <= request.limitBytes);
+      seen.push(...events);
+      ({ nextCursor: cursor, more } = end);
+    }
+    assert.deepEqual(seen, all);
   });
 }
 

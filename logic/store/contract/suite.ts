@@ -6,7 +6,7 @@ import { entryContract } from "./entry.ts";
 import type { ContractStore } from "./fixture.ts";
 import { historyContract, snapshotContract } from "./history.ts";
 import { deviceProfileContract, slotContract } from "./identity.ts";
-import { headContract, pageContract, pagingContract } from "./inbox.ts";
+import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
 import { pushContactContract, pushLimitContract, pushStepContract } from "./push.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
@@ -22,6 +22,7 @@ export function storeContract(store: () => ContractStore): void {
     batchRepeatContract,
     pageContract,
     pagingContract,
+    pageIntoContract,
     headContract,
     historyContract,
     snapshotContract,
