@@ -91,7 +91,7 @@ describe("reading a page", () => {
       url: databaseUrl,
       name: "wide",
       connections: 3,
-      maxWaiting: 1,
+      maxWaiting: 10,
       waitTimeoutMs: 10_000,
     });
     try {
