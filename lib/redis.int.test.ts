@@ -258,9 +258,10 @@ describe("Redis Cluster", () => {
       }
     })();
     const [first, second] = await cluster.masters();
-    await cluster.reshard(700, first, second);
-    isMoving = false;
-    await load;
+    const moved = cluster.reshard(700, first, second).finally(() => {
+      isMoving = false;
+    });
+    await Promise.all([moved, load]);
     const keys = [...sums.keys()];
     assert.equal(keys.length, 400);
     const stored = await runPipeline(
