@@ -6,6 +6,14 @@ import { cpuTimeOf } from "./process-cpu.ts";
 
 const startedMs = performance.now();
 
+/** No limit that protects an entry from one client: here one client may be the load. */
+export const UNLIMITED = {
+  IM_FRAMES_PER_SECOND: "0",
+  IM_BYTES_PER_SECOND: "0",
+  IM_USER_MESSAGES_PER_SECOND: "0",
+  IM_LOGINS_PER_MINUTE: "0",
+};
+
 /** A line for people, on stderr. */
 export function progress(text: string): void {
   console.error(`[${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s] ${text}`);

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type EntryProcess, type Fleet, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
-import { envNumber, progress, round1, serverCpuSeconds, withFleet } from "./bench-kit.ts";
+import { envNumber, progress, round1, serverCpuSeconds, UNLIMITED, withFleet } from "./bench-kit.ts";
 import type { HeldCarrier } from "./held-client.ts";
 import type { HoldOrder } from "./hold-sessions.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -143,7 +143,7 @@ async function measureTls(fleet: Fleet) {
 
 async function withOne<T>(entries: number, run: (fleet: Fleet) => Promise<T>): Promise<T> {
   // Logins come in a burst here, from one address.
-  const env = { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) };
+  const env = { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) };
   const fleet = await startFleet({ entries, logics: 1, env });
   let result: T | undefined;
   await withFleet(fleet, async () => {

@@ -8,7 +8,7 @@ import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { type Pair, type PairsReport, runPairs } from "../e2e/workload/pairs.ts";
 import type { ClientTarget } from "../e2e/workload/sdk-transport.ts";
-import { envNumber, progress, round1, withFleet } from "./bench-kit.ts";
+import { envNumber, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
 import type { HoldOrder } from "./hold-sessions.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
@@ -152,7 +152,7 @@ function report(calm: PairsReport, during: PairsReport, moved: Moved | undefined
 const fleet = await startFleet({
   entries: 2,
   logics: 1,
-  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) },
+  env: { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) },
   entryEnv: {
     IM_DRAIN_WINDOW_MS: String(WINDOW_MS),
     IM_DRAIN_DEADLINE_MS: String(MOVE_TIMEOUT_MS),

@@ -13,7 +13,7 @@ import { readPage } from "../logic/store/page-read.ts";
 import { PostgresPool } from "../logic/store/postgres-pool.ts";
 import { openPostgresStore } from "../logic/store/postgres-store.ts";
 import type { AppendInput } from "../logic/store/store.ts";
-import { envNumber, progress, residentMiB, round1, serverCpuSeconds, withFleet } from "./bench-kit.ts";
+import { envNumber, progress, residentMiB, round1, serverCpuSeconds, UNLIMITED, withFleet } from "./bench-kit.ts";
 import { waitQuiet } from "./process-cpu.ts";
 import { PullClient, type PullFigures } from "./pull-client.ts";
 
@@ -160,7 +160,7 @@ const fleet = await startFleet({
   logics: 1,
   durable: true,
   // Each round is a login of one user.
-  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000", IM_LOGINS_PER_MINUTE: "0" },
+  env: { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000" },
   nodeArgs: { entry: nodeArgs, logic: nodeArgs },
 });
 process.exitCode = (await withFleet(fleet, () => measure(fleet))) ? 0 : 1;

@@ -4,7 +4,7 @@
 // JSON line; exit code 1 when a resend costs more than a quarter of a first send, or leaves a duplicate.
 import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
 import { waitUntil } from "../e2e/harness/processes.ts";
-import { envNumber, progress, round1, serverCpuSeconds, withFleet } from "./bench-kit.ts";
+import { envNumber, progress, round1, serverCpuSeconds, UNLIMITED, withFleet } from "./bench-kit.ts";
 import type { LoadClient, LoadListener } from "./load-client.ts";
 import { LoadUser, startReceipts } from "./load-user.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -146,7 +146,7 @@ const fleet = await startFleet({
   entries: 1,
   logics: 1,
   durable: true,
-  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000" },
+  env: { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000" },
   nodeArgs: { entry: nodeArgs, logic: nodeArgs },
 });
 process.exitCode = (await withFleet(fleet, () => measure(fleet))) ? 0 : 1;

@@ -11,7 +11,7 @@ import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/pro
 import { startRedis } from "../e2e/harness/redis.ts";
 import { RedisRouter } from "../logic/router/redis.ts";
 import type { Route } from "../logic/router/router.ts";
-import { envNumber, progress, round1, withFleet } from "./bench-kit.ts";
+import { envNumber, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
 import type { HoldOrder } from "./hold-sessions.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
@@ -192,6 +192,6 @@ async function measure(fleet: Fleet): Promise<boolean> {
 const fleet = await startFleet({
   entries: ENTRIES,
   logics: 1,
-  env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "600000" },
+  env: { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "600000" },
 });
 process.exitCode = (await withFleet(fleet, () => measure(fleet))) ? 0 : 1;

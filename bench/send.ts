@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Fleet, migrateDatabase, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess } from "../e2e/harness/processes.ts";
+import { UNLIMITED } from "./bench-kit.ts";
 import { type FloorFigures, measureFloor } from "./floor.ts";
 import { LoadGenerator, progress, type ServerWatch } from "./load-generator.ts";
 import type { LoadOrder, LoadPhase } from "./load-process.ts";
@@ -151,7 +152,7 @@ async function main(): Promise<boolean> {
     entries: 1,
     logics: 1,
     durable: true,
-    env: { IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000" },
+    env: { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: "300000" },
     nodeArgs: { entry: nodeArgs, logic: nodeArgs },
   });
   process.once("SIGINT", () => void fleet.stopAll().finally(() => process.exit(130)));

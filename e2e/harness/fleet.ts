@@ -319,6 +319,8 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
       IM_HTTP_PORT: String(entryPorts.http),
       IM_CONTROL_PORT: String(entryPorts.control),
       IM_TLS_DIR: join(fleet.dir, "tls"),
+      // Tests do not depend on how busy their machine is.
+      IM_SHED_LAG_MS: "0",
       IM_LOGIC_TARGETS: targets.join(","),
       ...options.entryEnv,
     };
