@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { type Findings, noFindings } from "./lanes.ts";
 
-const TIMEOUT_MS = 15 * 60_000;
+/** Far more than it takes: a machine may be busy. */
+const TIMEOUT_MS = 60 * 60_000;
 const TAIL_CHARS = 2000;
 
 /** Runs the inputs that need no socket in a process of its own; one that dies is a crash. */

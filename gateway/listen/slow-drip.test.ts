@@ -6,6 +6,7 @@ import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { DisconnectCode } from "#lib/codes.ts";
 import { listen } from "#lib/listen.ts";
@@ -81,7 +82,7 @@ describe("slow clients", () => {
     client.write(first);
     const timer = setInterval(() => client.write(rest.subarray(at, ++at)), DRIP_MS);
     try {
-      await client.waitClosed();
+      if (!client.isClosed) await new Promise((resolve) => client.socket.once("close", resolve));
       const isWebSocket = client.text.startsWith("HTTP/1.1 101 ");
       const tookMs = (isWebSocket ? client.heardAtMs : client.closedAtMs) - startMs;
       const lingeredMs = client.closedAtMs - startMs - tookMs;
@@ -136,8 +137,7 @@ describe("slow clients", () => {
     );
 
   it("before the login: every phase ends with the time to log in, while a good client is served", async () => {
-    const good = await FrameClient.tcp(entry.plainPort);
-    await good.login("good");
+    const good = await loggedIn(entry.plainPort);
     const timer = setInterval(() => good.send(Command.PING, 7), 100);
     const outcomes = await Promise.allSettled(
       beforeLogin.map(async ([what, make]) => {
@@ -195,6 +195,16 @@ describe("slow clients", () => {
     }
   });
 });
+
+/** A good client on a machine that may be so busy that a login takes longer than it may. */
+async function loggedIn(port: number): Promise<FrameClient> {
+  for (;;) {
+    const client = await FrameClient.tcp(port);
+    client.hello("good");
+    while (!client.isClosed && client.ofCmd(Command.WELCOME).length === 0) await sleep(5);
+    if (!client.isClosed) return client;
+  }
+}
 
 function encodeVarint(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...encodeVarint(value >>> 7)];
