@@ -13,5 +13,6 @@ export type { SendResult } from "./outbox.ts";
 export type { SendRequest } from "./sender.ts";
 export type { ClientState } from "./state.ts";
 export { MemoryStore, type OutboxChange, type PendingMessage, type Store, type StoredCursor } from "./store.ts";
+export { type FetchLike, type HttpMode, type HttpTransportOptions, httpTransport } from "./transport/http.ts";
 export type { Socket, Transport, TransportListener } from "./transport/transport.ts";
 export { type WebSocketFactory, type WebSocketLike, wsTransport } from "./transport/ws.ts";

@@ -2,25 +2,32 @@
 // The SDK for Node: everything of index.ts, and raw TCP for tls:// and tcp:// URLs.
 import { ImClient as BaseClient } from "./client.ts";
 import type { ImClientOptions } from "./options.ts";
+import { type WebTransportOptions, webTransport } from "./transport/choose.ts";
+import { fallbackTransport } from "./transport/fallback.ts";
+import { httpTransport } from "./transport/http.ts";
+import { nodeFetch } from "./transport/node-fetch.ts";
 import { type TlsOptions, tcpTransport } from "./transport/tcp.ts";
 import type { Transport } from "./transport/transport.ts";
-import { type WebSocketFactory, wsTransport } from "./transport/ws.ts";
 
 export { FileStore } from "./file-store.ts";
 export * from "./index.ts";
+export { nodeFetch } from "./transport/node-fetch.ts";
 export { type TlsOptions, tcpTransport } from "./transport/tcp.ts";
 
 /** Options of the client in Node. */
 export interface NodeClientOptions extends ImClientOptions {
-  /** Trust of tls:// URLs. For wss:// inject `webSocket`, or set NODE_EXTRA_CA_CERTS. */
+  /** Trust of tls:// and https:// URLs. For wss:// inject `webSocket`, or set NODE_EXTRA_CA_CERTS. */
   tls?: TlsOptions;
 }
 
-/** Raw TCP for `tls://` and `tcp://`, WebSocket for `wss://` and `ws://`. */
-export function nodeTransport(options: { tls?: TlsOptions; webSocket?: WebSocketFactory } = {}): Transport {
-  const ws = wsTransport(options.webSocket);
-  const tcp = tcpTransport(options.tls);
-  return (url, listener) => (/^(tls|tcp):/.test(url) ? tcp(url, listener) : ws(url, listener));
+/** Raw TCP for `tls://` and `tcp://`, and HTTP on the same port where that does not get through; else what browsers have. */
+export function nodeTransport(options: WebTransportOptions & { tls?: TlsOptions } = {}): Transport {
+  const { tls, clock } = options;
+  const fetch = options.fetch ?? (tls && nodeFetch(tls));
+  const http = fetch ? { fetch } : {};
+  const tcp = fallbackTransport([tcpTransport(tls), httpTransport("sse", http), httpTransport("poll", http)], clock);
+  const web = webTransport({ ...options, ...http });
+  return (url, listener) => (/^(tls|tcp):/.test(url) ? tcp(url, listener) : web(url, listener));
 }
 
 /** The client of index.ts that also takes tls:// and tcp:// URLs. */

@@ -4,8 +4,10 @@ import { systemClock } from "./clock.ts";
 import { ErrorCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
 import { MemoryStore, type Store } from "./store.ts";
+import { webTransport } from "./transport/choose.ts";
+import type { FetchLike } from "./transport/http.ts";
 import type { Transport } from "./transport/transport.ts";
-import { type WebSocketFactory, wsTransport } from "./transport/ws.ts";
+import type { WebSocketFactory } from "./transport/ws.ts";
 
 /** Decides which sessions of one user replace each other: one per class (phones share one). */
 export type Platform = "ios" | "android" | "web" | "desktop" | "mini";
@@ -39,7 +41,10 @@ export interface Timing {
 
 /** Options of the client. */
 export interface ImClientOptions {
-  /** `wss://host/ws` or `ws://` everywhere; `tls://host` or `tcp://host:port` with the entry point for Node. */
+  /**
+   * `wss://host/ws` or `ws://` everywhere; `https://host` for HTTP only; `tls://host` or `tcp://host:port` with the entry
+   * point for Node.
+   */
   url: string;
   /**
    * Fetches an access token from your backend. Called before the first login, shortly before the token runs out, and when
@@ -53,12 +58,14 @@ export interface ImClientOptions {
   /** Shown to the person whose session this one replaces. */
   deviceName?: string;
   appVersion?: string;
-  /** Default: WebSocket by the global constructor. */
+  /** Default: WebSocket, and HTTP (events, then long poll) where that does not get through. */
   transport?: Transport;
   /** How this device is connected now; undefined = not known. Default: what the browser says, if it does. */
   network?: () => Network | undefined;
   /** Opens the WebSocket, for headers or an own certificate authority in Node. */
   webSocket?: WebSocketFactory;
+  /** Default: the global one. */
+  fetch?: FetchLike;
   /** Where the cursor is kept. Default: memory. */
   store?: Store;
   /** Messages that may wait for their acknowledgement. Default 1,000. */
@@ -81,7 +88,7 @@ export interface ImClientOptions {
 }
 
 /** {@link ImClientOptions} with every default filled in. */
-export interface Settings extends Omit<Required<ImClientOptions>, "timing" | "webSocket"> {
+export interface Settings extends Omit<Required<ImClientOptions>, "timing" | "webSocket" | "fetch"> {
   readonly timing: Readonly<Timing>;
 }
 
@@ -109,7 +116,7 @@ export function settingsOf(options: ImClientOptions): Settings {
     platform: options.platform ?? ("document" in globalThis ? "web" : "desktop"),
     deviceName: options.deviceName ?? "",
     appVersion: options.appVersion ?? "",
-    transport: options.transport ?? wsTransport(options.webSocket),
+    transport: options.transport ?? webTransport(options),
     network: options.network ?? browserNetwork,
     store: options.store ?? new MemoryStore(),
     outboxLimit: atLeastOne(options.outboxLimit ?? 1_000, "outboxLimit"),

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import { WebSocket } from "ws";
-import { nodeTransport, type Transport, type WebSocketLike } from "../../client/src/node.ts";
+import {
+  type FetchLike,
+  httpTransport,
+  nodeFetch,
+  type Transport,
+  tcpTransport,
+  type WebSocketLike,
+  wsTransport,
+} from "../../client/src/node.ts";
 
 /** Where and how a client connects. */
 export interface ClientTarget {
-  /** `tls://`, `tcp://`, `wss://.../ws` or `ws://.../ws`. Several: each dial takes the next one, as a load balancer would. */
+  /**
+   * `tls://`, `tcp://`, `wss://.../ws`, `ws://.../ws`, or HTTP by one way only: `sse+https://`, `poll+https://`. Several: each dial takes the next one, as a
+   * load balancer would.
+   */
   url: string | readonly string[];
   /** PEM of the authority that signed the entries' certificates. */
   ca?: string;
@@ -28,7 +39,19 @@ export function targetTransport(target: ClientTarget): Transport {
   const tls = { ...(ca === undefined ? {} : { ca }), ...(servername === undefined ? {} : { servername }) };
   const webSocket = (url: string): WebSocketLike =>
     new WebSocket(url, { ...tls, handshakeTimeout: DIAL_TIMEOUT_MS }) as unknown as WebSocketLike;
-  const dial = nodeTransport({ tls, webSocket });
+  const dial = strictTransport(tcpTransport(tls), wsTransport(webSocket), nodeFetch(tls));
   let dials = 0;
   return (_url, listener) => dial(urls[dials++ % urls.length] ?? "", listener);
+}
+
+const HTTP_URL = /^(sse|poll)\+(.*)/;
+
+/** The transport that the scheme names and no other: a test must not pass by a fallback. */
+function strictTransport(tcp: Transport, ws: Transport, fetch: FetchLike): Transport {
+  const http = { sse: httpTransport("sse", { fetch }), poll: httpTransport("poll", { fetch }) };
+  return (url, listener) => {
+    const [, mode, httpUrl] = HTTP_URL.exec(url) ?? [];
+    if (httpUrl !== undefined && (mode === "sse" || mode === "poll")) return http[mode](httpUrl, listener);
+    return (/^(tls|tcp):/.test(url) ? tcp : ws)(url, listener);
+  };
 }

