@@ -58,7 +58,8 @@ export const FULL_RUN_INPUTS = 1_000_000;
 /** Is this run without findings? */
 export function isClean(found: Findings, wantedInputs: number): boolean {
   const isQuiet = found.crashes === 0 && found.uncaught === 0 && found.maxStallMs <= MAX_STALL_MS;
-  const growthMiB = wantedInputs < FULL_RUN_INPUTS ? found.liveGrowthMiB : found.rssGrowthMiB;
+  const rssGrowthMiB = wantedInputs < FULL_RUN_INPUTS ? 0 : found.rssGrowthMiB;
+  const growthMiB = Math.max(found.liveGrowthMiB, rssGrowthMiB);
   return isQuiet && growthMiB < MAX_GROWTH_MIB && found.inputs >= wantedInputs;
 }
 
