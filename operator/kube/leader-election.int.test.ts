@@ -8,7 +8,10 @@ import { createKubeClient, loadKubeConfig } from "./rest-client.ts";
 import { until } from "./testing/wait.ts";
 import { LEASES } from "./types.ts";
 
-test("on a real API server: one leads, hands over, and gives up a frozen server", { timeout: 90_000 }, async (t) => {
+/** Its renewals survive an API server that is slow for seconds, as on a busy machine. */
+const LEASE_DURATION_MS = 9_000;
+
+test("on a real API server: one leads, hands over, and gives up a frozen server", { timeout: 300_000 }, async (t) => {
   const server = await startApiServer();
   t.after(() => server.stop());
   const candidates = ["a", "b", "c"].map((identity) => {
@@ -20,8 +23,8 @@ test("on a real API server: one leads, hands over, and gives up a frozen server"
       name: "im-operator",
       identity,
       log: silentLogger,
-      leaseDurationMs: 2_000,
-      renewDeadlineMs: 1_200,
+      leaseDurationMs: LEASE_DURATION_MS,
+      renewDeadlineMs: 6_000,
       retryPeriodMs: 100,
       onLeading: () => undefined,
       onLost: (reason) => lost.push(reason),
@@ -47,14 +50,14 @@ test("on a real API server: one leads, hands over, and gives up a frozen server"
   await until("another leads", () => leaders().length === 1);
   const second = leaders()[0];
   assert.ok(second && second !== first);
-  assert.ok(performance.now() - handedOverAtMs < 1_500, "without waiting for the end of the lease");
+  assert.ok(performance.now() - handedOverAtMs < LEASE_DURATION_MS - 1_000, "without waiting for the end of the lease");
   assert.deepEqual(first.lost, []);
 
   server.pause();
   await until("it gives up", () => second.lost.length === 1);
   assert.equal(leaders().length, 0);
   server.resume();
-  await until("the third leads", () => leaders().length === 1);
+  await until("the third leads", () => leaders().length === 1, 40_000);
   assert.equal((await second.client.get(LEASES, "default", "im-operator"))?.spec.leaseTransitions, 2);
 
   await Promise.all(candidates.map(({ election }) => election.close()));
