@@ -281,6 +281,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     IM_NAMESPACE: "default",
     IM_POD_NAME: `${role}-${index}`,
     IM_POD_UID: randomUUID(),
+    IM_POD_IP: placeOf(`${role}-${index}`).host,
     IM_VERSION: "test",
     IM_ADMIN_PORT: String(adminPort),
     ...(internalTls ? { IM_INTERNAL_TLS_DIR: internalTls[role] } : {}),

@@ -9,7 +9,7 @@ import { readStored } from "../workload/read-stored.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
 
 /** How a client reaches an entry. */
-export type Carrier = "tls" | "tcp" | "wss" | "ws";
+export type Carrier = "tls" | "tcp" | "wss" | "ws" | "sse" | "poll";
 
 const opened: ImClient[] = [];
 
@@ -37,6 +37,7 @@ export function useFleet(options: FleetOptions): () => Fleet {
 export function targetOf(fleet: Fleet, carrier: Carrier, ...entries: number[]): ClientTarget {
   const url = entries.map((index) => {
     const { tlsPort, plainPort } = fleet.entry(index);
+    if (carrier === "sse" || carrier === "poll") return `${carrier}+https://127.0.0.1:${tlsPort}`;
     const isWebSocket = carrier === "wss" || carrier === "ws";
     const port = carrier === "tls" || carrier === "wss" ? tlsPort : plainPort;
     return `${carrier}://127.0.0.1:${port}${isWebSocket ? "/ws" : ""}`;
