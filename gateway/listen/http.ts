@@ -77,6 +77,10 @@ export class HttpDoor {
   }
 
   #onUpgrade(request: IncomingMessage, socket: HttpSocket, head: Buffer): void {
+    if (socket[ANSWERED]) {
+      socket.destroySoon();
+      return;
+    }
     const pending = socket[PENDING];
     const status = !pending || pathOf(request) !== WS_PATH ? 404 : this.#upgradeFault(request);
     if (!pending || status !== undefined) {

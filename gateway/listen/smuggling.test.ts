@@ -107,6 +107,8 @@ describe("request smuggling", () => {
     assert.deepEqual(await statusesOf(entry.plainPort, get + get), [200]);
     assert.deepEqual(await statusesOf(entry.plainPort, `${get}GARBAGE\r\n\r\n`), [200]);
     assert.deepEqual(await statusesOf(entry.plainPort, post([CL], "hello")), [405]);
+    const upgrade = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    assert.deepEqual(await statusesOf(entry.plainPort, get + upgrade), [200]);
   });
 
   it("an unknown expectation ends the connection", async () => {
