@@ -18,18 +18,25 @@ export function storeOf<S extends object>(
   target: () => S,
   path: readonly string[] = [],
 ): S {
+  /** Parts and methods, made once. */
+  const known = new Map<string | symbol, unknown>();
   const lost = (name: string): Error => new ImError(ErrorCode.RETRYABLE, `${name}: no answer from the database`);
   return new Proxy(target(), {
     get(_, key) {
+      const made = known.get(key);
+      if (made !== undefined) return made;
       const read = (): unknown => Reflect.get(target(), key, target());
       const value = read();
       const ownPath = [...path, String(key)];
       // A part of the store with methods of its own.
-      if (typeof value === "object" && value !== null)
-        return storeOf({ calls, proc, server, journal }, read as () => object, ownPath);
+      if (typeof value === "object" && value !== null) {
+        const part = storeOf({ calls, proc, server, journal }, read as () => object, ownPath);
+        known.set(key, part);
+        return part;
+      }
       if (typeof value !== "function") return value;
-      return (...args: unknown[]) => {
-        const name = (): string => `store.${ownPath.join(".")}`;
+      const name = (): string => `store.${ownPath.join(".")}`;
+      const method = (...args: unknown[]) => {
         // Arguments are taken as they are now: a driver has encoded them before it returns.
         return calls.call(
           proc,
@@ -42,6 +49,8 @@ export function storeOf<S extends object>(
           () => lost(name()),
         );
       };
+      known.set(key, method);
+      return method;
     },
   });
 }

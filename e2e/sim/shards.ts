@@ -14,9 +14,11 @@ export function askOnly(wheel: AckWheel, shards: readonly number[]): AckWheel {
   return {
     update: (settled, armed) => wheel.update(settled, armed),
     fire: async (wanted) => {
-      const asked = wanted.filter((shard) => shards.includes(shard));
-      const states = asked.length > 0 ? await wheel.fire(asked) : [];
-      return wanted.map((shard) => states[asked.indexOf(shard)] ?? NOTHING);
+      const asked = shards.filter((shard) => wanted.includes(shard));
+      const states: ShardState[] = wanted.map(() => NOTHING);
+      if (asked.length > 0)
+        for (const [at, state] of (await wheel.fire(asked)).entries()) states[wanted.indexOf(asked[at] ?? -1)] = state;
+      return states;
     },
   };
 }
