@@ -93,15 +93,15 @@ async function start(
     olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS,
     ...(push.policy.readBy === "mobile" ? { readBySlot: "mobile" } : {}),
   });
-  reconciler.start();
-  lifecycle.onStop("reconciler", () => reconciler.stop());
   const consumer = new PushConsumer({
     ...ports,
     consumer: `${config.IM_POD_NAME}-${config.IM_POD_UID}`,
     ...(deps.claimIdleMs === undefined ? {} : { claimIdleMs: deps.claimIdleMs }),
   });
   consumer.start();
+  reconciler.start(consumer.caughtUp);
   lifecycle.onStop("consumer", () => consumer.stop());
+  lifecycle.onStop("reconciler", () => reconciler.stop());
   const retention = new RetentionJob({
     store: store.retention,
     limits: { keepMs: config.IM_RETENTION_DAYS * DAY_MS, keepKeysMs: config.IM_IDEMPOTENCY_DAYS * DAY_MS },

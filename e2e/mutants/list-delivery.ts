@@ -9,7 +9,7 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/push/reconciler.ts",
-        find: "    this.#running ??= this.#loop();\n",
+        find: "    this.#running ??= this.#loop(caughtUp);\n",
         replace: "    this.#running ??= Promise.resolve();\n",
       },
     ],

@@ -80,8 +80,10 @@ export class ExtlogicProcess {
       schedule.start();
       const dispatch: Dispatch = (intents, signal) => dispatchIntents({ schedule, signal }, intents);
       const ports = { ...common, redis, dispatch };
-      if (this.#hasReconciler) new Reconciler({ ...ports, olderThanMs: RECONCILE_AFTER_MS }).start();
-      new PushConsumer({ ...ports, consumer, pollMs: this.#pollMs, shards: world.shards }).start();
+      const queue = new PushConsumer({ ...ports, consumer, pollMs: this.#pollMs, shards: world.shards });
+      queue.start();
+      const { caughtUp } = queue;
+      if (this.#hasReconciler) new Reconciler({ ...ports, olderThanMs: RECONCILE_AFTER_MS }).start(caughtUp);
     });
   }
 

@@ -48,8 +48,9 @@ describe("EnvelopeReader against protobufjs", () => {
   it("reads what protobufjs writes", () => {
     fc.assert(
       fc.property(envelopeArb, (envelope) => {
-        const { cmd, rid, flags, body } = envelope;
-        assert.deepEqual(readOurs(Buffer.from(Envelope.encode(envelope))), { cmd, rid, flags, body: hex(body) });
+        const { cmd, rid, flags, lease, body } = envelope;
+        const expected = { cmd, rid, flags, lease: hex(lease), body: hex(body) };
+        assert.deepEqual(readOurs(Buffer.from(Envelope.encode(envelope))), expected);
       }),
     );
   });
@@ -60,7 +61,7 @@ describe("EnvelopeReader against protobufjs", () => {
         const frame = encodeFrame(cmd, rid, flags, body);
         const length = varintLength(frame.length > 128 ? frame.length - 2 : frame.length - 1);
         const envelope = frame.subarray(length);
-        assert.deepEqual(readTheirs(envelope), { cmd, rid, flags, body: hex(body) });
+        assert.deepEqual(readTheirs(envelope), { cmd, rid, flags, lease: "", body: hex(body) });
         const canonical = Envelope.encode({
           ...(cmd && { cmd }),
           ...(rid && { rid }),

@@ -119,6 +119,25 @@ describe("push consumer on Redis", () => {
     await dead.stop();
   });
 
+  it("has caught up when nothing that waited is in anybody's hand any more", async () => {
+    const desk = new Desk();
+    let answer = (_: IntentOutcome): void => undefined;
+    desk.answer = () => new Promise((resolve) => (answer = resolve));
+    await new RedisIntents(redis).append([intent("bob")]);
+    const first = consume(redis, desk);
+    await waitUntil("it is in hand", () => desk.seen.length === 1, 5000);
+    const second = consume(redis, new Desk());
+    let caughtUp = 0;
+    for (const consumer of [first, second]) void consumer.caughtUp.then(() => caughtUp++);
+    const readsOf = async (): Promise<number> =>
+      Number(/cmdstat_xlen:calls=(\d+)/.exec(await redis.info("commandstats"))?.[1] ?? 0);
+    const before = await readsOf();
+    await waitUntil("both have looked again and again", async () => (await readsOf()) > before + 10 * SHARDS, 10_000);
+    assert.equal(caughtUp, 0);
+    answer(ACCEPTED);
+    await waitUntil("both have caught up", () => caughtUp === 2, 5000);
+  });
+
   it("tries what failed again, and keeps it as a dead letter after five deliveries, neighbours untouched", async () => {
     const desk = new Desk();
     desk.answer = (userId) => (userId === "poison" ? { kind: "failed", reason: "503" } : ACCEPTED);

@@ -56,6 +56,11 @@ export class PushConsumer {
       .map((some) => new Lane(options, some, this.#abort.signal));
   }
 
+  /** Resolves when its streams have been empty: what waited while nobody was here is done, by whomever. */
+  get caughtUp(): Promise<unknown> {
+    return Promise.all(this.#lanes.map((lane) => lane.caughtUp.promise));
+  }
+
   /** Intents in the streams, and the age of the oldest, as of the last look (every 15 s). */
   get backlog(): { length: number; oldestMs: number } {
     const length = this.#lanes.reduce((sum, lane) => sum + lane.backlog.length, 0);
@@ -75,6 +80,8 @@ export class PushConsumer {
 
 class Lane {
   backlog = { length: 0, oldestMs: 0 };
+  readonly caughtUp: PromiseWithResolvers<void> = Promise.withResolvers();
+  #isCaughtUp = false;
   readonly #options: PushConsumerOptions;
   readonly #streams: IntentStreams;
   readonly #signal: AbortSignal;
@@ -95,6 +102,7 @@ class Lane {
       try {
         const result = await this.#round();
         if (result !== "stuck") backoff.reset();
+        if (result === "idle" && !this.#isCaughtUp) await this.#lookCaughtUp();
         if (result === "busy") continue;
         await sleep(clock, result === "idle" ? pollMs : backoff.next(), this.#signal);
       } catch (error) {
@@ -104,6 +112,14 @@ class Lane {
         await sleep(clock, backoff.next(), this.#signal);
       }
     }
+  }
+
+  /** Finished intents are deleted: an empty stream has none in anybody's hand. */
+  async #lookCaughtUp(): Promise<void> {
+    this.backlog = await this.#streams.backlog(this.#options.clock.wallMs());
+    if (this.backlog.length > 0) return;
+    this.#isCaughtUp = true;
+    this.caughtUp.resolve();
   }
 
   /** `stuck`: nothing could be pushed; reading on would only fill the list of pending entries. */

@@ -103,6 +103,25 @@ describe("reconciler", () => {
     assert.equal(new Set(pushed).size, 250);
   });
 
+  it("looks for the first time when the queue is worked off, or after 5 s", async () => {
+    for (const waitMs of [1000, 5000]) {
+      const { clock, pushed, reconciler, send } = setUp();
+      await send("bob");
+      clock.advance(7000);
+      const queue = Promise.withResolvers<void>();
+      reconciler.start(queue.promise);
+      clock.advance(waitMs - 1);
+      await turn();
+      assert.deepEqual(pushed, []);
+      if (waitMs < 5000) queue.resolve();
+      else clock.advance(1);
+      for (let at = 0; at < 5; at++) await turn();
+      assert.deepEqual(pushed, ["bob/1"]);
+      await reconciler.stop();
+      assert.equal(clock.pending, 0);
+    }
+  });
+
   it("runs every 4 s, survives a store that is away, and stops at once", async () => {
     const { clock, store, pushed, reconciler, send, registry } = setUp();
     const find = store.pushes.findUnpushed.bind(store.pushes);

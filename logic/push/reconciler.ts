@@ -8,6 +8,8 @@ import { sleep } from "./sleep.ts";
 
 /** With the age below, a push that nobody else made comes 13 s after the message at the latest. */
 const PERIOD_MS = 4000;
+/** The first look waits so long, at most, for the queue to be worked off. */
+const HEAD_START_MS = 5000;
 /** Appends looked at in one statement. */
 const FIND_LIMIT = 200;
 const CLAIM_LIMIT = 100;
@@ -40,8 +42,12 @@ export class Reconciler {
     this.#options = options;
   }
 
-  start(): void {
-    this.#running ??= this.#loop();
+  /**
+   * After an outage both ways know of the same messages: those in the queue are pushed by it, so that nobody is pushed to
+   * twice, and the first look comes when `caughtUp` resolves, or after 5 s.
+   */
+  start(caughtUp: Promise<unknown> = Promise.resolve()): void {
+    this.#running ??= this.#loop(caughtUp);
   }
 
   /** Aborts calls to the provider and waits for the loop to end; debts in hand become free after their hold. */
@@ -50,9 +56,12 @@ export class Reconciler {
     await this.#running;
   }
 
-  async #loop(): Promise<void> {
+  async #loop(caughtUp: Promise<unknown>): Promise<void> {
     const { clock, random, metrics, log } = this.#options;
     const { signal } = this.#abort;
+    const isCaughtUp = new AbortController();
+    void caughtUp.then(() => isCaughtUp.abort());
+    await sleep(clock, HEAD_START_MS, AbortSignal.any([signal, isCaughtUp.signal]));
     while (!signal.aborted) {
       try {
         await this.pass();
