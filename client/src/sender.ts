@@ -118,7 +118,7 @@ export class Sender {
     const others = left.filter((message) => !isMine(message));
     for (const { id } of others) this.#journal.remove(id);
     if (others.length > 0) {
-      const text = `${others.length} unsent messages of another user were dropped: give each user a store of their own`;
+      const text = `${others.length} unsent messages of another user were dropped`;
       this.#owner.onError(new ImClientError(ClientCode.STORE_FAILED, text));
     }
     for (const [at, result] of this.outbox.restore(mine.map(outgoingOf)).entries()) {
