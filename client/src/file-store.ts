@@ -89,8 +89,8 @@ export class FileStore implements Store {
 
   #take({ cursor, add = [], remove = [] }: Line): void {
     if (cursor) this.#cursor = cursor;
-    for (const message of add) this.#outbox.set(message.id, { ...message, content: decode(message.content) });
     for (const id of remove) this.#outbox.delete(id);
+    for (const message of add) this.#outbox.set(message.id, { ...message, content: decode(message.content) });
   }
 
   async #append(line: Line): Promise<void> {

@@ -98,6 +98,37 @@ describe("journal", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("a message that is given up and sent again while something is written is kept until it is answered", async () => {
+    const { journal, changes, settle } = setup();
+    journal.add(messageOf("a"));
+    await settle();
+    journal.add(messageOf("b"));
+    await turns();
+    journal.remove("a");
+    journal.add(messageOf("a"));
+    await settle();
+    await settle();
+    journal.remove("a");
+    await settle();
+    assert.deepEqual(changes.slice(2), [
+      { add: ["a"], remove: [] },
+      { add: [], remove: ["a"] },
+    ]);
+  });
+
+  it("a removal that failed is not repeated when the message is there again", async () => {
+    const { journal, clock, changes, settle } = setup();
+    journal.add(messageOf("a"));
+    await settle();
+    journal.remove("a");
+    await turns();
+    journal.add(messageOf("a"));
+    await settle(new Error("full"));
+    clock.advance(1000);
+    await settle();
+    assert.deepEqual(changes.at(-1), { add: ["a"], remove: [] });
+  });
+
   it("takes up what an earlier run left, before what was given since", async () => {
     const { journal, changes, settle } = setup([messageOf("old-1"), messageOf("old-2")]);
     journal.add(messageOf("new"));

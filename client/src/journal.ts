@@ -66,6 +66,8 @@ export class Journal {
     this.#waiting.set(message.id, message);
     if (!this.isDurable) return;
     this.#add.add(message.id);
+    // Given up and sent again: what the store has of it is replaced, not removed.
+    this.#remove.delete(message.id);
     void this.#write();
   }
 
@@ -118,10 +120,11 @@ export class Journal {
     try {
       await this.#options.store.saveOutbox?.(change);
       for (const id of remove) this.#stored.delete(id);
+      for (const { id } of change.add) this.#stored.add(id);
     } catch (error) {
       // Tried again with whatever has changed meanwhile; removing what is not there does no harm.
       for (const { id } of change.add) if (this.#waiting.has(id)) this.#add.add(id);
-      for (const id of remove) this.#remove.add(id);
+      for (const id of remove) if (!this.#waiting.has(id)) this.#remove.add(id);
       this.#retry.set(RETRY_MS, () => void this.#write());
       this.#options.onError(error);
     }

@@ -144,7 +144,7 @@ function outgoingOf({ id, to, conversationId, contentType, content }: PendingMes
 function problemOf(request: SendRequest, id: string, bytes: number, maxBytes: number): ImClientError | undefined {
   if (request.signal?.aborted) return abortError(request.signal);
   if (!request.to === !request.conversationId) {
-    return new ImClientError(ErrorCode.BAD_REQUEST, "give exactly one of `to` and `conversationId`");
+    return new ImClientError(ErrorCode.BAD_REQUEST, "give either `to` or `conversationId`");
   }
   if (id.length < 1 || id.length > 64)
     return new ImClientError(ErrorCode.BAD_REQUEST, "id must have 1 to 64 characters");

@@ -22,7 +22,7 @@ export interface PendingMessage {
   readonly content: Uint8Array;
 }
 
-/** What happened to the outbox: `add` behind what is there, in this order; an id that is there already is replaced. */
+/** What happened to the outbox: first `remove`, then `add`, behind what is there and in this order; an id that is there already is replaced. */
 export interface OutboxChange {
   readonly add: readonly PendingMessage[];
   /** Ids. */

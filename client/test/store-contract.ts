@@ -37,6 +37,9 @@ export async function checkStore(open: (name: string) => DurableStore | Promise<
   await store.saveOutbox({ add: [messageOf("a", [9])], remove: ["c", "d"] });
   store = await open("one");
   same("a message that comes again replaces the first", await store.loadOutbox(), [messageOf("a", [9])]);
+  await store.saveOutbox({ add: [messageOf("a", [8])], remove: ["a"] });
+  store = await open("one");
+  same("what is removed and added in one change is there", await store.loadOutbox(), [messageOf("a", [8])]);
   await store.saveOutbox({ add: [], remove: [] });
   same("another name is another store", await (await open("two")).loadOutbox(), []);
 

@@ -46,22 +46,23 @@ async function servePage(): Promise<Server> {
   return server;
 }
 
-describe("the SDK in Chromium", () => {
-  const fleet = useFleet({ entries: 1, logics: 1, extlogics: 0 });
-  let server: Server;
+describe("the SDK in Chromium", async () => {
+  const server = await servePage();
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fleet = useFleet({ entries: 1, logics: 1, extlogics: 0, entryEnv: { IM_HTTP_ORIGINS: origin } });
   let browser: Browser;
   let page: Page;
 
   before(async () => {
-    [server, browser] = await Promise.all([servePage(), launchChromium(createProgress())]);
+    browser = await launchChromium(createProgress());
     page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.goto(origin);
   });
-  after(async () => {
-    await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
-  });
+  after(() => browser?.close());
 
   const inPage = <T>(run: (window: PageWindow) => T | Promise<T>): Promise<T> =>
     page.evaluate(`(${run})(window)`) as Promise<T>;
@@ -85,7 +86,7 @@ describe("the SDK in Chromium", () => {
   it("a reload loses nothing that was on its way, and shows nothing twice", async () => {
     const bob = await login(fleet(), "bob", targetOf(fleet(), "tls", 0));
     await begin("alice");
-    await inPage(({ client }) => client.ready());
+    await inPage(({ client }) => client.ready({ signal: AbortSignal.timeout(60_000) }));
     await inPage(({ client }) => client.send({ to: "bob", content: "1" }));
     await bob.client.send({ to: "alice", content: "before" });
     await waitUntil("alice is shown it", async () => (await texts()).includes("before"));
@@ -94,13 +95,14 @@ describe("the SDK in Chromium", () => {
 
     await page.reload();
     await begin("alice");
-    await inPage(({ client }) => client.ready());
+    await inPage(({ client }) => client.ready({ signal: AbortSignal.timeout(60_000) }));
     fleet().entry(0).sigstop();
     await inPage(({ client }) => {
       for (const content of ["2", "3", "4"]) client.send({ to: "bob", content }).catch(() => undefined);
       return client.saved();
     });
     await page.reload();
+    // Within its lease.
     fleet().entry(0).sigcont();
     await begin("alice");
     const pending = await inPage<PendingMessage[]>(({ client }) => client.pending());

@@ -85,13 +85,13 @@ function attach(mode: HttpMode, base: string, owner: TransportListener, request:
       else if (response.ok) bytes = take(outgoing);
       else return refused(response);
     }
+    // In the same turn as the last look: what is sent from now on begins anew. After a failure nothing is sent any more.
+    draining = undefined;
   };
   /** Sends what waits, one request after the other: requests may not overtake each other. */
   const drain = async (): Promise<void> => {
     if (!lease) return;
-    draining ??= postAll().finally(() => {
-      draining = undefined;
-    });
+    if (outgoing.length > 0) draining ??= postAll();
     await draining;
   };
 
@@ -113,7 +113,8 @@ function attach(mode: HttpMode, base: string, owner: TransportListener, request:
       const { headers } = response;
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (bytes.length > 0) listener?.onData(bytes);
-      if (headers.has("im-close")) break;
+      // Whoever names no cursor is no entry: asking again at once would not end.
+      if (headers.has("im-close") || !headers.has("im-cursor")) break;
       run(drain());
       if (!listener) return;
       response = await post("poll", EMPTY, headers.get("im-cursor"));

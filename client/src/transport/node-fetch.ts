@@ -19,7 +19,15 @@ export function nodeFetch(tls: TlsOptions): FetchLike {
   return (url, { method = "GET", headers = {}, body, signal }) =>
     new Promise((resolve, reject) => {
       const options = { method, headers: headers as Record<string, string>, ...(signal ? { signal } : {}) };
-      const onResponse = (answer: IncomingMessage): void => resolve(responseOf(answer));
+      const onResponse = (answer: IncomingMessage): void => {
+        try {
+          resolve(responseOf(answer));
+        } catch (error) {
+          // A status that no Response may have, from whatever stands in between.
+          answer.destroy();
+          reject(error as Error);
+        }
+      };
       const request = url.startsWith("https:")
         ? requestHttps(url, { ...options, agent: https }, onResponse)
         : requestHttp(url, { ...options, agent: http }, onResponse);
