@@ -8,6 +8,7 @@ import type { EntryMetrics } from "../metrics.ts";
 import { setClientAddress } from "../session/client-address.ts";
 import type { Front } from "./front.ts";
 import { TicketKeys } from "./tickets.ts";
+import { ToldAddresses } from "./told-addresses.ts";
 
 /** ALPN of raw TCP frames. */
 export const ALPN_FRAMES = "im/1";
@@ -71,10 +72,9 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   });
   tls = tlsServer;
-  /** By peer: addresses that proxies told. A TLS socket does not know which socket it lies on. */
-  const told = new Map<string, string>();
+  const told = new ToldAddresses();
   tlsServer.on("secureConnection", (socket: TLSSocket) => {
-    const address = told.size > 0 ? told.get(peerKey(socket)) : undefined;
+    const address = told.of(socket);
     if (address !== undefined) setClientAddress(socket, address);
     options.onSocket(socket, socket.alpnProtocol === ALPN_FRAMES);
   });
@@ -83,11 +83,7 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
     socket.destroy();
   });
   const server = options.front.createServer(options.maxSockets, (socket, address) => {
-    if (address !== undefined) {
-      const key = peerKey(socket);
-      told.set(key, address);
-      socket.once("close", () => told.delete(key));
-    }
+    if (address !== undefined) told.add(socket, address);
     tlsServer.emit("connection", socket);
   });
   const close = (): void => {
@@ -95,11 +91,6 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
     tickets.close();
   };
   return { server, refreshTickets: () => tickets.refresh(), close };
-}
-
-/** Unique among the sockets that are open. */
-function peerKey(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 /** The same protocols without TLS: for development and benchmarks. */
