@@ -25,6 +25,7 @@ import { EnvelopeReader, encodeFrame, withLease } from "../wire/envelope.ts";
 import { FrameReader } from "../wire/frame.ts";
 import { type DecodedFrame, decodeAll } from "../wire/frame-test-kit.ts";
 import type { Carrier } from "./carrier.ts";
+import { type ClientLimits, NO_LIMITS } from "./client-limits.ts";
 import type { Connection } from "./connection.ts";
 import { HEARTBEAT_ALGORITHMS, type HeartbeatAlgorithm } from "./heartbeat/algorithms.ts";
 import { LEASE_BYTES } from "./heartbeat/lease.ts";
@@ -103,7 +104,7 @@ class FakePort implements LogicPort {
   }
 }
 
-function setUp(options: { pingIntervalMs?: number; heartbeat?: HeartbeatAlgorithm } = {}) {
+function setUp(options: { pingIntervalMs?: number; heartbeat?: HeartbeatAlgorithm; limits?: ClientLimits } = {}) {
   const clock = new FakeClock();
   const ports = [new FakePort("a"), new FakePort("b")] as [FakePort, FakePort];
   const stats = new EntryStats();
@@ -125,6 +126,7 @@ function setUp(options: { pingIntervalMs?: number; heartbeat?: HeartbeatAlgorith
     loginTimeoutMs: 10_000,
     pingIntervalMs: options.pingIntervalMs ?? 30_000,
     heartbeat: options.heartbeat ?? "wheel",
+    limits: options.limits ?? NO_LIMITS,
   });
   hub.heartbeats.start();
   const connect = () => {
@@ -385,6 +387,21 @@ describe("heartbeat", () => {
       world.clock.advance(1000);
       assert.equal(carrier.ended, DisconnectCode.PING_TIMEOUT);
       assert.ok(world.logic.kinds().includes(RecordKind.CLOSED));
+    });
+
+  for (const heartbeat of HEARTBEAT_ALGORITHMS)
+    it(`who is held back has its time from when it is read again, however often that was said (${heartbeat})`, () => {
+      const bytes = { perSecond: 1000, burst: 10_000 };
+      const world = setUp({ heartbeat, limits: { ...NO_LIMITS, reads: { frames: undefined, bytes } } });
+      const { carrier, connection } = openSession(world, { pingIntervalMs: 10_000 });
+      // One frame in pieces that were on their way: each is over the rate.
+      const frame = encodeFrame(Command.PING, 1, 0, Buffer.alloc(200_000));
+      for (let at = 0; at < 180_000; at += 15_000) connection.onBytes(frame.subarray(at, at + 15_000));
+      assert.equal(world.stats.readsPaused, 12);
+      world.clock.advance(25_000);
+      assert.equal(carrier.ended, undefined, "5 s held back, then two intervals");
+      world.clock.advance(1000);
+      assert.equal(carrier.ended, DisconnectCode.PING_TIMEOUT);
     });
 
   it("an interval shorter than the time to log in holds from the login on", () => {

@@ -78,10 +78,10 @@ export class Connection implements FrameSink, HeartbeatItem {
 
   /** Reads a chunk; a session over its rates is then not read for a while. */
   #paced(chunk: Buffer): FrameFault {
-    const { stats } = this.#hub;
-    const { framesIn } = stats;
+    const { framesIn } = this.#hub.stats;
     const fault = this.#reader.push(chunk, this);
-    this.#deadlineTick += this.#pace?.took(stats.framesIn - framesIn, chunk.length, stats) ?? 0;
+    const heardByTick = this.#pace?.took(this.#hub.stats.framesIn - framesIn, chunk.length) ?? 0;
+    this.#deadlineTick = Math.max(this.#deadlineTick, heardByTick);
     return fault;
   }
 
@@ -247,7 +247,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
-    this.#pace = new SessionPace(this.#hub.limits.reads, this.#outbox, this.#hub.clock);
+    this.#pace = new SessionPace(this.#hub, session, this.#outbox);
     this.#expectBeat(session);
     this.#hub.sessionOpened();
     this.#hub.metrics.login("ok", this.#hub.clock.nowMs() - login.startedMs);

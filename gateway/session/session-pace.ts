@@ -1,34 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Clock } from "#lib/clock.ts";
 import { TICK_MS } from "./heartbeat/heartbeats.ts";
+import type { Hub } from "./hub.ts";
 import type { Outbox } from "./outbox.ts";
-import { ReadLimit, type ReadPaces } from "./read-limit.ts";
-import type { EntryStats } from "./stats.ts";
+import { ReadLimit } from "./read-limit.ts";
+import type { Session } from "./session.ts";
+
+/** What it needs of {@link Hub}. */
+export type PaceHub = Pick<Hub, "clock" | "heartbeats" | "limits" | "stats">;
 
 /** Holds back the reading of one session that sends too much. */
 export class SessionPace {
+  readonly #hub: PaceHub;
+  readonly #session: Session;
   readonly #limit: ReadLimit;
   readonly #outbox: Outbox;
-  readonly #clock: Clock;
   #cancel: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(paces: ReadPaces, outbox: Outbox, clock: Clock) {
-    this.#limit = new ReadLimit(paces);
+  constructor(hub: PaceHub, session: Session, outbox: Outbox) {
+    this.#hub = hub;
+    this.#session = session;
+    this.#limit = new ReadLimit(hub.limits.reads);
     this.#outbox = outbox;
-    this.#clock = clock;
   }
 
-  /** Counts what was read; returns by how many ticks its deadline moves, because it cannot be heard meanwhile. */
-  took(frames: number, bytes: number, stats: EntryStats): number {
+  /**
+   * Counts what was read; returns the tick by which it must be heard of: it cannot be while it is held back, and has its
+   * time after that. 0: it is not held back.
+   */
+  took(frames: number, bytes: number): number {
     if (this.#isClosed) return 0;
-    const pauseMs = this.#limit.took(frames, bytes, this.#clock.nowMs());
+    const { clock, heartbeats, stats } = this.#hub;
+    const pauseMs = this.#limit.took(frames, bytes, clock.nowMs());
     if (pauseMs === 0) return 0;
     stats.readsPaused++;
     this.#outbox.holdReading(true);
     this.#cancel?.();
-    this.#cancel = this.#clock.after(pauseMs, () => this.#outbox.holdReading(false));
-    return Math.ceil(pauseMs / TICK_MS) + 1;
+    this.#cancel = clock.after(pauseMs, () => this.#outbox.holdReading(false));
+    return heartbeats.nowTick + Math.ceil(pauseMs / TICK_MS) + this.#session.pingTicks;
   }
 
   /** Releases the timer; nothing is held back any more. */
