@@ -98,6 +98,19 @@ describe("load guard", () => {
     assert.ok(clock.isIdle);
   });
 
+  it("memory is what is in use, buffers too, and not what the process once had", (t) => {
+    const limit = 16 * 1024 ** 3;
+    t.mock.method(process, "constrainedMemory", () => limit);
+    t.mock.method(process.memoryUsage, "rss", () => limit);
+    const before = memoryRatio();
+    assert.ok(before < 0.5, String(before));
+    t.mock.method(process, "constrainedMemory", () => limit / 1024);
+    const small = memoryRatio();
+    const buffer = Buffer.alloc(256 * 1024 ** 2);
+    assert.ok(memoryRatio() > small + 8, "256 MiB of a limit of 16");
+    assert.equal(buffer.length, 256 * 1024 ** 2);
+  });
+
   it("memory of this process is a share of its limit", () => {
     const ratio = memoryRatio();
     assert.ok(ratio > 0 && ratio < 1, String(ratio));

@@ -69,10 +69,14 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
-/** The larger of: heap in use of the heap's limit, resident memory of the container's limit. */
+/**
+ * The larger of: heap in use of the heap's limit, heap and buffers in use of the container's limit. Resident memory tells
+ * less: it stays what it was at its highest, and who is turned away by it is so for good.
+ */
 export function memoryRatio(): number {
-  const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+  // Buffers are part of what is external.
+  const { used_heap_size: used, heap_size_limit: limit, external_memory: external } = getHeapStatistics();
   const allowed = process.constrainedMemory();
   // Without a limit the kernel's answer is a number beyond any machine.
-  return Math.max(used / limit, allowed > 0 ? process.memoryUsage.rss() / allowed : 0);
+  return Math.max(used / limit, allowed > 0 ? (used + external) / allowed : 0);
 }
