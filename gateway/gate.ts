@@ -38,8 +38,6 @@ const BURST_SECONDS = 10;
 /** @throws {RangeError} for a range that is none */
 export function createGate(config: LimitsConfig, clock: Clock, metrics: EntryMetrics): Gate {
   const proxies = new AddressRanges(config.proxyCidrs);
-  // Behind a load balancer that says nothing, one address may be everybody.
-  const knowsClients = config.limitsPeers || !proxies.isEmpty;
   const addresses = new AddressLimits({
     connections: pace(config.addressConnectionsPerSecond),
     maxOpen: config.addressConnections || undefined,
@@ -58,7 +56,7 @@ export function createGate(config: LimitsConfig, clock: Clock, metrics: EntryMet
     limits: {
       reads: { frames: pace(config.framesPerSecond), bytes: pace(config.bytesPerSecond) },
       messages: messages && new KeyedPaces(messages),
-      tries: knowsClients ? addresses : undefined,
+      tries: addresses,
     },
   };
 }

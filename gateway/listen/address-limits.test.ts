@@ -50,6 +50,8 @@ describe("limits per address", () => {
 
   it("bound failed logins; those that succeed cost nothing", () => {
     const limits = new AddressLimits({ ...NONE, failedLogins: { perSecond: 1, burst: 3 } });
+    for (const address of ["203.0.113.7", "203.0.113.8", "2001:db8::", "2001:db8:0:1::"])
+      limits.opened(addressKey(address), 0);
     for (let i = 0; i < 3; i++) {
       assert.equal(limits.loginWaitMs("203.0.113.7", 0), 0);
       limits.loginFailed("203.0.113.7", 0);
@@ -60,6 +62,26 @@ describe("limits per address", () => {
     for (let i = 0; i < 3; i++) limits.loginFailed("2001:db8::1", 0);
     assert.ok(limits.loginWaitMs("2001:db8::2", 0) > 0, "the same /64");
     assert.equal(limits.loginWaitMs("2001:db8:0:1::1", 0), 0);
+  });
+
+  it("are for a while only, however many logins failed at once: others behind the address come in", () => {
+    const limits = new AddressLimits({ ...NONE, failedLogins: { perSecond: 1, burst: 60 } });
+    limits.opened("203.0.113.7", 0);
+    for (let i = 0; i < 2000; i++) limits.loginFailed("203.0.113.7", 0);
+    assert.equal(limits.loginWaitMs("203.0.113.7", 0), 11_000);
+    assert.equal(limits.loginWaitMs("203.0.113.7", 11_000), 0);
+    limits.loginFailed("203.0.113.7", 11_000);
+    assert.equal(limits.loginWaitMs("203.0.113.7", 11_000), 1000, "and its burst is still used up");
+  });
+
+  it("count no failed logins of peers that nobody told to be clients", () => {
+    const limits = new AddressLimits({ ...NONE, failedLogins: { perSecond: 1, burst: 1 } });
+    for (let i = 0; i < 10; i++) limits.loginFailed("10.0.0.1", 0);
+    assert.equal(limits.loginWaitMs("10.0.0.1", 0), 0);
+    limits.opened("10.0.0.1", 0);
+    assert.equal(limits.loginWaitMs("10.0.0.1", 0), 0);
+    limits.loginFailed("10.0.0.1", 0);
+    assert.equal(limits.loginWaitMs("10.0.0.1", 0), 1000);
   });
 
   it("without limits: ten thousand phones behind one address", () => {

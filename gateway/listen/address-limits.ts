@@ -2,6 +2,9 @@
 import { KeyedPaces } from "../session/keyed-paces.ts";
 import type { Pace } from "../session/pace.ts";
 
+/** Failed logins that were under way together run up no more than this: others behind the address want to log in, too. */
+const MAX_LOGINS_OVERDUE_MS = 10_000;
+
 /** What one address may do; undefined: any amount. */
 export interface AddressRates {
   /** New connections. */
@@ -57,12 +60,18 @@ export class AddressLimits {
     else this.#open.delete(key);
   }
 
-  /** Ms until this address may try to log in again; 0: now. */
+  /**
+   * Ms until this address may try to log in again; 0: now. Only an address that has an open connection here is a client's:
+   * others are of peers that may hide everybody, which nobody counts.
+   */
   loginWaitMs(address: string, nowMs: number): number {
-    return this.#failedLogins?.waitMs(addressKey(address), nowMs) ?? 0;
+    const key = addressKey(address);
+    return (this.#open.has(key) && this.#failedLogins?.waitMs(key, nowMs)) || 0;
   }
 
+  /** Counts it, for an address of which {@link loginWaitMs} would. */
   loginFailed(address: string, nowMs: number): void {
-    this.#failedLogins?.count(addressKey(address), nowMs);
+    const key = addressKey(address);
+    if (this.#open.has(key)) this.#failedLogins?.count(key, nowMs, MAX_LOGINS_OVERDUE_MS);
   }
 }
