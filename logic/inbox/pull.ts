@@ -57,6 +57,7 @@ export class PullHandler {
     const request: InboxRequest = {
       userId: session.userId,
       cursor,
+      epoch: sync.inboxEpoch,
       limit: bounded(limit, PAGE_EVENTS),
       limitBytes: bounded(limitBytes, PAGE_BYTES),
       gap: canSnapshot ? gapPolicy(gap, clock.wallMs()) : undefined,

@@ -203,11 +203,12 @@ export class LoginHandler {
     return { kind: "ok", session, reply, isRouted };
   }
 
-  #readPage(userId: string, cursor: number, { caps, firstPageBytes }: Hello): Promise<InboxPage> {
+  #readPage(userId: string, cursor: number, { caps, firstPageBytes, inboxEpoch: epoch }: Hello): Promise<InboxPage> {
     const { store, clock, gap } = this.#ports;
     return store.readInbox({
       userId,
       cursor,
+      epoch,
       limit: PAGE_EVENTS.byDefault,
       limitBytes: bounded(firstPageBytes, FIRST_PAGE_BYTES),
       gap: caps.includes(CAP_SNAPSHOT) ? gapPolicy(gap, clock.wallMs()) : undefined,

@@ -39,8 +39,11 @@ describe("reading a page", () => {
     return bob;
   };
   /** A pool that tells what it is asked for. */
-  const overheard = (after: (name: string) => Promise<unknown>): Pick<PostgresPool, "readRaw" | "distrust"> => ({
-    distrust: () => false,
+  const overheard = (
+    after: (name: string) => Promise<unknown>,
+  ): Pick<PostgresPool, "readRaw" | "readAnew" | "renewSince"> => ({
+    readAnew: () => assert.fail("nobody doubts"),
+    renewSince: () => assert.fail("nobody doubts"),
     readRaw: (name, use) =>
       pool.readRaw(name, (ask) =>
         use(async (statement, values) => {
@@ -111,6 +114,29 @@ describe("reading a page", () => {
       await wide.close();
     }
     assert.equal(backends.size, 1);
+  });
+
+  it("asks again on a connection beside the pool when a client knows more, whose connections stay", async () => {
+    const bob = await fill([1]);
+    const who = { name: "who", text: "SELECT pg_backend_pid()::text" };
+    const before = await pool.run(who, []);
+    const request = { userId: bob, cursor: Number.MAX_SAFE_INTEGER, limit: 9, limitBytes: 9999 };
+    for (let turn = 0; turn < 2; turn++) assert.equal((await readPage(pool, request)).end.head, 1);
+    const beside = await pool.readAnew("who", async (ask) => {
+      const cursor = new RowCursor();
+      cursor.open(await ask(who, []), 0);
+      return cursor.text();
+    });
+    assert.notDeepEqual([[beside]], before);
+    assert.deepEqual(await pool.run(who, []), before);
+  });
+
+  it("asks nobody again about a cursor of another epoch", async () => {
+    const bob = await fill([1]);
+    const calm = overheard(async () => undefined);
+    const request = { userId: bob, cursor: 9, limit: 9, limitBytes: 9999 };
+    const { epoch } = (await readPage(calm, { ...request, epoch: "another" })).end;
+    await assert.rejects(readPage(calm, { ...request, epoch }), /nobody doubts/);
   });
 
   it("passes over a message that is gone", async () => {

@@ -22,14 +22,18 @@ export interface ReadPage {
  * Between the questions nothing can change but that retention takes a message: its event is passed over then.
  */
 export async function readPage(
-  pool: Pick<PostgresPool, "readRaw" | "distrust">,
+  pool: Pick<PostgresPool, "readRaw" | "readAnew" | "renewSince">,
   request: InboxRequest,
 ): Promise<ReadPage> {
-  const read = (): Promise<ReadPage> => pool.readRaw("read_inbox", (ask) => askPage(ask, request));
   const askedMs = performance.now();
-  const page = await read();
+  const page = await pool.readRaw("read_inbox", (ask) => askPage(ask, request));
+  const { head, epoch } = page.end;
+  if (head >= request.cursor || (request.epoch !== undefined && request.epoch !== epoch)) return page;
   // Somebody knows more than the database. It is believed when it says so on a connection of now.
-  return page.end.head < request.cursor && pool.distrust(askedMs) ? read() : page;
+  const again = await pool.readAnew("read_inbox", (ask) => askPage(ask, request));
+  // A claim alone, or a message that came meanwhile, makes us leave no connection.
+  if (again.end.head >= request.cursor) pool.renewSince(askedMs);
+  return again;
 }
 
 async function askPage(ask: AskRaw, request: InboxRequest): Promise<ReadPage> {

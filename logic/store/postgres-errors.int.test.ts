@@ -117,6 +117,42 @@ describe("PostgresPool", () => {
     }
   });
 
+  it("takes a lost connection for one, but no statement that took too long and no mistake of ours", async () => {
+    let lost = 0;
+    const watched = new PostgresPool({
+      ...{ url, name: "watched", connections: 1, maxWaiting: 1, waitTimeoutMs: 10_000, statementTimeoutMs: 1000 },
+      onLost: () => lost++,
+    });
+    const mistakes = [new TypeError("ours"), new RangeError("ours"), new ImError(ErrorCode.INTERNAL, "ours")];
+    try {
+      await assert.rejects(watched.run(statement("SELECT pg_sleep(60)"), []), /57014/);
+      for (const mistake of mistakes)
+        await assert.rejects(
+          watched.readRaw("mistake", () => Promise.reject(mistake)),
+          code(ErrorCode.INTERNAL),
+        );
+      assert.equal(lost, 0);
+      await assert.rejects(watched.run(statement("SELECT pg_terminate_backend(pg_backend_pid())"), []));
+      assert.equal(lost, 1);
+    } finally {
+      await watched.close();
+    }
+  });
+
+  it("does not use a connection that was on its way when it was renewed", async (t) => {
+    const young = new PostgresPool({ url, name: "young", connections: 1, maxWaiting: 1, waitTimeoutMs: 10_000 });
+    try {
+      const connect = t.mock.method(pg.Client.prototype, "connect");
+      const answer = young.run(statement("SELECT 1"), []);
+      assert.equal(connect.mock.callCount(), 1, "on its way");
+      young.renew();
+      assert.deepEqual(await answer, [["1"]]);
+      assert.equal(connect.mock.callCount(), 2);
+    } finally {
+      await young.close();
+    }
+  });
+
   it("repeats a statement that lost a deadlock", async () => {
     const lock = (first: number, second: number): Statement =>
       statement(`DO $$ BEGIN UPDATE t SET n = n + 1 WHERE id = ${first}; PERFORM pg_sleep(0.3);

@@ -5,6 +5,8 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 /** Undone completely by the server and likely to pass when repeated at once: serialization failure, deadlock. */
 const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 const UNIQUE_VIOLATION = "23505";
+/** By its timeout, or by an operator. */
+const QUERY_CANCELED = "57014";
 const IDEMPOTENCY_KEY = "idempotency_pkey";
 
 /**
@@ -37,6 +39,15 @@ export function isDuplicateKey(error: unknown): boolean {
 export function isConnectionUsable(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && !["08", "57", "58"].includes(state.slice(0, 2)) && state !== "25006";
+}
+
+/**
+ * Is the connection itself lost, or the server's role or life in doubt? A statement that took too long tells nothing about
+ * others, nor does a mistake of ours.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  const isOurs = error instanceof TypeError || error instanceof RangeError || error instanceof ImError;
+  return !isOurs && sqlState(error) !== QUERY_CANCELED && !isConnectionUsable(error);
 }
 
 /**

@@ -2,7 +2,7 @@
 import pg from "pg";
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { isConflict, isConnectionUsable, toStoreError } from "./postgres-errors.ts";
+import { isConflict, isConnectionLost, isConnectionUsable, toStoreError } from "./postgres-errors.ts";
 import { RawRows, TappedClient } from "./row-tap.ts";
 
 const STATEMENT_TIMEOUT_MS = 5000;
@@ -10,8 +10,10 @@ const STATEMENT_TIMEOUT_MS = 5000;
 const QUERY_TIMEOUT_EXTRA_MS = 1000;
 const CONFLICT_RETRIES = 3;
 const CONFLICT_BACKOFF = { baseMs: 10, capMs: 100 };
-/** Clients may claim what they like: no more often than this do we make new connections to be sure. */
-const DISTRUST_PAUSE_MS = 1000;
+/** Clients may claim what they like: no more often than this do we make a new connection to be sure. */
+const ANEW_PAUSE_MS = 1000;
+/** The connection for doubts ends when nobody has any. */
+const ANEW_IDLE_MS = 10_000;
 
 /**
  * Per connection: every query is a lookup by key, so no plan may scan a table, not even one cached while the table was
@@ -44,6 +46,8 @@ export interface PoolOptions {
   waitTimeoutMs: number;
   /** The server gives up a statement, locks included, after so many ms. Default 5000. */
   statementTimeoutMs?: number;
+  /** A connection that was idle for so long ends. Default 0: never. */
+  idleTimeoutMs?: number;
   observe?: QueryObserver | undefined;
   /** A connection broke while idle; the pool replaces it by itself. */
   onIdleError?: ((error: Error) => void) | undefined;
@@ -78,6 +82,7 @@ async function askRaw(
 
 /** A bounded pool that runs one statement at a time per connection, with a deadline, and maps every error. */
 export class PostgresPool {
+  readonly #options: PoolOptions;
   readonly #pool: pg.Pool;
   readonly #maxWaiting: number;
   readonly #observe: QueryObserver;
@@ -86,26 +91,35 @@ export class PostgresPool {
   readonly #generations = new WeakMap<pg.ClientBase, number>();
   #generation = 0;
   #renewedMs = Number.NEGATIVE_INFINITY;
+  /** Of one connection, that is no older than a second when it is asked. */
+  #anew: PostgresPool | undefined;
 
   constructor(options: PoolOptions) {
+    this.#options = options;
     this.#maxWaiting = options.maxWaiting;
     this.#observe = options.observe ?? (() => undefined);
     this.#onLost = options.onLost ?? (() => undefined);
     const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+    // Before it connects: it may be on its way to the old server when the pool is renewed.
+    const onMade = (client: pg.ClientBase): void => void this.#generations.set(client, this.#generation);
     this.#pool = new pg.Pool({
       connectionString: options.url,
       application_name: options.name,
       max: options.connections,
       connectionTimeoutMillis: options.waitTimeoutMs,
-      idleTimeoutMillis: 0,
+      idleTimeoutMillis: options.idleTimeoutMs ?? 0,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + QUERY_TIMEOUT_EXTRA_MS,
       keepAlive: true,
       onConnect: configureSession as (client: pg.ClientBase) => void,
-      Client: TappedClient,
+      Client: class extends TappedClient {
+        constructor(config?: string | pg.ClientConfig) {
+          super(config);
+          onMade(this);
+        }
+      },
     });
     this.#pool.on("error", (error) => options.onIdleError?.(error));
-    this.#pool.on("connect", (client) => this.#generations.set(client, this.#generation));
   }
 
   /** Connections by state, for gauges. */
@@ -122,15 +136,26 @@ export class PostgresPool {
     this.#renewedMs = performance.now();
   }
 
+  /** {@link renew}, unless it was done since `askedMs` (performance.now). */
+  renewSince(askedMs: number): void {
+    if (askedMs > this.#renewedMs) this.renew();
+  }
+
   /**
-   * An answer that was asked for at `askedMs` (performance.now) cannot be: true when it is worth to ask again, on a
-   * connection that is newer than that.
+   * {@link readRaw} on a connection of now, beside those of the pool: for an answer that one of them gave and that cannot
+   * be. There is one for all who doubt, made anew once in a second: the others serve on whatever is claimed.
    */
-  distrust(askedMs: number): boolean {
-    if (askedMs <= this.#renewedMs) return true;
-    if (performance.now() - this.#renewedMs < DISTRUST_PAUSE_MS) return false;
-    this.renew();
-    return true;
+  readAnew<T>(name: string, use: (ask: AskRaw) => Promise<T>): Promise<T> {
+    const { url, maxWaiting, waitTimeoutMs, statementTimeoutMs, observe, onIdleError } = this.#options;
+    this.#anew ??= new PostgresPool({
+      ...{ url, maxWaiting, waitTimeoutMs, observe, onIdleError },
+      ...(statementTimeoutMs === undefined ? {} : { statementTimeoutMs }),
+      name: `${this.#options.name}-anew`,
+      connections: 1,
+      idleTimeoutMs: ANEW_IDLE_MS,
+    });
+    this.#anew.renewSince(performance.now() - ANEW_PAUSE_MS);
+    return this.#anew.readRaw(name, use);
   }
 
   /**
@@ -197,9 +222,8 @@ export class PostgresPool {
       throw error;
     } finally {
       client.off("error", ignore);
-      const isLost = failure !== undefined && !isConnectionUsable(failure);
-      if (isLost && this.#isCurrent(client)) this.#onLost();
-      client.release(isLost);
+      if (failure !== undefined && isConnectionLost(failure) && this.#isCurrent(client)) this.#onLost();
+      client.release(failure !== undefined && !isConnectionUsable(failure));
     }
   }
 
@@ -217,7 +241,7 @@ export class PostgresPool {
   }
 
   /** Ends idle connections at once and busy ones when they finish. */
-  close(): Promise<void> {
-    return this.#pool.end();
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.end(), this.#anew?.close()]);
   }
 }

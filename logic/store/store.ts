@@ -111,6 +111,8 @@ export interface InboxRequest {
   userId: string;
   /** Return events with a higher inbox seq; 0 = from the start. */
   cursor: number;
+  /** Inbox epoch that the cursor is of. Given, a cursor of another one is never taken for a sign of a stale database. */
+  epoch?: string;
   /** Most events, at least 1. */
   limit: number;
   /** Most bytes, see {@link eventBytes}; the first event is returned whatever its size. */
