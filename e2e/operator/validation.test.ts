@@ -646,7 +646,7 @@ describe("the API server accepts", () => {
       extlogic: { replicas: 1 },
       delivery: { ackTimeout: "5s" },
       retention: { days: 90, resendDays: 14 },
-      ...{ postgres: {}, redis: {}, tls: {}, auth: { issuer: "imcluster" } },
+      ...{ postgres: {}, redis: {}, tls: { minVersion: "TLSv1.3" }, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
     });
   });
