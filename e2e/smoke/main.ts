@@ -44,9 +44,13 @@ function pairsThrough(access: DemoAccess): Pair[] {
   const trust = { ca: access.caPem, servername: access.serverName };
   const tcp: ClientTarget = { url: `tls://${access.address}:443`, ...trust };
   const ws: ClientTarget = { url: `wss://${access.address}:443/ws`, ...trust };
+  const sse: ClientTarget = { url: `sse+https://${access.address}:443`, ...trust };
+  const poll: ClientTarget = { url: `poll+https://${access.address}:443`, ...trust };
   return [
     { a: tcp, b: tcp },
     { a: ws, b: ws },
+    { a: sse, b: tcp },
+    { a: ws, b: poll },
   ];
 }
 
