@@ -204,6 +204,24 @@ describe("unary calls", () => {
     await server.close(0);
   });
 
+  it("may be as many at once as the server says", async (t) => {
+    const open = Promise.withResolvers<object>();
+    const server = createGrpcServer({ maxCalls: 2000 });
+    t.after(() => server.close(0));
+    let entered = 0;
+    server.addService(
+      purgeService(() => {
+        if (++entered === 1100) open.resolve({ incarnations: 1 });
+        return open.promise;
+      }),
+    );
+    const calls = client(await server.bind("127.0.0.1", 0));
+    t.after(() => calls.close());
+    // None is answered before the last has come.
+    await Promise.all(Array.from({ length: 1100 }, () => calls.call("PurgeEntry", { podUid: "a" }, 60_000)));
+    assert.equal(entered, 1100);
+  });
+
   it("end at the deadline, and the handler hears it", async () => {
     const aborted = Promise.withResolvers<void>();
     const server = createGrpcServer({});

@@ -39,6 +39,9 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** A peer that accepts TCP and never sends SETTINGS leaves grpc-js in CONNECTING for ever. */
 const CONNECT_TIMEOUT_MS = 5000;
 
+/** Calls of one connection that may be open at once. */
+const MAX_CALLS = 1000;
+
 /** Processes that may be connected at once. */
 const MAX_PEERS = 4096;
 
@@ -98,6 +101,8 @@ export interface GrpcServer {
 export function createGrpcServer(options: {
   tls?: InternalTls | undefined;
   clientRoles?: readonly Role[];
+  /** Calls of one connection that may be open at once; more wait at the client. Default 1000. */
+  maxCalls?: number;
 }): GrpcServer {
   const rolesByPath = new Map<string, readonly Role[]>();
   const guard: ServerInterceptor = (method, call) => {
@@ -119,7 +124,7 @@ export function createGrpcServer(options: {
   const calls = new OpenCalls();
   const server = new Server({
     ...COMMON_OPTIONS,
-    "grpc.max_concurrent_streams": 1000,
+    "grpc.max_concurrent_streams": options.maxCalls ?? MAX_CALLS,
     ...(tls ? { interceptors: [guard] } : {}),
   });
   let injector = server.createConnectionInjector(serverCredentials(tls));
