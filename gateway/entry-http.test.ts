@@ -12,6 +12,7 @@ import { cleanups, setUp, startEntry, startLogic } from "./testing/entry-suite.t
 import { FrameClient } from "./testing/frame-client.ts";
 import type { HttpLink } from "./testing/http-link.ts";
 import { waitFor } from "./testing/wait.ts";
+import { upgradeRequest } from "./testing/ws-frame.ts";
 import { encodeFrame } from "./wire/envelope.ts";
 
 type Mode = "sse" | "poll";
@@ -41,6 +42,23 @@ function streamRequest(deviceId: string): string {
 function post(port: number, path: string, body: Buffer, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(urlOf(port) + path, { method: "POST", headers: { ...BODY, ...headers }, body: new Uint8Array(body) });
 }
+
+const HEALTHZ = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+const OPTIONS = "OPTIONS /v1/poll HTTP/1.1\r\nhost: x\r\n\r\n";
+
+function requestOf(path: string, lines: string, body = ""): string {
+  return `POST ${path} HTTP/1.1\r\nhost: x\r\n${TYPE_LINE}${lines}content-length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** A session over long poll whose first answer was taken. */
+async function openPoll(port: number, deviceId: string): Promise<{ lease: string; cursor: string }> {
+  const opened = await post(port, "/v1/poll", helloFrame(deviceId));
+  await opened.arrayBuffer();
+  return { lease: opened.headers.get("im-lease") ?? "", cursor: opened.headers.get("im-cursor") ?? "" };
+}
+
+const statusesIn = (text: string): string[] =>
+  [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => match[1] ?? "");
 
 /** What a raw request over a socket of its own is answered with, until the entry closes or `until` is in it. */
 async function rawRequest(port: number, text: string, until?: string): Promise<{ socket: Socket; answer(): string }> {
@@ -225,8 +243,10 @@ describe("a poll", () => {
         "im-cursor": position,
         prefer: "wait=5",
       });
-    const first = Buffer.from(await (await poll(cursor)).arrayBuffer());
-    assert.ok(first.length > 0);
+    let first: Buffer;
+    // Each wait may end before the event is here.
+    do first = Buffer.from(await (await poll(cursor)).arrayBuffer());
+    while (first.length === 0);
     const again = await poll(cursor);
     assert.deepEqual(Buffer.from(await again.arrayBuffer()), first);
     const next = String(Number(cursor) + first.length);
@@ -240,6 +260,43 @@ describe("a poll", () => {
     assert.equal((await poll(cursor)).status, 409);
     assert.equal((await poll("999999")).status, 409);
     for (const bad of ["-1", "x", "1.5", ""]) assert.equal((await poll(bad)).status, 400);
+  });
+
+  it("whose first answer nobody waits for leaves no session", async () => {
+    const { logic, entry } = await setUp({ loginTimeoutMs: 600_000 });
+    logic.holdsLogins = true;
+    const hello = helloFrame("bob").toString("latin1");
+    const { socket } = await rawRequest(entry.plainPort, requestOf("/v1/poll", "", hello), "");
+    await logic.wait(RecordKind.LOGIN, 2);
+    socket.destroy();
+    await waitFor("no session", () => entry.status().connections === 1);
+  });
+
+  it("hears why it is closed, whatever the reason is made of", async () => {
+    const { logic, entry } = await setUp();
+    logic.holdsLogins = true;
+    const opening = post(entry.plainPort, "/v1/poll", helloFrame("bob"));
+    logic.denyLogin(await logic.wait(RecordKind.LOGIN, 2), DisconnectCode.TOKEN_INVALID, "不行\r\nx: y");
+    let answer = await opening;
+    while (!answer.headers.has("im-close")) {
+      await answer.arrayBuffer();
+      const [lease, cursor] = [answer.headers.get("im-lease") ?? "", answer.headers.get("im-cursor") ?? ""];
+      answer = await post(entry.plainPort, "/v1/poll", Buffer.alloc(0), { "im-lease": lease, "im-cursor": cursor });
+    }
+    assert.equal(answer.headers.get("im-close"), `${DisconnectCode.TOKEN_INVALID} ????x: y`);
+  });
+
+  it("that waits hears that the entry stops", async () => {
+    const { entry } = await setUp();
+    const { lease, cursor } = await openPoll(entry.plainPort, "bob");
+    const request = requestOf("/v1/poll", `im-lease: ${lease}\r\nim-cursor: ${cursor}\r\n`);
+    const { answer } = await rawRequest(entry.plainPort, request, "");
+    // A second one supersedes the first: when that is answered, this one waits.
+    const waiting = await rawRequest(entry.plainPort, request, "");
+    await waitFor("first answer", () => answer().includes("HTTP/1.1 200"));
+    await entry.close();
+    await waitFor("close", () => waiting.socket.closed);
+    assert.match(waiting.answer(), /^HTTP\/1\.1 200 [\s\S]*the entry stops/);
   });
 
   it("ends by /v1/close, and knows it afterwards", async () => {
@@ -323,5 +380,62 @@ describe("HTTP requests", () => {
     const stream = streamRequest("bob");
     const piped = await rawRequest(entry.plainPort, stream + request);
     assert.equal(piped.answer().includes("204"), false);
+  });
+
+  it("behind a stream or a poll that waits end its socket, whatever they are", async () => {
+    const { entry } = await setUp({ loginTimeoutMs: 600_000 });
+    const expect = HEALTHZ.replace("\r\n\r\n", "\r\nexpect: 200-ok\r\n\r\n");
+    for (const next of [HEALTHZ, OPTIONS, upgradeRequest(), expect, "\u0000garbage\r\n\r\n"]) {
+      const stream = await rawRequest(entry.plainPort, streamRequest("bob"), "event: lease");
+      stream.socket.write(next);
+      await waitFor(`the end of a stream by ${JSON.stringify(next)}`, () => stream.socket.closed);
+      assert.deepEqual(statusesIn(stream.answer()), ["200"]);
+      const { lease, cursor } = await openPoll(entry.plainPort, "carol");
+      const poll = requestOf("/v1/poll", `im-lease: ${lease}\r\nim-cursor: ${cursor}\r\n`);
+      const { answer } = await rawRequest(entry.plainPort, poll + next);
+      assert.deepEqual([next, answer()], [next, ""]);
+    }
+    await waitFor("streams gone", () => entry.status().connections === 6);
+  });
+
+  it("that are no HTTP in their body are told so; what follows an answer is not", async () => {
+    const { entry } = await setUp();
+    const { lease } = await openPoll(entry.plainPort, "bob");
+    const head = `POST /v1/frames HTTP/1.1\r\nhost: x\r\n${TYPE_LINE}im-lease: ${lease}\r\ntransfer-encoding: chunked\r\n\r\n`;
+    assert.deepEqual(statusesIn((await rawRequest(entry.plainPort, `${head}-5\r\nhello\r\n`)).answer()), ["400"]);
+    const close = requestOf("/v1/close", `im-lease: ${lease}\r\n`);
+    const { socket, answer } = await rawRequest(entry.plainPort, close, "HTTP/1.1 204");
+    socket.write("\u0000garbage\r\n\r\n");
+    await waitFor("close", () => socket.closed);
+    assert.deepEqual(statusesIn(answer()), ["204"]);
+  });
+
+  it("keep a socket only with a lease: no login, preflight or fault does", async () => {
+    const { entry } = await setUp();
+    const poll = requestOf("/v1/poll", "", helloFrame("bob").toString("latin1"));
+    for (const request of [poll, OPTIONS, requestOf("/v1/frames", ""), HEALTHZ]) {
+      const { answer } = await rawRequest(entry.plainPort, request);
+      assert.match(answer(), /\r\nconnection: close\r\n/i);
+    }
+    const { lease } = await openPoll(entry.plainPort, "carol");
+    const close = requestOf("/v1/close", `im-lease: ${lease}\r\n`);
+    const kept = await rawRequest(entry.plainPort, close, "HTTP/1.1 204");
+    assert.match(kept.answer(), /\r\nconnection: keep-alive\r\n/i);
+    const asked = close.replace("host: x", "host: x\r\nconnection: close");
+    assert.match((await rawRequest(entry.plainPort, asked)).answer(), /\r\nconnection: close\r\n/i);
+  });
+
+  it("an upgrade on a socket that served one has the whole time to log in", async () => {
+    const { entry } = await setUp({ loginTimeoutMs: 2000 });
+    const { lease } = await openPoll(entry.plainPort, "bob");
+    const close = requestOf("/v1/close", `im-lease: ${lease}\r\n`);
+    const { socket, answer } = await rawRequest(entry.plainPort, close, "HTTP/1.1 204");
+    // Ends with its time to log in, and so would the older socket.
+    assert.equal((await rawRequest(entry.plainPort, "G")).answer(), "");
+    const startMs = performance.now();
+    socket.write(upgradeRequest());
+    await waitFor("upgrade", () => answer().includes("HTTP/1.1 101 "));
+    await waitFor("the reason", () => answer().includes("took too long"));
+    assert.ok(performance.now() - startMs > 1500);
   });
 });

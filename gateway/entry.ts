@@ -61,6 +61,8 @@ const FENCE_GRACE_MS = 500;
 const CONTROL_GRACE_MS = 500;
 const POLL_MS = 20;
 const LOOP_RESOLUTION_MS = 20;
+/** Each long poll that another entry passes on is an open call. */
+const MAX_RELAYED_CALLS = 100_000;
 /** Closed connections get this long to read why. */
 const LINGER_MS = 1000;
 
@@ -156,7 +158,7 @@ class Entry implements RunningEntry {
     this.#door = new ClientDoor({
       hub: this.#hub,
       maxConnections: config.maxConnections,
-      isDraining: () => this.#drain.isActive,
+      isDraining: () => this.#drain.isActive || this.#isClosed,
       isReady: () => this.isReady,
       http: {
         ...{ clock, log, origins: config.httpOrigins },
@@ -165,7 +167,11 @@ class Entry implements RunningEntry {
       },
       demo: config.demoDir ? new DemoFiles(config.demoDir) : undefined,
     });
-    this.#control = createGrpcServer({ tls: this.#internalTls.current(), clientRoles: ["operator"] });
+    this.#control = createGrpcServer({
+      tls: this.#internalTls.current(),
+      clientRoles: ["operator"],
+      maxCalls: MAX_RELAYED_CALLS,
+    });
     this.#control.addService(controlService(this));
     this.#control.addService(this.#door.carriers.service, ["entry"]);
     this.#observe(metrics);
@@ -285,9 +291,10 @@ class Entry implements RunningEntry {
       server.close();
     }
     this.#hub.closeAll(DisconnectCode.SHUTDOWN, "the entry stops: connect again");
-    this.#door.destroyPending();
     await this.#control.close(CONTROL_GRACE_MS);
     for (let leftMs = LINGER_MS; leftMs > 0 && this.#hub.lingering > 0; leftMs -= POLL_MS) await this.#sleep(POLL_MS);
+    // Not before: the polls that hear why are among them.
+    this.#door.destroyPending();
     this.#hub.destroyLingering();
     this.#pool.close();
     this.#door.carriers.close();

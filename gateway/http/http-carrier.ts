@@ -9,6 +9,11 @@ export interface Ended {
   readonly reason: string;
 }
 
+/** As the client gets it, in a header or in the line of an event: nothing in a reason ends those, or is no ASCII. */
+export function closeText({ code, reason }: Ended): string {
+  return `${code} ${reason.replace(/[^\x20-\x7e]/g, "?")}`;
+}
+
 /** What a carrier tells its connection. */
 export interface CarrierOwner {
   onDrain(): void;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { Clock } from "#lib/clock.ts";
 import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH, MAX_LENGTH_VARINT_BYTES } from "#proto/commands.ts";
 import type { Admission } from "../listen/admission.ts";
@@ -9,7 +8,7 @@ import { clientAddress } from "../session/client-address.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
 import { readBody } from "./body.ts";
 import { allowOrigin, answerPreflight, CLOSE_HEADER, CURSOR_HEADER, LEASE_HEADER } from "./cors.ts";
-import type { Ended } from "./http-carrier.ts";
+import { closeText } from "./http-carrier.ts";
 import { LEASE_MS, type Lease, type LeaseSigner } from "./lease.ts";
 import { PollCarrier } from "./poll-carrier.ts";
 import type { HttpSessions, LocalSessions, Outcome } from "./sessions.ts";
@@ -47,16 +46,16 @@ export interface HttpRoutesOptions {
 }
 
 /** One request on its way. */
-interface Exchange {
+export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** Holds the deadline of its socket. */
   readonly pending: PendingSocket;
   /** When the time to log in began. */
   readonly startedTick: number;
+  /** The client wants its socket for another request. */
+  readonly mayStay: boolean;
 }
-
-const LAST = Symbol("last response");
-type UsedSocket = Socket & { [LAST]?: ServerResponse };
 
 /**
  * The HTTP carrier: `/v1/stream` (downlink by Server-Sent Events), `/v1/poll` (downlink piece by piece), `/v1/frames`
@@ -70,27 +69,19 @@ export class HttpRoutes {
     this.#options = options;
   }
 
-  /** Answers a request under {@link HTTP_PREFIX}. `pending` holds the deadline of its socket. */
-  handle(path: string, request: IncomingMessage, response: ServerResponse, pending: PendingSocket): void {
-    const socket: UsedSocket = request.socket;
-    const previous = socket[LAST];
-    if (previous && !previous.writableEnded) {
-      // A request behind an unanswered one: nobody needs it, and it would wait in memory.
-      socket.destroy();
-      return;
-    }
-    socket[LAST] = response;
-    const { heartbeats, isReady, origins } = this.#options;
-    response.shouldKeepAlive = isReady();
+  /** Answers a request under {@link HTTP_PREFIX}; whatever was asked before on its socket is answered. */
+  handle(path: string, exchange: Exchange): void {
+    const { request, response, pending } = exchange;
+    // Only who proves a lease keeps the socket: one login a socket, and none is kept without.
+    response.shouldKeepAlive = false;
     response.setHeader("cache-control", "no-store");
     this.#allow(pending, BODY_TIMEOUT_MS);
-    const exchange = { request, response, pending, startedTick: previous ? heartbeats.nowTick : pending.acceptedTick };
-    if (!allowOrigin(request, response, origins)) refuse(response, 403, "this origin is not allowed");
+    if (!allowOrigin(request, response, this.#options.origins)) refuse(response, 403, "this origin is not allowed");
     else if (request.method === "OPTIONS") answerPreflight(response);
     else if (request.method !== "POST") refuse(response, 405, "POST only");
     else if (request.headers["content-type"] !== BODY_TYPE) refuse(response, 415, `content-type must be ${BODY_TYPE}`);
     else this.#route(path, exchange).catch(() => response.destroy());
-    response.once("finish", () => this.#allow(pending, KEEP_ALIVE_MS));
+    response.once("finish", () => response.shouldKeepAlive && this.#allow(pending, KEEP_ALIVE_MS));
   }
 
   #allow(pending: PendingSocket, timeoutMs: number): void {
@@ -120,9 +111,9 @@ export class HttpRoutes {
     const hello = await this.#body(exchange, MAX_FRAME_BYTES_BEFORE_AUTH);
     if (!hello) return;
     const { request, response, pending } = exchange;
+    if (!hasSocket(exchange)) return;
     const { admission, local, signer, heartbeats } = this.#options;
     pending.release();
-    response.shouldKeepAlive = false;
     // No proxy may wait for the end of this.
     response.writeHead(200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
     const carrier = new SseCarrier(response, clientAddress(request.socket), heartbeats);
@@ -135,9 +126,14 @@ export class HttpRoutes {
 
   async #openPoll(exchange: Exchange): Promise<void> {
     const hello = await this.#body(exchange, MAX_FRAME_BYTES_BEFORE_AUTH);
-    if (!hello) return;
+    if (!hello || !hasSocket(exchange)) return;
+    const { request, response } = exchange;
     const { admission, local, clock } = this.#options;
-    const carrier = new PollCarrier(clientAddress(exchange.request.socket), clock);
+    const carrier = new PollCarrier(clientAddress(request.socket), clock);
+    response.once("close", () => {
+      // Nobody has the lease: the session would only be in the way of the client's next one.
+      if (!response.writableFinished) carrier.destroy();
+    });
     const connection = admission.open(carrier, exchange.startedTick);
     const lease = this.#lease(connection.conn, local.add(connection, carrier));
     connection.onMessage(hello);
@@ -174,11 +170,12 @@ export class HttpRoutes {
   }
 
   /** The lease of a request; undefined when that was refused. Checked before its body is read. */
-  #proven({ request, response }: Exchange): Lease | undefined {
-    const { signer, clock } = this.#options;
+  #proven({ request, response, mayStay }: Exchange): Lease | undefined {
+    const { signer, clock, isReady } = this.#options;
     const text = request.headers[LEASE_HEADER];
     const lease = typeof text === "string" ? signer.verify(text, clock.wallMs()) : undefined;
     if (!lease) refuse(response, 401, `${LEASE_HEADER} is missing, altered or out of date: log in again`);
+    else response.shouldKeepAlive = mayStay && isReady();
     return lease;
   }
 
@@ -231,8 +228,14 @@ export class HttpRoutes {
   }
 }
 
-function closeText({ code, reason }: Ended): string {
-  return `${code} ${reason}`;
+/**
+ * False: its socket is gone, or still busy with the answer before. Such a response would never hear that the socket
+ * closed, and what depends on it would stay for ever.
+ */
+function hasSocket({ request, response }: Exchange): boolean {
+  if (response.socket && !response.destroyed) return true;
+  request.socket.destroy();
+  return false;
 }
 
 /** `Prefer: wait=10`, RFC 7240. */

@@ -79,4 +79,10 @@ describe("SseCarrier", () => {
     response.emit("close");
     assert.deepEqual(events, ["gone"]);
   });
+
+  it("makes one line of any reason", () => {
+    const { response, carrier } = setUp();
+    carrier.end(4520, "不行\n\ndata: AAAA\r\u0000~");
+    assert.equal(response.text, "event: close\ndata: 4520 ????data: AAAA??~\n\n");
+  });
 });

@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import type { HeartbeatItem, Heartbeats } from "../session/heartbeat/heartbeats.ts";
-import { type Ended, HttpCarrier } from "./http-carrier.ts";
+import { closeText, type Ended, HttpCarrier } from "./http-carrier.ts";
 
 /** A comment goes out after this silence, so that no proxy on the way takes the stream for dead. */
 const KEEP_ALIVE_TICKS = 15;
@@ -38,8 +38,8 @@ export class SseCarrier extends HttpCarrier implements HeartbeatItem {
     this.#response.destroy();
   }
 
-  protected onEnd({ code, reason }: Ended): void {
-    this.#response.end(`event: close\ndata: ${code} ${reason}\n\n`);
+  protected onEnd(ended: Ended): void {
+    this.#response.end(`event: close\ndata: ${closeText(ended)}\n\n`);
   }
 
   dueTick(): number {

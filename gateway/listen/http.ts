@@ -33,9 +33,22 @@ function emptyAnswer(status: number): string {
 }
 
 const PENDING = Symbol("pending");
-/** Set when its last request is answered, or about to be. */
-const ANSWERED = Symbol("answered");
-type HttpSocket = Socket & { [PENDING]?: PendingSocket | undefined; [ANSWERED]?: boolean };
+/** The answer to its newest request, written or not. */
+const LAST = Symbol("last response");
+type HttpSocket = Socket & { [PENDING]?: PendingSocket | undefined; [LAST]?: ServerResponse | undefined };
+
+/**
+ * True: a request may follow the one before. False: nobody needs it, and it would wait in memory; the socket is on its
+ * way out. An answer that is complete still gets there.
+ */
+function mayFollow(socket: HttpSocket): boolean {
+  const last = socket[LAST];
+  if (!last) return true;
+  if (!last.writableEnded) socket.destroy();
+  else if (!last.shouldKeepAlive) socket.destroySoon();
+  else return true;
+  return false;
+}
 
 /**
  * HTTP on the client port: the WebSocket upgrade, the HTTP carrier, `/healthz`, and the demo page. It never listens
@@ -55,14 +68,19 @@ export class HttpDoor {
     this.#server.maxHeadersCount = 0;
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#server.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket as HttpSocket, head));
-    this.#server.on("checkExpectation", (_request, response: ServerResponse) => {
+    this.#server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+      const socket: HttpSocket = request.socket;
+      if (!mayFollow(socket)) return;
+      socket[LAST] = response;
       // By itself node:http would answer, too, but keep the connection.
       response.shouldKeepAlive = false;
       answer(response, 417, "no such expectation\n");
     });
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket: HttpSocket) => {
-      // What follows the one request gets no answer of its own: somebody may take it for the answer to another one's.
-      if (socket[ANSWERED] || socket.bytesWritten > 0) socket.destroySoon();
+      const last = socket[LAST];
+      // What follows a request gets no answer of its own: somebody may take it for the answer to another one's.
+      if (last && !last.writableEnded && (last.req.complete || last.headersSent)) socket.destroy();
+      else if (last?.writableEnded || socket.bytesWritten > 0) socket.destroySoon();
       else if (socket.writable) socket.end(emptyAnswer(error.code === "HPE_HEADER_OVERFLOW" ? 431 : 400));
       else socket.destroy();
     });
@@ -77,10 +95,9 @@ export class HttpDoor {
   }
 
   #onUpgrade(request: IncomingMessage, socket: HttpSocket, head: Buffer): void {
-    if (socket[ANSWERED]) {
-      socket.destroySoon();
-      return;
-    }
+    // node:http has let go of it, and ws has no listener yet.
+    socket.on("error", ignoreReset);
+    if (!mayFollow(socket)) return;
     const pending = socket[PENDING];
     const status = !pending || pathOf(request) !== WS_PATH ? 404 : this.#upgradeFault(request);
     if (!pending || status !== undefined) {
@@ -89,9 +106,15 @@ export class HttpDoor {
     }
     socket[PENDING] = undefined;
     pending.release();
-    // Until ws has its own listener.
-    socket.on("error", ignoreReset);
-    this.#options.ws.accept(request, socket, head, pending.acceptedTick);
+    const startedTick = this.#startedTick(socket, pending);
+    // Not kept for as long as the connection lives.
+    socket[LAST] = undefined;
+    this.#options.ws.accept(request, socket, head, startedTick);
+  }
+
+  /** When the time to log in began: a socket that already served a request may be old. */
+  #startedTick(socket: HttpSocket, pending: PendingSocket): number {
+    return socket[LAST] ? this.#options.heartbeats.nowTick : pending.acceptedTick;
   }
 
   #upgradeFault(request: IncomingMessage): number | undefined {
@@ -106,18 +129,19 @@ export class HttpDoor {
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { heartbeats, demo, routes, isReady } = this.#options;
     const socket: HttpSocket = request.socket;
-    if (socket[ANSWERED]) return;
+    if (!mayFollow(socket)) return;
     const pending = socket[PENDING];
     response.setHeader("strict-transport-security", "max-age=31536000");
     response.setHeader("x-content-type-options", "nosniff");
     const path = pathOf(request);
     const fault = requestFault(request, false);
     if (fault === undefined && pending && path.startsWith(HTTP_PREFIX)) {
-      routes.handle(path, request, response, pending);
-      socket[ANSWERED] = !response.shouldKeepAlive;
+      const startedTick = this.#startedTick(socket, pending);
+      socket[LAST] = response;
+      routes.handle(path, { request, response, pending, startedTick, mayStay: response.shouldKeepAlive });
       return;
     }
-    socket[ANSWERED] = true;
+    socket[LAST] = response;
     pending?.extend(heartbeats.tickAfter(ANSWER_TIMEOUT_MS));
     response.shouldKeepAlive = false;
     if (fault !== undefined) answer(response, fault, `${STATUS_CODES[fault]}\n`);
