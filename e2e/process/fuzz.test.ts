@@ -49,7 +49,9 @@ const PLANTED: readonly (Mutant & { finds: RegExp })[] = [
   {
     name: "two answers to one client",
     finds: /more than one answer/,
-    edits: [{ file: "gateway/listen/http.ts", find: "socket[ANSWERED] || socket.bytesWritten > 0", replace: "false" }],
+    edits: [
+      { file: "gateway/listen/http.ts", find: "last?.writableEnded || socket.bytesWritten > 0", replace: "false" },
+    ],
   },
 ];
 
