@@ -4,11 +4,12 @@
 // run. Ends with one JSON line; exit code 1 when a target is missed.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type EntryProcess, type Fleet, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { envNumber, progress, round1, serverCpuSeconds, UNLIMITED, withFleet } from "./bench-kit.ts";
 import type { HeldCarrier } from "./held-client.ts";
-import type { HoldOrder } from "./hold-sessions.ts";
+import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 import { measureAccepts, type TlsServer } from "./tls-accepts.ts";
 
@@ -25,8 +26,6 @@ const SETTLE_MS = 35_000;
 const LOGIN_TIMEOUT_MS = 300_000;
 const CONCURRENCY = 64;
 const CLOSED_TIMEOUT_MS = 60_000;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Proportional set size, KB: what the process costs the machine. */
 function pssKb(pid: number): number {
@@ -45,21 +44,16 @@ async function hold(
   prefix: string,
   count: number,
 ): Promise<Held> {
-  const order: HoldOrder = {
+  const holder = await startHolder(fleet, {
     port: carrier === "tls" ? entry.tlsPort : entry.plainPort,
     prefix,
     count,
-    keyFile: join(fleet.dir, "private.jwk.json"),
-    audience: fleet.tokens.audience,
     carrier,
     ca: fleet.ca,
     serverName: SERVER_NAME,
     pingIntervalMs: PING_INTERVAL_MS,
     concurrency: CONCURRENCY,
-  };
-  const script = join(import.meta.dirname, "hold-sessions.ts");
-  const args = [script, JSON.stringify(order)];
-  const holder = await startProcess({ name: prefix, command: process.execPath, args });
+  });
   const [, seconds] = await holder.waitForOutput(/"loginSeconds":([\d.]+)/, LOGIN_TIMEOUT_MS);
   return { holder, loginsPerSecond: Math.round(count / Number(seconds)) };
 }

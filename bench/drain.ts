@@ -2,14 +2,13 @@
 // An entry with 18,000 clients gets SIGTERM and drains to the entry beside it, while pairs of people chat through both. How
 // long until every client is back, logged in and routed; what the chat notices of it; and the routes that are left behind.
 // Ends with one JSON line; exit code 1 when a target is missed.
-import { join } from "node:path";
 import { createRedis, whenReady } from "#lib/redis.ts";
 import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
-import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
+import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { type Pair, type PairsReport, runPairs } from "../e2e/workload/pairs.ts";
 import type { ClientTarget } from "../e2e/workload/sdk-transport.ts";
 import { envNumber, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
-import type { HoldOrder } from "./hold-sessions.ts";
+import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
 const CONNECTIONS = envNumber("IM_BENCH_CONNECTIONS", 18_000);
@@ -23,19 +22,6 @@ const LOGIN_TIMEOUT_MS = 300_000;
 const MOVE_TIMEOUT_MS = 120_000;
 /** The share of the chat that is over when the drain begins. */
 const DRAIN_AT = 0.2;
-
-function holdOrder(fleet: Fleet): HoldOrder {
-  return {
-    port: fleet.entry(0).plainPort,
-    prefix: "held",
-    count: CONNECTIONS,
-    keyFile: join(fleet.dir, "private.jwk.json"),
-    audience: fleet.tokens.audience,
-    pingIntervalMs: PING_INTERVAL_MS,
-    concurrency: 64,
-    moveTo: [fleet.entry(1).plainPort],
-  };
-}
 
 /** Pairs that talk through the entry that stays, and one that has to move with everybody. */
 function pairsOf(fleet: Fleet): Pair[] {
@@ -99,9 +85,14 @@ async function drain(fleet: Fleet, holder: GuardedProcess): Promise<Moved> {
 }
 
 async function measure(fleet: Fleet): Promise<boolean> {
-  const script = join(import.meta.dirname, "hold-sessions.ts");
-  const args = [script, JSON.stringify(holdOrder(fleet))];
-  const holder = await startProcess({ name: "held clients", command: process.execPath, args });
+  const holder = await startHolder(fleet, {
+    port: fleet.entry(0).plainPort,
+    prefix: "held",
+    count: CONNECTIONS,
+    pingIntervalMs: PING_INTERVAL_MS,
+    concurrency: 64,
+    moveTo: [fleet.entry(1).plainPort],
+  });
   try {
     await holder.waitForOutput(/"held":/, LOGIN_TIMEOUT_MS);
     progress(`${CONNECTIONS} clients are logged in; ${await waitQuiet(QUIET_SECONDS)} cores are busy`);

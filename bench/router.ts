@@ -3,16 +3,15 @@
 // 5,000 users have moved on. Re-announcement: 20,000 sessions of two entries after FLUSHALL, through entry, logic and
 // Redis as processes. Beside each the time of a bare pipeline of as many commands. Ends with one JSON line; exit code 1
 // when a median is over its target.
-import { join } from "node:path";
 import { systemClock } from "#lib/clock.ts";
 import { createRedis, type Redis, type RedisCommand, runPipeline, whenReady } from "#lib/redis.ts";
 import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
-import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
+import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { startRedis } from "../e2e/harness/redis.ts";
 import { RedisRouter } from "../logic/router/redis.ts";
 import type { Route } from "../logic/router/router.ts";
 import { envNumber, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
-import type { HoldOrder } from "./hold-sessions.ts";
+import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
 const ROUTES = envNumber("IM_BENCH_ROUTES", 50_000);
@@ -104,14 +103,9 @@ async function measurePurge(): Promise<{ purgeMs: number; worstMs: number; floor
 
 async function holdSessions(fleet: Fleet): Promise<GuardedProcess[]> {
   const share = SESSIONS / ENTRIES;
-  const orders = fleet.entries.map((entry, index): HoldOrder => {
-    const keyFile = join(fleet.dir, "private.jwk.json");
-    return { port: entry.plainPort, prefix: `held${index}`, count: share, keyFile, audience: fleet.tokens.audience };
-  });
-  const script = join(import.meta.dirname, "hold-sessions.ts");
   const holders = await Promise.all(
-    orders.map((order) =>
-      startProcess({ name: order.prefix, command: process.execPath, args: [script, JSON.stringify(order)] }),
+    fleet.entries.map(({ plainPort: port }, index) =>
+      startHolder(fleet, { port, prefix: `held${index}`, count: share }),
     ),
   );
   await Promise.all(holders.map((holder) => holder.waitForOutput(/^\{"held":\d+/m, LOGIN_TIMEOUT_MS)));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
-import { isIPv6, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type AdminServer, startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { createGrpcServer, type GrpcServer, type InternalTlsWatch, openUplink, watchInternalTls } from "#lib/grpc.ts";
+import { hostPort } from "#lib/host-port.ts";
 import { listen } from "#lib/listen.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
@@ -163,7 +164,7 @@ class Entry implements RunningEntry {
       http: {
         ...{ clock, log, origins: config.httpOrigins },
         tls: () => this.#internalTls.current(),
-        address: () => `${isIPv6(config.podIp) ? `[${config.podIp}]` : config.podIp}:${this.ports.control}`,
+        address: () => hostPort(config.podIp, this.ports.control),
       },
       demo: config.demoDir ? new DemoFiles(config.demoDir) : undefined,
     });

@@ -120,7 +120,6 @@ export class Journal {
     try {
       await this.#options.store.saveOutbox?.(change);
       for (const id of remove) this.#stored.delete(id);
-      for (const { id } of change.add) this.#stored.add(id);
     } catch (error) {
       // Tried again with whatever has changed meanwhile; removing what is not there does no harm.
       for (const { id } of change.add) if (this.#waiting.has(id)) this.#add.add(id);

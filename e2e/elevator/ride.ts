@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two people whose networks go away in turn, as in an elevator, while both go on writing.
+import { setTimeout as sleep } from "node:timers/promises";
 import { ImClient } from "#client";
 import { waitUntil } from "../harness/processes.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
@@ -152,5 +153,3 @@ export async function ride(options: RideOptions): Promise<RideFigures> {
     await Promise.all(riders.map(({ client }) => client.close()));
   }
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

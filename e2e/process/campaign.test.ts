@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,27 +7,15 @@ import { after, describe, it } from "node:test";
 import type { CampaignFigures } from "../campaign/figures.ts";
 import { checkRecording } from "../campaign/recorded.ts";
 import type { HistoryEvent } from "../checker/history.ts";
+import { runMain } from "./run-main.ts";
 
 const MAIN = join(import.meta.dirname, "../campaign/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "im-campaign-test-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Runs `make campaign` as a person would; its exit code and last line. Its progress goes to our output. */
-function campaign(...args: string[]): Promise<{ code: number | null; lastLine: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-    let output = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code, lastLine: output.trimEnd().split("\n").at(-1) ?? "" }));
-  });
-}
-
 describe("a short campaign", () => {
   it("loses, duplicates and reorders nothing", async () => {
-    const { code, lastLine } = await campaign("--seconds", "20", "--seed", "1", "--untimed", "--keep", folder);
+    const { code, lastLine } = await runMain(MAIN, ["--seconds", "20", "--seed", "1", "--untimed", "--keep", folder]);
     const figures = JSON.parse(lastLine) as CampaignFigures;
     assert.equal(figures.lost + figures.duplicated + figures.reordered + figures.corrupted, 0, lastLine);
     assert.equal(figures.violations, 0, lastLine);

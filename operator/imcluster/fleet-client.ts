@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isIPv6 } from "node:net";
 import type { Clock } from "#lib/clock.ts";
 import { toImError } from "#lib/errors.ts";
 import { type ChannelClient, createChannelClient, type InternalTls, type Role } from "#lib/grpc.ts";
+import { hostPort } from "#lib/host-port.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { PurgeEntryReply, StatusReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
@@ -124,7 +124,7 @@ export class FleetClient implements Fleet {
   ): Promise<Reply | undefined> {
     const ip = pod.status?.podIP;
     if (!ip) return undefined;
-    const address = `${isIPv6(ip) ? `[${ip}]` : ip}:${this.#ports[role]}`;
+    const address = hostPort(ip, this.#ports[role]);
     try {
       return await this.#channel(who, role, address).call<Reply>(method, request, deadlineMs);
     } catch (error) {
