@@ -141,6 +141,28 @@ describe("GOAWAY", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("what the old connection brings during the login may be ahead of WELCOME's head: that is no other inbox", async () => {
+    const { client, server, clock, shown } = setup();
+    client.on("reset", () => shown.push("reset"));
+    client.connect();
+    const old = await server.login({ inboxHead: 1 });
+    await client.ready();
+    old.push(eventAt(1));
+    const sending = client.send({ to: "bob", content: "x" });
+    const sent = await old.nextSend();
+    old.goaway(0, 0);
+    clock.advance(0);
+    const next = await server.accept();
+    assert.equal((await next.hello()).inboxCursor, 1);
+    old.push(eventAt(2));
+    old.ack(sent, { inboxSeq: 3 });
+    next.welcome({ inboxHead: 1 });
+    await sending;
+    next.push(eventAt(4));
+    assert.deepEqual(shown, ["text 1", "text 2", "text 4"]);
+    await client.close();
+  });
+
   it("the login of the new connection may replace the old one before WELCOME arrives", async () => {
     const { client, server, clock, states } = setup();
     client.connect();

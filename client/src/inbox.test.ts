@@ -137,6 +137,18 @@ describe("inbox", () => {
     assert.equal(fresh.inbox.welcome(welcome({ inboxHead: 7 })), false);
   });
 
+  it("goes on when it moved beyond the head between HELLO and WELCOME", () => {
+    const { inbox, delivered } = setup();
+    inbox.restore({ userId: "alice", epoch: "e1", cursor: 5 });
+    inbox.resumeFrom();
+    inbox.offer([eventAt(6)]);
+    inbox.fill(7);
+    assert.equal(inbox.welcome(welcome({ inboxHead: 5 })), false);
+    inbox.firstPage(page([], 5));
+    inbox.offer([eventAt(8)]);
+    assert.deepEqual([delivered, inbox.cursor, inbox.isBehind], [[6, 8], 8, false]);
+  });
+
   it("does not use a first page that was asked from a cursor forgotten since", () => {
     const { inbox, delivered } = setup();
     inbox.restore({ userId: "alice", epoch: "e1", cursor: 5 });

@@ -80,13 +80,14 @@ export class Inbox {
   }
 
   /**
-   * A login was answered. When the cursor does not belong to this inbox (other epoch, other user, or ahead of the
-   * head) it starts from 0. True when it begins anew, now or by {@link forget} since the last login.
+   * A login was answered. When the cursor does not belong to this inbox (other epoch, other user, or HELLO's ahead of
+   * the head) it starts from 0. True when it begins anew, now or by {@link forget} since the last login.
    */
   welcome(welcome: Welcome): boolean {
     const isSame = this.#epoch === welcome.inboxEpoch && this.#userId === welcome.userId;
     const isFresh = this.#epoch === "" && this.#cursor === 0;
-    const mustReset = !isFresh && (!isSame || this.#cursor > welcome.inboxHead);
+    // What came by the old connection of a move since HELLO may be ahead of the head that WELCOME was made with.
+    const mustReset = !isFresh && (!isSame || this.#asked > welcome.inboxHead);
     if (mustReset) this.forget();
     const beginsAnew = this.#isForgotten;
     this.#isForgotten = false;
