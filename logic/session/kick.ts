@@ -7,29 +7,32 @@ import type { Route } from "../router/router.ts";
 import { disconnectBody, type EntryDirectory, type EntryPort, type Session } from "./session.ts";
 
 /** An entry whose stream broke dials again within 2 s; one that stays away longer announces its sessions when it comes. */
-const MAX_WAIT_MS = 30_000;
-/** Kicks that wait, for all entries. */
-const MAX_PARKED = 10_000;
+const KEEP_MS = 30_000;
+/** Kicks that are kept, for all entries. */
+const MAX_KEPT = 10_000;
 
 /** Who can close a session wherever it is. */
 export interface Kicker {
   kick(target: { readonly incarnation: string; readonly conn: number }, body: Uint8Array): void;
 }
 
-interface Parked {
+interface Kept {
   conn: number;
   body: Uint8Array;
   untilMs: number;
 }
 
 /**
- * Sends KICK to entries. Every entry attaches to every logic; a kick for one that is not attached right now waits for it,
- * 30 s at most and 10,000 in all. What is dropped is found when the session is announced the next time.
+ * Sends KICK to entries. Every entry attaches to every logic, but a stream that seems to live may be dead already: one whose
+ * other end gave it up, or one of several that an entry dialled while this process was frozen. So every kick is kept for
+ * 30 s and told again to each stream that its entry attaches; connections are never numbered twice, and an entry passes over
+ * those it does not have. When 10,000 are kept the oldest goes. What is dropped is found when the session is announced the
+ * next time.
  */
 export class KickDesk implements Kicker {
   readonly #entries: EntryDirectory;
   readonly #clock: Clock;
-  readonly #parked = new Map<string, BoundedQueue<Parked>>();
+  readonly #kept = new Map<string, BoundedQueue<Kept>>();
   #count = 0;
 
   constructor(entries: EntryDirectory, clock: Clock) {
@@ -37,50 +40,63 @@ export class KickDesk implements Kicker {
     this.#clock = clock;
   }
 
-  /** Kicks that wait. */
-  get parked(): number {
+  /** Kicks that are kept. */
+  get kept(): number {
     return this.#count;
   }
 
   kick({ incarnation, conn }: { incarnation: string; conn: number }, body: Uint8Array): void {
-    if (this.#entries.find(incarnation)?.send({ kind: RecordKind.KICK, conn, body })) return;
-    if (this.#count >= MAX_PARKED) this.#dropExpired();
-    if (this.#count >= MAX_PARKED) return;
-    const queue = this.#parked.get(incarnation) ?? new BoundedQueue<Parked>({ maxItems: MAX_PARKED });
-    this.#parked.set(incarnation, queue);
-    queue.push({ conn, body, untilMs: this.#clock.nowMs() + MAX_WAIT_MS });
+    this.#entries.find(incarnation)?.send({ kind: RecordKind.KICK, conn, body });
+    this.#dropExpired();
+    if (this.#count >= MAX_KEPT) this.#dropOldest();
+    const queue = this.#kept.get(incarnation) ?? new BoundedQueue<Kept>({ maxItems: MAX_KEPT });
+    this.#kept.set(incarnation, queue);
+    queue.push({ conn, body, untilMs: this.#clock.nowMs() + KEEP_MS });
     this.#count++;
   }
 
-  /** The entry is attached: sends what waits for it. */
+  /** The entry has a new stream: tells it what is kept for it. */
   attached(entry: EntryPort): void {
-    const queue = this.#take(entry.incarnation);
-    const nowMs = this.#clock.nowMs();
-    for (let next = queue?.shift(); next; next = queue?.shift())
-      if (next.untilMs > nowMs) entry.send({ kind: RecordKind.KICK, conn: next.conn, body: next.body });
+    this.#dropExpired();
+    const queue = this.#kept.get(entry.incarnation);
+    for (let left = queue?.length ?? 0; left > 0; left--) {
+      const kept = queue?.shift();
+      if (!kept) return;
+      entry.send({ kind: RecordKind.KICK, conn: kept.conn, body: kept.body });
+      queue?.push(kept);
+    }
   }
 
-  /** The incarnation is dead: nothing waits for it any more. */
+  /** The incarnation is dead: nothing is kept for it any more. */
   gone(incarnation: string): void {
-    this.#take(incarnation);
+    this.#count -= this.#kept.get(incarnation)?.length ?? 0;
+    this.#kept.delete(incarnation);
   }
 
-  #take(incarnation: string): BoundedQueue<Parked> | undefined {
-    const queue = this.#parked.get(incarnation);
-    this.#parked.delete(incarnation);
-    this.#count -= queue?.length ?? 0;
-    return queue;
-  }
-
+  /** Looks at one kick per entry when none is too old. */
   #dropExpired(): void {
     const nowMs = this.#clock.nowMs();
-    for (const [incarnation, queue] of this.#parked) {
-      for (let next = queue.peek(); next && next.untilMs <= nowMs; next = queue.peek()) {
-        queue.shift();
-        this.#count--;
+    for (const [incarnation, queue] of this.#kept)
+      for (let next = queue.peek(); next && next.untilMs <= nowMs; next = queue.peek()) this.#drop(incarnation, queue);
+  }
+
+  #dropOldest(): void {
+    let oldest: [string, BoundedQueue<Kept>] | undefined;
+    let untilMs = Number.POSITIVE_INFINITY;
+    for (const [incarnation, queue] of this.#kept) {
+      const next = queue.peek();
+      if (next && next.untilMs < untilMs) {
+        oldest = [incarnation, queue];
+        untilMs = next.untilMs;
       }
-      if (queue.length === 0) this.#parked.delete(incarnation);
     }
+    if (oldest) this.#drop(...oldest);
+  }
+
+  #drop(incarnation: string, queue: BoundedQueue<Kept>): void {
+    queue.shift();
+    this.#count--;
+    if (queue.length === 0) this.#kept.delete(incarnation);
   }
 }
 

@@ -25,39 +25,63 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 const BODY = new Uint8Array(1);
 
 describe("kick desk", () => {
+  const connsOf = ({ sent }: { sent: RecordInput[] }): unknown[] => {
+    assert.ok(sent.every(({ kind }) => kind === RecordKind.KICK));
+    return sent.map(({ conn }) => conn);
+  };
+
   it("keeps a kick for an entry that is away, for thirty seconds, and drops those of a dead one", () => {
     const clock = new FakeClock();
-    const entry = testEntry("pod.1");
-    const attachedEntries = new Map<string, EntryPort>();
-    const desk = new KickDesk({ find: (incarnation) => attachedEntries.get(incarnation) }, clock);
+    const desk = new KickDesk({ find: () => undefined }, clock);
     desk.kick({ incarnation: "pod.1", conn: 1 }, BODY);
     clock.advance(15_000);
     desk.kick({ incarnation: "pod.1", conn: 2 }, BODY);
     desk.kick({ incarnation: "pod.2", conn: 3 }, BODY);
     clock.advance(15_000);
+    const entry = testEntry("pod.1");
     desk.attached(entry);
-    assert.deepEqual(
-      entry.sent.map(({ kind, conn }) => [kind, conn]),
-      [[RecordKind.KICK, 2]],
-    );
-    desk.attached(entry);
-    assert.equal(entry.sent.length, 1);
-    assert.equal(desk.parked, 1);
+    assert.deepEqual(connsOf(entry), [2]);
+    assert.equal(desk.kept, 2);
     desk.gone("pod.2");
-    assert.equal(desk.parked, 0);
-    attachedEntries.set("pod.1", entry);
-    desk.kick({ incarnation: "pod.1", conn: 4 }, BODY);
-    assert.equal(entry.sent.length, 2);
+    assert.equal(desk.kept, 1);
+    desk.gone("pod.1");
+    desk.attached(entry);
+    assert.deepEqual([connsOf(entry), desk.kept], [[2], 0]);
   });
 
-  it("keeps ten thousand at most, and makes room when they are too old", () => {
+  it("tells every later stream of the entry again: the one that took the kick may have been dead", () => {
+    const clock = new FakeClock();
+    const [dead, alsoDead, living] = [testEntry("pod.1"), testEntry("pod.1"), testEntry("pod.1")];
+    const desk = new KickDesk({ find: () => dead }, clock);
+    desk.kick({ incarnation: "pod.1", conn: 1 }, BODY);
+    desk.kick({ incarnation: "pod.1", conn: 2 }, BODY);
+    desk.attached(alsoDead);
+    desk.attached(living);
+    assert.deepEqual([dead, alsoDead, living].map(connsOf), [
+      [1, 2],
+      [1, 2],
+      [1, 2],
+    ]);
+    clock.advance(30_000);
+    const late = testEntry("pod.1");
+    desk.attached(late);
+    assert.deepEqual([connsOf(late), desk.kept], [[], 0]);
+  });
+
+  it("keeps ten thousand at most: the oldest goes, and those that are too old", () => {
     const clock = new FakeClock();
     const desk = new KickDesk({ find: () => undefined }, clock);
-    for (let conn = 0; conn < 10_005; conn++) desk.kick({ incarnation: `pod.${conn % 7}`, conn }, BODY);
-    assert.equal(desk.parked, 10_000);
+    for (let conn = 0; conn < 10_007; conn++) {
+      if (conn === 7) clock.advance(1);
+      desk.kick({ incarnation: `pod.${conn % 7}`, conn }, BODY);
+    }
+    assert.equal(desk.kept, 10_000);
+    const entry = testEntry("pod.3");
+    desk.attached(entry);
+    assert.equal(connsOf(entry)[0], 10);
     clock.advance(30_000);
     desk.kick({ incarnation: "pod.9", conn: 1 }, BODY);
-    assert.equal(desk.parked, 1);
+    assert.equal(desk.kept, 1);
   });
 });
 
