@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Clock, Timer } from "./clock.ts";
-import type { Store, StoredCursor } from "./store.ts";
+import { Timer } from "./clock.ts";
+import type { Settings } from "./options.ts";
+import type { StoredCursor } from "./store.ts";
 
 /** What {@link Acknowledger} asks of its owner. */
 export interface AcknowledgerOwner {
@@ -11,22 +12,15 @@ export interface AcknowledgerOwner {
   onStoreError(error: unknown): void;
 }
 
-export interface AcknowledgerOptions {
-  clock: Clock;
-  store: Store;
-  /** Longest time an applied event stays unacknowledged, ms. */
-  delayMs: number;
-  /** Applied events that trigger an acknowledgement at once. */
-  batch: number;
-}
-
+/** Applied events that are acknowledged at once. */
+const BATCH = 64;
 /** A store that failed is tried again after this many delays. */
 const STORE_RETRY_FACTOR = 5;
 
 /** Saves the cursor, then acknowledges it: cumulative, at most one per `delayMs` or `batch` events. */
 export class Acknowledger {
   readonly #owner: AcknowledgerOwner;
-  readonly #options: AcknowledgerOptions;
+  readonly #settings: Settings;
   readonly #timer: Timer;
   #saved: StoredCursor | undefined;
   #saving: Promise<void> | undefined;
@@ -34,10 +28,10 @@ export class Acknowledger {
   #unflushed = 0;
   #isClosed = false;
 
-  constructor(owner: AcknowledgerOwner, options: AcknowledgerOptions) {
+  constructor(owner: AcknowledgerOwner, settings: Settings) {
     this.#owner = owner;
-    this.#options = options;
-    this.#timer = new Timer(options.clock);
+    this.#settings = settings;
+    this.#timer = new Timer(settings.clock);
   }
 
   /** Nothing was acknowledged on the new connection yet. */
@@ -50,8 +44,8 @@ export class Acknowledger {
   /** The position moved by `count` events. */
   applied(count = 1): void {
     this.#unflushed += count;
-    if (this.#unflushed >= this.#options.batch || this.#isClosed) this.flush();
-    else this.#flushLater(this.#options.delayMs);
+    if (this.#unflushed >= BATCH || this.#isClosed) this.flush();
+    else this.#flushLater(this.#settings.timing.ackDelayMs);
   }
 
   /** Saves and acknowledges now if anything is new; call it just before another write to share the packet. */
@@ -65,7 +59,7 @@ export class Acknowledger {
       return;
     }
     try {
-      const pending = this.#options.store.save(position);
+      const pending = this.#settings.store.save(position);
       if (pending === undefined) this.#onSaved(position);
       else this.#saving = this.#settle(pending, position);
     } catch (error) {
@@ -101,14 +95,14 @@ export class Acknowledger {
     this.#saved = position;
     this.#acknowledge(position);
     // What was applied while the store was busy.
-    if (this.#unflushed > 0) this.#flushLater(this.#options.delayMs);
+    if (this.#unflushed > 0) this.#flushLater(this.#settings.timing.ackDelayMs);
   }
 
   #onFailed(error: unknown): void {
     this.#owner.onStoreError(error);
     // Not acknowledged: tried again with the next applied event or the next timer.
     this.#unflushed++;
-    this.#flushLater(this.#options.delayMs * STORE_RETRY_FACTOR);
+    this.#flushLater(this.#settings.timing.ackDelayMs * STORE_RETRY_FACTOR);
   }
 
   #acknowledge(position: StoredCursor): void {

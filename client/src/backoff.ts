@@ -29,6 +29,11 @@ export class Backoff {
   }
 }
 
+/** Pause before a request that was refused for now, or got no answer, is made again: full jitter below 200 ms to 5 s. */
+export function retryMs(failures: number, random: () => number): number {
+  return jitterMs(failures, 200, 5_000, random);
+}
+
 /** Full jitter for attempt 0, 1, 2, ... */
 export function jitterMs(attempt: number, baseMs: number, capMs: number, random: () => number): number {
   // 2^30 is beyond any cap; the bound keeps the product finite.

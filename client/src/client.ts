@@ -3,9 +3,9 @@
 import { Timer } from "./clock.ts";
 import { type Envelope, ErrorInfo, type Event, Push, SendAck, SyncPage, type Welcome } from "./codec.ts";
 import { ClientCode, Command, DisconnectCode, ErrorCode } from "./codes.ts";
-import type { ConnectionEnd } from "./connection.ts";
+import { type ConnectionEnd, endOf } from "./connection.ts";
 import { type HistoryOptions, type HistoryResult, readHistory } from "./conversations.ts";
-import { ImClientError, messageOf } from "./errors.ts";
+import { abortable, ImClientError, messageOf } from "./errors.ts";
 import { type ClientEvents, Emitter, type Message } from "./events.ts";
 import { type DeviceProfile, Identity } from "./identity.ts";
 import { Link } from "./link.ts";
@@ -14,7 +14,7 @@ import { type ImClientOptions, type Settings, settingsOf } from "./options.ts";
 import type { SendResult } from "./outbox.ts";
 import { Receiver } from "./receiver.ts";
 import { Requests } from "./requests.ts";
-import { abortError, Sender, type SendRequest } from "./sender.ts";
+import { Sender, type SendRequest } from "./sender.ts";
 import type { ClientState } from "./state.ts";
 import type { PendingMessage } from "./store.ts";
 import { EMPTY } from "./wire.ts";
@@ -69,12 +69,7 @@ export class ImClient implements AsyncDisposable {
       },
       settings,
     );
-    this.#requests = new Requests({
-      clock: settings.clock,
-      random: settings.random,
-      timeoutMs: settings.timing.syncTimeoutMs,
-      write: (cmd, body) => this.#ask(cmd, body),
-    });
+    this.#requests = new Requests((cmd, body) => this.#ask(cmd, body), settings);
     this.#receiver = new Receiver(
       {
         ask: (cmd, body) => this.#requests.ask(cmd, body),
@@ -149,15 +144,10 @@ export class ImClient implements AsyncDisposable {
       if (state.kind === "open") resolve();
       if (state.kind === "closed") reject(closedError(state));
     };
-    const onAbort = (): void => reject(abortError(signal));
     const stop = this.on("state", check);
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted) onAbort();
+    const result = abortable(promise, signal, reject);
     check(this.#state);
-    return promise.finally(() => {
-      stop();
-      signal?.removeEventListener("abort", onAbort);
-    });
+    return result.finally(stop);
   }
 
   /**
@@ -277,7 +267,7 @@ export class ImClient implements AsyncDisposable {
     } catch (error) {
       // Going on from 0 would show every message again: a person has to decide.
       const reason = `the store could not be read: ${messageOf(error)}`;
-      this.#terminated({ code: ClientCode.STORE_FAILED, reason, mayReconnect: false, retryAfterMs: 0, byDevice: "" });
+      this.#terminated(endOf(ClientCode.STORE_FAILED, reason));
     }
   }
 

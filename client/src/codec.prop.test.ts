@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import * as generated from "../../proto/gen/messages.ts";
+import { UNUSED_FIELDS, usedFields } from "../test/unused-fields.ts";
 import * as codec from "./codec.ts";
 import { ImClientError } from "./errors.ts";
 import { encodeFrame, FrameSplitter } from "./frame.ts";
@@ -158,10 +159,15 @@ describe("codec against protobufjs", () => {
   for (const [name, arbitrary] of Object.entries(CASES)) {
     it(name, () => {
       const { ours, theirs } = codecs(name);
+      const nothing = new Uint8Array(0);
+      const [known, all] = [ours, theirs].map(({ decode }) => Object.keys(plain(decode(nothing)) as object));
+      assert.deepEqual([...(known ?? []), ...(UNUSED_FIELDS[name] ?? [])].sort(), all?.sort());
       fc.assert(
         fc.property(arbitrary, (value) => {
-          assert.deepEqual(plain(theirs.decode(ours.encode(value as never))), plain(value));
-          assert.deepEqual(plain(ours.decode(theirs.encode(value as never))), plain(value));
+          const used = usedFields(name, plain(value) as object);
+          assert.deepEqual(plain(ours.decode(theirs.encode(value as never))), used);
+          const written = plain(theirs.decode(ours.encode(value as never)));
+          assert.deepEqual(usedFields(name, written as object), used);
         }),
         { numRuns: 150 },
       );

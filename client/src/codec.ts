@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages of im.client.v1 as tables of fields: encoder, decoder and type come from the same table.
+// Messages of im.client.v1 as tables of the fields that the SDK uses: encoder, decoder and type come from the same table.
 import { DisconnectCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
 import { EMPTY, Reader, text, Writer } from "./wire.ts";
@@ -8,6 +8,7 @@ interface Field<T> {
   readonly number: number;
   readonly wireType: 0 | 2;
   initial(): T;
+  /** Never called for the default value, except as an element of a repeated field. */
   write(out: Writer, value: T): void;
   /** `before` is the value so far: repeated fields append to it. */
   read(input: Reader, before: T): T;
@@ -26,68 +27,56 @@ export interface Codec<T> {
   decode(bytes: Uint8Array): T;
 }
 
-const numeric = (number: number, read: (input: Reader) => number): Field<number> => ({
-  number,
-  wireType: 0,
-  initial: () => 0,
-  write: (out, value) => value !== 0 && out.varint(number, value),
-  read,
-});
-const uint32 = (number: number): Field<number> => numeric(number, (input) => input.uint32());
-const uint64 = (number: number): Field<number> => numeric(number, (input) => input.varint());
-const int64 = (number: number): Field<number> => numeric(number, (input) => input.int64());
-const bool = (number: number): Field<boolean> => ({
-  number,
-  wireType: 0,
-  initial: () => false,
-  write: (out, value) => value && out.varint(number, 1),
-  read: (input) => input.varint() !== 0,
-});
-const bytes = (number: number): Field<Uint8Array> => ({
-  number,
-  wireType: 2,
-  initial: () => EMPTY,
-  write: (out, value) => value.length > 0 && out.bytes(number, value),
-  read: (input) => input.bytes(),
-});
-const string = (number: number): Field<string> => ({
-  number,
-  wireType: 2,
-  initial: () => "",
-  write: (out, value) => value !== "" && out.string(number, value),
-  read: (input) => text(input.bytes()),
-});
-const strings = (number: number): Field<string[]> => ({
-  number,
-  wireType: 2,
+const numeric =
+  <T extends number | boolean>(initial: T, read: (input: Reader) => T) =>
+  (number: number): Field<T> => ({
+    number,
+    wireType: 0,
+    initial: () => initial,
+    write: (out, value) => out.varint(number, Number(value)),
+    read,
+  });
+const uint32 = numeric(0, (input) => input.uint32());
+const uint64 = numeric(0, (input) => input.varint());
+const int64 = numeric(0, (input) => input.int64());
+const bool = numeric(false, (input) => input.varint() !== 0);
+
+const delimited = <T>(
+  number: number,
+  initial: T,
+  write: (out: Writer, value: T) => void,
+  read: (bytes: Uint8Array) => T,
+): Field<T> => ({ number, wireType: 2, initial: () => initial, write, read: (input) => read(input.bytes()) });
+const bytes = (number: number): Field<Uint8Array> =>
+  delimited(
+    number,
+    EMPTY,
+    (out, value) => out.bytes(number, value),
+    (value) => value,
+  );
+const string = (number: number): Field<string> =>
+  delimited(number, "", (out, value) => out.string(number, value), text);
+const one = <T>(number: number, inner: Codec<T>): Field<T | null> =>
+  delimited<T | null>(
+    number,
+    null,
+    (out, value) => value !== null && out.bytes(number, inner.encode(value)),
+    inner.decode,
+  );
+
+const repeated = <T>(inner: Field<T | null> | Field<T>): Field<T[]> => ({
+  ...inner,
   initial: () => [],
   write(out, values) {
-    for (const value of values) out.string(number, value);
+    for (const value of values) inner.write(out, value);
   },
   read(input, before) {
-    before.push(text(input.bytes()));
+    before.push(inner.read(input, inner.initial() as never) as T);
     return before;
   },
 });
-const one = <T>(number: number, inner: Codec<T>): Field<T | null> => ({
-  number,
-  wireType: 2,
-  initial: () => null,
-  write: (out, value) => value !== null && out.bytes(number, inner.encode(value)),
-  read: (input) => inner.decode(input.bytes()),
-});
-const many = <T>(number: number, inner: Codec<T>): Field<T[]> => ({
-  number,
-  wireType: 2,
-  initial: () => [],
-  write(out, values) {
-    for (const value of values) out.bytes(number, inner.encode(value));
-  },
-  read(input, before) {
-    before.push(inner.decode(input.bytes()));
-    return before;
-  },
-});
+const strings = (number: number): Field<string[]> => repeated(string(number));
+const many = <T>(number: number, inner: Codec<T>): Field<T[]> => repeated<T>(one(number, inner));
 
 function message<T extends FieldTable>(fields: T): Codec<ValueOf<T>> {
   const entries = Object.entries(fields);
@@ -96,7 +85,11 @@ function message<T extends FieldTable>(fields: T): Codec<ValueOf<T>> {
     encode(value) {
       const out = new Writer();
       const given: Record<string, unknown> = value;
-      for (const [name, field] of entries) if (given[name] !== undefined) field.write(out, given[name]);
+      for (const [name, field] of entries) {
+        const set = given[name];
+        // Not for 0, false, "", null, no bytes and no elements: those are the defaults.
+        if (set && (set as { length?: number }).length !== 0) field.write(out, set);
+      }
       return out.finish();
     },
     decode(source) {
@@ -137,11 +130,7 @@ export const Hello = message({
   deviceName: string(8),
   inboxEpoch: string(9),
   inboxCursor: uint64(10),
-  sysWatermark: uint64(11),
-  contactsVersion: uint64(12),
-  lastLease: bytes(13),
   clientTimeMs: int64(14),
-  firstPageBytes: uint32(15),
   network: string(16),
   silentDeathMs: uint32(17),
 });
@@ -170,23 +159,17 @@ export const SyncPage = message({
 });
 export type SyncPage = Decoded<typeof SyncPage>;
 
-export const Limits = message({ maxFrameBytes: uint32(1), maxContentBytes: uint32(2), maxPageEvents: uint32(3) });
+export const Limits = message({ maxContentBytes: uint32(2) });
 export type Limits = Decoded<typeof Limits>;
 
 export const Welcome = message({
-  proto: uint32(1),
   sessionId: string(2),
   userId: string(3),
-  resumed: bool(4),
   inboxEpoch: string(5),
   inboxHead: uint64(6),
-  sysHead: uint64(7),
   firstPage: one(8, SyncPage),
-  serverTimeMs: int64(9),
   pingIntervalMs: uint32(10),
-  lease: bytes(11),
   limits: one(12, Limits),
-  caps: strings(13),
   entryId: string(14),
   tokenTtlMs: uint64(17),
   backgroundPingIntervalMs: uint32(18),
@@ -196,7 +179,7 @@ export type Welcome = Decoded<typeof Welcome>;
 export const Ping = message({ answers: uint32(1), heldMs: uint32(2) });
 export type Ping = Decoded<typeof Ping>;
 
-export const Pong = message({ serverTimeMs: int64(1), inboxHead: uint64(2), sysHead: uint64(3) });
+export const Pong = message({ inboxHead: uint64(2) });
 export type Pong = Decoded<typeof Pong>;
 
 export const Reauth = message({ token: string(1) });
@@ -225,7 +208,7 @@ export const Goaway = message({
 });
 export type Goaway = Decoded<typeof Goaway>;
 
-export const Kick = message({ code: uint32(1), reason: string(2), byDevice: string(3), atMs: int64(4) });
+export const Kick = message({ code: uint32(1), reason: string(2), byDevice: string(3) });
 export type Kick = Decoded<typeof Kick>;
 
 export const ErrorInfo = message({

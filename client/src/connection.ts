@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Clock, Timer } from "./clock.ts";
+import { Timer } from "./clock.ts";
 import { type Envelope, ErrorInfo, Hello, Kick, Ping, Pong, Welcome } from "./codec.ts";
 import { ClientCode, Command, codeName, DisconnectCode, ErrorCode, mayReconnect } from "./codes.ts";
 import { ImClientError, messageOf } from "./errors.ts";
 import { encodeFrame, FrameSplitter } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import type { Socket, Transport } from "./transport/transport.ts";
+import type { Settings } from "./options.ts";
+import type { Socket } from "./transport/transport.ts";
 import { concat, EMPTY } from "./wire.ts";
 
 /** Why a connection ended. */
@@ -19,6 +20,11 @@ export interface ConnectionEnd {
   readonly byDevice: string;
 }
 
+/** An end that says nothing beyond its code, except for `detail`. */
+export function endOf(code: number, reason: string, detail: Partial<ConnectionEnd> = {}): ConnectionEnd {
+  return { code, reason, mayReconnect: mayReconnect(code), retryAfterMs: 0, byDevice: "", ...detail };
+}
+
 /** What a connection tells its owner. */
 export interface ConnectionOwner {
   onWelcome(connection: Connection, welcome: Welcome): void;
@@ -28,16 +34,6 @@ export interface ConnectionOwner {
   onHead(head: number): void;
   /** Once, unless `close()` was called. */
   onEnd(connection: Connection, end: ConnectionEnd): void;
-}
-
-export interface ConnectionOptions {
-  clock: Clock;
-  random: () => number;
-  transport: Transport;
-  url: string;
-  /** Bound of dialling and logging in together. */
-  loginTimeoutMs: number;
-  pongTimeoutMs: number;
 }
 
 const HELLO_RID = 1;
@@ -51,7 +47,7 @@ type Phase = "dialling" | "login" | "open" | "ended";
 
 /** One socket from dialling to its end: login, heartbeat, framing. Knows nothing of messages. */
 export class Connection {
-  readonly #options: ConnectionOptions;
+  readonly #settings: Settings;
   readonly #owner: ConnectionOwner;
   readonly #splitter = new FrameSplitter();
   readonly #loginTimer: Timer;
@@ -70,10 +66,10 @@ export class Connection {
   #silentDeathMs = 0;
   #isLoginPending = false;
 
-  constructor(owner: ConnectionOwner, options: ConnectionOptions) {
+  constructor(owner: ConnectionOwner, settings: Settings) {
     this.#owner = owner;
-    this.#options = options;
-    this.#loginTimer = new Timer(options.clock);
+    this.#settings = settings;
+    this.#loginTimer = new Timer(settings.clock);
   }
 
   get isOpen(): boolean {
@@ -103,11 +99,11 @@ export class Connection {
   }
 
   /** Dials and sends HELLO. Called once. */
-  start(hello: Hello): void {
-    const { transport, url, loginTimeoutMs } = this.#options;
-    this.#loginTimer.set(loginTimeoutMs, () => {
+  start(hello: Partial<Hello>): void {
+    const { transport, url, timing } = this.#settings;
+    this.#loginTimer.set(timing.loginTimeoutMs, () => {
       const code = this.#phase === "dialling" ? ClientCode.CONNECTION_LOST : DisconnectCode.LOGIN_TIMEOUT;
-      this.#end(code, `no answer from ${url} within ${loginTimeoutMs} ms`);
+      this.#end(code, `no answer from ${url} within ${timing.loginTimeoutMs} ms`);
     });
     try {
       this.#socket = transport(url, {
@@ -147,7 +143,7 @@ export class Connection {
     this.#release();
   }
 
-  #login(hello: Hello): void {
+  #login(hello: Partial<Hello>): void {
     if (this.#phase !== "dialling") return;
     this.#phase = "login";
     this.#isLoginPending = true;
@@ -187,10 +183,10 @@ export class Connection {
     this.#answered(frame);
     const foregroundMs = welcome.pingIntervalMs || DEFAULT_PING_INTERVAL_MS;
     this.#intervals = { foregroundMs, backgroundMs: welcome.backgroundPingIntervalMs || foregroundMs };
-    const { clock, random, pongTimeoutMs } = this.#options;
+    const { clock, random, timing } = this.#settings;
     this.#heartbeat = new Heartbeat(
       { ping: () => this.#ping(), onSilence: (idleMs) => this.#silent(idleMs) },
-      { clock, random, intervalMs: foregroundMs, timeoutMs: pongTimeoutMs },
+      { clock, random, intervalMs: foregroundMs, timeoutMs: timing.pongTimeoutMs },
     );
     this.#heartbeat.start();
     this.#owner.onWelcome(this, welcome);
@@ -198,7 +194,7 @@ export class Connection {
 
   #ping(): void {
     this.#pingRid = (this.#pingRid % 0x7fff_ffff) + 1;
-    const heldMs = Math.round(this.#options.clock.nowMs() - this.#answeredAtMs);
+    const heldMs = Math.round(this.#settings.clock.nowMs() - this.#answeredAtMs);
     const told = this.#answeredRid === 0 || heldMs > MAX_HELD_MS ? {} : { answers: this.#answeredRid, heldMs };
     this.write(Command.PING, Ping.encode(told), this.#pingRid, this.#lease);
     this.#answeredRid = 0;
@@ -206,7 +202,7 @@ export class Connection {
 
   #answered({ rid, lease }: Envelope): void {
     this.#answeredRid = rid;
-    this.#answeredAtMs = this.#options.clock.nowMs();
+    this.#answeredAtMs = this.#settings.clock.nowMs();
     // A copy: what is received is a view of the transport's buffer.
     this.#lease = lease.length > 0 ? Uint8Array.from(lease) : EMPTY;
   }
@@ -236,11 +232,10 @@ export class Connection {
     this.#end(info.code, info.reason || codeName(info.code), detail);
   }
 
-  #end(code: number, reason: string, detail: Partial<ConnectionEnd> = {}): void {
+  #end(code: number, reason: string, detail?: Partial<ConnectionEnd>): void {
     if (this.#phase === "ended") return;
     this.#release();
-    const end = { code, reason, mayReconnect: mayReconnect(code), retryAfterMs: 0, byDevice: "" };
-    this.#owner.onEnd(this, { ...end, ...detail });
+    this.#owner.onEnd(this, endOf(code, reason, detail));
   }
 
   #release(): void {

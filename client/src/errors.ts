@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { codeName, ErrorCode } from "./codes.ts";
+import { ClientCode, codeName, ErrorCode } from "./codes.ts";
 
 /** Options of {@link ImClientError}. */
 export interface ImClientErrorOptions extends ErrorOptions {
@@ -27,6 +27,23 @@ export class ImClientError extends Error {
     this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.messageId = options.messageId ?? "";
   }
+}
+
+export function abortError({ reason }: AbortSignal): ImClientError {
+  return new ImClientError(ClientCode.ABORTED, "aborted", { cause: reason, retryable: true });
+}
+
+/** `promise`; `onAbort` is called, with what to reject it with, when `signal` aborts before it has settled. */
+export function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  onAbort: (error: ImClientError) => void,
+): Promise<T> {
+  if (!signal) return promise;
+  const listener = (): void => onAbort(abortError(signal));
+  signal.addEventListener("abort", listener);
+  if (signal.aborted) listener();
+  return promise.finally(() => signal.removeEventListener("abort", listener));
 }
 
 /** Text of whatever was thrown. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Timer } from "./clock.ts";
 import { AppState, Device, type Envelope, type ErrorInfo, Reauth, ReauthOk } from "./codec.ts";
-import { ClientCode, Command, ErrorCode } from "./codes.ts";
-import { ImClientError, messageOf } from "./errors.ts";
+import { Command, ErrorCode } from "./codes.ts";
+import { ImClientError } from "./errors.ts";
 import type { Settings } from "./options.ts";
+import { TokenSource } from "./token-source.ts";
 
 /** What the device tells about itself; replaces what it told before. */
 export interface DeviceProfile {
@@ -42,11 +43,10 @@ interface Waiter {
 export class Identity {
   readonly #owner: IdentityOwner;
   readonly #settings: Settings;
+  readonly #tokens: TokenSource;
   readonly #renewTimer: Timer;
   readonly #deviceTimer: Timer;
   #isOpen = false;
-  /** Outdates a fetch of a token that belongs to an older connection. */
-  #generation = 0;
   #reauth: { rid: number; token: string } | undefined;
   #device: { body: Uint8Array; rid: number; waiters: Waiter[] } | undefined;
   #isBackground = false;
@@ -54,6 +54,7 @@ export class Identity {
   constructor(owner: IdentityOwner, settings: Settings) {
     this.#owner = owner;
     this.#settings = settings;
+    this.#tokens = new TokenSource(settings);
     this.#renewTimer = new Timer(settings.clock);
     this.#deviceTimer = new Timer(settings.clock);
   }
@@ -71,7 +72,7 @@ export class Identity {
   /** No connection any more. */
   closed(): void {
     this.#isOpen = false;
-    this.#generation++;
+    this.#tokens.cancel();
     this.#reauth = undefined;
     if (this.#device) this.#device.rid = 0;
     this.#renewTimer.clear();
@@ -165,31 +166,12 @@ export class Identity {
   }
 
   #renewIn(delayMs: number): void {
-    this.#renewTimer.set(Math.min(delayMs, MAX_TIMER_MS), () => void this.#renew());
-  }
-
-  async #renew(): Promise<void> {
-    const generation = ++this.#generation;
-    const { tokenTimeoutMs } = this.#settings.timing;
-    const { promise: timeout, reject } = Promise.withResolvers<never>();
-    this.#renewTimer.set(tokenTimeoutMs, () => reject(new Error(`no token within ${tokenTimeoutMs} ms`)));
-    try {
-      const token = await Promise.race([this.#askForToken(), timeout]);
-      if (generation !== this.#generation) return;
-      this.#renewTimer.clear();
-      this.#sendReauth(token);
-    } catch (cause) {
-      if (generation !== this.#generation) return;
-      const options = { cause, retryable: true };
-      this.#renewalFailed(
-        new ImClientError(ClientCode.TOKEN_UNAVAILABLE, `getToken failed: ${messageOf(cause)}`, options),
+    const renew = (): void =>
+      void this.#tokens.fetch(
+        (token) => this.#sendReauth(token),
+        (error) => this.#renewalFailed(error),
       );
-    }
-  }
-
-  /** Turns a synchronous throw of the application's function into a rejection. */
-  async #askForToken(): Promise<string> {
-    return this.#settings.getToken();
+    this.#renewTimer.set(Math.min(delayMs, MAX_TIMER_MS), renew);
   }
 
   #sendReauth(token: string): void {

@@ -2,10 +2,11 @@
 import { Backoff } from "./backoff.ts";
 import { Timer } from "./clock.ts";
 import { type Envelope, Goaway, type Hello, type Welcome } from "./codec.ts";
-import { ClientCode, Command, codeName, DisconnectCode } from "./codes.ts";
-import { Connection, type ConnectionEnd } from "./connection.ts";
-import { ImClientError, messageOf } from "./errors.ts";
+import { Command, codeName, DisconnectCode } from "./codes.ts";
+import { Connection, type ConnectionEnd, endOf } from "./connection.ts";
+import type { ImClientError } from "./errors.ts";
 import type { Settings } from "./options.ts";
+import { TokenSource } from "./token-source.ts";
 
 /** What a {@link Link} tells its client. */
 export interface LinkOwner {
@@ -40,14 +41,11 @@ export class Link {
   readonly #owner: LinkOwner;
   readonly #backoff: Backoff;
   readonly #dialTimer: Timer;
-  readonly #tokenTimer: Timer;
+  readonly #tokens: TokenSource;
   /** Logged in; commands go here. */
   #active: Connection | undefined;
   /** Being dialled: the first connection, a reconnect, or the successor of `active`. */
   #next: Connection | undefined;
-  #token: string | undefined;
-  /** Outdates answers of `getToken` that come after `stop`. */
-  #generation = 0;
   #openedAtMs = 0;
   #isBackground = false;
   /** Of the last dial. */
@@ -62,7 +60,7 @@ export class Link {
     const { backoffBaseMs, backoffCapMs } = settings.timing;
     this.#backoff = new Backoff(backoffBaseMs, backoffCapMs, settings.random);
     this.#dialTimer = new Timer(settings.clock);
-    this.#tokenTimer = new Timer(settings.clock);
+    this.#tokens = new TokenSource(settings);
   }
 
   get isOpen(): boolean {
@@ -76,15 +74,14 @@ export class Link {
   /** Begins with a fresh token: another person may have signed in since the last time. */
   start(): void {
     this.#backoff.reset();
-    this.#token = undefined;
-    void this.#dial();
+    this.#tokens.held = undefined;
+    this.#dial();
   }
 
   /** Ends everything from this side. */
   stop(): void {
-    this.#generation++;
+    this.#tokens.cancel();
     this.#dialTimer.clear();
-    this.#tokenTimer.clear();
     if (this.#next !== undefined) this.#noteGhost(this.#next);
     this.#active?.close();
     this.#next?.close();
@@ -100,7 +97,7 @@ export class Link {
 
   /** Logins use this token from now on. */
   useToken(token: string): void {
-    this.#token = token;
+    this.#tokens.held = token;
   }
 
   /** Whether a person looks at the app. */
@@ -116,7 +113,7 @@ export class Link {
       this.#active.probe();
     } else if (this.#dialTimer.isSet) {
       this.#dialTimer.clear();
-      void this.#dial();
+      this.#dial();
     }
   }
 
@@ -125,14 +122,20 @@ export class Link {
     const connection = this.#active;
     if (connection === undefined) return;
     connection.close();
-    this.#ended(connection, { code, reason, mayReconnect: true, retryAfterMs: 0, byDevice: "" });
+    this.#ended(connection, endOf(code, reason));
   }
 
-  async #dial(): Promise<void> {
-    const generation = ++this.#generation;
-    const token = await this.#fetchToken(generation);
-    if (token === undefined || generation !== this.#generation) return;
-    const { clock, random, transport, url, timing, deviceId, deviceName, platform, appVersion } = this.#settings;
+  /** With the token at hand, or a new one. */
+  #dial(): void {
+    void this.#tokens.fetch(
+      (token) => this.#login(token),
+      (error) => this.#tokenFailed(error),
+    );
+  }
+
+  #login(token: string): void {
+    this.#tokens.held = token;
+    const { clock, deviceId, deviceName, platform, appVersion } = this.#settings;
     const connection = new Connection(
       {
         onWelcome: (opened, welcome) => this.#opened(opened, welcome),
@@ -140,14 +143,14 @@ export class Link {
         onHead: (head) => this.#owner.onHead(head),
         onEnd: (ended, end) => this.#ended(ended, end),
       },
-      { clock, random, transport, url, loginTimeoutMs: timing.loginTimeoutMs, pongTimeoutMs: timing.pongTimeoutMs },
+      this.#settings,
     );
     this.#next = connection;
     const device = { deviceId, deviceName, platform, appVersion };
     const resume = this.#owner.resumeFrom();
     const caps = this.#settings.snapshot ? ["snapshot"] : [];
-    const hello = { ...EMPTY_HELLO, ...device, caps, ...resume, ...this.#networkHints(), token };
-    connection.start({ ...hello, clientTimeMs: clock.wallMs() });
+    const versions = { protoMin: PROTOCOL, protoMax: PROTOCOL, clientTimeMs: clock.wallMs() };
+    connection.start({ ...versions, ...device, caps, ...resume, ...this.#networkHints(), token });
   }
 
   /** By them the server chooses a shorter interval where connections die unnoticed. */
@@ -164,35 +167,10 @@ export class Link {
     this.#death = { network: this.#network, idleMs, atMs: this.#settings.clock.nowMs() };
   }
 
-  /** The token at hand, or a new one; undefined when that failed and the next attempt is scheduled. */
-  async #fetchToken(generation: number): Promise<string | undefined> {
-    if (this.#token !== undefined) return this.#token;
-    const { promise: timeout, reject } = Promise.withResolvers<never>();
-    const { tokenTimeoutMs } = this.#settings.timing;
-    this.#tokenTimer.set(tokenTimeoutMs, () => reject(new Error(`no token within ${tokenTimeoutMs} ms`)));
-    try {
-      const token = await Promise.race([this.#askForToken(), timeout]);
-      if (generation === this.#generation) this.#token = token;
-      return token;
-    } catch (error) {
-      if (generation === this.#generation) this.#tokenFailed(error);
-      return undefined;
-    } finally {
-      if (generation === this.#generation) this.#tokenTimer.clear();
-    }
-  }
-
-  /** Turns a synchronous throw of the application's function into a rejection. */
-  async #askForToken(): Promise<string> {
-    return this.#settings.getToken();
-  }
-
-  #tokenFailed(cause: unknown): void {
-    const reason = `getToken failed: ${messageOf(cause)}`;
-    const isFinal = cause instanceof ImClientError && !cause.retryable;
-    const error = new ImClientError(ClientCode.TOKEN_UNAVAILABLE, reason, { cause, retryable: !isFinal });
+  #tokenFailed(error: ImClientError): void {
     this.#owner.onError(error);
-    this.#failed({ code: error.code, reason, mayReconnect: !isFinal, retryAfterMs: 0, byDevice: "" });
+    const { code, message, retryable } = error;
+    this.#failed(endOf(code, message, { mayReconnect: retryable }));
   }
 
   #opened(connection: Connection, welcome: Welcome): void {
@@ -217,7 +195,7 @@ export class Link {
     const minMs = Math.min(goaway.minDelayMs, MAX_ADVISED_DELAY_MS);
     const maxMs = Math.max(minMs, Math.min(goaway.maxDelayMs, MAX_ADVISED_DELAY_MS));
     const delayMs = minMs + (maxMs - minMs) * this.#settings.random();
-    this.#dialTimer.set(delayMs, () => void this.#dial());
+    this.#dialTimer.set(delayMs, () => this.#dial());
     this.#owner.onGoaway(goaway.reason, delayMs);
   }
 
@@ -245,7 +223,7 @@ export class Link {
 
   /** An attempt failed; with a living `active` this was the move to another entry. */
   #failed(end: ConnectionEnd): void {
-    if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#token = undefined;
+    if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#tokens.held = undefined;
     if (this.#mayRetry(end)) this.#schedule(end);
     else this.#terminate(end);
   }
@@ -264,12 +242,12 @@ export class Link {
   }
 
   #schedule(end: ConnectionEnd): void {
-    if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#token = undefined;
+    if (end.code === DisconnectCode.TOKEN_EXPIRED) this.#tokens.held = undefined;
     // An answer of getToken that is still on its way belongs to an attempt that is given up here.
-    this.#generation++;
+    this.#tokens.cancel();
     const advisedMs = Math.min(end.retryAfterMs, MAX_ADVISED_DELAY_MS);
     const delayMs = advisedMs + this.#backoff.next();
-    this.#dialTimer.set(delayMs, () => void this.#dial());
+    this.#dialTimer.set(delayMs, () => this.#dial());
     if (this.#active === undefined) this.#owner.onRetry(this.#backoff.attempt, end, delayMs);
   }
 
@@ -278,23 +256,3 @@ export class Link {
     this.#owner.onTerminal({ ...end, reason: end.reason || codeName(end.code) });
   }
 }
-
-const EMPTY_HELLO: Hello = {
-  protoMin: PROTOCOL,
-  protoMax: PROTOCOL,
-  caps: [],
-  deviceId: "",
-  platform: "",
-  appVersion: "",
-  token: "",
-  deviceName: "",
-  inboxEpoch: "",
-  inboxCursor: 0,
-  sysWatermark: 0,
-  contactsVersion: 0,
-  lastLease: new Uint8Array(0),
-  clientTimeMs: 0,
-  firstPageBytes: 0,
-  network: "",
-  silentDeathMs: 0,
-};

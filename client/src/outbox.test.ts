@@ -4,30 +4,35 @@ import { describe, it } from "node:test";
 import { FakeClock } from "../../lib/clock.ts";
 import { ClientCode, ErrorCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
-import { Outbox, type OutboxOptions, type SendResult } from "./outbox.ts";
+import { DEFAULT_TIMING } from "./options.ts";
+import { Outbox, type OutboxSettings, type SendResult } from "./outbox.ts";
 import { utf8 } from "./wire.ts";
 
-function setup(options: Partial<OutboxOptions> = {}) {
+function setup(settings: Partial<OutboxSettings> = {}) {
   const clock = new FakeClock();
   const line = { isUp: true };
   const written: { rid: number; body: string }[] = [];
   const done: string[] = [];
   let rid = 0;
-  const outbox = new Outbox({
-    clock,
-    random: () => 0.5,
-    limit: 100,
-    window: 4,
-    laneWindow: 1,
-    ackTimeoutMs: 10_000,
-    write(body) {
-      if (!line.isUp) return undefined;
-      written.push({ rid: ++rid, body: new TextDecoder().decode(body) });
-      return rid;
+  const outbox = new Outbox(
+    {
+      write(body) {
+        if (!line.isUp) return undefined;
+        written.push({ rid: ++rid, body: new TextDecoder().decode(body) });
+        return rid;
+      },
+      onDone: (id) => done.push(id),
     },
-    onDone: (id) => done.push(id),
-    ...options,
-  });
+    {
+      clock,
+      random: () => 0.5,
+      timing: { ...DEFAULT_TIMING, ackTimeoutMs: 10_000 },
+      outboxLimit: 100,
+      window: 4,
+      conversationWindow: 1,
+      ...settings,
+    },
+  );
   const outcomes = new Map<string, SendResult | ImClientError>();
   const add = (id: string, lane = id): void => {
     const keep = (outcome: SendResult | ImClientError): unknown => outcomes.set(id, outcome);
@@ -70,7 +75,7 @@ describe("outbox", () => {
   });
 
   it("writes again after a disconnect, in order, and what waited before stays behind it", () => {
-    const { add, outbox, line, bodies } = setup({ laneWindow: 2 });
+    const { add, outbox, line, bodies } = setup({ conversationWindow: 2 });
     for (const id of ["a1", "a2", "a3"]) add(id, "a");
     line.isUp = false;
     outbox.disconnected();
@@ -110,7 +115,7 @@ describe("outbox", () => {
   });
 
   it("a wider lane never passes a message that rests", () => {
-    const { add, outbox, bodies, ridOf, clock } = setup({ laneWindow: 3 });
+    const { add, outbox, bodies, ridOf, clock } = setup({ conversationWindow: 3 });
     for (const id of ["a1", "a2", "a3", "a4"]) add(id, "a");
     outbox.refused(ridOf("a1"), busy, 0);
     outbox.acknowledged("a2", resultOf("a2"));
@@ -142,7 +147,7 @@ describe("outbox", () => {
   });
 
   it("is bounded and says so", async () => {
-    const { add, outcomes, ack } = setup({ limit: 2 });
+    const { add, outcomes, ack } = setup({ outboxLimit: 2 });
     for (const id of ["a", "b", "c"]) add(id);
     await Promise.resolve();
     const refused = outcomes.get("c");

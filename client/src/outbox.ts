@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { jitterMs } from "./backoff.ts";
-import { type Clock, Timer } from "./clock.ts";
+import { retryMs } from "./backoff.ts";
+import { Timer } from "./clock.ts";
 import { ClientCode, ErrorCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
+import type { Settings } from "./options.ts";
 
 /** What the server stored for a message. */
 export interface SendResult {
@@ -26,21 +27,19 @@ export interface Outgoing {
   readonly body: Uint8Array;
 }
 
-export interface OutboxOptions {
-  clock: Clock;
-  random: () => number;
-  /** Messages that may wait for their acknowledgement, in flight or not. */
-  limit: number;
-  /** SENDs in flight on the connection. */
-  window: number;
-  /** SENDs in flight in one conversation; above 1 an overloaded server may store them out of order. */
-  laneWindow: number;
-  ackTimeoutMs: number;
+/** What {@link Outbox} asks of its owner. */
+export interface OutboxOwner {
   /** Writes a SEND and returns its request id; undefined when there is no connection. */
   write(body: Uint8Array): number | undefined;
   /** The message need not be kept any longer: stored, refused, or given up by the application. */
   onDone(id: string): void;
 }
+
+/** The part of the settings that {@link Outbox} looks at. */
+export type OutboxSettings = Pick<
+  Settings,
+  "clock" | "random" | "timing" | "outboxLimit" | "window" | "conversationWindow"
+>;
 
 interface Entry extends Outgoing {
   readonly result: Promise<SendResult>;
@@ -59,12 +58,10 @@ interface Lane {
   flying: number;
 }
 
-const RETRY_BASE_MS = 200;
-const RETRY_CAP_MS = 5_000;
-
 /** Messages until the server acknowledged them: bounded, in order per conversation, sent again with the same id. */
 export class Outbox {
-  readonly #options: OutboxOptions;
+  readonly #owner: OutboxOwner;
+  readonly #settings: OutboxSettings;
   readonly #byId = new Map<string, Entry>();
   readonly #byRid = new Map<number, Entry>();
   readonly #lanes = new Map<string, Lane>();
@@ -73,8 +70,9 @@ export class Outbox {
   #flying = 0;
   #resent = 0;
 
-  constructor(options: OutboxOptions) {
-    this.#options = options;
+  constructor(owner: OutboxOwner, settings: OutboxSettings) {
+    this.#owner = owner;
+    this.#settings = settings;
   }
 
   get size(): number {
@@ -94,7 +92,7 @@ export class Outbox {
   add(outgoing: Outgoing): Promise<SendResult> {
     const known = this.#byId.get(outgoing.id);
     if (known !== undefined) return isEqual(known.body, outgoing.body) ? known.result : rejected(conflict(outgoing.id));
-    if (this.#byId.size >= this.#options.limit) return rejected(full(this.#options.limit));
+    if (this.#byId.size >= this.#settings.outboxLimit) return rejected(full(this.#settings.outboxLimit));
     const entry = this.#entryOf(outgoing);
     this.#laneOf(entry).entries.push(entry);
     this.pump();
@@ -111,7 +109,7 @@ export class Outbox {
   /** Writes what may be written now: lanes take turns. */
   pump(): void {
     for (const lane of this.#ready) {
-      if (this.#flying >= this.#options.window) return;
+      if (this.#flying >= this.#settings.window) return;
       const entry = this.#next(lane);
       this.#ready.delete(lane);
       if (entry === undefined) continue;
@@ -125,7 +123,7 @@ export class Outbox {
 
   #entryOf(outgoing: Outgoing): Entry {
     const { promise: result, resolve, reject } = Promise.withResolvers<SendResult>();
-    const timer = new Timer(this.#options.clock);
+    const timer = new Timer(this.#settings.clock);
     const entry: Entry = { ...outgoing, result, resolve, reject, timer, phase: "queued", rid: 0, failures: 0 };
     this.#byId.set(entry.id, entry);
     return entry;
@@ -143,7 +141,7 @@ export class Outbox {
     const entry = this.#byId.get(id);
     if (entry === undefined) return false;
     this.#remove(entry);
-    this.#options.onDone(id);
+    this.#owner.onDone(id);
     entry.resolve(result);
     this.pump();
     return true;
@@ -185,13 +183,13 @@ export class Outbox {
   }
 
   #next(lane: Lane): Entry | undefined {
-    if (lane.flying >= this.#options.laneWindow) return undefined;
+    if (lane.flying >= this.#settings.conversationWindow) return undefined;
     const entry = lane.entries.find((candidate) => candidate.phase !== "flying");
     return entry?.phase === "queued" ? entry : undefined;
   }
 
   #write(lane: Lane, entry: Entry): boolean {
-    const rid = this.#options.write(entry.body);
+    const rid = this.#owner.write(entry.body);
     if (rid === undefined) return false;
     if (entry.rid !== 0) this.#resent++;
     entry.rid = rid;
@@ -199,7 +197,7 @@ export class Outbox {
     lane.flying++;
     this.#flying++;
     this.#byRid.set(rid, entry);
-    entry.timer.set(this.#options.ackTimeoutMs, () => {
+    entry.timer.set(this.#settings.timing.ackTimeoutMs, () => {
       this.#ground(entry);
       this.pump();
     });
@@ -223,7 +221,7 @@ export class Outbox {
   #rest(entry: Entry, retryAfterMs: number): void {
     this.#ground(entry);
     entry.phase = "resting";
-    const delayMs = retryAfterMs + jitterMs(entry.failures++, RETRY_BASE_MS, RETRY_CAP_MS, this.#options.random);
+    const delayMs = retryAfterMs + retryMs(entry.failures++, this.#settings.random);
     entry.timer.set(delayMs, () => {
       this.#ground(entry);
       this.pump();
@@ -232,7 +230,7 @@ export class Outbox {
 
   #drop(entry: Entry, error: ImClientError): void {
     this.#remove(entry);
-    this.#options.onDone(entry.id);
+    this.#owner.onDone(entry.id);
     entry.reject(error);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { jitterMs } from "./backoff.ts";
-import { type Clock, Timer } from "./clock.ts";
+import { retryMs } from "./backoff.ts";
+import { Timer } from "./clock.ts";
+import type { Settings } from "./options.ts";
 
 /** What {@link Puller} asks of its owner. */
 export interface PullerOwner {
@@ -10,30 +11,18 @@ export interface PullerOwner {
   needsPull(): boolean;
 }
 
-export interface PullerOptions {
-  clock: Clock;
-  random: () => number;
-  /** How long a hole may stay before it is pulled: pushes on other paths usually fill it first. */
-  gapWaitMs: number;
-  /** Bound of one SYNC. */
-  timeoutMs: number;
-}
-
-const RETRY_BASE_MS = 200;
-const RETRY_CAP_MS = 5_000;
-
 /** When to ask for pages: one SYNC at a time, repeated with backoff while something is missing. */
 export class Puller {
   readonly #owner: PullerOwner;
-  readonly #options: PullerOptions;
+  readonly #settings: Settings;
   readonly #timer: Timer;
   #rid = 0;
   #failures = 0;
 
-  constructor(owner: PullerOwner, options: PullerOptions) {
+  constructor(owner: PullerOwner, settings: Settings) {
     this.#owner = owner;
-    this.#options = options;
-    this.#timer = new Timer(options.clock);
+    this.#settings = settings;
+    this.#timer = new Timer(settings.clock);
   }
 
   /** Pulls now, unless a pull is under way. */
@@ -43,12 +32,12 @@ export class Puller {
     const rid = this.#owner.sync();
     if (rid === undefined) return;
     this.#rid = rid;
-    this.#timer.set(this.#options.timeoutMs, () => this.#fail(0));
+    this.#timer.set(this.#settings.timing.syncTimeoutMs, () => this.#fail(0));
   }
 
   /** Pulls after the gap wait, if something is still missing then. */
   soon(): void {
-    if (this.#rid === 0 && !this.#timer.isSet) this.#later(this.#options.gapWaitMs);
+    if (this.#rid === 0 && !this.#timer.isSet) this.#later(this.#settings.timing.gapWaitMs);
   }
 
   /** Is `rid` the request that is being waited for? */
@@ -79,8 +68,7 @@ export class Puller {
 
   #fail(retryAfterMs: number): void {
     this.#rid = 0;
-    const { random } = this.#options;
-    this.#later(retryAfterMs + jitterMs(this.#failures++, RETRY_BASE_MS, RETRY_CAP_MS, random));
+    this.#later(retryAfterMs + retryMs(this.#failures++, this.#settings.random));
   }
 
   #later(delayMs: number): void {

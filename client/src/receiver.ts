@@ -39,7 +39,6 @@ export interface ReceiverOwner {
 
 /** Events kept beyond a hole. */
 const EARLY_LIMIT = 1_000;
-const ACK_BATCH = 64;
 /** Farther behind than a default page, it asks for the largest ones. */
 const LARGE_PAGE = { limit: 1_000, limitBytes: 240 * 1024 } as const;
 const FAR_BEHIND = 200;
@@ -63,24 +62,20 @@ export class Receiver {
   #pulls = 0;
 
   constructor(owner: ReceiverOwner, settings: Settings) {
-    const { clock, random, timing, store, streamLimit } = settings;
     this.#owner = owner;
-    this.#streamLimit = streamLimit;
+    this.#streamLimit = settings.streamLimit;
     this.#canSnapshot = settings.snapshot;
     const deliver = (event: Event): void => this.#deliver(event);
     const claim = (event: Event): boolean => owner.claim(event);
     this.#inbox = new Inbox({ deliver, claim, hasRoom: () => this.#hasRoom() }, EARLY_LIMIT);
-    this.#puller = new Puller(
-      { sync: () => this.#sync(), needsPull: () => this.#isIncomplete() },
-      { clock, random, gapWaitMs: timing.gapWaitMs, timeoutMs: timing.syncTimeoutMs },
-    );
+    this.#puller = new Puller({ sync: () => this.#sync(), needsPull: () => this.#isIncomplete() }, settings);
     this.#acks = new Acknowledger(
       {
         position: () => this.#position(),
         acknowledge: (inboxSeq) => owner.write(Command.PUSH_ACK, PushAck.encode({ inboxSeq })),
         onStoreError: (error) => owner.onStoreError(error),
       },
-      { clock, store, delayMs: timing.ackDelayMs, batch: ACK_BATCH },
+      settings,
     );
   }
 

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { jitterMs } from "./backoff.ts";
-import { type Clock, Timer } from "./clock.ts";
+import { retryMs } from "./backoff.ts";
+import { Timer } from "./clock.ts";
 import type { ErrorInfo } from "./codec.ts";
 import { ClientCode } from "./codes.ts";
-import { ImClientError } from "./errors.ts";
-
-/** What {@link Requests} needs. */
-export interface RequestsOptions {
-  clock: Clock;
-  random: () => number;
-  /** A request without an answer is written again after this time. */
-  timeoutMs: number;
-  /** Writes a frame and returns its request id; undefined when there is no connection. */
-  write(cmd: number, body: Uint8Array): number | undefined;
-}
+import { abortable, ImClientError } from "./errors.ts";
+import type { Settings } from "./options.ts";
 
 interface Pending {
   readonly cmd: number;
@@ -26,16 +17,17 @@ interface Pending {
 }
 
 const LIMIT = 64;
-const RETRY_BASE_MS = 200;
-const RETRY_CAP_MS = 5_000;
 
 /** Questions that may be asked again: each is, over reconnects and overload, until it is answered, refused or aborted. */
 export class Requests {
-  readonly #options: RequestsOptions;
+  readonly #write: (cmd: number, body: Uint8Array) => number | undefined;
+  readonly #settings: Settings;
   readonly #pending = new Set<Pending>();
 
-  constructor(options: RequestsOptions) {
-    this.#options = options;
+  /** @param write writes a frame and returns its request id; undefined when there is no connection */
+  constructor(write: (cmd: number, body: Uint8Array) => number | undefined, settings: Settings) {
+    this.#write = write;
+    this.#settings = settings;
   }
 
   /** Resolves with the body of the answer. */
@@ -44,22 +36,20 @@ export class Requests {
       return Promise.reject(new ImClientError(ClientCode.OUTBOX_FULL, `${LIMIT} requests wait already`));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-    const timer = new Timer(this.#options.clock);
+    const timer = new Timer(this.#settings.clock);
     const pending: Pending = { cmd, body, resolve, reject, timer, rid: 0, failures: 0 };
     this.#pending.add(pending);
-    const onAbort = (): void => {
+    const result = abortable(promise, signal, (error) => {
       this.#end(pending);
-      reject(new ImClientError(ClientCode.ABORTED, "aborted", { cause: signal?.reason, retryable: true }));
-    };
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted) onAbort();
-    else this.#write(pending);
-    return promise.finally(() => signal?.removeEventListener("abort", onAbort));
+      reject(error);
+    });
+    if (this.#pending.has(pending)) this.#ask(pending);
+    return result;
   }
 
   /** Logged in: everything is asked, again or for the first time. */
   connected(): void {
-    for (const pending of this.#pending) this.#write(pending);
+    for (const pending of this.#pending) this.#ask(pending);
   }
 
   /** Takes an answer; false when `rid` is none of these. */
@@ -102,17 +92,17 @@ export class Requests {
     return undefined;
   }
 
-  #write(pending: Pending): void {
+  #ask(pending: Pending): void {
     pending.timer.clear();
-    pending.rid = this.#options.write(pending.cmd, pending.body) ?? 0;
+    pending.rid = this.#write(pending.cmd, pending.body) ?? 0;
     // Without a connection the next login asks.
-    if (pending.rid !== 0) pending.timer.set(this.#options.timeoutMs, () => this.#write(pending));
+    if (pending.rid !== 0) pending.timer.set(this.#settings.timing.syncTimeoutMs, () => this.#ask(pending));
   }
 
   #later(pending: Pending, retryAfterMs: number): void {
     pending.rid = 0;
-    const pauseMs = retryAfterMs + jitterMs(pending.failures++, RETRY_BASE_MS, RETRY_CAP_MS, this.#options.random);
-    pending.timer.set(pauseMs, () => this.#write(pending));
+    const pauseMs = retryAfterMs + retryMs(pending.failures++, this.#settings.random);
+    pending.timer.set(pauseMs, () => this.#ask(pending));
   }
 
   #end(pending: Pending): void {

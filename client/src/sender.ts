@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Send } from "./codec.ts";
 import { ClientCode, ErrorCode, MAX_CONTENT_BYTES } from "./codes.ts";
-import { ImClientError } from "./errors.ts";
+import { abortable, abortError, ImClientError } from "./errors.ts";
 import type { SendOutcome } from "./events.ts";
 import { Journal } from "./journal.ts";
 import type { Settings } from "./options.ts";
@@ -45,19 +45,13 @@ export class Sender {
   #maxContentBytes = MAX_CONTENT_BYTES;
 
   constructor(owner: SenderOwner, settings: Settings) {
-    const { clock, random, store, outboxLimit, window, conversationWindow, timing } = settings;
+    const { clock, store } = settings;
     this.#owner = owner;
     this.#journal = new Journal({ clock, store, onError: (error) => owner.onStoreError(error) });
-    this.outbox = new Outbox({
-      clock,
-      random,
-      limit: outboxLimit,
-      window,
-      laneWindow: conversationWindow,
-      ackTimeoutMs: timing.ackTimeoutMs,
-      write: (body) => owner.write(body),
-      onDone: (id) => this.#journal.remove(id),
-    });
+    this.outbox = new Outbox(
+      { write: (body) => owner.write(body), onDone: (id) => this.#journal.remove(id) },
+      settings,
+    );
   }
 
   /** Messages without an answer, oldest first; also those of an earlier run. */
@@ -79,10 +73,7 @@ export class Sender {
     const message = { id, userId: this.#userId, to, conversationId, contentType, content };
     const result = this.outbox.add(outgoingOf(message));
     if (this.outbox.has(id)) this.#journal.add(message);
-    if (signal === undefined) return result;
-    const onAbort = (): void => this.outbox.abort(id, abortError(signal));
-    signal.addEventListener("abort", onAbort);
-    return result.finally(() => signal.removeEventListener("abort", onAbort));
+    return abortable(result, signal, (error) => this.outbox.abort(id, error));
   }
 
   /** Logged in as `userId`: what an earlier run left goes first. */
@@ -130,10 +121,6 @@ export class Sender {
       );
     }
   }
-}
-
-export function abortError(signal: AbortSignal | undefined): ImClientError {
-  return new ImClientError(ClientCode.ABORTED, "aborted", { cause: signal?.reason, retryable: true });
 }
 
 function outgoingOf({ id, to, conversationId, contentType, content }: PendingMessage): Outgoing {

@@ -136,7 +136,7 @@ export class FakeConnection {
   }
 
   welcome(fields: Partial<Welcome> = {}): void {
-    const welcome = { proto: 1, sessionId: "s1", userId: "alice", inboxEpoch: EPOCH, entryId: "entry-a", ...fields };
+    const welcome = { sessionId: "s1", userId: "alice", inboxEpoch: EPOCH, entryId: "entry-a", ...fields };
     this.frame(Command.WELCOME, Welcome.encode({ pingIntervalMs: QUIET_MS, ...welcome }), 1);
   }
 

@@ -76,7 +76,7 @@ export class ModelServer {
     for (const old of this.online) old.kick(4521);
     this.#loggedIn.add(connection);
     const firstPage = this.inbox.page(hello.inboxEpoch === EPOCH ? hello.inboxCursor : 0);
-    connection.welcome({ inboxHead: this.inbox.events.length, firstPage, resumed: hello.inboxEpoch === EPOCH });
+    connection.welcome({ inboxHead: this.inbox.events.length, firstPage });
   }
 
   #takeMood(): ModelServer["mood"] {

@@ -105,10 +105,10 @@ export const MESSAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "client/src/outbox.ts",
-        find: "    const rid = this.#options.write(entry.body);\n",
+        find: "    const rid = this.#owner.write(entry.body);\n",
         replace: `    // Another last letter of the id (field 3) each time.
     const body = entry.failures > 0 || entry.rid !== 0 ? changeLastOfId(entry.body, entry.id) : entry.body;
-    const rid = this.#options.write(body);
+    const rid = this.#owner.write(body);
 `,
       },
       {
