@@ -15,12 +15,12 @@ type Step =
   | { do: "receive"; push: "normal" | "lost" | "twice" | "held" }
   | { do: "release" }
   | { do: "send"; to: "bob" | "carol" }
-  | { do: "fault"; kind: "drop" | "goaway" | "forget" | "busy" | "loseAck" | "stale head" | "restart" }
+  | { do: "fault"; kind: "drop" | "goaway" | "forget" | "busy" | "loseAck" | "stale head" | "restart" | "slow move" }
   | { do: "wait"; ms: number };
 
 const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
   fc.record<T>(model, { noNullPrototype: true });
-const FAULTS = ["drop", "goaway", "forget", "busy", "loseAck", "stale head", "restart"] as const;
+const FAULTS = ["drop", "goaway", "forget", "busy", "loseAck", "stale head", "restart", "slow move"] as const;
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
@@ -47,11 +47,13 @@ class Run {
   readonly #shown: number[] = [];
   readonly #settled = new Map<string, string>();
   #sent = 0;
+  #resets = 0;
 
   constructor(random: () => number) {
     this.#random = random;
     this.#all = setup({ store: this.store, random, window: 3 });
     this.#model = new ModelServer(this.#all.server);
+    this.#all.client.on("reset", () => this.#resets++);
     this.#all.client.on("message", ({ inboxSeq }) => this.#shown.push(inboxSeq));
     this.#all.client.connect();
   }
@@ -68,6 +70,8 @@ class Run {
   /** The network is well again; every timer that can matter runs. */
   async heal(): Promise<void> {
     this.#model.mood = "well";
+    this.#model.isLoginSlow = false;
+    this.#model.release();
     for (let i = 0; i < 12; i++) await this.#advance(11_000);
     this.#model.online.at(-1)?.pong(0, this.#model.inbox.events.length);
     for (let i = 0; i < 4; i++) await this.#advance(11_000);
@@ -77,6 +81,7 @@ class Run {
     const { events } = this.#model.inbox;
     const others = events.filter(({ sender }) => sender !== "alice").map(({ inboxSeq }) => inboxSeq);
     assert.deepEqual(this.#shown, others, "each message of others once and in order, own ones never");
+    assert.equal(this.#resets, 0, "the inbox never begins anew");
     const own = events.filter(({ sender }) => sender === "alice");
     assert.equal(own.length, this.#sent, "one stored message a send");
     for (const { clientMessageId, messageId } of own) assert.equal(this.#settled.get(clientMessageId), messageId);
@@ -92,7 +97,7 @@ class Run {
     if (step.do === "send") this.#send(step.to);
     else if (step.do === "receive") this.#receive(step.push);
     else if (step.do === "fault") fault(step.kind, this.#model);
-    else for (const event of this.#model.held.splice(0).reverse()) this.#model.push(event);
+    else this.#model.release();
   }
 
   #send(to: string): void {
@@ -127,7 +132,10 @@ function fault(kind: (Step & { do: "fault" })["kind"], model: ModelServer): void
   else if (kind === "goaway") connection?.goaway(0, 500);
   else if (kind === "restart") connection?.error(0, ErrorCode.RETRYABLE, { retryable: true });
   else if (kind === "stale head") connection?.pong(0, model.inbox.events.length + 5);
-  else model.mood = kind;
+  else if (kind === "slow move") {
+    model.isLoginSlow = true;
+    connection?.goaway(0, 0);
+  } else model.mood = kind;
 }
 
 /** Deterministic from the seed, unlike Math.random. */

@@ -40,6 +40,9 @@ export class ModelServer {
   readonly held: Event[] = [];
   /** Answers the next SEND or SYNC badly. */
   mood: "well" | "busy" | "loseAck" | "forget" = "well";
+  /** The next login reads the inbox and is answered by {@link release}; until then an older connection serves on. */
+  isLoginSlow = false;
+  readonly #slowLogins: (() => void)[] = [];
   readonly #server: FakeServer;
   readonly #loggedIn = new Set<FakeConnection>();
 
@@ -71,12 +74,25 @@ export class ModelServer {
     this.online.at(-1)?.push(event);
   }
 
+  /** Answers slow logins, and pushes what was held, latest first. */
+  release(): void {
+    for (const answer of this.#slowLogins.splice(0)) answer();
+    for (const event of this.held.splice(0).reverse()) this.push(event);
+  }
+
   #login(connection: FakeConnection, hello: Hello): void {
-    // As the real one: the same device's older connection is replaced before the answer goes out.
-    for (const old of this.online) old.kick(4521);
-    this.#loggedIn.add(connection);
     const firstPage = this.inbox.page(hello.inboxEpoch === EPOCH ? hello.inboxCursor : 0);
-    connection.welcome({ inboxHead: this.inbox.events.length, firstPage });
+    const inboxHead = this.inbox.events.length;
+    const answer = (): void => {
+      if (connection.isOver) return;
+      // As the real one: the same device's older connection is replaced before the answer goes out.
+      for (const old of this.online) old.kick(4521);
+      this.#loggedIn.add(connection);
+      connection.welcome({ inboxHead, firstPage });
+    };
+    if (this.isLoginSlow) this.#slowLogins.push(answer);
+    else answer();
+    this.isLoginSlow = false;
   }
 
   #takeMood(): ModelServer["mood"] {
