@@ -5,13 +5,16 @@ import type { Socket } from "node:net";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { DisconnectCode } from "#lib/codes.ts";
 import { MAX_FRAME_BYTES, MAX_LENGTH_VARINT_BYTES } from "#proto/commands.ts";
-import { WsCarrier } from "../session/carrier.ts";
+import { JsonWsCarrier, WsCarrier } from "../session/carrier.ts";
 import type { Connection } from "../session/connection.ts";
+import { readJsonFrame } from "../wire/json-frame.ts";
 import type { Admission } from "./admission.ts";
 
 export const WS_PATH = "/ws";
-/** Chosen when the client offers it; a client that offers nothing gets the same. */
+/** Binary messages of frames; a client that offers nothing gets the same. */
 const SUBPROTOCOL = "im.v1";
+/** Text messages, each a frame in JSON. */
+const JSON_SUBPROTOCOL = "im.v1.json";
 const MAX_FRAGMENTS = 16;
 /** Reads of one message: 256 KiB in segments of 512 bytes. */
 const MAX_CHUNKS = 512;
@@ -23,7 +26,13 @@ const CONNECTION = Symbol("connection");
 type FramedWebSocket = WebSocket & { [CONNECTION]?: Connection };
 type FramedSocket = Socket & { [CONNECTION]?: Connection };
 
-/** Upgrades HTTP requests to connections. Each binary message holds one or more whole frames. */
+/** The first that the client names and we know: its order is its wish. */
+function chooseProtocol(offered: ReadonlySet<string>): string | false {
+  for (const name of offered) if (name === SUBPROTOCOL || name === JSON_SUBPROTOCOL) return name;
+  return false;
+}
+
+/** Upgrades HTTP requests to connections. Which form the messages have is chosen here, once. */
 export class WsAcceptor {
   readonly #admission: Admission;
   readonly #server: WebSocketServer;
@@ -37,17 +46,19 @@ export class WsAcceptor {
       maxPayload: MAX_FRAME_BYTES + MAX_LENGTH_VARINT_BYTES,
       maxFragments: MAX_FRAGMENTS,
       maxBufferedChunks: MAX_CHUNKS,
-      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+      handleProtocols: chooseProtocol,
     });
   }
 
   /** Answers the upgrade request; an invalid one gets 400, 405 or 426 by ws, and the end. */
   accept(request: IncomingMessage, socket: Socket, head: Buffer, acceptedTick: number): void {
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const connection = this.#admission.open(new WsCarrier(ws, socket), acceptedTick);
+      const isJson = ws.protocol === JSON_SUBPROTOCOL;
+      const carrier = isJson ? new JsonWsCarrier(ws, socket) : new WsCarrier(ws, socket);
+      const connection = this.#admission.open(carrier, acceptedTick);
       (ws as FramedWebSocket)[CONNECTION] = connection;
       (socket as FramedSocket)[CONNECTION] = connection;
-      ws.on("message", onMessage);
+      ws.on("message", isJson ? onJsonMessage : onMessage);
       ws.on("close", onClose);
       ws.on("error", onError);
       socket.on("drain", onDrain);
@@ -57,8 +68,21 @@ export class WsAcceptor {
 
 function onMessage(this: FramedWebSocket, data: RawData, isBinary: boolean): void {
   const connection = this[CONNECTION];
-  if (!isBinary) connection?.close(DisconnectCode.BAD_FRAME, "text messages are not part of the protocol");
+  if (!isBinary) connection?.close(DisconnectCode.BAD_FRAME, `text messages need the subprotocol ${JSON_SUBPROTOCOL}`);
   else if (Buffer.isBuffer(data)) connection?.onMessage(data);
+}
+function onJsonMessage(this: FramedWebSocket, data: RawData, isBinary: boolean): void {
+  const connection = this[CONNECTION];
+  // What comes behind the last one is not worth parsing.
+  if (!connection || connection.state.kind === "closed" || !Buffer.isBuffer(data)) return;
+  if (isBinary) {
+    connection.close(DisconnectCode.BAD_FRAME, `binary messages need the subprotocol ${SUBPROTOCOL}`);
+    return;
+  }
+  const frame = readJsonFrame(data);
+  if (frame.kind === "frame") connection.onMessage(frame.bytes, data.length);
+  else if (frame.kind === "refused") connection.onRefused(data.length, frame.rid, frame.code, frame.reason);
+  else connection.close(frame.code, frame.reason);
 }
 function onClose(this: FramedWebSocket, code: number): void {
   this[CONNECTION]?.onGone(code === NO_CLOSE_FRAME ? "client_reset" : "client_gone");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
 import { RecordKind } from "#proto/uplink/record.ts";
-import type { Session } from "./session.ts";
+import type { Hub } from "./hub.ts";
+import type { ConnectionState, Session } from "./session.ts";
 import type { LogicDirectory, LogicPort } from "./uplink-port.ts";
 
 // Which logic a session talks to. It stays with one while that lives and owes it answers, so that its SENDs are
@@ -39,11 +40,25 @@ export function announceSession(conn: number, session: Session, asking: LogicPor
 }
 
 /** Sends CLOSED where the session is bound, if need be by binding it once more; returns who was told, if anybody. */
-export function announceSessionClosed(logics: LogicDirectory, conn: number, session: Session): LogicPort | undefined {
+function announceSessionClosed(logics: LogicDirectory, conn: number, session: Session): LogicPort | undefined {
   const logic = session.logic ?? bindSession(logics, conn, session);
   if (!logic) return undefined;
   logic.sendControl({ kind: RecordKind.CLOSED, conn });
   logic.load--;
   session.logic = undefined;
   return logic;
+}
+
+/** Tells logic, now or once there is one again, that a connection is gone. `state`: what it was until then. */
+export function leaveLogic(hub: Hub, conn: number, state: ConnectionState): void {
+  if (state.kind === "login") {
+    state.login.logic.load--;
+    hub.handover.closed(conn, state.login.logic);
+  }
+  if (state.kind !== "open" && state.kind !== "draining") return;
+  const { session } = state;
+  session.roundTrip.forget(hub.logics, conn);
+  const told = announceSessionClosed(hub.logics, conn, session);
+  if (told) hub.handover.closed(conn, told);
+  else hub.rememberClosed(conn, session.tag);
 }

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
+import { showJsonFrames } from "../wire/json-frame.ts";
 import { clientAddress } from "./client-address.ts";
 import type { OutboxPort } from "./outbox.ts";
 
@@ -93,6 +94,26 @@ export class WsCarrier implements Carrier {
 
   resume(): void {
     this.#ws.resume();
+  }
+}
+
+/** A WebSocket of the JSON subprotocol: each frame is one text message. Its backlog counts as the text that it is. */
+export class JsonWsCarrier extends WsCarrier {
+  readonly #ws: WebSocket;
+  readonly #socket: Socket;
+
+  constructor(ws: WebSocket, socket: Socket) {
+    super(ws, socket);
+    this.#ws = ws;
+    this.#socket = socket;
+  }
+
+  override write(bytes: Buffer): boolean {
+    // One write for all.
+    this.#socket.cork();
+    for (const text of showJsonFrames(bytes)) this.#ws.send(text);
+    this.#socket.uncork();
+    return !this.#socket.writableNeedDrain;
   }
 }
 

@@ -10,7 +10,7 @@ import type { EnvelopeReader } from "../wire/envelope.ts";
 import { encodeFrame, withLease } from "../wire/envelope.ts";
 import { type FrameFault, FrameReader, type FrameSink } from "../wire/frame.ts";
 import { readUints, type Uints } from "../wire/uints.ts";
-import { announceSession, announceSessionClosed, bindSession } from "./binding.ts";
+import { announceSession, bindSession, leaveLogic } from "./binding.ts";
 import type { Carrier, Gone } from "./carrier.ts";
 import { isForwarded } from "./forwarded.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
@@ -65,24 +65,38 @@ export class Connection implements FrameSink, HeartbeatItem {
 
   /** Bytes of a stream, cut anywhere. */
   onBytes(chunk: Buffer): void {
-    if (!this.#admit(chunk.length)) return;
-    this.#onFault(this.#paced(chunk));
+    if (this.#admit(chunk.length)) this.#onFault(this.#read(chunk, chunk.length));
   }
 
-  /** One WebSocket message: whole frames. */
-  onMessage(message: Buffer): void {
-    if (!this.#admit(message.length)) return;
-    const fault = this.#paced(message);
+  /** One WebSocket message: whole frames. @param bytes as it came: in another form it was longer */
+  onMessage(message: Buffer, bytes: number = message.length): void {
+    if (!this.#admit(bytes)) return;
+    const fault = this.#read(message, bytes);
     this.#onFault(fault ?? (this.#reader.isAtBoundary ? undefined : DisconnectCode.BAD_FRAME));
   }
 
-  /** Reads a chunk; a session over its rates is then not read for a while. */
-  #paced(chunk: Buffer): FrameFault {
+  /** A message in another form than frames, of which none could be made: counts as one. Before the login it ends the connection. */
+  onRefused(bytes: number, rid: number, code: number, reason: string): void {
+    if (!this.#admit(bytes)) return;
+    this.#hub.stats.framesIn++;
+    const { session } = this;
+    if (session) {
+      this.#expectBeat(session);
+      this.#holdBack(1, bytes);
+      this.#sendError(rid, code, reason);
+    } else this.close(DisconnectCode.PROTOCOL_ERROR, reason, rid);
+  }
+
+  #read(chunk: Buffer, bytes: number): FrameFault {
     const { framesIn } = this.#hub.stats;
     const fault = this.#reader.push(chunk, this);
-    const heardByTick = this.#pace?.took(this.#hub.stats.framesIn - framesIn, chunk.length) ?? 0;
-    this.#deadlineTick = Math.max(this.#deadlineTick, heardByTick);
+    this.#holdBack(this.#hub.stats.framesIn - framesIn, bytes);
     return fault;
+  }
+
+  /** A session over its rates is not read for a while. */
+  #holdBack(frames: number, bytes: number): void {
+    this.#deadlineTick = Math.max(this.#deadlineTick, this.#pace?.took(frames, bytes) ?? 0);
   }
 
   #admit(bytes: number): boolean {
@@ -178,15 +192,13 @@ export class Connection implements FrameSink, HeartbeatItem {
     } else if (!isForwarded(cmd)) {
       this.#sendError(rid, ErrorCode.UNKNOWN_COMMAND, `unknown command ${cmd}`);
     } else {
-      if (cmd === Command.APP_STATE && readUints(envelope.body, uints)) this.#onAppState(session, uints.first);
+      if (cmd === Command.APP_STATE && readUints(envelope.body, uints)) {
+        // The rhythm that is expected from now on; logic notes the state itself.
+        setAppState(session, uints.first);
+        this.#expectBeat(session);
+      }
       this.#forward(envelope, session);
     }
-  }
-
-  /** The rhythm that is expected from now on; logic notes the state itself. */
-  #onAppState(session: Session, state: number): void {
-    setAppState(session, state);
-    this.#expectBeat(session);
   }
 
   /** Sets the deadline where it may have moved earlier. */
@@ -414,6 +426,7 @@ export class Connection implements FrameSink, HeartbeatItem {
   }
 
   onDue(nowTick: number): void {
+    const { blockedTick } = this.#outbox;
     switch (this.#state.kind) {
       case "closed":
         this.#carrier.destroy();
@@ -425,7 +438,7 @@ export class Connection implements FrameSink, HeartbeatItem {
         return;
       case "open":
       case "draining":
-        if (this.#isSlow(nowTick)) {
+        if (blockedTick !== 0 && nowTick >= blockedTick + SLOW_CONSUMER_TICKS) {
           this.#hub.stats.slowConsumers++;
           this.close(DisconnectCode.SLOW_CONSUMER, "did not read for 30 s");
         } else {
@@ -433,11 +446,6 @@ export class Connection implements FrameSink, HeartbeatItem {
         }
         return;
     }
-  }
-
-  #isSlow(nowTick: number): boolean {
-    const { blockedTick } = this.#outbox;
-    return blockedTick !== 0 && nowTick >= blockedTick + SLOW_CONSUMER_TICKS;
   }
 
   // End
@@ -478,21 +486,12 @@ export class Connection implements FrameSink, HeartbeatItem {
   /** Tells logic and the hub that this connection is no longer one. */
   #leave(code: number, cause: string = disconnectReason(code)): void {
     const state = this.#state;
-    const session = this.session;
+    const userId = this.session?.userId;
     this.#state = { kind: "closed", code };
     this.#pace?.close();
     this.#hub.metrics.closed(cause);
-    if (state.kind === "login") {
-      state.login.logic.load--;
-      this.#hub.handover.closed(this.conn, state.login.logic);
-    }
-    session?.roundTrip.forget(this.#hub.logics, this.conn);
-    if (session) {
-      const told = announceSessionClosed(this.#hub.logics, this.conn, session);
-      if (told) this.#hub.handover.closed(this.conn, told);
-      else this.#hub.rememberClosed(this.conn, session.tag);
-    }
-    this.#hub.closed(this, session?.userId);
+    leaveLogic(this.#hub, this.conn, state);
+    this.#hub.closed(this, userId);
   }
 }
 
