@@ -210,7 +210,7 @@ describe("people who are away, and their providers", async () => {
     apns.behave = () => ACCEPT;
     await Promise.all(fleet().extlogics.map((extlogic) => extlogic.start()));
     const isTold = ({ token }: { token: string }): boolean => told(apns, token).length > 0;
-    // A step in the hand of the dead is leased for 30 s.
+    // A step in the hand of the dead is leased for 6 s.
     await waitUntil("everybody's phone is told", () => people.every(isTold), 90_000);
     await waitUntil(
       "everybody got the SMS",

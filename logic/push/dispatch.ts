@@ -2,8 +2,9 @@
 import type { PushStepRow } from "../store/push-store.ts";
 import type { QueuedIntent } from "./intent.ts";
 import { eventKey, type Recipient } from "./recipients.ts";
+import type { HeldStep } from "./step-leases.ts";
 import type { RunEnd } from "./step-runner.ts";
-import type { StepSchedule } from "./step-schedule.ts";
+import type { StepRun, StepSchedule } from "./step-schedule.ts";
 
 /**
  * What became of an intent: finished ones leave the stream, failed ones stay pending and come back. `scheduled`: kept
@@ -32,7 +33,7 @@ interface Run {
   intent: QueuedIntent;
   step: PushStepRow;
   end: RunEnd | undefined;
-  promise: Promise<RunEnd>;
+  running: StepRun;
 }
 
 /**
@@ -72,11 +73,11 @@ export async function dispatchIntents(
       outcomes.set(intent.id, { kind: "finished", result: "scheduled" });
       continue;
     }
-    const promise = schedule.run(step, { recipient, readAtMs, found });
-    const run: Run = { intent, step, end: undefined, promise };
+    const running = schedule.run(step, { recipient, readAtMs, found });
+    const run: Run = { intent, step, end: undefined, running };
     runs.push(run);
     // A rejection is met below, by whoever waits for the run.
-    promise.then((end) => (run.end = end)).catch(() => undefined);
+    running.end.then((end) => (run.end = end)).catch(() => undefined);
   }
   await settled(schedule, runs, signal);
   await conclude(schedule, runs, { later, outcomes, signal });
@@ -120,7 +121,7 @@ function settled(schedule: StepSchedule, runs: readonly Run[], signal: AbortSign
     const cancel = schedule.ports.clock.after(HANDOVER_MS, done);
     signal.addEventListener("abort", done);
     if (signal.aborted) done();
-    void Promise.allSettled(runs.map(({ promise }) => promise)).then(done);
+    void Promise.allSettled(runs.map(({ running }) => running.end)).then(done);
   });
 }
 
@@ -131,21 +132,26 @@ async function conclude(
   { later, outcomes, signal }: { later: PushStepRow[]; outcomes: Map<string, IntentOutcome>; signal: AbortSignal },
 ): Promise<void> {
   const rows = [...later];
-  const slow: { step: PushStepRow; promise: Promise<RunEnd> }[] = [];
-  for (const { intent, step, end, promise } of runs) {
+  const slow: { held: HeldStep; running: StepRun }[] = [];
+  for (const { intent, step, end, running } of runs) {
     if (end) {
       rows.push(...end.rows);
       outcomes.set(intent.id, outcomeOf(end));
     } else if (signal.aborted) outcomes.set(intent.id, { kind: "failed", reason: "out of time" });
     else {
-      const leased = schedule.lease(step);
-      rows.push(leased);
-      slow.push({ step: leased, promise });
+      const held = schedule.hold(step);
+      rows.push(held.step);
+      slow.push({ held, running });
       outcomes.set(intent.id, { kind: "finished", result: "scheduled" });
     }
   }
-  await schedule.keep(rows);
-  for (const { step, promise } of slow) schedule.adopt(step, promise);
+  try {
+    await schedule.keep(rows);
+  } catch (error) {
+    for (const { held } of slow) schedule.letGo(held);
+    throw error;
+  }
+  for (const { held, running } of slow) schedule.adopt(held, running);
 }
 
 function outcomeOf({ result, letter }: RunEnd): IntentOutcome {

@@ -83,9 +83,9 @@ export class ToldProvider implements PushProvider {
     });
   }
 
-  /** Answers all calls that stall. */
-  release(result: PushResult): void {
-    for (const resolve of this.#stalled.splice(0)) resolve(result);
+  /** Answers the calls that stall, oldest first; all of them by default. */
+  release(result: PushResult, count = this.#stalled.length): void {
+    for (const resolve of this.#stalled.splice(0, count)) resolve(result);
   }
 
   close(): void {

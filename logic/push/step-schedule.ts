@@ -8,10 +8,9 @@ import { BatchCall } from "./batch-call.ts";
 import type { PushMetrics } from "./metrics.ts";
 import type { PushPolicy } from "./policy.ts";
 import { eventKey, type PushEvent, type Recipient, type Recipients } from "./recipients.ts";
+import { type HeldStep, StepLeases } from "./step-leases.ts";
 import type { RunEnd, StepRunner } from "./step-runner.ts";
 
-/** Longest a run may take: a wait for a place and a call, and one more of each after its own limit. */
-const LEASE_MS = 30_000;
 const POLL_MS = 500;
 const CLAIM = 100;
 /** Steps in hand; beyond it nothing more is claimed. */
@@ -26,9 +25,12 @@ export interface PushLetter {
   readonly reason: string;
 }
 
+/** Of a step whose message or user is no longer there. */
+const GONE: RunEnd = { result: "read", rows: [], letter: undefined };
+
 /** What {@link StepSchedule} needs. */
 export interface StepSchedulePorts {
-  store: Pick<PushStore, "saveSteps" | "claimSteps" | "settleSteps" | "stepBacklog">;
+  store: Pick<PushStore, "saveSteps" | "claimSteps" | "renewSteps" | "settleSteps" | "stepBacklog">;
   runner: StepRunner;
   recipients: Recipients;
   policy: PushPolicy;
@@ -43,23 +45,32 @@ export interface StepSchedulePorts {
   onFault: (op: string, error: unknown) => void;
   /** How often waiting steps are looked for. Default 500. */
   pollMs?: number;
-  /** Default 30,000. */
+  /** Of steps in hand. Default 6,000. */
   leaseMs?: number;
 }
 
+/** A step that is being run. */
+export interface StepRun {
+  /** Rejects with {@link ImError} when the store is away in the middle. */
+  readonly end: Promise<RunEnd>;
+  readonly abort: () => void;
+}
+
 interface Finish {
-  step: PushStepRow;
+  held: HeldStep;
   end: RunEnd;
 }
 
 /**
  * Takes the steps that wait in the database when their time has come: delays of the escalation, quiet hours, retries.
- * Any replica takes any step; one that dies with steps in hand loses their lease, and another one takes them.
+ * Any replica takes any step; one that dies with steps in hand renews their leases no more, and another one takes them.
  */
 export class StepSchedule {
   readonly ports: StepSchedulePorts;
   readonly #abort = new AbortController();
   readonly #finish: BatchCall<Finish, undefined>;
+  readonly #leases: StepLeases;
+  readonly #runs = new Set<AbortController>();
   readonly #inHand = new Set<Promise<unknown>>();
   #running: Promise<void> | undefined;
   /** As last seen. */
@@ -68,6 +79,7 @@ export class StepSchedule {
   constructor(ports: StepSchedulePorts) {
     this.ports = ports;
     const limits = { defer: ports.defer, maxBatch: FINISH_BATCH, maxWaiting: MAX_WAITING };
+    this.#leases = new StepLeases(ports);
     this.#finish = new BatchCall({ ...limits, run: (finishes) => this.#finishAll(finishes) });
   }
 
@@ -82,6 +94,7 @@ export class StepSchedule {
   /** Stops calls to providers; what was in hand is due again at once, for whoever comes next. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    for (const run of this.#runs) run.abort();
     await this.#running;
     await Promise.all(this.#inHand);
   }
@@ -91,14 +104,22 @@ export class StepSchedule {
     if (!this.ports.clock.isSet) await this.#look();
   }
 
-  /** @throws {ImError} when the store is away in the middle */
-  run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushEvent }): Promise<RunEnd> {
-    return this.ports.runner.run(step, { ...known, signal: this.#abort.signal });
+  run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushEvent }): StepRun {
+    const run = new AbortController();
+    if (this.#abort.signal.aborted) run.abort();
+    this.#runs.add(run);
+    const end = this.ports.runner.run(step, { ...known, signal: run.signal }).finally(() => this.#runs.delete(run));
+    return { end, abort: () => run.abort() };
   }
 
-  /** The step as it is kept while it is in hand. */
-  lease(step: PushStepRow): PushStepRow {
-    return { ...step, leased: true, dueMs: this.ports.clock.wallMs() + (this.ports.leaseMs ?? LEASE_MS) };
+  /** Takes a running step in hand: it is to be saved as it is in the answer, and then adopted or let go. */
+  hold(step: PushStepRow): HeldStep {
+    return this.#leases.join(step);
+  }
+
+  /** It could not be saved. */
+  letGo(held: HeldStep): void {
+    this.#leases.release(held);
   }
 
   /** @throws {ImError} when the store is away */
@@ -107,12 +128,16 @@ export class StepSchedule {
   }
 
   /** Ends a kept step when its run is over. */
-  adopt(step: PushStepRow, run: Promise<RunEnd>): void {
-    const work = run
-      .then((end) => this.#finish.call({ step, end }))
+  adopt(held: HeldStep, { end, abort }: StepRun): void {
+    this.#leases.attach(held, abort);
+    const work = end
+      .then((known) => this.#finish.call({ held, end: known }))
       // The lease ends, and somebody runs it again.
       .catch((error: unknown) => this.ports.onFault("push step", error))
-      .finally(() => this.#inHand.delete(work));
+      .finally(() => {
+        this.#leases.release(held);
+        this.#inHand.delete(work);
+      });
     this.#inHand.add(work);
   }
 
@@ -135,27 +160,40 @@ export class StepSchedule {
 
   /** True when there may be more to do at once. */
   async #round(): Promise<boolean> {
-    const { store, clock, recipients, leaseMs = LEASE_MS } = this.ports;
+    const { store, clock } = this.ports;
     const room = Math.min(CLAIM, MAX_IN_HAND - this.#inHand.size);
     if (room <= 0) return false;
     const askedMs = clock.nowMs();
-    const { nowMs, steps } = await store.claimSteps({ leaseMs, limit: room });
+    const { nowMs, steps } = await store.claimSteps({ leaseMs: this.#leases.leaseMs, limit: room });
     clock.follow(nowMs, askedMs);
     if (steps.length === 0) {
       await this.#look();
       return false;
     }
-    const readAtMs = clock.nowMs();
-    const users = await recipients.read(steps.map(({ userId }) => userId));
-    const newest = steps.map(({ userId, lastSeq }) => ({ userId, inboxSeq: lastSeq }));
-    const events = await recipients.events(newest);
-    for (const step of steps) {
-      const found = events.get(eventKey({ userId: step.userId, inboxSeq: step.lastSeq }));
-      const recipient = users.get(step.userId);
-      if (!found || !recipient) this.adopt(step, Promise.resolve({ result: "read", rows: [], letter: undefined }));
-      else this.adopt(step, this.run(step, { recipient, readAtMs, found }));
+    const taken = steps.flatMap((step) => this.#leases.take(step) ?? []);
+    try {
+      await this.#runAll(taken);
+    } catch (error) {
+      // Their leases end, and somebody takes them again.
+      for (const held of taken) this.#leases.release(held);
+      throw error;
     }
     return steps.length === room;
+  }
+
+  async #runAll(taken: readonly HeldStep[]): Promise<void> {
+    const { clock, recipients } = this.ports;
+    const readAtMs = clock.nowMs();
+    const users = await recipients.read(taken.map(({ step }) => step.userId));
+    const newest = taken.map(({ step: { userId, lastSeq } }) => ({ userId, inboxSeq: lastSeq }));
+    const events = await recipients.events(newest);
+    for (const held of taken) {
+      const { step } = held;
+      const found = events.get(eventKey({ userId: step.userId, inboxSeq: step.lastSeq }));
+      const recipient = users.get(step.userId);
+      if (!found || !recipient) this.adopt(held, { end: Promise.resolve(GONE), abort: () => undefined });
+      else this.adopt(held, this.run(step, { recipient, readAtMs, found }));
+    }
   }
 
   async #look(): Promise<void> {
@@ -170,21 +208,38 @@ export class StepSchedule {
     const { store, bury, metrics } = this.ports;
     const letters: PushLetter[] = [];
     const others: PushStepRow[] = [];
-    const settled: SettledStep[] = [];
-    for (const { step, end } of finishes) {
+    const ended: { held: HeldStep; again: PushStepRow | undefined }[] = [];
+    for (const { held, end } of finishes) {
+      const { step } = held;
+      if (held.isLost && end.result !== "accepted" && end.result !== "read") {
+        // Whoever has it in hand by now comes to an end of their own.
+        metrics.steps.inc({ channel: step.channel, result: "lost" });
+        continue;
+      }
       metrics.steps.inc({ channel: step.channel, result: end.result });
       if (end.letter !== undefined) {
         letters.push({ userId: step.userId, inboxSeq: step.lastSeq, reason: end.letter });
       }
       const again = end.rows.find((row) => stepKey(row) === stepKey(step));
       others.push(...end.rows.filter((row) => row !== again));
-      settled.push({ step, again });
+      ended.push({ held, again });
     }
     // In this order: a fault in between repeats something, and loses nothing.
     if (letters.length > 0) await bury(letters);
     await this.keep(others);
-    await store.settleSteps(settled);
+    await store.settleSteps(this.#settled(ended));
     return finishes.map(() => undefined);
+  }
+
+  /** Each row once: what was lost comes last, the row may be in our hand again. */
+  #settled(ended: readonly { held: HeldStep; again: PushStepRow | undefined }[]): SettledStep[] {
+    const settled = new Map<string, SettledStep>();
+    for (const { held, again } of [...ended].sort((a, b) => Number(a.held.isLost) - Number(b.held.isLost))) {
+      const lease = this.#leases.close(held);
+      const key = stepKey(held.step);
+      if (lease && !settled.has(key)) settled.set(key, { ...lease, again });
+    }
+    return [...settled.values()];
   }
 
   #sleep(delayMs: number): Promise<void> {

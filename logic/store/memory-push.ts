@@ -10,6 +10,7 @@ import {
   type QuotaRequest,
   type SettledStep,
   type StepBacklog,
+  type StepLease,
   stepKey,
 } from "./push-store.ts";
 
@@ -68,13 +69,24 @@ export class MemoryPushStore implements PushStore {
     return { nowMs, steps };
   }
 
+  async renewSteps({ leases, untilMs }: { leases: readonly StepLease[]; untilMs: number }): Promise<boolean[]> {
+    return leases.map(({ step, endsMs }) => {
+      const known = this.#steps.get(stepKey(step));
+      if (!known?.leased || !endsMs.includes(known.dueMs)) return false;
+      known.dueMs = untilMs;
+      return true;
+    });
+  }
+
   async settleSteps(settled: readonly SettledStep[]): Promise<void> {
     const nowMs = this.#wallMs();
-    for (const { step, again } of settled) {
+    for (const { step, endsMs, again } of settled) {
       const known = this.#steps.get(stepKey(step));
       if (!known) continue;
-      if (again) Object.assign(known, again, { leased: false });
-      else if (known.lastSeq <= step.lastSeq) this.#steps.delete(stepKey(step));
+      const isOthers = known.leased && !endsMs.includes(known.dueMs);
+      if (!again && known.lastSeq <= step.lastSeq) this.#steps.delete(stepKey(step));
+      else if (isOthers) continue;
+      else if (again) Object.assign(known, again, { leased: false });
       else Object.assign(known, { leased: false, dueMs: nowMs, attempts: 0, firstSeq: step.lastSeq + 1 });
     }
   }

@@ -13,6 +13,7 @@ import {
   type QuotaRequest,
   type SettledStep,
   type StepBacklog,
+  type StepLease,
 } from "./push-store.ts";
 import { number } from "./rows.ts";
 
@@ -60,14 +61,18 @@ export class PostgresPushStore implements PushStore {
     };
   }
 
+  async renewSteps({ leases, untilMs }: { leases: readonly StepLease[]; untilMs: number }): Promise<boolean[]> {
+    if (leases.length === 0) return [];
+    const held = leases.map((lease, at) => ({ at, ...heldColumns(lease) }));
+    const rows = await this.#pool.run(sql.RENEW_STEPS, [JSON.stringify(held), whole(untilMs)]);
+    const renewed = new Set(rows.map((row) => number(row, 0)));
+    return leases.map((_, at) => renewed.has(at));
+  }
+
   async settleSteps(settled: readonly SettledStep[]): Promise<void> {
     if (settled.length === 0) return;
-    const rows = settled.map(({ step, again }) => ({
-      user_id: step.userId,
-      conversation_id: step.conversationId,
-      channel: step.channel,
-      device_id: step.deviceId,
-      alone_seq: step.aloneSeq,
+    const rows = settled.map(({ step, endsMs, again }) => ({
+      ...heldColumns({ step, endsMs }),
       last_seq: step.lastSeq,
       is_over: again === undefined,
       due_ms: whole(again?.dueMs ?? 0),
@@ -127,6 +132,17 @@ export class PostgresPushStore implements PushStore {
 
 /** bigint columns take no fractions. */
 const whole = (ms: number): number => Math.round(ms);
+
+function heldColumns({ step, endsMs }: StepLease): Record<string, unknown> {
+  return {
+    user_id: step.userId,
+    conversation_id: step.conversationId,
+    channel: step.channel,
+    device_id: step.deviceId,
+    alone_seq: step.aloneSeq,
+    ends_ms: endsMs.map(whole),
+  };
+}
 
 function toColumns(step: PushStepRow): Record<string, unknown> {
   return {

@@ -58,8 +58,28 @@ export const CLAIM_STEPS: Statement = {
          SELECT t.now_ms, c.* FROM (SELECT ${NOW_MS} AS now_ms) t LEFT JOIN claimed c ON true`,
 };
 
+/** $1 JSON array of leases, `at` their place in it; $2 new end. Returns the places of those that were renewed. */
+export const RENEW_STEPS: Statement = {
+  name: "push_renew_steps",
+  text: `WITH held AS (
+           SELECT s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq, r.at
+             FROM json_to_recordset($1::json) AS r(at int, user_id text, conversation_id text, channel text,
+                  device_id text, alone_seq bigint, ends_ms bigint[])
+             JOIN push_step s ON s.user_id = r.user_id AND s.conversation_id = r.conversation_id AND s.channel = r.channel
+                             AND s.device_id = r.device_id AND s.alone_seq = r.alone_seq
+            WHERE s.leased AND s.due_ms = ANY (r.ends_ms)
+            ORDER BY s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq
+              FOR UPDATE OF s
+         )
+         UPDATE push_step s SET due_ms = $2::bigint
+           FROM held h
+          WHERE s.user_id = h.user_id AND s.conversation_id = h.conversation_id AND s.channel = h.channel
+            AND s.device_id = h.device_id AND s.alone_seq = h.alone_seq
+         RETURNING h.at`,
+};
+
 const SETTLED_RECORD = `(user_id text, conversation_id text, channel text, device_id text, alone_seq bigint, last_seq bigint,
-                is_over boolean, due_ms bigint, attempts int, first_seq bigint, reached boolean)`;
+                ends_ms bigint[], is_over boolean, due_ms bigint, attempts int, first_seq bigint, reached boolean)`;
 
 /** $1 JSON array of settled steps. A row that grew since it was taken stays, due at once. */
 export const SETTLE_STEPS: Statement = {
@@ -68,7 +88,8 @@ export const SETTLE_STEPS: Statement = {
            SELECT * FROM json_to_recordset($1::json) AS r ${SETTLED_RECORD}
          ), locked AS (
            SELECT s.user_id, s.conversation_id, s.channel, s.device_id, s.alone_seq, s.last_seq > r.last_seq AS grew,
-                  r.last_seq AS done_seq, r.is_over, r.due_ms, r.attempts, r.first_seq, r.reached
+                  s.leased AND s.due_ms <> ALL (r.ends_ms) AS is_others, r.last_seq AS done_seq, r.is_over, r.due_ms,
+                  r.attempts, r.first_seq, r.reached
              FROM settled r
              JOIN push_step s ON s.user_id = r.user_id AND s.conversation_id = r.conversation_id AND s.channel = r.channel
                              AND s.device_id = r.device_id AND s.alone_seq = r.alone_seq
@@ -87,7 +108,8 @@ export const SETTLE_STEPS: Statement = {
                 reached = CASE WHEN l.is_over THEN s.reached ELSE l.reached END
            FROM locked l
           WHERE s.user_id = l.user_id AND s.conversation_id = l.conversation_id AND s.channel = l.channel
-            AND s.device_id = l.device_id AND s.alone_seq = l.alone_seq AND NOT (l.is_over AND NOT l.grew)`,
+            AND s.device_id = l.device_id AND s.alone_seq = l.alone_seq AND NOT (l.is_over AND NOT l.grew)
+            AND NOT l.is_others`,
 };
 
 /** How many (exact up to 10,000: this is a gauge), how late the oldest is, and the time. */

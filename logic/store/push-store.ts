@@ -18,7 +18,15 @@ export interface PushStore {
   saveSteps(steps: readonly PushStepRow[]): Promise<void>;
   /** Takes up to `limit` steps whose time has come; nobody else gets them for `leaseMs`. */
   claimSteps(claim: { leaseMs: number; limit: number }): Promise<ClaimedSteps>;
-  /** Ends steps that this caller has in hand. What was added meanwhile is due at once. */
+  /**
+   * Moves the ends of leases to `untilMs`; per lease, in order, whether it was still the caller's. Distinct steps; what
+   * somebody else took in hand meanwhile stays with them.
+   */
+  renewSteps(renewal: { leases: readonly StepLease[]; untilMs: number }): Promise<boolean[]>;
+  /**
+   * Ends steps that this caller had in hand; distinct ones. What was added meanwhile is due at once. A step that is in
+   * somebody else's hand by now stays there, unless it is over: then it is over for them too.
+   */
   settleSteps(settled: readonly SettledStep[]): Promise<void>;
   stepBacklog(): Promise<StepBacklog>;
 
@@ -88,9 +96,18 @@ export interface PushStepRow {
   leased: boolean;
 }
 
-export interface SettledStep {
+/** A step in hand, as whoever has it knows it. */
+export interface StepLease {
   /** As it was claimed or saved. */
   step: PushStepRow;
+  /**
+   * When the lease may end: what was written last, and what renewals without an answer may have written. A row whose
+   * lease ends at another time is in somebody else's hand.
+   */
+  endsMs: readonly number[];
+}
+
+export interface SettledStep extends StepLease {
   /** Try again like this; undefined = it is over. */
   again: Pick<PushStepRow, "dueMs" | "attempts" | "firstSeq" | "reached"> | undefined;
 }

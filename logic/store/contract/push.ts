@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { PushStepRow } from "../push-store.ts";
+import type { PushStepRow, SettledStep } from "../push-store.ts";
 import { type ContractStore, user } from "./fixture.ts";
 
-const T0 = 1_700_000_000_000;
+export const T0 = 1_700_000_000_000;
 
 /** A step of `userId` that is due since {@link T0}. */
-function step(userId: string, over: Partial<PushStepRow> = {}): PushStepRow {
+export function step(userId: string, over: Partial<PushStepRow> = {}): PushStepRow {
   return {
     userId,
     conversationId: "c_1",
@@ -24,6 +24,13 @@ function step(userId: string, over: Partial<PushStepRow> = {}): PushStepRow {
     ...over,
   };
 }
+
+/** As whoever has `row` in hand ends it. */
+export const settled = (row: PushStepRow, again: SettledStep["again"]): SettledStep => ({
+  step: row,
+  endsMs: [row.dueMs],
+  again,
+});
 
 /** Addresses that are no devices. */
 export function pushContactContract(store: () => ContractStore): void {
@@ -124,7 +131,7 @@ export function pushStepContract(store: () => ContractStore): void {
     const rows = await claim(alice, LONG_MS);
     const again = (dueMs: number) => ({ dueMs, attempts: 3, firstSeq: 5, reached: true });
     const settle = (dueMs: number): Promise<void> =>
-      push().settleSteps(rows.map((row) => ({ step: row, again: row.channel === "sms" ? again(dueMs) : undefined })));
+      push().settleSteps(rows.map((row) => settled(row, row.channel === "sms" ? again(dueMs) : undefined)));
     await settle(sinceMs + LONG_MS);
     assert.deepEqual(await claim(alice, LONG_MS), [], "not before its time");
     await settle(sinceMs);
@@ -142,7 +149,7 @@ export function pushStepContract(store: () => ContractStore): void {
     assert.ok(mine);
     await push().saveSteps([step(alice, { firstSeq: 6, lastSeq: 6, dueMs: T0 + 1 })]);
     assert.deepEqual(await claim(alice, LONG_MS), [], "it stays with whoever has it in hand");
-    await push().settleSteps([{ step: mine, again: undefined }]);
+    await push().settleSteps([settled(mine, undefined)]);
     const [rest] = await claim(alice, LONG_MS);
     assert.deepEqual(inHand(rest, LONG_MS, sinceMs), step(alice, { firstSeq: 6, lastSeq: 6 }));
   });

@@ -8,6 +8,7 @@ import { historyContract, snapshotContract } from "./history.ts";
 import { deviceProfileContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
 import { pushContactContract, pushLimitContract, pushStepContract } from "./push.ts";
+import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
@@ -34,6 +35,8 @@ export function storeContract(store: () => ContractStore): void {
     pushContract,
     pushContactContract,
     pushStepContract,
+    pushLeaseContract,
+    pushLeaseRaceContract,
     pushLimitContract,
   ];
   for (const part of parts) part(store);
