@@ -45,6 +45,9 @@ types: node_modules/.installed ## Type check
 	@tsc -p . && tsc -p client --noEmit && tsc -p examples --noEmit
 gen: node_modules/.installed ## Write generated files: proto types, CRD types, chart copies
 	@$(NODE) scripts/gen/main.ts
+.PHONY: docs
+docs: node_modules/.installed ## Write the SDK's API reference (client/API.md) and its API reports from the code
+	@$(NODE) scripts/gen/api-main.ts
 gen-check: node_modules/.installed ## Fail when a generated file is not current
 	@$(NODE) scripts/gen/main.ts --check
 

@@ -15,7 +15,7 @@ import type { SendResult } from "./outbox.ts";
 import { Receiver } from "./receiver.ts";
 import { Requests } from "./requests.ts";
 import { Sender, type SendRequest } from "./sender.ts";
-import type { ClientState } from "./state.ts";
+import type { ClientState, ClosedState } from "./state.ts";
 import type { PendingMessage } from "./store.ts";
 import { EMPTY } from "./wire.ts";
 
@@ -56,7 +56,10 @@ export class ImClient implements AsyncDisposable {
   #logins = 0;
   #unwatchNetwork: () => void = () => {};
 
-  /** @throws ImClientError BAD_REQUEST for options that cannot work. */
+  /**
+   * Connects to nothing yet.
+   * @throws ImClientError BAD_REQUEST for options that cannot work
+   */
   constructor(options: ImClientOptions) {
     const settings = settingsOf(options);
     this.#settings = settings;
@@ -107,10 +110,12 @@ export class ImClient implements AsyncDisposable {
     );
   }
 
+  /** Where the client is now; event `state` tells of changes. */
   get state(): ClientState {
     return this.#state;
   }
 
+  /** Counters, as they are now. */
   get stats(): ClientStats {
     const { resent, size: outbox } = this.#sender.outbox;
     const { received, pulls } = this.#receiver;
@@ -252,6 +257,7 @@ export class ImClient implements AsyncDisposable {
     await this.#sender.close();
   }
 
+  /** {@link ImClient.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -343,7 +349,7 @@ export class ImClient implements AsyncDisposable {
     }
   }
 
-  #shutDown(state: ClientState & { kind: "closed" }, error: ImClientError | undefined): void {
+  #shutDown(state: ClosedState, error: ImClientError | undefined): void {
     this.#unwatchNetwork();
     this.#link.stop();
     this.#sender.shutDown(closedError(state));
@@ -392,7 +398,7 @@ const KICK_CODES: ReadonlySet<number> = new Set([
   DisconnectCode.EVICTED,
 ]);
 
-function closedError(state: ClientState & { kind: "closed" }): ImClientError {
+function closedError(state: ClosedState): ImClientError {
   return new ImClientError(state.code, `the client is closed: ${state.reason}`, { retryable: false });
 }
 

@@ -7,6 +7,7 @@ import type { Requests } from "./requests.ts";
 
 /** A conversation by its last message. */
 export interface Conversation {
+  /** To send into it, or to read its history. */
   readonly conversationId: string;
   /** Position of the last message in the conversation. */
   readonly lastSeq: number;
@@ -26,11 +27,13 @@ export interface HistoryOptions {
   after?: number;
   /** At most so many messages; the server has limits of its own. */
   limit?: number;
+  /** Stops waiting: the promise rejects with ABORTED. */
   signal?: AbortSignal;
 }
 
 /** Messages of a conversation, oldest first. */
 export interface HistoryResult {
+  /** Oldest first. */
   readonly messages: readonly Message[];
   /** Position of the newest message in the conversation. */
   readonly lastSeq: number;

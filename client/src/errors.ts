@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ClientCode, codeName, ErrorCode } from "./codes.ts";
 
-/** Options of {@link ImClientError}. */
+/** Options of {@link ImClientError}; `cause` is what it was made from. */
 export interface ImClientErrorOptions extends ErrorOptions {
   /** May the same call be made again with the same id? Default: by code. */
   retryable?: boolean;
@@ -13,12 +13,16 @@ const RETRYABLE: ReadonlySet<number> = new Set([ErrorCode.BUSY, ErrorCode.RETRYA
 
 /** The one error class of the SDK. Compare `code` with `ErrorCode`, `DisconnectCode` or `ClientCode`. */
 export class ImClientError extends Error {
+  /** One of `ErrorCode`, `DisconnectCode` and `ClientCode`, or a newer server's. */
   readonly code: number;
   /** The code's name, for logs, e.g. `OUTBOX_FULL`. */
   readonly codeName: string;
+  /** May the same call be made again, with the same id? */
   readonly retryable: boolean;
+  /** With CONFLICT: id of the stored message that holds the client message id. Else empty. */
   readonly messageId: string;
 
+  /** For a `getToken` or a store of your own: one that is not `retryable` ends the attempts. */
   constructor(code: number, message: string, options: ImClientErrorOptions = {}) {
     super(message, options);
     this.name = "ImClientError";

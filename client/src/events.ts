@@ -9,6 +9,7 @@ import { text } from "./wire.ts";
 export interface Message {
   /** Position in the user's inbox, gapless. */
   readonly inboxSeq: number;
+  /** Where it was sent. */
   readonly conversationId: string;
   /** Position in the conversation, gapless. */
   readonly convSeq: number;
@@ -20,28 +21,55 @@ export interface Message {
   readonly own: boolean;
   /** Server time, ms since 1970: for display only. */
   readonly sentAtMs: number;
+  /** The id that its sender's client gave it: `id` of {@link SendRequest}. */
   readonly clientMessageId: string;
   /** `text/plain` unless the sender said otherwise. */
   readonly contentType: string;
+  /** At most 64 KiB; yours to keep. */
   readonly content: Uint8Array;
   /** `content` as UTF-8 text. */
   readonly text: string;
 }
 
-/** What a client tells about. */
+/** The entry of a connection stops, or has too many. */
+export interface GoawayNotice {
+  /** For logs. */
+  readonly reason: string;
+  /** When the new connection is opened, ms from now. */
+  readonly delayMs: number;
+}
+
+/** Why this device's session was taken. */
+export interface KickNotice {
+  /** KICKED, SUPERSEDED or EVICTED of `DisconnectCode`. */
+  readonly code: number;
+  /** For people. */
+  readonly reason: string;
+  /** With KICKED: name of the device that took the place. Else empty. */
+  readonly byDevice: string;
+}
+
+/** An inbox that begins anew. */
+export interface ResetNotice {
+  /** Names the database that its positions belong to now. */
+  readonly epoch: string;
+}
+
+/** What a client tells about: names of events and the arguments of their listeners. */
 export interface ClientEvents {
   /** Every change of state, after it happened. */
   state: [state: ClientState, previous: ClientState];
+  /** Once per message, in the order of the inbox. What nobody listens to is acknowledged all the same. */
   message: [message: Message];
-  /** The entry asked to move: a new connection is opened after `delayMs`, then the old one closed. */
-  goaway: [notice: { readonly reason: string; readonly delayMs: number }];
+  /** The entry asked to move: a new connection is opened after `delayMs`, then the old one closed. Nothing is to be done. */
+  goaway: [notice: GoawayNotice];
   /** Another login took this one's place, or the service closed it. The client is closed now and does not reconnect by itself. */
-  kicked: [notice: { readonly code: number; readonly reason: string; readonly byDevice: string }];
+  kicked: [notice: KickNotice];
   /**
    * The inbox began anew (database restored, or another user). What this client has shown is not shown again; what an
    * earlier run of the application has shown is: compare `messageId`.
    */
-  reset: [inbox: { readonly epoch: string }];
+  reset: [inbox: ResetNotice];
   /** Too much was missed to be shown message by message; see the option `snapshot`. One event a page, newest first. */
   snapshot: [page: SnapshotNotice];
   /** What became of a message of an earlier run, which the store had kept: nobody holds its promise. */
@@ -50,23 +78,27 @@ export interface ClientEvents {
   error: [error: ImClientError];
 }
 
-/** Exactly one of `result` and `error` is there. */
+/** What became of a message of an earlier run. Exactly one of `result` and `error` is there. */
 export interface SendOutcome {
   /** Client message id. */
   readonly id: string;
+  /** It is stored. */
   readonly result?: SendResult;
+  /** It was refused, and is waited for no more. */
   readonly error?: ImClientError;
 }
 
 /** A page of what the client has in place of the messages it missed. */
 export interface SnapshotNotice {
+  /** Those of this page, newest first. */
   readonly conversations: readonly Conversation[];
   /** Forget the list of conversations: it begins anew with this page. */
   readonly isFirst: boolean;
-  /** Messages go on behind `to` now. */
+  /** No page follows; messages come again. */
   readonly isLast: boolean;
-  /** Inbox seqs that are not shown: above `from`, up to `to`. */
+  /** Inbox seqs above this, up to `to`, are not shown. */
   readonly from: number;
+  /** Inbox seq that messages go on behind, after the last page. */
   readonly to: number;
 }
 

@@ -22,6 +22,7 @@ const COMPACT_FACTOR = 4;
  * anew when it has grown. A last line that was cut off by a crash is dropped. One process at a time.
  */
 export class FileStore implements Store {
+  /** Where the file is. */
   readonly path: string;
   #cursor: StoredCursor | undefined;
   readonly #outbox = new Map<string, PendingMessage>();
@@ -31,11 +32,18 @@ export class FileStore implements Store {
   /** Calls run one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
+  /**
+   * Opens nothing yet.
+   * @param path - of the file; it and its folder are made by the first write
+   */
   constructor(path: string) {
     this.path = path;
   }
 
-  /** @throws ImClientError STORE_FAILED when the file cannot be read, or was damaged in the middle */
+  /**
+   * The cursor saved last.
+   * @throws ImClientError STORE_FAILED when the file cannot be read, or was damaged in the middle
+   */
   load(): Promise<StoredCursor | undefined> {
     return this.#inTurn(async () => {
       await this.#read();
@@ -43,10 +51,18 @@ export class FileStore implements Store {
     });
   }
 
+  /**
+   * Resolves when it is on disk.
+   * @throws ImClientError STORE_FAILED when it cannot be written; then nothing of it is in the file
+   */
   save(cursor: StoredCursor): Promise<void> {
     return this.#inTurn(() => this.#append({ cursor }));
   }
 
+  /**
+   * Messages without an answer, oldest first.
+   * @throws ImClientError STORE_FAILED as `load` does
+   */
   loadOutbox(): Promise<readonly PendingMessage[]> {
     return this.#inTurn(async () => {
       await this.#read();
@@ -54,6 +70,10 @@ export class FileStore implements Store {
     });
   }
 
+  /**
+   * Resolves when it is on disk.
+   * @throws ImClientError STORE_FAILED as `save` does
+   */
   saveOutbox({ add, remove }: OutboxChange): Promise<void> {
     return this.#inTurn(() => this.#append({ add: add.map(encode), remove: [...remove] }));
   }

@@ -16,24 +16,30 @@ export class IndexedDbStore implements Store {
   readonly #name: string;
   #database: Promise<IDBDatabase> | undefined;
 
-  /** @param name of the database, e.g. `im-alice` */
+  /**
+   * Opens nothing yet.
+   * @param name - of the database, e.g. `im-alice`
+   */
   constructor(name: string) {
     this.#name = name;
   }
 
+  /** The cursor saved last. @throws DOMException or Error when the browser refuses the database or the transaction */
   load(): Promise<StoredCursor | undefined> {
     return this.#run([CURSORS], "readonly", (tx) => tx.objectStore(CURSORS).get(CURSOR_KEY));
   }
 
+  /** Resolves when it is on disk. @throws DOMException or Error, e.g. when the quota is used up */
   async save(cursor: StoredCursor): Promise<void> {
     await this.#run([CURSORS], "readwrite", (tx) => tx.objectStore(CURSORS).put(cursor, CURSOR_KEY));
   }
 
-  /** In the order of their keys, which count up. */
+  /** Messages without an answer, oldest first. @throws DOMException or Error as `load` does */
   loadOutbox(): Promise<readonly PendingMessage[]> {
     return this.#run<PendingMessage[]>([OUTBOX], "readonly", (tx) => tx.objectStore(OUTBOX).getAll());
   }
 
+  /** All of it or nothing, in one transaction. @throws DOMException or Error as `save` does */
   async saveOutbox({ add, remove }: OutboxChange): Promise<void> {
     await this.#run([OUTBOX], "readwrite", (tx) => {
       const outbox = tx.objectStore(OUTBOX);

@@ -2,7 +2,7 @@
 // The SDK for Node: everything of index.ts, and raw TCP for tls:// and tcp:// URLs.
 import { ImClient as BaseClient } from "./client.ts";
 import type { ImClientOptions } from "./options.ts";
-import { type WebTransportOptions, webTransport } from "./transport/choose.ts";
+import { type BrowserTransportOptions, browserTransport } from "./transport/choose.ts";
 import { fallbackTransport } from "./transport/fallback.ts";
 import { httpTransport } from "./transport/http.ts";
 import { nodeFetch } from "./transport/node-fetch.ts";
@@ -21,17 +21,21 @@ export interface NodeClientOptions extends ImClientOptions {
 }
 
 /** Raw TCP for `tls://` and `tcp://`, and HTTP on the same port where that does not get through; else what browsers have. */
-export function nodeTransport(options: WebTransportOptions & { tls?: TlsOptions } = {}): Transport {
+export function nodeTransport(options: BrowserTransportOptions & { tls?: TlsOptions } = {}): Transport {
   const { tls, clock } = options;
   const fetch = options.fetch ?? (tls && nodeFetch(tls));
   const http = fetch ? { fetch } : {};
   const tcp = fallbackTransport([tcpTransport(tls), httpTransport("sse", http), httpTransport("poll", http)], clock);
-  const web = webTransport({ ...options, ...http });
+  const web = browserTransport({ ...options, ...http });
   return (url, listener) => (/^(tls|tcp):/.test(url) ? tcp(url, listener) : web(url, listener));
 }
 
-/** The client of index.ts that also takes tls:// and tcp:// URLs. */
+/** The client of `@imcluster/client`, which here takes `tls://` and `tcp://` URLs too. */
 export class ImClient extends BaseClient {
+  /**
+   * Connects to nothing yet.
+   * @throws ImClientError BAD_REQUEST for options that cannot work
+   */
   constructor(options: NodeClientOptions) {
     super({ ...options, transport: options.transport ?? nodeTransport(options) });
   }

@@ -4,7 +4,7 @@ import { systemClock } from "./clock.ts";
 import { ErrorCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
 import { MemoryStore, type Store } from "./store.ts";
-import { webTransport } from "./transport/choose.ts";
+import { browserTransport } from "./transport/choose.ts";
 import type { FetchLike } from "./transport/http.ts";
 import type { Transport } from "./transport/transport.ts";
 import type { WebSocketFactory } from "./transport/ws.ts";
@@ -57,6 +57,7 @@ export interface ImClientOptions {
   platform?: Platform;
   /** Shown to the person whose session this one replaces. */
   deviceName?: string;
+  /** Of your application, for the server's figures. */
   appVersion?: string;
   /** Default: WebSocket, and HTTP (events, then long poll) where that does not get through. */
   transport?: Transport;
@@ -81,9 +82,11 @@ export interface ImClientOptions {
   snapshot?: boolean;
   /** Messages a `for await` loop may lag behind before the client stops taking more. Default 1,000. */
   streamLimit?: number;
+  /** What is left out has its default. */
   timing?: Partial<Timing>;
+  /** For tests. */
   clock?: Clock;
-  /** Uniform in [0, 1). */
+  /** Uniform in [0, 1); for tests. Ids of messages do not come from it. */
   random?: () => number;
 }
 
@@ -92,6 +95,7 @@ export interface Settings extends Omit<Required<ImClientOptions>, "timing" | "we
   readonly timing: Readonly<Timing>;
 }
 
+/** What `timing` leaves out. */
 export const DEFAULT_TIMING: Readonly<Timing> = {
   backoffBaseMs: 500,
   backoffCapMs: 20_000,
@@ -116,7 +120,7 @@ export function settingsOf(options: ImClientOptions): Settings {
     platform: options.platform ?? ("document" in globalThis ? "web" : "desktop"),
     deviceName: options.deviceName ?? "",
     appVersion: options.appVersion ?? "",
-    transport: options.transport ?? webTransport(options),
+    transport: options.transport ?? browserTransport(options),
     network: options.network ?? browserNetwork,
     store: options.store ?? new MemoryStore(),
     outboxLimit: atLeastOne(options.outboxLimit ?? 1_000, "outboxLimit"),

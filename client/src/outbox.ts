@@ -9,8 +9,11 @@ import type { Settings } from "./options.ts";
 export interface SendResult {
   /** Client message id, given or generated. */
   readonly id: string;
+  /** The server's id of it, a UUIDv7: the same for everybody. */
   readonly messageId: string;
+  /** Where it is; with `to`, the one-to-one conversation with that user. */
   readonly conversationId: string;
+  /** Its position in the conversation, gapless. */
   readonly convSeq: number;
   /** Server time, ms since 1970. */
   readonly sentAtMs: number;

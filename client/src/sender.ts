@@ -13,6 +13,7 @@ import { utf8 } from "./wire.ts";
 export interface SendRequest {
   /** User id: the one-to-one conversation with that user. Exactly one of `to` and `conversationId`. */
   to?: string;
+  /** Of a conversation that this user is a member of. */
   conversationId?: string;
   /** Text, or bytes the server does not look into; at most 64 KiB. */
   content: string | Uint8Array;

@@ -2,6 +2,7 @@
 
 /** How far a device has read its user's inbox. */
 export interface StoredCursor {
+  /** Whose inbox it is. */
   readonly userId: string;
   /** Names the database the sequence belongs to; another epoch makes the cursor meaningless. */
   readonly epoch: string;
@@ -15,17 +16,21 @@ export interface PendingMessage {
   readonly id: string;
   /** Whose message it is; empty when it was written before the first login. */
   readonly userId: string;
-  /** Exactly one of `to` and `conversationId` is not empty. */
+  /** User id; empty when there is a `conversationId`. */
   readonly to: string;
+  /** Empty when there is a `to`. */
   readonly conversationId: string;
+  /** Empty means `text/plain`. */
   readonly contentType: string;
+  /** At most 64 KiB. */
   readonly content: Uint8Array;
 }
 
 /** What happened to the outbox: first `remove`, then `add`, behind what is there and in this order; an id that is there already is replaced. */
 export interface OutboxChange {
+  /** Oldest first. */
   readonly add: readonly PendingMessage[];
-  /** Ids. */
+  /** Ids; of messages that are not there, too. */
   readonly remove: readonly string[];
 }
 
@@ -34,8 +39,9 @@ export interface OutboxChange {
  * acknowledged to the server, so a crash makes messages come again rather than vanish. A store belongs to one client.
  */
 export interface Store {
+  /** What was saved last; undefined when nothing was. Called by the first `connect()`. When it fails the client closes with STORE_FAILED. */
   load(): StoredCursor | undefined | Promise<StoredCursor | undefined>;
-  /** Calls never overlap. */
+  /** Resolves when a crash cannot undo it. Calls never overlap; one that fails is repeated (event `error`). */
   save(cursor: StoredCursor): void | Promise<void>;
   /** What was not acknowledged when the application ended, oldest first. Without it the outbox ends with the client. */
   loadOutbox?(): readonly PendingMessage[] | Promise<readonly PendingMessage[]>;
@@ -47,10 +53,12 @@ export interface Store {
 export class MemoryStore implements Store {
   #cursor: StoredCursor | undefined;
 
+  /** What was saved by this process. */
   load(): StoredCursor | undefined {
     return this.#cursor;
   }
 
+  /** Takes effect at once. */
   save(cursor: StoredCursor): void {
     this.#cursor = cursor;
   }

@@ -2,6 +2,7 @@
 
 /** What a transport tells its connection. After `onClose`, or after `close()` was called, nothing more comes. */
 export interface TransportListener {
+  /** Connected; `send` may be called from now on. */
   onOpen(): void;
   /** Bytes of the frame stream, cut anywhere. */
   onData(bytes: Uint8Array): void;
@@ -11,6 +12,7 @@ export interface TransportListener {
 
 /** One dialled socket. */
 export interface Socket {
+  /** Whole frames, in order; returns at once. The bytes are not changed afterwards. */
   send(bytes: Uint8Array): void;
   /** Ends the connection after what was sent; returns at once. */
   close(): void;

@@ -5,12 +5,19 @@ import type { Socket, Transport, TransportListener } from "./transport.ts";
 
 /** The part of the WebSocket interface that is used; browsers, Node and the `ws` package have it. */
 export interface WebSocketLike {
+  /** Set to `arraybuffer`. */
   binaryType: string;
+  /** One binary message. */
   send(data: Uint8Array<ArrayBuffer>): void;
+  /** Begins the closing handshake. */
   close(code?: number, reason?: string): void;
+  /** Connected. */
   onopen: ((event: never) => void) | null;
+  /** A message: `data` of the event is an ArrayBuffer. */
   onmessage: ((event: never) => void) | null;
+  /** A failure; `onclose` follows. */
   onerror: ((event: never) => void) | null;
+  /** The end, by `code` and `reason` of the event. */
   onclose: ((event: never) => void) | null;
 }
 
