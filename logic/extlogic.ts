@@ -91,7 +91,7 @@ async function start(
   const reconciler = new Reconciler({
     ...ports,
     olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS,
-    ...(push.policy.readBy === "mobile" ? { readBySlot: "mobile" } : {}),
+    ...(push.policy.readBy === "mobile" ? { readByClass: "mobile" } : {}),
   });
   const consumer = new PushConsumer({
     ...ports,

@@ -24,8 +24,8 @@ export interface ReconcilerOptions extends Omit<PushConsumerOptions, "store" | "
   store: AttemptPorts["store"] & { pushes: PushLedger };
   /** Age of a message at which somebody must have acknowledged or pushed it. */
   olderThanMs: number;
-  /** Slot that must have acknowledged; default: any. */
-  readBySlot?: string;
+  /** Platform class of which a device must have acknowledged; default: any. */
+  readByClass?: string;
 }
 
 /**
@@ -76,9 +76,9 @@ export class Reconciler {
 
   /** Looks once at what is due. @throws {ImError} when SQL is away, or Redis when something must be given up */
   async pass(): Promise<void> {
-    const { store, olderThanMs, readBySlot = "", metrics } = this.#options;
+    const { store, olderThanMs, readByClass = "", metrics } = this.#options;
     for (let round = 0; round < MAX_STATEMENTS && !this.#abort.signal.aborted; round++) {
-      const { appends, owed } = await store.pushes.findUnpushed({ olderThanMs, limit: FIND_LIMIT, readBySlot });
+      const { appends, owed } = await store.pushes.findUnpushed({ olderThanMs, limit: FIND_LIMIT, readByClass });
       metrics.reconciledAppends.inc(appends);
       metrics.owed.inc(owed);
       if (appends < FIND_LIMIT) break;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { classOf } from "./identity.ts";
 import type { OwedPush, PushLedger, PushMark, UnpushedCount, UnpushedRequest } from "./push-ledger.ts";
 
 interface Debt {
@@ -48,7 +49,7 @@ export class MemoryPushLedger implements PushLedger {
     }
   }
 
-  async findUnpushed({ olderThanMs, limit, readBySlot = "" }: UnpushedRequest): Promise<UnpushedCount> {
+  async findUnpushed({ olderThanMs, limit, readByClass = "" }: UnpushedRequest): Promise<UnpushedCount> {
     const old = this.#outbox.filter(({ storedAtMs }) => storedAtMs <= this.#nowMs() - olderThanMs).slice(0, limit);
     this.#outbox = this.#outbox.filter((append) => !old.includes(append));
     const due = new Map<string, number>();
@@ -57,7 +58,7 @@ export class MemoryPushLedger implements PushLedger {
     let owed = 0;
     for (const [userId, seq] of due) {
       const debt = this.#owed.get(userId)?.seq ?? 0;
-      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId, readBySlot), debt);
+      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId, readByClass), debt);
       if (seq <= settled) continue;
       this.#owed.set(userId, { seq, tries: 0, freeAtMs: this.#nowMs() });
       owed++;
@@ -65,9 +66,9 @@ export class MemoryPushLedger implements PushLedger {
     return { appends: old.length, owed };
   }
 
-  #ackedSeq(userId: string, readBySlot: string): number {
+  #ackedSeq(userId: string, readByClass: string): number {
     const all = this.#devices(userId);
-    const named = all.filter(({ slot }) => slot === readBySlot);
+    const named = all.filter(({ slot }) => classOf(slot) === readByClass);
     return Math.max(0, ...(named.length > 0 ? named : all).map(({ ackedSeq }) => ackedSeq));
   }
 

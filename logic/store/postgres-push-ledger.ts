@@ -21,7 +21,7 @@ const RECORD_PUSHES: Statement = {
          ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq WHERE p.seq < excluded.seq`,
 };
 
-/** $1 age in ms, $2 most appends, $3 slot that counts ("" = any). A newer message makes a debt free at once: it may not wait for the older one's try. */
+/** $1 age in ms, $2 most appends, $3 platform class that counts ("" = any). A newer message makes a debt free at once: it may not wait for the older one's try. */
 const FIND_UNPUSHED: Statement = {
   name: "find_unpushed",
   text: `WITH old AS (
@@ -36,7 +36,8 @@ const FIND_UNPUSHED: Statement = {
            INSERT INTO push_owed AS o (user_id, seq)
            SELECT d.user_id, d.seq FROM due d
             WHERE d.seq > coalesce((SELECT m.seq FROM push_mark m WHERE m.user_id = d.user_id), 0)
-              AND d.seq > coalesce((SELECT coalesce(max(v.acked_seq) FILTER (WHERE v.slot = $3), max(v.acked_seq))
+              AND d.seq > coalesce((SELECT coalesce(max(v.acked_seq) FILTER (WHERE split_part(v.slot, '#', 1) = $3),
+                                                     max(v.acked_seq))
                                       FROM device v WHERE v.user_id = d.user_id), 0)
             ORDER BY d.user_id COLLATE "C"
            ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, tries = 0, free_at = clock_timestamp()
@@ -81,8 +82,8 @@ export class PostgresPushLedger implements PushLedger {
     ]);
   }
 
-  async findUnpushed({ olderThanMs, limit, readBySlot = "" }: UnpushedRequest): Promise<UnpushedCount> {
-    const [row] = await this.#pool.run(FIND_UNPUSHED, [olderThanMs, limit, readBySlot]);
+  async findUnpushed({ olderThanMs, limit, readByClass = "" }: UnpushedRequest): Promise<UnpushedCount> {
+    const [row] = await this.#pool.run(FIND_UNPUSHED, [olderThanMs, limit, readByClass]);
     return { appends: Number(row?.[0]), owed: Number(row?.[1]) };
   }
 

@@ -35,10 +35,10 @@ export interface UnpushedRequest {
   /** Most appends. */
   limit: number;
   /**
-   * Slot whose devices must have acknowledged, where the user has any. Default: one device of the user, whichever, is
-   * enough. The same rule as before a push.
+   * Platform class of which a device must have acknowledged, where the user has any. Default: any device of the user
+   * is enough. The same rule as before a push.
    */
-  readBySlot?: string;
+  readByClass?: string;
 }
 
 /** Result of one {@link PushLedger.findUnpushed}. */

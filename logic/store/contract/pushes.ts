@@ -7,10 +7,10 @@ import { byUser, type ContractStore, message, user } from "./fixture.ts";
 const HOLD_MS = 60_000;
 
 /** Everything due is looked at: what other tests left is not ours. */
-async function findAll(store: ContractStore): Promise<number> {
+async function findAll(store: ContractStore, readByClass = ""): Promise<number> {
   let owed = 0;
   for (;;) {
-    const found = await store.pushes.findUnpushed({ olderThanMs: 0, limit: 1000 });
+    const found = await store.pushes.findUnpushed({ olderThanMs: 0, limit: 1000, readByClass });
     owed += found.owed;
     if (found.appends === 0) return owed;
   }
@@ -106,10 +106,13 @@ export function pushContract(store: () => ContractStore): void {
 
 /** Whose acknowledgement counts. */
 function readByContract(store: () => ContractStore): void {
-  it("can ask for the acknowledgement of one slot, where the user has a device in it", async () => {
+  const login = (userId: string, slot: string, deviceId = slot) => {
+    const device = { deviceId, deviceName: "", platform: "", appVersion: "", sessionsPerSlot: 2 };
+    return store().login({ userId, slot, ...device });
+  };
+
+  it("can ask for the acknowledgement of one class, where the user has a device of it", async () => {
     const [alice, phone, both, desk] = [user(), user(), user(), user()];
-    const login = (userId: string, slot: string) =>
-      store().login({ userId, slot, deviceId: slot, deviceName: "", platform: "", appVersion: "" });
     for (const userId of [both, desk]) await login(userId, "web");
     for (const userId of [both, phone]) await login(userId, "mobile");
     for (const peer of [phone, both, desk]) await send(store(), alice, peer, 2);
@@ -119,9 +122,24 @@ function readByContract(store: () => ContractStore): void {
       { userId: desk, deviceId: "web", inboxSeq: 2 },
       { userId: phone, deviceId: "mobile", inboxSeq: 2 },
     ]);
-    const request = { olderThanMs: 0, limit: 1000, readBySlot: "mobile" };
-    while ((await store().pushes.findUnpushed(request)).appends > 0);
+    await findAll(store(), "mobile");
     assert.deepEqual(await claim(store(), [alice, phone, both, desk]), [{ userId: both, inboxSeq: 2, tries: 1 }]);
+  });
+
+  it("counts the further devices of a class among its own", async () => {
+    const [alice, second, either] = [user(), user(), user()];
+    for (const userId of [second, either]) for (const deviceId of ["a", "b"]) await login(userId, "mobile", deviceId);
+    // Now its only phone is in the second slot.
+    await login(second, "web", "a");
+    for (const peer of [second, either]) await send(store(), alice, peer, 2);
+    await store().advanceAcks([
+      { userId: second, deviceId: "a", inboxSeq: 2 },
+      { userId: second, deviceId: "b", inboxSeq: 1 },
+      { userId: either, deviceId: "a", inboxSeq: 1 },
+      { userId: either, deviceId: "b", inboxSeq: 2 },
+    ]);
+    await findAll(store(), "mobile");
+    assert.deepEqual(await claim(store(), [alice, second, either]), [{ userId: second, inboxSeq: 2, tries: 1 }]);
   });
 }
 
