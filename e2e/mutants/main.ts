@@ -80,6 +80,14 @@ export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Pr
 async function main(filter: string): Promise<number> {
   const chosen = MUTANTS.filter(({ name }) => name.includes(filter));
   const sandbox = new Sandbox();
+  for (const [signal, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+  ] as const)
+    process.once(signal, () => {
+      sandbox.remove();
+      process.exit(128 + number);
+    });
   const verdicts: Verdict[] = [];
   try {
     for (const mutant of chosen) {

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { applyMutant, type Mutant } from "./mutant.ts";
+import { type Ended, runTied } from "./tied.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the simulation and the tests of mutants need. */
 const COPIED = ["package.json", "tsconfig.json", "lib", "proto", "gateway", "logic", "client", "e2e", "scripts"];
 
-/** How a command ended. */
-export interface Ended {
-  code: number;
-  output: string;
-}
-
 /** A copy of the tree in which product code may be changed. */
 export class Sandbox {
   readonly #folder = mkdtempSync(join(tmpdir(), "im-mutants-"));
+  readonly #end = new AbortController();
   #changed: string[] = [];
 
   constructor() {
@@ -40,33 +35,15 @@ export class Sandbox {
     this.#changed = [];
   }
 
-  /** Runs node in the copy; past `timeoutMs` it is ended with code 124. */
+  /** Runs node in the copy; past `timeoutMs` it is ended with code 124. It dies with this process, however that ends. */
   run(args: readonly string[], timeoutMs: number): Promise<Ended> {
-    return new Promise((resolve) => {
-      const child = spawn(process.execPath, [...args], { cwd: this.#folder, detached: true });
-      let output = "";
-      const keep = (chunk: Buffer): void => {
-        output = (output + chunk.toString("utf8")).slice(-100_000);
-      };
-      child.stdout.on("data", keep);
-      child.stderr.on("data", keep);
-      let isLate = false;
-      const timer = setTimeout(() => {
-        isLate = true;
-        // The whole group: workers of the simulation too.
-        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-      }, timeoutMs);
-      child.once("error", (error) => {
-        output += String(error);
-      });
-      child.once("close", (code) => {
-        clearTimeout(timer);
-        resolve({ code: isLate ? 124 : (code ?? 1), output });
-      });
-    });
+    return runTied([process.execPath, ...args], { cwd: this.#folder, timeoutMs, signal: this.#end.signal });
   }
 
+  /** Ends what runs in it, too. */
   remove(): void {
-    rmSync(this.#folder, { recursive: true });
+    this.#end.abort();
+    // What was ended a moment ago may still write.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
