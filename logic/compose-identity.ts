@@ -14,8 +14,10 @@ import { LogoutQueue } from "./session/logouts.ts";
 import { ReauthHandler } from "./session/reauth.ts";
 import { DEFAULT_POLICY } from "./session/slots.ts";
 
-/** SQL work of logins runs on the store's general connections; more would only wait there. */
-const LOGIN_GATE = { maxRunning: 32, maxWaiting: 5000, maxWaitMs: 5000 };
+/** Logins under way: their steps are taken together, and the more at once the less each costs. */
+const LOGIN_GATE = { maxRunning: 1000, maxWaiting: 5000, maxWaitMs: 5000 };
+/** Other work on identity runs on the store's general connections; more would only wait there. */
+const IDENTITY_GATE = { maxRunning: 32, maxWaiting: 5000, maxWaitMs: 5000 };
 
 /** What the rest of logic lends. */
 export interface IdentityParts {
@@ -32,7 +34,8 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const { store, router, clock, random, defer, onFault, log, metrics, pingIntervalMs, gap } = ports;
   const { backgroundPingIntervalMs = pingIntervalMs } = ports;
   const { entries, kicks, acks, changes, onRouterFault } = parts;
-  const gate = new Gate({ clock, ...LOGIN_GATE });
+  const loginGate = new Gate({ clock, ...LOGIN_GATE });
+  const gate = new Gate({ clock, ...IDENTITY_GATE });
   const onKick = (code: number): void => metrics.kicks.inc({ code: String(code) });
   const verifyToken: LogicPorts["tokens"]["verify"] = (token) => ports.tokens.verify(token);
   const policy = ports.sessionPolicy ?? DEFAULT_POLICY;
@@ -47,6 +50,7 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
       policy,
       acks,
       clock,
+      defer,
       random,
       pingIntervalMs,
       backgroundPingIntervalMs,
@@ -60,9 +64,9 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const logouts = new LogoutQueue({ store, clock, defer, onFault });
   const admin: AdminPorts = { store, router, kicks, guard, onKick, clock, log };
   return {
-    handlers: { loginGate: gate, login, reauth, guard, devices, activity, logouts },
+    handlers: { loginGate, login, reauth, guard, devices, activity, logouts },
     admin,
-    isIdle: () => gate.running === 0 && logouts.isIdle,
+    isIdle: () => loginGate.running === 0 && gate.running === 0 && logouts.isIdle,
     close: () => {
       guard.stop();
       activity.close();

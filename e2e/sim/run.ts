@@ -180,7 +180,7 @@ async function pullAll(world: World, { devices, users }: Fleet): Promise<{ uid: 
     await kernel.run(kernel.nowMs + 500);
     const chosen = users.flatMap((uid) => devices.filter((device) => device.uid === uid).slice(turn, turn + 1));
     for (const device of chosen) device.open();
-    const heads = await database.inboxHeads(users);
+    const { heads } = await database.inboxHeads(users);
     const isDone = (): boolean =>
       chosen.every((device) => device.isOpen && device.cursor >= (heads.get(device.uid) ?? 0));
     const untilMs = kernel.nowMs + PULL_MS;

@@ -42,7 +42,7 @@ export class HeadReader {
   }
 
   async #run(batch: readonly Session[]): Promise<void> {
-    const heads = await this.#ports.store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
+    const { heads } = await this.#ports.store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
     for (const { entry, conn, userId } of batch)
       entry.send({ kind: RecordKind.HEAD, conn, aux: heads.get(userId) ?? 0 });
     this.#ports.metrics.heads.inc({ result: "ok" }, batch.length);

@@ -10,16 +10,18 @@ import { MemoryAckWheel } from "../deliver/ack-wheel-memory.ts";
 import { loginBody, waitUntil, wireEntry } from "../entry-kit.ts";
 import { unreadMetrics } from "../metrics.ts";
 import { MemoryRouter } from "../router/memory.ts";
+import { message } from "../store/contract/fixture.ts";
 import { MemoryStore } from "../store/memory.ts";
 
-const STEPS = ["token", "device", "route", "page"] as const;
+const STEPS = ["token", "device", "route", "heads", "page"] as const;
 type Step = (typeof STEPS)[number];
 /** Before the step's work is done, or when only its answer is on its way. */
 type Side = "before" | "after";
 
-function setUp() {
+async function setUp() {
   const clock = new FakeClock();
   const store = new MemoryStore();
+  await store.append(["alice", "bob"].map((peer) => message({ sender: "carol", peer })));
   const router = new MemoryRouter(clock, 1e9);
   let held: { step: Step; side: Side; reached: () => void; until: Promise<void> } | undefined;
   const at = async <T>(step: Step, work: () => Promise<T>): Promise<T> => {
@@ -35,12 +37,14 @@ function setUp() {
     await hold("after");
     return result;
   };
-  const [login, setRoutes, readInbox] = [
+  const [login, inboxHeads, readInbox] = [
     store.login.bind(store),
-    router.login.bind(router),
+    store.inboxHeads.bind(store),
     store.readInbox.bind(store),
   ];
+  const setRoutes = router.login.bind(router);
   store.login = (input) => at("device", () => login(input));
+  store.inboxHeads = (userIds) => at("heads", () => inboxHeads(userIds));
   store.readInbox = (request) => at("page", () => readInbox(request));
   router.login = (routes) => at("route", () => setRoutes(routes));
   const verdict = { kind: "ok", tokenId: "", issuedAtMs: 0, expiresAtMs: 0 } as const;
@@ -74,7 +78,7 @@ describe("a login leaves no route", () => {
     for (const step of STEPS)
       for (const side of ["before", "after"] as const) {
         it(`when ${what} ${side} its ${step} step`, async () => {
-          const { core, router, entry, pause } = setUp();
+          const { core, router, entry, pause } = await setUp();
           const [mine, other] = [entry("pod-a"), entry("pod-b")];
           assert.ok((await mine.attach()) && (await other.attach()));
           const bystander = await other.login(9, "bob");
@@ -94,7 +98,7 @@ describe("a login leaves no route", () => {
         });
 
         it(`when ${what} ${side} its ${step} step, and takes none of a login that came meanwhile`, async () => {
-          const { core, router, entry, pause } = setUp();
+          const { core, router, entry, pause } = await setUp();
           const [mine, other] = [entry("pod-a"), entry("pod-b")];
           assert.ok((await mine.attach()) && (await other.attach()));
           const paused = pause(step, side);

@@ -28,6 +28,10 @@ function setUp(over: Partial<LoginPorts> = {}) {
         calls.push("device");
         return store.login(login);
       },
+      inboxHeads: (userIds) => {
+        calls.push("heads");
+        return store.inboxHeads(userIds);
+      },
       readInbox: (request) => {
         calls.push("page");
         return store.readInbox(request);
@@ -38,6 +42,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
     policy: DEFAULT_POLICY,
     acks: { note: () => undefined },
     clock,
+    defer: setImmediate,
     random: () => 0.5,
     pingIntervalMs: 30_000,
     backgroundPingIntervalMs: 120_000,
@@ -57,15 +62,20 @@ function setUp(over: Partial<LoginPorts> = {}) {
   return { login, calls, sent, router, store, setRoutes };
 }
 
+const reading = (store: MemoryStore) => ({
+  inboxHeads: store.inboxHeads.bind(store),
+  readInbox: store.readInbox.bind(store),
+});
+
 const fail = async (): Promise<never> => {
   throw new Error("away");
 };
 
 describe("login", () => {
-  it("records the device, then takes the route, then reads the page", async () => {
+  it("records the device, then takes the route, then looks for what was missed", async () => {
     const { login, calls, store } = setUp();
     const outcome = await login("alice", 1, { deviceName: "Alice's phone" });
-    assert.deepEqual(calls, ["device", "route", "page"]);
+    assert.deepEqual(calls, ["device", "route", "heads"]);
     assert.ok(outcome.kind === "ok" && outcome.isRouted);
     const reply = LoginReply.decode(outcome.reply);
     const welcome = Welcome.decode(reply.welcome);
@@ -81,15 +91,11 @@ describe("login", () => {
   it("lets the store say when it was: the clocks of two logics may be an hour apart", async () => {
     const store = new MemoryStore();
     const given: LoginInput[] = [];
-    const { login } = setUp({
-      store: {
-        readInbox: store.readInbox.bind(store),
-        login: (input) => {
-          given.push(input);
-          return store.login(input);
-        },
-      },
-    });
+    const record = (input: LoginInput): ReturnType<MemoryStore["login"]> => {
+      given.push(input);
+      return store.login(input);
+    };
+    const { login } = setUp({ store: { ...reading(store), login: record } });
     await login("alice", 1);
     assert.deepEqual(
       given.map(({ atMs }) => atMs),
@@ -146,8 +152,7 @@ describe("login", () => {
     const store = new MemoryStore();
     let asked = 0;
     const refuse = (record: Awaited<ReturnType<MemoryStore["login"]>>) => ({
-      epoch: store.epoch,
-      readInbox: store.readInbox.bind(store),
+      ...reading(store),
       login: async () => {
         asked++;
         return record;
@@ -180,17 +185,25 @@ describe("login", () => {
   });
 
   it("is put off while the store is away", async () => {
-    const { login, calls } = setUp({ store: { login: fail, readInbox: fail } });
+    const { login, calls } = setUp({ store: { login: fail, inboxHeads: fail, readInbox: fail } });
     const outcome = await login("alice", 1);
     assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
     assert.ok(outcome.retryAfterMs >= 500);
     assert.deepEqual(calls, ["store fault login"]);
   });
 
+  it("claims the slots of all who come at once with one call, and looks at their inboxes with one", async () => {
+    const { login, calls } = setUp();
+    const outcomes = await Promise.all(Array.from({ length: 40 }, (_, n) => login(`user-${n}`, n)));
+    assert.ok(outcomes.every(({ kind }) => kind === "ok"));
+    assert.deepEqual(calls.slice(-2), ["route", "heads"]);
+    assert.equal(calls.length, 42);
+  });
+
   it("gives the slot back when the page cannot be read", async () => {
     const store = new MemoryStore();
     const login = store.login.bind(store);
-    const world = setUp({ store: { login, readInbox: fail } });
+    const world = setUp({ store: { login, inboxHeads: fail, readInbox: fail } });
     const outcome = await world.login("alice", 1);
     assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
     await world.router.renewLease("pod.1");

@@ -4,12 +4,15 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
 import { Hello, LoginReply, LoginRequest, Welcome } from "#proto/gen/messages.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
-import { type GapLimits, gapPolicy } from "../inbox/gap.ts";
-import { bounded, FIRST_PAGE_BYTES, PAGE_EVENTS } from "../inbox/page-limits.ts";
+import { Gathered } from "../gathered.ts";
+import type { GapLimits } from "../inbox/gap.ts";
+import { PAGE_EVENTS } from "../inbox/page-limits.ts";
 import { pageOf } from "../inbox/pull.ts";
 import type { Route, Router, RouterLogin } from "../router/router.ts";
-import type { InboxPage, LoginRecord, Store } from "../store/store.ts";
+import type { LoginRecord, Store } from "../store/store.ts";
+import type { Defer } from "../tick-batch.ts";
 import type { TokenVerdict } from "../token/verify.ts";
+import { type FirstPage, FirstPages } from "./first-page.ts";
 import { FlapShield } from "./flap-shield.ts";
 import { type Kicker, kickReplaced } from "./kick.ts";
 import { pingIntervalsFor } from "./ping-intervals.ts";
@@ -20,18 +23,20 @@ const PROTO_VERSION = 1;
 const MAX_DEVICE_CHARS = 64;
 const MAX_LABEL_CHARS = 128;
 const RETRY_BASE_MS = 500;
-/** The client takes a first page that says `gap_too_long`. */
-const CAP_SNAPSHOT = "snapshot";
+/** Slots claimed with one call of the router. */
+const MAX_CLAIMS = 500;
+const MAX_WAITING_CLAIMS = 10_000;
 
 /** What {@link LoginHandler} needs. */
 export interface LoginPorts {
   verifyToken: (token: string) => Promise<TokenVerdict>;
-  store: Pick<Store, "login" | "readInbox">;
+  store: Pick<Store, "login" | "inboxHeads" | "readInbox">;
   router: Pick<Router, "login" | "logout">;
   kicks: Kicker;
   policy: SessionPolicy;
   acks: Pick<AckBuffer, "note">;
   clock: Clock;
+  defer: Defer;
   /** Uniform in [0, 1). */
   random: () => number;
   pingIntervalMs: number;
@@ -62,15 +67,25 @@ export type LoginOutcome =
 /**
  * HELLO, in this order: token, device row (revocations, slot and login_seq from SQL), route (newest login wins), kick of the session that
  * lost the slot, first page. The route comes before the page, so a message is either in the page or pushed.
- * Redis down: the login succeeds and the route follows when Redis answers again.
+ * Redis down: the login succeeds and the route follows when Redis answers again. Each step is taken together by all that came to it
+ * in the same moment.
  */
 export class LoginHandler {
   readonly #ports: LoginPorts;
   readonly #shield: FlapShield;
+  readonly #claims: Gathered<Route, RouterLogin>;
+  readonly #pages: FirstPages;
 
   constructor(ports: LoginPorts) {
     this.#ports = ports;
     this.#shield = new FlapShield(ports.clock);
+    this.#claims = new Gathered({
+      defer: ports.defer,
+      run: (routes) => ports.router.login(routes),
+      maxBatch: MAX_CLAIMS,
+      maxWaiting: MAX_WAITING_CLAIMS,
+    });
+    this.#pages = new FirstPages(ports);
   }
 
   /** Never rejects. */
@@ -134,20 +149,20 @@ export class LoginHandler {
   }
 
   async #claimSlot(session: Session): Promise<LoginOutcome | "routed" | "unrouted"> {
-    let outcome: RouterLogin | undefined;
+    let outcome: RouterLogin;
     try {
-      [outcome] = await this.#ports.router.login([routeOf(session)]);
+      outcome = await this.#claims.call(routeOf(session));
     } catch (error) {
       this.#ports.onRouterFault("login", error);
       return "unrouted";
     }
-    if (outcome?.kind === "unknown") {
+    if (outcome.kind === "unknown") {
       this.#ports.onRouterFault("login", outcome.cause);
       return "unrouted";
     }
-    if (outcome?.kind === "fenced") return { kind: "fenced" };
-    if (outcome?.kind === "stale") return staleLogin(session, outcome.holder);
-    if (outcome?.replaced) this.#ports.onKick(kickReplaced(this.#ports.kicks, session, outcome.replaced));
+    if (outcome.kind === "fenced") return { kind: "fenced" };
+    if (outcome.kind === "stale") return staleLogin(session, outcome.holder);
+    if (outcome.replaced) this.#ports.onKick(kickReplaced(this.#ports.kicks, session, outcome.replaced));
     return "routed";
   }
 
@@ -159,21 +174,15 @@ export class LoginHandler {
   ): Promise<LoginOutcome> {
     const { clock } = this.#ports;
     const { pingIntervalMs, backgroundPingIntervalMs } = pingIntervalsFor(hello, this.#ports);
-    const hasCursor = hello.inboxEpoch !== "" && Number.isSafeInteger(hello.inboxCursor);
-    let cursor = hasCursor ? hello.inboxCursor : 0;
-    let page: InboxPage;
+    let first: FirstPage;
     try {
-      page = await this.#readPage(session.userId, cursor, hello);
-      if (hello.inboxEpoch !== page.epoch || cursor > page.head) {
-        if (cursor > 0) page = await this.#readPage(session.userId, 0, hello);
-        cursor = 0;
-      }
+      first = await this.#pages.read(session.userId, hello);
     } catch (error) {
       this.#ports.onStoreFault("first page", error);
       await this.#releaseSlot(session);
       return this.#unavailable();
     }
-    const resumed = hello.inboxEpoch === page.epoch && cursor === hello.inboxCursor;
+    const { page, cursor, resumed } = first;
     if (resumed) this.#ports.acks.note(session, cursor);
     const welcome = Welcome.encode({
       proto: PROTO_VERSION,
@@ -201,18 +210,6 @@ export class LoginHandler {
       loginSeq: session.loginSeq,
     });
     return { kind: "ok", session, reply, isRouted };
-  }
-
-  #readPage(userId: string, cursor: number, { caps, firstPageBytes, inboxEpoch: epoch }: Hello): Promise<InboxPage> {
-    const { store, clock, gap } = this.#ports;
-    return store.readInbox({
-      userId,
-      cursor,
-      epoch,
-      limit: PAGE_EVENTS.byDefault,
-      limitBytes: bounded(firstPageBytes, FIRST_PAGE_BYTES),
-      gap: caps.includes(CAP_SNAPSHOT) ? gapPolicy(gap, clock.wallMs()) : undefined,
-    });
   }
 
   async #releaseSlot({ userId, entry, conn }: Session): Promise<void> {

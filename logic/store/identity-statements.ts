@@ -4,12 +4,11 @@ import type { Statement } from "./postgres-pool.ts";
 /** The time of the server, which is one for all callers: ms since the epoch. */
 const NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
-/** See login_v2 in migrations/. $8 0: now. */
+/** See login_v3 in migrations/. $10 0: now. */
 export const LOGIN: Statement = {
   name: "login",
-  text: `SELECT outcome, retry_ms, given, seq, acked, inbox
-           FROM login_v2($1, $2, $3, $4, $5, $6, $7,
-                         coalesce(nullif($8::bigint, 0), ${NOW_MS}), $9, $10, $11)`,
+  text: `SELECT revoked, flapping, retry_ms, logged_in, slot_numbers, seqs, acked, inbox
+           FROM login_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(nullif($10::bigint, 0), ${NOW_MS}), $11)`,
 };
 
 /** See set_device_v1 in migrations/. */

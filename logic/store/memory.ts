@@ -30,6 +30,7 @@ import {
   type HeadsRequest,
   type HistoryPage,
   type HistoryRequest,
+  type InboxHeads,
   type InboxPage,
   type InboxRequest,
   type PageEnd,
@@ -263,8 +264,8 @@ export class MemoryStore implements Store {
     return { heads, head: this.#head(userId), epoch: this.epoch, nextBefore };
   }
 
-  async inboxHeads(userIds: readonly string[]): Promise<Map<string, number>> {
-    return new Map(userIds.map((userId) => [userId, this.#head(userId)]));
+  async inboxHeads(userIds: readonly string[]): Promise<InboxHeads> {
+    return { epoch: this.epoch, heads: new Map(userIds.map((userId) => [userId, this.#head(userId)])) };
   }
 
   async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {

@@ -13,37 +13,22 @@ import type {
   TokenFacts,
 } from "./identity.ts";
 import * as sql from "./identity-statements.ts";
+import { PostgresLogins } from "./postgres-logins.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
 import { number, text } from "./rows.ts";
-
-/** Issued after everything: what a login without token facts counts as. */
-const NEVER_REVOKED = { tokenId: "", issuedAtMs: Number.MAX_SAFE_INTEGER };
 
 /** {@link IdentityStore} on PostgreSQL. */
 export class PostgresIdentity implements IdentityStore {
   readonly #pool: PostgresPool;
+  readonly #logins: PostgresLogins;
 
   constructor(pool: PostgresPool) {
     this.#pool = pool;
+    this.#logins = new PostgresLogins(pool);
   }
 
-  async login(login: LoginInput): Promise<LoginRecord> {
-    const { userId, slot, deviceId, platform, deviceName, appVersion, token = NEVER_REVOKED } = login;
-    const [row] = await this.#pool.run(sql.LOGIN, [
-      ...[userId, slot, deviceId, platform, deviceName, appVersion],
-      ...[login.sessionsPerSlot ?? 1, login.atMs ?? 0, login.loginsPerMinute ?? 0],
-      ...[token.tokenId, token.issuedAtMs],
-    ]);
-    const outcome = text(row, 0);
-    if (outcome === "revoked") return { kind: "revoked" };
-    if (outcome === "flapping") return { kind: "flapping", retryAfterMs: number(row, 1) };
-    const record = {
-      slot: text(row, 2),
-      loginSeq: number(row, 3),
-      ackedSeq: number(row, 4),
-      inboxHead: number(row, 5),
-    };
-    return { kind: "ok", ...record };
+  login(login: LoginInput): Promise<LoginRecord> {
+    return this.#logins.login(login);
   }
 
   async setDevice(profile: DeviceProfile): Promise<boolean> {

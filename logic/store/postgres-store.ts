@@ -35,6 +35,7 @@ import type {
   HeadsRequest,
   HistoryPage,
   HistoryRequest,
+  InboxHeads,
   InboxPage,
   InboxRequest,
   PageEnd,
@@ -239,12 +240,13 @@ export class PostgresStore implements Store {
     return page;
   }
 
-  async inboxHeads(userIds: readonly string[]): Promise<Map<string, number>> {
+  async inboxHeads(userIds: readonly string[]): Promise<InboxHeads> {
     const heads = new Map<string, number>(userIds.map((userId) => [userId, 0]));
-    if (userIds.length === 0) return heads;
-    const rows = await this.#pools.rest.run(sql.INBOX_HEADS, [textArray(userIds)]);
+    const [first, ...rows] = await this.#pools.rest.run(sql.INBOX_HEADS, [textArray(userIds)]);
+    const epoch = text(first, 0);
+    this.#sawEpoch(epoch);
     for (const row of rows) heads.set(text(row, 0), number(row, 1));
-    return heads;
+    return { epoch, heads };
   }
 
   async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {

@@ -32,9 +32,12 @@ export const APPEND_LOOKUP: Statement = {
                   CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)`,
 };
 
+/** First row: the inbox epoch. */
 export const INBOX_HEADS: Statement = {
   name: "inbox_heads",
-  text: "SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])",
+  text: `SELECT inbox_epoch::text, 0 FROM store_meta
+          UNION ALL
+         SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])`,
 };
 
 /** $1 users, $2 devices, $3 positions, each device once. Rows are locked in the order given, which is the same in every process. */

@@ -226,7 +226,7 @@ describe("a full disk", { skip: needsRoot }, () => {
       execFileSync("mount", ["-o", "remount,size=256m", disk]);
       const again = await insist(store, refused);
       assert.ok(again.every((result) => result.kind === "stored"));
-      assert.equal((await store.inboxHeads([bob])).get(bob), stored + refused.length);
+      assert.equal((await store.inboxHeads([bob])).heads.get(bob), stored + refused.length);
     } finally {
       await store.close();
       await admin.end();

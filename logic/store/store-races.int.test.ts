@@ -131,7 +131,7 @@ describe("PostgresStore with 8 writers", () => {
       assert.equal(stored.length, 1);
       const conflicts = results.flat().filter((result) => result.kind === "conflict");
       assert.deepEqual(new Set(conflicts.map((result) => result.messageId)), new Set([appended(stored[0]).messageId]));
-      assert.equal((await store.inboxHeads([alice])).get(alice), 1);
+      assert.equal((await store.inboxHeads([alice])).heads.get(alice), 1);
     }
   });
 

@@ -41,8 +41,8 @@ export interface Store extends IdentityStore {
   readHistory(request: HistoryRequest): Promise<HistoryPage | undefined>;
   /** The user's conversations by their last events, newest first, from pointers below `before`. */
   readHeads(request: HeadsRequest): Promise<HeadsPage>;
-  /** Heads of the users' inboxes; 0 for a user without one. */
-  inboxHeads(userIds: readonly string[]): Promise<Map<string, number>>;
+  /** Heads of the users' inboxes, 0 for a user without one, and the epoch that they are of. */
+  inboxHeads(userIds: readonly string[]): Promise<InboxHeads>;
   /**
    * Moves devices' acknowledged positions forward, never back, never past the head, and with them when they were last
    * seen; unknown devices are ignored.
@@ -105,6 +105,11 @@ export interface Recipient {
   userId: string;
   /** Gapless position in this user's inbox, from 1. */
   inboxSeq: number;
+}
+
+export interface InboxHeads {
+  epoch: string;
+  heads: Map<string, number>;
 }
 
 export interface InboxRequest {
