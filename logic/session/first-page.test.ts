@@ -30,7 +30,13 @@ async function setUp() {
   const read = async (userId: string, wish: Partial<PageWish> = {}) => {
     const whole = { inboxEpoch: store.epoch, inboxCursor: 0, caps: [], firstPageBytes: 0, ...wish };
     const { page, cursor, resumed } = await pages.read(userId, whole);
-    return { seqs: page.events.map(({ inboxSeq }) => inboxSeq), end: page.nextCursor, head: page.head, cursor, resumed };
+    return {
+      seqs: page.events.map(({ inboxSeq }) => inboxSeq),
+      end: page.nextCursor,
+      head: page.head,
+      cursor,
+      resumed,
+    };
   };
   return { read, asked, store };
 }
@@ -81,7 +87,11 @@ describe("first page", () => {
   it("never takes a cursor before an empty inbox for a good one", async () => {
     const { read, asked } = await setUp();
     assert.equal((await read("carol", { inboxCursor: 4 })).resumed, false);
-    assert.deepEqual(asked, ["heads of carol", "carol from 4", "carol from 0"], "the store was asked whether it is stale");
+    assert.deepEqual(
+      asked,
+      ["heads of carol", "carol from 4", "carol from 0"],
+      "the store was asked whether it is stale",
+    );
   });
 
   it("passes the store's fault on", async () => {

@@ -88,7 +88,7 @@ describe("login", () => {
     assert.deepEqual({ ...welcome.limits }, { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 1000 });
   });
 
-  it("lets the store say when it was: the clocks of two logics may be an hour apart", async () => {
+  it("gives the store what it can hold, and lets it say when it was: the clocks of two logics may be an hour apart", async () => {
     const store = new MemoryStore();
     const given: LoginInput[] = [];
     const record = (input: LoginInput): ReturnType<MemoryStore["login"]> => {
@@ -96,10 +96,10 @@ describe("login", () => {
       return store.login(input);
     };
     const { login } = setUp({ store: { ...reading(store), login: record } });
-    await login("alice", 1);
+    await login("alice", 1, { deviceName: "a\0b", appVersion: `\0${"v".repeat(200)}` });
     assert.deepEqual(
-      given.map(({ atMs }) => atMs),
-      [undefined],
+      given.map(({ atMs, deviceName, appVersion }) => [atMs, deviceName, appVersion]),
+      [[undefined, "ab", "v".repeat(127)]],
     );
   });
 

@@ -3,8 +3,8 @@ import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
 import { Hello, LoginReply, LoginRequest, Welcome } from "#proto/gen/messages.ts";
-import type { AckBuffer } from "../inbox/acks.ts";
 import { Gathered } from "../gathered.ts";
+import type { AckBuffer } from "../inbox/acks.ts";
 import type { GapLimits } from "../inbox/gap.ts";
 import { PAGE_EVENTS } from "../inbox/page-limits.ts";
 import { pageOf } from "../inbox/pull.ts";
@@ -101,7 +101,7 @@ export class LoginHandler {
     const { userId, tokenId, issuedAtMs, expiresAtMs } = verdict;
     const { deviceId, platform } = hello;
     const platformClass = slotOf(platform) ?? "";
-    const deviceName = hello.deviceName.slice(0, MAX_LABEL_CHARS) || platform;
+    const deviceName = labelOf(hello.deviceName) || platform;
     const recorded = await this.#record(hello, verdict, deviceName, platformClass);
     if (recorded === undefined) return this.#unavailable();
     if (recorded.kind === "revoked")
@@ -138,7 +138,7 @@ export class LoginHandler {
     if (retryAfterMs > 0) return { kind: "flapping", retryAfterMs };
     try {
       return await store.login({
-        ...{ userId, slot, deviceId, deviceName, platform, appVersion: appVersion.slice(0, MAX_LABEL_CHARS) },
+        ...{ userId, slot, deviceId, deviceName, platform, appVersion: labelOf(appVersion) },
         ...policy,
         token: { tokenId, issuedAtMs },
       });
@@ -244,6 +244,11 @@ export function staleLogin(session: Session, holder: Route): LoginOutcome & { ki
   return isSameDevice
     ? denied(DisconnectCode.SUPERSEDED, "this device has logged in on a newer connection: use that one")
     : denied(DisconnectCode.KICKED, "another device took this slot: log in again only when the person asks for it");
+}
+
+/** What the database can hold of a text for people. */
+function labelOf(text: string): string {
+  return text.slice(0, MAX_LABEL_CHARS).replaceAll("\0", "");
 }
 
 function denied(code: DisconnectCode, reason: string): LoginOutcome & { kind: "denied" } {

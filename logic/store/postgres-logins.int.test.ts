@@ -84,7 +84,11 @@ describe("logins in batches", () => {
     };
     await Promise.all([storm(store), storm(other), others()]);
     const expected = Array.from({ length: 31 }, (_, at) => at + 1);
-    for (const numbers of seqs.values()) assert.deepEqual(numbers.sort((a, b) => a - b), expected);
+    for (const numbers of seqs.values())
+      assert.deepEqual(
+        numbers.sort((a, b) => a - b),
+        expected,
+      );
     assert.deepEqual(failures, []);
   });
 

@@ -12,13 +12,21 @@ const loginOf = (userId: string, more: Partial<LoginInput> = {}): LoginInput => 
 });
 
 describe("rounds of logins", () => {
-  const users = (logins: LoginInput[]) => roundsOf(logins).map((round) => round.map(({ login, at }) => [login.userId, at]));
+  const users = (logins: LoginInput[]) =>
+    roundsOf(logins).map((round) => round.map(({ login, at }) => [login.userId, at]));
 
   it("have each user once, in the order of their ids", () => {
     const logins = ["b", "c", "a", "b", "b", "c"].map((userId) => loginOf(userId));
     assert.deepEqual(users(logins), [
-      [["a", 2], ["b", 0], ["c", 1]],
-      [["b", 3], ["c", 5]],
+      [
+        ["a", 2],
+        ["b", 0],
+        ["c", 1],
+      ],
+      [
+        ["b", 3],
+        ["c", 5],
+      ],
       [["b", 4]],
     ]);
   });
@@ -26,7 +34,15 @@ describe("rounds of logins", () => {
   it("have logins of the same rules only, and no user's logins change places", () => {
     const two = { sessionsPerSlot: 2 };
     const logins = [loginOf("a"), loginOf("b", two), loginOf("a", two), loginOf("b"), loginOf("c", { atMs: 5 })];
-    assert.deepEqual(users(logins), [[["a", 0]], [["a", 2], ["b", 1]], [["b", 3]], [["c", 4]]]);
+    assert.deepEqual(users(logins), [
+      [["a", 0]],
+      [
+        ["a", 2],
+        ["b", 1],
+      ],
+      [["b", 3]],
+      [["c", 4]],
+    ]);
   });
 });
 
@@ -56,7 +72,9 @@ describe("logins in batches", () => {
   });
 
   it("are tried one by one when the database dislikes something in them", async () => {
-    const { login, statements } = setUp((users) => (users > 1 ? new ImError(ErrorCode.BAD_REQUEST, "a NUL") : undefined));
+    const { login, statements } = setUp((users) =>
+      users > 1 ? new ImError(ErrorCode.BAD_REQUEST, "a NUL") : undefined,
+    );
     const results = await login("a", "b", "c");
     assert.ok(results.every(({ status }) => status === "fulfilled"));
     assert.deepEqual(statements, [3, 1, 1, 1]);
