@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { envBool, envDurationMs, envInt, envList, envPort, envString, loadConfig, z } from "#lib/config.ts";
+import { ENDPOINT_KINDS, type Endpoint, MAX_ENDPOINTS, parseEndpoint } from "#lib/endpoint.ts";
 import type { LimitsConfig } from "./gate.ts";
 import { AddressRanges } from "./listen/proxy.ts";
 import { HEARTBEAT_ALGORITHMS, type HeartbeatAlgorithm } from "./session/heartbeat/algorithms.ts";
@@ -11,6 +12,16 @@ function areRanges(cidrs: readonly string[], context: z.RefinementCtx): void {
   } catch (error) {
     context.addIssue({ code: "custom", message: (error as RangeError).message });
   }
+}
+
+function areEndpoints(texts: readonly string[], context: z.RefinementCtx): void {
+  const wrong = texts.find((text) => !parseEndpoint(text));
+  if (wrong !== undefined) {
+    const message = `"${wrong}" is no endpoint: ${ENDPOINT_KINDS.join(", ")}, then =HOST, :PORT and *WEIGHT where they matter`;
+    context.addIssue({ code: "custom", message });
+  }
+  if (texts.length > MAX_ENDPOINTS)
+    context.addIssue({ code: "custom", message: `more than ${MAX_ENDPOINTS} endpoints` });
 }
 
 /** Environment of the entry process; docs/configuration is generated from the descriptions. */
@@ -37,6 +48,10 @@ export const entryEnv = z.object({
   IM_CONTROL_PORT: envPort().default(9443).describe("a free TCP port for the operator"),
   IM_PLAIN_PORT: envPort().optional().describe("a free TCP port without TLS, for development only"),
   IM_HTTP_ORIGINS: envList().default([]).describe("origins of other hosts whose pages may connect, comma separated"),
+  IM_ENDPOINTS: envList()
+    .superRefine(areEndpoints)
+    .default([])
+    .describe("the public addresses that /v1/endpoints lists, comma separated, such as direct=im-1.example.com:443*2"),
   IM_LOGIC_TARGETS: envList().describe("host:port of every logic, comma separated, or dns:host:port"),
   IM_MAX_CONNECTIONS: envInt(1, 1_000_000).default(20_000).describe("the connections one entry may hold"),
   IM_LOGIN_TIMEOUT_MS: envDurationMs(100, 120_000).default(10_000).describe("the time a client has to log in"),
@@ -100,6 +115,8 @@ export interface EntryConfig {
   plainPort: number | undefined;
   /** Origins of other hosts whose pages may use the HTTP carrier. */
   httpOrigins: readonly string[];
+  /** For clients that cannot reach the one they know. */
+  endpoints: readonly Endpoint[];
   logicTargets: readonly string[];
   maxConnections: number;
   limits: LimitsConfig;
@@ -130,6 +147,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     controlPort: vars.IM_CONTROL_PORT,
     plainPort: vars.IM_PLAIN_PORT,
     httpOrigins: vars.IM_HTTP_ORIGINS,
+    endpoints: vars.IM_ENDPOINTS.flatMap((text) => parseEndpoint(text) ?? []),
     logicTargets: vars.IM_LOGIC_TARGETS,
     maxConnections: vars.IM_MAX_CONNECTIONS,
     limits: {

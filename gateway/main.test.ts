@@ -38,6 +38,18 @@ describe("loadEntryConfig", () => {
     assert.deepEqual([limits.limitsPeers, limits.framesPerSecond], [true, 0]);
     const origins = { IM_LOGIC_TARGETS: "x:1", IM_HTTP_ORIGINS: "https://a.example.com, https://b.example.com" };
     assert.deepEqual(loadEntryConfig(origins).httpOrigins, ["https://a.example.com", "https://b.example.com"]);
+    const endpoints = { IM_LOGIC_TARGETS: "x:1", IM_ENDPOINTS: "direct=im-1.example.com, balancer=[::1]:8443*3" };
+    assert.deepEqual(loadEntryConfig(endpoints).endpoints, [
+      { kind: "direct", host: "im-1.example.com", port: 443, weight: 1 },
+      { kind: "balancer", host: "::1", port: 8443, weight: 3 },
+    ]);
+    assert.throws(
+      () => loadEntryConfig({ ...endpoints, IM_ENDPOINTS: "direct=a,im.example.com" }),
+      /IM_ENDPOINTS: "im.example.com" is no endpoint: direct, list, balancer, then =HOST/,
+    );
+    const many = (count: number): string => Array.from({ length: count }, (_, i) => `list=a${i}`).join();
+    assert.equal(loadEntryConfig({ ...endpoints, IM_ENDPOINTS: many(64) }).endpoints.length, 64);
+    assert.throws(() => loadEntryConfig({ ...endpoints, IM_ENDPOINTS: many(65) }), /more than 64 endpoints/);
     assert.throws(
       () => loadEntryConfig({ ...env, IM_PROXY_CIDRS: "10.0.0.0" }),
       /IM_PROXY_CIDRS: "10.0.0.0" is no range/,

@@ -69,6 +69,14 @@ const WRONG: readonly Wrong[] = [
     field: "spec.entry.proxyProtocol.trustedCIDRs",
     remedy: /10\.0\.0\.0\/8 or fd00::\/8/,
   },
+  ...["im.example.com", "direct=im.example.com:65536", "list=im.example.com*0", "other=im.example.com"].map(
+    (endpoint) => ({
+      what: `the endpoint ${endpoint}`,
+      spec: entry({ endpoints: [endpoint] }),
+      field: "spec.entry.endpoints",
+      remedy: /KIND=HOST\[:PORT\]\[\*WEIGHT\]/,
+    }),
+  ),
   {
     what: "a negative rate",
     spec: entry({ limits: { framesPerSecond: -1 } }),
@@ -579,6 +587,7 @@ describe("the API server accepts", () => {
             ...{
               replicas: 200,
               maxConnectionsPerPod: 500_000,
+              endpoints: ["direct=IM-1.example.com:65535*1000", "list=[2001:db8::1]", "balancer=192.0.2.1"],
               demo: true,
               pingInterval: "1m30s",
               backgroundPingInterval: "5m",

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
+import type { Endpoint } from "#lib/endpoint.ts";
 import type { GrpcService, InternalTls } from "#lib/grpc.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Admission } from "../listen/admission.ts";
 import type { Hub } from "../session/hub.ts";
+import { EndpointList } from "./endpoints.ts";
 import { LeaseSigner } from "./lease.ts";
 import { RelaySessions, relayService } from "./relay.ts";
 import { HttpRoutes } from "./routes.ts";
@@ -22,6 +24,8 @@ export interface HttpCarriersOptions {
   tls(): InternalTls | undefined;
   address(): string;
   origins: readonly string[];
+  /** Public addresses of the fleet. */
+  endpoints: readonly Endpoint[];
   isReady(): boolean;
 }
 
@@ -43,7 +47,8 @@ export class HttpCarriers {
     this.service = relayService(local);
     const { heartbeats } = hub;
     const origins = new Set(options.origins);
-    const shared = { clock, heartbeats, admission, address, isReady, origins };
+    const endpoints = new EndpointList(options.endpoints);
+    const shared = { clock, heartbeats, admission, address, isReady, origins, endpoints };
     this.routes = new HttpRoutes({ ...shared, signer: this.#signer, local, remote: this.#remote });
   }
 

@@ -8,6 +8,7 @@ import { clientAddress } from "../session/client-address.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
 import { readBody } from "./body.ts";
 import { allowOrigin, answerPreflight, CLOSE_HEADER, CURSOR_HEADER, LEASE_HEADER } from "./cors.ts";
+import { ENDPOINTS_PATH, type EndpointList } from "./endpoints.ts";
 import { closeText } from "./http-carrier.ts";
 import { LEASE_MS, type Lease, type LeaseSigner } from "./lease.ts";
 import { PollCarrier } from "./poll-carrier.ts";
@@ -41,6 +42,7 @@ export interface HttpRoutesOptions {
   address(): string;
   /** Of other hosts, whose pages may call: `https://shop.example`. */
   origins: ReadonlySet<string>;
+  endpoints: EndpointList;
   /** A socket may stay for the next request. */
   isReady(): boolean;
 }
@@ -59,7 +61,7 @@ export interface Exchange {
 
 /**
  * The HTTP carrier: `/v1/stream` (downlink by Server-Sent Events), `/v1/poll` (downlink piece by piece), `/v1/frames`
- * (uplink) and `/v1/close`. A session is a connection of the entry that holds its downlink; requests that come to
+ * (uplink) and `/v1/close`; and `/v1/endpoints`, which needs no session. A session is a connection of the entry that holds its downlink; requests that come to
  * another entry are passed on to it, by the address in the lease they carry.
  */
 export class HttpRoutes {
@@ -72,12 +74,16 @@ export class HttpRoutes {
   /** Answers a request under {@link HTTP_PREFIX}; whatever was asked before on its socket is answered. */
   handle(path: string, exchange: Exchange): void {
     const { request, response, pending } = exchange;
+    const isList = path === ENDPOINTS_PATH;
+    const isRead = request.method === "GET" || request.method === "HEAD";
     // Only who proves a lease keeps the socket: one login a socket, and none is kept without.
     response.shouldKeepAlive = false;
     response.setHeader("cache-control", "no-store");
     this.#allow(pending, BODY_TIMEOUT_MS);
     if (!allowOrigin(request, response, this.#options.origins)) refuse(response, 403, "this origin is not allowed");
     else if (request.method === "OPTIONS") answerPreflight(response);
+    else if (isList && isRead) this.#options.endpoints.serve(request, response);
+    else if (isList) refuse(response, 405, "GET and HEAD only");
     else if (request.method !== "POST") refuse(response, 405, "POST only");
     else if (request.headers["content-type"] !== BODY_TYPE) refuse(response, 415, `content-type must be ${BODY_TYPE}`);
     else this.#route(path, exchange).catch(() => response.destroy());

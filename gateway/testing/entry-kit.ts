@@ -42,6 +42,7 @@ export async function startTestEntry(
       controlPort: 0,
       plainPort: 0,
       httpOrigins: [],
+      endpoints: [],
       logicTargets: targets,
       maxConnections: 1000,
       limits: NO_LIMITS_CONFIG,

@@ -152,6 +152,12 @@ export interface EntrySpec {
    */
   origins?: string[];
   /**
+   * Public addresses of the fleet that GET /v1/endpoints lists for clients that cannot reach the one they know, best
+   * first: direct (an entry itself), list (others), balancer. Default: the host that was asked. The certificate must
+   * name them; the generated one does. Changing it rolls the entries.
+   */
+  endpoints?: string[];
+  /**
    * How often clients are told to send PING, 5s to 5m. Default 30s. Longer saves traffic, shorter notices dead
    * connections sooner. Changing it rolls the fleet.
    */

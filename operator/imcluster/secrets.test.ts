@@ -72,6 +72,22 @@ describe("neededSecrets", () => {
     assert.equal(reasonOf([]), undefined);
   });
 
+  it("names the endpoints of the spec in the client certificate, once", () => {
+    const endpoints = [
+      "direct=IM-1.Example.com:8443",
+      "list=[2001:0DB8::1]*2",
+      "list=192.0.2.1",
+      "balancer=im.example.com",
+    ];
+    const listed = sampleCluster({ entry: { endpoints } });
+    const reason = neededSecrets(listed, secrets, SETTLED)[0]?.reason;
+    assert.equal(reason, "does not name IM-1.Example.com, 2001:0DB8::1, im.example.com");
+    const made = sampleSecrets(listed);
+    assert.deepEqual(neededSecrets(listed, made, SETTLED), []);
+    const names = readCertificate(secretValue(made, "demo-tls", "tls.crt") ?? "")?.altNames ?? [];
+    assert.deepEqual(names.slice(2), ["192.0.2.1", "im-1.example.com", "2001:db8::1", "im.example.com"]);
+  });
+
   it("makes a leaf again that another CA signed", () => {
     const foreign = sampleSecrets(cluster);
     const mixed = new Map(secrets).set("demo-internal-logic", foreign.get("demo-internal-logic") as Secret);

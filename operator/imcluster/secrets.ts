@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { parseEndpoint } from "#lib/endpoint.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
 import type { Secret } from "../kube/types.ts";
 import { canonicalName, isIssuedBy, readCertificate } from "../pki/x509.ts";
@@ -95,7 +96,9 @@ function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string 
 /** Names under which clients may reach the entries. */
 export function clientAltNames(cluster: ImCluster, addresses: readonly string[]): string[] {
   const { name, namespace = "default" } = cluster.metadata;
-  return [`${namesOf(name).entry}.${namespace}.svc`, `${name}.imcluster.local`, ...addresses];
+  const own = [`${namesOf(name).entry}.${namespace}.svc`, `${name}.imcluster.local`];
+  const endpoints = (cluster.spec.entry.endpoints ?? []).flatMap((text) => parseEndpoint(text)?.host ?? []);
+  return [...new Set([...own, ...addresses, ...endpoints])];
 }
 
 export interface SecretSituation {

@@ -19,6 +19,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
     "transport/tcp",
     "transport/node-fetch",
     "transport/transport",
+    "endpoints",
   ],
   ["Tests", "clock"],
 ];

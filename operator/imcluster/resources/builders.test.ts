@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { ENDPOINT_PATTERN } from "#lib/endpoint.ts";
 import type { Container, KubeObject, PodSpec } from "../../kube/types.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
 import { sampleCluster, sampleContext, sampleSecrets } from "../testing/sample.ts";
@@ -129,6 +131,15 @@ describe("the entry pod", () => {
     const origins = ["https://shop.example", "http://localhost:3000"];
     const withOrigins = entryPod(sampleContext(sampleCluster({ entry: { origins } })), "a");
     assert.equal(envOf(withOrigins.spec).get("IM_HTTP_ORIGINS"), origins.join(","));
+    assert.equal(envOf(withOrigins.spec).has("IM_ENDPOINTS"), false);
+    const endpoints = ["direct=im-1.example.com:8443*2", "balancer=im.example.com"];
+    const withEndpoints = entryPod(sampleContext(sampleCluster({ entry: { endpoints } })), "a");
+    assert.equal(envOf(withEndpoints.spec).get("IM_ENDPOINTS"), endpoints.join(","));
+    const crd = readFileSync(new URL("../../../crds/imcluster.yaml", import.meta.url), "utf8");
+    assert.ok(
+      crd.includes(`self.matches('${ENDPOINT_PATTERN.replaceAll("\\", "\\\\")}')`),
+      "what the CRD lets in, an entry takes",
+    );
     assert.equal(env.get("IM_HTTP_ORIGINS"), undefined);
     const limited = {
       limits: { framesPerSecond: 7, peerAddresses: true },

@@ -88,6 +88,7 @@ function entryEnv(context: BuildContext): EnvVar[] {
     ...identityEnv(context),
     { name: "IM_POD_IP", valueFrom: fromField("status.podIP") },
     ...(entry.origins?.length ? [{ name: "IM_HTTP_ORIGINS", value: entry.origins.join(",") }] : []),
+    ...(entry.endpoints?.length ? [{ name: "IM_ENDPOINTS", value: entry.endpoints.join(",") }] : []),
     INTERNAL_TLS_ENV,
     { name: "IM_TLS_DIR", value: "/etc/imcluster/tls" },
     { name: "IM_TLS_MIN_VERSION", value: context.cluster.spec.tls.minVersion },
