@@ -51,6 +51,10 @@ export class ImClient implements AsyncDisposable {
   readonly #identity: Identity;
   #state: ClientState = { kind: "idle" };
   #isRestored = false;
+  /** Of `connect()`: a store that answers late answers an earlier one. */
+  #run = 0;
+  /** The rest of `close()`, once per run: what fails in it may make the application close the client again. */
+  #closing: Promise<void> | undefined;
   #rid = 1;
   #reconnects = 0;
   #logins = 0;
@@ -138,7 +142,8 @@ export class ImClient implements AsyncDisposable {
     if (this.#state.kind !== "idle" && this.#state.kind !== "closed") return;
     this.#setState({ kind: "connecting", attempt: 1, code: 0, reason: "" });
     this.#unwatchNetwork = watchNetwork(() => this.wake());
-    void this.#start();
+    this.#closing = undefined;
+    void this.#start(++this.#run);
   }
 
   /** Resolves when logged in; rejects when the client is closed, or when `signal` aborts. */
@@ -219,17 +224,14 @@ export class ImClient implements AsyncDisposable {
     if (state.kind === "idle" || state.kind === "closed") return false;
     const timeout = new Timer(settings.clock);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const abort = new AbortController();
-    timeout.set(LOGOUT_TIMEOUT_MS, () => {
-      abort.abort();
-      resolve();
-    });
-    const stop = this.on("state", ({ kind }) => kind === "closed" && resolve());
-    // Rejects when the time is over or the client closes: both end the wait below too.
-    this.ready(abort).then(
-      () => this.#link.write(Command.LOGOUT, EMPTY, this.#nextRid()),
-      () => false,
-    );
+    // Every connection is told until one ends by it.
+    const tell = ({ kind }: ClientState): void => {
+      if (kind === "open") this.#link.write(Command.LOGOUT, EMPTY, this.#nextRid());
+      if (kind === "closed") resolve();
+    };
+    const stop = this.on("state", tell);
+    timeout.set(LOGOUT_TIMEOUT_MS, resolve);
+    tell(state);
     await promise;
     timeout.clear();
     stop();
@@ -247,14 +249,14 @@ export class ImClient implements AsyncDisposable {
    * Saves and acknowledges what was received, then disconnects. Messages not yet acknowledged reject; those that the store
    * keeps are sent by the next start.
    */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    if (this.#state.kind !== "closed") this.#receiver.flush();
     if (this.#state.kind !== "closed") {
-      this.#receiver.flush();
       const closed = { kind: "closed", code: ClientCode.CLOSED, reason: "closed by the application" } as const;
       this.#shutDown({ ...closed, byDevice: "" }, undefined);
     }
-    await this.#receiver.stop();
-    await this.#sender.close();
+    this.#closing ??= this.#receiver.stop().then(() => this.#sender.close());
+    return this.#closing;
   }
 
   /** {@link ImClient.close}, for `await using`. */
@@ -262,15 +264,16 @@ export class ImClient implements AsyncDisposable {
     return this.close();
   }
 
-  async #start(): Promise<void> {
+  async #start(run: number): Promise<void> {
     try {
       const stored = this.#isRestored ? undefined : await this.#settings.store.load();
       if (!this.#isRestored) await this.#sender.load(stored?.userId ?? "");
+      if (run !== this.#run || this.#state.kind !== "connecting") return;
       this.#isRestored = true;
-      if (this.#state.kind !== "connecting") return;
       this.#receiver.start(stored);
       this.#link.start();
     } catch (error) {
+      if (run !== this.#run || this.#state.kind !== "connecting") return;
       // Going on from 0 would show every message again: a person has to decide.
       const reason = `the store could not be read: ${messageOf(error)}`;
       this.#terminated(endOf(ClientCode.STORE_FAILED, reason));

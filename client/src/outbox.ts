@@ -193,7 +193,8 @@ export class Outbox {
 
   #write(lane: Lane, entry: Entry): boolean {
     const rid = this.#owner.write(entry.body);
-    if (rid === undefined) return false;
+    // What the write made fail may have made the application close the client.
+    if (rid === undefined || !this.#byId.has(entry.id)) return false;
     if (entry.rid !== 0) this.#resent++;
     entry.rid = rid;
     entry.phase = "flying";

@@ -68,7 +68,8 @@ export class Sender {
 
   send(request: SendRequest): Promise<SendResult> {
     const { to = "", conversationId = "", contentType = "", signal, id = randomId() } = request;
-    const content = typeof request.content === "string" ? utf8(request.content) : request.content;
+    // A copy: the application's buffer may change, or be much larger.
+    const content = typeof request.content === "string" ? utf8(request.content) : new Uint8Array(request.content);
     const problem = problemOf(request, id, content.length, this.#maxContentBytes);
     if (problem !== undefined) return Promise.reject(problem);
     const message = { id, userId: this.#userId, to, conversationId, contentType, content };

@@ -143,6 +143,48 @@ for (const mode of ["sse", "poll"] as const) {
   });
 }
 
+describe("httpTransport behind a portal that answers everything with a page", () => {
+  const page = (body: string | ReadableStream = "<html>sign in</html>"): Response =>
+    new Response(body, { status: 200, headers: { "content-type": "text/html" } });
+
+  /** What a socket hears of `answer`, until it is closed. */
+  async function heardFrom(mode: HttpMode, answer: (path: string) => Response): Promise<string[]> {
+    const heard: string[] = [];
+    const fetch = (url: string): Promise<Response> => Promise.resolve(answer(new URL(url).pathname));
+    const socket = httpTransport(mode, { fetch })("https://h", {
+      onOpen() {
+        socket.send(bytes("hello"));
+        socket.send(bytes("more"));
+      },
+      onData: (data) => heard.push(text(data)),
+      onClose: (code, reason) => heard.push(`${code} ${reason}`),
+    });
+    await until(() => heard.some((line) => /^\d{4} /.test(line)), "the end");
+    return heard;
+  }
+
+  it("takes no byte of it for a frame, and waits for no end of it", async () => {
+    const endless = (): Response => page(new ReadableStream({ start: (body) => body.enqueue(bytes("<html>")) }));
+    for (const mode of ["sse", "poll"] as const) {
+      assert.deepEqual(await heardFrom(mode, () => page()), ["1006 HTTP 200"]);
+      assert.deepEqual(await heardFrom(mode, endless), ["1006 HTTP 200"]);
+    }
+  });
+
+  it("does not take frames for sent that a portal swallowed", async () => {
+    const welcome = (): Response =>
+      new Response("welcome", {
+        headers: { "im-lease": "l", "im-cursor": "7", "content-type": "application/octet-stream" },
+      });
+    let polls = 0;
+    const answer = (path: string): Response => (path === "/v1/poll" && polls++ === 0 ? welcome() : page());
+    assert.deepEqual(await heardFrom("poll", answer), ["welcome", "1006 HTTP 200"]);
+    const later = (path: string): Response => (path === "/v1/poll" ? welcome() : page());
+    const heard = await heardFrom("poll", later);
+    assert.deepEqual([heard[0], heard.at(-1)], ["welcome", "1006 HTTP 200"]);
+  });
+});
+
 describe("httpTransport", () => {
   it("takes the host and port of any URL, and refuses others at once", () => {
     const idle = { onOpen: () => undefined, onData: () => undefined, onClose: () => undefined };

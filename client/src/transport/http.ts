@@ -20,6 +20,7 @@ export interface HttpTransportOptions {
 
 /** Bytes of one POST: what the entry takes. */
 const MAX_POST_BYTES = 256 * 1024;
+const NO_CONTENT = 204;
 const TOO_MANY_REQUESTS = 429;
 const RETRY_MS = 1_000;
 const URL_PARTS = /^(?:(https|wss|tls)|http|ws|tcp):\/\/([^/?#]+)/;
@@ -82,7 +83,8 @@ function attach(mode: HttpMode, base: string, owner: TransportListener, request:
       const response = await post("frames", bytes);
       await response.arrayBuffer();
       if (response.status === TOO_MANY_REQUESTS) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      else if (response.ok) bytes = take(outgoing);
+      // Another answer without an error is of something in between, and nobody has the frames.
+      else if (response.status === NO_CONTENT) bytes = take(outgoing);
       else return refused(response);
     }
     // In the same turn as the last look: what is sent from now on begins anew. After a failure nothing is sent any more.
@@ -104,17 +106,19 @@ function attach(mode: HttpMode, base: string, owner: TransportListener, request:
   };
   const stream = async (hello: Uint8Array): Promise<void> => {
     const response = await post("stream", hello);
-    if (response.ok && response.body) await readEvents(response.body, eventSplitter(onEvent));
+    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+    if (response.ok && isStream && response.body) await readEvents(response.body, eventSplitter(onEvent));
     refused(response);
   };
   const poll = async (hello: Uint8Array): Promise<void> => {
     let response = await post("poll", hello);
     while (response.ok) {
       const { headers } = response;
+      // Whoever names no cursor is no entry, and its bytes are no frames: asking again at once would not end.
+      if (!headers.has("im-cursor")) break;
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (bytes.length > 0) listener?.onData(bytes);
-      // Whoever names no cursor is no entry: asking again at once would not end.
-      if (headers.has("im-close") || !headers.has("im-cursor")) break;
+      if (headers.has("im-close")) break;
       run(drain());
       if (!listener) return;
       response = await post("poll", EMPTY, headers.get("im-cursor"));
