@@ -53,14 +53,14 @@ export interface User {
 
 const LOGIN_TIMEOUT_MS = 60_000;
 
-/** Logs a user in; `listen` may add listeners before. The client is closed at the latest when the suite ends. */
-export async function login(
+/** A user whose client begins to connect; `listen` may add listeners before. It is closed at the latest when the suite ends. */
+export function startClient(
   fleet: Fleet,
   uid: string,
   target: ClientTarget,
   options: Partial<ImClientOptions> = {},
   listen: (client: ImClient) => void = () => undefined,
-): Promise<User> {
+): User {
   const client = new ImClient({
     url: firstUrl(target),
     transport: targetTransport(target),
@@ -74,8 +74,14 @@ export async function login(
   client.on("message", (message) => messages.push(message));
   listen(client);
   client.connect();
-  await client.ready({ signal: AbortSignal.timeout(LOGIN_TIMEOUT_MS) });
   return { client, messages };
+}
+
+/** As {@link startClient}, logged in. */
+export async function login(...args: Parameters<typeof startClient>): Promise<User> {
+  const user = startClient(...args);
+  await user.client.ready({ signal: AbortSignal.timeout(LOGIN_TIMEOUT_MS) });
+  return user;
 }
 
 /** Waits until `user` was shown `count` messages. */

@@ -89,6 +89,15 @@ export class RawConnection {
     return found;
   }
 
+  /** The first frame with this request id, awaited. @throws Error when the connection ends without one */
+  async answer(rid: number): Promise<ReceivedFrame> {
+    const find = (): ReceivedFrame | undefined => this.frames.find((frame) => frame.rid === rid);
+    await waitUntil(`an answer to request ${rid}`, () => find() !== undefined || this.#isClosed, WAIT_MS);
+    const found = find();
+    if (!found) throw new Error(`closed without an answer to request ${rid}`);
+    return found;
+  }
+
   async error(rid?: number): Promise<ErrorInfo> {
     return ErrorInfo.decode((await this.frame(Command.ERROR, rid)).body);
   }

@@ -30,7 +30,7 @@ function setUp(sessions: number, others = 0) {
 describe("SessionAnnouncer", () => {
   it("announces 20,000 sessions after its jitter, paced, within a second", () => {
     const { clock, announced, announcer } = setUp(20_000);
-    announcer.announceAll(logic);
+    announcer.announceAll();
     clock.advance(99);
     assert.equal(announced.length, 0);
     clock.advance(1);
@@ -46,11 +46,11 @@ describe("SessionAnnouncer", () => {
 
   it("starts over when it is asked again in the middle, and not when before it began", () => {
     const { clock, announced, announcer } = setUp(1000);
-    announcer.announceAll(logic);
-    announcer.announceAll(logic);
+    announcer.announceAll();
+    announcer.announceAll();
     clock.advance(100);
-    announcer.announceAll(logic);
-    announcer.announceAll(logic);
+    announcer.announceAll();
+    announcer.announceAll();
     clock.advance(10_000);
     assert.equal(announced.length, 2000);
   });
@@ -72,13 +72,30 @@ describe("SessionAnnouncer", () => {
 
   it("takes in connections that come while it walks, and leaves out those that went", () => {
     const { clock, announced, announcer, connections, add } = setUp(700);
-    announcer.announceAll(logic);
+    announcer.announceAll();
     clock.advance(100);
     connections.delete(650);
     add(5000, {});
     clock.advance(100);
     assert.ok(announced.includes(5000));
     assert.ok(!announced.includes(650));
+  });
+
+  it("binds nobody to a logic that is gone: a walk goes on with the next one that attaches", () => {
+    const { clock, announced, announcer, world } = setUp(700);
+    announcer.announceAll();
+    world.logic = undefined;
+    clock.advance(30_000);
+    assert.equal(announced.length, 0);
+    world.logic = logic;
+    for (let passedMs = 0; passedMs < 1000 && announced.length === 0; passedMs++) clock.advance(1);
+    assert.equal(announced.length, 500);
+    world.logic = undefined;
+    clock.advance(30_000);
+    assert.equal(announced.length, 500, "in the middle, too");
+    world.logic = logic;
+    clock.advance(1000);
+    assert.deepEqual([announced.length, new Set(announced).size, clock.pending], [700, 700, 0]);
   });
 
   it("waits while no logic is attached", () => {

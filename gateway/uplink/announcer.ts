@@ -28,6 +28,8 @@ const MAX_JITTER_MS = 200;
 /** Every session is announced once in this time, asked or not: what the router lost unseen comes back. */
 export const REASSERT_PERIOD_MS = 300_000;
 const REASSERT_EVERY_MS = 1000;
+/** With nobody attached, a walk looks this often whether somebody came. */
+const NO_LOGIC_RETRY_MS = 200;
 const MAX_REASSERTS = 500;
 
 /**
@@ -37,7 +39,7 @@ const MAX_REASSERTS = 500;
 export class SessionAnnouncer {
   readonly #ports: AnnouncerPorts;
   /** The walk through everything that is under way, or waits for its start. */
-  #walk: { link: LogicPort; rest: Iterator<Announceable> | undefined } | undefined;
+  #walk: { rest: Iterator<Announceable> | undefined } | undefined;
   /** Asked again while walking: those already passed may be forgotten once more. */
   #isAskedAgain = false;
   #round: Iterator<Announceable> | undefined;
@@ -63,12 +65,12 @@ export class SessionAnnouncer {
   }
 
   /** The router forgot. A request that comes before the walk began is answered by it. */
-  announceAll(link: LogicPort): void {
+  announceAll(): void {
     if (this.#walk) {
       this.#isAskedAgain ||= this.#walk.rest !== undefined;
       return;
     }
-    this.#walk = { link, rest: undefined };
+    this.#walk = { rest: undefined };
     const jitterMs = Math.floor(this.#ports.random() * MAX_JITTER_MS);
     this.#cancelWalk = this.#ports.clock.after(jitterMs, () => this.#step());
   }
@@ -76,8 +78,13 @@ export class SessionAnnouncer {
   #step(): void {
     const walk = this.#walk;
     if (!walk) return;
+    const link = this.#ports.logics.choose();
+    if (!link) {
+      // Sessions would be bound to one that is gone.
+      this.#cancelWalk = this.#ports.clock.after(NO_LOGIC_RETRY_MS, () => this.#step());
+      return;
+    }
     walk.rest ??= this.#ports.connections();
-    const link = this.#ports.logics.choose() ?? walk.link;
     if (announceSome(walk.rest, CHUNK, link)) {
       this.#cancelWalk = this.#ports.clock.after(CHUNK_EVERY_MS, () => this.#step());
       return;
@@ -85,7 +92,7 @@ export class SessionAnnouncer {
     this.#walk = undefined;
     if (!this.#isAskedAgain) return;
     this.#isAskedAgain = false;
-    this.announceAll(link);
+    this.announceAll();
   }
 
   #reassert(): void {

@@ -113,7 +113,7 @@ export class Downlink {
 
   #announceAll(link: LogicPort): void {
     this.#log.info({ logic: link.name, sessions: this.#hub.sessions }, "announcing all sessions again");
-    this.#announcer.announceAll(link);
+    this.#announcer.announceAll();
   }
 
   /** Binds the sessions that have no logic, so that revocations and kicks find them. */
