@@ -14,7 +14,7 @@ import { RawConnection } from "./raw-connection.ts";
 
 const OUTAGE_MS = 30_000;
 /** The entry knows by itself: a login needs its round trips, and nobody's patience. */
-const LOGIN_ANSWER_MS = 2000;
+const LOGIN_ANSWER_MS = 3000;
 /** From when a logic is ready to when an entry has attached to it. */
 const TAKEN_MS = 10_000;
 const CARRIERS: readonly Carrier[] = ["tls", "tcp", "wss", "ws", "sse", "poll"];
@@ -26,16 +26,19 @@ const PAIRS: readonly [Carrier, Carrier][] = [
 ];
 
 describe("loss of every logic", () => {
-  // Several PINGs of each client fall into the outage.
-  const fleet = useFleet({ entries: 2, logics: 2, env: { IM_PING_INTERVAL_MS: "4000" } });
+  // Three PINGs of each client fall into the outage.
+  const fleet = useFleet({ entries: 2, logics: 2, env: { IM_PING_INTERVAL_MS: "8000" } });
 
   it("for 30 s closes no connection, refuses as retryable, and loses, duplicates and reorders nothing", async () => {
     const raw = await RawConnection.open(fleet(), "tls");
+    let beat: NodeJS.Timeout | undefined;
     try {
       raw.hello(await fleet().tokens.mint("raw"));
       await raw.frame(Command.WELCOME);
+      beat = setInterval(() => raw.send(Command.PING, 0, Buffer.alloc(0)), 1000);
       await chatThroughOutage(fleet(), raw);
     } finally {
+      clearInterval(beat);
       raw.destroy();
     }
   });

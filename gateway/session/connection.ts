@@ -22,7 +22,6 @@ import type { LogicPort } from "./uplink-port.ts";
 
 /** A closed connection gets this long to read the last frame. */
 const LINGER_TICKS = 3;
-const SLOW_CONSUMER_TICKS = 30;
 /** Requests of one connection that logic has not answered. */
 const MAX_IN_FLIGHT = 1024;
 const BUSY_RETRY_MS = 200;
@@ -400,14 +399,21 @@ export class Connection implements FrameSink, HeartbeatItem {
     if (this.#state.kind === "closed") return;
     const outbox = this.#outbox;
     const { nowTick } = this.#hub.heartbeats;
-    const wasBlocked = outbox.isBlocked;
+    const { isBlocked: wasBlocked, isPausedByBacklog: wasPaused } = outbox;
     outbox.flush(nowTick);
     if (!outbox.isBlocked && outbox.needsPull) {
       outbox.clearNeedsPull();
       outbox.add(pongFrame(0, this.#hub.clock.wallMs(), this.session?.head ?? 0));
       outbox.flush(nowTick);
     }
+    if (wasPaused && !outbox.isPausedByBacklog) this.#readAgain(nowTick);
     if (outbox.isBlocked && !wasBlocked) this.#hub.heartbeats.schedule(this);
+  }
+
+  /** It could not be heard while it was not read: its time begins now. */
+  #readAgain(nowTick: number): void {
+    this.#deadlineTick = Math.max(this.#deadlineTick, nowTick + (this.session?.pingTicks ?? 0));
+    this.#hub.heartbeats.schedule(this);
   }
 
   /** The socket took everything it was given. */
@@ -420,13 +426,12 @@ export class Connection implements FrameSink, HeartbeatItem {
   // Deadlines
 
   dueTick(): number {
-    const { blockedTick } = this.#outbox;
-    if (blockedTick === 0 || this.#state.kind === "closed") return this.#deadlineTick;
-    return Math.min(this.#deadlineTick, blockedTick + SLOW_CONSUMER_TICKS);
+    if (this.#state.kind === "closed") return this.#deadlineTick;
+    const { slowTick, isPausedByBacklog } = this.#outbox;
+    return isPausedByBacklog && this.session ? slowTick : Math.min(this.#deadlineTick, slowTick);
   }
 
   onDue(nowTick: number): void {
-    const { blockedTick } = this.#outbox;
     switch (this.#state.kind) {
       case "closed":
         this.#carrier.destroy();
@@ -438,7 +443,7 @@ export class Connection implements FrameSink, HeartbeatItem {
         return;
       case "open":
       case "draining":
-        if (blockedTick !== 0 && nowTick >= blockedTick + SLOW_CONSUMER_TICKS) {
+        if (nowTick >= this.#outbox.slowTick) {
           this.#hub.stats.slowConsumers++;
           this.close(DisconnectCode.SLOW_CONSUMER, "did not read for 30 s");
         } else {

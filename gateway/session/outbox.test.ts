@@ -6,7 +6,14 @@ import { Command } from "#proto/commands.ts";
 import { type Event, Push } from "#proto/gen/messages.ts";
 import { encodeFrame } from "../wire/envelope.ts";
 import { decodeAll } from "../wire/frame-test-kit.ts";
-import { MAX_PUSH_BYTES, OUTBOX_HARD_MAX_BYTES, OUTBOX_MAX_BYTES, OUTBOX_MAX_FRAMES, Outbox } from "./outbox.ts";
+import {
+  MAX_PUSH_BYTES,
+  OUTBOX_HARD_MAX_BYTES,
+  OUTBOX_MAX_BYTES,
+  OUTBOX_MAX_FRAMES,
+  Outbox,
+  SLOW_CONSUMER_TICKS,
+} from "./outbox.ts";
 import { EntryStats } from "./stats.ts";
 
 /** Takes everything; blocks after a write while `isSlow`. */
@@ -98,12 +105,12 @@ describe("Outbox", () => {
     outbox.add(encodeFrame(Command.PONG, 2, 1));
     outbox.flush(6);
     assert.equal(port.writes.length, 1);
-    assert.equal(outbox.blockedTick, 5);
+    assert.equal(outbox.slowTick, 5 + SLOW_CONSUMER_TICKS);
     outbox.onDrain();
-    assert.equal(outbox.blockedTick, 0);
+    assert.equal(outbox.slowTick, Number.POSITIVE_INFINITY);
     outbox.flush(9);
     assert.equal(port.writes.length, 2);
-    assert.equal(outbox.blockedTick, 9);
+    assert.equal(outbox.slowTick, 9 + SLOW_CONSUMER_TICKS);
   });
 
   it("drops pushes beyond its bounds until the pull advice was given, and says so", () => {
@@ -144,11 +151,13 @@ describe("Outbox", () => {
     outbox.flush(1);
     for (let i = 0; i < 3; i++) outbox.add(encodeFrame(Command.SYNC_PAGE, 1, 1, Buffer.alloc(250_000)));
     outbox.flush(1);
-    assert.equal(port.isPaused, true);
+    assert.deepEqual([port.isPaused, outbox.isPausedByBacklog], [true, true]);
     port.isSlow = false;
     outbox.onDrain();
     outbox.flush(2);
-    assert.equal(port.isPaused, false);
+    assert.deepEqual([port.isPaused, outbox.isPausedByBacklog], [false, false]);
+    outbox.holdReading(true);
+    assert.deepEqual([port.isPaused, outbox.isPausedByBacklog], [true, false], "held for another reason");
   });
 
   it("loses, invents and reorders nothing, whatever comes when", () => {

@@ -28,6 +28,8 @@ export const OUTBOX_MAX_BYTES = 1024 * 1024;
 export const OUTBOX_HARD_MAX_BYTES = 4 * OUTBOX_MAX_BYTES;
 /** Largest body of one PUSH. */
 export const MAX_PUSH_BYTES = 128 * 1024;
+/** Nothing was taken for so long: the client does not read. */
+export const SLOW_CONSUMER_TICKS = 30;
 /** Above this backlog the client's requests are not read: it reads its answers first. */
 const PAUSE_READING_BYTES = 512 * 1024;
 /** Largest single write, so that one client's backlog is not joined into one huge buffer. */
@@ -49,6 +51,7 @@ export class Outbox {
   #isBlocked = false;
   #isPaused = false;
   #isHeld = false;
+  #isBacklogged = false;
   #needsPull = false;
   #blockedTick = 0;
   readonly #port: OutboxPort;
@@ -64,9 +67,14 @@ export class Outbox {
     return this.#isBlocked;
   }
 
-  /** Tick since when the port has been blocked; 0 while it is not. */
-  get blockedTick(): number {
-    return this.#blockedTick;
+  /** Tick at which a port that has been blocked since its last write is too slow; Infinity while it is not blocked. */
+  get slowTick(): number {
+    return this.#isBlocked ? this.#blockedTick + SLOW_CONSUMER_TICKS : Number.POSITIVE_INFINITY;
+  }
+
+  /** So much waits that the client's requests are not read, since the last flush: it cannot be heard. Ends with a drain. */
+  get isPausedByBacklog(): boolean {
+    return this.#isBacklogged;
   }
 
   /** An event was dropped: the client must be told to pull once the way is free. */
@@ -129,13 +137,13 @@ export class Outbox {
       this.#blockedTick = nowTick;
     }
     if (written > 0) this.#slots = written === this.#slots.length ? [] : this.#slots.slice(written);
+    this.#isBacklogged = this.bytes > PAUSE_READING_BYTES;
     this.#steerReading();
   }
 
   /** The port takes writes again; flush next. */
   onDrain(): void {
     this.#isBlocked = false;
-    this.#blockedTick = 0;
   }
 
   /** Held: the client's requests are not read, for a reason of their own. */
@@ -145,7 +153,7 @@ export class Outbox {
   }
 
   #steerReading(): void {
-    const shouldPause = this.#isHeld || this.bytes > PAUSE_READING_BYTES;
+    const shouldPause = this.#isHeld || this.#isBacklogged;
     if (shouldPause === this.#isPaused) return;
     this.#isPaused = shouldPause;
     if (shouldPause) this.#port.pause();
