@@ -72,7 +72,7 @@ async function chatThroughOutage(fleet: Fleet, raw: RawConnection): Promise<void
   console.log(JSON.stringify({ ...outage, closed: [...outage.closed], sessions: [...outage.sessions] }));
   assert.deepEqual([...outage.sessions], [PAIRS.length * 2 + 1], "each session was there all the time");
   assert.deepEqual([...outage.closed.keys()], ["logic_unavailable"], "only logins were turned away");
-  assert.ok(outage.refusals >= 10, `${outage.refusals} SENDs were refused`);
+  assert.ok(outage.refusals > 0, "SENDs were refused");
   // Who waited for a login has it.
   for (const { client } of newcomers) await client.ready({ signal: AbortSignal.timeout(30_000) });
   await Promise.all(newcomers.map(({ client }) => client.close()));

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type LoginTries, type LoginTry, UNCOUNTED_LOGIN } from "../session/client-limits.ts";
 import { KeyedPaces } from "../session/keyed-paces.ts";
 import type { Pace } from "../session/pace.ts";
-
-/** Failed logins that were under way together run up no more than this: others behind the address want to log in, too. */
-const MAX_LOGINS_OVERDUE_MS = 10_000;
 
 /** What one address may do; undefined: any amount. */
 export interface AddressRates {
@@ -11,7 +9,7 @@ export interface AddressRates {
   connections: Pace | undefined;
   /** Connections at a time. */
   maxOpen: number | undefined;
-  /** Logins that were refused for their token. */
+  /** Logins that were refused for their token; those under way might be, and count like them. */
   failedLogins: Pace | undefined;
 }
 
@@ -27,12 +25,14 @@ export function addressKey(address: string): string {
 }
 
 /** Limits per client address. Bounded: by the sockets that are open, and by the tables of {@link KeyedPaces}. */
-export class AddressLimits {
+export class AddressLimits implements LoginTries {
   readonly #rates: AddressRates;
   readonly #connections: KeyedPaces | undefined;
   readonly #failedLogins: KeyedPaces | undefined;
   /** By key; only those that have any. */
   readonly #open = new Map<string, number>();
+  /** Logins by key; only those that have any. */
+  readonly #underWay = new Map<string, number>();
 
   constructor(rates: AddressRates) {
     this.#rates = rates;
@@ -50,28 +50,44 @@ export class AddressLimits {
     const open = this.#open.get(key) ?? 0;
     if (this.#rates.maxOpen !== undefined && open >= this.#rates.maxOpen) return "address_open";
     if (this.#connections && this.#connections.take(key, nowMs) > 0) return "address_rate";
-    this.#open.set(key, open + 1);
+    add(this.#open, key, 1);
     return undefined;
   }
 
   closed(key: string): void {
-    const open = this.#open.get(key) ?? 0;
-    if (open > 1) this.#open.set(key, open - 1);
-    else this.#open.delete(key);
+    add(this.#open, key, -1);
+  }
+
+  /** Logins that are under way and counted. */
+  get loginsUnderWay(): number {
+    let count = 0;
+    for (const underWay of this.#underWay.values()) count += underWay;
+    return count;
   }
 
   /**
-   * Ms until this address may try to log in again; 0: now. Only an address that has an open connection here is a client's:
-   * others are of peers that may hide everybody, which nobody counts.
+   * A login begins, which may fail: or ms until this address may try again. Only an address that has an open connection here
+   * is a client's: others are of peers that may hide everybody, which nobody counts.
    */
-  loginWaitMs(address: string, nowMs: number): number {
+  beginLogin(address: string, nowMs: number): LoginTry | number {
     const key = addressKey(address);
-    return (this.#open.has(key) && this.#failedLogins?.waitMs(key, nowMs)) || 0;
+    const paces = this.#failedLogins;
+    if (!paces || !this.#open.has(key)) return UNCOUNTED_LOGIN;
+    const waitMs = paces.waitMs(key, nowMs, (this.#underWay.get(key) ?? 0) + 1);
+    if (waitMs > 0) return waitMs;
+    add(this.#underWay, key, 1);
+    return {
+      end: (isRefused, endedMs) => {
+        add(this.#underWay, key, -1);
+        if (isRefused) paces.count(key, endedMs);
+      },
+    };
   }
+}
 
-  /** Counts it, for an address of which {@link loginWaitMs} would. */
-  loginFailed(address: string, nowMs: number): void {
-    const key = addressKey(address);
-    if (this.#open.has(key)) this.#failedLogins?.count(key, nowMs, MAX_LOGINS_OVERDUE_MS);
-  }
+/** Keys that come to 0 are dropped. */
+function add(counts: Map<string, number>, key: string, count: number): void {
+  const sum = (counts.get(key) ?? 0) + count;
+  if (sum > 0) counts.set(key, sum);
+  else counts.delete(key);
 }

@@ -191,11 +191,35 @@ describe("the front of an entry", () => {
     };
     for (let i = 0; i < 3; i++) await attempt("203.0.113.7", true);
     const refused = await attempt("203.0.113.7", false);
-    assert.match(refused.text, /too many failed logins/);
+    assert.match(refused.text, /too many logins from this address failed/);
     assert.equal(logic.ofKind(RecordKind.LOGIN).length, 3);
     await attempt("203.0.113.8", true);
     // The load balancer speaks for itself: whoever that is.
     for (let i = 0; i < 5; i++) await attempt(undefined, true);
+    logic.holdsLogins = false;
+  });
+
+  it("guesses that wait for their answers are bounded like those that failed", async () => {
+    const { plainPort } = await start({ ...PROXIED, addressFailedLoginsPerMinute: 3 });
+    logic.holdsLogins = true;
+    const before = logic.ofKind(RecordKind.LOGIN).length;
+    const header = proxyHeader({ address: "203.0.113.9" });
+    const guess = (): RawSocket => {
+      const client = open(plainPort);
+      client.write(Buffer.concat([header, helloFrame("a")]));
+      return client;
+    };
+    const guesses = Array.from({ length: 3 }, guess);
+    const last = await logic.wait(RecordKind.LOGIN, before + 3);
+    const refused = guess();
+    await refused.waitClosed();
+    assert.match(refused.text, /too many logins from this address/);
+    assert.equal(logic.ofKind(RecordKind.LOGIN).length, before + 3);
+    // One that succeeds makes room.
+    logic.acceptLogin(last);
+    await waitFor("a welcome", () => guesses.some(({ text }) => text.length > 0));
+    guess();
+    await logic.wait(RecordKind.LOGIN, before + 4);
     logic.holdsLogins = false;
   });
 });

@@ -2,11 +2,19 @@
 import type { KeyedPaces } from "./keyed-paces.ts";
 import type { ReadPaces } from "./read-limit.ts";
 
-/** Logins that failed, by address. */
+/** A login that is under way. */
+export interface LoginTry {
+  /** It ended, in whatever way; called once. `isRefused`: its token is no good. */
+  end(isRefused: boolean, nowMs: number): void;
+}
+
+/** A login of which nobody keeps count. */
+export const UNCOUNTED_LOGIN: LoginTry = { end: () => undefined };
+
+/** Logins that failed or may fail, by address. */
 export interface LoginTries {
-  /** Ms until this address may try again; 0: now. */
-  loginWaitMs(address: string, nowMs: number): number;
-  loginFailed(address: string, nowMs: number): void;
+  /** A login begins; or ms until this address may try again. */
+  beginLogin(address: string, nowMs: number): LoginTry | number;
 }
 
 /** What clients may do at most; undefined: any amount. */

@@ -4,9 +4,10 @@ import { describe, it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag } from "#proto/commands.ts";
-import { Hello, LoginRequest, Push } from "#proto/gen/messages.ts";
+import { type Disconnect, Hello, LoginRequest, Push } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { event, hello, reply, send, setUp } from "../testing/connection-kit.ts";
+import { type LoginTries, type LoginTry, NO_LIMITS } from "./client-limits.ts";
 
 describe("login", () => {
   it("hands HELLO to logic as it is, and writes WELCOME, then what was delivered meanwhile", () => {
@@ -115,4 +116,69 @@ describe("login", () => {
     send(connection, Command.PING, 1, Buffer.alloc(16_000));
     assert.equal(carrier.ended, DisconnectCode.FRAME_TOO_LARGE);
   });
+
+  it("is counted for its address from HELLO to its end, once, whatever that is", () => {
+    const ends: [string, Partial<Disconnect> | undefined, boolean][] = [
+      ["accepted", undefined, false],
+      ["a bad token", { code: DisconnectCode.TOKEN_INVALID }, true],
+      ["an expired token", { code: DisconnectCode.TOKEN_EXPIRED }, false],
+      ["too often", { code: DisconnectCode.FLAPPING }, false],
+    ];
+    const tries = new FakeTries();
+    const world = setUp({ limits: { ...NO_LIMITS, tries } });
+    const begin = () => {
+      const opened = world.connect();
+      hello(opened.connection);
+      assert.equal(tries.underWay, 1);
+      return opened;
+    };
+    for (const [what, denied, isFailure] of ends) {
+      const { connection } = begin();
+      tries.ended.length = 0;
+      if (denied) connection.onLoginDenied({ code: 0, reason: "", byDevice: "", retryAfterMs: 0, ...denied });
+      else connection.onLoginOk(reply());
+      connection.onGone();
+      assert.deepEqual(tries.ended, [isFailure], what);
+    }
+    begin().connection.onGone();
+    begin().connection.onLogicLost(world.logic);
+    begin();
+    world.clock.advance(12_000);
+    for (const port of world.ports) port.isFull = true;
+    const full = world.connect();
+    hello(full.connection);
+    assert.equal(full.carrier.ended, DisconnectCode.OVERLOADED);
+    for (const port of world.ports) port.isUsable = false;
+    hello(world.connect().connection);
+    assert.equal(tries.underWay, 0);
+  });
+
+  it("must wait while its address has too many that failed or may fail, and logic does not hear of it", () => {
+    const tries = new FakeTries();
+    const { connect, logic } = setUp({ limits: { ...NO_LIMITS, tries } });
+    tries.waitMs = 700;
+    const { carrier, connection } = connect();
+    hello(connection);
+    const [error] = carrier.errors();
+    assert.deepEqual([error?.code, error?.retryAfterMs, error?.rid], [DisconnectCode.RATE_LIMITED, 700, 1]);
+    assert.deepEqual([logic.sent.length, logic.load, tries.underWay], [0, 0, 0]);
+  });
 });
+
+/** Counts what begins and ends. */
+class FakeTries implements LoginTries {
+  waitMs = 0;
+  underWay = 0;
+  readonly ended: boolean[] = [];
+
+  beginLogin(): LoginTry | number {
+    if (this.waitMs > 0) return this.waitMs;
+    this.underWay++;
+    return {
+      end: (isRefused) => {
+        this.underWay--;
+        this.ended.push(isRefused);
+      },
+    };
+  }
+}

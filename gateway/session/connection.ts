@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { DisconnectCode, disconnectReason } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
-import { type Disconnect, type LoginReply, LoginRequest } from "#proto/gen/messages.ts";
+import type { Disconnect, LoginReply } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { disconnectFrame, errorFrame, goawayFrame, kickFrame, pongFrame } from "../wire/bodies.ts";
 import type { EnvelopeReader } from "../wire/envelope.ts";
@@ -15,6 +15,7 @@ import type { Carrier, Gone } from "./carrier.ts";
 import { isForwarded } from "./forwarded.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
+import { beginLogin } from "./login.ts";
 import { Outbox } from "./outbox.ts";
 import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf, setAppState } from "./session.ts";
 import { SessionPace } from "./session-pace.ts";
@@ -147,26 +148,9 @@ export class Connection implements FrameSink, HeartbeatItem {
       this.close(DisconnectCode.PROTOCOL_ERROR, "the first frame must be HELLO", envelope.rid);
       return;
     }
-    const { remoteAddress, listener } = this.#carrier;
-    const waitMs = this.#hub.limits.tries?.loginWaitMs(remoteAddress, this.#hub.clock.nowMs()) ?? 0;
-    if (waitMs > 0) {
-      this.#hub.metrics.refused("failed_logins");
-      this.close(DisconnectCode.RATE_LIMITED, "too many failed logins from this address", envelope.rid, waitMs);
-      return;
-    }
-    const logic = this.#hub.logics.choose();
-    const body = LoginRequest.encode({ hello: envelope.body, remoteAddress, listener });
-    const { rid } = envelope;
-    if (!logic?.send({ kind: RecordKind.LOGIN, conn: this.conn, rid, body })) {
-      const [code, reason] = logic
-        ? ([DisconnectCode.OVERLOADED, "too many logins at once"] as const)
-        : ([DisconnectCode.LOGIC_UNAVAILABLE, "no logic is reachable: try again"] as const);
-      this.close(code, reason, rid);
-      return;
-    }
-    logic.load++;
-    const startedMs = this.#hub.clock.nowMs();
-    this.#state = { kind: "login", login: { rid, logic, startedMs, held: [], heldBytes: 0, hasDropped: false } };
+    const login = beginLogin(this.#hub, this.conn, this.#carrier, envelope);
+    if ("code" in login) this.close(login.code, login.reason, envelope.rid, login.waitMs);
+    else this.#state = { kind: "login", login };
   }
 
   #onFrameWhileLogin(envelope: EnvelopeReader): void {
@@ -255,14 +239,16 @@ export class Connection implements FrameSink, HeartbeatItem {
   onLoginOk(reply: LoginReply): void {
     if (this.#state.kind !== "login") return;
     const { login } = this.#state;
+    const nowMs = this.#hub.clock.nowMs();
+    login.attempt.end(false, nowMs);
     const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
     this.#pace = new SessionPace(this.#hub, session, this.#outbox);
     this.#expectBeat(session);
     this.#hub.sessionOpened();
-    this.#hub.metrics.login("ok", this.#hub.clock.nowMs() - login.startedMs);
-    session.roundTrip.mark(login.rid, this.#hub.clock.nowMs());
+    this.#hub.metrics.login("ok", nowMs - login.startedMs);
+    session.roundTrip.mark(login.rid, nowMs);
     this.#sendLeased(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
     for (const { seq, body } of login.held) this.#push(session, seq, body);
     if (login.hasDropped) this.#send(pongFrame(0, this.#hub.clock.wallMs(), session.head));
@@ -272,11 +258,7 @@ export class Connection implements FrameSink, HeartbeatItem {
   onLoginDenied(why: Disconnect): void {
     if (this.#state.kind !== "login") return;
     const { login } = this.#state;
-    const nowMs = this.#hub.clock.nowMs();
-    this.#hub.metrics.login("denied", nowMs - login.startedMs);
-    if (why.code === DisconnectCode.TOKEN_INVALID) {
-      this.#hub.limits.tries?.loginFailed(this.#carrier.remoteAddress, nowMs);
-    }
+    this.#hub.metrics.login("denied", this.#hub.clock.nowMs() - login.startedMs);
     this.close(why.code, why.reason, login.rid, why.retryAfterMs);
   }
 
@@ -495,6 +477,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.#state = { kind: "closed", code };
     this.#pace?.close();
     this.#hub.metrics.closed(cause);
+    if (state.kind === "login") state.login.attempt.end(code === DisconnectCode.TOKEN_INVALID, this.#hub.clock.nowMs());
     leaveLogic(this.#hub, this.conn, state);
     this.#hub.closed(this, userId);
   }

@@ -27,18 +27,17 @@ export class KeyedPaces {
     return waitMs;
   }
 
-  /** Ms until one more is allowed, 0 = now. */
-  waitMs(key: string, nowMs: number): number {
-    const after = paceAfter(this.#pace, this.#paidMs.get(key) ?? 0, 1, nowMs);
+  /** Ms until `count` more are allowed, 0 = now. */
+  waitMs(key: string, nowMs: number, count = 1): number {
+    const after = paceAfter(this.#pace, this.#paidMs.get(key) ?? 0, count, nowMs);
     return Math.max(0, Math.ceil(overdueMs(this.#pace, after, nowMs) - ROUNDING_MS));
   }
 
-  /** Counts one, allowed or not. However many there were, after `maxOverdueMs` the key is back within its burst. */
-  count(key: string, nowMs: number, maxOverdueMs = Number.POSITIVE_INFINITY): void {
+  /** Counts one, allowed or not. */
+  count(key: string, nowMs: number): void {
     const after = paceAfter(this.#pace, this.#paidMs.get(key) ?? 0, 1, nowMs);
-    const excessMs = Math.max(0, overdueMs(this.#pace, after, nowMs) - maxOverdueMs);
     this.#paidMs.delete(key);
-    this.#paidMs.set(key, after - excessMs);
+    this.#paidMs.set(key, after);
     if (this.#paidMs.size <= this.#maxKeys) return;
     const oldest = this.#paidMs.keys().next();
     if (!oldest.done) this.#paidMs.delete(oldest.value);

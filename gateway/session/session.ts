@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
 import type { LoginReply } from "#proto/gen/messages.ts";
+import type { LoginTry } from "./client-limits.ts";
 import { TICK_MS } from "./heartbeat/heartbeats.ts";
 import { RoundTrip } from "./round-trip.ts";
 import type { LogicPort } from "./uplink-port.ts";
@@ -15,6 +16,8 @@ export interface HeldDelivery {
 export interface PendingLogin {
   readonly rid: number;
   readonly logic: LogicPort;
+  /** Counted for its address until it ends. */
+  readonly attempt: LoginTry;
   readonly startedMs: number;
   held: HeldDelivery[];
   heldBytes: number;
