@@ -126,16 +126,43 @@ describe("the TLS port", () => {
     }
   });
 
-  it("speaks TLS 1.2 where the cluster allows it", async () => {
-    const other = await startTestEntry([], { tlsDir, tlsMinVersion: "TLSv1.2" });
-    try {
-      const socket = connectTls({ port: other.ports.tls ?? 0, host: "127.0.0.1", ...options, maxVersion: "TLSv1.2" });
+  describe("where the cluster allows TLS 1.2", () => {
+    let other: RunningEntry;
+    before(async () => {
+      other = await startTestEntry([], { tlsDir, tlsMinVersion: "TLSv1.2" });
+    });
+    after(() => other.close());
+
+    const dial12 = (more: ConnectionOptions = {}) =>
+      connectTls({ port: other.ports.tls ?? 0, host: "127.0.0.1", ...options, maxVersion: "TLSv1.2", ...more });
+
+    it("speaks it with ciphers that authenticate what they encrypt, and no others", async () => {
+      for (const ciphers of ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"]) {
+        const socket = dial12({ ciphers });
+        await once(socket, "secureConnect");
+        assert.deepEqual([socket.getProtocol(), socket.getCipher().name], ["TLSv1.2", ciphers]);
+        socket.destroy();
+      }
+      const refused = ["AES256-SHA384", "AES128-SHA256", "AES256-SHA", "AES128-SHA"];
+      for (const name of refused) {
+        const socket = dial12({ ciphers: `ECDHE-ECDSA-${name}` });
+        await assert.rejects(once(socket, "secureConnect"), /alert|ECONNRESET/, name);
+        socket.destroy();
+      }
+    });
+
+    it("renegotiates nothing", async () => {
+      const socket = dial12();
       await once(socket, "secureConnect");
-      assert.equal(socket.getProtocol(), "TLSv1.2");
+      await assert.rejects(
+        new Promise<void>((resolve, reject) => {
+          socket.on("error", reject);
+          socket.renegotiate({}, (error) => (error ? reject(error) : resolve()));
+        }),
+        /RENEGOTIATION/i,
+      );
       socket.destroy();
-    } finally {
-      await other.close();
-    }
+    });
   });
 
   it("plain bytes are no handshake: closed, and the entry lives", async () => {
