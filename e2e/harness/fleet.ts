@@ -32,6 +32,8 @@ export interface FleetOptions {
   /** For every process; then per role. */
   env?: Readonly<Record<string, string>>;
   entryEnv?: Readonly<Record<string, string>>;
+  /** On top of it, for one entry. */
+  entryEnvOf?: (index: number) => Readonly<Record<string, string>>;
   logicEnv?: Readonly<Record<string, string>>;
   extlogicEnv?: Readonly<Record<string, string>>;
   /** For node itself, per role: `{ entry: ["--cpu-prof"] }`. */
@@ -73,6 +75,7 @@ export class EntryProcess extends ServiceProcess {
   readonly tlsPort: number;
   readonly plainPort: number;
   readonly httpPort: number;
+  readonly controlPort: number;
 
   constructor(options: ConstructorParameters<typeof ServiceProcess>[0], ports: EntryPorts) {
     super(options);
@@ -81,6 +84,7 @@ export class EntryProcess extends ServiceProcess {
     this.tlsPort = ports.tls;
     this.plainPort = ports.plain;
     this.httpPort = ports.http;
+    this.controlPort = ports.control;
   }
 }
 
@@ -210,6 +214,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   }
 }
 
+/** What public authorities issue; scanners warn of less than 60 that are left. */
+const CERTIFICATE_DAYS = 90;
 const RENEW_BEFORE_MS = 24 * 3_600_000;
 
 /** The authority and the entries' certificate below `dir`: those that are there when they are still good for a day. */
@@ -220,9 +226,9 @@ async function ensureCertificates(dir: string): Promise<TestAuthority> {
     const { validTo } = new X509Certificate(readFileSync(certificate));
     if (Date.parse(validTo) - Date.now() > RENEW_BEFORE_MS) return authorityAt(authorityDir);
   }
-  const authority = await createTestAuthority(authorityDir);
+  const authority = await createTestAuthority(authorityDir, CERTIFICATE_DAYS);
   const dnsNames = [SERVER_NAME, "localhost", hostname()];
-  await authority.issue(join(dir, "tls"), { dnsNames, ips: ["127.0.0.1", "::1"], days: 30 });
+  await authority.issue(join(dir, "tls"), { dnsNames, ips: ["127.0.0.1", "::1"], days: CERTIFICATE_DAYS });
   return authority;
 }
 
@@ -324,6 +330,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
       IM_SHED_LAG_MS: "0",
       IM_LOGIC_TARGETS: targets.join(","),
       ...options.entryEnv,
+      ...options.entryEnvOf?.(i),
     };
     fleet.entries.push(
       new EntryProcess({ ...service("entry", i, "gateway/main.ts", entryPorts.admin), env }, entryPorts),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { cut } from "../session/cut.ts";
 import type { HeartbeatItem } from "../session/heartbeat/heartbeats.ts";
 
 /** What a client speaks, by its first bytes. */
@@ -60,7 +61,7 @@ export class PendingSocket implements HeartbeatItem {
 
   destroy(): void {
     this.#deadlineTick = Number.POSITIVE_INFINITY;
-    this.#socket.destroy();
+    cut(this.#socket);
   }
 
   /** A later deadline. */

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import { showJsonFrames } from "../wire/json-frame.ts";
 import { clientAddress } from "./client-address.ts";
+import { cut } from "./cut.ts";
 import type { OutboxPort } from "./outbox.ts";
 
 /** How bytes reach one client. Inbound bytes and events come through the listeners that own the socket. */
@@ -46,7 +47,7 @@ export class TcpCarrier implements Carrier {
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    cut(this.#socket);
   }
 
   pause(): void {
@@ -85,6 +86,7 @@ export class WsCarrier implements Carrier {
   }
 
   destroy(): void {
+    cut(this.#socket);
     this.#ws.terminate();
   }
 
