@@ -86,6 +86,10 @@ campaign: node_modules/.installed ## Faults over real processes in a private net
 fuzz: node_modules/.installed ## 1,000,000 mutated inputs against an entry: SEED=n, INPUTS=n, ONLY=lane/index replays one
 	@$(NODE) e2e/fuzz/main.ts $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: security
+security: node_modules/.installed ## Scanners, slow and foreign clients against a real fleet: ONLY=testssl,probes,clients,slow CONNECTIONS=n
+	@$(NODE) e2e/security/main.ts $(if $(ONLY),--only $(ONLY)) $(if $(CONNECTIONS),--connections $(CONNECTIONS))
+
 ##@ Measure
 .PHONY: bench
 bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send
