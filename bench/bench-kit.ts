@@ -5,6 +5,8 @@ import type { Fleet } from "../e2e/harness/fleet.ts";
 import { cpuTimeOf } from "./process-cpu.ts";
 
 const startedMs = performance.now();
+/** A benchmark that takes longer, with its servers' start and end, has failed. */
+const LIMIT_MS = 290_000;
 
 /** No limit that protects an entry from one client: here one client may be the load. */
 export const UNLIMITED = {
@@ -48,15 +50,59 @@ export function residentMiB(pid: number): { now: number; peak: number } {
   return { now: round1(of("VmRSS")), peak: round1(of("VmHWM")) };
 }
 
-/** Stops the fleet whatever happens; shows the ends of its logs when `run` failed. */
+/** User and system seconds of a process, with the children that a forking server has. */
+function secondsOf(pid: number, withChildren = false): number {
+  const { user, system } = cpuTimeOf(pid, withChildren);
+  return user + system;
+}
+
+/** {@link secondsOf} of everything that takes part: each entry and logic, PostgreSQL, Redis, and those who make the load. */
+export function cpuSecondsOfAll(fleet: Fleet, load: readonly { pid: number }[]): Record<string, number> {
+  const own = [...fleet.entries, ...fleet.logics].map(({ name, pid }) => [name, secondsOf(pid)]);
+  return {
+    ...(Object.fromEntries(own) as Record<string, number>),
+    postgres: secondsOf(fleet.postgres.pid, true),
+    redis: secondsOf(fleet.redis.pid),
+    load: load.reduce((total, { pid }) => total + secondsOf(pid), 0),
+  };
+}
+
+/**
+ * What each part used between two {@link cpuSecondsOfAll}, and all together, in microseconds per unit of work. A process that had
+ * ended by the second one is left out.
+ */
+export function microsEach(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+  count: number,
+): Record<string, number> {
+  const parts = Object.entries(after)
+    .map(([part, seconds]) => [part, seconds - (before[part] ?? 0)] as const)
+    .filter(([, seconds]) => seconds >= 0)
+    .map(([part, seconds]) => [part, Math.round((seconds * 1e6) / count)]);
+  const micros = Object.fromEntries(parts) as Record<string, number>;
+  return { ...micros, sum: Object.values(micros).reduce((total, each) => total + each, 0) };
+}
+
+/** Rejects when the benchmark has run for too long. */
+function timeIsUp(): { promise: Promise<never>; cancel: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const leftMs = Math.max(0, LIMIT_MS - (performance.now() - startedMs));
+  const timer = setTimeout(() => reject(new Error(`not done within ${LIMIT_MS / 1000} s`)), leftMs);
+  return { promise, cancel: () => clearTimeout(timer) };
+}
+
+/** Stops the fleet whatever happens, at the latest when the benchmark has run for 290 s; shows the ends of its logs when `run` failed. */
 export async function withFleet(fleet: Fleet, run: () => Promise<boolean>): Promise<boolean> {
   process.once("SIGINT", () => void fleet.stopAll().finally(() => process.exit(130)));
+  const limit = timeIsUp();
   try {
-    return await run();
+    return await Promise.race([run(), limit.promise]);
   } catch (error) {
     console.error(fleet.explain());
     throw error;
   } finally {
+    limit.cancel();
     await fleet.stopAll(15_000);
   }
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EntryProcess, type Fleet, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
-import { envNumber, progress, round1, serverCpuSeconds, UNLIMITED, withFleet } from "./bench-kit.ts";
+import { cpuSecondsOfAll, envNumber, microsEach, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
 import type { HeldCarrier } from "./held-client.ts";
 import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -18,11 +18,11 @@ const TLS_CONNECTIONS = envNumber("IM_BENCH_TLS_CONNECTIONS", 6000);
 const TOTAL = envNumber("IM_BENCH_TOTAL", 100_000);
 const STEPS = envNumber("IM_BENCH_STEPS", 6);
 const HANDSHAKES = envNumber("IM_BENCH_HANDSHAKES", 2000);
-const QUIET_SECONDS = envNumber("IM_BENCH_QUIET_SECONDS", 20);
+const QUIET_SECONDS = envNumber("IM_BENCH_QUIET_SECONDS", 5);
 const TARGETS = { tcpKb: 4, wsKb: 6, tlsKb: 30, loginsPerSecond: 3000, growth: 1.15 };
-const PING_INTERVAL_MS = 30_000;
+const PING_INTERVAL_MS = 20_000;
 /** Everybody has pinged at least once: what a connection needs for that is there. */
-const SETTLE_MS = 35_000;
+const SETTLE_MS = 22_000;
 const LOGIN_TIMEOUT_MS = 300_000;
 const CONCURRENCY = 64;
 const CLOSED_TIMEOUT_MS = 60_000;
@@ -75,13 +75,11 @@ async function measureCarrier(fleet: Fleet, carrier: HeldCarrier, count: number)
   await fleet.waitMesh();
   await waitQuiet(QUIET_SECONDS);
   const emptyKb = pssKb(entry.pid);
-  const before = serverCpuSeconds(fleet);
+  const before = cpuSecondsOfAll(fleet, []);
   const held = await hold(fleet, entry, carrier, `${carrier}-held`, count);
-  const after = serverCpuSeconds(fleet);
+  const loginCpuMicros = microsEach(before, cpuSecondsOfAll(fleet, [held.holder]), count);
   await sleep(SETTLE_MS);
   const kbPerConnection = round1((pssKb(entry.pid) - emptyKb) / count);
-  const micros = (role: keyof typeof after): number => Math.round(((after[role] - before[role]) * 1e6) / count);
-  const loginCpuMicros = { entry: micros("entry"), logic: micros("logic"), postgres: micros("postgres") };
   await letGo([held], [entry]);
   const figures = { connections: count, kbPerConnection, loginsPerSecond: held.loginsPerSecond, loginCpuMicros };
   progress(`${carrier}: ${JSON.stringify(figures)}`);
@@ -96,7 +94,8 @@ async function measureSteps(fleet: Fleet): Promise<{ connections: number; kbPerC
   const empty = fleet.entries.map(({ pid }) => pssKb(pid));
   for (let step = 0; step < STEPS; step++) {
     held.push(await hold(fleet, fleet.entry(step), "tcp", `step${step}`, share));
-    await sleep(SETTLE_MS);
+    // Only these two are compared.
+    if (step === 0 || step === STEPS - 1) await sleep(SETTLE_MS);
     const used = fleet.entries.slice(0, step + 1).map(({ pid }, at) => pssKb(pid) - (empty[at] ?? 0));
     const connections = share * (step + 1);
     const kbPerConnection = round1(used.reduce((sum, kb) => sum + kb, 0) / connections);

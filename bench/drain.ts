@@ -7,7 +7,7 @@ import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { type Pair, type PairsReport, runPairs } from "../e2e/workload/pairs.ts";
 import type { ClientTarget } from "../e2e/workload/sdk-transport.ts";
-import { envNumber, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
+import { cpuSecondsOfAll, envNumber, microsEach, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
 import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
@@ -75,13 +75,17 @@ interface Moved {
   p50Ms: number;
   p99Ms: number;
   lastMs: number;
+  /** CPU per client that moved; the chat's is in it. */
+  cpuMicros: Record<string, number>;
 }
 
 async function drain(fleet: Fleet, holder: GuardedProcess): Promise<Moved> {
+  const before = cpuSecondsOfAll(fleet, [holder]);
   const stopped = fleet.entry(0).stop(MOVE_TIMEOUT_MS);
   const [line] = await holder.waitForOutput(/\{"moved":.*\}/, MOVE_TIMEOUT_MS);
+  const cpuMicros = microsEach(before, cpuSecondsOfAll(fleet, [holder]), CONNECTIONS);
   await stopped;
-  return JSON.parse(line) as Moved;
+  return { ...(JSON.parse(line) as Omit<Moved, "cpuMicros">), cpuMicros };
 }
 
 async function measure(fleet: Fleet): Promise<boolean> {
