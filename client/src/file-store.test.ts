@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,6 +62,69 @@ describe("a store in a file", () => {
         ["a", "c"],
       );
     }
+  });
+
+  it("drops a last line whose middle a crash kept from the disk, but not the only one", async () => {
+    const path = fresh();
+    const store = new FileStore(path);
+    await store.saveOutbox({ add: [messageOf("a")], remove: [] });
+    const whole = readFileSync(path);
+    const hole = Buffer.concat([Buffer.from('{"add":['), Buffer.alloc(20), Buffer.from("]}\n")]);
+    appendFileSync(path, hole);
+    assert.deepEqual(
+      (await new FileStore(path).loadOutbox()).map(({ id }) => id),
+      ["a"],
+    );
+    assert.deepEqual(readFileSync(path), whole);
+    writeFileSync(path, hole);
+    await assert.rejects(new FileStore(path).load(), { code: ClientCode.STORE_FAILED, message: /in line 1/ });
+  });
+
+  it("goes on when the disk was full in the middle of a line", () => {
+    // A limit on the size of files cuts a write where a full disk does.
+    const path = fresh();
+    const code = `
+      import assert from "node:assert/strict";
+      import { FileStore } from ${JSON.stringify(import.meta.resolve("./file-store.ts"))};
+      const store = new FileStore(${JSON.stringify(path)});
+      const message = (id, bytes) => ({ id, userId: "", to: "b", conversationId: "", contentType: "", content: new Uint8Array(bytes) });
+      await store.saveOutbox({ add: [message("a", 10)], remove: [] });
+      for (let n = 0; n < 2; n++)
+        await assert.rejects(store.saveOutbox({ add: [message("large", 9000)], remove: [] }), { code: ${ClientCode.STORE_FAILED} });
+      await store.saveOutbox({ add: [message("b", 10)], remove: [] });
+      await store.save({ userId: "a", epoch: "e", cursor: 5 });`;
+    const file = `${path}.mjs`;
+    writeFileSync(file, code);
+    execFileSync("bash", ["-c", 'trap "" XFSZ; ulimit -f 4; exec "$0" "$1"', process.execPath, file], {
+      timeout: 60_000,
+      stdio: "pipe",
+    });
+    const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => (JSON.parse(line) as { add?: { id: string }[] }).add?.map(({ id }) => id)),
+      [["a"], ["b"], undefined],
+    );
+  });
+
+  it("keeps on saving where the file cannot be written anew", async () => {
+    const path = fresh();
+    // In the way of the file that takes its place.
+    mkdirSync(`${path}.next`);
+    const store = new FileStore(path);
+    for (let n = 0; n < 40; n++) await store.saveOutbox({ add: [messageOf("a", 5_000)], remove: ["a"] });
+    await store.save({ userId: "a", epoch: "e", cursor: 7 });
+    assert.ok(statSync(path).size > 64 * 1024);
+    assert.equal((await new FileStore(path).load())?.cursor, 7);
+    rmSync(`${path}.next`, { recursive: true });
+    for (let n = 0; n < 60; n++) await store.saveOutbox({ add: [messageOf("a", 5_000)], remove: ["a"] });
+    assert.ok(statSync(path).size <= 128 * 1024, "once it can be, it is");
+  });
+
+  it("says by its code that a save failed, whatever failed", async () => {
+    const inTheWay = fresh();
+    writeFileSync(inTheWay, "");
+    const store = new FileStore(join(inTheWay, "file"));
+    await assert.rejects(store.save({ userId: "a", epoch: "e", cursor: 1 }), { code: ClientCode.STORE_FAILED });
   });
 
   it("says what to do when the file is damaged, or is no file", async () => {

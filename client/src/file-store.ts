@@ -19,7 +19,7 @@ const COMPACT_FACTOR = 4;
 
 /**
  * Cursor and outbox in one file (mode 600), for Node: a line of JSON per change, on disk before the call resolves, written
- * anew when it has grown. A last line that was cut off by a crash is dropped. One process at a time.
+ * anew when it has grown. A last line that a crash cut off or garbled is dropped. One process at a time.
  */
 export class FileStore implements Store {
   /** Where the file is. */
@@ -29,6 +29,8 @@ export class FileStore implements Store {
   #isRead = false;
   #bytes = 0;
   #compactedBytes = 0;
+  /** A write failed: behind `#bytes` there may be a part of its line. */
+  #isTorn = false;
   /** Calls run one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -53,7 +55,7 @@ export class FileStore implements Store {
 
   /**
    * Resolves when it is on disk.
-   * @throws ImClientError STORE_FAILED when it cannot be written; then nothing of it is in the file
+   * @throws ImClientError STORE_FAILED when it cannot be written
    */
   save(cursor: StoredCursor): Promise<void> {
     return this.#inTurn(() => this.#append({ cursor }));
@@ -92,13 +94,16 @@ export class FileStore implements Store {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw failed(`${this.path}: ${messageOf(error)}`, error);
     }
-    const end = text.lastIndexOf("\n") + 1;
+    let end = text.lastIndexOf("\n") + 1;
     const lines = text.slice(0, end).split("\n").slice(0, -1);
     for (const [at, line] of lines.entries()) {
       try {
         this.#take(JSON.parse(line) as Line);
       } catch (error) {
-        throw failed(`${this.path} is damaged in line ${at + 1}: remove it to begin anew`, error);
+        // A crash may leave the end of a line on disk and not its middle. The first line holds everything before it.
+        if (at === 0 || at < lines.length - 1)
+          throw failed(`${this.path} is damaged in line ${at + 1}: remove it to begin anew`, error);
+        end -= line.length + 1;
       }
     }
     this.#bytes = Buffer.byteLength(text.slice(0, end));
@@ -116,21 +121,39 @@ export class FileStore implements Store {
   async #append(line: Line): Promise<void> {
     await this.#read();
     const text = `${JSON.stringify(line)}\n`;
-    await mkdir(dirname(this.path), { recursive: true });
-    const file = await open(this.path, "a", 0o600);
     try {
-      await file.appendFile(text);
-      await file.datasync();
+      await this.#write(text);
     } catch (error) {
-      // Half a line must not stay in front of the next one.
-      await file.truncate(this.#bytes);
       throw failed(`${this.path}: ${messageOf(error)}`, error);
-    } finally {
-      await file.close();
     }
     this.#bytes += Buffer.byteLength(text);
     this.#take(line);
-    if (this.#bytes > Math.max(COMPACT_BYTES, COMPACT_FACTOR * this.#compactedBytes)) await this.#compact();
+    if (this.#bytes > Math.max(COMPACT_BYTES, COMPACT_FACTOR * this.#compactedBytes)) await this.#tryToCompact();
+  }
+
+  async #write(text: string): Promise<void> {
+    await mkdir(dirname(this.path), { recursive: true });
+    const file = await open(this.path, "a", 0o600);
+    try {
+      // What a write that failed has left must not stay in front of this line.
+      if (this.#isTorn) await file.truncate(this.#bytes);
+      this.#isTorn = true;
+      await file.appendFile(text);
+      await file.datasync();
+      this.#isTorn = false;
+    } finally {
+      await file.close();
+    }
+    if (this.#bytes === 0) await syncFolder(this.path);
+  }
+
+  /** The change is in the file already: when this fails, the file only stays larger until it has doubled. */
+  async #tryToCompact(): Promise<void> {
+    try {
+      await this.#compact();
+    } catch {
+      this.#compactedBytes = (2 * this.#bytes) / COMPACT_FACTOR;
+    }
   }
 
   async #compact(): Promise<void> {
@@ -146,8 +169,19 @@ export class FileStore implements Store {
       await file.close();
     }
     await rename(next, this.path);
+    await syncFolder(this.path);
     this.#bytes = Buffer.byteLength(text);
     this.#compactedBytes = this.#bytes;
+  }
+}
+
+/** A new name of a file survives a power failure only with its folder. Not every system can do this. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    const folder = await open(dirname(path), "r");
+    await folder.sync().finally(() => folder.close());
+  } catch {
+    // Windows opens no folders; there the name is written with the file.
   }
 }
 
