@@ -7,7 +7,7 @@ import { ImClient } from "./client.ts";
 import { Ping, Pong } from "./codec.ts";
 import { ClientCode, Command, DisconnectCode, ErrorCode, Flag } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
-import type { Network } from "./options.ts";
+import type { ImClientOptions, Network } from "./options.ts";
 
 const codeOf = ({ state }: ImClient): unknown[] => [state.kind, "code" in state && state.code];
 
@@ -148,6 +148,26 @@ describe("state", () => {
     assert.throws(() => new ImClient({ ...base, url: "im.example" }), /url "im.example" is no URL/);
     assert.throws(() => new ImClient({ ...base, deviceId: "" }), /deviceId/);
     assert.throws(() => new ImClient({ ...base, window: 0 }), /window must be an integer of at least 1/);
+    for (const stableMs of [Number.NaN, -1, "x" as unknown as number]) {
+      assert.throws(() => new ImClient({ ...base, timing: { stableMs } }), /timing\.stableMs must be a number of ms/);
+    }
+  });
+
+  it("a duration that is undefined has its default: the client does not dial without pause", async () => {
+    const timing = { backoffBaseMs: undefined } as unknown as ImClientOptions["timing"] & object;
+    const { client, server, clock } = setup({ timing });
+    const attempt = async (): Promise<number> => {
+      for (let i = 0; i < 5; i++) await turn();
+      return client.state.kind === "connecting" ? client.state.attempt : 0;
+    };
+    server.isDown = true;
+    client.connect();
+    assert.equal(await attempt(), 2);
+    clock.advance(249);
+    assert.equal(await attempt(), 2);
+    clock.advance(1);
+    assert.equal(await attempt(), 3);
+    await client.close();
   });
 
   it("a URL the transport cannot dial is terminal and says what to use", async () => {

@@ -6,15 +6,18 @@ export interface Clock {
   wallMs(): number;
   /** Monotonic ms. */
   nowMs(): number;
-  /** Runs `fn` once after `delayMs`; returns its canceller. */
+  /** Runs `fn` once after `delayMs`, or 24 days if that is sooner; returns its canceller. */
   after(delayMs: number, fn: () => void): () => void;
 }
+
+/** Timers hold no more, and take what is larger for 1 ms. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   nowMs: () => performance.now(),
   after(delayMs, fn) {
-    const timer = setTimeout(fn, delayMs);
+    const timer = setTimeout(fn, Math.min(delayMs, MAX_TIMER_MS));
     return () => clearTimeout(timer);
   },
 };

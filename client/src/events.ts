@@ -133,29 +133,24 @@ export class Emitter<M extends { [K in keyof M]: unknown[] }> {
 
 /** {@link Message} whose text is decoded when asked for. */
 export class InboxMessage implements Message {
-  readonly inboxSeq: number;
-  readonly conversationId: string;
-  readonly convSeq: number;
-  readonly messageId: string;
-  readonly sender: string;
-  readonly own: boolean;
-  readonly sentAtMs: number;
-  readonly clientMessageId: string;
-  readonly contentType: string;
-  readonly content: Uint8Array;
+  declare readonly inboxSeq: number;
+  declare readonly conversationId: string;
+  declare readonly convSeq: number;
+  declare readonly messageId: string;
+  declare readonly sender: string;
+  declare readonly own: boolean;
+  declare readonly sentAtMs: number;
+  declare readonly clientMessageId: string;
+  declare readonly contentType: string;
+  declare readonly content: Uint8Array;
 
   constructor(event: Omit<Message, "own" | "text">, userId: string) {
-    this.inboxSeq = event.inboxSeq;
-    this.conversationId = event.conversationId;
-    this.convSeq = event.convSeq;
-    this.messageId = event.messageId;
-    this.sender = event.sender;
-    this.own = event.sender === userId;
-    this.sentAtMs = event.sentAtMs;
-    this.clientMessageId = event.clientMessageId;
-    this.contentType = event.contentType || "text/plain";
-    // A copy: the original is a view of a network buffer that should not stay alive with the message.
-    this.content = new Uint8Array(event.content);
+    Object.assign(this, event, {
+      own: event.sender === userId,
+      contentType: event.contentType || "text/plain",
+      // A copy: the original is a view of a network buffer that should not stay alive with the message.
+      content: new Uint8Array(event.content),
+    });
   }
 
   get text(): string {

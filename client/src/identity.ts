@@ -31,8 +31,6 @@ export interface IdentityOwner {
 /** A token is renewed this long before it runs out, or at 4/5 of its life when that is later. */
 const RENEW_BEFORE_MS = 60_000;
 const RETRY_MS = 5_000;
-/** Timers hold no more. */
-const MAX_TIMER_MS = 0x7fff_ffff;
 
 interface Waiter {
   resolve: () => void;
@@ -171,7 +169,7 @@ export class Identity {
         (token) => this.#sendReauth(token),
         (error) => this.#renewalFailed(error),
       );
-    this.#renewTimer.set(Math.min(delayMs, MAX_TIMER_MS), renew);
+    this.#renewTimer.set(delayMs, renew);
   }
 
   #sendReauth(token: string): void {

@@ -128,10 +128,21 @@ export function settingsOf(options: ImClientOptions): Settings {
     conversationWindow: atLeastOne(options.conversationWindow ?? 1, "conversationWindow"),
     snapshot: options.snapshot ?? false,
     streamLimit: atLeastOne(options.streamLimit ?? 1_000, "streamLimit"),
-    timing: { ...DEFAULT_TIMING, ...options.timing },
+    timing: timingOf(options.timing),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };
+}
+
+/** A duration that is no number would make a timer fire at once, and the client dial without pause. */
+function timingOf(given: Partial<Timing> = {}): Timing {
+  const timing = { ...DEFAULT_TIMING };
+  for (const [name, value] of Object.entries(given) as [keyof Timing, number | undefined][]) {
+    if (value === undefined) continue;
+    if (!(value >= 0)) throw bad(`timing.${name} must be a number of ms, not ${value}`);
+    timing[name] = value;
+  }
+  return timing;
 }
 
 /** Only some browsers tell. */

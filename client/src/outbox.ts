@@ -263,6 +263,5 @@ function conflict(id: string): ImClientError {
 }
 
 function full(limit: number): ImClientError {
-  const text = `${limit} messages wait for their acknowledgement: send less, or wait for some to settle`;
-  return new ImClientError(ClientCode.OUTBOX_FULL, text, { retryable: true });
+  return new ImClientError(ClientCode.OUTBOX_FULL, `${limit} messages wait already`, { retryable: true });
 }

@@ -36,6 +36,14 @@ describe("backoff", () => {
 });
 
 describe("timer", () => {
+  it("of the system waits for what timers cannot hold, rather than 1 ms", async () => {
+    let fired = 0;
+    const cancels = [2 ** 31, Number.POSITIVE_INFINITY].map((delayMs) => systemClock.after(delayMs, () => fired++));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const cancel of cancels) cancel();
+    assert.equal(fired, 0);
+  });
+
   it("is one at a time", () => {
     const clock = new FakeClock();
     const timer = new Timer(clock);

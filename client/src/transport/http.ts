@@ -106,7 +106,7 @@ function attach(mode: HttpMode, base: string, owner: TransportListener, request:
   };
   const stream = async (hello: Uint8Array): Promise<void> => {
     const response = await post("stream", hello);
-    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+    const isStream = /event-s/.test(response.headers.get("content-type") ?? "");
     if (response.ok && isStream && response.body) await readEvents(response.body, eventSplitter(onEvent));
     refused(response);
   };
