@@ -179,7 +179,11 @@ export class FileStore implements Store {
 async function syncFolder(path: string): Promise<void> {
   try {
     const folder = await open(dirname(path), "r");
-    await folder.sync().finally(() => folder.close());
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   } catch {
     // Windows opens no folders; there the name is written with the file.
   }
