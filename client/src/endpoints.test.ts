@@ -154,7 +154,8 @@ describe("endpointTransport", () => {
 
   it("goes down the list by two attempts each, to its own URL, and begins anew", async () => {
     const { dial } = setUp({ initial: LIST });
-    assert.deepEqual(await dial(7), [A, A, B, B, URL_OWN, URL_OWN, A]);
+    for (let round = 0; round < 3; round++)
+      assert.deepEqual(await dial(6), [A, A, B, B, URL_OWN, URL_OWN], `round ${round}`);
   });
 
   it("its own URL is the last, also when it is not on the list", async () => {
