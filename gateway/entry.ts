@@ -162,7 +162,7 @@ class Entry implements RunningEntry {
       isDraining: () => this.#drain.isActive || this.#isClosed,
       isReady: () => this.isReady,
       http: {
-        ...{ clock, log, origins: config.httpOrigins, endpoints: config.endpoints },
+        ...{ clock, log, origins: new Set(config.httpOrigins), endpoints: config.endpoints },
         tls: () => this.#internalTls.current(),
         address: () => hostPort(config.podIp, this.ports.control),
       },

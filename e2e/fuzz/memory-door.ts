@@ -104,7 +104,7 @@ export class MemoryDoor {
       isDraining: () => false,
       isReady: () => true,
       http: {
-        ...{ clock: this.#clock, log: silentLogger, origins: [], endpoints: [] },
+        ...{ clock: this.#clock, log: silentLogger, origins: new Set<string>(), endpoints: [] },
         tls: () => undefined,
         address: () => "127.0.0.1:1",
       },

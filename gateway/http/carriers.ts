@@ -23,7 +23,8 @@ export interface HttpCarriersOptions {
   /** The internal certificate in force. */
   tls(): InternalTls | undefined;
   address(): string;
-  origins: readonly string[];
+  /** Of other hosts whose pages may use it. */
+  origins: ReadonlySet<string>;
   /** Public addresses of the fleet. */
   endpoints: readonly Endpoint[];
   isReady(): boolean;
@@ -38,7 +39,7 @@ export class HttpCarriers {
   readonly #remote: RelaySessions;
 
   constructor(options: HttpCarriersOptions) {
-    const { clock, log, hub, admission, tls, address, isReady } = options;
+    const { clock, log, hub, admission, tls, address, origins, isReady } = options;
     // The key of the entries' internal certificate is the one secret that all entries of a cluster share, and nobody else.
     // Without internal TLS an entry knows its own leases only.
     this.#signer = new LeaseSigner(tls()?.key ?? randomBytes(SECRET_BYTES));
@@ -46,7 +47,6 @@ export class HttpCarriers {
     const local = new LocalSessions();
     this.service = relayService(local);
     const { heartbeats } = hub;
-    const origins = new Set(options.origins);
     const endpoints = new EndpointList(options.endpoints);
     const shared = { clock, heartbeats, admission, address, isReady, origins, endpoints };
     this.routes = new HttpRoutes({ ...shared, signer: this.#signer, local, remote: this.#remote });

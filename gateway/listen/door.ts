@@ -39,7 +39,7 @@ export class ClientDoor implements SniffTarget {
       heartbeats: hub.heartbeats,
       ws: new WsAcceptor(this.#admission),
       routes: this.carriers.routes,
-      allowedOrigins: new Set(options.http.origins),
+      allowedOrigins: options.http.origins,
       isReady,
       onRefused: (reason) => hub.metrics.refused(reason),
       demo,
