@@ -2,6 +2,7 @@
 // One contract for sessions here and at another entry, over real gRPC.
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { after, before, describe, it } from "node:test";
 import { FakeClock, systemClock } from "#lib/clock.ts";
 import { createGrpcServer, type GrpcServer } from "#lib/grpc.ts";
@@ -118,5 +119,25 @@ describe("sessions over HTTP", () => {
     await gone.close(0);
     const [posted, polled] = await Promise.all([relay.post(dead, Buffer.from("x")), relay.poll(dead, 0, 100, always)]);
     for (const outcome of [posted, polled]) assert.ok(outcome.kind === "gone" && outcome.ended.code === 4000);
+  });
+});
+
+describe("a lease that names no address", () => {
+  it("is gone, and nobody connects", async () => {
+    const sockets: unknown[] = [];
+    const onSocket = (message: unknown): unknown => sockets.push(message);
+    subscribe("net.client.socket", onSocket);
+    const remote = new RelaySessions({ clock: systemClock, log: silentLogger, tls: () => undefined });
+    try {
+      for (const address of ["", ":", "127.0.0.1:99999", "127.0.0.1", "127.0.0.1:0", "\0"]) {
+        const lease = { conn: 1, nonce: "0011223344556677", address, deadlineMs: 0 };
+        assert.equal((await remote.post(lease, Buffer.from("x"))).kind, "gone", address);
+        assert.equal((await remote.poll(lease, 0, 0, always)).kind, "gone", address);
+      }
+      assert.equal(sockets.length, 0);
+    } finally {
+      unsubscribe("net.client.socket", onSocket);
+      remote.closeChannels();
+    }
   });
 });

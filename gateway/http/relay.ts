@@ -10,6 +10,7 @@ import {
   type InternalTls,
   unaryService,
 } from "#lib/grpc.ts";
+import { isHostPort } from "#lib/host-port.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { RelayReply, RelayRequest } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
@@ -35,6 +36,11 @@ export interface RelayOptions {
   log: Logger;
   tls(): InternalTls | undefined;
 }
+
+const GONE: Outcome = {
+  kind: "gone",
+  ended: { code: DisconnectCode.SHUTDOWN, reason: "the entry of this connection is gone" },
+};
 
 interface Channel {
   readonly client: ChannelClient;
@@ -76,6 +82,8 @@ export class RelaySessions implements HttpSessions {
   }
 
   async #call(lease: Lease, method: string, rest: Partial<RelayRequest>, timeoutMs: number): Promise<Outcome> {
+    // Its channel would try to connect again and again, and each try leave a socket behind.
+    if (!isHostPort(lease.address)) return GONE;
     try {
       const request = { conn: lease.conn, nonce: lease.nonce, ...rest };
       return outcomeOf(await this.#channel(lease.address).call<RelayReply>(method, request, timeoutMs));
@@ -83,7 +91,7 @@ export class RelaySessions implements HttpSessions {
       const err = toImError(thrown);
       this.#options.log.debug({ address: lease.address, method, err }, "the entry of a session did not answer");
       // Whether it was taken is unknown: after a new login the client sends again what was not acknowledged.
-      return { kind: "gone", ended: { code: DisconnectCode.SHUTDOWN, reason: "the entry of this connection is gone" } };
+      return GONE;
     }
   }
 
