@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -187,8 +188,15 @@ describe("token verifier", () => {
 
   it("fetches nothing, whatever a token names", async (context) => {
     const fetched = context.mock.method(globalThis, "fetch", () => assert.fail("fetched"));
-    for (const token of Object.values(bad)) await verifier.verify(token);
-    assert.equal(fetched.mock.callCount(), 0);
+    const sockets: unknown[] = [];
+    const onSocket = (message: unknown): unknown => sockets.push(message);
+    subscribe("net.client.socket", onSocket);
+    try {
+      for (const token of Object.values(bad)) await verifier.verify(token);
+    } finally {
+      unsubscribe("net.client.socket", onSocket);
+    }
+    assert.deepEqual([fetched.mock.callCount(), sockets.length], [0, 0]);
   });
 
   for (const [name, token] of Object.entries(bad)) {
