@@ -5,10 +5,10 @@ import { wsFrame } from "../../gateway/testing/ws-frame.ts";
 import { Random } from "../sim/random.ts";
 import { captureHellos, helloCase } from "./hellos.ts";
 import { cut, mutate } from "./input.ts";
-import { answers, caseOf, isClean, LANES, type Lane, noFindings } from "./lanes.ts";
+import { answers, caseOf, growthFailures, isClean, LANES, noFindings } from "./lanes.ts";
 
 describe("fuzz cases", () => {
-  for (const lane of Object.keys(LANES) as Lane[]) {
+  for (const lane of Object.keys(LANES) as (keyof typeof LANES)[]) {
     it(`${lane}: the same seed and index are the same bytes; others are not`, () => {
       const bytes = (seed: number, index: number): string =>
         Buffer.concat(caseOf(seed, lane, index).chunks).toString("hex");
@@ -71,11 +71,18 @@ describe("fuzz verdicts", () => {
       { maxStallMs: 50.1 },
       { rssGrowthMiB: 20 },
       { inputs: 999_999 },
+      { failures: ["a lane that gets nowhere"] },
     ]) {
       assert.equal(isClean({ ...clean, ...worse }, 1_000_000), false, JSON.stringify(worse));
     }
     assert.equal(isClean({ ...clean, rssGrowthMiB: 100 }, 1000), true, "a short run: its allocator is still growing");
     assert.equal(isClean({ ...clean, liveGrowthMiB: 20 }, 1000), false);
+  });
+
+  it("say which memory grew", () => {
+    assert.deepEqual(growthFailures({ ...clean, rssGrowthMiB: 19.9, liveGrowthMiB: 19.9 }, 1_000_000), []);
+    assert.match(growthFailures({ ...clean, rssGrowthMiB: 20 }, 1_000_000).join(), /^resident memory grew by 20 MiB/);
+    assert.match(growthFailures({ ...clean, liveGrowthMiB: 31 }, 1000).join(), /^live memory grew by 31 MiB/);
   });
 
   it("count answers on one connection", () => {

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-import { connect, type Socket } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command } from "#proto/commands.ts";
-import { FrameClient } from "../../gateway/testing/frame-client.ts";
-import { EntrySite, PROXY_ADDRESS } from "./entry-site.ts";
+import { closeRequest } from "./carrier.ts";
+import { Depth, isDeep } from "./depth.ts";
+import { EntrySite, issueFleetTls, PROXY_ADDRESS } from "./entry-site.ts";
+import { GoodClient } from "./good-client.ts";
 import { captureHellos, helloCase } from "./hellos.ts";
-import type { FuzzCase } from "./input.ts";
-import { answers, caseOf, type Findings, type Lane, MAX_FAILURES, noFindings } from "./lanes.ts";
+import {
+  answers,
+  carrierCaseOf,
+  carrierOpening,
+  caseOf,
+  type Findings,
+  leasesIn,
+  MAX_FAILURES,
+  noFindings,
+  type SocketLane,
+} from "./lanes.ts";
+import { LeaseForge } from "./leases.ts";
 import { growthMiB } from "./memory-now.ts";
+import type { ProbeReport } from "./probe.ts";
+import { mannerOf, RawClient, shoot } from "./shoot.ts";
 
 /** Options of {@link runAgainstEntry}. */
 export interface EntryRunOptions {
@@ -17,87 +32,114 @@ export interface EntryRunOptions {
 }
 
 /** Of a hundred inputs, so many come from each lane. */
-const SHARES: Readonly<Record<Lane | "tls", number>> = {
-  frames: 44,
-  websocket: 26,
-  http: 12,
-  first: 4,
+const SHARES: Readonly<Record<SocketLane, number>> = {
+  frames: 38,
+  websocket: 20,
+  json: 6,
+  http: 11,
+  carrier: 10,
+  first: 3,
   proxy: 4,
-  tls: 10,
+  tls: 8,
 };
-const WARM_UP = 0.2;
+/** Of the inputs: afterwards every lane has been everywhere, and memory is what it stays. */
+const WARM_UP = 0.1;
 /** Clients at a time: enough to overlap, too few to fill a turn of the event loop by their number. */
 const CLIENTS = 16;
-const CLOSE_TIMEOUT_MS = 20_000;
-/** How long a client that neither ends nor resets waits for the entry to do so. */
-const LINGER_MS = 20;
-const PING_EVERY_MS = 100;
-const KEPT_CHARS = 16 * 1024;
-/** The wheel of the entry holds a client that went for as long as it had to log in. */
-const FORGOTTEN_MS = 4000;
+/** Between two requests of one socket: an answer must be there, or the next one is cut off. */
+const REQUEST_PAUSE_MS = 3;
+/** From here on the depth of each lane counts. */
+const FULL_INPUTS = 50_000;
+const STATUS = /^HTTP\/1\.1 (\d{3}) /;
+const OPEN_TIMEOUT_MS = 20_000;
+/** The entries hold sessions of clients that went without a word for two ping intervals and a tick. */
+const FORGOTTEN_MS = 5000;
 
-/** Drives a real entry process over real sockets, while a good client goes on talking. */
+/** Drives two real entry processes over real sockets, while good clients go on talking. */
 export async function runAgainstEntry(options: EntryRunOptions): Promise<Findings> {
-  const site = await EntrySite.start();
+  const dir = mkdtempSync(join(tmpdir(), "im-fuzz-tls-"));
+  const sites: EntrySite[] = [];
   try {
-    return await new EntryRun(site, options, await captureHellos()).all();
+    const tls = await issueFleetTls(dir);
+    sites.push(await EntrySite.start(tls));
+    sites.push(await EntrySite.start(tls));
+    return await new EntryRun(sites, tls.secret, options, await captureHellos()).all();
   } finally {
-    await site.stop();
+    await Promise.all(sites.map((site) => site.stop()));
+    rmSync(dir, { recursive: true });
   }
 }
 
 interface Job {
-  name: string;
-  port: number;
-  /** Where the client connects from. */
-  from: string;
-  fuzz: FuzzCase;
-  /** 0 and 1: end in order; 2: reset; 3: wait a little for the entry. */
-  manner: number;
+  lane: SocketLane;
+  index: number;
+  inputs: number;
+  /** Undefined: known when a session is open. */
+  chunks?: readonly Buffer[];
+  loginChunks?: number;
+}
+
+interface Outcome {
+  isStuck: boolean;
+  text: string;
 }
 
 class EntryRun {
-  readonly #site: EntrySite;
+  /** The first gets everything; the second requests of sessions that the first holds, and the other way round. */
+  readonly #sites: readonly EntrySite[];
+  readonly #secret: Uint8Array;
   readonly #options: EntryRunOptions;
   readonly #hellos: readonly Buffer[];
+  readonly #depth = new Depth();
   readonly #found = noFindings();
-  readonly #next: Record<Lane | "tls", number> = {
-    frames: 0,
-    websocket: 0,
-    http: 0,
-    first: 0,
-    proxy: 0,
-    tls: 0,
-  };
+  readonly #next = new Map<SocketLane, number>();
 
-  constructor(site: EntrySite, options: EntryRunOptions, hellos: readonly Buffer[]) {
-    this.#site = site;
+  constructor(sites: readonly EntrySite[], secret: Uint8Array, options: EntryRunOptions, hellos: readonly Buffer[]) {
+    this.#sites = sites;
+    this.#secret = secret;
     this.#options = options;
     this.#hellos = hellos;
   }
 
   async all(): Promise<Findings> {
-    const good = new GoodClient(await FrameClient.tcp(this.#site.plainPort));
-    await good.start();
+    const good = await Promise.all(this.#sites.map((site) => GoodClient.start(site.plainPort)));
     try {
+      // How they start is nobody's stall.
+      await Promise.all(this.#sites.map((site) => site.sample()));
       await this.#until(this.#options.inputs * WARM_UP);
-      await sleep(FORGOTTEN_MS);
-      const before = await this.#site.sample();
+      const before = await this.#samples();
       await this.#until(this.#options.inputs);
-      await sleep(FORGOTTEN_MS);
-      const after = await this.#site.sample();
-      Object.assign(this.#found, growthMiB(before.memory, after.memory));
-      this.#found.maxStallMs = Math.round(after.maxStallMs * 10) / 10;
-      if (!(await good.isServed())) this.#crash("the good client is not served any more");
+      const after = await this.#samples();
+      this.#judge(before, after);
+      for (const client of good) if (!(await client.isServed())) this.#crash("the good client is not served any more");
     } catch (error) {
       this.#crash(error instanceof Error ? error.message : String(error));
     } finally {
-      good.stop();
+      for (const client of good) client.stop();
     }
-    const uncaught = this.#site.report()?.uncaught ?? [];
+    const uncaught = this.#sites.flatMap((site) => site.report()?.uncaught ?? []);
     this.#found.uncaught = uncaught.length;
     for (const text of uncaught) this.#fail(`uncaught: ${text}`);
+    this.#found.deep = this.#depth.shares();
+    // In a short run on a busy machine, answers may be late for the clients that read; behind a PROXY header none waits.
+    if (this.#options.inputs >= FULL_INPUTS) for (const text of this.#depth.shallow(["proxy"])) this.#fail(text);
     return this.#found;
+  }
+
+  async #samples(): Promise<ProbeReport[]> {
+    await sleep(FORGOTTEN_MS);
+    return await Promise.all(this.#sites.map((site) => site.sample()));
+  }
+
+  /** The worst of each entry, warm-up included where it is about stalls. */
+  #judge(before: readonly ProbeReport[], after: readonly ProbeReport[]): void {
+    const stalls = [...before, ...after].map((report) => report.maxStallMs);
+    this.#found.maxStallMs = Math.round(Math.max(...stalls) * 10) / 10;
+    for (const [index, { memory }] of after.entries()) {
+      const growth = growthMiB(before[index]?.memory ?? memory, memory);
+      this.#found.rssGrowthMiB = Math.max(this.#found.rssGrowthMiB, growth.rssGrowthMiB);
+      this.#found.liveGrowthMiB = Math.max(this.#found.liveGrowthMiB, growth.liveGrowthMiB);
+    }
   }
 
   async #until(inputs: number): Promise<void> {
@@ -107,24 +149,29 @@ class EntryRun {
 
   async #work(jobs: Iterator<Job>): Promise<void> {
     for (let next = jobs.next(); !next.done; next = jobs.next()) {
-      const { value: job } = next;
-      if (this.#site.exit) throw new Error(`${job.name}: the entry ended: ${this.#site.logTail()}`);
-      const outcome = await shoot(job);
-      this.#found.inputs += job.fuzz.inputs;
-      if (outcome.isStuck) this.#crash(`${job.name}: the entry did not let the connection go`);
-      if (answers(outcome.text) > 1) this.#crash(`${job.name}: more than one answer on one connection`);
+      const { lane, index, inputs, chunks, loginChunks = 0 } = next.value;
+      const name = `SEED=${this.#options.seed} ONLY=${lane}/${index}`;
+      const ended = this.#sites.find((site) => site.exit);
+      if (ended) throw new Error(`${name}: the entry ended: ${ended.logTail()}`);
+      const { isStuck, text } = chunks
+        ? await this.#shoot(lane, index, chunks, loginChunks)
+        : await this.#request(index);
+      if (mannerOf(index) === "read") this.#depth.add(lane, text);
+      if (isStuck) this.#crash(`${name}: the entry did not let the connection go`);
+      if (answers(text) > (chunks ? 1 : inputs)) this.#crash(`${name}: more than one answer on one connection`);
     }
   }
 
   /** Lanes in turn, each by its share, until there were `inputs` in all. */
   *#jobs(inputs: number): Generator<Job, undefined> {
-    let planned = this.#found.inputs;
-    while (planned < inputs && this.#found.failures.length < MAX_FAILURES) {
-      for (const [lane, share] of Object.entries(SHARES) as [Lane | "tls", number][]) {
+    while (this.#found.inputs < inputs && this.#found.failures.length < MAX_FAILURES) {
+      for (const [lane, share] of Object.entries(SHARES) as [SocketLane, number][]) {
         for (let left = share; left > 0; ) {
-          const job = this.#job(lane, this.#next[lane]++);
-          left -= job.fuzz.inputs;
-          planned += job.fuzz.inputs;
+          const index = this.#next.get(lane) ?? 0;
+          this.#next.set(lane, index + 1);
+          const job = this.#job(lane, index);
+          left -= job.inputs;
+          this.#found.inputs += job.inputs;
           yield job;
         }
       }
@@ -132,16 +179,58 @@ class EntryRun {
     return undefined;
   }
 
-  #job(lane: Lane | "tls", index: number): Job {
+  #job(lane: SocketLane, index: number): Job {
     const { seed } = this.#options;
-    const isTls = lane === "tls";
-    return {
-      name: `SEED=${seed} ONLY=${lane}/${index}`,
-      port: isTls ? this.#site.tlsPort : this.#site.plainPort,
+    if (lane === "carrier") return { lane, index, inputs: carrierOpening(seed, index).requests };
+    return { lane, index, ...(lane === "tls" ? helloCase(this.#hellos, seed, index) : caseOf(seed, lane, index)) };
+  }
+
+  #shoot(lane: SocketLane, index: number, chunks: readonly Buffer[], loginChunks: number): Promise<Outcome> {
+    const [first] = this.#sites;
+    return shoot({
+      port: (lane === "tls" ? first?.tlsPort : first?.plainPort) ?? 0,
       from: lane === "proxy" ? PROXY_ADDRESS : "127.0.0.1",
-      fuzz: isTls ? helloCase(this.#hellos, seed, index) : caseOf(seed, lane, index),
-      manner: index % 4,
-    };
+      chunks,
+      manner: mannerOf(index),
+      pauseMs: 0,
+      login: { chunks: loginChunks, isDone: (text) => isDeep(lane, text) },
+    });
+  }
+
+  /** Requests beside a session over HTTP; of those with an odd number, at the entry that does not hold it. */
+  async #request(index: number): Promise<Outcome> {
+    const { seed } = this.#options;
+    const ports = this.#sites.map((site) => site.plainPort);
+    const holderPort = ports[(index >> 1) % ports.length] ?? 0;
+    const port = ports[((index >> 1) + index) % ports.length] ?? 0;
+    const holder = new RawClient(holderPort);
+    holder.socket.write(carrierOpening(seed, index).request);
+    const own = await holder.find((text) => leasesIn(text)[0], OPEN_TIMEOUT_MS);
+    if (own === undefined) throw new Error(`carrier/${index}: a good client got no session: ${holder.text}`);
+    const forge = new LeaseForge({ secret: this.#secret, wallMs: Date.now(), own, hasNetwork: true });
+    const { chunks } = carrierCaseOf(seed, index, forge);
+    const outcome = await shoot({
+      port,
+      from: "127.0.0.1",
+      chunks,
+      manner: mannerOf(index),
+      pauseMs: REQUEST_PAUSE_MS,
+    });
+    // Others may name an entry that there is not.
+    for (const lease of leasesIn(outcome.text)) await this.#close(port, lease);
+    const status = await this.#close(port, own);
+    if (status !== "204") this.#crash(`carrier/${index}: a good client could not end its session: ${status}`);
+    holder.socket.destroy();
+    return outcome;
+  }
+
+  /** Ends a session; returns the status. */
+  async #close(port: number, lease: string): Promise<string> {
+    const client = new RawClient(port);
+    client.socket.write(closeRequest(lease));
+    const status = await client.find((text) => STATUS.exec(text)?.[1], OPEN_TIMEOUT_MS);
+    client.socket.destroy();
+    return status ?? "none";
   }
 
   #crash(what: string): void {
@@ -151,64 +240,5 @@ class EntryRun {
 
   #fail(what: string): void {
     if (this.#found.failures.length < MAX_FAILURES) this.#found.failures.push(`over sockets: ${what}`);
-  }
-}
-
-/** One client: connects, writes, ends in its manner. `isStuck`: the entry left the connection open. */
-async function shoot(job: Job): Promise<{ isStuck: boolean; text: string }> {
-  const socket = connect({ port: job.port, host: "127.0.0.1", localAddress: job.from, noDelay: true });
-  let text = "";
-  socket.on("data", (chunk: Buffer) => {
-    if (text.length < KEPT_CHARS) text += chunk.toString("latin1");
-  });
-  // A reset is one way of being refused.
-  socket.on("error", () => undefined);
-  const closed = new Promise<true>((resolve) => socket.once("close", () => resolve(true)));
-  for (const chunk of job.fuzz.chunks) socket.write(chunk);
-  await written(socket);
-  if (job.manner === 2) socket.resetAndDestroy();
-  else if (job.manner < 2) socket.end();
-  else await Promise.race([closed, sleep(LINGER_MS)]);
-  if (job.manner === 3) socket.destroy();
-  const timer = new AbortController();
-  const isClosed = await Promise.race([closed, sleep(CLOSE_TIMEOUT_MS, false, timer)]).catch(() => true);
-  timer.abort();
-  socket.destroy();
-  return { isStuck: !isClosed, text };
-}
-
-function written(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.destroyed) resolve();
-    socket.once("close", () => resolve());
-    socket.write("", () => resolve());
-  });
-}
-
-/** Somebody who keeps to the protocol, all the time. */
-class GoodClient {
-  readonly #client: FrameClient;
-  #timer: NodeJS.Timeout | undefined;
-  #rid = 1;
-
-  constructor(client: FrameClient) {
-    this.#client = client;
-  }
-
-  async start(): Promise<void> {
-    await this.#client.login("good");
-    this.#timer = setInterval(() => this.#client.send(Command.PING, ++this.#rid), PING_EVERY_MS);
-  }
-
-  async isServed(): Promise<boolean> {
-    if (this.#client.isClosed) return false;
-    const answered = this.#client.ofCmd(Command.PONG).length;
-    await this.#client.wait(Command.PONG, answered + 1);
-    return true;
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#client.close();
   }
 }

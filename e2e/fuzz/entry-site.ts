@@ -3,18 +3,44 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { type InternalTls, loadInternalTls } from "#lib/grpc.ts";
 import { FakeLogic } from "../../gateway/testing/fake-logic.ts";
 import { freePort } from "../harness/ports.ts";
 import type { ProcessExit } from "../harness/processes.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { ServiceProcess } from "../harness/service-process.ts";
-import { createTestAuthority } from "../harness/tls.ts";
+import { createTestAuthority, issueRoleFolders } from "../harness/tls.ts";
 import type { ProbeReport } from "./probe.ts";
 
 /** Who connects from there begins with a PROXY header. */
 export const PROXY_ADDRESS = "127.0.0.2";
 const SAMPLE_TIMEOUT_MS = 20_000;
 const FORGET_EVERY_MS = 500;
+/**
+ * V8 lets its young generation grow as long as much of it survives, on a large machine to 128 MiB. With a size that it has
+ * from the start, resident memory says what the entry keeps.
+ */
+const YOUNG_GENERATION = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
+
+/** Certificates of two entries and their logics, under `dir`. */
+export interface FleetTls {
+  /** For clients. */
+  clientDir: string;
+  /** `IM_INTERNAL_TLS_DIR` of entries. */
+  entryDir: string;
+  logic: InternalTls;
+  /** The key of the entries: what leases are derived from. */
+  secret: Uint8Array;
+}
+
+export async function issueFleetTls(dir: string): Promise<FleetTls> {
+  const authority = await createTestAuthority(join(dir, "ca"));
+  const { dir: clientDir } = await authority.issue(join(dir, "tls"), { dnsNames: ["localhost"] });
+  const roles = await issueRoleFolders(authority, join(dir, "roles"), ["entry", "logic"]);
+  const [entry, logic] = [loadInternalTls(roles.entry), loadInternalTls(roles.logic)];
+  if (!entry || !logic) throw new Error("no certificates");
+  return { clientDir, entryDir: roles.entry, logic, secret: entry.key };
+}
 
 /** A real entry process with a probe in it, and a logic here that lets everybody in. */
 export class EntrySite {
@@ -35,13 +61,12 @@ export class EntrySite {
     this.#forget = setInterval(() => logic.received.splice(0), FORGET_EVERY_MS);
   }
 
-  static async start(env: Readonly<Record<string, string>> = {}): Promise<EntrySite> {
+  static async start(tls: FleetTls): Promise<EntrySite> {
     const folder = mkdtempSync(join(tmpdir(), "im-fuzz-"));
-    const logic = await FakeLogic.start();
+    const logic = await FakeLogic.start({ tls: tls.logic, pingIntervalMs: 1000 });
     try {
-      await (await createTestAuthority(join(folder, "ca"))).issue(join(folder, "tls"), { dnsNames: ["localhost"] });
-      const [tls, plain, http, control, admin] = await Promise.all(Array.from({ length: 5 }, () => freePort()));
-      const ports = { tls: tls ?? 0, plain: plain ?? 0, admin: admin ?? 0 };
+      const [tlsPort, plain, http, control, admin] = await Promise.all(Array.from({ length: 5 }, () => freePort()));
+      const ports = { tls: tlsPort ?? 0, plain: plain ?? 0, admin: admin ?? 0 };
       const service = new ServiceProcess({
         name: "entry",
         script: "gateway/main.ts",
@@ -51,16 +76,22 @@ export class EntrySite {
           IM_HTTP_PORT: String(http),
           IM_CONTROL_PORT: String(control),
           IM_ADMIN_PORT: String(ports.admin),
-          IM_TLS_DIR: join(folder, "tls"),
+          IM_TLS_DIR: tls.clientDir,
+          IM_INTERNAL_TLS_DIR: tls.entryDir,
           IM_LOGIC_TARGETS: logic.target,
           IM_LOGIN_TIMEOUT_MS: "2000",
+          IM_PING_INTERVAL_MS: "1000",
           IM_PROXY_CIDRS: `${PROXY_ADDRESS}/32`,
           IM_FUZZ_PROBE: join(folder, "probe.json"),
-          ...env,
         },
         adminPort: ports.admin,
         logPath: join(folder, "entry.log"),
-        nodeArgs: ["--expose-gc", "--import", pathToFileURL(join(import.meta.dirname, "probe.ts")).href],
+        nodeArgs: [
+          ...YOUNG_GENERATION,
+          "--expose-gc",
+          "--import",
+          pathToFileURL(join(import.meta.dirname, "probe.ts")).href,
+        ],
       });
       const site = new EntrySite(folder, logic, service, [ports.tls, ports.plain]);
       await service.start();

@@ -31,7 +31,7 @@ function field(random: Random, tag: number, value: number): Buffer {
   return Buffer.concat([varint(tag, random.chance(0.1) ? 1 : 0), varint(value, random.chance(0.1) ? 2 : 0)]);
 }
 
-function bytesField(tag: number, body: Buffer): Buffer {
+export function bytesField(tag: number, body: Buffer): Buffer {
   return Buffer.concat([varint(tag), varint(body.length), body]);
 }
 
@@ -113,5 +113,5 @@ export function framesCase(random: Random): FuzzCase {
   const frames = Array.from({ length: count }, () => survivableFrame(random));
   frames.push(hostileFrame(random));
   const head = hasLogin ? [framed(Buffer.concat([field(random, 0x08, 1), bytesField(0x7a, helloBody(random))]))] : [];
-  return { chunks: [...head, ...cut(Buffer.concat(frames), random)], inputs: frames.length };
+  return { chunks: [...head, ...cut(Buffer.concat(frames), random)], inputs: frames.length, loginChunks: head.length };
 }

@@ -8,6 +8,8 @@ export interface FuzzCase {
   chunks: Buffer[];
   /** How many mutated inputs (frames, messages, requests, hellos) they hold. */
   inputs: number;
+  /** So many chunks at the beginning are what a good client writes to log in; 0 by default. */
+  loginChunks?: number;
 }
 
 /** Makes a case from chance alone: the same random numbers, the same case. */

@@ -3,7 +3,7 @@
 // sockets of a real process. The last line is the result as JSON. A finding names what replays it.
 import { parseArgs } from "node:util";
 import { runAgainstEntry } from "./entry-run.ts";
-import { type Findings, FULL_RUN_INPUTS, isClean } from "./lanes.ts";
+import { type Findings, FULL_RUN_INPUTS, growthFailures, isClean } from "./lanes.ts";
 import { runMemoryProcess } from "./memory-process.ts";
 
 /** Share of inputs that go over real sockets. */
@@ -40,8 +40,10 @@ const total: Findings = {
   // Of the entry process. In memory the fuzzer's own heap breathes with what it makes up; live memory tells there.
   rssGrowthMiB: sockets.rssGrowthMiB,
   liveGrowthMiB: most((found) => found.liveGrowthMiB),
+  deep: { ...sockets.deep, ...memory.deep },
   failures: both.flatMap((found) => found.failures),
 };
+total.failures.push(...growthFailures(total, inputs));
 for (const failure of total.failures) console.error(`✖ ${failure}`);
 const isFine = isClean(total, inputs);
 const { failures, ...figures } = total;

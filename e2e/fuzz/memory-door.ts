@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Buffer } from "node:buffer";
 import { setImmediate as turn } from "node:timers/promises";
 import { FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
@@ -20,6 +21,9 @@ const MAX_TURNS = 40;
 const PATIENT_TURNS = 6;
 const DEADLINE_TICKS = 12;
 const PROXY = "198.51.100.1";
+const ADDRESS = "127.0.0.1:1";
+/** As the key of an internal certificate: both ends of the fuzzer know it. */
+export const LEASE_SECRET = Buffer.from("the key of a certificate, in memory");
 /** As by default, where only clients of the proxy are known: high enough that what a case does is read. */
 const LIMITS: LimitsConfig = {
   proxyCidrs: [`${PROXY}/32`],
@@ -105,11 +109,16 @@ export class MemoryDoor {
       isReady: () => true,
       http: {
         ...{ clock: this.#clock, log: silentLogger, origins: new Set<string>(), endpoints: [] },
-        tls: () => undefined,
-        address: () => "127.0.0.1:1",
+        tls: () => ({ ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: LEASE_SECRET }),
+        address: () => ADDRESS,
       },
       demo: undefined,
     });
+  }
+
+  /** Of its clock, ms. */
+  get wallMs(): number {
+    return this.#clock.wallMs();
   }
 
   /** A client a second: what the wheel holds of those that went is let go. */

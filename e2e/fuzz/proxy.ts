@@ -10,7 +10,7 @@ const ADDRESSES = ["203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7", "0.0.0.0"
 function header(random: Random): Buffer {
   const address = random.pick(ADDRESSES);
   const extensions = randomBytes(random, random.chance(0.3) ? random.int(1, 600) : 0);
-  switch (random.int(0, 4)) {
+  switch (random.int(0, 7)) {
     case 0:
       return proxyHeader({ command: random.int(0, 255), family: random.int(0, 255), body: randomBytes(random, 40) });
     case 1:
@@ -24,8 +24,8 @@ function header(random: Random): Buffer {
 
 /** A PROXY header, mostly broken, before the frames of a client. */
 export function proxyCase(random: Random): FuzzCase {
-  const bytes = random.chance(0.6) ? mutate(header(random), random) : header(random);
+  const bytes = random.chance(0.5) ? mutate(header(random), random) : header(random);
   const client = Buffer.concat(framesCase(random).chunks);
-  const both = random.chance(0.5) ? Buffer.concat([bytes, client]) : bytes;
+  const both = random.chance(0.7) ? Buffer.concat([bytes, client]) : bytes;
   return { chunks: cut(both, random), inputs: 1 };
 }

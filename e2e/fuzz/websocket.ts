@@ -95,5 +95,9 @@ export function websocketCase(random: Random): FuzzCase {
   if (hasLogin) head.push(wsFrame({ opcode: 2, payload: hello }));
   const messages = Array.from({ length: hasLogin ? random.int(0, MAX_MESSAGES) : 0 }, () => survivableMessage(random));
   messages.push(hostileMessage(random));
-  return { chunks: [...head, ...cut(Buffer.concat(messages), random)], inputs: messages.length };
+  return {
+    chunks: [...head, ...cut(Buffer.concat(messages), random)],
+    inputs: messages.length,
+    loginChunks: hasLogin ? head.length : 0,
+  };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import type { Findings } from "../fuzz/lanes.ts";
+import { type Findings, MAX_GROWTH_MIB } from "../fuzz/lanes.ts";
 import type { Mutant } from "../mutants/mutant.ts";
 import { ROOT, Sandbox } from "../mutants/sandbox.ts";
 
@@ -47,6 +47,11 @@ const PLANTED: readonly (Mutant & { finds: RegExp })[] = [
     ],
   },
   {
+    name: "a session over HTTP outlives its end",
+    finds: /something of the client is left/,
+    edits: [{ file: "gateway/http/sessions.ts", find: "        connection.onGone();\n", replace: "" }],
+  },
+  {
     name: "two answers to one client",
     finds: /more than one answer/,
     edits: [
@@ -54,6 +59,23 @@ const PLANTED: readonly (Mutant & { finds: RegExp })[] = [
     ],
   },
 ];
+
+/** What a cache without an end does. */
+const LEAK: Mutant = {
+  name: "every socket is remembered for ever",
+  edits: [
+    {
+      file: "gateway/listen/sniff.ts",
+      find: "export class PendingSocket",
+      replace: "const kept: unknown[] = [];\nexport class PendingSocket",
+    },
+    {
+      file: "gateway/listen/sniff.ts",
+      find: "    this.#socket[PENDING] = this;\n",
+      replace: "    this.#socket[PENDING] = this;\n    kept.push(socket, this);\n",
+    },
+  ],
+};
 
 describe("fuzzer", () => {
   const sandbox = new Sandbox();
@@ -76,12 +98,26 @@ describe("fuzzer", () => {
     });
   }
 
+  it("finds a planted leak: the clients of one lane are never let go", async () => {
+    sandbox.plant(LEAK);
+    try {
+      const { liveGrowthMiB, crashes } = findingsOf(
+        (await sandbox.run([...IN_MEMORY, "5", "20000"], TIMEOUT_MS)).output,
+      );
+      assert.ok(liveGrowthMiB >= MAX_GROWTH_MIB, `${liveGrowthMiB} MiB`);
+      assert.equal(crashes, 0, "only memory tells");
+    } finally {
+      sandbox.restore();
+    }
+  });
+
   it("a short run over memory and sockets finds nothing in the product", () => {
     const args = [join(ROOT, "e2e/fuzz/main.ts"), "--seed", "11", "--inputs", "20000"];
     const run = spawnSync(process.execPath, args, { encoding: "utf8", timeout: TIMEOUT_MS });
     assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
-    const { crashes, uncaught, inputs } = findingsOf(run.stdout);
+    const { crashes, uncaught, inputs, deep } = findingsOf(run.stdout);
     assert.deepEqual({ crashes, uncaught }, { crashes: 0, uncaught: 0 });
     assert.ok(inputs >= 20_000);
+    assert.ok((deep.carrier ?? 0) > 0.2, "requests of the HTTP carrier with a lease that counts");
   });
 });
