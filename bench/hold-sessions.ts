@@ -110,6 +110,8 @@ for (let at = 0; at < count; at += MINT_BATCH) {
   ids.forEach((id, n) => void clients.push(new HeldClient(id, tokens[n] ?? "", moves)));
 }
 say({ minted: count });
+// From the first login on: on a slow machine those who came first would be taken for dead before the last one is in.
+if (pingIntervalMs > 0) startPings();
 const startedMs = performance.now();
 let next = 0;
 const worker = async (): Promise<void> => {
@@ -117,4 +119,3 @@ const worker = async (): Promise<void> => {
 };
 await Promise.all(Array.from({ length: concurrency }, worker));
 say({ held: count, loginSeconds: Math.round(performance.now() - startedMs) / 1000 });
-if (pingIntervalMs > 0) startPings();
