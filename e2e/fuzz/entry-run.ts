@@ -42,8 +42,10 @@ const SHARES: Readonly<Record<SocketLane, number>> = {
   proxy: 4,
   tls: 8,
 };
-/** Of the inputs: afterwards every lane has been everywhere, and memory is what it stays. */
+/** Of the inputs: afterwards every lane has been everywhere, and what is in use stays the same. */
 const WARM_UP = 0.1;
+/** Of the inputs: afterwards V8 and malloc have kept the pages of their peaks, and resident memory stays the same. */
+const SETTLED = 0.4;
 /** Clients at a time: enough to overlap, too few to fill a turn of the event loop by their number. */
 const CLIENTS = 16;
 /** Between two requests of one socket: an answer must be there, or the next one is cut off. */
@@ -107,10 +109,11 @@ class EntryRun {
       // How they start is nobody's stall.
       await Promise.all(this.#sites.map((site) => site.sample()));
       await this.#until(this.#options.inputs * WARM_UP);
-      const before = await this.#samples();
+      const warm = await this.#samples();
+      await this.#until(this.#options.inputs * SETTLED);
+      const settled = await this.#samples();
       await this.#until(this.#options.inputs);
-      const after = await this.#samples();
-      this.#judge(before, after);
+      this.#judge(warm, settled, await this.#samples());
       for (const client of good) if (!(await client.isServed())) this.#crash("the good client is not served any more");
     } catch (error) {
       this.#crash(error instanceof Error ? error.message : String(error));
@@ -132,13 +135,14 @@ class EntryRun {
   }
 
   /** The worst of each entry, warm-up included where it is about stalls. */
-  #judge(before: readonly ProbeReport[], after: readonly ProbeReport[]): void {
-    const stalls = [...before, ...after].map((report) => report.maxStallMs);
+  #judge(warm: readonly ProbeReport[], settled: readonly ProbeReport[], end: readonly ProbeReport[]): void {
+    const stalls = [...warm, ...settled, ...end].map((report) => report.maxStallMs);
     this.#found.maxStallMs = Math.round(Math.max(...stalls) * 10) / 10;
-    for (const [index, { memory }] of after.entries()) {
-      const growth = growthMiB(before[index]?.memory ?? memory, memory);
-      this.#found.rssGrowthMiB = Math.max(this.#found.rssGrowthMiB, growth.rssGrowthMiB);
-      this.#found.liveGrowthMiB = Math.max(this.#found.liveGrowthMiB, growth.liveGrowthMiB);
+    for (const [index, { memory }] of end.entries()) {
+      const { liveGrowthMiB } = growthMiB(warm[index]?.memory ?? memory, memory);
+      const { rssGrowthMiB } = growthMiB(settled[index]?.memory ?? memory, memory);
+      this.#found.liveGrowthMiB = Math.max(this.#found.liveGrowthMiB, liveGrowthMiB);
+      this.#found.rssGrowthMiB = Math.max(this.#found.rssGrowthMiB, rssGrowthMiB);
     }
   }
 
