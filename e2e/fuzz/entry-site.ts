@@ -63,7 +63,7 @@ export class EntrySite {
 
   static async start(tls: FleetTls): Promise<EntrySite> {
     const folder = mkdtempSync(join(tmpdir(), "im-fuzz-"));
-    const logic = await FakeLogic.start({ tls: tls.logic, pingIntervalMs: 1000 });
+    const logic = await FakeLogic.start({ tls: tls.logic });
     try {
       const [tlsPort, plain, http, control, admin] = await Promise.all(Array.from({ length: 5 }, () => freePort()));
       const ports = { tls: tlsPort ?? 0, plain: plain ?? 0, admin: admin ?? 0 };
@@ -80,7 +80,6 @@ export class EntrySite {
           IM_INTERNAL_TLS_DIR: tls.entryDir,
           IM_LOGIC_TARGETS: logic.target,
           IM_LOGIN_TIMEOUT_MS: "2000",
-          IM_PING_INTERVAL_MS: "1000",
           IM_PROXY_CIDRS: `${PROXY_ADDRESS}/32`,
           IM_FUZZ_PROBE: join(folder, "probe.json"),
         },
@@ -102,6 +101,11 @@ export class EntrySite {
       rmSync(folder, { recursive: true });
       throw error;
     }
+  }
+
+  /** Who logs in from here on must ping this often, or is forgotten after twice the time. */
+  expectPings(intervalMs: number): void {
+    this.#logic.options.pingIntervalMs = intervalMs;
   }
 
   /** How the entry ended; undefined while it runs. */
