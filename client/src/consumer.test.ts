@@ -103,12 +103,12 @@ describe("the package in an application", () => {
     writeFileSync(
       join(app, "run.js"),
       `import { ImClient } from "@imcluster/client/node";
-       const client = new ImClient({ url: "tcp://127.0.0.1:1", getToken: () => new Promise(() => {}), deviceId: "d" });
+       const client = new ImClient({ url: "tcp://127.0.0.1:1", getToken: () => new Promise(() => {}), deviceId: "d", timing: { tokenTimeoutMs: 600_000 } });
        client.connect();
        await client.close();
        console.log(client.state.kind);`,
     );
-    const { stdout } = await exec(process.execPath, [join(app, "run.js")], { timeout: 12_000 });
+    const { stdout } = await exec(process.execPath, [join(app, "run.js")], { timeout: TIMEOUT_MS });
     assert.equal(stdout, "closed\n");
   });
 });

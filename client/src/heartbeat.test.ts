@@ -15,6 +15,11 @@ function setUp(random = 0.5) {
   return { clock, seen, heartbeat };
 }
 
+const timersOf = (clock: FakeClock): Pick<FakeClock, "wallMs" | "after"> => ({
+  wallMs: () => clock.wallMs(),
+  after: (delayMs, fn) => clock.after(delayMs, fn),
+});
+
 describe("heartbeat", () => {
   it("pings after 80 to 100 % of the interval, and again after each answer", () => {
     for (const [random, atMs] of [
@@ -69,6 +74,28 @@ describe("heartbeat", () => {
     clock.advance(5_000);
     assert.deepEqual(seen, ["ping at 3000", "silent at 8000, idle 0"]);
     heartbeat.stop();
+  });
+
+  it("a device that slept reads what came meanwhile before it calls the peer dead", () => {
+    for (const isAnswered of [true, false]) {
+      const fake = new FakeClock();
+      const seen: string[] = [];
+      let sleptMs = 0;
+      // Timers stand still while the device sleeps, time does not.
+      const clock = { ...timersOf(fake), nowMs: () => fake.nowMs() + sleptMs };
+      const peer = { ping: () => void seen.push("ping"), onSilence: () => void seen.push("silent") };
+      const heartbeat = new Heartbeat(peer, { clock, random: () => 0.5, intervalMs: 10_000, timeoutMs: 5_000 });
+      heartbeat.start();
+      fake.advance(9_000);
+      sleptMs = 3_600_000;
+      fake.advance(5_000);
+      assert.deepEqual(seen, ["ping"]);
+      if (isAnswered) heartbeat.pong();
+      fake.advance(1_000);
+      assert.deepEqual(seen, isAnswered ? ["ping"] : ["ping", "silent"]);
+      heartbeat.stop();
+      assert.equal(fake.pending, 0);
+    }
   });
 
   it("whatever is received while an answer is awaited counts as life", () => {

@@ -17,6 +17,9 @@ export interface HeartbeatOptions {
   timeoutMs: number;
 }
 
+/** A check that is later than this comes from a device or process that slept: the answer may be there, not yet read. */
+const GRACE_MS = 1_000;
+
 /** Sends PINGs and notices a peer that is gone. */
 export class Heartbeat {
   readonly #peer: HeartbeatPeer;
@@ -60,7 +63,7 @@ export class Heartbeat {
     this.#idleMs = idleMs;
     this.#pingAtMs = clock.nowMs();
     this.#peer.ping();
-    this.#timer.set(timeoutMs, () => this.#check());
+    this.#checkIn(timeoutMs);
   }
 
   /** Any bytes came: the peer lives, even when its PONG stands behind a long queue. */
@@ -78,10 +81,17 @@ export class Heartbeat {
     this.#timer.clear();
   }
 
-  #check(): void {
+  #checkIn(delayMs: number): void {
+    const dueAtMs = this.#options.clock.nowMs() + delayMs;
+    this.#timer.set(delayMs, () => this.#check(dueAtMs));
+  }
+
+  #check(dueAtMs: number): void {
     const { clock, timeoutMs } = this.#options;
-    const quietMs = clock.nowMs() - Math.max(this.#pingAtMs, this.#receivedAtMs);
-    if (quietMs >= timeoutMs) this.#peer.onSilence(this.#idleMs);
-    else this.#timer.set(timeoutMs - quietMs, () => this.#check());
+    const nowMs = clock.nowMs();
+    const quietMs = nowMs - Math.max(this.#pingAtMs, this.#receivedAtMs);
+    if (quietMs < timeoutMs) this.#checkIn(timeoutMs - quietMs);
+    else if (nowMs - dueAtMs > GRACE_MS) this.#checkIn(GRACE_MS);
+    else this.#peer.onSilence(this.#idleMs);
   }
 }
