@@ -92,6 +92,8 @@ async function measureStalled(entry: ServiceProcess, port: number, logic: Guarde
   stalled.stopReading();
   const floods = await flood(entry, logic);
   progress(`${STALLED} stalled readers are full after ${floods} x 64 KiB each`);
+  // What the flood left on its way belongs to nobody's latency.
+  await good.paced(WARM_UP_SECONDS, RATE);
   const beside = await good.paced(RATE_SECONDS, RATE);
   const { now, peak } = residentMiB(entry.pid);
   const sessions = await entry.metric("im_entry_sessions");

@@ -105,12 +105,16 @@ server.addService(uplinkService((stream) => (logic = new AckLogic(stream))));
 
 /** One delivery after the other: each waits for the stream to take what came before. */
 let deliveries = Promise.resolve();
+let waiting = 0;
 function enqueue(body: Buffer, times: number): Promise<void> {
-  deliveries = deliveries.then(() => logic?.deliver(body, times));
+  waiting++;
+  deliveries = deliveries.then(() => logic?.deliver(body, times)).finally(() => waiting--);
   return deliveries;
 }
 
-process.once("SIGUSR2", () => void setInterval(() => void enqueue(SMALL, 1), SMALL_EVERY_MS));
+// Left out while the large ones are on their way: they would gather behind them.
+const trickle = (): void => void (waiting === 0 && enqueue(SMALL, 1));
+process.once("SIGUSR2", () => void setInterval(trickle, SMALL_EVERY_MS));
 process.on("SIGUSR2", () => {
   void enqueue(LARGE, EVENTS_PER_ROUND).then(() => console.log(JSON.stringify({ delivered: logic?.stalled.length })));
 });
