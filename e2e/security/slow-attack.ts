@@ -17,6 +17,8 @@ export interface SlowMode {
   limitS: number;
   /** It keeps data unread in its own kernel, and so never sees the end: what counts is what the entry's kernel holds. */
   readsSlowly?: boolean;
+  /** Of the connections of the others; default 1. A large answer costs its sending, however slowly it is read. */
+  share?: number;
 }
 
 /** Path of a file that is served, larger than what a socket takes at once. */
@@ -39,6 +41,7 @@ export const SLOW_MODES: readonly SlowMode[] = [
     args: ["-X", "-n", "2", "-w", "64", "-y", "512", "-z", "32"],
     limitS: 30,
     readsSlowly: true,
+    share: 0.1,
   },
   { name: "ranges", path: `/demo/${LARGE_FILE}`, args: ["-R", "-t", "HEAD", "-a", "5", "-b", "2000"], limitS: 10 },
 ];
@@ -116,7 +119,9 @@ export async function slowAttack(
   connections: number,
   dir: string,
 ): Promise<{ checks: Check[]; opened: number }> {
-  const outcomes = await Promise.all(SLOW_MODES.map((mode) => attackBy(mode, port, connections, dir)));
+  const outcomes = await Promise.all(
+    SLOW_MODES.map((mode) => attackBy(mode, port, Math.ceil(connections * (mode.share ?? 1)), dir)),
+  );
   return {
     checks: outcomes.flatMap(([found]) => found),
     opened: outcomes.reduce((sum, [, opened]) => sum + opened, 0),

@@ -90,7 +90,7 @@ export function checksOfSlow(area: string, figures: SlowFigures, wanted: number,
   const longest = figures.longestOpenS;
   const tooLong =
     longest > limitS + 1 + RESOLUTION_S + waitedS || closed < opened
-      ? `${opened - closed} of ${opened} stayed open, the longest for ${longest} s of ${limitS} s`
+      ? `${opened - closed} of ${opened} stayed open, the longest for ${longest} s of ${limitS} s (${figures.ended})`
       : undefined;
   const away = unavailableS > 0 ? `no answer to its probe in ${unavailableS} s` : undefined;
   return [
