@@ -6,7 +6,6 @@ import { type EndpointList, endpointTransport, fetchEndpoints } from "../../clie
 import { nodeFetch, nodeTransport } from "../../client/src/node.ts";
 import { type Fleet, SERVER_NAME, startFleet } from "../harness/fleet.ts";
 import { freePort } from "../harness/ports.ts";
-import { waitUntil } from "../harness/processes.ts";
 import { login, targetOf, waitMessages } from "./fleet-suite.ts";
 
 const WAIT_MS = 60_000;
@@ -15,7 +14,7 @@ describe("addresses of the fleet", () => {
   let fleet: Fleet | undefined;
   after(() => fleet?.stopAll());
 
-  it("are dialled by rank, and an entry that dies leaves its clients to the next", async () => {
+  it("are dialled by rank, and an entry that dies leaves its clients to the other", async () => {
     const ports = [await freePort(), await freePort()] as const;
     const [direct, balancer] = ports.map((port) => `127.0.0.1:${port}`) as [string, string];
     fleet = await startFleet({
@@ -23,35 +22,47 @@ describe("addresses of the fleet", () => {
       entryEnv: { IM_ENDPOINTS: `balancer=${balancer},direct=${direct}*3` },
     });
     const tls = { ca: fleet.ca, servername: SERVER_NAME };
-    const request = nodeFetch(tls);
     const url = `tls://${balancer}`;
-    const list = await fetchEndpoints(url, request);
-    assert.deepEqual(list, {
+    const expected: EndpointList = {
       ttlMs: 300_000,
       endpoints: [
         { rank: 1, kind: "direct", address: direct, weight: 3 },
         { rank: 3, kind: "balancer", address: balancer, weight: 1 },
       ],
-    });
+    };
+    let list: EndpointList | undefined;
+    // A machine that is held up may cut one; everything else in the list is exact.
+    for (let tries = 0; !list; tries++) {
+      list = await fetchEndpoints(url, nodeFetch(tls)).catch((error: unknown) => {
+        if (tries >= 20) throw error;
+        return undefined;
+      });
+    }
+    assert.deepEqual(list, expected);
 
-    const kept: EndpointList[] = [];
+    const dialled: string[] = [];
     const transport = endpointTransport({
-      ...{ fetch: request, initial: list, onList: (fresh: EndpointList) => kept.push(fresh) },
-      transport: () => nodeTransport({ tls }),
+      ...{ fetch: nodeFetch(tls), initial: list },
+      transport: () => {
+        const inner = nodeTransport({ tls });
+        return (target, listener) => {
+          dialled.push(target);
+          return inner(target, listener);
+        };
+      },
     });
     const alice = await login(fleet, "alice", { url: [url] }, { url, transport });
-    const bob = await login(fleet, "bob", targetOf(fleet, "tls", 1));
+    const bob = await login(fleet, "bob", targetOf(fleet, "tls", 0, 1));
     try {
-      const sessions = (index: number) => fleet?.entry(index).metric("im_entry_sessions");
-      await waitUntil("alice is at the entry of the best rank", async () => (await sessions(0)) === 1, WAIT_MS);
-      await waitUntil("the list came from there, too", () => kept.length > 0, WAIT_MS);
-      assert.deepEqual(kept[0], list);
-      await fleet.entry(0).kill9();
+      assert.equal(dialled[0], `tls://${direct}`, "the best rank first, not the URL of the client");
+      // Where she got through last, wherever that is.
+      const at = dialled.at(-1) === `tls://${direct}` ? 0 : 1;
+      await fleet.entry(at).kill9();
       await bob.client.send({ to: "alice", content: "where are you?" });
       await waitMessages(alice, 1, WAIT_MS);
-      await alice.client.send({ to: "bob", content: "at the next one" });
+      await alice.client.send({ to: "bob", content: "at the other one" });
       await waitMessages(bob, 1, WAIT_MS);
-      assert.equal(await sessions(1), 2);
+      assert.equal(dialled.at(-1), at === 0 ? url : `tls://${direct}`);
     } finally {
       await Promise.all([alice, bob].map(({ client }) => client.close()));
     }
