@@ -12,6 +12,7 @@ import type { KickDesk } from "./session/kick.ts";
 import { LoginHandler } from "./session/login.ts";
 import { LogoutQueue } from "./session/logouts.ts";
 import { ReauthHandler } from "./session/reauth.ts";
+import type { Session } from "./session/session.ts";
 import { DEFAULT_POLICY } from "./session/slots.ts";
 
 /** Logins under way: their steps are taken together, and the more at once the less each costs. */
@@ -26,6 +27,7 @@ export interface IdentityParts {
   acks: AckBuffer;
   /** Sets and deletes routes. */
   changes: Pick<Router, "login" | "logout">;
+  removeLater: (session: Session) => void;
   onRouterFault: (op: string, error: unknown) => void;
 }
 
@@ -33,7 +35,7 @@ export interface IdentityParts {
 export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const { store, router, clock, random, defer, onFault, log, metrics, pingIntervalMs, gap } = ports;
   const { backgroundPingIntervalMs = pingIntervalMs } = ports;
-  const { entries, kicks, acks, changes, onRouterFault } = parts;
+  const { entries, kicks, acks, changes, removeLater, onRouterFault } = parts;
   const loginGate = new Gate({ clock, ...LOGIN_GATE });
   const gate = new Gate({ clock, ...IDENTITY_GATE });
   const onKick = (code: number): void => metrics.kicks.inc({ code: String(code) });
@@ -46,6 +48,7 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
       verifyToken,
       store,
       router: changes,
+      removeLater,
       kicks,
       policy,
       acks,

@@ -233,7 +233,8 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const onNoted = ({ userId, slot }: Session, inboxSeq: number): void => ackWatch.acknowledged(userId, slot, inboxSeq);
   const acks = new AckBuffer({ store, clock, onNoted, onFault, metrics });
   const commits = composeCommits(ports);
-  const identity = composeIdentity(ports, { entries, kicks, acks, changes, onRouterFault });
+  const removeLater = (session: Session): void => routes.remove(session);
+  const identity = composeIdentity(ports, { entries, kicks, acks, changes, removeLater, onRouterFault });
   const send = new SendHandler({
     clock,
     random,

@@ -38,6 +38,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
       },
     },
     router,
+    removeLater: ({ conn }) => void calls.push(`remove ${conn} later`),
     kicks: new KickDesk({ find: (incarnation) => (incarnation === "pod.1" ? entry : undefined) }, clock),
     policy: DEFAULT_POLICY,
     acks: { note: () => undefined },
@@ -198,6 +199,16 @@ describe("login", () => {
     assert.ok(outcomes.every(({ kind }) => kind === "ok"));
     assert.deepEqual(calls.slice(-2), ["route", "heads"]);
     assert.equal(calls.length, 42);
+  });
+
+  it("has the slot given back later when the router is away, too", async () => {
+    const store = new MemoryStore();
+    const login = store.login.bind(store);
+    const world = setUp({ store: { login, inboxHeads: fail, readInbox: fail } });
+    world.router.logout = fail;
+    const outcome = await world.login("alice", 7);
+    assert.ok(outcome.kind === "denied");
+    assert.deepEqual(world.calls.slice(-3), ["store fault first page", "router fault logout", "remove 7 later"]);
   });
 
   it("gives the slot back when the page cannot be read", async () => {

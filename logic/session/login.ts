@@ -32,6 +32,8 @@ export interface LoginPorts {
   verifyToken: (token: string) => Promise<TokenVerdict>;
   store: Pick<Store, "login" | "inboxHeads" | "readInbox">;
   router: Pick<Router, "login" | "logout">;
+  /** Takes a route away that could not be taken away at once, when the router answers again. */
+  removeLater: (session: Session) => void;
   kicks: Kicker;
   policy: SessionPolicy;
   acks: Pick<AckBuffer, "note">;
@@ -212,11 +214,14 @@ export class LoginHandler {
     return { kind: "ok", session, reply, isRouted };
   }
 
-  async #releaseSlot({ userId, entry, conn }: Session): Promise<void> {
+  async #releaseSlot(session: Session): Promise<void> {
+    const { userId, entry, conn } = session;
     try {
       await this.#ports.router.logout([{ userId, incarnation: entry.incarnation, conn }]);
     } catch (error) {
       this.#ports.onRouterFault("logout", error);
+      // The entry knows of no session here, and will not tell that one is over.
+      this.#ports.removeLater(session);
     }
   }
 
