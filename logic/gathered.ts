@@ -42,7 +42,7 @@ export class Gathered<T, R> {
     });
   }
 
-  /** Rejects with what failed its batch, or with BUSY. */
+  /** @throws {ImError} BUSY when too many wait; whatever failed its batch */
   call(item: T): Promise<R> {
     return new Promise((resolve, reject) => void this.#batch.add({ item, resolve, reject }));
   }

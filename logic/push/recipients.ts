@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { Gathered } from "../gathered.ts";
 import type { PushContact, PushStore } from "../store/push-store.ts";
 import type { PushTarget, Store, StoredEvent } from "../store/store.ts";
 import type { Defer } from "../tick-batch.ts";
-import { BatchCall } from "./batch-call.ts";
 import { type PushPolicy, readSeq } from "./policy.ts";
 
 const PAGE_EVENTS = 100;
@@ -33,12 +34,12 @@ export type RecipientStore = Pick<Store, "pushTargets" | "readInbox"> & {
 export class Recipients {
   readonly #store: RecipientStore;
   readonly #policy: PushPolicy;
-  readonly #readSeqs: BatchCall<string, number>;
+  readonly #readSeqs: Gathered<string, number>;
 
   constructor(store: RecipientStore, policy: PushPolicy, defer: Defer) {
     this.#store = store;
     this.#policy = policy;
-    this.#readSeqs = new BatchCall({
+    this.#readSeqs = new Gathered({
       defer,
       run: (userIds) => this.#readAll(userIds),
       maxBatch: MAX_BATCH,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { Gathered } from "../gathered.ts";
 import type { PushStepRow, PushStore, QuotaRequest } from "../store/push-store.ts";
 import type { Defer } from "../tick-batch.ts";
 import { type Address, addressesOf, type ChannelSet } from "./addresses.ts";
-import { BatchCall } from "./batch-call.ts";
 import type { AttemptResult } from "./channel.ts";
 import type { PushMetrics } from "./metrics.ts";
 import {
@@ -70,11 +70,11 @@ interface Subject {
 /** Takes the steps of the policy for one message and user, one after the other, as far as none has to wait. */
 export class StepRunner {
   readonly #ports: StepRunnerPorts;
-  readonly #quota: BatchCall<QuotaRequest, boolean>;
+  readonly #quota: Gathered<QuotaRequest, boolean>;
 
   constructor(ports: StepRunnerPorts) {
     this.#ports = ports;
-    this.#quota = new BatchCall({
+    this.#quota = new Gathered({
       defer: ports.defer,
       run: (requests) => takeQuota(ports.store, requests),
       maxBatch: QUOTA_BATCH,

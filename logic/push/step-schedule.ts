@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Backoff } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
+import { Gathered } from "../gathered.ts";
 import { type PushStepRow, type PushStore, type SettledStep, stepKey } from "../store/push-store.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
-import { BatchCall } from "./batch-call.ts";
 import type { PushMetrics } from "./metrics.ts";
 import type { PushPolicy } from "./policy.ts";
 import { eventKey, type PushEvent, type Recipient, type Recipients } from "./recipients.ts";
@@ -68,7 +68,7 @@ interface Finish {
 export class StepSchedule {
   readonly ports: StepSchedulePorts;
   readonly #abort = new AbortController();
-  readonly #finish: BatchCall<Finish, undefined>;
+  readonly #finish: Gathered<Finish, undefined>;
   readonly #leases: StepLeases;
   readonly #runs = new Set<AbortController>();
   readonly #inHand = new Set<Promise<unknown>>();
@@ -80,7 +80,7 @@ export class StepSchedule {
     this.ports = ports;
     const limits = { defer: ports.defer, maxBatch: FINISH_BATCH, maxWaiting: MAX_WAITING };
     this.#leases = new StepLeases(ports);
-    this.#finish = new BatchCall({ ...limits, run: (finishes) => this.#finishAll(finishes) });
+    this.#finish = new Gathered({ ...limits, run: (finishes) => this.#finishAll(finishes) });
   }
 
   get inHand(): number {

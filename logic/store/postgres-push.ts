@@ -133,24 +133,24 @@ export class PostgresPushStore implements PushStore {
 /** bigint columns take no fractions. */
 const whole = (ms: number): number => Math.round(ms);
 
-function heldColumns({ step, endsMs }: StepLease): Record<string, unknown> {
+/** What a step is one row by. */
+function keyColumns(step: PushStepRow): Record<string, unknown> {
   return {
     user_id: step.userId,
     conversation_id: step.conversationId,
     channel: step.channel,
     device_id: step.deviceId,
     alone_seq: step.aloneSeq,
-    ends_ms: endsMs.map(whole),
   };
+}
+
+function heldColumns({ step, endsMs }: StepLease): Record<string, unknown> {
+  return { ...keyColumns(step), ends_ms: endsMs.map(whole) };
 }
 
 function toColumns(step: PushStepRow): Record<string, unknown> {
   return {
-    user_id: step.userId,
-    conversation_id: step.conversationId,
-    channel: step.channel,
-    device_id: step.deviceId,
-    alone_seq: step.aloneSeq,
+    ...keyColumns(step),
     first_seq: step.firstSeq,
     last_seq: step.lastSeq,
     attempts: step.attempts,
