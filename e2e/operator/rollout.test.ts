@@ -38,7 +38,7 @@ const logicImage = async (bench: Bench) => {
 const NEW_IMAGE = "registry.example/imcluster:0.2.0";
 
 describe("a new version", () => {
-  it("migrates, rolls logic, then replaces the entries one at a time, each after a ready one more", async () => {
+  it("migrates, rolls logic, makes all new entries, and only then closes the old ones, together", async () => {
     await withCluster({ entry: { replicas: 2 } }, async (bench) => {
       const old = new Set((await bench.entryPods()).map(({ metadata }) => metadata.uid));
       let most = 0;
@@ -50,7 +50,7 @@ describe("a new version", () => {
         assert.ok(ready.length >= 2, "never fewer ready than wanted");
         return status?.phase === "Ready" && status.version === "0.2.0" && status.entry?.updated === 2;
       });
-      assert.equal(most, 3, "one more than wanted, and never two");
+      assert.equal(most, 4, "a whole second set, and no more");
       const pods = await bench.entryPods();
       assert.ok(pods.every((pod) => !old.has(pod.metadata.uid) && imageOf(pod) === NEW_IMAGE));
       assert.equal(await logicImage(bench), NEW_IMAGE);
@@ -66,6 +66,7 @@ describe("a new version", () => {
         status?.drains?.map(({ reason, phase }) => `${reason} ${phase}`),
         ["Update Released", "Update Released"],
       );
+      assert.equal(new Set(status?.drains?.map(({ startedAt }) => startedAt)).size, 1, "closed in one and the same pass");
     });
   });
 
@@ -101,14 +102,14 @@ describe("a new version", () => {
         const old = (await bench.entryPods()).map(({ metadata }) => metadata.uid);
         broken.image = NEW_IMAGE;
         await bench.patchSpec({ image: NEW_IMAGE });
-        await bench.until("surge pod is there", async () => (await bench.entryPods()).length === 3);
+        await bench.until("the new ones are there", async () => (await bench.entryPods()).length === 4);
         // Long enough for a dozen passes to do something wrong.
         for (let pass = 0; pass < 12; pass++) {
           await bench.patchSpec({ extlogic: { replicas: pass % 2 } });
           await bench.until("seen", ({ status, metadata }) => status?.observedGeneration === metadata.generation);
         }
         const now = await bench.entryPods();
-        assert.equal(now.length, 3);
+        assert.equal(now.length, 4);
         assert.ok(old.every((uid) => now.some(({ metadata }) => metadata.uid === uid)));
         assert.equal(bench.fleet.drained.size, 0);
         const third = "registry.example/imcluster:0.3.0";

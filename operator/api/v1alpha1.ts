@@ -85,6 +85,21 @@ export interface EntryDrainSpec {
   deadline: string;
 }
 
+/** How entries of a new revision take the place of the old ones. Changing it rolls nothing. */
+export interface EntryUpdateSpec {
+  /**
+   * BlueGreen (default) makes all new entries first, then no old one takes connections any more: clients reconnect
+   * once at most. Batched needs room for only one batch more. OnDelete replaces an entry when you delete its pod.
+   */
+  strategy: string;
+  /**
+   * Entries replaced at a time with strategy Batched, and where BlueGreen finds no room for all: a share such as 25%,
+   * or a number such as "2". Default 25%. So many new entries, if they have room for everybody, are enough for the
+   * old ones to close.
+   */
+  batch: string;
+}
+
 /** CPU and memory of the container. Default none. Changing it rolls the pods. */
 export interface EntryResourcesSpec {
   /** What the scheduler reserves, for example {cpu 500m, memory 512Mi}. */
@@ -171,6 +186,8 @@ export interface EntrySpec {
   service: EntryServiceSpec;
   /** How connections are moved away before an entry goes (scale-down, upgrade). */
   drain: EntryDrainSpec;
+  /** How entries of a new revision take the place of the old ones. Changing it rolls nothing. */
+  update: EntryUpdateSpec;
   /** CPU and memory of the container. Default none. Changing it rolls the pods. */
   resources?: EntryResourcesSpec;
   /** Additions to the pods. Changing them rolls the pods. */
@@ -616,7 +633,7 @@ export interface SessionsSpec {
 export interface ImClusterSpec {
   /**
    * Version of entry, logic and extlogic, for example 0.1.0. Default: the operator's own. Changing it runs the
-   * database migration, then rolls logic and extlogic, then drains and replaces entries one by one.
+   * database migration, then rolls logic and extlogic, then replaces the entries (see entry.update).
    */
   version?: string;
   /**

@@ -20,7 +20,7 @@ import type { ClusterMemory } from "./observe.ts";
 import type { EntryProbe, ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Action } from "./plan.ts";
-import { entryPod } from "./resources/entry-pod.ts";
+import { entryPod, entryPodLike } from "./resources/entry-pod.ts";
 import { makeSecret } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { tlsFingerprint } from "./secrets.ts";
@@ -127,7 +127,7 @@ export class Executor {
       case "delete":
         return this.#delete(action.resource, action.object);
       case "createEntry":
-        return this.#createEntry(observed);
+        return this.#createEntry(observed, action.like?.pod);
       case "touchTls":
         return this.#patchPod(action.entry, { annotations: { [ANNOTATION.tlsFingerprint]: action.fingerprint } });
       default:
@@ -219,11 +219,11 @@ export class Executor {
     return "done";
   }
 
-  async #createEntry(observed: ObservedCluster): Promise<Outcome> {
+  async #createEntry(observed: ObservedCluster, like: Pod | undefined): Promise<Outcome> {
     const { client, caches } = this.#options;
     const suffix = Array.from({ length: 5 }, () => SUFFIX_LETTERS[randomInt(SUFFIX_LETTERS.length)]).join("");
     const fingerprint = tlsFingerprint(observed.cluster, observed.secrets);
-    const pod = entryPod(observed.context, suffix);
+    const pod = like ? entryPodLike(observed.context, suffix, like) : entryPod(observed.context, suffix);
     pod.metadata.annotations = { ...pod.metadata.annotations, [ANNOTATION.tlsFingerprint]: fingerprint };
     const written = await client.create(PODS, pod);
     if (written === "exists") return "later";

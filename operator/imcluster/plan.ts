@@ -23,7 +23,7 @@ import { logicDeployment } from "./resources/logic.ts";
 import { migrateJob } from "./resources/migrate-job.ts";
 import { disruptionBudget, serviceAccount } from "./resources/policy.ts";
 import { datastoreService, entryService, logicService } from "./resources/services.ts";
-import { mayRollOutEntries } from "./rollout.ts";
+import { mayRollOutEntries, updateLimits } from "./rollout.ts";
 import { missingReferences, neededSecrets, type SecretNeed, tlsFingerprint } from "./secrets.ts";
 import { isSubset } from "./subset.ts";
 import { durationMs } from "./units.ts";
@@ -177,7 +177,8 @@ export function entryPlanInput(observed: ObservedCluster): EntryPlanInput {
   return {
     replicas: entry.replicas,
     revision: entryRevision(observed.context),
-    mayRollOut: mayRollOutEntries(observed),
+    update: updateLimits(entry, entry.replicas),
+    stage: { kind: mayRollOutEntries(observed) ? "open" : "hold" },
     entries: observed.entries,
     createBlocked: entriesBlocked(observed),
     createNotBeforeMs: observed.createNotBeforeMs,

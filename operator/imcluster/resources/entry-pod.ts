@@ -48,6 +48,28 @@ export function entryPod(context: BuildContext, suffix: string): Pod {
   });
 }
 
+/** Networks note there what they gave a pod. */
+const NOTED_BY_NETWORKS = /(^|[./])(cni|ovn)[./]/;
+
+/** A pod as another one was made, also when the spec says something else by now. @param suffix as for {@link entryPod} */
+export function entryPodLike(context: BuildContext, suffix: string, { metadata, spec }: Pod): Pod {
+  const given = Object.entries(metadata.annotations ?? {});
+  const annotations = given.filter(([key]) => !key.startsWith("imcluster.io/") && !NOTED_BY_NETWORKS.test(key));
+  // What the scheduler, an admission plugin or a debugger added is theirs to add again.
+  const { nodeName: _, priority: __, ephemeralContainers: ___, ...made } = spec as Pod["spec"] & Record<string, unknown>;
+  return owned(context, "entry", {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: `${context.names.entry}-${suffix}`,
+      labels: { ...metadata.labels },
+      annotations: Object.fromEntries(annotations),
+      finalizers: [FINALIZER.entry],
+    },
+    spec: made as Pod["spec"],
+  });
+}
+
 function entryPodSpec(context: BuildContext): Pod["spec"] {
   const { entry } = context.cluster.spec;
   const spec = podSpec(context, {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Pod } from "../../kube/types.ts";
 import type { EntryAction, EntryPlanInput } from "../entry-pods.ts";
+import type { UpdateStage, UpdateStrategy } from "../entry-rollout.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
 import { type EntryProbe, type ObservedEntry, observeEntry } from "../observed.ts";
 
@@ -23,8 +24,11 @@ const START_MS = 3_000;
  */
 export class EntryWorld {
   replicas = 3;
+  strategy: UpdateStrategy = "BlueGreen";
+  stage: UpdateStage = { kind: "open" };
   hasLogic = true;
   #revision = 1;
+  #newest = 1;
   #nowMs = 1_700_000_000_000;
   #made = 0;
   readonly #pods = new Map<string, SimulatedEntry>();
@@ -33,7 +37,8 @@ export class EntryWorld {
     return {
       replicas: this.replicas,
       revision: String(this.#revision),
-      mayRollOut: true,
+      update: { strategy: this.strategy, batch: Math.max(1, Math.ceil(this.replicas / 4)), maxConnectionsPerPod: 1_000 },
+      stage: this.stage,
       entries: this.entries(),
       createBlocked: undefined,
       createNotBeforeMs: 0,
@@ -54,8 +59,17 @@ export class EntryWorld {
     );
   }
 
+  get revision(): string {
+    return String(this.#revision);
+  }
+
   update(): void {
-    this.#revision++;
+    this.#revision = ++this.#newest;
+  }
+
+  /** To the revision before. */
+  rollBack(): void {
+    this.#revision = Math.max(1, this.#revision - 1);
   }
 
   pass(ms: number): void {
@@ -133,7 +147,7 @@ export class EntryWorld {
   #applyOne(action: EntryAction): void {
     if (action.kind === "wait") return;
     if (action.kind === "createEntry") {
-      this.#create();
+      this.#create(action.like?.revision ?? String(this.#revision));
       return;
     }
     const one = this.#pods.get(action.entry.uid);
@@ -168,14 +182,14 @@ export class EntryWorld {
     }
   }
 
-  #create(): void {
+  #create(revision: string): void {
     const uid = `uid-${this.#made++}`;
     const owner = { apiVersion: "imcluster.io/v1alpha1", kind: "ImCluster", name: "demo", uid: OWNER };
     const pod: Pod = {
       metadata: {
         name: `demo-entry-${uid}`,
         uid,
-        labels: { [LABEL.revision]: String(this.#revision) },
+        labels: { [LABEL.revision]: revision },
         finalizers: [FINALIZER.entry],
         ownerReferences: [owner],
       },

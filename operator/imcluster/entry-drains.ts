@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type DrainIntent, type DrainReason, inPhase, isPlanned, newIntent, nextDrainStep } from "./drain.ts";
+import type { EntryAction, EntryPlanInput } from "./entry-pods.ts";
+import type { ObservedEntry } from "./observed.ts";
+
+/** Of the wanted pods, how many may drain at a time. */
+const DRAIN_SHARE = 0.25;
+const POLL_MS = 500;
+
+/** Pods whose clients are asked to move at the same time. */
+export function drainsAtOnce({ replicas, update }: EntryPlanInput): number {
+  return update.strategy === "Batched" ? update.batch : Math.max(1, Math.ceil(replicas * DRAIN_SHARE));
+}
+
+/** The first step of a drain that the planner itself decides on. */
+export function startDrain(entry: ObservedEntry, reason: DrainReason, input: EntryPlanInput): EntryAction {
+  const intent = newIntent(drainId(entry, reason), reason, "Cordoned", input.nowMs);
+  return { kind: "setDrain", entry, intent: inPhase(intent, "Cordoned", input.drain, input.nowMs), reason };
+}
+
+/** Was it begun by the planner, and was no client told anything yet? Then it can be called off. */
+export function isAbortable({ intent }: ObservedEntry): boolean {
+  return intent?.phase === "Cordoned" && (intent.reason === "Update" || intent.reason === "ScaleDown");
+}
+
+export function abortDrain(entry: ObservedEntry): EntryAction {
+  const intent = entry.intent as DrainIntent;
+  return { kind: "abortDrain", entry, intent, reason: "it is wanted again" };
+}
+
+/** The same pod drained for the same reason is the same drain. */
+function drainId(entry: ObservedEntry, reason: DrainReason): string {
+  return `${entry.uid}-${reason.toLowerCase()}`;
+}
+
+/**
+ * Next steps of pods that leave or are gone. Of those that leave because the operator wants it, only so many go on to ask their
+ * clients at a time: the others take nobody, keep whom they have, and wait.
+ */
+export function drainSteps(entries: readonly ObservedEntry[], input: EntryPlanInput): EntryAction[] {
+  let slots = drainsAtOnce(input) - input.entries.filter(isAsking).length;
+  return entries
+    .flatMap((entry) => stepsOf(entry, input))
+    .map((action) => {
+      if (action.kind !== "setDrain" || action.intent.phase !== "Draining") return action;
+      return !isPlanned(action.intent.reason) || slots-- > 0 ? action : heldBack(action.entry, action.intent);
+    });
+}
+
+function isAsking(entry: ObservedEntry): boolean {
+  const { intent, isDead, isTerminating } = entry;
+  return !isDead && !isTerminating && intent?.phase === "Draining" && isPlanned(intent.reason);
+}
+
+/** A container that was started again meanwhile must be told again. */
+function heldBack(entry: ObservedEntry, intent: DrainIntent): EntryAction {
+  if (entry.probe && !entry.probe.cordoned)
+    return { kind: "cordon", entry, intent: { ...intent, phase: "Cordoned" }, reason: intent.reason };
+  return { kind: "wait", reason: `${entry.name} waits for other drains`, afterMs: POLL_MS };
+}
+
+function stepsOf(entry: ObservedEntry, input: EntryPlanInput): EntryAction[] {
+  if (!entry.isDead && !entry.intent) return [];
+  if (!entry.isHeld && (entry.isTerminating || entry.isDead || entry.intent?.phase === "Released"))
+    return unheld(entry);
+  if (entry.isDead && (!entry.intent || !isPastDrain(entry.intent))) return [bury(entry, input)];
+  const { intent } = entry;
+  if (!intent) return [];
+  // Told to end by somebody else while draining: the entry drains itself on SIGTERM; wait for its end.
+  if (entry.isTerminating && !entry.isDead) return [{ kind: "wait", reason: `${entry.name} ends`, afterMs: 2_000 }];
+  return [step(entry, intent, input)];
+}
+
+function isPastDrain(intent: DrainIntent): boolean {
+  return intent.phase === "Purging" || intent.phase === "Released";
+}
+
+/** Nothing of ours holds the object any more: it may go. */
+function unheld(entry: ObservedEntry): EntryAction[] {
+  return entry.isTerminating ? [] : [{ kind: "deletePod", entry, reason: "released" }];
+}
+
+/** A dead pod goes straight to the purge. */
+function bury(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
+  const { phase } = entry.pod.status ?? {};
+  const hasEnded = phase === "Failed" || phase === "Succeeded";
+  const reason: DrainReason = entry.isTerminating ? (hasEnded ? "Deleted" : "NodeLost") : "Failed";
+  const intent = entry.intent ?? newIntent(drainId(entry, reason), reason, "Purging", input.nowMs);
+  return { kind: "setDrain", entry, intent: inPhase(intent, "Purging", input.drain, input.nowMs), reason };
+}
+
+function step(entry: ObservedEntry, intent: DrainIntent, input: EntryPlanInput): EntryAction {
+  const isAlive = entry.hasStarted && !entry.isDead && !entry.isBackingOff;
+  const view = { ...entry, intent, isAlive, hasLogic: input.hasLogic };
+  const next = nextDrainStep(view, input.nowMs);
+  switch (next.do) {
+    case "advance":
+      return {
+        kind: "setDrain",
+        entry,
+        intent: inPhase(intent, next.to, input.drain, input.nowMs),
+        reason: next.because,
+      };
+    case "release":
+      return {
+        kind: "release",
+        entry,
+        intent: inPhase(intent, "Released", input.drain, input.nowMs),
+        reason: "drained",
+      };
+    case "wait":
+      return { kind: "wait", reason: `${entry.name} waits for ${next.for}`, afterMs: POLL_MS };
+    default:
+      return { kind: next.do, entry, intent, reason: intent.reason };
+  }
+}
