@@ -66,7 +66,11 @@ describe("a new version", () => {
         status?.drains?.map(({ reason, phase }) => `${reason} ${phase}`),
         ["Update Released", "Update Released"],
       );
-      assert.equal(new Set(status?.drains?.map(({ startedAt }) => startedAt)).size, 1, "closed in one and the same pass");
+      assert.equal(
+        new Set(status?.drains?.map(({ startedAt }) => startedAt)).size,
+        1,
+        "closed in one and the same pass",
+      );
     });
   });
 

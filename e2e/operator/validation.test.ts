@@ -110,6 +110,11 @@ describe("the API server accepts", () => {
               maxConnectionsPerPod: 500_000,
               endpoints: ["direct=IM-1.example.com:65535*1000", "list=[2001:db8::1]", "balancer=192.0.2.1"],
               demo: true,
+              update: {
+                ...{ strategy: "Batched", batch: "100%" },
+                canary: { entries: 20, soak: "24h", abortOn: { ackP99IncreasePercent: 1, reconnectSuccessPercent: 0 } },
+                approval: { mode: "Manual", manualAboveSessions: 500_000 },
+              },
               pingInterval: "1m30s",
               backgroundPingInterval: "5m",
               resources,

@@ -12,6 +12,7 @@ export const CONDITION_TYPES = [
   "LoadBalancerReady",
   "SchemaMigrated",
   "EmbeddedDatastores",
+  "UpdateBlocked",
   "Paused",
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];

@@ -85,6 +85,41 @@ export interface EntryDrainSpec {
   deadline: string;
 }
 
+/** How much worse than the old entries they may be. */
+export interface EntryUpdateCanaryAbortOnSpec {
+  /**
+   * How much longer the slowest one in a hundred answers may take, 1 to 1000, when that is 20 ms or more. Default 30.
+   */
+  ackP99IncreasePercent: number;
+  /** So many of a hundred logins must succeed, unless the old entries do no better, 0 to 100. Default 95. */
+  reconnectSuccessPercent: number;
+}
+
+/**
+ * First so few new entries serve beside all the old ones, and the update goes on only when they do well. Default
+ * none. When they do not, they leave again and the condition UpdateBlocked says why, until the spec changes; without
+ * canary it goes on all the same.
+ */
+export interface EntryUpdateCanarySpec {
+  /** New entries that serve first, 1 to 20. Default 1. */
+  entries: number;
+  /** How long they must all be ready without a restart, 0s to 24h. Default 10m. */
+  soak: string;
+  /** How much worse than the old entries they may be. */
+  abortOn: EntryUpdateCanaryAbortOnSpec;
+}
+
+/** Whether a person must agree before entries are replaced. */
+export interface EntryUpdateApprovalSpec {
+  /**
+   * Auto (default), or Manual. An update that waits says so in the condition UpdateBlocked, with the command that
+   * approves it (annotation imcluster.io/approve-update with the revision as its value).
+   */
+  mode: string;
+  /** With mode Manual, an update that moves no more sessions than this needs no approval. Default 0. */
+  manualAboveSessions: number;
+}
+
 /** How entries of a new revision take the place of the old ones. Changing it rolls nothing. */
 export interface EntryUpdateSpec {
   /**
@@ -98,6 +133,14 @@ export interface EntryUpdateSpec {
    * old ones to close.
    */
   batch: string;
+  /**
+   * First so few new entries serve beside all the old ones, and the update goes on only when they do well. Default
+   * none. When they do not, they leave again and the condition UpdateBlocked says why, until the spec changes;
+   * without canary it goes on all the same.
+   */
+  canary?: EntryUpdateCanarySpec;
+  /** Whether a person must agree before entries are replaced. */
+  approval: EntryUpdateApprovalSpec;
 }
 
 /** CPU and memory of the container. Default none. Changing it rolls the pods. */
@@ -701,6 +744,39 @@ export interface EntryStatus {
   currentRevision?: string;
 }
 
+/** The update of the entries that waits or is under way. */
+export interface UpdateStatus {
+  /** Revision that is wanted. */
+  revision: string;
+  /** Waiting, Canary, Soaking, RollingOut or Aborted. */
+  phase: string;
+  /** When it was let through; with Waiting, when it came up. */
+  startedAt?: string;
+  /** When it came into this phase. */
+  since?: string;
+  /** Why it waits or was aborted, one word. */
+  reason?: string;
+  /** Why, one sentence. */
+  message?: string;
+}
+
+/**
+ * What is left to do with the entries; absent when nothing is. `kubectl im plan` says the same of a change before it
+ * is made.
+ */
+export interface PlanStatus {
+  /** What happens, a sentence each. */
+  changes: string[];
+  /** Sessions that have yet to reconnect. */
+  sessionsAffected: number;
+  /** How long it takes, without waits for approval. */
+  estimatedSeconds: number;
+  /** Reconnects per second at the worst. */
+  peakReconnectsPerSecond: number;
+  /** A person must agree first: see the condition UpdateBlocked. */
+  needsApproval: boolean;
+}
+
 /** Pods in figures. */
 export interface LogicStatus {
   /** Pods wanted. */
@@ -787,6 +863,13 @@ export interface ImClusterStatus {
   addresses?: string[];
   /** Entry pods in figures. */
   entry?: EntryStatus;
+  /** The update of the entries that waits or is under way. */
+  update?: UpdateStatus;
+  /**
+   * What is left to do with the entries; absent when nothing is. `kubectl im plan` says the same of a change before
+   * it is made.
+   */
+  plan?: PlanStatus;
   /** Pods in figures. */
   logic?: LogicStatus;
   /** Pods in figures. */
@@ -797,7 +880,7 @@ export interface ImClusterStatus {
   drains?: DrainStatus[];
   /**
    * Ready, Progressing, Degraded, EntriesReady, LogicReady, StoreReady, RouterReady, LoadBalancerReady,
-   * SchemaMigrated, EmbeddedDatastores and Paused.
+   * SchemaMigrated, EmbeddedDatastores, UpdateBlocked and Paused.
    */
   conditions?: ConditionStatus[];
 }

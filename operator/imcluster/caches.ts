@@ -18,6 +18,7 @@ import {
   SERVICES,
   STATEFUL_SETS,
 } from "../kube/types.ts";
+import { canonicalJson } from "./hash.ts";
 import { KindCache } from "./kind-cache.ts";
 import { LABEL } from "./names.ts";
 import { ObjectView } from "./object-view.ts";
@@ -126,6 +127,7 @@ function isWorthALook(old: ImCluster, now: ImCluster): boolean {
     before.generation !== generation ||
     before.deletionTimestamp !== deletionTimestamp ||
     before.uid !== uid ||
+    canonicalJson(before.annotations) !== canonicalJson(now.metadata.annotations) ||
     (before.finalizers ?? []).join() !== finalizers.join()
   );
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ConditionFacts } from "../api/conditions.ts";
+import { isSurgeShort } from "./entry-rollout.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
+import { entryPlanInput } from "./plan.ts";
 import type { Situation } from "./situation.ts";
 
 type Verdict = Omit<ConditionFacts, "type">;
@@ -118,6 +120,15 @@ export function embeddedDatastores({ context }: ObservedCluster, { postgresReady
   return yes(
     "ForTryingOut",
     `for trying out only: one replica without backup of ${embedded.join(" and ")}; name your own for production.${volatile}`,
+  );
+}
+
+export function updateBlocked(observed: ObservedCluster, { update }: Situation): Verdict {
+  if (update.blockade) return yes(update.blockade.reason, update.blockade.message);
+  if (!isSurgeShort(entryPlanInput(observed))) return no("NotBlocked", "nothing holds an update back");
+  return yes(
+    "NoRoom",
+    "no node has room for a whole second set of entries: old ones make room in batches, and clients may reconnect more than once; add nodes, or set spec.entry.update.strategy to Batched",
   );
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type DrainIntent, type DrainReason, inPhase, isPlanned, newIntent, nextDrainStep } from "./drain.ts";
-import type { EntryAction, EntryPlanInput } from "./entry-pods.ts";
+import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
 import type { ObservedEntry } from "./observed.ts";
 
 /** Of the wanted pods, how many may drain at a time. */
@@ -8,7 +8,7 @@ const DRAIN_SHARE = 0.25;
 const POLL_MS = 500;
 
 /** Pods whose clients are asked to move at the same time. */
-export function drainsAtOnce({ replicas, update }: EntryPlanInput): number {
+export function drainsAtOnce({ replicas, update }: Pick<EntryPlanInput, "replicas" | "update">): number {
   return update.strategy === "Batched" ? update.batch : Math.max(1, Math.ceil(replicas * DRAIN_SHARE));
 }
 
@@ -35,16 +35,33 @@ function drainId(entry: ObservedEntry, reason: DrainReason): string {
 
 /**
  * Next steps of pods that leave or are gone. Of those that leave because the operator wants it, only so many go on to ask their
- * clients at a time: the others take nobody, keep whom they have, and wait.
+ * clients at a time: the others take nobody, keep whom they have, and wait. In an update nobody is asked before all that close
+ * are out of the Service: a client that was asked must not arrive at the next one.
  */
 export function drainSteps(entries: readonly ObservedEntry[], input: EntryPlanInput): EntryAction[] {
   let slots = drainsAtOnce(input) - input.entries.filter(isAsking).length;
-  return entries
-    .flatMap((entry) => stepsOf(entry, input))
+  const steps = entries.map((entry) => ({ entry, actions: stepsOf(entry, input) }));
+  const isClosing = steps.some(({ entry, actions }) => isStillClosing(entry, actions));
+  return steps
+    .flatMap(({ actions }) => actions)
     .map((action) => {
-      if (action.kind !== "setDrain" || action.intent.phase !== "Draining") return action;
-      return !isPlanned(action.intent.reason) || slots-- > 0 ? action : heldBack(action.entry, action.intent);
+      if (!isFirstAsk(action)) return action;
+      const { reason } = action.intent;
+      if (!isPlanned(reason) || (!(isClosing && reason === "Update") && slots-- > 0)) return action;
+      return heldBack(action.entry, action.intent);
     });
+}
+
+type SetDrain = EntryAction & { kind: "setDrain" };
+
+function isFirstAsk(action: EntryAction): action is SetDrain {
+  return action.kind === "setDrain" && action.intent.phase === "Draining";
+}
+
+/** It is on its way out of the Service, and not there yet; that has a deadline. */
+function isStillClosing(entry: ObservedEntry, actions: readonly EntryAction[]): boolean {
+  if (entry.isTerminating || !isAbortable(entry) || entry.intent?.reason !== "Update") return false;
+  return actions.some(({ kind }) => kind === "cordon" || kind === "wait");
 }
 
 function isAsking(entry: ObservedEntry): boolean {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { isActive, planEntries } from "./entry-pods.ts";
-import type { UpdateStage, UpdateStrategy } from "./entry-rollout.ts";
-import type { ObservedEntry } from "./observed.ts";
+import type { UpdateStage, UpdateStrategy } from "./entry-plan.ts";
+import { planEntries } from "./entry-pods.ts";
+import { isActive, type ObservedEntry } from "./observed.ts";
 import { EntryWorld } from "./testing/entry-world.ts";
 
 type Op =

@@ -1,39 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DrainIntent, DrainLimits } from "./drain.ts";
 import { abortDrain, drainSteps, startDrain } from "./entry-drains.ts";
-import { type RolloutStep, rolloutStep, type UpdateLimits, type UpdateStage } from "./entry-rollout.ts";
-import type { ObservedEntry } from "./observed.ts";
-
-export interface EntryPlanInput {
-  replicas: number;
-  /** Wanted revision. */
-  revision: string;
-  /** How entries of another revision are replaced, and how far that may go now. */
-  update: UpdateLimits;
-  stage: UpdateStage;
-  entries: readonly ObservedEntry[];
-  /** Why no pod can be made now, if so. */
-  createBlocked: string | undefined;
-  /** After failures: no pod is made before this (wall clock ms). */
-  createNotBeforeMs: number;
-  drain: DrainLimits;
-  hasLogic: boolean;
-  nowMs: number;
-}
-
-type OnEntry = { entry: ObservedEntry; reason: string };
-
-/** Each names the one write or call to make; `reason` is for logs, events and the status. */
-export type EntryAction =
-  /** Of the wanted revision, or made as another pod was. */
-  | { kind: "createEntry"; like?: ObservedEntry; reason: string }
-  | ({ kind: "adopt" } & OnEntry)
-  | ({ kind: "setDrain"; intent: DrainIntent } & OnEntry)
-  | ({ kind: "abortDrain"; intent: DrainIntent } & OnEntry)
-  | ({ kind: "cordon" | "drain" | "purge"; intent: DrainIntent } & OnEntry)
-  | ({ kind: "release"; intent: DrainIntent } & OnEntry)
-  | ({ kind: "deletePod" } & OnEntry)
-  | { kind: "wait"; reason: string; afterMs: number };
+import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
+import { type RolloutStep, rolloutStep } from "./entry-rollout.ts";
 
 /** Pods made in one pass; the next pass comes at once. */
 const CREATE_BATCH = 10;
@@ -59,16 +27,6 @@ export function planEntries(input: EntryPlanInput): EntryAction[] {
     ...step.victims.map(({ entry, reason }) => startDrain(entry, reason, input)),
     ...(step.wait ? [{ kind: "wait" as const, ...step.wait }] : []),
   ];
-}
-
-/** Serves, or is about to. */
-export function isActive(entry: ObservedEntry): boolean {
-  return !entry.isDead && !entry.isTerminating && !entry.intent;
-}
-
-/** Being drained, and still there. */
-export function isLeaving(entry: ObservedEntry): boolean {
-  return !entry.isDead && !entry.isTerminating && entry.intent !== undefined;
 }
 
 function creations(input: EntryPlanInput, { fresh, spare, because }: RolloutStep): EntryAction[] {

@@ -1,28 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DrainReason } from "./drain.ts";
 import { drainsAtOnce, isAbortable } from "./entry-drains.ts";
-import { type EntryPlanInput, isActive, isLeaving } from "./entry-pods.ts";
-import { type ObservedEntry, podTrouble } from "./observed.ts";
-
-export type UpdateStrategy = "BlueGreen" | "Batched" | "OnDelete";
-
-export interface UpdateLimits {
-  strategy: UpdateStrategy;
-  /** Pods of one batch, at least 1. */
-  batch: number;
-  /** Connections that one entry accepts. */
-  maxConnectionsPerPod: number;
-}
-
-/** How far a rollout may go now. */
-export type UpdateStage =
-  | { kind: "open" }
-  /** So many pods of the new revision beside all the old ones. */
-  | { kind: "canary"; entries: number }
-  /** Not on, not back. */
-  | { kind: "hold" }
-  /** The pods of the new revision leave again. */
-  | { kind: "abort" };
+import type { EntryPlanInput } from "./entry-plan.ts";
+import { isActive, isLeaving, isUnschedulable, type ObservedEntry, podTrouble } from "./observed.ts";
 
 /** What is to be done about the number of pods of each revision. */
 export interface RolloutStep {
@@ -58,7 +38,7 @@ export function rolloutStep(input: EntryPlanInput): RolloutStep {
   const census = takeCensus(input);
   const revived = revivable(input, census);
   const stage = census.old.length === 0 && input.stage.kind !== "open" ? { kind: "open" as const } : input.stage;
-  const counts = countsOf({ ...input, stage }, census, revived.length);
+  const counts = countsOf({ ...input, stage }, census, revived);
   return {
     ...counts,
     revived,
@@ -82,22 +62,31 @@ function takeCensus(input: EntryPlanInput): Census {
 
 type Counts = Pick<RolloutStep, "fresh" | "spare" | "because">;
 
-function countsOf(input: EntryPlanInput, census: Census, revived: number): Counts {
+function countsOf(input: EntryPlanInput, census: Census, revived: readonly ObservedEntry[]): Counts {
   const { replicas, stage } = input;
   const { active, fresh, old } = census;
-  const missing = replicas - active.length - revived;
+  const missing = replicas - active.length - revived.length;
+  const missingOld = replicas - old.length - (revived.length - freshOf(input, revived));
   switch (stage.kind) {
     case "open":
-      return { fresh: Math.max(0, freshWanted(input, census, revived)), spare: undefined, because: why(input, missing) };
+      return {
+        fresh: Math.max(0, freshWanted(input, census, revived)),
+        spare: undefined,
+        because: why(input, missing),
+      };
     case "canary": {
-      const canaries = Math.max(0, Math.min(stage.entries, replicas) - fresh.length - revived);
-      return { ...replacements(input, census, replicas - old.length, canaries), because: "canary of the update" };
+      const canaries = Math.max(0, Math.min(stage.entries, replicas) - fresh.length - freshOf(input, revived));
+      return { ...replacements(input, census, missingOld, canaries), because: "canary of the update" };
     }
     case "hold":
       return replacements(input, census, missing, 0);
     case "abort":
-      return { ...replacements(input, census, replicas - old.length, 0), fresh: 0 };
+      return { ...replacements(input, census, missingOld, 0), fresh: 0 };
   }
+}
+
+function freshOf({ revision }: EntryPlanInput, entries: readonly ObservedEntry[]): number {
+  return entries.filter((entry) => entry.revision === revision).length;
 }
 
 function why({ replicas, revision }: EntryPlanInput, missing: number): string {
@@ -120,13 +109,13 @@ function mostCommon(entries: readonly ObservedEntry[]): ObservedEntry | undefine
 }
 
 /** Pods of the wanted revision to make while nothing holds the rollout back. */
-function freshWanted(input: EntryPlanInput, census: Census, revived: number): number {
+function freshWanted(input: EntryPlanInput, census: Census, revived: readonly ObservedEntry[]): number {
   const { replicas, update } = input;
-  const active = census.active.length + revived;
+  const active = census.active.length + revived.length;
   if (update.strategy === "OnDelete") return replicas - active;
-  const wanted = replicas - census.fresh.length - revived;
+  const wanted = replicas - census.fresh.length - freshOf(input, revived);
   const isBatched = update.strategy === "Batched" || isDegraded(input, census);
-  const updating = census.leaving.filter((entry) => entry.intent?.reason === "Update").length - revived;
+  const updating = census.leaving.filter((entry) => entry.intent?.reason === "Update").length - revived.length;
   if (isBatched && (census.old.length > 0 || updating > 0))
     return Math.min(wanted, replicas + update.batch - active - Math.max(0, updating));
   return Math.min(wanted, 2 * replicas - active);
@@ -141,13 +130,6 @@ function isDegraded(input: EntryPlanInput, census: Census): boolean {
 export function isSurgeShort(input: EntryPlanInput): boolean {
   const census = takeCensus(input);
   return input.update.strategy === "BlueGreen" && census.old.length > 0 && isDegraded(input, census);
-}
-
-function isUnschedulable(entry: ObservedEntry): boolean {
-  const conditions = entry.pod.status?.conditions ?? [];
-  return conditions.some(({ type, status, reason }) => {
-    return type === "PodScheduled" && status === "False" && reason === "Unschedulable";
-  });
 }
 
 function ageMs(entry: ObservedEntry, nowMs: number): number {
@@ -184,7 +166,8 @@ function revivable(input: EntryPlanInput, census: Census): ObservedEntry[] {
   const isBatched = input.update.strategy === "Batched" || isDegraded(input, census);
   if (census.ready * 2 >= (isBatched ? Math.min(replicas, input.update.batch) : replicas)) return wanted;
   const others = candidates.filter((entry) => entry.revision !== revision);
-  return [...wanted, ...others.slice(0, Math.max(0, replicas - census.active.length - wanted.length))];
+  const room = Math.min(replicas - census.ready, 2 * replicas - census.active.length) - wanted.length;
+  return [...wanted, ...others.slice(0, Math.max(0, room))];
 }
 
 /** So many ready pods of the new revision, and no client needs an old one any more. */
@@ -203,8 +186,9 @@ function victims(input: EntryPlanInput, census: Census): RolloutStep["victims"] 
   const { replicas, stage, update } = input;
   const { active, fresh, old } = census;
   if (stage.kind === "abort") return leave(input, census, fresh, fresh.length, "Update");
-  if (stage.kind === "canary") return leave(input, census, old, old.length - replicas, "ScaleDown");
-  const isRollout = old.length > 0 && stage.kind === "open" && update.strategy !== "OnDelete";
+  if (stage.kind === "canary" || stage.kind === "hold")
+    return leave(input, census, old, old.length - replicas, "ScaleDown");
+  const isRollout = old.length > 0 && update.strategy !== "OnDelete";
   if (!isRollout) return leave(input, census, active, active.length - replicas, "ScaleDown");
   // All at once, so that nobody who leaves one of them arrives at another.
   if (census.readyFresh >= enoughFresh(input, census))

@@ -12,7 +12,7 @@ import { controllerReference, hasFinalizer } from "../kube/owner.ts";
 import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
 import { type DrainIntent, isPlanned } from "./drain.ts";
-import type { EntryAction } from "./entry-pods.ts";
+import type { EntryAction } from "./entry-plan.ts";
 import type { ClusterEvents } from "./events.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { ANNOTATION, FINALIZER } from "./names.ts";

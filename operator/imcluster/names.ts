@@ -18,6 +18,8 @@ export const ANNOTATION = {
   tlsFingerprint: "imcluster.io/tls-fingerprint",
   /** On an ImCluster, "true": purge although a large part of the fleet died within a minute. */
   forcePurge: "imcluster.io/force-purge",
+  /** On an ImCluster: the revision of entries to which it may be updated. */
+  approveUpdate: "imcluster.io/approve-update",
   /** On pod templates: hash of Secrets and settings that need a restart. */
   configHash: "imcluster.io/config-hash",
 } as const;

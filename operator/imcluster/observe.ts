@@ -17,10 +17,9 @@ import {
 } from "../kube/types.ts";
 import { type Caches, OWNED_KINDS } from "./caches.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
-import { isLeaving } from "./entry-pods.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
-import { type EntryProbe, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
+import { type EntryProbe, isLeaving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
 import { operatorLeaf } from "./secret-content.ts";

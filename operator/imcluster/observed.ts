@@ -10,6 +10,11 @@ export interface EntryProbe {
   sessions: number;
   cordoned: boolean;
   draining: boolean;
+  /** Since its start: logins that logic answered, and those of them that it refused. */
+  logins?: number;
+  loginsFailed?: number;
+  /** Of the latest commands of clients, from the entry to logic and back; `undefined` when there were too few. */
+  answerP99Ms?: number;
   /** When it was asked, monotonic ms. */
   atMs: number;
 }
@@ -71,6 +76,16 @@ export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
   };
 }
 
+/** Serves, or is about to. */
+export function isActive(entry: ObservedEntry): boolean {
+  return !entry.isDead && !entry.isTerminating && !entry.intent;
+}
+
+/** Being drained, and still there. */
+export function isLeaving(entry: ObservedEntry): boolean {
+  return !entry.isDead && !entry.isTerminating && entry.intent !== undefined;
+}
+
 export function isPodReady(pod: Pod): boolean {
   if (pod.metadata.deletionTimestamp !== undefined) return false;
   return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
@@ -90,6 +105,13 @@ function isDead(pod: Pod, nowMs: number): boolean {
   if (containerStatuses.length > 0 && containerStatuses.every(({ state }) => state?.terminated)) return true;
   // The deletion timestamp is the end of the grace period, not its beginning.
   return nowMs > Date.parse(deletionTimestamp) + LOST_AFTER_MS;
+}
+
+/** The scheduler finds no node for it. */
+export function isUnschedulable({ pod }: Pick<ObservedEntry, "pod">): boolean {
+  const isOut = ({ type, status, reason }: { type: string; status: string; reason?: string }) =>
+    type === "PodScheduled" && status === "False" && reason === "Unschedulable";
+  return pod.status?.conditions?.some(isOut) ?? false;
 }
 
 /** Why the kubelet or the scheduler cannot get a pod going, in its own words; empty when nothing is wrong. */

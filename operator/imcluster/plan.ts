@@ -11,10 +11,11 @@ import {
   SERVICES,
   STATEFUL_SETS,
 } from "../kube/types.ts";
-import { type EntryAction, type EntryPlanInput, isActive, planEntries } from "./entry-pods.ts";
+import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
+import { planEntries } from "./entry-pods.ts";
 import { migrationState } from "./migration.ts";
 import { ANNOTATION, FINALIZER, ROLES } from "./names.ts";
-import type { ObservedEntry } from "./observed.ts";
+import { isActive, type ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./resources/datastores.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
@@ -23,10 +24,11 @@ import { logicDeployment } from "./resources/logic.ts";
 import { migrateJob } from "./resources/migrate-job.ts";
 import { disruptionBudget, serviceAccount } from "./resources/policy.ts";
 import { datastoreService, entryService, logicService } from "./resources/services.ts";
-import { mayRollOutEntries, updateLimits } from "./rollout.ts";
+import { updateLimits } from "./rollout.ts";
 import { missingReferences, neededSecrets, type SecretNeed, tlsFingerprint } from "./secrets.ts";
 import { isSubset } from "./subset.ts";
 import { durationMs } from "./units.ts";
+import { gateOf } from "./update-facts.ts";
 
 type ObjectAction = { resource: Resource; object: KubeObject; reason: string };
 
@@ -168,7 +170,14 @@ function workloads(observed: ObservedCluster): Action[] {
 }
 
 function entries(observed: ObservedCluster): Action[] {
-  return [...planEntries(entryPlanInput(observed)), ...staleCertificates(observed)];
+  return [...planEntries(entryPlanInput(observed)), ...staleCertificates(observed), ...unwritten(observed)];
+}
+
+/** What the gate decided counts once it is in the status, which is written at the end of this pass. */
+function unwritten(observed: ObservedCluster): Action[] {
+  const { record } = gateOf(observed, observed.cluster.spec.entry.replicas);
+  if (record?.phase === observed.cluster.status?.update?.phase) return [];
+  return [{ kind: "wait", reason: `the update is written down as ${record?.phase ?? "done"}`, afterMs: 100 }];
 }
 
 /** The part of the observation that is about entry pods. */
@@ -178,7 +187,7 @@ export function entryPlanInput(observed: ObservedCluster): EntryPlanInput {
     replicas: entry.replicas,
     revision: entryRevision(observed.context),
     update: updateLimits(entry, entry.replicas),
-    stage: { kind: mayRollOutEntries(observed) ? "open" : "hold" },
+    stage: gateOf(observed, entry.replicas).stage,
     entries: observed.entries,
     createBlocked: entriesBlocked(observed),
     createNotBeforeMs: observed.createNotBeforeMs,

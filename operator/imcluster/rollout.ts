@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EntrySpec } from "../api/v1alpha1.ts";
 import { DEPLOYMENTS, type Deployment } from "../kube/types.ts";
-import type { UpdateLimits, UpdateStrategy } from "./entry-rollout.ts";
+import type { UpdateLimits, UpdateStrategy } from "./entry-plan.ts";
 import { migrationState } from "./migration.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { logicDeployment } from "./resources/logic.ts";

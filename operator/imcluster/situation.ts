@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isTrue } from "../api/conditions.ts";
 import { DEPLOYMENTS, type Deployment, STATEFUL_SETS } from "../kube/types.ts";
-import { isActive, isLeaving } from "./entry-pods.ts";
 import { type MigrationState, migrationState } from "./migration.ts";
-import { type ObservedEntry, podTrouble } from "./observed.ts";
+import { isActive, isLeaving, type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
 import { extlogicDeployment } from "./resources/extlogic.ts";
 import { logicDeployment } from "./resources/logic.ts";
 import { isRolledOut } from "./rollout.ts";
 import { missingReferences } from "./secrets.ts";
+import { gateOf } from "./update-facts.ts";
+import type { Gate } from "./update-gate.ts";
 
 /** A pod that takes longer than this to become ready is in trouble. */
 const STARTING_MS = 60_000;
@@ -39,6 +40,7 @@ export interface Situation {
   postgresReady: boolean | undefined;
   redisReady: boolean | undefined;
   wasReady: boolean;
+  update: Gate;
   /** `<pod>: <what is wrong>`, of active entries that are not merely starting. */
   troubles: string[];
 }
@@ -64,6 +66,7 @@ export function situationOf(observed: ObservedCluster): Situation {
     postgresReady: embeddedReady(cluster.spec.postgres.urlSecretRef !== undefined, context.names.postgres),
     redisReady: embeddedReady(cluster.spec.redis.urlSecretRef !== undefined, context.names.redis),
     wasReady: wasReady(observed),
+    update: gateOf(observed, cluster.spec.entry.replicas),
     troubles: active.flatMap((entry) => troubleOf(entry, observed.nowMs)),
   };
 }

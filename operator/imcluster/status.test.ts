@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { CONDITION_TYPES } from "../api/conditions.ts";
 import type { ImCluster, ImClusterStatus } from "../api/v1alpha1.ts";
 import { DEPLOYMENTS, JOBS, type Job, type Pod, STATEFUL_SETS } from "../kube/types.ts";
 import { inPhase, newIntent } from "./drain.ts";
-import { ANNOTATION, FINALIZER } from "./names.ts";
+import { ANNOTATION, FINALIZER, LABEL } from "./names.ts";
 import { observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { postgresStatefulSet, redisStatefulSet } from "./resources/datastores.ts";
@@ -195,10 +196,24 @@ describe("Ready", () => {
 describe("status", () => {
   it("has all conditions, each with the generation, and moves no time without a change", () => {
     const first = status();
-    assert.equal(first.conditions?.length, 11);
+    assert.equal(first.conditions?.length, CONDITION_TYPES.length);
     assert.ok(first.conditions?.every(({ observedGeneration }) => observedGeneration === 1));
     const later = world({ cluster: { ...sampleCluster(), status: first }, fields: { nowMs: NOW_MS + 60_000 } });
     assert.deepEqual(statusOf(later, QUIET), first);
+  });
+
+  it("names an update that waits, with what to do, and keeps what was written down", () => {
+    const manual = { entry: { update: { approval: { mode: "Manual" } } } };
+    const old = (pods: Pod[]) =>
+      pods.map((pod) => ({ ...pod, metadata: { ...pod.metadata, labels: { [LABEL.revision]: "old" } } }));
+    const found = status({ cluster: servedBefore(manual), change: old });
+    assert.equal(verdict(found, "UpdateBlocked")?.reason, "ApprovalNeeded");
+    assert.deepEqual([verdict(found, "Progressing")?.reason, found.phase], ["UpdateBlocked", "Updating"]);
+    assert.match(found.phaseReason ?? "", /0 of 3 entries are of revision \w+; .*kubectl annotate imc\/demo -n shop/);
+    assert.equal(found.update?.phase, "Waiting");
+    const later = { cluster: { ...servedBefore(manual), status: found }, change: old };
+    assert.deepEqual(status({ ...later, fields: { nowMs: NOW_MS + 60_000 } }), found);
+    assert.equal(verdict(status(), "UpdateBlocked")?.status, "False");
   });
 
   it("counts", () => {

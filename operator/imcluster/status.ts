@@ -6,6 +6,8 @@ import { drainHistory } from "./drain-history.ts";
 import { LABEL } from "./names.ts";
 import { type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
+import { entryPlanInput } from "./plan.ts";
+import { remainingPlan } from "./plan-status.ts";
 import { type Situation, situationOf, type WorkloadSituation } from "./situation.ts";
 
 const MAX_PODS = 50;
@@ -36,12 +38,19 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
     ...(addresses[0] ? { address: addresses[0] } : {}),
     addresses: [...addresses],
     entry: entryFigures(observed, situation),
+    ...(situation.update.record ? { update: situation.update.record } : {}),
+    ...planField(observed, situation),
     logic: figures(situation.logic),
     extlogic: figures(situation.extlogic),
     pods: observed.entries.map(podStatus).sort(worstFirst).slice(0, MAX_PODS),
     drains: drainHistory(cluster.status?.drains ?? [], observed.entries, observed.nowMs),
     conditions: mergeConditions(cluster.status?.conditions, verdicts, generation, observed.nowMs),
   };
+}
+
+function planField(observed: ObservedCluster, { update }: Situation): Pick<ImClusterStatus, "plan"> {
+  const plan = remainingPlan(entryPlanInput(observed), update, observed.cluster.spec.entry.update);
+  return plan ? { plan } : {};
 }
 
 function entryFigures(observed: ObservedCluster, situation: Situation): ImClusterStatus["entry"] {
@@ -76,6 +85,7 @@ function verdictsOf(observed: ObservedCluster, situation: Situation, report: Pas
     facts("LoadBalancerReady", judge.loadBalancerReady(observed)),
     facts("SchemaMigrated", judge.schemaMigrated(situation)),
     facts("EmbeddedDatastores", judge.embeddedDatastores(observed, situation)),
+    facts("UpdateBlocked", judge.updateBlocked(observed, situation)),
     facts("Paused", judge.paused(observed)),
   ];
 }
@@ -104,6 +114,8 @@ function progressing(
   if (isStuck(observed, situation, report)) {
     return { status: "False", reason: "Stuck", message: first ?? "see SchemaMigrated and EntriesReady" };
   }
+  const { blockade } = situation.update;
+  if (blockade) return { status: "False", reason: "UpdateBlocked", message: blockade.message };
   const message =
     report.waits[0] ?? `${situation.updated} of ${observed.cluster.spec.entry.replicas} entries are up to date`;
   return { status: "True", reason: "Working", message };
@@ -147,7 +159,8 @@ function phaseOf(
   if (isDegraded) return ["Degraded", message("Degraded")];
   if (updated < active.length || migration.state !== "complete" || !logic.isRolledOut) {
     const waiting = migration.state === "complete" ? "" : `; ${message("SchemaMigrated")}`;
-    return ["Updating", `${updated} of ${replicas} entries are of revision ${situation.revision}${waiting}`];
+    const blocked = situation.update.blockade ? `; ${situation.update.blockade.message}` : "";
+    return ["Updating", `${updated} of ${replicas} entries are of revision ${situation.revision}${waiting}${blocked}`];
   }
   if (active.length !== replicas || leaving.length > 0 || ready < replicas) {
     const draining = leaving.map(({ name, intent }) => `${name} is ${intent?.phase ?? ""}`);

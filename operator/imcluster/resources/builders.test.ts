@@ -7,7 +7,7 @@ import type { Container, KubeObject, PodSpec } from "../../kube/types.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
 import { sampleCluster, sampleContext, sampleSecrets } from "../testing/sample.ts";
 import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./datastores.ts";
-import { entryPod, entryRevision } from "./entry-pod.ts";
+import { entryPod, entryPodLike, entryRevision } from "./entry-pod.ts";
 import { extlogicDeployment } from "./extlogic.ts";
 import { logicDeployment } from "./logic.ts";
 import { migrateJob, migrationHash } from "./migrate-job.ts";
@@ -184,6 +184,31 @@ describe("the entry pod", () => {
     ];
     for (const spec of other) assert.notEqual(revisionOf(spec), base, JSON.stringify(spec));
     assert.notEqual(revisionOf({}, sampleSecrets(cluster)), base, "another internal certificate");
+  });
+});
+
+describe("an entry pod made like another", () => {
+  it("is of the same revision and spec, whatever the spec of the cluster says by now", () => {
+    const old = entryPod(context, "abcde");
+    const server = {
+      ...old,
+      metadata: {
+        ...old.metadata,
+        annotations: {
+          ...old.metadata.annotations,
+          ...{ "example.com/a": "1", "cni.projectcalico.org/podIP": "10.0.0.1/32", [ANNOTATION.drain]: "{}" },
+        },
+      },
+      spec: { ...old.spec, nodeName: "n1", priority: 0, ephemeralContainers: [] } as PodSpec,
+    };
+    const changed = sampleContext(sampleCluster({ version: "0.2.0" }), secrets);
+    const made = entryPodLike(changed, "fghij", server);
+    assert.deepEqual(made.spec, old.spec);
+    assert.equal(made.metadata.labels?.[LABEL.revision], entryRevision(context));
+    assert.equal(made.metadata.name, "demo-entry-fghij");
+    assert.deepEqual(made.metadata.finalizers, [FINALIZER.entry]);
+    assert.deepEqual(made.metadata.ownerReferences, old.metadata.ownerReferences);
+    assert.deepEqual(Object.keys(made.metadata.annotations ?? {}).sort(), ["example.com/a", ANNOTATION.appliedHash]);
   });
 });
 

@@ -56,7 +56,12 @@ export function entryPodLike(context: BuildContext, suffix: string, { metadata, 
   const given = Object.entries(metadata.annotations ?? {});
   const annotations = given.filter(([key]) => !key.startsWith("imcluster.io/") && !NOTED_BY_NETWORKS.test(key));
   // What the scheduler, an admission plugin or a debugger added is theirs to add again.
-  const { nodeName: _, priority: __, ephemeralContainers: ___, ...made } = spec as Pod["spec"] & Record<string, unknown>;
+  const {
+    nodeName: _,
+    priority: __,
+    ephemeralContainers: ___,
+    ...made
+  } = spec as Pod["spec"] & Record<string, unknown>;
   return owned(context, "entry", {
     apiVersion: "v1",
     kind: "Pod",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Pod } from "../../kube/types.ts";
-import type { EntryAction, EntryPlanInput } from "../entry-pods.ts";
-import type { UpdateStage, UpdateStrategy } from "../entry-rollout.ts";
+import type { EntryAction, EntryPlanInput, UpdateStage, UpdateStrategy } from "../entry-plan.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
 import { type EntryProbe, type ObservedEntry, observeEntry } from "../observed.ts";
 
@@ -37,7 +36,11 @@ export class EntryWorld {
     return {
       replicas: this.replicas,
       revision: String(this.#revision),
-      update: { strategy: this.strategy, batch: Math.max(1, Math.ceil(this.replicas / 4)), maxConnectionsPerPod: 1_000 },
+      update: {
+        strategy: this.strategy,
+        batch: Math.max(1, Math.ceil(this.replicas / 4)),
+        maxConnectionsPerPod: 1_000,
+      },
       stage: this.stage,
       entries: this.entries(),
       createBlocked: undefined,

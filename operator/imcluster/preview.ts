@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ImCluster, ImClusterSpec } from "../api/v1alpha1.ts";
+import { drainsAtOnce } from "./entry-drains.ts";
+import type { UpdateLimits } from "./entry-plan.ts";
+import { canonicalJson, hashOf } from "./hash.ts";
+import { type BuildContext, buildContext } from "./resources/context.ts";
+import { redisStatefulSet } from "./resources/datastores.ts";
+import { entryRevision } from "./resources/entry-pod.ts";
+import { extlogicDeployment } from "./resources/extlogic.ts";
+import { logicDeployment } from "./resources/logic.ts";
+import { migrationHash } from "./resources/migrate-job.ts";
+import { entryService } from "./resources/services.ts";
+import { updateLimits } from "./rollout.ts";
+import { contentHashes } from "./secrets.ts";
+import { durationMs } from "./units.ts";
+
+/** What a change of the spec costs the users, or what is left of one that is under way. */
+export interface UpdatePreview {
+  /** What happens, a sentence each; empty when nothing that runs changes. */
+  changes: string[];
+  /** Sessions that reconnect, each once (with strategy Batched, now and then more than once). */
+  sessionsAffected: number;
+  /** From the change to its end, without waits for approval. */
+  estimatedSeconds: number;
+  peakReconnectsPerSecond: number;
+  /** A person must agree first. */
+  needsApproval: boolean;
+}
+
+/** Pods whose clients move. */
+export interface Move {
+  /** On each pod that goes. */
+  sessions: readonly number[];
+  /** New pods to wait for. */
+  starts: number;
+  replicas: number;
+  update: UpdateLimits;
+  windowMs: number;
+}
+
+/** From the creation of a pod until it is ready, with an image that the node has. */
+const START_SECONDS = 10;
+/** Pods that start at the same time. */
+const STARTS_AT_ONCE = 10;
+/** What a drain takes besides its window: out of the Service, purge, release. */
+const DRAIN_SECONDS = 5;
+
+/** How long the moves take, and how many reconnect per second at the worst. Pure. */
+export function estimateMove(move: Move): { seconds: number; peakPerSecond: number } {
+  const atOnce = drainsAtOnce(move);
+  const windowSeconds = Math.max(1, move.windowMs / 1000);
+  const waves = Math.ceil(move.sessions.length / atOnce);
+  const isBatched = move.update.strategy === "Batched";
+  const starts = Math.ceil(move.starts / (isBatched ? Math.min(move.update.batch, STARTS_AT_ONCE) : STARTS_AT_ONCE));
+  const fullest = [...move.sessions].sort((a, b) => b - a).slice(0, atOnce);
+  return {
+    seconds: Math.round(starts * START_SECONDS + waves * (windowSeconds + DRAIN_SECONDS)),
+    peakPerSecond: Math.ceil(fullest.reduce((sum, sessions) => sum + sessions, 0) / windowSeconds),
+  };
+}
+
+/**
+ * What would happen if `spec` took the place of the spec of `cluster`. Pure; needs nothing but the object as the API server has it.
+ *
+ * @param cluster with its status: sessions per entry, image and version that run
+ * @param spec with the defaults filled in, as a dry run of the API server returns it
+ */
+export function previewPlan(cluster: ImCluster, spec: ImClusterSpec): UpdatePreview {
+  const [before, after] = [contextOf(cluster, cluster.spec), contextOf(cluster, spec)];
+  const isRolled = entryRevision(before) !== entryRevision(after);
+  const moved = movedSessions(cluster, spec, isRolled);
+  const { approval, canary } = spec.entry.update;
+  const { replicas } = spec.entry;
+  const limits = updateLimits(spec.entry, replicas);
+  const isReplaced = isRolled && limits.strategy !== "OnDelete";
+  const added = Math.max(0, replicas - cluster.spec.entry.replicas);
+  const windowMs = durationMs(spec.entry.drain.window);
+  const starts = isReplaced ? replicas : added;
+  const { seconds, peakPerSecond } = estimateMove({ sessions: moved, starts, replicas, update: limits, windowMs });
+  const sessionsAffected = moved.reduce((sum, sessions) => sum + sessions, 0);
+  return {
+    changes: [...paused(spec), ...others(before, after), ...entryChanges(cluster, spec, isRolled)],
+    sessionsAffected,
+    estimatedSeconds: seconds + (isReplaced && canary ? Math.round(durationMs(canary.soak) / 1000) : 0),
+    peakReconnectsPerSecond: peakPerSecond,
+    needsApproval: isReplaced && approval.mode === "Manual" && sessionsAffected > approval.manualAboveSessions,
+  };
+}
+
+/** Only for comparing: what Secrets hold is the same on both sides. */
+function contextOf(cluster: ImCluster, spec: ImClusterSpec): BuildContext {
+  const { image = "imcluster:0.0.0", version = "0.0.0" } = cluster.status ?? {};
+  const unchanged = { postgresImage: "postgres", redisImage: "redis", clusterDomain: "cluster.local" };
+  const config = { operandImage: image, operatorVersion: version, ...unchanged };
+  const changed: ImCluster = { ...cluster, spec };
+  const storage = spec.postgres.urlSecretRef ? { kind: "external" as const } : { kind: "pod" as const };
+  return buildContext(changed, config, contentHashes(changed, new Map()), storage);
+}
+
+/** Sessions on each pod that goes. The status names fifty pods: the others count as full as these on average. */
+function movedSessions(cluster: ImCluster, spec: ImClusterSpec, isRolled: boolean): number[] {
+  const { entry, pods = [] } = cluster.status ?? {};
+  const known = pods.map(({ sessions = 0 }) => sessions).sort((a, b) => a - b);
+  const missing = Math.max(0, (entry?.replicas ?? known.length) - known.length);
+  const rest = Math.max(0, (entry?.sessions ?? 0) - known.reduce((sum, sessions) => sum + sessions, 0));
+  const all = [...known, ...Array.from({ length: missing }, () => Math.round(rest / missing))];
+  if (isRolled && spec.entry.update.strategy !== "OnDelete") return all;
+  return all.slice(0, Math.max(0, cluster.spec.entry.replicas - spec.entry.replicas));
+}
+
+const count = (pods: number) => `${pods} ${pods === 1 ? "pod" : "pods"}`;
+const roll = (pods: number) => `${count(pods)} ${pods === 1 ? "rolls" : "roll"}`;
+
+function paused({ paused: isPaused }: ImClusterSpec): string[] {
+  return isPaused ? ["nothing happens while spec.paused is true"] : [];
+}
+
+function entryChanges(cluster: ImCluster, { entry }: ImClusterSpec, isRolled: boolean): string[] {
+  const before = cluster.spec.entry.replicas;
+  const { strategy } = entry.update;
+  const scaled = entry.replicas === before ? [] : [`entries: ${before} become ${entry.replicas}`];
+  if (!isRolled) return scaled;
+  return [
+    ...scaled,
+    strategy === "OnDelete"
+      ? "entries: each is replaced when its pod is deleted (OnDelete)"
+      : `entries: ${Math.min(before, entry.replicas)} are replaced (${strategy})`,
+  ];
+}
+
+/** What changes besides the entry pods; none of it cuts a connection. */
+function others(before: BuildContext, after: BuildContext): string[] {
+  const differs = <T>(build: (context: BuildContext) => T): boolean =>
+    canonicalJson(build(before)) !== canonicalJson(build(after));
+  const template = (build: typeof logicDeployment) => (context: BuildContext) => hashOf(build(context).spec.template);
+  const [logic, extlogic] = [after.cluster.spec.logic.replicas, after.cluster.spec.extlogic.replicas];
+  const isRedisOurs = (context: BuildContext) => context.cluster.spec.redis.urlSecretRef === undefined;
+  return [
+    ...(differs(migrationHash) ? ["the database is migrated first"] : []),
+    ...(differs(template(logicDeployment)) ? [`logic: ${roll(logic)}; connections stay`] : []),
+    ...(differs(({ cluster }) => cluster.spec.logic.replicas) ? [`logic: ${count(logic)}`] : []),
+    ...(differs(template(extlogicDeployment)) ? [`extlogic: ${roll(extlogic)}`] : []),
+    ...(differs(({ cluster }) => cluster.spec.extlogic.replicas) ? [`extlogic: ${count(extlogic)}`] : []),
+    ...(isRedisOurs(before) && isRedisOurs(after) && differs((context) => redisStatefulSet(context).spec)
+      ? ["the embedded Redis restarts: routes are announced again"]
+      : []),
+    ...(differs((context) => entryService(context).spec) ? ["the Service of the entries changes"] : []),
+  ];
+}
