@@ -75,13 +75,18 @@ function countsOf(input: EntryPlanInput, census: Census, revived: readonly Obser
         because: why(input, missing),
       };
     case "canary": {
-      const canaries = Math.max(0, Math.min(stage.entries, replicas) - fresh.length - freshOf(input, revived));
-      return { ...replacements(input, census, missingOld, canaries), because: "canary of the update" };
+      const room = 2 * replicas - active.length - revived.length;
+      const wanted = Math.min(stage.entries, replicas) - fresh.length - freshOf(input, revived);
+      const canaries = Math.max(0, Math.min(wanted, room));
+      return {
+        ...replacements(input, census, { old: missingOld, any: missing }, canaries),
+        because: "canary of the update",
+      };
     }
     case "hold":
-      return replacements(input, census, missing, 0);
+      return replacements(input, census, { old: missing, any: missing }, 0);
     case "abort":
-      return { ...replacements(input, census, missingOld, 0), fresh: 0 };
+      return { ...replacements(input, census, { old: missingOld, any: 0 }, 0), fresh: 0 };
   }
 }
 
@@ -93,14 +98,22 @@ function why({ replicas, revision }: EntryPlanInput, missing: number): string {
   return missing > 0 ? `${missing} of ${replicas} entries are missing` : `update to revision ${revision}`;
 }
 
-/** Lost pods come back as they were where one of them can be seen to work, else as the spec wants them now. */
-function replacements(input: EntryPlanInput, census: Census, missing: number, extra: number): Counts {
-  const because = why(input, missing);
-  if (missing <= 0) return { fresh: extra, spare: undefined, because };
+/**
+ * Lost pods come back as they were where one of them can be seen to work, else as the spec wants them now.
+ *
+ * @param missing old ones, and pods of any revision
+ * @param extra pods of the wanted revision besides
+ */
+function replacements(
+  input: EntryPlanInput,
+  census: Census,
+  missing: { old: number; any: number },
+  extra: number,
+): Counts {
+  const because = why(input, missing.any);
   const like = mostCommon(census.old.filter(({ isReady }) => isReady));
-  return like
-    ? { fresh: extra, spare: { count: missing, like }, because }
-    : { fresh: missing + extra, spare: undefined, because };
+  if (!like) return { fresh: Math.max(0, missing.any) + extra, spare: undefined, because };
+  return { fresh: extra, spare: missing.old > 0 ? { count: missing.old, like } : undefined, because };
 }
 
 function mostCommon(entries: readonly ObservedEntry[]): ObservedEntry | undefined {
