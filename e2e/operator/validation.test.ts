@@ -167,6 +167,7 @@ describe("the API server accepts", () => {
         },
         service: { type: "LoadBalancer" },
         drain: { window: "5s", deadline: "20s" },
+        update: { strategy: "BlueGreen", batch: "25%", approval: { mode: "Auto", manualAboveSessions: 0 } },
         limits: {
           peerAddresses: false,
           connectionsPerSecondPerAddress: 50,
