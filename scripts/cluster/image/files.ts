@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { TarEntry } from "#lib/tar.ts";
 import { run } from "../command.ts";
-import type { TarEntry } from "./tar.ts";
 
 /** Which members of a walked folder to take; both get the path relative to the walk's root. */
 export interface TreeFilter {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from "node:crypto";
+import { encodeTar, type TarEntry } from "#lib/tar.ts";
 import { ensureLayer, type Layer } from "./layer.ts";
-import { encodeTar, type TarEntry } from "./tar.ts";
 
 /** What an image is made of, before anything is built. */
 export interface ImageSpec {

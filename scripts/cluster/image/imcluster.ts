@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
+import type { TarEntry } from "#lib/tar.ts";
 import { run } from "../command.ts";
 import { ClusterFault } from "../fault.ts";
 import { imageRoot, PROJECT_ROOT } from "../paths.ts";
@@ -10,7 +11,6 @@ import type { RunContext } from "../progress.ts";
 import { baseEntries, libraryEntries, walkTree } from "./files.ts";
 import type { ImageSpec } from "./image.ts";
 import { fingerprint } from "./layer.ts";
-import type { TarEntry } from "./tar.ts";
 
 /** Same as in the Dockerfile: a fixed number that no person has. */
 const APP_UID = 65532;

