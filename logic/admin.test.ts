@@ -12,11 +12,16 @@ describe("admin command", () => {
     assert.deepEqual(parseCommand(["kick", "alice", "mobile", "spam and more"]), { method: "KickUser", request: kick });
     assert.deepEqual(parseCommand(["kick", "alice"]).request, { userId: "alice", slot: "", reason: "" });
     assert.deepEqual(parseCommand(["presence", "a", "b"]), { method: "Presence", request: { userIds: ["a", "b"] } });
+    const inspect = { service: "LogicInspect" };
+    assert.deepEqual(parseCommand(["locate", "a"]), { ...inspect, method: "Locate", request: { userId: "a" } });
+    const asked = { userId: "a", message: "m-1" };
+    assert.deepEqual(parseCommand(["trace", "a", "m-1"]), { ...inspect, method: "Trace", request: asked });
   });
 
   it("says how it is used", () => {
     const wrong = [[], ["help"], ["revoke-user"], ["revoke-user", "a", "b"], ["revoke-token", ""], ["presence"]];
-    for (const words of [...wrong, ["kick"], ["kick", "a", "b", "c", "d"]])
+    const inspect = [["locate"], ["locate", "a", "b"], ["trace", "a"], ["trace", "a", "b", "c"]];
+    for (const words of [...wrong, ...inspect, ["kick"], ["kick", "a", "b", "c", "d"]])
       assert.throws(() => parseCommand(words), { code: ErrorCode.BAD_REQUEST, message: /usage/ });
   });
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `node logic/admin.ts revoke-user|revoke-token|kick|presence ...`: see docs/operations.md.
+// `node logic/admin.ts revoke-user|revoke-token|kick|presence|locate|trace ...`: see docs/operations.md.
 import { envString, loadConfig, z } from "#lib/config.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
@@ -13,13 +13,16 @@ const schema = z.object({
   IM_ADMIN_TARGET: envString(300).default("127.0.0.1:7443").describe("host:port of a logic"),
 });
 
-/** A call of LogicAdmin. */
+/** A call of LogicAdmin, or of LogicInspect. */
 export interface AdminCall {
+  /** Default LogicAdmin. */
+  service?: "LogicAdmin" | "LogicInspect";
   method: string;
   request: object;
 }
 
-const USAGE = "usage: revoke-user USER | revoke-token JTI | kick USER [SLOT] [REASON] | presence USER...";
+const USAGE =
+  "usage: revoke-user USER | revoke-token JTI | kick USER [SLOT] [REASON] | presence USER... | locate USER | trace USER MESSAGE";
 
 /**
  * What the words of a command line ask for.
@@ -40,16 +43,26 @@ export function parseCommand([command, ...words]: readonly string[]): AdminCall 
         break;
       case "presence":
         return { method: "Presence", request: { userIds: words } };
+      case "locate":
+        if (words.length === 1) return { service: "LogicInspect", method: "Locate", request: { userId: first } };
+        break;
+      case "trace":
+        if (words.length === 2)
+          return { service: "LogicInspect", method: "Trace", request: { userId: first, message: second } };
+        break;
     }
   throw new ImError(ErrorCode.BAD_REQUEST, USAGE);
 }
 
 /** Makes the call and returns the reply. @throws {ImError} as the logic said */
-export async function callAdmin({ method, request }: AdminCall, env: NodeJS.ProcessEnv = process.env): Promise<object> {
+export async function callAdmin(
+  { service = "LogicAdmin", method, request }: AdminCall,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<object> {
   const config = loadConfig(schema, env);
   const client = createChannelClient({
     address: config.IM_ADMIN_TARGET,
-    definition: serviceDefinition("im.uplink.v1.LogicAdmin"),
+    definition: serviceDefinition(`im.uplink.v1.${service}`),
     role: "logic",
     tls: loadInternalTls(config.IM_INTERNAL_TLS_DIR),
   });

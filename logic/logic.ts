@@ -14,6 +14,7 @@ import { RedisAckWheel } from "./deliver/ack-wheel-redis.ts";
 import { createFaultLog } from "./faults.ts";
 import { adminService } from "./grpc/admin.ts";
 import { controlService } from "./grpc/control.ts";
+import { inspectService } from "./grpc/inspect.ts";
 import { HealthPoll } from "./health.ts";
 import { createLogicMetrics } from "./metrics.ts";
 import { RedisIntents } from "./push/intent.ts";
@@ -85,9 +86,10 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   });
   lifecycle.onStop("redis", () => redis.disconnect());
   const queue = openQueue(config, redis, onFault, lifecycle);
+  const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const core = composeLogic({
     store,
-    router: new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS }),
+    router,
     intents: new RedisIntents(queue),
     wheel: new RedisAckWheel(queue),
     tokens: new TokenVerifier({
@@ -138,6 +140,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   );
   server.addService(controlService(core.control), ["operator"]);
   server.addService(adminService(core.admin), ["operator", "admin", "logic"]);
+  server.addService(inspectService({ store, router, clock }), ["operator", "admin", "logic"]);
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));

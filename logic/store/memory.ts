@@ -17,6 +17,7 @@ import {
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
+import { MemoryTraces } from "./memory-traces.ts";
 import {
   type AppendedMessage,
   type AppendInput,
@@ -65,6 +66,12 @@ export class MemoryStore implements Store {
   readonly #keys = new Map<string, Key>();
   readonly #identity = new MemoryIdentity((userId) => this.#head(userId));
   readonly pushStore: MemoryPushStore;
+  readonly traces: MemoryTraces = new MemoryTraces({
+    inbox: (userId) => this.#inboxes.get(userId) ?? [],
+    members: (conversationId) => this.#conversations.get(conversationId)?.members ?? new Map(),
+    pushedSeqs: (userIds) => this.pushes.pushedSeqs(userIds),
+    steps: () => this.pushStore.steps,
+  });
 
   /**
    * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}

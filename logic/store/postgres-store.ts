@@ -23,6 +23,7 @@ import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
 import { readHeads, readHistory, readInbox, readInboxInto } from "./postgres-read.ts";
 import { PostgresRetention } from "./postgres-retention.ts";
+import { PostgresTraces } from "./postgres-traces.ts";
 import { number, text } from "./rows.ts";
 import * as sql from "./statements.ts";
 import type {
@@ -118,6 +119,7 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 /** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
 export class PostgresStore implements Store {
   readonly pushes: PostgresPushLedger;
+  readonly traces: PostgresTraces;
   readonly retention: PostgresRetention;
   #epoch: string;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
@@ -130,6 +132,7 @@ export class PostgresStore implements Store {
     this.#epoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
+    this.traces = new PostgresTraces(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.#identity = new PostgresIdentity(pools.rest);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Deaths } from "../router/purge-guard.ts";
 import type { IdentityStore } from "./identity.ts";
+import type { MessageTraces } from "./message-traces.ts";
 import type { PushLedger } from "./push-ledger.ts";
 import type { PushStore } from "./push-store.ts";
 
@@ -55,6 +56,9 @@ export interface Store extends IdentityStore {
 
   /** Which pushes are done and which are late. */
   readonly pushes: PushLedger;
+
+  /** What became of a message, for people. */
+  readonly traces: MessageTraces;
 
   /** Resolves when the database answers and is writable. */
   ping(): Promise<void>;

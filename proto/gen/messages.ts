@@ -357,6 +357,70 @@ export interface DevicePresence {
 }
 export const DevicePresence: BodyCodec<DevicePresence> = bodyCodec("im.uplink.v1.DevicePresence");
 
+export interface LocateRequest {
+  userId: string;
+}
+export const LocateRequest: BodyCodec<LocateRequest> = bodyCodec("im.uplink.v1.LocateRequest");
+
+export interface LocateReply {
+  inboxHead: number;
+  devices: LocatedDevice[];
+}
+export const LocateReply: BodyCodec<LocateReply> = bodyCodec("im.uplink.v1.LocateReply");
+
+export interface LocatedDevice {
+  deviceId: string;
+  deviceName: string;
+  platform: string;
+  online: boolean;
+  lastSeenMs: number;
+  ackedSeq: number;
+  slot: string;
+  incarnation: string;
+  conn: number;
+  loginSeq: number;
+}
+export const LocatedDevice: BodyCodec<LocatedDevice> = bodyCodec("im.uplink.v1.LocatedDevice");
+
+export interface TraceRequest {
+  userId: string;
+  message: string;
+}
+export const TraceRequest: BodyCodec<TraceRequest> = bodyCodec("im.uplink.v1.TraceRequest");
+
+export interface TraceReply {
+  found: boolean;
+  messageId: string;
+  conversationId: string;
+  convSeq: number;
+  sentAtMs: number;
+  expired: boolean;
+  sender: string;
+  clientMessageId: string;
+  contentType: string;
+  contentBytes: number;
+  users: TracedUser[];
+  hasMore: boolean;
+}
+export const TraceReply: BodyCodec<TraceReply> = bodyCodec("im.uplink.v1.TraceReply");
+
+export interface TracedUser {
+  userId: string;
+  inboxSeq: number;
+  inboxHead: number;
+  pushedSeq: number;
+  devices: LocatedDevice[];
+  pushes: TracedPush[];
+}
+export const TracedUser: BodyCodec<TracedUser> = bodyCodec("im.uplink.v1.TracedUser");
+
+export interface TracedPush {
+  channel: string;
+  attempts: number;
+  dueMs: number;
+}
+export const TracedPush: BodyCodec<TracedPush> = bodyCodec("im.uplink.v1.TracedPush");
+
 export interface StatusRequest {
 }
 export const StatusRequest: BodyCodec<StatusRequest> = bodyCodec("im.uplink.v1.StatusRequest");

@@ -12,6 +12,7 @@ import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
+import { traceContract } from "./traces.ts";
 
 /** Registers all contract tests for the store that `store()` returns while they run. */
 export function storeContract(store: () => ContractStore): void {
@@ -38,6 +39,7 @@ export function storeContract(store: () => ContractStore): void {
     pushLeaseContract,
     pushLeaseRaceContract,
     pushLimitContract,
+    traceContract,
   ];
   for (const part of parts) part(store);
 }
