@@ -36,7 +36,12 @@ export interface ApplyOptions extends CallOptions {
   force?: boolean;
 }
 
-export interface PatchOptions extends CallOptions {
+export interface CreateOptions extends CallOptions {
+  /** Only say what would be: defaults are filled in, rules are checked, nothing is kept. */
+  dryRun?: boolean;
+}
+
+export interface PatchOptions extends CreateOptions {
   subresource?: "status" | "scale";
   fieldManager?: string;
 }
@@ -98,7 +103,7 @@ export interface KubeClient {
     options?: ListOptions,
   ): Promise<Page<T>>;
   /** `exists`: there is an object of this name, whose content may differ. */
-  create<T extends KubeObject>(resource: Resource<T>, object: T, options?: CallOptions): Promise<T | "exists">;
+  create<T extends KubeObject>(resource: Resource<T>, object: T, options?: CreateOptions): Promise<T | "exists">;
   /**
    * Server-side apply: creates or changes. Set `metadata.uid` to never create and never touch another incarnation
    * (rejects with `isConflict`).

@@ -88,6 +88,16 @@ export class Connection {
     });
   }
 
+  /** Where and with which credentials a WebSocket of this path is opened; for what the API server answers by upgrading. */
+  async upgrade(path: string): Promise<{ url: URL; options: https.RequestOptions }> {
+    const made = await this.#options({ method: "GET", path, deadlineMs: 0 }, false);
+    const url = new URL(made.path ?? path, this.#base);
+    url.protocol = this.#base.protocol === "http:" ? "ws:" : "wss:";
+    // What the URL says already would be taken twice, and `false` is no agent to a WebSocket.
+    const { protocol: _, hostname: __, port: ___, method: ____, path: _____, agent, ...options } = made;
+    return { url, options: agent ? { ...options, agent } : options };
+  }
+
   close(): void {
     this.#closed = true;
     for (const request of this.#live) request.destroy(new KubeError(0, "Closed", "the client was closed"));

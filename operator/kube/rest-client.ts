@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "#lib/clock.ts";
 import type {
   ApplyOptions,
   CallOptions,
+  CreateOptions,
   DeleteOptions,
   EvictOptions,
   EvictOutcome,
@@ -108,9 +109,10 @@ class RestClient implements KubeClient {
   async create<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
-    options: CallOptions = {},
+    options: CreateOptions = {},
   ): Promise<T | "exists"> {
     const path = withQuery(collectionPath(resource, requiredNamespace(resource, object.metadata)), {
+      dryRun: options.dryRun ? "All" : undefined,
       fieldManager: this.#fieldManager,
       fieldValidation: this.#fieldValidation,
     });
@@ -146,6 +148,7 @@ class RestClient implements KubeClient {
     options: PatchOptions = {},
   ): Promise<T | undefined> {
     const path = withQuery(objectPath(resource, namespace, name, options.subresource), {
+      dryRun: options.dryRun ? "All" : undefined,
       fieldManager: options.fieldManager ?? this.#fieldManager,
     });
     const request = { method: "PATCH", path, ...json(patch, "application/merge-patch+json") } as const;
