@@ -27,7 +27,7 @@ const SUITES: readonly Suite[] = [
   {
     name: "unit",
     include: [
-      "{lib,proto,gateway,logic,operator,client,scripts,examples,bench}/**/*.test.ts",
+      "{lib,proto,gateway,logic,operator,kubectl,client,scripts,examples,bench}/**/*.test.ts",
       "e2e/{campaign,checker,fuzz,harness,security,smoke,workload}/**/*.test.ts",
     ],
     exclude: INT,

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export interface FlagSpec {
+  name: string;
+  short?: string;
+  /** What stands for its value in the help; a flag without is a switch. */
+  value?: string;
+  /** Values that it takes; any when left out. */
+  choices?: readonly string[];
+  help: string;
+}
+
+export interface CommandSpec {
+  /** One or two words. */
+  name: string;
+  summary: string;
+  /** What stands behind the name, as in the help. */
+  arguments: readonly { name: string; isOptional?: boolean; choices?: readonly string[] }[];
+  flags: readonly FlagSpec[];
+  /** What the command does that its summary does not say, and an example. */
+  more: string;
+  /** Rights in the cluster's namespace, for the help and the documentation. */
+  rights: readonly string[];
+}
+
+/** Every command takes them. */
+export const GLOBAL_FLAGS: readonly FlagSpec[] = [
+  { name: "namespace", short: "n", value: "NAMESPACE", help: "namespace of the ImCluster; default: the context's" },
+  { name: "context", value: "NAME", help: "context of the kubeconfig; default: its current one" },
+  { name: "kubeconfig", value: "FILE", help: "default: KUBECONFIG, else ~/.kube/config" },
+  { name: "output", short: "o", value: "FORMAT", choices: ["text", "json", "yaml"], help: "text, json or yaml" },
+  { name: "timeout", value: "TIME", help: "for each request, such as 30s; default 10s" },
+  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto: on a terminal without NO_COLOR" },
+  { name: "help", short: "h", help: "this text" },
+];
+
+const NAME = { name: "NAME", isOptional: true } as const;
+const CLUSTER: FlagSpec = {
+  name: "cluster",
+  short: "c",
+  value: "NAME",
+  help: "the ImCluster, where there are several",
+};
+const SINCE: FlagSpec = { name: "since", value: "TIME", help: "only what is newer, such as 10m" };
+
+const READ_CLUSTER = "get, list imclusters";
+const EXEC = "list pods; get, create pods/exec";
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "status",
+    summary: "the fleet at a glance: phase, conditions, pods, drains, address, certificate",
+    arguments: [NAME],
+    flags: [],
+    more: "What may not be read is named, and left out.",
+    rights: [READ_CLUSTER, "get secrets (certificate)", "list events"],
+  },
+  {
+    name: "route",
+    summary: "where a user is: devices, entries, connections",
+    arguments: [{ name: "USER" }],
+    flags: [CLUSTER],
+    more: "Asks a logic pod, by a program in it.",
+    rights: [READ_CLUSTER, EXEC],
+  },
+  {
+    name: "kick",
+    summary: "close a user's sessions",
+    arguments: [{ name: "USER" }],
+    flags: [
+      CLUSTER,
+      { name: "slot", value: "SLOT", help: "only this platform class, such as mobile" },
+      { name: "reason", value: "TEXT", help: "shown to the person" },
+    ],
+    more: "Tokens stay good: clients do not come back by themselves, a person can log in again.",
+    rights: [READ_CLUSTER, EXEC],
+  },
+  {
+    name: "trace",
+    summary: "what became of a message: stored, in whose inbox, on which devices, pushed",
+    arguments: [{ name: "MESSAGE" }],
+    flags: [CLUSTER, { name: "user", value: "USER", help: "who sent it or should have it" }],
+    more:
+      "MESSAGE is the id that the server gave (then USER is anybody who should have it, among the last 20,000 messages of the inbox), " +
+      "or the one that the sender gave (then USER is the sender; kept as long as resends are recognised). Never shows the content.",
+    rights: [READ_CLUSTER, EXEC],
+  },
+  {
+    name: "doctor",
+    summary: "connects as clients do, says what is wrong and how to cure it",
+    arguments: [NAME],
+    flags: [
+      { name: "server", value: "HOST[:PORT]", help: "instead of the address of the Service" },
+      { name: "server-name", value: "NAME", help: "name that the certificate must have; default: the host" },
+      {
+        name: "ca",
+        value: "FILE",
+        help: "authority of the certificate; default: the generated one, else the usual ones",
+      },
+      { name: "token-file", value: "FILE", help: "token to log in with; default: the generated key signs one" },
+    ],
+    more: "With --server it needs no Kubernetes.",
+    rights: [READ_CLUSTER, "get secrets (authority, key)"],
+  },
+  {
+    name: "logs",
+    summary: "logs of all pods, merged by time",
+    arguments: [NAME],
+    flags: [
+      SINCE,
+      { name: "follow", short: "f", help: "go on with what comes" },
+      { name: "tail", value: "LINES", help: "lines of each container to begin with; default 50, with --since all" },
+      { name: "level", value: "LEVEL", choices: ["debug", "info", "warn", "error"], help: "only this level and above" },
+      {
+        name: "component",
+        value: "WHICH",
+        choices: ["entry", "logic", "extlogic", "postgres", "redis", "migrate"],
+        help: "only pods of this component",
+      },
+    ],
+    more: "-o json prints each line as an object with its pod. Example: kubectl im logs --since 10m --level warn",
+    rights: [READ_CLUSTER, "list pods; get pods/log"],
+  },
+  {
+    name: "report",
+    summary: "objects, status, events and logs in one archive, without secrets",
+    arguments: [NAME],
+    flags: [SINCE, { name: "file", value: "FILE", help: "default: im-report-NAME-TIME.tar.gz here" }],
+    more: "Values of Secrets never get in: they are replaced wherever they occur, logs included.",
+    rights: [READ_CLUSTER, "list what the operator makes; get secrets; get pods/log; list events"],
+  },
+  {
+    name: "install generate",
+    summary: "the manifests of the operator, for kubectl apply",
+    arguments: [],
+    flags: [
+      { name: "image", value: "IMAGE", help: "image of the operator and the fleet" },
+      { name: "watch", value: "NAMESPACES", help: "only these, by comma; default: all" },
+      { name: "chart", value: "FOLDER", help: "default: the chart of this version" },
+    ],
+    more: "Renders the chart by helm, which must be on PATH. Example: kubectl im install generate -n imcluster-system | kubectl apply -f -",
+    rights: [],
+  },
+  {
+    name: "completion",
+    summary: "completion for a shell",
+    arguments: [{ name: "SHELL", choices: ["bash", "zsh", "fish"] }],
+    flags: [],
+    more: 'Example: source <(kubectl-im completion bash). kubectl itself completes "kubectl im" by the program kubectl_complete-im.',
+    rights: [],
+  },
+  {
+    name: "version",
+    summary: "of this program, and of the fleet",
+    arguments: [NAME],
+    flags: [{ name: "client", help: "only of this program" }],
+    more: "",
+    rights: [READ_CLUSTER],
+  },
+  {
+    name: "help",
+    summary: "this text, or that of a command",
+    arguments: [{ name: "COMMAND", isOptional: true }],
+    flags: [],
+    more: "",
+    rights: [],
+  },
+];
+
+export function findCommand(name: string): CommandSpec | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}
