@@ -52,7 +52,7 @@ gen-check: node_modules/.installed ## Fail when a generated file is not current
 	@$(NODE) scripts/gen/main.ts --check
 
 ##@ Test
-.PHONY: test test-unit test-int test-sim sim mutants test-process test-operator test-charts test-cluster
+.PHONY: test test-unit test-int test-sim sim model mutants test-process test-operator test-charts test-cluster
 test: node_modules/.installed ## All tests, checks first
 	@$(TEST) all
 test-unit: node_modules/.installed ## Unit and property tests: no server needed
@@ -63,6 +63,8 @@ test-sim: node_modules/.installed ## A short simulation, every crash point, plan
 	@$(TEST) sim
 sim: node_modules/.installed ## 5,000 seeds of the simulation with faults; SEED=n replays one, SEEDS=n runs so many
 	@$(NODE) e2e/sim/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
+model: node_modules/.installed ## 5,000 seeds of the operator over a simulated cluster; SEED=n, SEEDS=n, COST=1 what an upgrade costs
+	@$(NODE) e2e/model/main.ts $(if $(COST),--cost) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
 mutants: node_modules/.installed ## 30 planted product bugs: how many does the simulation notice? NAME=text for one
 	@$(NODE) e2e/mutants/main.ts "$(NAME)"
 test-process: node_modules/.installed ## Real processes on loopback: kills, flushes, drains

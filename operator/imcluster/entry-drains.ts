@@ -37,11 +37,17 @@ function drainId(entry: ObservedEntry, reason: DrainReason): string {
  * Next steps of pods that leave or are gone. Of those that leave because the operator wants it, only so many go on to ask their
  * clients at a time: the others take nobody, keep whom they have, and wait. In an update nobody is asked before all that close
  * are out of the Service: a client that was asked must not arrive at the next one.
+ *
+ * @param isMoreClosing others begin to close only now
  */
-export function drainSteps(entries: readonly ObservedEntry[], input: EntryPlanInput): EntryAction[] {
+export function drainSteps(
+  entries: readonly ObservedEntry[],
+  input: EntryPlanInput,
+  isMoreClosing: boolean,
+): EntryAction[] {
   let slots = drainsAtOnce(input) - input.entries.filter(isAsking).length;
   const steps = entries.map((entry) => ({ entry, actions: stepsOf(entry, input) }));
-  const isClosing = steps.some(({ entry, actions }) => isStillClosing(entry, actions));
+  const isClosing = isMoreClosing || steps.some(({ entry, actions }) => isStillClosing(entry, actions));
   return steps
     .flatMap(({ actions }) => actions)
     .map((action) => {

@@ -21,6 +21,7 @@ export function planEntries(input: EntryPlanInput): EntryAction[] {
     ...drainSteps(
       input.entries.filter((entry) => !step.revived.includes(entry)),
       input,
+      step.victims.some(({ reason }) => reason === "Update"),
     ),
     ...step.revived.map(abortDrain),
     ...creations(input, step),

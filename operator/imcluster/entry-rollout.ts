@@ -206,11 +206,21 @@ function victims(input: EntryPlanInput, census: Census): RolloutStep["victims"] 
   // All at once, so that nobody who leaves one of them arrives at another.
   if (census.readyFresh >= enoughFresh(input, census))
     return old.map((entry): RolloutStep["victims"][number] => ({ entry, reason: "Update" }));
-  if (update.strategy === "Batched" || isDegraded(input, census))
+  if (update.strategy === "Batched" || isDegraded(input, census)) {
+    // The whole batch first: if it has room for everybody, nobody moves twice.
+    if (isBatchStarting(input, census)) return [];
     return leave(input, census, old, active.length - replicas, "Update");
+  }
   // Leftovers of an earlier rollout, or of a larger fleet, that the surge has no room beside.
   const tooMany = replicas - fresh.length - (2 * replicas - active.length);
   return leave(input, census, old, Math.min(old.length - replicas, tooMany), "Update");
+}
+
+/** A new entry is not made or not ready yet, and there is hope that it will be. */
+function isBatchStarting(input: EntryPlanInput, census: Census): boolean {
+  if (freshWanted(input, census, []) > 0) return true;
+  const isShort = isDegraded(input, census);
+  return census.fresh.some((entry) => !entry.isReady && !(isShort && isUnschedulable(entry)));
 }
 
 /** Of the candidates, those that may go now: a ready pod, or one with sessions, only while enough others can take over. */

@@ -45,7 +45,7 @@ const SUITES: readonly Suite[] = [
   },
   {
     name: "sim",
-    include: ["e2e/{sim,mutants}/**/*.test.ts"],
+    include: ["e2e/{sim,model,mutants}/**/*.test.ts"],
     exclude: NEVER,
     concurrency: 2,
     testTimeoutMs: 5 * MINUTE_MS,
