@@ -56,6 +56,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     rights: [READ_CLUSTER, "get secrets (certificate)", "list events"],
   },
   {
+    name: "plan",
+    summary: "what an edit would do, before it is applied",
+    arguments: [],
+    flags: [{ name: "filename", short: "f", value: "FILE", help: "manifest with the ImCluster; - reads the input" }],
+    more: "The API server checks the edit and fills in its defaults; nothing is kept. Example: kubectl im plan -f demo.yaml",
+    rights: ["get, create, patch imclusters", "list pods"],
+  },
+  {
     name: "route",
     summary: "where a user is: devices, entries, connections",
     arguments: [{ name: "USER" }],

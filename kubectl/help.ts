@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { COMMANDS, type CommandSpec, type FlagSpec, findCommand, GLOBAL_FLAGS } from "./commands.ts";
 import { usageFault } from "./fault.ts";
-import { type Paint, PLAIN, table } from "./text.ts";
+import { type Paint, PLAIN, table, wrapped } from "./text.ts";
 
 const WIDTH = 100;
 
@@ -28,7 +28,7 @@ function overview(paint: Paint): string {
 function ofCommand(command: CommandSpec, paint: Paint): string {
   return [
     `kubectl im ${usageOf(command)}: ${command.summary}.\n`,
-    command.more ? `\n${wrapped(command.more)}\n` : "",
+    command.more ? `\n${wrapped(command.more, WIDTH)}\n` : "",
     command.flags.length > 0 ? `\n${paint.bold("Flags")}\n` : "",
     ...tableBody(command.flags.map(flagRow)),
     `\n${paint.bold("Every command takes")}\n`,
@@ -50,16 +50,4 @@ function flagRow({ name, short, value, help }: FlagSpec): string[] {
 function tableBody(rows: readonly string[][]): string[] {
   if (rows.length === 0) return [];
   return [table(["", ""], rows, PLAIN).replace(/^.*\n/, "")];
-}
-
-function wrapped(text: string): string {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + word.length >= WIDTH) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join("\n");
 }

@@ -44,6 +44,7 @@ describe("log lines", () => {
     assert.match(visible(prettyLine(line(OURS), 1, paintOf(true))), /~\[33mWARN ~\[0m/);
     assert.equal(prettyLine(line('{"msg":"x","a":{"b":1}}', "p"), 1, PLAIN), '11:00:00.123 INFO  p x a={"b":1}\n');
     assert.equal(prettyLine(line("{broken", "p"), 1, PLAIN), "11:00:00.123 INFO  p {broken\n");
+    assert.match(prettyLine(line('{"msg":"x","a":["b"],"c":""}', "p"), 1, PLAIN), / x a=\["b"\] c=""\n$/);
     const long = prettyLine(line(`{"msg":"x","a":"${"y".repeat(500)}"}`, "p"), 1, PLAIN);
     assert.ok(long.length < 260, "long values are cut");
   });

@@ -77,9 +77,10 @@ function levelPaint(level: Level, paint: Paint): (text: string) => string {
 
 function valueText(value: unknown): string {
   const isError = typeof value === "object" && value !== null && "message" in value;
-  const text = isError ? String(value.message) : typeof value === "string" ? value : JSON.stringify(value);
+  const isText = isError || typeof value === "string";
+  const text = isError ? String(value.message) : isText ? String(value) : JSON.stringify(value);
   const cut = text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS)}…` : text;
-  return /[\s"]/.test(cut) && typeof value !== "number" && !cut.startsWith("{") ? JSON.stringify(cut) : cut;
+  return isText && (cut === "" || /[\s"]/.test(cut)) ? JSON.stringify(cut) : cut;
 }
 
 /** For programs: one JSON object a line. What the program itself wrote as JSON stays an object. */

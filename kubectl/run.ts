@@ -48,6 +48,7 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 /** Loaded when they run: completion and help answer in an instant. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./commands/status.ts")).status,
+  plan: async () => (await import("./commands/plan.ts")).plan,
   route: async () => (await import("./commands/route.ts")).route,
   kick: async () => (await import("./commands/kick.ts")).kick,
   trace: async () => (await import("./commands/trace.ts")).trace,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { ago, capped, count, oneLine, PLAIN, paintOf, span, table } from "./text.ts";
+import { ago, capped, count, oneLine, PLAIN, paintOf, span, table, wrapped } from "./text.ts";
 
 describe("table", () => {
   it("sets columns as wide as their longest cell, figures to the right, nothing behind the last", () => {
@@ -68,6 +68,11 @@ describe("figures", () => {
     assert.equal(ago("2026-01-01T00:00:00Z", Date.parse("2026-01-01T00:01:30Z")), "1m30s");
     assert.equal(ago(undefined, 0), "");
     assert.equal(ago("yesterday", 0), "");
+  });
+
+  it("breaks lines between words", () => {
+    assert.equal(wrapped("a bb ccc dddd", 6), "a bb\nccc\ndddd");
+    assert.equal(wrapped("one", 2), "one");
   });
 
   it("cuts texts and lists, and says so", () => {

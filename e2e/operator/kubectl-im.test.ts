@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 import { EXIT } from "../../kubectl/fault.ts";
+import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import { EVENTS, type KubeObject, type Resource } from "../../operator/kube/types.ts";
 import { silentProgress } from "../../scripts/cluster/progress.ts";
 import { ensureBinaries } from "../../scripts/cluster/toolchain.ts";
@@ -99,6 +100,56 @@ describe("kubectl im status", () => {
     const other = await im(["status", "shop-c"]);
     assert.match(other.err, /^error: there is no ImCluster shop-c in namespace .*\nName one of shop-a, shop-b\.\n$/);
     assert.match((await im(["status", "shop-b"])).out, /\/shop-b {2}Ready/);
+  });
+});
+
+describe("kubectl im plan", () => {
+  const manifest = (spec: object): string =>
+    JSON.stringify({ apiVersion: "imcluster.io/v1alpha1", kind: "ImCluster", metadata: { name: "demo" }, spec });
+
+  it("says what an edit would do, and leaves everything as it is", async () => {
+    const { namespace, im } = await setUp();
+    const pods = [4_000, 1_000, 2_000].map((sessions, at) => ({
+      uid: `u${at}`,
+      name: `e${at}`,
+      state: "Ready",
+      sessions,
+    }));
+    const entry = { replicas: 3, sessions: 7_000 };
+    await makeCluster(server.client, namespace, { ...STATUS, pods, entry });
+    const before = await server.client.get(IM_CLUSTER, namespace, "demo");
+    const planned = async (spec: object, ...args: string[]) =>
+      (await im(["plan", "-f", "-", ...args], { input: manifest(spec) })).out;
+    const fewer = await planned({ entry: { replicas: 2 } });
+    assert.match(fewer, /^spec\.entry\.replicas +3 +2$/m);
+    assert.match(fewer, /^ {2}entries: 3 become 2$/m);
+    assert.match(fewer, /^1,000 sessions reconnect, about /m, "those of the emptiest");
+    const rolled = JSON.parse(await planned({ entry: { maxConnectionsPerPod: 30_000 } }, "-o", "json")) as {
+      fields: object[];
+      preview: { sessionsAffected: number };
+    };
+    assert.deepEqual(rolled.fields, [{ path: "spec.entry.maxConnectionsPerPod", from: 20_000, to: 30_000 }]);
+    assert.equal(rolled.preview.sessionsAffected, 7_000);
+    assert.match(await planned({}), /: nothing changes\n$/);
+    assert.deepEqual(await server.client.get(IM_CLUSTER, namespace, "demo"), before);
+  });
+
+  it("checks a manifest of a new one, and refuses what the API server refuses", async () => {
+    const { namespace, im } = await setUp();
+    const made = await im(["plan", "-f", "-"], { input: manifest({ entry: { replicas: 5 } }) });
+    assert.match(made.out, /it does not exist yet, and the manifest is in order/);
+    assert.equal(await server.client.get(IM_CLUSTER, namespace, "demo"), undefined);
+    const wrong = await im(["plan", "-f", "-"], { input: manifest({ entry: { replicas: 999 } }) });
+    assert.equal(wrong.code, EXIT.failed);
+    assert.match(wrong.err, /spec\.entry\.replicas must be between 1 and 200.*\nCorrect what the message names\.\n$/s);
+    const cases: [string, RegExp][] = [
+      ["a: [", /^error: unexpected end/],
+      ["kind: Secret\napiVersion: v1\nmetadata: { name: x }", /^error: - holds no ImClusters\n/],
+      [`${manifest({})}\n---\n${manifest({})}`, /^error: - holds 2 ImClusters\n/],
+    ];
+    for (const [input, message] of cases) assert.match((await im(["plan", "-f", "-"], { input })).err, message);
+    assert.match((await im(["plan", "-f", "/no/such/file"])).err, /cannot be read: .*\nName a file/);
+    assert.equal((await im(["plan"])).code, EXIT.usage);
   });
 });
 

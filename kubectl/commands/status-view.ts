@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ConditionStatus, DrainStatus, ImCluster, PodStatus } from "../../operator/api/v1alpha1.ts";
+import type { ConditionStatus, DrainStatus, ImCluster, PlanStatus, PodStatus } from "../../operator/api/v1alpha1.ts";
 import type { KubeEvent } from "../../operator/kube/types.ts";
-import { ago, type Cell, capped, count, oneLine, type Paint, span, table } from "../text.ts";
+import { ago, type Cell, capped, count, oneLine, type Paint, span, table, wrapped } from "../text.ts";
 
 /** The certificate that clients see; `problem` says why nothing is known of it. */
 export type CertificateFacts =
@@ -29,15 +29,8 @@ interface DrainFigures {
 }
 type SeenDrain = DrainStatus & DrainFigures;
 
-/** What an operator says of an edit under way, where it says anything. */
-interface SeenPlan {
-  changes?: readonly unknown[];
-  sessionsAffected?: number;
-  estimatedSeconds?: number;
-  peakReconnectsPerSecond?: number;
-  needsApproval?: boolean;
-}
-
+/** Of a screen. */
+const WIDTH = 110;
 const MAX_PODS = 14;
 const MAX_DRAINS = 5;
 const MAX_WARNINGS = 3;
@@ -84,7 +77,7 @@ function headOf({ cluster, certificate, nowMs }: StatusFacts, paint: Paint): str
     ["Certificate", certificateOf(certificate, nowMs, paint)],
     ["Entries", entriesOf(status.entry)],
     ["Logic", `${status.logic?.summary ?? "?"} ready, extlogic ${status.extlogic?.summary ?? "?"} ready`],
-    ["Plan", planOf((status as { plan?: SeenPlan }).plan)],
+    ["Plan", planOf(status.plan)],
   ];
   const lines = rows.filter(([, text]) => text !== "").map(([title, text]) => `${title.padEnd(13)}${text}\n`);
   const isBehind = (status.observedGeneration ?? 0) < (metadata.generation ?? 0);
@@ -121,14 +114,15 @@ function entriesOf(entry: NonNullable<ImCluster["status"]>["entry"]): string {
   return `${entry.summary ?? "?"} ready${draining}${updated}, ${count(entry.sessions ?? 0)} sessions, revision ${entry.currentRevision ?? "?"}`;
 }
 
-function planOf(plan: SeenPlan | undefined): string {
+function planOf(plan: PlanStatus | undefined): string {
   if (!plan) return "";
-  if (!plan.changes?.length && !plan.sessionsAffected) return "nothing is to be done";
+  const { changes, sessionsAffected, estimatedSeconds, peakReconnectsPerSecond, needsApproval } = plan;
+  if (changes.length === 0 && sessionsAffected === 0) return "nothing is to be done";
   const parts = [
-    `${count(plan.sessionsAffected ?? 0)} sessions will reconnect`,
-    `about ${span((plan.estimatedSeconds ?? 0) * 1000)}`,
-    `at most ${count(plan.peakReconnectsPerSecond ?? 0)}/s`,
-    ...(plan.needsApproval ? ["waits for approval"] : []),
+    `${count(sessionsAffected)} sessions will reconnect`,
+    `about ${span(estimatedSeconds * 1000)}`,
+    `at most ${count(peakReconnectsPerSecond)}/s`,
+    ...(needsApproval ? ["waits for approval"] : []),
   ];
   return parts.join(", ");
 }
@@ -145,11 +139,11 @@ function conditionsOf(conditions: readonly ConditionStatus[], nowMs: number, pai
     { text: type, paint: BETTER_FALSE.has(type) && type !== "Degraded" ? paint.warn : paint.bad },
     status,
     ago(lastTransitionTime, nowMs),
-    oneLine(`${reason}: ${message}`, 110),
+    oneLine(`${reason}: ${message}`, WIDTH - 25),
   ]);
   return [
     rows.length > 0 ? table(["CONDITION", "STATUS", "SINCE", "MESSAGE"], rows, paint) : "",
-    good.length > 0 ? `${paint.good("In order")}: ${good.join(", ")}\n` : "",
+    good.length > 0 ? `${wrapped(`In order: ${good.join(", ")}`, WIDTH).replace("In order", paint.good)}\n` : "",
   ].join("");
 }
 
