@@ -32,4 +32,6 @@ export const COMMAND_BODIES: Readonly<Record<keyof typeof Command, CommandBodies
   HISTORY_PAGE: { down: "HistoryPage" },
   SNAPSHOT: { up: "Snapshot" },
   SNAPSHOT_PAGE: { down: "SnapshotPage" },
+  PRESENCE_SUB: { up: "PresenceSub" },
+  PRESENCE: { up: "PresenceAsk", down: "Presence" },
 };

@@ -23,6 +23,8 @@ export const Command = {
   HISTORY_PAGE: 35,
   SNAPSHOT: 36,
   SNAPSHOT_PAGE: 39,
+  PRESENCE_SUB: 50,
+  PRESENCE: 51,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 

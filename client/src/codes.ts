@@ -24,6 +24,8 @@ export const Command = {
   HISTORY_PAGE: 35,
   SNAPSHOT: 36,
   SNAPSHOT_PAGE: 39,
+  PRESENCE_SUB: 50,
+  PRESENCE: 51,
 } as const;
 
 /** Bits of `Envelope.flags`. */

@@ -229,6 +229,30 @@ export interface ConversationHead {
 }
 export const ConversationHead: BodyCodec<ConversationHead> = bodyCodec("im.client.v1.ConversationHead");
 
+export interface PresenceSub {
+  userIds: string[];
+}
+export const PresenceSub: BodyCodec<PresenceSub> = bodyCodec("im.client.v1.PresenceSub");
+
+export interface PresenceAsk {
+  userIds: string[];
+}
+export const PresenceAsk: BodyCodec<PresenceAsk> = bodyCodec("im.client.v1.PresenceAsk");
+
+export interface Presence {
+  peers: PeerPresence[];
+  leaseMs: number;
+}
+export const Presence: BodyCodec<Presence> = bodyCodec("im.client.v1.Presence");
+
+export interface PeerPresence {
+  userId: string;
+  online: boolean;
+  platforms: string[];
+  lastSeenMs: number;
+}
+export const PeerPresence: BodyCodec<PeerPresence> = bodyCodec("im.client.v1.PeerPresence");
+
 export interface Batch {
   records: Uint8Array;
 }
@@ -277,6 +301,7 @@ export interface SessionTag {
   tokenId: string;
   tokenIssuedMs: number;
   tokenExpiresMs: number;
+  watches: boolean;
 }
 export const SessionTag: BodyCodec<SessionTag> = bodyCodec("im.uplink.v1.SessionTag");
 

@@ -8,8 +8,12 @@ import {
   Envelope,
   ErrorInfo,
   Hello,
+  type PeerPresence,
   Ping,
   Pong,
+  Presence,
+  PresenceAsk,
+  PresenceSub,
   Push,
   PushAck,
   Send,
@@ -92,6 +96,16 @@ function fromClients(): JsonVector[] {
       "PING that tells the round trip",
       { cmd: "PING", rid: 3, body: { answers: 2, heldMs: 24_300 } },
       encode(Command.PING, 3, 0, Ping.encode({ answers: 2, heldMs: 24_300 })),
+    ),
+    vector(
+      "PRESENCE_SUB",
+      { cmd: "PRESENCE_SUB", rid: 4, body: { userIds: ["bob", "carol"] } },
+      encode(Command.PRESENCE_SUB, 4, 0, PresenceSub.encode({ userIds: ["bob", "carol"] })),
+    ),
+    vector(
+      "PRESENCE, a question",
+      { cmd: "PRESENCE", rid: 5, body: { userIds: ["bob"] } },
+      encode(Command.PRESENCE, 5, 0, PresenceAsk.encode({ userIds: ["bob"] })),
     ),
     vector("a command of a product", { cmd: 64, rid: 9, body: "cnBj" }, encode(64, 9, 0, utf8("rpc"))),
   ];
@@ -202,6 +216,35 @@ function pagesOfServers(): JsonVector[] {
           ...{ entryId: "demo-entry-abcde", tokenTtlMs: 3_600_000, backgroundPingIntervalMs: 120_000 },
         }),
       ),
+    ),
+    vector(
+      "PRESENCE, a change",
+      {
+        ...{ cmd: "PRESENCE", flags: 16 },
+        body: {
+          peers: [
+            { userId: "bob", online: true, platforms: ["mobile"], lastSeenMs: "0" },
+            { userId: "carol", online: false, platforms: [], lastSeenMs: "1700000000123" },
+          ],
+          leaseMs: 0,
+        },
+      },
+      encode(
+        Command.PRESENCE,
+        0,
+        Flag.NO_PERSIST,
+        Presence.encode({
+          peers: [
+            { userId: "bob", online: true, platforms: ["mobile"] } as PeerPresence,
+            { userId: "carol", lastSeenMs: 1_700_000_000_123 } as PeerPresence,
+          ],
+        }),
+      ),
+    ),
+    vector(
+      "PRESENCE, changes were lost",
+      { cmd: "PRESENCE", flags: 16, body: { peers: [], leaseMs: 0 } },
+      encode(Command.PRESENCE, 0, Flag.NO_PERSIST, NONE),
     ),
     vector(
       "SNAPSHOT_PAGE with a conversation whose last event is gone",

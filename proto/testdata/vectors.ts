@@ -14,8 +14,12 @@ import {
   History,
   HistoryPage,
   Kick,
+  PeerPresence,
   Ping,
   Pong,
+  Presence,
+  PresenceAsk,
+  PresenceSub,
   Push,
   PushAck,
   Reauth,
@@ -93,6 +97,7 @@ function frame(name: string, cmd: number, rid: number, flags: number, body: Uint
 }
 
 const NONE = new Uint8Array(0);
+const BOB_ONLINE = { userId: "bob", online: true, platforms: ["mobile", "web"] } as PeerPresence;
 /** Envelope bytes around a body of 100 to 16,000 bytes with cmd and rid below 128: two tags with values, tag, length. */
 const bodyForEnvelopeOf = (bytes: number): Uint8Array => new Uint8Array(bytes - (bytes < 132 ? 6 : 7)).fill(0x61);
 
@@ -119,6 +124,10 @@ function frames(): FrameVector[] {
     ),
     frame("PUSH of two events", Command.PUSH, 0, 0, Push.encode({ events: [eventOf(1), eventOf(2)] })),
     frame("PUSH_ACK", Command.PUSH_ACK, 0, 0, PushAck.encode({ inboxSeq: 300 })),
+    frame("PRESENCE_SUB", Command.PRESENCE_SUB, 7, 0, PresenceSub.encode({ userIds: ["bob", "carol"] })),
+    frame("PRESENCE, a question", Command.PRESENCE, 8, 0, PresenceAsk.encode({ userIds: ["bob"] })),
+    frame("PRESENCE, a change", Command.PRESENCE, 0, Flag.NO_PERSIST, Presence.encode({ peers: [BOB_ONLINE] })),
+    frame("PRESENCE, changes were lost", Command.PRESENCE, 0, Flag.NO_PERSIST, NONE),
     frame("every flag", Command.PUSH, 0, 63, utf8("x")),
     frame("rid 127, one byte", Command.SEND, 127, 0, utf8("x")),
     frame("rid 128, two bytes", Command.SEND, 128, 0, utf8("x")),
@@ -324,6 +333,13 @@ function sessionBodies(): BodyVector[] {
       appVersion: "1.2.3",
       prefs: '{"quiet":"22-07"}',
     }),
+    body("PresenceSub", PresenceSub, { userIds: ["bob", "carol.x@shop"] }),
+    body("PresenceAsk", PresenceAsk, { userIds: ["bob"] }),
+    body("Presence", Presence, {
+      peers: [BOB_ONLINE, { userId: "carol", lastSeenMs: 1_700_000_000_123 } as PeerPresence],
+      leaseMs: 300_000,
+    }),
+    body("PeerPresence", PeerPresence, { userId: "dave", online: true, platforms: ["mini"] }),
   ];
 }
 
