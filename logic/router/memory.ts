@@ -57,6 +57,16 @@ export class MemoryRouter implements Router {
     return found;
   }
 
+  async stored(userIds: readonly string[]): Promise<Map<string, readonly Route[]>> {
+    this.#requireUp();
+    return new Map(userIds.map((userId) => [userId, [...this.#of(userId).values()]]));
+  }
+
+  async leased(incarnations: readonly string[]): Promise<Map<string, boolean>> {
+    this.#requireUp();
+    return new Map(incarnations.map((incarnation) => [incarnation, this.#isLive(incarnation)]));
+  }
+
   async renewLease(incarnation: string, { ageMs = 0, isWanted }: RenewalRequest = {}): Promise<Renewal> {
     this.#requireUp();
     if (isWanted?.() === false) return "late";

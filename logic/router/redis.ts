@@ -146,6 +146,21 @@ export class RedisRouter implements Router {
     return found;
   }
 
+  async stored(userIds: readonly string[]): Promise<Map<string, readonly Route[]>> {
+    const replies = await runPipeline(
+      this.#redis,
+      userIds.map((userId) => ["HGETALL", routeKey(userId)] as const),
+    );
+    const answered = [...userIds.entries()].filter(([at]) => isAnswer(replies[at]));
+    return new Map(answered.map(([at, userId]) => [userId, parseRoutes(userId, replies[at])]));
+  }
+
+  async leased(incarnations: readonly string[]): Promise<Map<string, boolean>> {
+    const replies = await this.#askLeases(incarnations);
+    const answered = [...incarnations.entries()].filter(([at, incarnation]) => this.#note(incarnation, replies[at]));
+    return new Map(answered.map(([at, incarnation]) => [incarnation, replies[at] === 1]));
+  }
+
   async renewLease(incarnation: string, { ageMs = 0, isWanted }: RenewalRequest = {}): Promise<Renewal> {
     const askedMs = this.#clock.nowMs() - ageMs;
     const [redisNowMs] = await runPipeline(this.#redis, [{ script: time, args: [leaseKey(incarnation)] }]);
@@ -206,11 +221,15 @@ export class RedisRouter implements Router {
     for (const routes of found.values())
       for (const { incarnation } of routes) if (!this.#leases.has(incarnation)) unknown.add(incarnation);
     const asked = [...unknown];
-    const replies = await runPipeline(
-      this.#redis,
-      asked.map((incarnation) => ["EXISTS", leaseKey(incarnation)] as const),
-    );
+    const replies = await this.#askLeases(asked);
     return new Set(asked.filter((incarnation, at) => !this.#note(incarnation, replies[at])));
+  }
+
+  #askLeases(incarnations: readonly string[]): Promise<unknown[]> {
+    return runPipeline(
+      this.#redis,
+      incarnations.map((incarnation) => ["EXISTS", leaseKey(incarnation)] as const),
+    );
   }
 
   /** Takes the answer of EXISTS for a lease; false when there was none. */

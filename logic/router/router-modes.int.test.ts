@@ -199,7 +199,12 @@ describe("router on a Redis Cluster", () => {
     const home = asked.find(({ master }) => master.owns(tombKey("a.1")))?.master.address ?? "";
     const victim = (await cluster.masters()).find(({ port }) => !home.endsWith(`:${port}`));
     assert.ok(home && victim);
-    await cluster.failover(victim, async () => assert.deepEqual(await kinds(), new Set(["ok", "unknown"])));
+    await cluster.failover(victim, async () => {
+      const [found, stored] = await Promise.all([kinds(), router.stored(all.map(({ userId }) => userId))]);
+      assert.deepEqual(found, new Set(["ok", "unknown"]));
+      assert.ok(stored.size > 0 && stored.size < all.length, `${stored.size} of ${all.length} are known`);
+      assert.ok([...stored.values()].every((known) => known.length === 1));
+    });
     const isWhole = async (): Promise<boolean> => {
       const found = await kinds().catch(() => new Set<string>());
       return found.size === 1 && found.has("ok");

@@ -29,6 +29,7 @@ const byConn = (routes: readonly Route[] | undefined): number[] =>
 export function routerContract(name: string, create: () => Promise<RouterHarness>): void {
   describe(`router contract: ${name}`, () => {
     sessions(create);
+    presence(create);
     fencing(create);
   });
 }
@@ -118,6 +119,31 @@ function sessions(create: () => Promise<RouterHarness>): void {
     assert.deepEqual(byConn((await router.lookup(["alice"])).get("alice")), [2]);
     assert.deepEqual(await router.logout([{ ...old, conn: 2 }, old]), [true, false]);
     assert.equal((await router.lookup(["alice"])).size, 0);
+  });
+}
+
+function presence(create: () => Promise<RouterHarness>): void {
+  it("tells what is stored and who holds a lease, each by itself", async () => {
+    const { router, lapseLeases } = await create();
+    const web = route({ slot: "web", incarnation: "pod-b.1", conn: 2 });
+    await router.login([route(), web]);
+    await router.renewLease("pod-a.1");
+    const stored = await router.stored(["alice", "nobody"]);
+    assert.deepEqual(
+      [...(stored.get("alice") ?? [])].sort((a, b) => a.conn - b.conn),
+      [route(), web],
+    );
+    assert.deepEqual(stored.get("nobody"), []);
+    const leased = async (): Promise<unknown> => [...(await router.leased(["pod-a.1", "pod-b.1", "pod-c.1"]))];
+    const others = [
+      ["pod-b.1", false],
+      ["pod-c.1", false],
+    ];
+    assert.deepEqual(await leased(), [["pod-a.1", true], ...others]);
+    await lapseLeases();
+    assert.deepEqual(await leased(), [["pod-a.1", false], ...others]);
+    assert.equal((await router.stored(["alice"])).get("alice")?.length, 2, "routes outlast leases");
+    assert.deepEqual([(await router.stored([])).size, (await router.leased([])).size], [0, 0]);
   });
 }
 

@@ -69,6 +69,13 @@ export interface Router {
    */
   lookup(userIds: readonly string[]): Promise<Map<string, Route[]>>;
   /**
+   * Routes as they are stored, per user, whether or not their incarnation holds a lease. A user of whom there is no answer, because
+   * a part of the router is away, is absent; one without a route has an empty list.
+   */
+  stored(userIds: readonly string[]): Promise<Map<string, readonly Route[]>>;
+  /** Which of the incarnations hold a lease, asked for now; absent when there is no answer. */
+  leased(incarnations: readonly string[]): Promise<Map<string, boolean>>;
+  /**
    * Prolongs the lease of an incarnation, counted from when that was asked for, however long it takes; a tombstoned one is
    * refused for good.
    */
