@@ -54,6 +54,11 @@ export class EntryMetrics {
     count("commands_rejected_total", "Client commands answered BUSY here.", () => stats.rejectedBusy);
     count("delivered_total", "Inbox events queued for a client.", () => stats.delivered);
     count("deliveries_dropped_total", "Inbox events a slow client must pull instead.", () => stats.deliveriesDropped);
+    count(
+      "ephemeral_dropped_total",
+      "Frames of passing interest dropped for slow clients.",
+      () => stats.ephemeralDropped,
+    );
     count("unreachable_total", "Deliveries for a connection that is gone.", () => stats.unreachable);
     count("slow_consumers_total", "Connections closed because they did not read.", () => stats.slowConsumers);
     count("reads_paused_total", "Times a connection was not read because it sent too much.", () => stats.readsPaused);

@@ -49,6 +49,44 @@ describe("deliveries", () => {
   });
 });
 
+describe("frames of passing interest", () => {
+  it("reach a client that reads; one that does not is told that some were dropped", () => {
+    const world = setUp();
+    const { carrier, connection } = openSession(world);
+    const tell = (): void => {
+      connection.onReply(Command.PRESENCE, Flag.NO_PERSIST, 0, 0, Buffer.from("x"));
+      connection.flush();
+    };
+    tell();
+    carrier.isSlow = true;
+    tell();
+    tell();
+    carrier.isSlow = false;
+    connection.onDrain();
+    tell();
+    assert.deepEqual(
+      carrier.frames().map(({ cmd, rid, flags, body }) => [cmd, rid, flags, body.toString()]),
+      ["x", "x", "", "x"].map((body) => [Command.PRESENCE, 0, Flag.NO_PERSIST, body]),
+    );
+    assert.equal(world.stats.ephemeralDropped, 1);
+  });
+
+  it("are no answers: what was asked for is never dropped", () => {
+    const world = setUp();
+    const { carrier, connection } = openSession(world);
+    carrier.isSlow = true;
+    for (const rid of [1, 2]) {
+      connection.onReply(Command.PRESENCE, Flag.REPLY | Flag.NO_PERSIST, rid, 0, Buffer.from("x"));
+      connection.flush();
+    }
+    connection.onDrain();
+    assert.deepEqual(
+      carrier.frames().map(({ rid }) => rid),
+      [1, 2],
+    );
+  });
+});
+
 describe("the end", () => {
   it("KICK is the last frame, and carries who took the slot", () => {
     const world = setUp();

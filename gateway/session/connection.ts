@@ -284,7 +284,10 @@ export class Connection implements FrameSink, HeartbeatItem {
     if (!session) return;
     if (rid !== 0 && session.inFlight > 0) session.inFlight--;
     if (seq > session.head) session.head = seq;
-    this.#send(encodeFrame(cmd, rid, flags, body));
+    const isEphemeral = rid === 0 && (flags & Flag.NO_PERSIST) !== 0;
+    if (!isEphemeral) this.#send(encodeFrame(cmd, rid, flags, body));
+    else if (this.#outbox.addEphemeral(cmd, flags, body)) this.#touch();
+    else this.#hub.stats.ephemeralDropped++;
   }
 
   /** The inbox head as the store knows it; a push for it may have been lost on the way. */

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Command } from "#proto/commands.ts";
+import { Command, Flag } from "#proto/commands.ts";
 import { type Event, Push } from "#proto/gen/messages.ts";
 import { encodeFrame } from "../wire/envelope.ts";
 import { decodeAll } from "../wire/frame-test-kit.ts";
 import {
+  EPHEMERAL_MAX_BYTES,
   MAX_PUSH_BYTES,
   OUTBOX_HARD_MAX_BYTES,
   OUTBOX_MAX_BYTES,
@@ -193,5 +194,78 @@ describe("Outbox", () => {
         assert.equal(outbox.bytes, 0);
       }),
     );
+  });
+});
+
+describe("frames that may be lost", () => {
+  const tell = (outbox: Outbox, bytes = 2): boolean =>
+    outbox.addEphemeral(Command.PRESENCE, Flag.NO_PERSIST, new Uint8Array(bytes).fill(0x61));
+  const shown = (port: FakePort): [number, number][] => framesOf(port).map(({ cmd, body }) => [cmd, body.length / 2]);
+
+  it("are written in their place", () => {
+    const { port, outbox } = setUp();
+    outbox.add(encodeFrame(Command.PONG, 1, 1));
+    assert.equal(tell(outbox), true);
+    outbox.addEvent(eventOf(1));
+    outbox.flush(1);
+    assert.deepEqual(
+      framesOf(port).map(({ cmd, rid, flags }) => [cmd, rid, flags]),
+      [
+        [Command.PONG, 1, Flag.REPLY],
+        [Command.PRESENCE, 0, Flag.NO_PERSIST],
+        [Command.PUSH, 0, 0],
+      ],
+    );
+  });
+
+  it("are dropped while the client does not read, which it is told once, behind everything else", () => {
+    const { port, outbox } = setUp();
+    port.isSlow = true;
+    outbox.add(encodeFrame(Command.PONG, 1, 1));
+    outbox.flush(1);
+    port.writes = [];
+    for (let count = 0; count < 1000; count++) assert.equal(tell(outbox), false);
+    outbox.addEvent(eventOf(1));
+    outbox.flush(2);
+    assert.deepEqual(shown(port), []);
+    assert.ok(outbox.bytes < 100);
+    port.isSlow = false;
+    outbox.onDrain();
+    outbox.flush(3);
+    assert.deepEqual(
+      shown(port).map(([cmd]) => cmd),
+      [Command.PUSH, Command.PRESENCE],
+    );
+    assert.deepEqual(shown(port)[1], [Command.PRESENCE, 0]);
+    assert.equal(tell(outbox), true);
+    outbox.flush(4);
+    assert.deepEqual(shown(port).slice(2), [[Command.PRESENCE, 2]]);
+  });
+
+  it("are taken up to half of what waits at most, and dropped beyond", () => {
+    const { port, outbox } = setUp();
+    outbox.add(encodeFrame(Command.SYNC_PAGE, 1, 1, new Uint8Array(EPHEMERAL_MAX_BYTES - 1000)));
+    const room = EPHEMERAL_MAX_BYTES - outbox.bytes;
+    assert.equal(tell(outbox, room + 1), false);
+    assert.equal(tell(outbox, room), true);
+    assert.equal(tell(outbox), false);
+    outbox.flush(1);
+    assert.deepEqual(shown(port).slice(1), [
+      [Command.PRESENCE, room],
+      [Command.PRESENCE, 0],
+    ]);
+  });
+
+  it("are forgotten with the connection", () => {
+    const { port, outbox } = setUp();
+    port.isSlow = true;
+    outbox.add(encodeFrame(Command.PONG, 1, 1));
+    outbox.flush(1);
+    tell(outbox);
+    outbox.clear();
+    outbox.onDrain();
+    port.writes = [];
+    outbox.flush(2);
+    assert.deepEqual(port.writes, []);
   });
 });

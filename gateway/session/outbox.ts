@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
-import { Command } from "#proto/commands.ts";
-import { encodeFrameOf } from "../wire/envelope.ts";
+import { Command, Flag } from "#proto/commands.ts";
+import { encodeFrame, encodeFrameOf } from "../wire/envelope.ts";
 
 /** Where an outbox writes: a socket. */
 export interface OutboxPort {
@@ -26,6 +26,8 @@ export const OUTBOX_MAX_FRAMES = 256;
 export const OUTBOX_MAX_BYTES = 1024 * 1024;
 /** Answers are still taken up to here: a client gets what it asked for, within reason. */
 export const OUTBOX_HARD_MAX_BYTES = 4 * OUTBOX_MAX_BYTES;
+/** Frames that may be lost are dropped beyond this, and whenever the client has not read what it was sent. */
+export const EPHEMERAL_MAX_BYTES = OUTBOX_MAX_BYTES / 2;
 /** Largest body of one PUSH. */
 export const MAX_PUSH_BYTES = 128 * 1024;
 /** Nothing was taken for so long: the client does not read. */
@@ -34,6 +36,8 @@ export const SLOW_CONSUMER_TICKS = 30;
 const PAUSE_READING_BYTES = 512 * 1024;
 /** Largest single write, so that one client's backlog is not joined into one huge buffer. */
 const MAX_WRITE_BYTES = 256 * 1024;
+
+const EMPTY = new Uint8Array(0);
 
 /** In place of the PUSH that collects events until the flush. */
 const OPEN_PUSH = Symbol("open push");
@@ -53,6 +57,8 @@ export class Outbox {
   #isHeld = false;
   #isBacklogged = false;
   #needsPull = false;
+  /** Command of an ephemeral frame that was dropped; 0 = none was. */
+  #lostCmd = 0;
   #blockedTick = 0;
   readonly #port: OutboxPort;
   readonly #stats: OutboxStats;
@@ -116,6 +122,18 @@ export class Outbox {
     return true;
   }
 
+  /**
+   * Adds a frame that means something only now: under pressure the first to be dropped. A frame of the same command without a body then
+   * says so when the way is free. False: it was dropped.
+   */
+  addEphemeral(cmd: number, flags: number, body: Uint8Array): boolean {
+    if (this.#isBlocked || this.bytes + body.length > EPHEMERAL_MAX_BYTES) {
+      this.#lostCmd = cmd;
+      return false;
+    }
+    return this.add(encodeFrame(cmd, 0, flags, body));
+  }
+
   /** The pull advice was given. */
   clearNeedsPull(): void {
     this.#needsPull = false;
@@ -124,6 +142,7 @@ export class Outbox {
   /** Copies pending events to a PUSH and writes what the port takes. `nowTick` dates a blockage that begins. */
   flush(nowTick: number): void {
     this.#seal();
+    if (this.#lostCmd !== 0 && !this.#isBlocked) this.#addLost();
     let written = 0;
     while (!this.#isBlocked && written < this.#slots.length) {
       const [bytes, end] = this.#join(written);
@@ -167,6 +186,12 @@ export class Outbox {
     this.#events = [];
     this.#eventBytes = 0;
     this.#needsPull = false;
+    this.#lostCmd = 0;
+  }
+
+  #addLost(): void {
+    this.add(encodeFrame(this.#lostCmd, 0, Flag.NO_PERSIST, EMPTY));
+    this.#lostCmd = 0;
   }
 
   /** Turns the collected events into a frame, at the place of the first of them. */

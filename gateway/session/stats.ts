@@ -12,6 +12,8 @@ export class EntryStats {
   delivered = 0;
   /** Deliveries dropped because a client does not read; it is told to pull. */
   deliveriesDropped = 0;
+  /** Frames that mean something only now, dropped because the client reads slowly. */
+  ephemeralDropped = 0;
   unreachable = 0;
   slowConsumers = 0;
   rejectedBusy = 0;
