@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { composeIdentity } from "./compose-identity.ts";
+import { composePresence, type PresenceParts } from "./compose-presence.ts";
 import { AckWatch } from "./deliver/ack-watch.ts";
 import type { AckWheel } from "./deliver/ack-wheel.ts";
 import { Delivery } from "./deliver/deliver.ts";
@@ -26,6 +27,7 @@ import { PullHandler } from "./inbox/pull.ts";
 import { ReadDesk } from "./inbox/read-desk.ts";
 import { SnapshotHandler } from "./inbox/snapshot.ts";
 import type { LogicMetrics } from "./metrics.ts";
+import type { ChangeLog } from "./presence/change-log.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
 import { createMessageIds } from "./send/message-id.ts";
@@ -58,6 +60,8 @@ export interface LogicPorts {
   intents: IntentSink;
   wheel: AckWheel;
   tokens: Pick<TokenVerifier, "verify">;
+  /** Tells whose sessions come and go, for clients that watch. Default: clients see nobody's presence. */
+  changeLog?: ChangeLog;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;
@@ -89,6 +93,7 @@ export interface LogicCore {
   readonly acks: AckBuffer;
   readonly ackWatch: AckWatch;
   readonly activity: ActivityBuffer;
+  readonly presence: Pick<PresenceParts, "watcher">;
   /** Watches the router; resolves when it was asked for the first time. */
   start(): Promise<void>;
   /** Deliveries that wait until their entry is attached. */
@@ -107,31 +112,35 @@ type OnFault = (op: string, error: unknown) => void;
 function composeDelivery(
   { store, router, intents, wheel, ackTimeoutMs: timeoutMs, clock, random, defer, onFault, metrics }: LogicPorts,
   entries: Entries,
-  onRouterFault: OnFault,
-  onUncertain: () => void,
+  presence: PresenceParts,
+  { onRouterFault, onUncertain }: { onRouterFault: OnFault; onUncertain: () => void },
 ) {
   const kicks = new KickDesk(entries, clock);
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
   const offline = offlineQueue.add.bind(offlineQueue);
   const cache = new RouteCache({ router, clock, onFault: onRouterFault });
   const { changes } = cache;
+  // Announcements are no news, but for those whose first write was not answered.
+  const noted = presence.noting(changes);
+  const leaving = { login: changes.login, logout: noted.logout };
   const overdue = new OverdueSlots({ router, entries, onRouterFault });
   const ackWatch = new AckWatch({
     ...{ wheel, timeoutMs, clock, random, onFault, metrics },
     onFired: (fired) => void overdue.tell(fired),
   });
   const delivered = ackWatch.delivered.bind(ackWatch);
-  const ways = { router, routes: cache, changes, entries };
+  const ways = { router, routes: cache, changes: leaving, entries };
   const shared = { ...ways, offline, delivered, onRouterFault, clock, defer, metrics };
   const delivery = new Delivery(shared);
   const unreachable = new UnreachableHandler(shared);
   const routes = new RouteWriter({
-    router: { ...changes, forget: (incarnation, conns) => router.forget(incarnation, conns) },
+    router: { ...leaving, forget: (incarnation, conns) => router.forget(incarnation, conns) },
     kicks,
     store,
     onStoreFault: onFault,
     onRouterFault,
     onUncertain,
+    onRouted: (userId) => presence.note(userId),
     defer,
   });
   const gone = (incarnation: string): void => {
@@ -144,7 +153,7 @@ function composeDelivery(
     delivery.attached(entry);
   };
   const isIdle = (): boolean => [delivery, unreachable, routes, offlineQueue].every((part) => part.isIdle);
-  return { cache, delivery, unreachable, routes, changes, ackWatch, kicks, gone, attached, isIdle };
+  return { cache, delivery, unreachable, routes, changes: noted, ackWatch, kicks, gone, attached, isIdle };
 }
 
 /** What turns sends into transactions. */
@@ -178,13 +187,14 @@ function composeWatch(
   { router, clock, log, metrics }: LogicPorts,
   entries: Entries,
   leases: EntryLeases,
-  onAnswered: () => void,
+  { onAnswered, onForgotten }: { onAnswered: () => void; onForgotten: () => void },
 ) {
   return new GenerationWatch({
     router,
     clock,
     onAnswered,
     onForgotten: () => {
+      onForgotten();
       metrics.reannounces.inc();
       log.warn({ entries: entries.size }, "the router may have forgotten routes: entries announce theirs again");
       leases.renewAll(entries);
@@ -208,6 +218,14 @@ function repeat(clock: Clock, intervalMs: number, job: () => Promise<void>): () 
   };
 }
 
+/** Counts faults of the router beside reporting them. */
+function routerFaults({ metrics, onFault }: LogicPorts): OnFault {
+  return (op, error) => {
+    metrics.routerFaults.inc({ op });
+    onFault(`router ${op}`, error);
+  };
+}
+
 /** Wires handlers to ports. */
 export function composeLogic(ports: LogicPorts): LogicCore {
   const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs } = ports;
@@ -223,12 +241,16 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     log,
     metrics,
   });
-  const watch = composeWatch(ports, entries, leases, () => routes.retryMissed());
-  const onRouterFault: OnFault = (op, error) => {
-    metrics.routerFaults.inc({ op });
-    onFault(`router ${op}`, error);
-  };
-  const delivering = composeDelivery(ports, entries, onRouterFault, () => watch.suspect());
+  const presence = composePresence(ports);
+  const watch = composeWatch(ports, entries, leases, {
+    onAnswered: () => routes.retryMissed(),
+    onForgotten: () => presence.forgotten(),
+  });
+  const onRouterFault = routerFaults(ports);
+  const delivering = composeDelivery(ports, entries, presence, {
+    onRouterFault,
+    onUncertain: () => watch.suspect(),
+  });
   const { delivery, unreachable, routes, changes, ackWatch, kicks, gone, isIdle } = delivering;
   const onNoted = ({ userId, slot }: Session, inboxSeq: number): void => ackWatch.acknowledged(userId, slot, inboxSeq);
   const acks = new AckBuffer({ store, clock, onNoted, onFault, metrics });
@@ -250,16 +272,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     ask: (session) => reads.handlers.heads.ask(session),
   });
   const stopFencing = repeat(clock, Math.floor(leaseTtlMs / 3), () => leases.fenceDead(entries));
-  const handlers = {
-    ...identity.handlers,
-    leases,
-    routes,
-    send,
-    ...reads.handlers,
-    acks,
-    lateHeads,
-    unreachable,
-  };
+  const handlers = { ...identity.handlers, ...reads.handlers, leases, routes, send, acks, lateHeads, unreachable };
   const onFenced = (incarnation: string): void => {
     const stream = entries.find(incarnation);
     if (stream) leases.fence(stream);
@@ -269,6 +282,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     entries,
     server: new UplinkServer(entries, {
       ...handlers,
+      presence: presence.desk,
       onAttached: delivering.attached,
       defer,
       log,
@@ -279,6 +293,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     acks,
     ackWatch,
     activity: identity.handlers.activity,
+    presence,
     start: async () => {
       ackWatch.start();
       await Promise.all([watch.start(), identity.handlers.guard.start()]);
@@ -288,17 +303,13 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       entries.leaving();
       delivery.close();
     },
-    isIdle: () => isIdle() && identity.isIdle() && commits.unanswered === 0 && reads.gate.running === 0,
+    isIdle: () =>
+      isIdle() && identity.isIdle() && presence.isIdle() && commits.unanswered === 0 && reads.gate.running === 0,
     close: () => {
       watch.stop();
       reads.stop();
       stopFencing();
-      identity.close();
-      acks.close();
-      ackWatch.close();
-      lateHeads.close();
-      delivering.cache.close();
-      delivery.close();
+      for (const part of [identity, presence, acks, ackWatch, lateHeads, delivering.cache, delivery]) part.close();
     },
   };
 }

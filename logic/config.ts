@@ -40,6 +40,8 @@ export const logicSchema = z.object({
   IM_LOGINS_PER_MINUTE: envInt(0, 10_000).default(DEFAULT_POLICY.loginsPerMinute),
   IM_TOKEN_ISSUER: envString(256).default("imcluster"),
   IM_TOKEN_AUDIENCE: envString(256).optional(),
+  /** Whose presence clients may see: those whom they talk to, or nobody's. */
+  IM_PRESENCE_VISIBLE_TO: z.enum(["nobody", "peers"]).default("nobody"),
   IM_PING_INTERVAL_MS: envDurationMs(1000, 600_000).default(30_000),
   /** Of apps in the background; unset = as in the foreground. */
   IM_BACKGROUND_PING_INTERVAL_MS: envDurationMs(1000, 600_000).optional(),

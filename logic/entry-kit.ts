@@ -13,6 +13,9 @@ import {
   HistoryPage,
   LoginReply,
   LoginRequest,
+  Presence,
+  PresenceAsk,
+  PresenceSub,
   Push,
   Reauth,
   ReauthOk,
@@ -146,6 +149,18 @@ export class TestEntry {
   /** DEVICE, and its answer. */
   device(conn: number, device: Partial<Device>): Promise<TestAnswer<number>> {
     return this.ask(conn, Command.DEVICE, Device.encode(device), Command.DEVICE, (bytes) => bytes.length);
+  }
+
+  /** PRESENCE, and its answer. */
+  presence(conn: number, userIds: string[]): Promise<TestAnswer<Presence>> {
+    const body = PresenceAsk.encode({ userIds });
+    return this.ask(conn, Command.PRESENCE, body, Command.PRESENCE, (bytes) => Presence.decode(bytes));
+  }
+
+  /** PRESENCE_SUB, and its answer. */
+  watch(conn: number, userIds: string[]): Promise<TestAnswer<Presence>> {
+    const body = PresenceSub.encode({ userIds });
+    return this.ask(conn, Command.PRESENCE_SUB, body, Command.PRESENCE, (bytes) => Presence.decode(bytes));
   }
 
   /** The next KICK of a connection. */

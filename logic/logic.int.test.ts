@@ -64,6 +64,7 @@ before(async () => {
     IM_GRPC_PORT: "0",
     IM_LEASE_TTL_MS: String(LEASE_TTL_MS),
     IM_ADMIN_PORT: "0",
+    IM_PRESENCE_VISIBLE_TO: "peers",
   };
   redis = createRedis(redisServer.url, { name: "test", commandTimeoutMs: 10_000 });
   store = await openPostgresStore({ url, name: "test" });

@@ -10,6 +10,7 @@ import type { PushIntent } from "./deliver/offline.ts";
 import { wireEntry } from "./entry-kit.ts";
 import { purgeEntry } from "./grpc/control.ts";
 import { unreadMetrics } from "./metrics.ts";
+import { MemoryChangeLog } from "./presence/change-log-memory.ts";
 import { MemoryRouter } from "./router/memory.ts";
 import { MemoryStore } from "./store/memory.ts";
 
@@ -18,6 +19,7 @@ const store = new MemoryStore();
 const router = new MemoryRouter(clock, 1e9);
 const queued: PushIntent[] = [];
 const core = composeLogic({
+  changeLog: new MemoryChangeLog(),
   wheel: new MemoryAckWheel(clock, (intent) => void queued.push(intent)),
   ackTimeoutMs: 5000,
   store,

@@ -17,6 +17,7 @@ import { controlService } from "./grpc/control.ts";
 import { inspectService } from "./grpc/inspect.ts";
 import { HealthPoll } from "./health.ts";
 import { createLogicMetrics } from "./metrics.ts";
+import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
@@ -92,6 +93,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     router,
     intents: new RedisIntents(queue),
     wheel: new RedisAckWheel(queue),
+    ...(config.IM_PRESENCE_VISIBLE_TO === "peers" ? { changeLog: new RedisChangeLog(redis) } : {}),
     tokens: new TokenVerifier({
       keys,
       issuer: config.IM_TOKEN_ISSUER,
@@ -114,19 +116,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     metrics: createLogicMetrics(registry),
   });
   lifecycle.onStop("core", () => core.close());
-  registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
-  registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
-  registry.gaugeOf("im_logic_parked_delivers", "Events that wait until their entry is attached.", () => core.parked());
-  registry.gaugeOf(
-    "im_ack_pending",
-    "Slots that wait for an acknowledgement, in the cluster.",
-    () => core.ackWatch.pending,
-  );
-  registry.gaugeOf(
-    "im_ack_wheel_lag_seconds",
-    "By how much deadlines were missed at the last look.",
-    () => core.ackWatch.lagMs / 1000,
-  );
+  addGauges(registry, core);
   // A first look that comes before the connection would only report it as away.
   await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
@@ -147,6 +137,28 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   running = { core, health, redis };
   log.info({ grpcPort, adminPort: admin.port }, "logic is up");
   return { grpcPort, adminPort: admin.port, lifecycle, core };
+}
+
+/** What is counted when somebody looks. */
+function addGauges(registry: Metrics, core: LogicCore): void {
+  registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
+  registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
+  registry.gaugeOf("im_logic_parked_delivers", "Events that wait until their entry is attached.", () => core.parked());
+  registry.gaugeOf(
+    "im_ack_pending",
+    "Slots that wait for an acknowledgement, in the cluster.",
+    () => core.ackWatch.pending,
+  );
+  registry.gaugeOf(
+    "im_ack_wheel_lag_seconds",
+    "By how much deadlines were missed at the last look.",
+    () => core.ackWatch.lagMs / 1000,
+  );
+  const { watcher } = core.presence;
+  if (watcher) {
+    registry.gaugeOf("im_presence_watching_sessions", "Sessions that watch somebody.", () => watcher.sessions);
+    registry.gaugeOf("im_presence_watched_users", "Users watched by sessions of this process.", () => watcher.peers);
+  }
 }
 
 /** The Redis of the push intents: the router's, unless it has its own. */

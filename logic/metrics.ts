@@ -32,6 +32,13 @@ export function createLogicMetrics(metrics: Metrics) {
     ]),
     reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY and SNAPSHOT by result.", ["kind", "result"]),
     readSeconds: metrics.histogram("im_logic_read_duration_seconds", "Reading one page of messages.", ["kind"]),
+    presenceRequests: metrics.counter("im_presence_requests_total", "PRESENCE and PRESENCE_SUB by result.", [
+      "kind",
+      "result",
+    ]),
+    presenceFrames: metrics.counter("im_presence_frames_total", "Changes of presence by what became of them.", [
+      "result",
+    ]),
     acks: metrics.counter("im_logic_acks_total", "Device cursors written, by result.", ["result"]),
     heads: metrics.counter("im_logic_heads_total", "Inbox heads asked for, by result.", ["result"]),
     leases: metrics.counter("im_router_lease_renew_total", "Lease renewals of entries by result.", ["result"]),

@@ -8,6 +8,9 @@ import {
   ErrorInfo,
   History,
   HistoryPage,
+  Presence,
+  PresenceAsk,
+  PresenceSub,
   PushAck,
   Send,
   SendAck,
@@ -29,7 +32,7 @@ const MINUS_ONE = Buffer.from("10ffffffffffffffffff01", "hex");
 const text = (length: number): string => "x".repeat(length);
 
 describe("input at its limits", () => {
-  const fleet = useFleet({ entries: 1, logics: 1 });
+  const fleet = useFleet({ entries: 1, logics: 1, logicEnv: { IM_PRESENCE_VISIBLE_TO: "peers" } });
   let rids = 1;
   let users = 0;
 
@@ -187,6 +190,31 @@ describe("input at its limits", () => {
     assertRefused(await snapshot({ inboxEpoch: "another" }), ErrorCode.CURSOR_INVALID, /another inbox epoch/);
     const page = await snapshot({ inboxEpoch: epoch, limit: 4_000_000_000, limitBytes: 4_000_000_000 });
     assert.ok(Buffer.isBuffer(page) && SnapshotPage.decode(page).heads.length === 1);
+    raw.destroy();
+  });
+
+  it("PRESENCE for 100 users and PRESENCE_SUB for 200, each an id of 64 characters; not one more of either", async () => {
+    const { raw } = await online();
+    const ids = (count: number): string[] => Array.from({ length: count }, (_, at) => String(at).padStart(64, "u"));
+    const asks = (userIds: string[]) => ask(raw, Command.PRESENCE, PresenceAsk.encode({ userIds }), Command.PRESENCE);
+    const watches = (userIds: string[]) =>
+      ask(raw, Command.PRESENCE_SUB, PresenceSub.encode({ userIds }), Command.PRESENCE);
+    for (const [request, most] of [
+      [asks, 100],
+      [watches, 200],
+    ] as const) {
+      const answer = await request(ids(most));
+      assert.ok(Buffer.isBuffer(answer));
+      assert.deepEqual(
+        Presence.decode(answer).peers.map(({ userId, online: isOnline }) => [userId, isOnline]),
+        ids(most).map((id) => [id, false]),
+      );
+      assertRefused(await request(ids(most + 1)), ErrorCode.BAD_REQUEST, new RegExp(`more than ${most} users`));
+      for (const wrong of [text(65), "", "a b", "a\0"])
+        assertRefused(await request(["peer", wrong]), ErrorCode.BAD_REQUEST, /no user id/);
+      const none = await request([]);
+      assert.ok(Buffer.isBuffer(none) && Presence.decode(none).peers.length === 0);
+    }
     raw.destroy();
   });
 

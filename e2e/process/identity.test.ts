@@ -7,9 +7,11 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { type ChannelClient, createChannelClient } from "#lib/grpc.ts";
 import type { KickUserReply, PresenceReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
+import { fetchPresence, PresenceWatch } from "../../client/src/presence.ts";
 import { openPostgresStore } from "../../logic/store/postgres-store.ts";
 import { waitWithin } from "../harness/cpu-wait.ts";
 import { waitUntil } from "../harness/processes.ts";
+import { redisCli } from "../harness/redis.ts";
 import { login, targetOf, useFleet } from "./fleet-suite.ts";
 
 const CALL_TIMEOUT_MS = 20_000;
@@ -213,5 +215,22 @@ describe("who is logged in", () => {
     await within("offline after the crash", false, 6000);
     await fleet().entry(1).start();
     await fleet().entry(1).waitReady();
+  });
+
+  it("clients see nobody's presence unless the cluster shows it, and nothing is written for it", async () => {
+    const [alice, bob] = [unique("alice"), unique("bob")];
+    const { client } = await login(fleet(), alice, targetOf(fleet(), "tcp", 0));
+    await (await login(fleet(), bob, targetOf(fleet(), "tcp", 1))).client.send({ to: alice, content: "hello" });
+    await assert.rejects(fetchPresence(client, [bob]), { codeName: "PERMISSION_DENIED" });
+    const errors: string[] = [];
+    const watch = new PresenceWatch(client, {
+      onChange: () => assert.fail("told of somebody"),
+      onError: ({ codeName }) => void errors.push(codeName),
+    });
+    watch.set([bob]);
+    await waitUntil("the subscription is refused", () => errors.length > 0);
+    assert.deepEqual(errors, ["PERMISSION_DENIED"]);
+    assert.equal(await redisCli(fleet().redis.port, "KEYS", "presence:*"), "");
+    await client.close();
   });
 });

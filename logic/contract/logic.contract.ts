@@ -4,6 +4,7 @@ import { devices, logouts, presence } from "./devices.ts";
 import { kicks, revocation, slots, tokens } from "./identity.ts";
 import type { LogicHarness } from "./kit.ts";
 import { inboxes, refusals, resending, sending } from "./messages.ts";
+import { peerPresence, peerSubscriptions } from "./peer-presence.ts";
 import { histories, snapshots } from "./reading.ts";
 import { fencing, routing, sessions } from "./sessions.ts";
 
@@ -26,5 +27,7 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     devices(get);
     logouts(get);
     presence(get);
+    peerPresence(get);
+    peerSubscriptions(get);
   });
 }

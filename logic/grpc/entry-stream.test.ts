@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ServerUplink } from "#lib/grpc.ts";
+import { Command, Flag } from "#proto/commands.ts";
 import { RecordKind, readRecords } from "#proto/uplink/record.ts";
 import { unreadMetrics } from "../metrics.ts";
 import { EntryStream } from "./entry-stream.ts";
@@ -89,6 +90,22 @@ describe("entry stream", () => {
     assert.equal(taken, 14);
     assert.deepEqual([stream.isClosed, state.isOpen], [true, false]);
     assert.equal(stream.send({ kind: RecordKind.HEAD }), false);
+  });
+
+  it("refuses what means something only now from 1 MiB on, and nothing else", async () => {
+    const { state, stream } = setUp();
+    state.takes = false;
+    stream.send({ kind: RecordKind.HEAD });
+    await turn();
+    const body = new Uint8Array(MIB / 4);
+    const tell = (flags: number): boolean =>
+      stream.send({ kind: RecordKind.REPLY, cmd: Command.PRESENCE, flags, conn: 1, body });
+    let taken = 0;
+    while (tell(Flag.NO_PERSIST)) taken++;
+    assert.equal(taken, 3);
+    assert.equal(tell(Flag.REPLY), true);
+    assert.equal(stream.send({ kind: RecordKind.DELIVER, conn: 1, body }), true);
+    assert.equal(stream.isClosed, false);
   });
 
   it("writes what waits before it closes", () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ServerUplink } from "#lib/grpc.ts";
+import { Flag } from "#proto/commands.ts";
 import { HEADER_BYTES, RecordBatch, type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { EntryPort, Session } from "../session/session.ts";
@@ -8,6 +9,8 @@ import { DelayMeter } from "./delay-meter.ts";
 
 /** Beyond this, pushes are refused: their recipients pull later. */
 const MAX_OUTBOUND_BYTES = 8 * 1024 * 1024;
+/** Beyond this, what is told for the moment only is refused. */
+const MAX_EPHEMERAL_BYTES = 1024 * 1024;
 /** Beyond this the entry does not read any more: the stream ends, it attaches again and clients resend. */
 const MAX_STUCK_BYTES = 2 * MAX_OUTBOUND_BYTES;
 const MAX_WRITE_BYTES = 1024 * 1024;
@@ -28,7 +31,7 @@ export interface EntryStreamPorts {
 
 /**
  * One attached entry: its sessions, and records on their way to it, written once per tick. Memory is bounded by
- * 8 MiB of pushes and 16 MiB in all.
+ * 1 MiB of frames that may be lost, 8 MiB of pushes, and 16 MiB in all.
  */
 export class EntryStream implements EntryPort {
   readonly sessions = new Map<number, Session>();
@@ -70,6 +73,7 @@ export class EntryStream implements EntryPort {
     if (this.#isClosed) return false;
     const waiting = this.#batch.byteLength + HEADER_BYTES + (record.body?.length ?? 0);
     if (waiting > MAX_OUTBOUND_BYTES && record.kind === RecordKind.DELIVER) return false;
+    if (waiting > MAX_EPHEMERAL_BYTES && ((record.flags ?? 0) & Flag.NO_PERSIST) !== 0) return false;
     if (waiting > MAX_STUCK_BYTES) {
       this.close("stuck");
       return false;

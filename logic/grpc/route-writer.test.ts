@@ -15,6 +15,7 @@ function setUp() {
   const removed: number[] = [];
   const announced: number[] = [];
   const faults: string[] = [];
+  const routed: string[] = [];
   const answer = async <T>(reply: T): Promise<T> => {
     if (state.isAway) throw new ImError(ErrorCode.RETRYABLE, "away");
     return reply;
@@ -38,9 +39,10 @@ function setUp() {
     onStoreFault: (op) => void faults.push(op),
     onRouterFault: (op) => void faults.push(op),
     onUncertain: () => void faults.push("uncertain"),
+    onRouted: (userId) => void routed.push(userId),
     defer: setImmediate,
   });
-  return { writer, state, removed, announced, faults };
+  return { writer, state, removed, announced, faults, routed };
 }
 
 describe("route writer", () => {
@@ -78,16 +80,18 @@ describe("route writer", () => {
   });
 
   it("has everything announced after a write whose answer was lost: whom it replaced, nobody knows", async () => {
-    const { writer, state, announced, faults } = setUp();
+    const { writer, state, announced, faults, routed } = setUp();
     const watch = { isOpen: () => true, onFenced: () => undefined };
     writer.announce(session(1), watch);
     await turn();
     await turn();
     assert.deepEqual([announced, faults], [[1], []]);
+    assert.deepEqual(routed, [], "no news");
     writer.announce(session(2), { ...watch, isUnsure: true });
     await turn();
     await turn();
     assert.deepEqual([announced, faults], [[1, 2], ["uncertain"]]);
+    assert.deepEqual(routed, ["alice"]);
     faults.length = 0;
     writer.announce(session(9), { ...watch, isOpen: () => false, isUnsure: true });
     await turn();

@@ -48,6 +48,8 @@ export interface RouteWriterPorts {
    * entries announce theirs, it is found and kicked.
    */
   onUncertain: () => void;
+  /** A route is stored of which an earlier write was not answered. */
+  onRouted?: (userId: string) => void;
   defer: Defer;
 }
 
@@ -143,6 +145,7 @@ export class RouteWriter {
     announced.forEach((announcement, at) => {
       const { session, onFenced } = announcement;
       const outcome = outcomes[at];
+      if (announcement.isUnsure && outcome?.kind === "ok") this.#ports.onRouted?.(session.userId);
       if (outcome?.kind === "unknown") {
         this.#ports.onRouterFault("announce", outcome.cause);
         this.#miss([announcement]);

@@ -16,6 +16,7 @@ import type { LateHeads } from "../inbox/late-heads.ts";
 import type { PullHandler } from "../inbox/pull.ts";
 import type { SnapshotHandler } from "../inbox/snapshot.ts";
 import type { LogicMetrics } from "../metrics.ts";
+import type { PresenceDesk } from "../presence/presence-handler.ts";
 import type { SendHandler } from "../send/send.ts";
 import type { ActivityBuffer } from "../session/activity.ts";
 import type { DeviceHandler } from "../session/devices.ts";
@@ -52,6 +53,7 @@ export interface UplinkServerPorts {
   heads: HeadReader;
   lateHeads: LateHeads;
   unreachable: UnreachableHandler;
+  presence: PresenceDesk;
   /** An entry is attached from this turn on. */
   onAttached: (entry: EntryPort) => void;
   defer: Defer;
@@ -198,6 +200,10 @@ export class UplinkServer {
       case Command.DEVICE:
         this.#ports.devices.device(session, rid, body);
         return;
+      case Command.PRESENCE_SUB:
+      case Command.PRESENCE:
+        this.#ports.presence.handle(session, { cmd, rid, body }, () => isBound(stream, session));
+        return;
       default: {
         const reason = `command ${cmd} is not known here: see the capabilities in WELCOME`;
         this.#ports.metrics.commands.inc({ code: "unknown" });
@@ -263,7 +269,7 @@ export class UplinkServer {
         this.#ports.routes.remove(session);
       } else {
         stream.sessions.set(conn, session);
-        this.#ports.lateHeads.add(session, () => stream.sessions.get(conn) === session && !stream.isClosed);
+        this.#ports.lateHeads.add(session, () => isBound(stream, session));
         stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
       }
       if (!isRouted) this.#announce(stream, session, true);
@@ -290,12 +296,13 @@ export class UplinkServer {
     stream.sessions.set(conn, session);
     this.#ports.guard.check(session);
     this.#announce(stream, session);
+    if (session.watches) this.#ports.presence.moved(session);
   }
 
   #announce(stream: EntryStream, session: Session, isUnsure = false): void {
     this.#ports.routes.announce(session, {
       isUnsure,
-      isOpen: () => stream.sessions.get(session.conn) === session && !stream.isClosed,
+      isOpen: () => isBound(stream, session),
       onFenced: () => this.#ports.leases.fence(stream),
     });
   }
@@ -307,9 +314,15 @@ export class UplinkServer {
     if (!session) return;
     stream.sessions.delete(conn);
     this.#ports.pull.closed(session);
+    this.#ports.presence.closed(session);
     this.#ports.activity.note(session);
     this.#ports.routes.remove(session);
   }
+}
+
+/** Is the session still the one of its connection, on a stream that lives? */
+function isBound(stream: EntryStream, session: Session): boolean {
+  return stream.sessions.get(session.conn) === session && !stream.isClosed;
 }
 
 /** @throws {ImError} when the stream does not begin with ATTACH */

@@ -40,20 +40,23 @@ export interface Session {
   notedAckSeq: number;
   /** REAUTH replaces it. */
   token: SessionToken;
+  /** It has a subscription to presence. Default false. */
+  watches?: boolean;
 }
 
 /** The session as it travels: in LoginReply, SESSION_TAG and BIND. */
 export function tagOf(session: Session): Uint8Array {
-  const { userId, slot, deviceId, deviceName, loginSeq, token } = session;
+  const { userId, slot, deviceId, deviceName, loginSeq, token, watches = false } = session;
   const { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs } = token;
-  return SessionTag.encode({ userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs });
+  const facts = { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs };
+  return SessionTag.encode({ ...facts, ...(watches ? { watches } : {}) });
 }
 
 /** The session that a tag describes. */
 export function sessionOfTag(entry: EntryPort, conn: number, tag: SessionTag): Session {
-  const { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs } = tag;
+  const { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs, watches } = tag;
   const token = { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs };
-  return { entry, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0, token };
+  return { entry, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0, token, watches };
 }
 
 /** How long the session's token is still good, for WELCOME; 0 = not known. */

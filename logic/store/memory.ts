@@ -35,7 +35,9 @@ import {
   type InboxPage,
   type InboxRequest,
   type PageEnd,
+  type PeerConversation,
   type PushTarget,
+  SPOKEN_MESSAGES,
   type Store,
   type StoredEvent,
 } from "./store.ts";
@@ -283,6 +285,16 @@ export class MemoryStore implements Store {
       device.ackedSeq = seq;
       device.lastSeenMs = Math.max(device.lastSeenMs, Date.now());
     }
+  }
+
+  async visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]> {
+    const isVisible = ({ peerId, conversationId }: PeerConversation): boolean => {
+      const spoken = this.#conversations.get(conversationId)?.messages.slice(-SPOKEN_MESSAGES) ?? [];
+      if (spoken.some(({ sender }) => sender === peerId)) return true;
+      const others = [...this.#conversations].filter(([id]) => id !== conversationId);
+      return others.some(([, { members }]) => members.has(userId) && members.has(peerId));
+    };
+    return peers.filter(isVisible).map(({ peerId }) => peerId);
   }
 
   async pushTargets(userIds: readonly string[]): Promise<PushTarget[]> {

@@ -40,6 +40,7 @@ import type {
   InboxPage,
   InboxRequest,
   PageEnd,
+  PeerConversation,
   PushTarget,
   Store,
 } from "./store.ts";
@@ -260,6 +261,16 @@ export class PostgresStore implements Store {
       textArray(highest.map((ack) => ack.deviceId)),
       bigintArray(highest.map((ack) => Math.min(ack.inboxSeq, Number.MAX_SAFE_INTEGER))),
     ]);
+  }
+
+  async visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]> {
+    if (peers.length === 0) return [];
+    const rows = await this.#pools.rest.run(sql.VISIBLE_PEERS, [
+      userId,
+      textArray(peers.map(({ peerId }) => peerId)),
+      textArray(peers.map(({ conversationId }) => conversationId)),
+    ]);
+    return rows.map((row) => text(row, 0));
   }
 
   async pushTargets(userIds: readonly string[]): Promise<PushTarget[]> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
+import { SHARED_GROUPS, SPOKEN_MESSAGES } from "./store.ts";
 
 /** See append_v1 in migrations/; $21 recipients, $22 their inboxes, $23 how far below the head their last message is. */
 export const APPEND: Statement = {
@@ -47,6 +48,20 @@ export const ADVANCE_ACKS: Statement = {
            FROM (SELECT unnest($1::text[]) AS user_id, unnest($2::text[]) AS device_id, unnest($3::bigint[]) AS seq) a
            JOIN inbox_head h ON h.user_id = a.user_id
           WHERE d.user_id = a.user_id AND d.device_id = a.device_id AND d.acked_seq < least(a.seq, h.head)`,
+};
+
+/** $1 user, $2 peers, $3 their one-to-one conversations with the user. In most of them one of the first rows is the peer's. */
+export const VISIBLE_PEERS: Statement = {
+  name: "visible_peers",
+  text: `WITH mine AS MATERIALIZED (
+           SELECT conversation_id FROM conversation_member WHERE user_id = $1 ORDER BY joined_at DESC LIMIT ${SHARED_GROUPS}
+         )
+         SELECT p.peer_id
+           FROM unnest($2::text[], $3::text[]) AS p(peer_id, conversation_id)
+          WHERE EXISTS (SELECT FROM (SELECT m.sender FROM message m WHERE m.conversation_id = p.conversation_id
+                                      ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id)
+             OR EXISTS (SELECT FROM mine g JOIN conversation_member o ON o.conversation_id = g.conversation_id
+                         WHERE o.user_id = p.peer_id)`,
 };
 
 export const PUSH_TARGETS: Statement = {

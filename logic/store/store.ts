@@ -49,6 +49,12 @@ export interface Store extends IdentityStore {
    * seen; unknown devices are ignored.
    */
   advanceAcks(acks: readonly DeviceAck[]): Promise<void>;
+  /**
+   * Those of the peers whose presence the user may see: who wrote one of the last {@link SPOKEN_MESSAGES} messages of their
+   * one-to-one conversation, or is with the user in one of the {@link SHARED_GROUPS} groups that the user joined last. To write to somebody is not
+   * enough: else a stranger could watch anyone for a message.
+   */
+  visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]>;
   /** Devices of the users, for phone push. */
   pushTargets(userIds: readonly string[]): Promise<PushTarget[]>;
   /** What push keeps: contacts, waiting steps, allowances. */
@@ -263,6 +269,16 @@ export interface DeviceAck {
   userId: string;
   deviceId: string;
   inboxSeq: number;
+}
+
+/** Messages of a conversation that {@link Store.visiblePeers} looks at, newest first, until one is the peer's. */
+export const SPOKEN_MESSAGES = 100;
+export const SHARED_GROUPS = 100;
+
+/** Another user, and the one-to-one conversation with it. */
+export interface PeerConversation {
+  peerId: string;
+  conversationId: string;
 }
 
 export interface PushTarget {

@@ -13,6 +13,7 @@ import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
 import { traceContract } from "./traces.ts";
+import { visiblePeersContract } from "./visible-peers.ts";
 
 /** Registers all contract tests for the store that `store()` returns while they run. */
 export function storeContract(store: () => ContractStore): void {
@@ -29,6 +30,7 @@ export function storeContract(store: () => ContractStore): void {
     historyContract,
     snapshotContract,
     deviceContract,
+    visiblePeersContract,
     slotContract,
     deviceProfileContract,
     revocationContract,

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { LogicPorts } from "./compose.ts";
+import { Gate } from "./gate.ts";
+import { ChangeNotes } from "./presence/change-notes.ts";
+import { PeerWatcher } from "./presence/peer-watcher.ts";
+import { NO_PRESENCE, type PresenceDesk, PresenceHandler } from "./presence/presence-handler.ts";
+import type { Router } from "./router/router.ts";
+
+/** Questions for presence under way: each is a query, and none may crowd out a pull. */
+const PRESENCE_GATE = { maxRunning: 2, maxWaiting: 2000, maxWaitMs: 2000 };
+
+type Changes = Pick<Router, "login" | "logout">;
+
+/** Presence for clients, as the rest of logic sees it. */
+export interface PresenceParts {
+  readonly desk: PresenceDesk;
+  /** Undefined: clients see nobody. */
+  readonly watcher: PeerWatcher | undefined;
+  /** Changes of routes that are told to those who watch. */
+  noting(changes: Changes): Changes;
+  /** A session of the user came or went. */
+  note(userId: string): void;
+  /** The router may have forgotten routes. */
+  forgotten(): void;
+  isIdle(): boolean;
+  close(): void;
+}
+
+const NOBODY: PresenceParts = {
+  desk: NO_PRESENCE,
+  watcher: undefined,
+  noting: (changes) => changes,
+  note: () => undefined,
+  forgotten: () => undefined,
+  isIdle: () => true,
+  close: () => undefined,
+};
+
+/** Without a change log nothing runs and nothing is written. */
+export function composePresence({ store, router, changeLog: log, clock, onFault, metrics }: LogicPorts): PresenceParts {
+  if (!log) return NOBODY;
+  const gate = new Gate({ clock, ...PRESENCE_GATE });
+  const notes = new ChangeNotes({ log, clock, onFault });
+  const watcher = new PeerWatcher({ log, router, clock, onFault, metrics });
+  return {
+    desk: new PresenceHandler({ store, router, watcher, gate, clock, onFault, metrics }),
+    watcher,
+    noting: (changes) => notes.noting(changes),
+    note: (userId) => notes.note(userId),
+    forgotten: () => watcher.hold(),
+    isIdle: () => gate.running === 0,
+    close: () => {
+      watcher.close();
+      notes.close();
+    },
+  };
+}
