@@ -202,6 +202,15 @@ export class ImClient implements AsyncDisposable {
   }
 
   /**
+   * Asks the server by any command that has a reply, of a module or of a product of yours; resolves with the body of the reply. Asks
+   * again over reconnects and overload until answered, refused, aborted or closed, so it must be one that may be repeated.
+   */
+  request(cmd: number, body: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    if (this.#state.kind === "closed") return Promise.reject(closedError(this.#state));
+    return this.#requests.ask(cmd, body, options.signal);
+  }
+
+  /**
    * Tells the server about this device: push token, language, preferences. Resolves when it is stored, however many
    * reconnects that takes; a later call replaces an earlier one. Rejects on a profile the server refuses, and on close.
    */
@@ -300,9 +309,9 @@ export class ImClient implements AsyncDisposable {
     if (frame.cmd === Command.PUSH) this.#receiver.pushed(Push.decode(frame.body).events);
     else if (frame.cmd === Command.SEND_ACK) this.#sendAcknowledged(SendAck.decode(frame.body));
     else if (frame.cmd === Command.SYNC_PAGE) this.#receiver.paged(frame.rid, SyncPage.decode(frame.body));
-    else if (frame.cmd === Command.HISTORY_PAGE || frame.cmd === Command.SNAPSHOT_PAGE)
-      this.#requests.answered(frame.rid, frame.body);
     else if (frame.cmd === Command.ERROR) this.#refused(frame.rid, ErrorInfo.decode(frame.body));
+    else if (frame.rid === 0) this.#events.emit("frame", frame);
+    else this.#requests.answered(frame.rid, frame.body);
   }
 
   #sendAcknowledged(ack: SendAck): void {

@@ -8,6 +8,7 @@ import { UNUSED_FIELDS, usedFields } from "../test/unused-fields.ts";
 import * as codec from "./codec.ts";
 import { ImClientError } from "./errors.ts";
 import { encodeFrame, FrameSplitter } from "./frame.ts";
+import * as presenceCodec from "./presence-codec.ts";
 
 const u32 = fc.nat({ max: 0xffff_ffff });
 const u64 = fc.maxSafeNat();
@@ -54,6 +55,8 @@ const head = fc.record(
 );
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
   fc.record<T>(model, { noNullPrototype: true });
+
+const peer = record({ userId: str, online: bool, platforms: fc.array(str, { maxLength: 4 }), lastSeenMs: i64 });
 
 type Both = { ours: codec.Codec<never>; theirs: { encode(v: never): Uint8Array; decode(b: Uint8Array): unknown } };
 const CASES: Record<string, fc.Arbitrary<object>> = {
@@ -138,9 +141,13 @@ const CASES: Record<string, fc.Arbitrary<object>> = {
   SnapshotPage: record({ inboxEpoch: str, heads: fc.array(head, { maxLength: 3 }), head: u64, nextBefore: u64 }),
   ConversationHead: head,
   SyncPage: page,
+  PresenceSub: record({ userIds: fc.array(str, { maxLength: 5 }) }),
+  PresenceAsk: record({ userIds: fc.array(str, { maxLength: 5 }) }),
+  Presence: record({ peers: fc.array(peer, { maxLength: 5 }), leaseMs: u32 }),
+  PeerPresence: peer,
 };
 
-const OURS: Record<string, unknown> = { ...codec };
+const OURS: Record<string, unknown> = { ...codec, ...presenceCodec };
 const THEIRS: Record<string, unknown> = { ...generated };
 const codecs = (name: string): Both => ({ ours: OURS[name], theirs: THEIRS[name] }) as Both;
 /** Buffers and views compare as plain bytes. */

@@ -7,6 +7,7 @@ import { usedFields } from "../test/unused-fields.ts";
 import * as codec from "./codec.ts";
 import { ImClientError } from "./errors.ts";
 import { encodeFrame, FrameSplitter } from "./frame.ts";
+import * as presenceCodec from "./presence-codec.ts";
 
 interface FrameVector {
   name: string;
@@ -42,7 +43,7 @@ function revive(value: unknown): unknown {
 }
 
 type AnyMessage = codec.Codec<Record<string, unknown>>;
-const messages = codec as unknown as Record<string, AnyMessage>;
+const messages = { ...codec, ...presenceCodec } as unknown as Record<string, AnyMessage>;
 
 describe("golden vectors", () => {
   for (const { name, frame, ...fields } of vectors.frames) {

@@ -39,6 +39,14 @@ export interface GoawayNotice {
   readonly delayMs: number;
 }
 
+/** What a server said unasked; see event `frame`. */
+export interface ServerFrame {
+  /** Command; 128 to 255 are yours. */
+  readonly cmd: number;
+  /** A view of the network's buffer: copy what you keep. */
+  readonly body: Uint8Array;
+}
+
 /** Why this device's session was taken. */
 export interface KickNotice {
   /** KICKED, SUPERSEDED or EVICTED of `DisconnectCode`. */
@@ -74,6 +82,8 @@ export interface ClientEvents {
   snapshot: [page: SnapshotNotice];
   /** What became of a message of an earlier run, which the store had kept: nobody holds its promise. */
   settled: [outcome: SendOutcome];
+  /** A frame of the server that answers nothing and is not for the client itself: of a module such as presence, or of a product. */
+  frame: [frame: ServerFrame];
   /** A failure the client goes on after, e.g. of `getToken` or the store. */
   error: [error: ImClientError];
 }

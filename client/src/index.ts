@@ -13,6 +13,7 @@ export type {
   Message,
   ResetNotice,
   SendOutcome,
+  ServerFrame,
   SnapshotNotice,
 } from "./events.ts";
 export type { DeviceProfile } from "./identity.ts";

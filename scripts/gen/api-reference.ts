@@ -9,6 +9,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Receiving", "Message", "conversations", "SnapshotNotice"],
   ["Events and states", "events", "ClientState", "state"],
   ["Device", "identity"],
+  ["Presence", "presence"],
   ["Errors and codes", "errors", "codes"],
   ["Stores", "store", "file-store", "indexeddb"],
   [
