@@ -144,6 +144,7 @@ describe("the API server accepts", () => {
             jwksSecretRef: { name: "jwks", key: "jwks.json" },
           },
           sessions: { policy: "n-per-slot", perSlot: 2, loginsPerMinute: 0 },
+          presence: { visibleTo: "peers" },
         },
         "full",
       ),
@@ -184,6 +185,7 @@ describe("the API server accepts", () => {
       retention: { days: 90, resendDays: 14 },
       ...{ postgres: {}, redis: {}, tls: { minVersion: "TLSv1.3" }, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
+      presence: { visibleTo: "nobody" },
     });
   });
 });

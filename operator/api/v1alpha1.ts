@@ -672,6 +672,15 @@ export interface SessionsSpec {
   loginsPerMinute: number;
 }
 
+/** Whether clients may see who is online. Administrators may at any time. */
+export interface PresenceSpec {
+  /**
+   * nobody (default): clients see nobody's presence, and it costs nothing. peers: a user sees those who have written
+   * to it or share a group with it, by asking or by a subscription. Changing it rolls logic.
+   */
+  visibleTo: "nobody" | "peers";
+}
+
 /** What the fleet should be. Every field has a default; an empty spec is a working cluster for trying out. */
 export interface ImClusterSpec {
   /**
@@ -722,6 +731,8 @@ export interface ImClusterSpec {
    * How many devices of one user may be logged in at the same time, per platform class (mobile, web, desktop, mini).
    */
   sessions: SessionsSpec;
+  /** Whether clients may see who is online. Administrators may at any time. */
+  presence: PresenceSpec;
 }
 
 /** Entry pods in figures. */

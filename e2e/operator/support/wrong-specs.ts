@@ -462,6 +462,12 @@ export const WRONG: readonly Wrong[] = [
     remedy: /greater than or equal to 0/,
   },
   {
+    what: "presence for everybody",
+    spec: { presence: { visibleTo: "everybody" } },
+    field: "spec.presence.visibleTo",
+    remedy: /"nobody", "peers"/,
+  },
+  {
     what: "retention of 6 days",
     spec: { retention: { days: 6, resendDays: 7 } },
     field: "spec.retention.days",

@@ -235,6 +235,12 @@ describe("delivery", () => {
     assert.deepEqual(of({ delivery: { ackTimeout: "7500ms" } }), ["7500", "7500"]);
   });
 
+  it("logic shows nobody's presence to clients unless that is asked for", () => {
+    const of = (spec: object) => envsOf(spec).map((env) => env.get("IM_PRESENCE_VISIBLE_TO"));
+    assert.deepEqual(of({}), ["nobody", undefined]);
+    assert.deepEqual(of({ presence: { visibleTo: "peers" } }), ["peers", undefined]);
+  });
+
   it("logic tells clients both intervals", () => {
     const of = (spec: object) =>
       ["IM_PING_INTERVAL_MS", "IM_BACKGROUND_PING_INTERVAL_MS"].map((name) => envsOf(spec)[0]?.get(name));

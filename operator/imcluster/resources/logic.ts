@@ -22,7 +22,7 @@ const AUTH_DIR = "/etc/imcluster/auth";
 
 /** Logic pods: persist, route, deliver. */
 export function logicDeployment(context: BuildContext): Deployment {
-  const { logic, auth, entry, sessions } = context.cluster.spec;
+  const { logic, auth, entry, sessions, presence } = context.cluster.spec;
   const keys = auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: context.names.auth, key: "jwks.json" };
   const keyFile = auth.sharedSecretRef ? "secret" : "jwks.json";
   const { internal, postgres, redis, tokenKeys } = context.hashes;
@@ -53,6 +53,7 @@ export function logicDeployment(context: BuildContext): Deployment {
         { name: "IM_TOKEN_AUDIENCE", value: auth.audience ?? context.cluster.metadata.name },
         { name: "IM_SESSIONS_PER_SLOT", value: String(sessionsPerSlot(sessions)) },
         { name: "IM_LOGINS_PER_MINUTE", value: String(sessions.loginsPerMinute) },
+        { name: "IM_PRESENCE_VISIBLE_TO", value: presence.visibleTo },
         { name: "IM_PING_INTERVAL_MS", value: String(durationMs(entry.pingInterval)) },
         { name: "IM_BACKGROUND_PING_INTERVAL_MS", value: String(durationMs(entry.backgroundPingInterval)) },
         ackTimeoutEnv(context),
