@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Metrics } from "#lib/metrics.ts";
 import type { ImCluster, ImClusterStatus } from "./api/v1alpha1.ts";
+import { wantedBy } from "./imcluster/wanted.ts";
 import type { ReflectorMetrics } from "./kube/reflector.ts";
 import type { WorkQueueMetrics } from "./kube/work-queue.ts";
 
-const PHASES = ["Pending", "Ready", "Scaling", "Updating", "Degraded", "Paused", "Deleting"] as const;
+const PHASES = ["Pending", "Ready", "Scaling", "Updating", "Degraded", "Hibernated", "Paused", "Deleting"] as const;
 
 /** Every metric of the operator, in one place. */
 export interface OperatorMetrics {
@@ -86,7 +87,7 @@ function clusterMetrics(metrics: Metrics): OperatorMetrics["onStatus"] {
     }
     for (const one of PHASES) phase.set({ ...of, phase: one }, one === status.phase ? 1 : 0);
     lag.set(of, generation - (status.observedGeneration ?? 0));
-    entries.set({ ...of, state: "wanted" }, cluster.spec.entry.replicas);
+    entries.set({ ...of, state: "wanted" }, wantedBy(cluster, cluster.spec));
     entries.set({ ...of, state: "ready" }, status.entry?.ready ?? 0);
     entries.set({ ...of, state: "draining" }, status.entry?.draining ?? 0);
     sessions.set(of, status.entry?.sessions ?? 0);

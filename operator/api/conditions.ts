@@ -13,6 +13,8 @@ export const CONDITION_TYPES = [
   "SchemaMigrated",
   "EmbeddedDatastores",
   "UpdateBlocked",
+  "ScalingLimited",
+  "Hibernated",
   "Paused",
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];

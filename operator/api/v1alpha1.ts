@@ -15,6 +15,62 @@ export interface ImCluster extends KubeObject {
   status?: ImClusterStatus;
 }
 
+/** When the policy counts. Default always. */
+export interface EntryAutoscalingPolicyScheduleSpec {
+  /**
+   * When it begins - minute, hour, day of the month, month, day of the week - for example 0 8 * * 1-5 for 8 o'clock
+   * on workdays.
+   */
+  cron: string;
+  /** How long it lasts, 1m to 168h, for example 12h. */
+  duration: string;
+  /**
+   * Time zone of cron by its IANA name, for example Europe/Berlin. Default UTC. A time that comes twice when clocks
+   * go back is the first one.
+   */
+  timezone: string;
+}
+
+/** What stays free. */
+export interface EntryAutoscalingPolicyBufferSpec {
+  /** Share of all connections that entries could hold, 0% to 90%, or a number of connections. */
+  freeConnections: number | string;
+}
+
+/** How much stays free, and when. */
+export interface EntryAutoscalingPolicySpec {
+  /** When the policy counts. Default always. */
+  schedule?: EntryAutoscalingPolicyScheduleSpec;
+  /** What stays free. */
+  buffer: EntryAutoscalingPolicyBufferSpec;
+}
+
+/** How fast entries may become fewer. Becoming more is never held back. */
+export interface EntryAutoscalingScaleDownSpec {
+  /** Entries become fewer only when fewer were enough for so long, 0s to 24h. Default 30m. */
+  stabilization: string;
+  /** Entries that go within an hour at most, 1 to 200. Default 4. */
+  maxPodsPerHour: number;
+}
+
+/**
+ * The operator chooses the number of entries by their free connections. Default none: spec.entry.replicas, which you
+ * or a HorizontalPodAutoscaler set, is the number.
+ */
+export interface EntryAutoscalingSpec {
+  /** Entries that there are at least, 1 to 200. */
+  min: number;
+  /** Entries that there are at most, 1 to 200. */
+  max: number;
+  /**
+   * The first whose schedule is open, or that has none, says how much stays free; without any that fits the number
+   * stays as it is. Default one that keeps 15 % free.
+   */
+  policies: EntryAutoscalingPolicySpec[];
+  /** How fast entries may become fewer. Becoming more is never held back. */
+  scaleDown: EntryAutoscalingScaleDownSpec;
+}
+
 /**
  * For load balancers that begin each connection with a PROXY protocol version 2 header, which tells the client's
  * address. Default none. Changing it rolls the entries.
@@ -181,9 +237,15 @@ export interface EntryPodTemplateSpec {
 export interface EntrySpec {
   /**
    * Number of entry pods, 1 to 200. Default 3. Raising it adds pods; lowering it drains the pods with the fewest
-   * sessions first. Also set by `kubectl scale` and by a HorizontalPodAutoscaler.
+   * sessions first. Also set by `kubectl scale` and by a HorizontalPodAutoscaler. With autoscaling it is only the
+   * number to begin with.
    */
   replicas: number;
+  /**
+   * The operator chooses the number of entries by their free connections. Default none: spec.entry.replicas, which
+   * you or a HorizontalPodAutoscaler set, is the number.
+   */
+  autoscaling?: EntryAutoscalingSpec;
   /**
    * Connections that one entry accepts before it answers OVERLOADED, 100 to 500000. Default 20000. Stay below the
    * open files limit of the nodes. Changing it rolls the entries.
@@ -703,6 +765,16 @@ export interface ImClusterSpec {
    * condition Paused; running pods serve on. Default false.
    */
   paused: boolean;
+  /**
+   * While true all entries are drained and none is made; replicas is remembered. Logic and extlogic run on and finish
+   * what waits, so waking up takes seconds. Default false.
+   */
+  hibernate: boolean;
+  /**
+   * Names of entry pods to cut off at once, without a drain: they are declared dead, their routes go, others take
+   * their place. Or ["*"], which cuts off all of them and makes none until it is taken out. Default none.
+   */
+  fencedEntries?: string[];
   /** Entry pods hold the connections of clients. They are created and drained by the operator itself. */
   entry: EntrySpec;
   /** Logic pods log users in, persist messages and deliver them. A Deployment; they hold no state. */
@@ -747,7 +819,7 @@ export interface EntryStatus {
   updated?: number;
   /** Ready of wanted, for example 3/3. */
   summary?: string;
-  /** Label selector of the entry pods. */
+  /** Label selector of the pods counted in replicas; those draining do not carry its lifecycle label. */
   selector?: string;
   /** Authenticated connections on all entries, at most 10 s old. */
   sessions?: number;
@@ -788,6 +860,28 @@ export interface PlanStatus {
   needsApproval: boolean;
 }
 
+/** What autoscaling decided; absent without spec.entry.autoscaling. */
+export interface AutoscalingStatus {
+  /** Entries wanted now. */
+  desired?: number;
+  /** More would be wanted, but max does not allow it. */
+  limited?: boolean;
+  /** When desired last changed. */
+  lastScale?: string;
+  /** Share of the connections of ready entries that is free. */
+  freeConnectionsPercent?: number;
+}
+
+/** What was found when routes were last compared with the entry pods that exist. */
+export interface RouterStatus {
+  /** A logic pod answered the last time. */
+  connected?: boolean;
+  /** Routes of entries that no longer exist, which could not be removed yet. */
+  ghostRoutes?: number;
+  /** When they were last compared, at most 10 min too old. */
+  lastAudit?: string;
+}
+
 /** Pods in figures. */
 export interface LogicStatus {
   /** Pods wanted. */
@@ -826,7 +920,7 @@ export interface DrainStatus {
   pod: string;
   /** UID of the pod. */
   podUID?: string;
-  /** ScaleDown, Update, Failed, Deleted or NodeLost. */
+  /** ScaleDown, Update, Fenced, Failed, Deleted or NodeLost. */
   reason?: string;
   /** Cordoned, Draining, Purging or Released. */
   phase: string;
@@ -860,7 +954,10 @@ export interface ConditionStatus {
 export interface ImClusterStatus {
   /** metadata.generation that this status is about. */
   observedGeneration?: number;
-  /** Pending, Ready, Scaling, Updating, Degraded, Paused or Deleting. For people; programs read the conditions. */
+  /**
+   * Pending, Ready, Scaling, Updating, Degraded, Hibernated, Paused or Deleting. For people; programs read the
+   * conditions.
+   */
   phase?: string;
   /** One sentence that says why. */
   phaseReason?: string;
@@ -881,6 +978,10 @@ export interface ImClusterStatus {
    * it is made.
    */
   plan?: PlanStatus;
+  /** What autoscaling decided; absent without spec.entry.autoscaling. */
+  autoscaling?: AutoscalingStatus;
+  /** What was found when routes were last compared with the entry pods that exist. */
+  router?: RouterStatus;
   /** Pods in figures. */
   logic?: LogicStatus;
   /** Pods in figures. */
@@ -890,8 +991,8 @@ export interface ImClusterStatus {
   /** The last 20 drains, newest first. */
   drains?: DrainStatus[];
   /**
-   * Ready, Progressing, Degraded, EntriesReady, LogicReady, StoreReady, RouterReady, LoadBalancerReady,
-   * SchemaMigrated, EmbeddedDatastores, UpdateBlocked and Paused.
+   * Ready, Progressing, Degraded, EntriesReady, LogicReady, StoreReady, RouterReady, RouterConsistent,
+   * LoadBalancerReady, SchemaMigrated, EmbeddedDatastores, UpdateBlocked, ScalingLimited, Hibernated and Paused.
    */
   conditions?: ConditionStatus[];
 }

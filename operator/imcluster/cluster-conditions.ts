@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ConditionFacts } from "../api/conditions.ts";
 import { isSurgeShort } from "./entry-rollout.ts";
+import { ANNOTATION } from "./names.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryPlanInput } from "./plan.ts";
 import type { Situation } from "./situation.ts";
+import { isEveryEntryFenced, isPaused, wantedEntries } from "./wanted.ts";
 
 type Verdict = Omit<ConditionFacts, "type">;
 
@@ -12,7 +14,7 @@ const no = (reason: string, message: string): Verdict => ({ status: "False", rea
 const unknown = (reason: string, message: string): Verdict => ({ status: "Unknown", reason, message });
 
 export function entriesReady(observed: ObservedCluster, { ready, active, troubles }: Situation): Verdict {
-  const { replicas } = observed.cluster.spec.entry;
+  const replicas = wantedEntries(observed);
   if (ready >= replicas) return yes("AllReady", `all ${replicas} entries are ready`);
   const figures = `${ready} of ${replicas} entries are ready`;
   if (observed.createNotBeforeMs > observed.nowMs) {
@@ -133,18 +135,42 @@ export function updateBlocked(observed: ObservedCluster, { update }: Situation):
 }
 
 export function paused({ cluster }: ObservedCluster): Verdict {
-  return cluster.spec.paused
-    ? yes("SpecPaused", "spec.paused is true: the operator changes nothing")
+  if (cluster.spec.paused) return yes("SpecPaused", "spec.paused is true: the operator changes nothing");
+  return isPaused(cluster)
+    ? yes("AnnotationPaused", `the annotation ${ANNOTATION.paused} is "true": the operator changes nothing`)
     : no("NotPaused", "the operator is at work");
+}
+
+export function scalingLimited({ cluster, scaling }: ObservedCluster): Verdict {
+  if (!scaling) return no("AutoscalingOff", "spec.entry.replicas is the number of entries");
+  const [fault] = scaling.faults;
+  if (fault) return yes("InvalidSchedule", fault);
+  if ((scaling.needed ?? 0) <= scaling.desired)
+    return no("WithinBounds", "as many entries as the load needs are allowed");
+  const { max } = cluster.spec.entry.autoscaling ?? {};
+  return yes("AtMaximum", `the load needs more entries than spec.entry.autoscaling.max (${max}): raise it`);
+}
+
+export function hibernated({ cluster }: ObservedCluster, { active, leaving }: Situation): Verdict {
+  const isFenced = isEveryEntryFenced(cluster);
+  if (!cluster.spec.hibernate && !isFenced) return no("Awake", "entries are wanted");
+  const why = isFenced ? 'spec.fencedEntries is ["*"]' : "spec.hibernate is true";
+  if (active.length + leaving.length > 0) return no("FallingAsleep", `${why}: entries are still being taken away`);
+  const remedy = isFenced ? "take it out to make entries again" : "set it to false to make entries again";
+  return yes(isFenced ? "AllFenced" : "SpecHibernate", `${why}, so there is no entry: ${remedy}`);
 }
 
 /** First reason why the cluster does not serve; `undefined` when it does. */
 export function notServing(observed: ObservedCluster, situation: Situation): Verdict | undefined {
-  const { replicas } = observed.cluster.spec.entry;
+  const replicas = wantedEntries(observed);
   // Once it served, losing one entry is a degradation and no outage; nor is a pod that was only just asked for.
   const needed = situation.wasReady ? Math.max(1, Math.min(replicas, situation.established) - 1) : replicas;
   const [missing] = situation.missing;
   if (missing) return no("SecretMissing", missing);
+  if (replicas === 0) {
+    const { message, reason } = hibernated(observed, situation);
+    return no(reason, message);
+  }
   const gates = [
     loadBalancerReady(observed),
     ...(situation.wasReady ? [] : [schemaMigrated(situation)]),

@@ -16,6 +16,7 @@ import { ClusterMemory, type Observer } from "./observe.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planCluster } from "./plan.ts";
 import { statusOf } from "./status.ts";
+import { isPaused } from "./wanted.ts";
 
 export interface ControllerOptions {
   client: KubeClient;
@@ -62,7 +63,7 @@ export class Controller {
     }
     const memory = this.#memory(cluster);
     const observed = await this.#options.observer.observe(cluster, memory);
-    const result = cluster.spec.paused ? NOTHING_DONE : await this.#apply(observed, memory);
+    const result = isPaused(cluster) ? NOTHING_DONE : await this.#apply(observed, memory);
     await this.#writeStatus(observed, result);
     return { requeueAfterMs: this.#nextLook(result, memory) };
   }

@@ -45,18 +45,16 @@ export function parseCron(text: string): Cron | string {
   const [minute, hour, day, month, weekday] = parts;
   if (parts.length !== 5 || !minute || !hour || !day || !month || !weekday)
     return `${JSON.stringify(text)} has not the five fields of a cron expression, such as "0 2 * * *"`;
-  const minutes = parseField(minute, MINUTE);
-  const hours = parseField(hour, HOUR);
-  const days = parseField(day, DAY);
-  const months = parseField(month, MONTH);
-  const weekdays = parseField(weekday, WEEKDAY);
-  for (const read of [minutes, hours, days, months, weekdays]) if (typeof read === "string") return read;
+  const fields = [parseField(minute, MINUTE), parseField(hour, HOUR), parseField(day, DAY), parseField(month, MONTH)];
+  const fault = [...fields, parseField(weekday, WEEKDAY)].find((read) => typeof read === "string");
+  if (typeof fault === "string") return fault;
+  const [minutes, hours, days, months] = fields.map(numbersOf);
   return {
-    minutes: sorted(minutes),
-    hours: sorted(hours),
+    minutes: minutes ?? [],
+    hours: hours ?? [],
     days: new Set(days),
     months: new Set(months),
-    weekdays: new Set([...weekdays].map((one) => Number(one) % 7)),
+    weekdays: new Set(numbersOf(parseField(weekday, WEEKDAY)).map((one) => one % 7)),
     isEitherDay: !day.startsWith("*") && !weekday.startsWith("*"),
   };
 }
@@ -69,8 +67,9 @@ export function matchesDay(cron: Cron, month: number, day: number, weekday: numb
   return cron.isEitherDay ? byDay || byWeekday : byDay && byWeekday;
 }
 
-function sorted(numbers: ReadonlySet<number> | string): number[] {
-  return typeof numbers === "string" ? [] : [...numbers].sort((a, b) => a - b);
+/** Sorted; none of a faulty field. */
+function numbersOf(read: ReadonlySet<number> | string): number[] {
+  return typeof read === "string" ? [] : [...read].sort((a, b) => a - b);
 }
 
 const ITEM = /^(?:(\*)|([0-9]{1,2}|[A-Za-z]{3})(?:-([0-9]{1,2}|[A-Za-z]{3}))?)(?:\/([0-9]{1,2}))?$/;

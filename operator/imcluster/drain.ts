@@ -4,11 +4,11 @@ import type { EntryProbe } from "./observed.ts";
 /** In order; the operator only ever goes forward, except that Cordoned may be aborted. */
 export const DRAIN_PHASES = ["Cordoned", "Draining", "Purging", "Released"] as const;
 export type DrainPhase = (typeof DRAIN_PHASES)[number];
-export type DrainReason = "ScaleDown" | "Update" | "Failed" | "Deleted" | "NodeLost";
+export type DrainReason = "ScaleDown" | "Update" | "Fenced" | "Failed" | "Deleted" | "NodeLost";
 
-/** Did the operator itself end the pod, after a drain? Its routes go without further question. */
+/** Did the operator itself end the pod, after a drain, or a person order its end? Its routes go without further question. */
 export function isPlanned(reason: DrainReason): boolean {
-  return reason === "ScaleDown" || reason === "Update";
+  return reason === "ScaleDown" || reason === "Update" || reason === "Fenced";
 }
 
 /** Content of the annotation `imcluster.io/drain` of an entry pod. Survives restarts of the operator and of the entry. */

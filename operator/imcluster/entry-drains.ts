@@ -9,6 +9,8 @@ const POLL_MS = 500;
 
 /** Pods whose clients are asked to move at the same time. */
 export function drainsAtOnce({ replicas, update }: Pick<EntryPlanInput, "replicas" | "update">): number {
+  // With no entry wanted nobody has to take over.
+  if (replicas === 0) return Number.MAX_SAFE_INTEGER;
   return update.strategy === "Batched" ? update.batch : Math.max(1, Math.ceil(replicas * DRAIN_SHARE));
 }
 
@@ -83,12 +85,14 @@ function heldBack(entry: ObservedEntry, intent: DrainIntent): EntryAction {
 }
 
 function stepsOf(entry: ObservedEntry, input: EntryPlanInput): EntryAction[] {
+  if (isCutOff(entry, input)) return [cutOff(entry, input)];
   if (!entry.isDead && !entry.intent) return [];
   if (!entry.isHeld && (entry.isTerminating || entry.isDead || entry.intent?.phase === "Released"))
     return unheld(entry);
   if (entry.isDead && (!entry.intent || !isPastDrain(entry.intent))) return [bury(entry, input)];
   const { intent } = entry;
   if (!intent) return [];
+  if (intent.reason === "Fenced") return [...unheld(entry), step(entry, intent, input)];
   // Told to end by somebody else while draining: the entry drains itself on SIGTERM; wait for its end.
   if (entry.isTerminating && !entry.isDead) return [{ kind: "wait", reason: `${entry.name} ends`, afterMs: 2_000 }];
   return [step(entry, intent, input)];
@@ -98,9 +102,22 @@ function isPastDrain(intent: DrainIntent): boolean {
   return intent.phase === "Purging" || intent.phase === "Released";
 }
 
-/** Nothing of ours holds the object any more: it may go. */
+/** It may go, if it does not already. */
 function unheld(entry: ObservedEntry): EntryAction[] {
-  return entry.isTerminating ? [] : [{ kind: "deletePod", entry, reason: "released" }];
+  return entry.isTerminating ? [] : [{ kind: "deletePod", entry, reason: entry.intent?.reason ?? "released" }];
+}
+
+/** Fenced, and not yet on its way: what it was asked to do before no longer matters. */
+export function isCutOff({ name, intent }: ObservedEntry, input: Pick<EntryPlanInput, "isFenced">): boolean {
+  const isDone = intent !== undefined && isPastDrain(intent);
+  return !isDone && (input.isFenced?.(name) ?? false);
+}
+
+/** Straight to the purge, which fences it; it is told to end at the same time. */
+function cutOff(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
+  const reason: DrainReason = "Fenced";
+  const intent = newIntent(drainId(entry, reason), reason, "Purging", input.nowMs);
+  return { kind: "setDrain", entry, intent: inPhase(intent, "Purging", input.drain, input.nowMs), reason };
 }
 
 /** A dead pod goes straight to the purge. */

@@ -24,6 +24,8 @@ export type UpdateStage =
 
 export interface EntryPlanInput {
   replicas: number;
+  /** Is a pod of this name to be cut off at once? Default: none is. */
+  isFenced?(name: string): boolean;
   /** Wanted revision. */
   revision: string;
   /** How entries of another revision are replaced, and how far that may go now. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DrainReason } from "./drain.ts";
-import { drainsAtOnce, isAbortable } from "./entry-drains.ts";
+import { drainsAtOnce, isAbortable, isCutOff } from "./entry-drains.ts";
 import type { EntryPlanInput } from "./entry-plan.ts";
 import { isActive, isLeaving, isUnschedulable, type ObservedEntry, podTrouble } from "./observed.ts";
 
@@ -36,6 +36,7 @@ interface Census {
 /** Pure. What a rollout, a scaling or a loss makes necessary now. */
 export function rolloutStep(input: EntryPlanInput): RolloutStep {
   const census = takeCensus(input);
+  if (input.replicas === 0) return none(census);
   const revived = revivable(input, census);
   const stage = census.old.length === 0 && input.stage.kind !== "open" ? { kind: "open" as const } : input.stage;
   const counts = countsOf({ ...input, stage }, census, revived);
@@ -47,14 +48,21 @@ export function rolloutStep(input: EntryPlanInput): RolloutStep {
   };
 }
 
+/** Nobody is wanted: all go together, whatever update is under way. */
+function none({ active }: Census): RolloutStep {
+  const victims = active.map((entry): RolloutStep["victims"][number] => ({ entry, reason: "ScaleDown" }));
+  return { fresh: 0, spare: undefined, because: "", revived: [], victims, wait: undefined };
+}
+
 function takeCensus(input: EntryPlanInput): Census {
-  const active = input.entries.filter(isActive);
+  const entries = input.entries.filter((entry) => !isCutOff(entry, input));
+  const active = entries.filter(isActive);
   const fresh = active.filter(({ revision }) => revision === input.revision);
   return {
     active,
     fresh,
     old: active.filter(({ revision }) => revision !== input.revision),
-    leaving: input.entries.filter(isLeaving),
+    leaving: entries.filter(isLeaving),
     ready: active.filter(({ isReady }) => isReady).length,
     readyFresh: fresh.filter(({ isReady }) => isReady).length,
   };

@@ -15,7 +15,7 @@ import { type DrainIntent, isPlanned } from "./drain.ts";
 import type { EntryAction } from "./entry-plan.ts";
 import type { ClusterEvents } from "./events.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
-import { ANNOTATION, FINALIZER } from "./names.ts";
+import { ANNOTATION, FINALIZER, LABEL, LEAVING } from "./names.ts";
 import type { ClusterMemory } from "./observe.ts";
 import type { EntryProbe, ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
@@ -144,7 +144,10 @@ export class Executor {
       case "adopt":
         return this.#patchPod(entry, { ownerReferences: [controllerReference(IM_CLUSTER, observed.cluster)] });
       case "setDrain":
-        return this.#patchPod(entry, { annotations: { [ANNOTATION.drain]: JSON.stringify(action.intent) } });
+        return this.#patchPod(entry, {
+          labels: { [LABEL.lifecycle]: LEAVING },
+          annotations: { [ANNOTATION.drain]: JSON.stringify(action.intent) },
+        });
       case "release":
         return this.#release(entry, action.intent);
       case "deletePod":
@@ -280,7 +283,10 @@ export class Executor {
     const probe = entry.hasStarted && who ? await this.#options.fleet.uncordon(who, entry.pod, intent.id) : undefined;
     if (entry.hasStarted && !probe) return "later";
     if (probe) memory.probes.set(entry.uid, { probe, askedMs: this.#options.clock.nowMs() });
-    return this.#patchPod(entry, { annotations: { [ANNOTATION.drain]: null } });
+    return this.#patchPod(entry, {
+      labels: { [LABEL.lifecycle]: null },
+      annotations: { [ANNOTATION.drain]: null },
+    });
   }
 
   async #purge(

@@ -7,6 +7,8 @@ export const LABEL = {
   managedBy: "app.kubernetes.io/managed-by",
   cluster: "imcluster.io/cluster",
   revision: "imcluster.io/revision",
+  /** `leaving` on entry pods that are drained or fenced, absent on others. Never in the selector of a Service. */
+  lifecycle: "imcluster.io/lifecycle",
 } as const;
 
 export const ANNOTATION = {
@@ -16,6 +18,8 @@ export const ANNOTATION = {
   appliedHash: "imcluster.io/applied-hash",
   /** On entry pods: fingerprint of the client certificate; changing it makes the kubelet refresh the volume at once. */
   tlsFingerprint: "imcluster.io/tls-fingerprint",
+  /** On an ImCluster, "true": the same as spec.paused, for those who may not change the spec. */
+  paused: "imcluster.io/paused",
   /** On an ImCluster, "true": purge although a large part of the fleet died within a minute. */
   forcePurge: "imcluster.io/force-purge",
   /** On an ImCluster: the revision of entries to which it may be updated. */
@@ -23,6 +27,9 @@ export const ANNOTATION = {
   /** On pod templates: hash of Secrets and settings that need a restart. */
   configHash: "imcluster.io/config-hash",
 } as const;
+
+/** Value of the lifecycle label. */
+export const LEAVING = "leaving";
 
 export const FINALIZER = { cluster: "imcluster.io/cleanup", entry: "imcluster.io/purge" } as const;
 
@@ -83,6 +90,12 @@ export function namesOf(cluster: string): Names {
 /** Labels by which the pods of a component are found: never change them, they are in immutable selectors. */
 export function selectorLabels(cluster: string, component: Component): Record<string, string> {
   return { [LABEL.cluster]: cluster, [LABEL.component]: component };
+}
+
+/** Selects entry pods that are not on their way out: those that a HorizontalPodAutoscaler should measure. */
+export function entrySelector(cluster: string): string {
+  const { [LABEL.cluster]: name, [LABEL.component]: component } = selectorLabels(cluster, "entry");
+  return `${LABEL.cluster}=${name},${LABEL.component}=${component},${LABEL.lifecycle}!=${LEAVING}`;
 }
 
 /** All labels of an owned object. */

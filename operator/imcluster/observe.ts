@@ -15,6 +15,7 @@ import {
   STORAGE_CLASSES,
   type StorageClass,
 } from "../kube/types.ts";
+import type { ScalingHistory } from "./autoscaling.ts";
 import { type Caches, OWNED_KINDS } from "./caches.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
@@ -22,9 +23,11 @@ import { LABEL, namesOf, selectorLabels } from "./names.ts";
 import { type EntryProbe, isLeaving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
+import { entryRevision } from "./resources/entry-pod.ts";
 import { operatorLeaf } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
+import { decideScale } from "./wanted.ts";
 
 /** Entries that do not leave are asked this often. */
 const PROBE_EVERY_MS = 5_000;
@@ -39,6 +42,7 @@ export class ClusterMemory {
   /** UIDs of pods of which logic said that no route is left. */
   readonly purged = new Set<string>();
   readonly backoff = new CrashBackoff();
+  scaling: ScalingHistory | undefined;
   tls: { value: InternalTls; ca: string; issuedMs: number } | undefined;
   /** Passes with writes, one right after the other. */
   busyPasses = 0;
@@ -82,12 +86,16 @@ export class Observer {
     const foreignSecrets = new OwnedObjects().add(SECRETS, [...secrets.values()]).foreign(uid);
     // They are about to be collected: look again the next time.
     for (const key of foreignSecrets) reader.forget(namespace, key.slice(key.indexOf("/") + 1));
+    const context = buildContext(cluster, config, contentHashes(cluster, secrets), storage);
+    const scaling = decideScale(cluster, entries, entryRevision(context), memory.scaling, nowMs);
+    memory.scaling = scaling?.history;
     return {
       cluster,
-      context: buildContext(cluster, config, contentHashes(cluster, secrets), storage),
+      context,
       secrets,
       objects,
       entries,
+      scaling,
       logicPods: this.#logicPods(namespace, name),
       addresses,
       awaitsAddress: addresses.length === 0 && isFreshLoadBalancer(cluster, service, nowMs),

@@ -2,6 +2,7 @@
 import type { ImCluster } from "../api/v1alpha1.ts";
 import { isControlledBy } from "../kube/owner.ts";
 import type { KubeObject, Pod, Resource } from "../kube/types.ts";
+import type { ScalingDecision } from "./autoscaling.ts";
 import type { ObservedEntry } from "./observed.ts";
 import type { BuildContext } from "./resources/context.ts";
 import type { Secrets } from "./secrets.ts";
@@ -39,6 +40,8 @@ export interface ObservedCluster {
   secrets: Secrets;
   objects: OwnedObjects;
   entries: readonly ObservedEntry[];
+  /** What autoscaling decided; `undefined` when it is off. */
+  scaling?: ScalingDecision | undefined;
   /** Ready ones, with an address. */
   logicPods: readonly Pod[];
   /** Of the entry Service. */

@@ -6,6 +6,7 @@ import {
   type KubeObject,
   PERSISTENT_VOLUME_CLAIMS,
   POD_DISRUPTION_BUDGETS,
+  type PodDisruptionBudget,
   type Resource,
   SERVICE_ACCOUNTS,
   SERVICES,
@@ -14,7 +15,7 @@ import {
 import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
 import { planEntries } from "./entry-pods.ts";
 import { migrationState } from "./migration.ts";
-import { ANNOTATION, FINALIZER, ROLES } from "./names.ts";
+import { ANNOTATION, FINALIZER, type PodRole, ROLES } from "./names.ts";
 import { isActive, type ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./resources/datastores.ts";
@@ -29,6 +30,7 @@ import { missingReferences, neededSecrets, type SecretNeed, tlsFingerprint } fro
 import { isSubset } from "./subset.ts";
 import { durationMs } from "./units.ts";
 import { gateOf } from "./update-facts.ts";
+import { isFenced, wantedEntries } from "./wanted.ts";
 
 type ObjectAction = { resource: Resource; object: KubeObject; reason: string };
 
@@ -105,8 +107,14 @@ function foundation(observed: ObservedCluster): Action[] {
     ...ensure(observed, SERVICES, entryService(context)),
     ...ensure(observed, SERVICES, logicService(context)),
     ...ROLES.flatMap((role) => ensure(observed, SERVICE_ACCOUNTS, serviceAccount(context, role))),
-    ...ROLES.flatMap((role) => ensure(observed, POD_DISRUPTION_BUDGETS, disruptionBudget(context, role))),
+    ...ROLES.flatMap((role) => ensure(observed, POD_DISRUPTION_BUDGETS, budget(observed, role))),
   ];
+}
+
+/** What is wanted by autoscaling is not what the scale subresource says, by which Kubernetes counts an unavailable share. */
+function budget(observed: ObservedCluster, role: PodRole): PodDisruptionBudget {
+  const isOwnNumber = role === "entry" && observed.scaling !== undefined;
+  return disruptionBudget(observed.context, role, isOwnNumber ? Math.max(0, wantedEntries(observed) - 1) : undefined);
 }
 
 function postgres(observed: ObservedCluster): Action[] {
@@ -175,7 +183,7 @@ function entries(observed: ObservedCluster): Action[] {
 
 /** What the gate decided counts once it is in the status, which is written at the end of this pass. */
 function unwritten(observed: ObservedCluster): Action[] {
-  const { record } = gateOf(observed, observed.cluster.spec.entry.replicas);
+  const { record } = gateOf(observed, wantedEntries(observed));
   if (record?.phase === observed.cluster.status?.update?.phase) return [];
   return [{ kind: "wait", reason: `the update is written down as ${record?.phase ?? "done"}`, afterMs: 100 }];
 }
@@ -183,11 +191,13 @@ function unwritten(observed: ObservedCluster): Action[] {
 /** The part of the observation that is about entry pods. */
 export function entryPlanInput(observed: ObservedCluster): EntryPlanInput {
   const { entry } = observed.cluster.spec;
+  const replicas = wantedEntries(observed);
   return {
-    replicas: entry.replicas,
+    replicas,
+    isFenced: (name) => isFenced(observed.cluster, name),
     revision: entryRevision(observed.context),
-    update: updateLimits(entry, entry.replicas),
-    stage: gateOf(observed, entry.replicas).stage,
+    update: updateLimits(entry, replicas),
+    stage: gateOf(observed, replicas).stage,
     entries: observed.entries,
     createBlocked: entriesBlocked(observed),
     createNotBeforeMs: observed.createNotBeforeMs,

@@ -13,6 +13,7 @@ import { entryService } from "./resources/services.ts";
 import { updateLimits } from "./rollout.ts";
 import { contentHashes } from "./secrets.ts";
 import { durationMs } from "./units.ts";
+import { wantedBy } from "./wanted.ts";
 
 /** What a change of the spec costs the users, or what is left of one that is under way. */
 export interface UpdatePreview {
@@ -70,10 +71,10 @@ export function previewPlan(cluster: ImCluster, spec: ImClusterSpec): UpdatePrev
   const isRolled = entryRevision(before) !== entryRevision(after);
   const moved = movedSessions(cluster, spec, isRolled);
   const { approval, canary } = spec.entry.update;
-  const { replicas } = spec.entry;
+  const replicas = wantedBy(cluster, spec);
   const limits = updateLimits(spec.entry, replicas);
   const isReplaced = isRolled && limits.strategy !== "OnDelete";
-  const added = Math.max(0, replicas - cluster.spec.entry.replicas);
+  const added = Math.max(0, replicas - wantedBy(cluster, cluster.spec));
   const windowMs = durationMs(spec.entry.drain.window);
   const starts = isReplaced ? replicas : added;
   const { seconds, peakPerSecond } = estimateMove({ sessions: moved, starts, replicas, update: limits, windowMs });
@@ -105,7 +106,7 @@ function movedSessions(cluster: ImCluster, spec: ImClusterSpec, isRolled: boolea
   const rest = Math.max(0, (entry?.sessions ?? 0) - known.reduce((sum, sessions) => sum + sessions, 0));
   const all = [...known, ...Array.from({ length: missing }, () => Math.round(rest / missing))];
   if (isRolled && spec.entry.update.strategy !== "OnDelete") return all;
-  return all.slice(0, Math.max(0, cluster.spec.entry.replicas - spec.entry.replicas));
+  return all.slice(0, Math.max(0, wantedBy(cluster, cluster.spec) - wantedBy(cluster, spec)));
 }
 
 const count = (pods: number) => `${pods} ${pods === 1 ? "pod" : "pods"}`;
@@ -115,16 +116,16 @@ function paused({ paused: isPaused }: ImClusterSpec): string[] {
   return isPaused ? ["nothing happens while spec.paused is true"] : [];
 }
 
-function entryChanges(cluster: ImCluster, { entry }: ImClusterSpec, isRolled: boolean): string[] {
-  const before = cluster.spec.entry.replicas;
-  const { strategy } = entry.update;
-  const scaled = entry.replicas === before ? [] : [`entries: ${before} become ${entry.replicas}`];
+function entryChanges(cluster: ImCluster, spec: ImClusterSpec, isRolled: boolean): string[] {
+  const [before, after] = [wantedBy(cluster, cluster.spec), wantedBy(cluster, spec)];
+  const { strategy } = spec.entry.update;
+  const scaled = after === before ? [] : [`entries: ${before} become ${after}`];
   if (!isRolled) return scaled;
   return [
     ...scaled,
     strategy === "OnDelete"
       ? "entries: each is replaced when its pod is deleted (OnDelete)"
-      : `entries: ${Math.min(before, entry.replicas)} are replaced (${strategy})`,
+      : `entries: ${Math.min(before, after)} are replaced (${strategy})`,
   ];
 }
 

@@ -11,6 +11,7 @@ import { isRolledOut } from "./rollout.ts";
 import { missingReferences } from "./secrets.ts";
 import { gateOf } from "./update-facts.ts";
 import type { Gate } from "./update-gate.ts";
+import { wantedEntries } from "./wanted.ts";
 
 /** A pod that takes longer than this to become ready is in trouble. */
 const STARTING_MS = 60_000;
@@ -66,7 +67,7 @@ export function situationOf(observed: ObservedCluster): Situation {
     postgresReady: embeddedReady(cluster.spec.postgres.urlSecretRef !== undefined, context.names.postgres),
     redisReady: embeddedReady(cluster.spec.redis.urlSecretRef !== undefined, context.names.redis),
     wasReady: wasReady(observed),
-    update: gateOf(observed, cluster.spec.entry.replicas),
+    update: gateOf(observed, wantedEntries(observed)),
     troubles: active.flatMap((entry) => troubleOf(entry, observed.nowMs)),
   };
 }
@@ -85,7 +86,7 @@ function workload(observed: ObservedCluster, wanted: Deployment): WorkloadSituat
 /** Once it served, it is no longer Pending, whatever happens. */
 function wasReady({ cluster }: ObservedCluster): boolean {
   const { phase, conditions } = cluster.status ?? {};
-  return isTrue(conditions, "Ready") || !["Pending", "Paused", undefined].includes(phase);
+  return isTrue(conditions, "Ready") || !["Pending", "Hibernated", "Paused", undefined].includes(phase);
 }
 
 function isStarting(entry: ObservedEntry, nowMs: number): boolean {

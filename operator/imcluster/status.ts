@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ConditionFacts, type ConditionType, mergeConditions } from "../api/conditions.ts";
+import { type ConditionFacts, type ConditionType, mergeConditions, rfc3339Seconds } from "../api/conditions.ts";
 import type { ImClusterStatus, PodStatus } from "../api/v1alpha1.ts";
 import * as judge from "./cluster-conditions.ts";
 import { drainHistory } from "./drain-history.ts";
-import { LABEL } from "./names.ts";
+import { entrySelector } from "./names.ts";
 import { type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryPlanInput } from "./plan.ts";
 import { remainingPlan } from "./plan-status.ts";
 import { type Situation, situationOf, type WorkloadSituation } from "./situation.ts";
+import { freeConnectionsPercent, isPaused, wantedEntries } from "./wanted.ts";
 
 const MAX_PODS = 50;
 
-export type Phase = "Pending" | "Ready" | "Scaling" | "Updating" | "Degraded" | "Paused" | "Deleting";
+export type Phase = "Pending" | "Ready" | "Scaling" | "Updating" | "Degraded" | "Hibernated" | "Paused" | "Deleting";
 
 /** What became of the last pass. */
 export interface PassReport {
@@ -40,6 +41,7 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
     entry: entryFigures(observed, situation),
     ...(situation.update.record ? { update: situation.update.record } : {}),
     ...planField(observed, situation),
+    ...autoscalingFigures(observed),
     logic: figures(situation.logic),
     extlogic: figures(situation.extlogic),
     pods: observed.entries.map(podStatus).sort(worstFirst).slice(0, MAX_PODS),
@@ -54,16 +56,36 @@ function planField(observed: ObservedCluster, { update }: Situation): Pick<ImClu
 }
 
 function entryFigures(observed: ObservedCluster, situation: Situation): ImClusterStatus["entry"] {
-  const { replicas } = observed.cluster.spec.entry;
+  const replicas = wantedEntries(observed);
   return {
     replicas: situation.active.length,
     ready: situation.ready,
     draining: situation.leaving.length,
     updated: situation.updated,
     summary: `${Math.min(situation.ready, replicas)}/${replicas}`,
-    selector: `${LABEL.cluster}=${observed.cluster.metadata.name},${LABEL.component}=entry`,
+    selector: entrySelector(observed.cluster.metadata.name),
     sessions: situation.sessions,
     currentRevision: situation.revision,
+  };
+}
+
+function autoscalingFigures({
+  cluster,
+  entries,
+  scaling,
+  nowMs,
+}: ObservedCluster): Pick<ImClusterStatus, "autoscaling"> {
+  if (!scaling) return {};
+  const { desired, needed = 0 } = scaling;
+  const before = cluster.status?.autoscaling;
+  const lastScale = before?.desired === desired ? before.lastScale : rfc3339Seconds(nowMs);
+  const free = freeConnectionsPercent(cluster, entries);
+  return {
+    autoscaling: {
+      ...{ desired, limited: needed > desired },
+      ...(lastScale ? { lastScale } : {}),
+      ...(free === undefined ? {} : { freeConnectionsPercent: free }),
+    },
   };
 }
 
@@ -86,13 +108,15 @@ function verdictsOf(observed: ObservedCluster, situation: Situation, report: Pas
     facts("SchemaMigrated", judge.schemaMigrated(situation)),
     facts("EmbeddedDatastores", judge.embeddedDatastores(observed, situation)),
     facts("UpdateBlocked", judge.updateBlocked(observed, situation)),
+    facts("ScalingLimited", judge.scalingLimited(observed)),
+    facts("Hibernated", judge.hibernated(observed, situation)),
     facts("Paused", judge.paused(observed)),
   ];
 }
 
-function isSettled({ cluster }: ObservedCluster, situation: Situation): boolean {
+function isSettled(observed: ObservedCluster, situation: Situation): boolean {
   const { active, leaving, ready, updated, logic, extlogic, migration } = situation;
-  const { replicas } = cluster.spec.entry;
+  const replicas = wantedEntries(observed);
   const areEntriesDone = [active.length, ready, updated].every((count) => count === replicas) && leaving.length === 0;
   return areEntriesDone && logic.isRolledOut && extlogic.isRolledOut && migration.state === "complete";
 }
@@ -107,7 +131,7 @@ function progressing(
   situation: Situation,
   report: PassReport,
 ): Omit<ConditionFacts, "type"> {
-  if (observed.cluster.spec.paused) return { status: "False", reason: "Paused", message: "spec.paused is true" };
+  if (isPaused(observed.cluster)) return { status: "False", reason: "Paused", message: judge.paused(observed).message };
   if (isSettled(observed, situation))
     return { status: "False", reason: "Complete", message: "everything is as wanted" };
   const [first] = [...report.errors, ...situation.missing];
@@ -116,14 +140,13 @@ function progressing(
   }
   const { blockade } = situation.update;
   if (blockade) return { status: "False", reason: "UpdateBlocked", message: blockade.message };
-  const message =
-    report.waits[0] ?? `${situation.updated} of ${observed.cluster.spec.entry.replicas} entries are up to date`;
+  const message = report.waits[0] ?? `${situation.updated} of ${wantedEntries(observed)} entries are up to date`;
   return { status: "True", reason: "Working", message };
 }
 
 function degraded(observed: ObservedCluster, situation: Situation, report: PassReport): Omit<ConditionFacts, "type"> {
   const { ready, established, extlogic, troubles, migration, wasReady } = situation;
-  const isShort = wasReady && ready < Math.min(established, observed.cluster.spec.entry.replicas);
+  const isShort = wasReady && ready < Math.min(established, wantedEntries(observed));
   const isExtlogicDown = wasReady && extlogic.wanted > 0 && extlogic.ready === 0;
   const problems = [
     ...report.errors,
@@ -146,12 +169,13 @@ function phaseOf(
   facts: readonly ConditionFacts[],
   report: PassReport,
 ): [Phase, string] {
-  const { replicas } = observed.cluster.spec.entry;
+  const replicas = wantedEntries(observed);
   const { active, leaving, ready, updated, logic, migration } = situation;
   const message = (type: ConditionType) => facts.find((one) => one.type === type)?.message ?? "";
   const isServing = facts.some(({ type, status }) => type === "Ready" && status === "True");
   const isDegraded = facts.some(({ type, status }) => type === "Degraded" && status === "True");
-  if (observed.cluster.spec.paused) return ["Paused", message("Paused")];
+  if (isPaused(observed.cluster)) return ["Paused", message("Paused")];
+  if (replicas === 0) return ["Hibernated", message("Hibernated")];
   if (isServing && isSettled(observed, situation) && !isDegraded) {
     return ["Ready", `all ${replicas} entries and ${logic.wanted} logic pods are ready`];
   }

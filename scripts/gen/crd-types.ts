@@ -58,7 +58,7 @@ class TypeWriter {
 
   #array(schema: Schema, path: readonly string[]): string {
     const name = path.at(-1) ?? "";
-    const item = this.type(schema.items ?? {}, [...path.slice(0, -1), name.replace(/s$/, "")]);
+    const item = this.type(schema.items ?? {}, [...path.slice(0, -1), name.replace(/ies$/, "y").replace(/s$/, "")]);
     return item.includes("|") ? `(${item})[]` : `${item}[]`;
   }
 

@@ -3,18 +3,21 @@ import type { PodDisruptionBudget, ServiceAccount } from "../../kube/types.ts";
 import { type PodRole, selectorLabels } from "../names.ts";
 import { type BuildContext, owned } from "./context.ts";
 
-/** Node drains and autoscalers may take one pod of a component at a time. */
-export function disruptionBudget(context: BuildContext, role: PodRole): PodDisruptionBudget {
+/**
+ * Node drains and autoscalers may take one pod of a component at a time.
+ * @param minAvailable where Kubernetes cannot know how many there should be: so many stay
+ */
+export function disruptionBudget(context: BuildContext, role: PodRole, minAvailable?: number): PodDisruptionBudget {
   return owned(context, role, {
     apiVersion: "policy/v1",
     kind: "PodDisruptionBudget",
     metadata: { name: context.names[role] },
     spec: {
-      maxUnavailable: 1,
+      ...(minAvailable === undefined ? { maxUnavailable: 1 } : { minAvailable }),
       selector: { matchLabels: selectorLabels(context.cluster.metadata.name, role) },
       // A pod that is not ready serves nobody: it may always be moved.
       unhealthyPodEvictionPolicy: "AlwaysAllow",
-    } as PodDisruptionBudget["spec"],
+    },
   });
 }
 

@@ -26,6 +26,8 @@ export class EntryWorld {
   strategy: UpdateStrategy = "BlueGreen";
   stage: UpdateStage = { kind: "open" };
   hasLogic = true;
+  /** Names of pods to cut off. */
+  readonly fenced = new Set<string>();
   #revision = 1;
   #newest = 1;
   #nowMs = 1_700_000_000_000;
@@ -35,6 +37,7 @@ export class EntryWorld {
   input(): EntryPlanInput {
     return {
       replicas: this.replicas,
+      isFenced: (name) => this.fenced.has(name),
       revision: String(this.#revision),
       update: {
         strategy: this.strategy,
