@@ -4,6 +4,7 @@ import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type {
   Generation,
+  Inspection,
   PurgeCount,
   Renewal,
   RenewalRequest,
@@ -88,6 +89,15 @@ export class MemoryRouter implements Router {
     for (const slots of this.#routes.values())
       for (const route of slots.values()) if (route.incarnation === incarnation && slots.delete(route.slot)) deleted++;
     return { deleted, remaining: 0 };
+  }
+
+  async inspect(incarnations: readonly string[]): Promise<Inspection[]> {
+    this.#requireUp();
+    const all = [...this.#routes.values()].flatMap((slots) => [...slots.values()]);
+    return incarnations.map((one) => ({
+      routes: all.filter(({ incarnation }) => incarnation === one).length,
+      isLeased: this.#isLive(one),
+    }));
   }
 
   async forget(incarnation: string, conns: ReadonlySet<number>): Promise<number> {

@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import { defineScript, isAnswer, isOrdered, type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
 import { findSessions } from "./forget.ts";
 import { Generations } from "./generations.ts";
+import { inspectIncarnations } from "./inspect.ts";
 import {
   indexKey,
   indexKeys,
@@ -19,6 +20,7 @@ import { LeaseCache } from "./lease-cache.ts";
 import { purgeIncarnation } from "./purge.ts";
 import type {
   Generation,
+  Inspection,
   PurgeCount,
   Renewal,
   RenewalRequest,
@@ -193,6 +195,10 @@ export class RedisRouter implements Router {
 
   async purge(incarnation: string): Promise<PurgeCount> {
     return await purgeIncarnation(this.#redis, incarnation);
+  }
+
+  async inspect(incarnations: readonly string[]): Promise<Inspection[]> {
+    return await inspectIncarnations(this.#redis, incarnations);
   }
 
   async forget(incarnation: string, conns: ReadonlySet<number>): Promise<number> {

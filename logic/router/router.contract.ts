@@ -148,6 +148,24 @@ function presence(create: () => Promise<RouterHarness>): void {
 }
 
 function fencing(create: () => Promise<RouterHarness>): void {
+  it("tells what there is of incarnations", async () => {
+    const { router, lapseLeases } = await create();
+    await router.login([route(), route({ userId: "bob", conn: 2 }), route({ userId: "carol", conn: 17 })]);
+    await router.login([route({ userId: "dave", incarnation: "pod-b.1", conn: 1 })]);
+    await router.renewLease("pod-a.1");
+    const ask = () => router.inspect(["pod-c.1", "pod-a.1", "pod-b.1"]);
+    assert.deepEqual(await ask(), [
+      { routes: 0, isLeased: false },
+      { routes: 3, isLeased: true },
+      { routes: 1, isLeased: false },
+    ]);
+    await lapseLeases();
+    await router.fence("pod-a.1");
+    await router.purge("pod-a.1");
+    assert.deepEqual((await ask())[1], { routes: 0, isLeased: false });
+    assert.deepEqual(await router.inspect([]), []);
+  });
+
   it("leaves no route of a connection whose login is refused for its fence", async () => {
     const { router } = await create();
     const before = route({ incarnation: "pod-b.1", conn: 3 });

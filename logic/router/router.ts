@@ -36,6 +36,13 @@ export interface PurgeCount {
   readonly remaining: number;
 }
 
+/** What the router holds of one incarnation. */
+export interface Inspection {
+  /** Members of its reverse index: at least as many as it has routes. */
+  readonly routes: number;
+  readonly isLeased: boolean;
+}
+
 export interface Generation {
   readonly id: string;
   /** There was none before: the router was empty. */
@@ -84,6 +91,8 @@ export interface Router {
   fence(incarnation: string): Promise<void>;
   /** Deletes every route of a (fenced) incarnation; routes that moved elsewhere stay. */
   purge(incarnation: string): Promise<PurgeCount>;
+  /** What there is of incarnations, in their order. */
+  inspect(incarnations: readonly string[]): Promise<Inspection[]>;
   /** Deletes the routes of closed connections of an incarnation, whoever they belong to. Returns how many there were. */
   forget(incarnation: string, conns: ReadonlySet<number>): Promise<number>;
   /**

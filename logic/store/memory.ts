@@ -25,8 +25,10 @@ import {
   type BeginPage,
   type ConversationHead,
   type DeviceAck,
+  type EntryStart,
   type EntryState,
   eventBytes,
+  FORGOTTEN_MS,
   type HeadsPage,
   type HeadsRequest,
   type HistoryPage,
@@ -54,6 +56,13 @@ interface Key {
   message: AppendedMessage;
 }
 
+interface EntryRow {
+  podUid: string;
+  dead: boolean;
+  fencedAtMs: number;
+  registeredAtMs: number;
+}
+
 /**
  * {@link Store} in maps: the reference model that the tests compare PostgreSQL with, and a stand-in for tests of code
  * above the store. Nothing survives the process.
@@ -61,7 +70,7 @@ interface Key {
 export class MemoryStore implements Store {
   readonly pushes: MemoryPushLedger;
   readonly epoch: string = randomUUID();
-  readonly #entries = new Map<string, { podUid: string; dead: boolean; fencedAtMs: number }>();
+  readonly #entries = new Map<string, EntryRow>();
   readonly #nowMs: () => number;
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
@@ -91,7 +100,10 @@ export class MemoryStore implements Store {
 
   async registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }> {
     const incarnation = `${entry.podUid}.${this.#entries.size + 1}`;
-    this.#entries.set(incarnation, { podUid: entry.podUid, dead: false, fencedAtMs: 0 });
+    this.#entries.set(incarnation, {
+      ...{ podUid: entry.podUid, dead: false },
+      ...{ fencedAtMs: 0, registeredAtMs: this.#nowMs() },
+    });
     return { incarnation };
   }
 
@@ -102,16 +114,39 @@ export class MemoryStore implements Store {
   }
 
   async entryDeaths(podUid: string, windowMs: number): Promise<Deaths> {
-    const known = new Set<string>();
-    const recent = new Set<string>();
-    let isDead = false;
-    for (const entry of this.#entries.values()) {
-      if (entry.podUid === podUid) isDead ||= entry.dead;
-      const isRecent = entry.dead && this.#nowMs() - entry.fencedAtMs < windowMs;
-      if (!entry.dead || isRecent) known.add(entry.podUid);
-      if (isRecent && entry.podUid !== podUid) recent.add(entry.podUid);
-    }
-    return { known: known.size, recent: recent.size, isDead };
+    const all = [...this.#entries.values()];
+    const pods = [...new Set(all.map((entry) => entry.podUid))].map((uid) => {
+      const starts = all.filter((entry) => entry.podUid === uid);
+      const isDead = starts.every(({ dead }) => dead);
+      const fencedAtMs = Math.max(...starts.filter(({ dead }) => dead).map((entry) => entry.fencedAtMs));
+      return { uid, isDead, isRecent: this.#nowMs() - fencedAtMs < windowMs };
+    });
+    return {
+      known: pods.filter(({ isDead, isRecent }) => !isDead || isRecent).length,
+      recent: pods.filter(({ uid, isDead, isRecent }) => isDead && isRecent && uid !== podUid).length,
+      isDead: pods.some(({ uid, isDead }) => isDead && uid === podUid),
+    };
+  }
+
+  async entryStarts(cursor: string, limit: number): Promise<EntryStart[]> {
+    const nowMs = this.#nowMs();
+    const rows = [...this.#entries].filter(
+      ([incarnation, { dead, fencedAtMs }]) => incarnation > cursor && !(dead && nowMs - fencedAtMs >= FORGOTTEN_MS),
+    );
+    return rows
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, limit)
+      .map(([incarnation, entry]) => ({
+        ...{ incarnation, podUid: entry.podUid, isDead: entry.dead },
+        ageMs: nowMs - entry.registeredAtMs,
+      }));
+  }
+
+  async fenceIncarnation(incarnation: string): Promise<void> {
+    const entry = this.#entries.get(incarnation);
+    if (!entry || entry.dead) return;
+    entry.dead = true;
+    entry.fencedAtMs = this.#nowMs();
   }
 
   async fenceEntries(podUid: string): Promise<string[]> {

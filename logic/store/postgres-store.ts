@@ -26,23 +26,25 @@ import { PostgresRetention } from "./postgres-retention.ts";
 import { PostgresTraces } from "./postgres-traces.ts";
 import { number, text } from "./rows.ts";
 import * as sql from "./statements.ts";
-import type {
-  AppendInput,
-  AppendResult,
-  BeginPage,
-  DeviceAck,
-  EntryState,
-  HeadsPage,
-  HeadsRequest,
-  HistoryPage,
-  HistoryRequest,
-  InboxHeads,
-  InboxPage,
-  InboxRequest,
-  PageEnd,
-  PeerConversation,
-  PushTarget,
-  Store,
+import {
+  type AppendInput,
+  type AppendResult,
+  type BeginPage,
+  type DeviceAck,
+  type EntryStart,
+  type EntryState,
+  FORGOTTEN_MS,
+  type HeadsPage,
+  type HeadsRequest,
+  type HistoryPage,
+  type HistoryRequest,
+  type InboxHeads,
+  type InboxPage,
+  type InboxRequest,
+  type PageEnd,
+  type PeerConversation,
+  type PushTarget,
+  type Store,
 } from "./store.ts";
 
 const WAIT_TIMEOUT_MS = 2000;
@@ -166,6 +168,18 @@ export class PostgresStore implements Store {
   async fenceEntries(podUid: string): Promise<string[]> {
     const rows = await this.#pools.rest.run(sql.FENCE_ENTRIES, [podUid]);
     return rows.map((row) => text(row, 0));
+  }
+
+  async entryStarts(cursor: string, limit: number): Promise<EntryStart[]> {
+    const rows = await this.#pools.rest.run(sql.ENTRY_STARTS, [cursor, FORGOTTEN_MS, limit]);
+    return rows.map((row) => ({
+      ...{ incarnation: text(row, 0), podUid: text(row, 1) },
+      ...{ isDead: row[2] === "t", ageMs: Number(row[3]) },
+    }));
+  }
+
+  async fenceIncarnation(incarnation: string): Promise<void> {
+    await this.#pools.rest.run(sql.FENCE_INCARNATION, [incarnation]);
   }
 
   login(login: LoginInput): Promise<LoginRecord> {

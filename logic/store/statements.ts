@@ -100,14 +100,28 @@ export const FENCE_ENTRIES: Statement = {
   text: `UPDATE entry SET dead = true, fenced_at = coalesce(fenced_at, now()) WHERE pod_uid = $1 RETURNING incarnation`,
 };
 
-/** A row per entry start: some thousands, and it runs when a pod died. */
+export const FENCE_INCARNATION: Statement = {
+  name: "fence_incarnation",
+  text: "UPDATE entry SET dead = true, fenced_at = now() WHERE incarnation = $1 AND NOT dead",
+};
+
+export const ENTRY_STARTS: Statement = {
+  name: "entry_starts",
+  text: `SELECT incarnation, pod_uid, dead, extract(epoch FROM now() - registered_at) * 1000
+           FROM entry
+          WHERE incarnation > $1 AND (fenced_at IS NULL OR fenced_at > now() - $2 * interval '1 millisecond')
+          ORDER BY incarnation LIMIT $3`,
+};
+
+/** A row per entry start: some thousands, and it runs when a pod died. A pod is dead when its last start is. */
 export const ENTRY_DEATHS: Statement = {
   name: "entry_deaths",
-  text: `SELECT count(DISTINCT pod_uid) FILTER (WHERE NOT dead OR is_recent),
-                count(DISTINCT pod_uid) FILTER (WHERE dead AND is_recent AND pod_uid <> $1),
+  text: `SELECT count(*) FILTER (WHERE NOT dead OR is_recent),
+                count(*) FILTER (WHERE dead AND is_recent AND pod_uid <> $1),
                 coalesce(bool_or(dead) FILTER (WHERE pod_uid = $1), false)
-           FROM (SELECT pod_uid, dead, coalesce(fenced_at > now() - $2 * interval '1 millisecond', false) AS is_recent
-                   FROM entry) AS seen`,
+           FROM (SELECT pod_uid, bool_and(dead) AS dead,
+                        coalesce(max(fenced_at) > now() - $2 * interval '1 millisecond', false) AS is_recent
+                   FROM entry GROUP BY pod_uid) AS pods`,
 };
 
 export const PING: Statement = {

@@ -7,6 +7,18 @@ import type { PushStore } from "./push-store.ts";
 
 export type { LoginInput, LoginRecord } from "./identity.ts";
 
+/** One start of an entry process. */
+export interface EntryStart {
+  readonly incarnation: string;
+  readonly podUid: string;
+  readonly isDead: boolean;
+  /** Since it registered. */
+  readonly ageMs: number;
+}
+
+/** The router has forgotten everything of an incarnation that has been dead for longer. */
+export const FORGOTTEN_MS = 8 * 86_400_000;
+
 /**
  * What the rest of logic sees of the database: the truth about messages, inboxes, cursors, devices and entries.
  * Every method but {@link Store.close} throws only {@link ImError}: RETRYABLE when the outcome is unknown or the
@@ -22,7 +34,14 @@ export interface Store extends IdentityStore {
   /** Records one start of one entry process; its incarnation is `<podUid>.<number from a SQL sequence>`. */
   registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }>;
   entryState(incarnation: string): Promise<EntryState>;
-  /** How many entry pods died within `windowMs`, besides this one, of how many. */
+  /**
+   * Starts of entries after `cursor` (an incarnation; empty: from the first) in the order of incarnations, without those that
+   * have been dead for {@link FORGOTTEN_MS}.
+   */
+  entryStarts(cursor: string, limit: number): Promise<EntryStart[]>;
+  /** Marks one incarnation dead, for ever. May be repeated. */
+  fenceIncarnation(incarnation: string): Promise<void>;
+  /** How many entry pods (all incarnations of them) died within `windowMs`, besides this one, of how many. */
   entryDeaths(podUid: string, windowMs: number): Promise<Deaths>;
   /** Marks every incarnation of the pod dead, for ever, and returns all of them. May be repeated. */
   fenceEntries(podUid: string): Promise<string[]>;

@@ -326,6 +326,27 @@ export interface PurgeEntryReply {
 }
 export const PurgeEntryReply: BodyCodec<PurgeEntryReply> = bodyCodec("im.uplink.v1.PurgeEntryReply");
 
+export interface LivingEntry {
+  podUid: string;
+  incarnation: string;
+}
+export const LivingEntry: BodyCodec<LivingEntry> = bodyCodec("im.uplink.v1.LivingEntry");
+
+export interface AuditRoutesRequest {
+  living: LivingEntry[];
+  cursor: string;
+  force: boolean;
+}
+export const AuditRoutesRequest: BodyCodec<AuditRoutesRequest> = bodyCodec("im.uplink.v1.AuditRoutesRequest");
+
+export interface AuditRoutesReply {
+  cursor: string;
+  incarnations: number;
+  routesDeleted: number;
+  routesRemaining: number;
+}
+export const AuditRoutesReply: BodyCodec<AuditRoutesReply> = bodyCodec("im.uplink.v1.AuditRoutesReply");
+
 export interface RevokeUserRequest {
   userId: string;
   validAfterMs: number;

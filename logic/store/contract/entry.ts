@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { it } from "node:test";
+import type { EntryStart } from "../store.ts";
 import type { ContractStore } from "./fixture.ts";
 
 /** Entries, their fencing, and the store itself. */
@@ -47,6 +48,45 @@ export function entryContract(store: () => ContractStore): void {
     const later = await store().entryDeaths(pods[2], 10);
     assert.ok(later.known <= before.known - 2, "the dead of long ago are not of the fleet");
     assert.equal(later.recent, 0);
+  });
+
+  it("counts a pod as dead when its last start is", async () => {
+    const [pod, other] = [randomUUID(), randomUUID()];
+    const first = await register(pod);
+    await register(other);
+    await store().fenceIncarnation(first);
+    const before = await store().entryDeaths(other, 60_000);
+    assert.equal((await store().entryDeaths(pod, 60_000)).isDead, true);
+    const second = await register(pod);
+    assert.deepEqual(await store().entryDeaths(other, 60_000), { ...before, recent: before.recent - 1 });
+    assert.equal((await store().entryDeaths(pod, 60_000)).isDead, false);
+    assert.equal(await store().entryState(second), "live");
+    assert.deepEqual((await store().fenceEntries(pod)).sort(), [first, second].sort());
+    assert.deepEqual(await store().entryDeaths(other, 60_000), before);
+  });
+
+  it("fences one start of a pod, and tells all starts page by page", async () => {
+    const [pod, other] = [randomUUID(), randomUUID()];
+    const made = [await register(pod), await register(pod), await register(other)].sort();
+    await store().fenceIncarnation(made[1] ?? "");
+    await store().fenceIncarnation(made[1] ?? "");
+    await store().fenceIncarnation("never registered");
+    const mine: EntryStart[] = [];
+    let pages = 0;
+    for (let cursor = ""; ; pages++) {
+      const page = await store().entryStarts(cursor, 2);
+      mine.push(...page.filter(({ incarnation }) => made.includes(incarnation)));
+      const last = page.at(-1)?.incarnation;
+      if (page.length < 2 || !last) break;
+      assert.ok(last > cursor, "in order");
+      cursor = last;
+    }
+    assert.ok(pages >= 1);
+    assert.deepEqual(
+      mine.map(({ incarnation, podUid, isDead }) => [incarnation, podUid, isDead]),
+      made.map((one, at) => [one, one.slice(0, one.lastIndexOf(".")), at === 1]),
+    );
+    for (const { ageMs } of mine) assert.ok(ageMs >= 0 && ageMs < 600_000, String(ageMs));
   });
 
   it("has an epoch and answers ping", async () => {
