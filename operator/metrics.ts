@@ -14,6 +14,8 @@ export interface OperatorMetrics {
   onAction(kind: string): void;
   onApiCall(call: { method: string; kind: string; status: number; durationMs: number }): void;
   onStatus(cluster: ImCluster, status: ImClusterStatus | undefined): void;
+  /** Routes of entries that no longer exist were removed. */
+  onGhosts(cluster: ImCluster, removed: number): void;
 }
 
 export function createOperatorMetrics(metrics: Metrics): OperatorMetrics {
@@ -23,6 +25,7 @@ export function createOperatorMetrics(metrics: Metrics): OperatorMetrics {
     onAction: actionMetric(metrics),
     onApiCall: apiMetrics(metrics),
     onStatus: clusterMetrics(metrics),
+    onGhosts: ghostMetric(metrics),
   };
 }
 
@@ -69,12 +72,23 @@ function apiMetrics(metrics: Metrics): OperatorMetrics["onApiCall"] {
   };
 }
 
+function ghostMetric(metrics: Metrics): OperatorMetrics["onGhosts"] {
+  const help = "Routes of entries that no longer existed, removed.";
+  const removed = metrics.counter("im_operator_ghost_routes_removed_total", help, ["namespace", "name"]);
+  return ({ metadata: { namespace = "", name } }, count) => removed.inc({ namespace, name }, count);
+}
+
 function clusterMetrics(metrics: Metrics): OperatorMetrics["onStatus"] {
   const labels = ["namespace", "name"] as const;
   const phase = metrics.gauge("im_cluster_phase", "1 for the present phase, 0 for the others.", [...labels, "phase"]);
   const lag = metrics.gauge("im_cluster_generation_lag", "Spec changes that no status speaks of yet.", labels);
   const entries = metrics.gauge("im_cluster_entries", "Entry pods by state.", [...labels, "state"]);
   const sessions = metrics.gauge("im_cluster_sessions", "Authenticated connections.", labels);
+  const ghosts = metrics.gauge(
+    "im_operator_ghost_routes",
+    "Routes of entries that no longer exist, not removed yet.",
+    labels,
+  );
   return (cluster, status) => {
     const { name, namespace = "", generation = 0 } = cluster.metadata;
     const of = { namespace, name };
@@ -83,6 +97,7 @@ function clusterMetrics(metrics: Metrics): OperatorMetrics["onStatus"] {
       for (const state of ["ready", "draining", "wanted"]) entries.remove({ ...of, state });
       lag.remove(of);
       sessions.remove(of);
+      ghosts.remove(of);
       return;
     }
     for (const one of PHASES) phase.set({ ...of, phase: one }, one === status.phase ? 1 : 0);
@@ -91,5 +106,6 @@ function clusterMetrics(metrics: Metrics): OperatorMetrics["onStatus"] {
     entries.set({ ...of, state: "ready" }, status.entry?.ready ?? 0);
     entries.set({ ...of, state: "draining" }, status.entry?.draining ?? 0);
     sessions.set(of, status.entry?.sessions ?? 0);
+    ghosts.set(of, status.router?.ghostRoutes ?? 0);
   };
 }

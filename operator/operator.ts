@@ -9,6 +9,7 @@ import { Executor } from "./imcluster/executor.ts";
 import type { Fleet } from "./imcluster/fleet-client.ts";
 import { Observer } from "./imcluster/observe.ts";
 import type { OperandConfig } from "./imcluster/resources/context.ts";
+import { RouteAudit } from "./imcluster/route-audit.ts";
 import { SecretReader } from "./imcluster/secret-reader.ts";
 import type { KubeClient } from "./kube/client.ts";
 import type { EventSink } from "./kube/events.ts";
@@ -53,8 +54,19 @@ export class Operator {
     const hooks = metrics ? { onAction: metrics.onAction } : {};
     const executor = new Executor({ client, caches, secrets, fleet, events, clock, log, ...hooks });
     const cleanup = new Cleanup({ client, log });
+    const routeAudit = new RouteAudit({ fleet, events, ...(metrics ? { onGhosts: metrics.onGhosts } : {}) });
     const onStatus = metrics ? { onStatus: metrics.onStatus } : {};
-    this.#controller = new Controller({ client, caches, observer, executor, cleanup, clock, log, ...onStatus });
+    this.#controller = new Controller({
+      client,
+      caches,
+      observer,
+      executor,
+      cleanup,
+      routeAudit,
+      clock,
+      log,
+      ...onStatus,
+    });
   }
 
   /** Starts watching; {@link work} starts the workers. A candidate that does not lead watches too, so it can take over at once. */

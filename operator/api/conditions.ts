@@ -9,6 +9,7 @@ export const CONDITION_TYPES = [
   "LogicReady",
   "StoreReady",
   "RouterReady",
+  "RouterConsistent",
   "LoadBalancerReady",
   "SchemaMigrated",
   "EmbeddedDatastores",

@@ -141,6 +141,17 @@ export function paused({ cluster }: ObservedCluster): Verdict {
     : no("NotPaused", "the operator is at work");
 }
 
+export function routerConsistent({ routes }: ObservedCluster): Verdict {
+  if (!routes) return unknown("NotAudited", "routes were not compared with the entries yet");
+  if (!routes.isAnswered) return unknown("NoAnswer", "no logic pod compares routes with the entries now");
+  if (routes.left === 0) return yes("NoGhosts", "every route points at an entry that exists");
+  return no(
+    "GhostRoutes",
+    `${routes.left} routes of entries that no longer exist are held back, because too many went within a minute; nobody is ` +
+      `sent there. If they are really gone, set the annotation ${ANNOTATION.forcePurge} to "true"`,
+  );
+}
+
 export function scalingLimited({ cluster, scaling }: ObservedCluster): Verdict {
   if (!scaling) return no("AutoscalingOff", "spec.entry.replicas is the number of entries");
   const [fault] = scaling.faults;

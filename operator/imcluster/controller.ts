@@ -15,6 +15,7 @@ import { canonicalJson } from "./hash.ts";
 import { ClusterMemory, type Observer } from "./observe.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planCluster } from "./plan.ts";
+import type { RouteAudit } from "./route-audit.ts";
 import { statusOf } from "./status.ts";
 import { isPaused } from "./wanted.ts";
 
@@ -24,6 +25,7 @@ export interface ControllerOptions {
   observer: Observer;
   executor: Executor;
   cleanup: Cleanup;
+  routeAudit: RouteAudit;
   clock: Clock;
   log: Logger;
   onStatus?(cluster: ImCluster, status: ImClusterStatus | undefined): void;
@@ -64,13 +66,19 @@ export class Controller {
     const memory = this.#memory(cluster);
     const observed = await this.#options.observer.observe(cluster, memory);
     const result = isPaused(cluster) ? NOTHING_DONE : await this.#apply(observed, memory);
-    await this.#writeStatus(observed, result);
+    if (!isPaused(cluster)) await this.#audit(observed, memory);
+    await this.#writeStatus({ ...observed, routes: memory.routes }, result);
     return { requeueAfterMs: this.#nextLook(result, memory) };
   }
 
   #apply(observed: ObservedCluster, memory: ClusterMemory): Promise<PassResult> {
     const who = this.#options.observer.identity(observed.cluster, observed.secrets, memory);
     return this.#options.executor.run(planCluster(observed), { observed, memory, who });
+  }
+
+  async #audit(observed: ObservedCluster, memory: ClusterMemory): Promise<void> {
+    const who = this.#options.observer.identity(observed.cluster, observed.secrets, memory);
+    memory.routes = await this.#options.routeAudit.run(observed, memory.routes, who);
   }
 
   /** After writes at once, because the next step often only waits for them; slower when that never ends. */

@@ -5,7 +5,6 @@ import type { Clock } from "#lib/clock.ts";
 import { assertNever, toImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { IM_CLUSTER } from "../api/resource.ts";
-import type { ImCluster } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { controllerReference, hasFinalizer } from "../kube/owner.ts";
@@ -25,6 +24,7 @@ import { makeSecret } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { tlsFingerprint } from "./secrets.ts";
 import { durationMs } from "./units.ts";
+import { isPurgeForced } from "./wanted.ts";
 
 export interface ExecutorOptions {
   client: KubeClient;
@@ -300,11 +300,6 @@ export class Executor {
     memory.purged.add(entry.uid);
     return "done";
   }
-}
-
-/** A person says that the fleet is as dead as it looks. */
-function isPurgeForced({ metadata }: ImCluster): boolean {
-  return metadata.annotations?.[ANNOTATION.forcePurge] === "true";
 }
 
 function limitsOf({ cluster }: ObservedCluster) {

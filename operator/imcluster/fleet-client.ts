@@ -4,7 +4,7 @@ import { toImError } from "#lib/errors.ts";
 import { type ChannelClient, createChannelClient, type InternalTls, type Role } from "#lib/grpc.ts";
 import { hostPort } from "#lib/host-port.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { PurgeEntryReply, StatusReply } from "#proto/gen/messages.ts";
+import type { AuditRoutesReply, AuditRoutesRequest, PurgeEntryReply, StatusReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import type { Pod } from "../kube/types.ts";
 import type { DrainLimits } from "./drain.ts";
@@ -31,7 +31,19 @@ export interface Fleet {
     logic: readonly Pod[],
     entry: { uid: string; isForced: boolean },
   ): Promise<number | undefined>;
+  /** Asks one logic pod after the other. @returns what it found; `undefined` when none answered */
+  audit(
+    who: FleetIdentity,
+    logic: readonly Pod[],
+    request: Omit<AuditRoutesRequest, "cursor">,
+  ): Promise<AuditFinding | undefined>;
   close(): void;
+}
+
+/** Routes of entries that no longer exist. */
+export interface AuditFinding {
+  deleted: number;
+  remaining: number;
 }
 
 export interface FleetClientOptions {
@@ -44,6 +56,8 @@ export interface FleetClientOptions {
 const STATUS_DEADLINE_MS = 1_000;
 const COMMAND_DEADLINE_MS = 2_000;
 const PURGE_DEADLINE_MS = 10_000;
+/** Of 500 starts of entries each: more than there are in a week of updates. */
+const AUDIT_PAGES = 40;
 const IDLE_MS = 60_000;
 
 const ENTRY_CONTROL = serviceDefinition("im.uplink.v1.EntryControl");
@@ -96,9 +110,40 @@ export class FleetClient implements Fleet {
     return undefined;
   }
 
+  async audit(
+    who: FleetIdentity,
+    logic: readonly Pod[],
+    request: Omit<AuditRoutesRequest, "cursor">,
+  ): Promise<AuditFinding | undefined> {
+    for (const pod of logic) {
+      const found = await this.#auditWith(who, pod, request);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
   close(): void {
     for (const { client } of this.#channels.values()) client.close();
     this.#channels.clear();
+  }
+
+  async #auditWith(
+    who: FleetIdentity,
+    pod: Pod,
+    request: Omit<AuditRoutesRequest, "cursor">,
+  ): Promise<AuditFinding | undefined> {
+    const found: AuditFinding = { deleted: 0, remaining: 0 };
+    let cursor = "";
+    for (let page = 0; page < AUDIT_PAGES; page++) {
+      const ask = { ...request, cursor };
+      const reply = await this.#call<AuditRoutesReply>(who, pod, "logic", "AuditRoutes", ask, PURGE_DEADLINE_MS);
+      if (!reply) return undefined;
+      found.deleted += reply.routesDeleted;
+      found.remaining += reply.routesRemaining;
+      cursor = reply.cursor;
+      if (cursor === "") break;
+    }
+    return found;
   }
 
   async #entry(
@@ -110,8 +155,8 @@ export class FleetClient implements Fleet {
   ): Promise<EntryProbe | undefined> {
     const reply = await this.#call<StatusReply>(who, pod, "entry", method, request, deadlineMs);
     if (!reply) return undefined;
-    const { connections, sessions, cordoned, draining } = reply;
-    return { connections, sessions, cordoned, draining, atMs: this.#options.clock.nowMs() };
+    const { connections, sessions, cordoned, draining, incarnation } = reply;
+    return { connections, sessions, cordoned, draining, incarnation, atMs: this.#options.clock.nowMs() };
   }
 
   async #call<Reply extends object>(

@@ -24,6 +24,7 @@ import { type EntryProbe, isLeaving, isPodReady, type ObservedEntry, observeEntr
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
+import type { RoutesSeen } from "./route-audit.ts";
 import { operatorLeaf } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
@@ -31,18 +32,30 @@ import { decideScale } from "./wanted.ts";
 
 /** Entries that do not leave are asked this often. */
 const PROBE_EVERY_MS = 5_000;
+/** One that did not answer is asked again after this, when there is a pass. */
+const UNANSWERED_MS = 1_000;
 const PROBES_AT_ONCE = 20;
 /** A load balancer normally gives an address within this. */
 const ADDRESS_WAIT_MS = 15_000;
 const LEAF_RENEW_MS = 12 * 3_600_000;
 
+/** The last question to an entry. */
+export interface Probed {
+  probe: EntryProbe | undefined;
+  /** Monotonic. */
+  askedMs: number;
+  /** Restarts of its container then. */
+  restarts?: number;
+}
+
 /** What the operator remembers of a cluster between passes. Nothing in it is needed for correctness. */
 export class ClusterMemory {
-  readonly probes = new Map<string, { probe: EntryProbe | undefined; askedMs: number }>();
+  readonly probes = new Map<string, Probed>();
   /** UIDs of pods of which logic said that no route is left. */
   readonly purged = new Set<string>();
   readonly backoff = new CrashBackoff();
   scaling: ScalingHistory | undefined;
+  routes: RoutesSeen | undefined;
   tls: { value: InternalTls; ca: string; issuedMs: number } | undefined;
   /** Passes with writes, one right after the other. */
   busyPasses = 0;
@@ -96,6 +109,7 @@ export class Observer {
       objects,
       entries,
       scaling,
+      routes: memory.routes,
       logicPods: this.#logicPods(namespace, name),
       addresses,
       awaitsAddress: addresses.length === 0 && isFreshLoadBalancer(cluster, service, nowMs),
@@ -153,14 +167,15 @@ export class Observer {
     const isDue = (entry: ObservedEntry) => {
       if (entry.isDead || !entry.hasStarted) return false;
       const known = memory.probes.get(entry.uid);
-      return !known || isLeaving(entry) || clock.nowMs() - known.askedMs >= PROBE_EVERY_MS;
+      if (!known || isLeaving(entry) || (known.restarts ?? entry.restarts) !== entry.restarts) return true;
+      return clock.nowMs() - known.askedMs >= (known.probe ? PROBE_EVERY_MS : UNANSWERED_MS);
     };
     const due = entries.filter(isDue);
     while (due.length > 0) {
       await Promise.all(
-        due.splice(0, PROBES_AT_ONCE).map(async ({ uid, pod }) => {
+        due.splice(0, PROBES_AT_ONCE).map(async ({ uid, pod, restarts }) => {
           const probe = await fleet.status(who, pod);
-          memory.probes.set(uid, { probe, askedMs: clock.nowMs() });
+          memory.probes.set(uid, { probe, askedMs: clock.nowMs(), restarts });
         }),
       );
     }

@@ -5,6 +5,7 @@ import type { KubeObject, Pod, Resource } from "../kube/types.ts";
 import type { ScalingDecision } from "./autoscaling.ts";
 import type { ObservedEntry } from "./observed.ts";
 import type { BuildContext } from "./resources/context.ts";
+import type { RoutesSeen } from "./route-audit.ts";
 import type { Secrets } from "./secrets.ts";
 
 /** Objects that carry the labels of one ImCluster, read once. */
@@ -42,6 +43,8 @@ export interface ObservedCluster {
   entries: readonly ObservedEntry[];
   /** What autoscaling decided; `undefined` when it is off. */
   scaling?: ScalingDecision | undefined;
+  /** What the last audit of the router found; `undefined` before the first. */
+  routes?: RoutesSeen | undefined;
   /** Ready ones, with an address. */
   logicPods: readonly Pod[];
   /** Of the entry Service. */

@@ -15,6 +15,8 @@ export interface EntryProbe {
   loginsFailed?: number;
   /** Of the latest commands of clients, from the entry to logic and back; `undefined` when there were too few. */
   answerP99Ms?: number;
+  /** The present start of its process as logic knows it; empty or absent until it is attached. */
+  incarnation?: string;
   /** When it was asked, monotonic ms. */
   atMs: number;
 }

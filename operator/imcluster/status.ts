@@ -8,6 +8,7 @@ import { type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryPlanInput } from "./plan.ts";
 import { remainingPlan } from "./plan-status.ts";
+import { routerFigures } from "./route-audit.ts";
 import { type Situation, situationOf, type WorkloadSituation } from "./situation.ts";
 import { freeConnectionsPercent, isPaused, wantedEntries } from "./wanted.ts";
 
@@ -42,6 +43,7 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
     ...(situation.update.record ? { update: situation.update.record } : {}),
     ...planField(observed, situation),
     ...autoscalingFigures(observed),
+    ...routerFigures(observed),
     logic: figures(situation.logic),
     extlogic: figures(situation.extlogic),
     pods: observed.entries.map(podStatus).sort(worstFirst).slice(0, MAX_PODS),
@@ -104,6 +106,7 @@ function verdictsOf(observed: ObservedCluster, situation: Situation, report: Pas
     facts("LogicReady", judge.logicReady(situation)),
     facts("StoreReady", judge.storeReady(observed, situation)),
     facts("RouterReady", judge.routerReady(observed, situation)),
+    facts("RouterConsistent", judge.routerConsistent(observed)),
     facts("LoadBalancerReady", judge.loadBalancerReady(observed)),
     facts("SchemaMigrated", judge.schemaMigrated(situation)),
     facts("EmbeddedDatastores", judge.embeddedDatastores(observed, situation)),

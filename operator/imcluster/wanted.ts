@@ -44,6 +44,11 @@ export function isPaused({ spec, metadata }: ImCluster): boolean {
   return spec.paused || metadata.annotations?.[ANNOTATION.paused] === "true";
 }
 
+/** A person says that the fleet is as dead as it looks. */
+export function isPurgeForced({ metadata }: ImCluster): boolean {
+  return metadata.annotations?.[ANNOTATION.forcePurge] === "true";
+}
+
 /** Is the pod to be cut off at once? */
 export function isFenced({ spec }: ImCluster, podName: string): boolean {
   return spec.fencedEntries?.some((name) => name === EVERY_ENTRY || name === podName) ?? false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import type { LivingEntry } from "#proto/gen/messages.ts";
 import type { DrainLimits } from "../../../operator/imcluster/drain.ts";
 import type { Fleet, FleetIdentity } from "../../../operator/imcluster/fleet-client.ts";
 import type { EntryProbe } from "../../../operator/imcluster/observed.ts";
@@ -9,6 +9,7 @@ interface FakeEntry {
   connections: number;
   cordoned: boolean;
   draining: boolean;
+  incarnation: string;
 }
 
 /** Entries and logic as the operator's calls see them, shared by operators that follow each other in a test. */
@@ -18,6 +19,9 @@ export class FakeFleet implements Fleet {
   readonly purged: string[] = [];
   /** UIDs of entries that were asked to drain. */
   readonly drained = new Set<string>();
+  /** Audits of the router that were asked for, and what the next ones find. */
+  readonly audits: { living: LivingEntry[]; force: boolean }[] = [];
+  ghosts = { deleted: 0, remaining: 0 };
   isLogicUp = true;
   /** Connections of an entry at its start. */
   connectionsOf: (pod: Pod) => number = () => 3;
@@ -62,6 +66,12 @@ export class FakeFleet implements Fleet {
     return Promise.resolve(0);
   }
 
+  audit(_who: FleetIdentity, logic: readonly Pod[], request: { living: LivingEntry[]; force: boolean }) {
+    if (!this.isLogicUp || logic.length === 0) return Promise.resolve(undefined);
+    this.audits.push(request);
+    return Promise.resolve({ ...this.ghosts });
+  }
+
   close(): void {
     this.#entries.clear();
   }
@@ -70,7 +80,7 @@ export class FakeFleet implements Fleet {
     const uid = pod.metadata.uid ?? "";
     let entry = this.#entries.get(uid);
     if (!entry) {
-      entry = { connections: this.connectionsOf(pod), cordoned: false, draining: false };
+      entry = { connections: this.connectionsOf(pod), cordoned: false, draining: false, incarnation: `${uid}.1` };
       this.#entries.set(uid, entry);
     }
     return entry;
