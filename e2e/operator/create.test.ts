@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { CONDITION_TYPES } from "../../operator/api/conditions.ts";
 import {
   DEPLOYMENTS,
   JOBS,
@@ -64,7 +65,7 @@ describe("an empty spec", () => {
     assert.equal(status?.image, OPERAND_IMAGE);
     assert.equal(status?.address, "192.0.2.10");
     assert.equal(status?.pods?.length, 3);
-    assert.equal(status?.conditions?.length, 11);
+    assert.equal(status?.conditions?.length, CONDITION_TYPES.length);
     const trueOnes = [
       "Ready",
       "EntriesReady",

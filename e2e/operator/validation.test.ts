@@ -158,6 +158,7 @@ describe("the API server accepts", () => {
     assert.ok(made !== "exists");
     assert.deepEqual(made.spec, {
       paused: false,
+      hibernate: false,
       entry: {
         ...{
           replicas: 3,

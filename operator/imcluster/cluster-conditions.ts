@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ConditionFacts } from "../api/conditions.ts";
+import { type ConditionFacts, conditionOf } from "../api/conditions.ts";
 import { isSurgeShort } from "./entry-rollout.ts";
 import { ANNOTATION } from "./names.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
@@ -141,8 +141,13 @@ export function paused({ cluster }: ObservedCluster): Verdict {
     : no("NotPaused", "the operator is at work");
 }
 
-export function routerConsistent({ routes }: ObservedCluster): Verdict {
-  if (!routes) return unknown("NotAudited", "routes were not compared with the entries yet");
+export function routerConsistent({ routes, cluster }: ObservedCluster): Verdict {
+  if (!routes) {
+    // An operator that has just started knows no more than the last one.
+    const before = conditionOf(cluster.status?.conditions, "RouterConsistent");
+    if (before) return { status: before.status, reason: before.reason, message: before.message };
+    return unknown("NotAudited", "routes were not compared with the entries yet");
+  }
   if (!routes.isAnswered) return unknown("NoAnswer", "no logic pod compares routes with the entries now");
   if (routes.left === 0) return yes("NoGhosts", "every route points at an entry that exists");
   return no(
