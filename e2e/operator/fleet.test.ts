@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { systemClock } from "#lib/clock.ts";
 import { createGrpcServer, type GrpcServer, type GrpcService, type InternalTls, unaryService } from "#lib/grpc.ts";
 import { silentLogger } from "#lib/logger.ts";
-import type { PurgeEntryRequest, StatusReply } from "#proto/gen/messages.ts";
+import type { AuditRoutesRequest, PurgeEntryRequest, StatusReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { FleetClient } from "../../operator/imcluster/fleet-client.ts";
 import { PODS, type Pod, SECRETS } from "../../operator/kube/types.ts";
@@ -47,7 +47,7 @@ class FakeEntryServer {
   #status(): Partial<StatusReply> {
     if (this.draining) this.connections = Math.max(0, this.connections - 2);
     const { connections, cordoned, draining } = this;
-    return { connections, sessions: connections, cordoned, draining, ready: !cordoned };
+    return { incarnation: "here.1", connections, sessions: connections, cordoned, draining, ready: !cordoned };
   }
 }
 
@@ -73,6 +73,7 @@ describe("over real gRPC", () => {
     const entries = new Map<string, FakeEntryServer>();
     const servers: GrpcServer[] = [];
     const purged: string[] = [];
+    const audited: AuditRoutesRequest[] = [];
     const bench = await Bench.open(server, {
       podIp,
       isEntryReady: (pod) => entries.has(podIp(pod)) && !entries.get(podIp(pod))?.cordoned,
@@ -100,6 +101,11 @@ describe("over real gRPC", () => {
           assert.equal(request.force, true, "the operator drained it: no guard holds its purge");
           return { incarnations: 1, routesDeleted: 4, routesRemaining: 0 };
         },
+        AuditRoutes: (request: AuditRoutesRequest) => {
+          audited.push(request);
+          const isFirst = request.cursor === "";
+          return { cursor: isFirst ? "next" : "", incarnations: 1, routesDeleted: 2, routesRemaining: isFirst ? 0 : 1 };
+        },
       });
       const logicTls = await tlsOf(bench, "demo-internal-logic");
       await bench.until("sessions are seen", ({ status }) => status?.entry?.sessions === 8);
@@ -116,6 +122,15 @@ describe("over real gRPC", () => {
       assert.ok(victim);
       assert.deepEqual([...new Set(purged)], [victim.metadata.uid]);
       assert.equal(entries.get(podIp(victim))?.connections, 0, "its connections were moved first");
+      const audit = await bench.until(
+        "an audit of two pages",
+        ({ status }) => status?.router?.ghostRoutes === 1,
+        110_000,
+      );
+      assert.equal(audit.status?.router?.connected, true);
+      assert.deepEqual([...new Set(audited.map(({ cursor }) => cursor))], ["", "next"]);
+      const living = audited.at(-1)?.living.map(({ podUid, incarnation }) => [podUid, incarnation]);
+      assert.ok(living?.some(([podUid, incarnation]) => podUid === survivor?.metadata.uid && incarnation === "here.1"));
     } finally {
       await bench.close();
       fleet.close();

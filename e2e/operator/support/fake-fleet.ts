@@ -34,6 +34,14 @@ export class FakeFleet implements Fleet {
     this.#of(pod).connections = connections;
   }
 
+  /** Its process started again: nobody is connected. */
+  restart(pod: Pod): void {
+    const entry = this.#of(pod);
+    const [uid = "", number] = entry.incarnation.split(".");
+    entry.incarnation = `${uid}.${Number(number) + 1}`;
+    entry.connections = 0;
+  }
+
   status(_who: FleetIdentity, pod: Pod): Promise<EntryProbe | undefined> {
     const entry = this.#of(pod);
     if (entry.draining) entry.connections = Math.max(0, entry.connections - 2);
