@@ -33,7 +33,7 @@ export interface ScalingInput {
   connections: number;
   /** Every entry told its connections; else there are at least so many. */
   isComplete: boolean;
-  /** Entries leave, are too many or of an old revision: what was decided before is not done. */
+  /** Entries come, leave, are too many or of an old revision: what was decided before is not done. */
   isMoving: boolean;
   /** Drains for scale-down that began within the last hour, as the status tells, which outlives this process. */
   goneLately: number;

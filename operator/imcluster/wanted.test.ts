@@ -108,8 +108,10 @@ describe("decideScale", () => {
   const waits: [why: string, change: Partial<Made>, status?: ImCluster["status"]][] = [
     ["one does not answer", { connections: undefined }],
     ["one leaves", { isLeaving: true }],
+    ["one is not ready", { isReady: false }],
     ["one is of an old revision", { revision: "before" }],
     ["there are more than wanted", {}, { autoscaling: { desired: 3 } }],
+    ["there are fewer than wanted", {}, { autoscaling: { desired: 5 } }],
   ];
   for (const [why, change, status = { autoscaling: { desired: 4 } }] of waits) {
     it(`lets none go while ${why}`, () => {

@@ -2,7 +2,7 @@
 import type { ImCluster } from "../api/v1alpha1.ts";
 import { desiredReplicas, type ScalingDecision, type ScalingHistory } from "./autoscaling.ts";
 import { ANNOTATION } from "./names.ts";
-import { isActive, isLeaving, type ObservedEntry } from "./observed.ts";
+import { isActive, isLeaving, isUnschedulable, type ObservedEntry } from "./observed.ts";
 
 /** Everything that the number of entries depends on. */
 export interface WantedFacts {
@@ -74,9 +74,14 @@ export function decideScale(
     ...{ spec: autoscaling, current, connectionsPerPod: maxConnectionsPerPod, history, nowMs },
     connections: connectionsOf(entries),
     isComplete: !isResting && active.every((entry) => entry.probe !== undefined || !entry.hasStarted),
-    isMoving: entries.some(isLeaving) || active.length > current || active.some((one) => one.revision !== revision),
+    isMoving: entries.some(isLeaving) || active.length !== current || active.some((one) => isUnsettled(one, revision)),
     goneLately: drains.filter(({ reason, startedAt }) => reason === "ScaleDown" && isLate(startedAt)).length,
   });
+}
+
+/** It comes or is about to be replaced. One for which no node has room does not come. */
+function isUnsettled(entry: ObservedEntry, revision: string): boolean {
+  return entry.revision !== revision || !(entry.isReady || isUnschedulable(entry));
 }
 
 /** Share of the connections of ready entries that is free, 0 to 100; `undefined` when none is ready. */
