@@ -41,6 +41,7 @@ describe("a settled cluster", () => {
         // Ready means serving; extlogic may still come up. Sessions are counted entry by entry, with the second look at the latest.
         await bench.until("nothing left to do, sessions of every entry", (cluster) => {
           if (conditionStatus(cluster, "Progressing") !== "False") return false;
+          if (conditionStatus(cluster, "RouterConsistent") !== "True") return false;
           const { status } = cluster;
           const pods = status?.pods ?? [];
           const sum = pods.reduce((total, { sessions = 0 }) => total + sessions, 0);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createLogger, silentLogger } from "#lib/logger.ts";
+import { Metrics } from "#lib/metrics.ts";
 import { IM_CLUSTER } from "../../../operator/api/resource.ts";
 import type { ImCluster } from "../../../operator/api/v1alpha1.ts";
 import type { Fleet } from "../../../operator/imcluster/fleet-client.ts";
 import type { KubeClient } from "../../../operator/kube/client.ts";
 import type { EventInput } from "../../../operator/kube/events.ts";
 import { PODS, type Pod } from "../../../operator/kube/types.ts";
+import { createOperatorMetrics, type OperatorMetrics } from "../../../operator/metrics.ts";
 import { Operator } from "../../../operator/operator.ts";
 import { waitUntil } from "../../harness/processes.ts";
 import { FakeFleet } from "./fake-fleet.ts";
@@ -20,6 +22,8 @@ export class Bench {
   readonly namespace: string;
   readonly fleet = new FakeFleet();
   readonly events: EventInput[] = [];
+  /** Passes of its operators over the cluster. */
+  passes = 0;
   readonly client: KubeClient;
   readonly #kubeletOptions: KubeletOptions;
   #kubelet: TestKubelet | undefined;
@@ -55,6 +59,7 @@ export class Bench {
       namespaces: [this.namespace],
       workers: 1,
       events: { record: (_object, event) => this.events.push(event) },
+      metrics: this.#metrics(),
       operands: {
         operandImage: OPERAND_IMAGE,
         postgresImage: "registry.example/postgres:18",
@@ -67,6 +72,11 @@ export class Bench {
     operator.watch();
     await operator.work();
     return operator;
+  }
+
+  #metrics(): OperatorMetrics {
+    const metrics = createOperatorMetrics(new Metrics());
+    return { ...metrics, queue: { ...metrics.queue, processed: () => void this.passes++ } };
   }
 
   async stopOperator(): Promise<void> {
