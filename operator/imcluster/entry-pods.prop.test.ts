@@ -10,7 +10,7 @@ import { EntryWorld } from "./testing/entry-world.ts";
 type Op =
   | { op: "scale"; replicas: number }
   | { op: "update" | "rollBack" | "heal" }
-  | { op: "ready" | "unready" | "die" | "delete" | "loseNode" | "stripFinalizer"; nth: number }
+  | { op: "ready" | "unready" | "die" | "delete" | "loseNode" | "stripFinalizer" | "fence"; nth: number }
   | { op: "sessions"; nth: number; sessions: number }
   | { op: "pass"; ms: number }
   | { op: "strategy"; strategy: UpdateStrategy }
@@ -27,7 +27,7 @@ const stage = fc.constantFrom<UpdateStage[]>(
   { kind: "canary", entries: 1 },
 );
 const op: fc.Arbitrary<Op> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ op: fc.constant("scale" as const), replicas: fc.integer({ min: 1, max: 8 }) }) },
+  { weight: 3, arbitrary: fc.record({ op: fc.constant("scale" as const), replicas: fc.integer({ min: 0, max: 8 }) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constantFrom("update" as const, "rollBack" as const) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("strategy" as const), strategy }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("stage" as const), stage }) },
@@ -39,7 +39,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       nth,
     }),
   },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant("stripFinalizer" as const), nth }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constantFrom("stripFinalizer" as const, "fence" as const), nth }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("sessions" as const), nth, sessions: fc.nat(100) }) },
   { weight: 4, arbitrary: fc.record({ op: fc.constant("pass" as const), ms: fc.nat(30_000) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("logic" as const), up: fc.boolean() }) },
@@ -68,6 +68,9 @@ function perform(world: EntryWorld, step: Op): void {
     case "sessions":
       world.setSessions(step.nth, step.sessions);
       return;
+    case "fence":
+      world.fence(step.nth);
+      return;
     case "pass":
       world.pass(step.ms);
       return;
@@ -82,13 +85,14 @@ function perform(world: EntryWorld, step: Op): void {
 /** Plans, checks what the plan would do to the ready pods, applies it. */
 function reconcile(world: EntryWorld): void {
   const before = world.entries();
-  const readyBefore = before.filter((entry) => isActive(entry) && entry.isReady);
+  const isWanted = (entry: ObservedEntry) => isActive(entry) && !world.fenced.has(entry.name);
+  const readyBefore = before.filter((entry) => isWanted(entry) && entry.isReady);
   const actions = planEntries(world.input());
   const drained = actions.flatMap((action) =>
     action.kind === "setDrain" && action.intent.phase === "Cordoned" && !action.entry.intent ? [action.entry] : [],
   );
   const readyLost = drained.filter((entry) => entry.isReady).length;
-  const isReadyFresh = (entry: ObservedEntry) => isActive(entry) && entry.isReady && entry.revision === world.revision;
+  const isReadyFresh = (entry: ObservedEntry) => isWanted(entry) && entry.isReady && entry.revision === world.revision;
   const least = world.strategy === "Batched" ? world.input().update.batch : world.replicas;
   const left = readyBefore.length - readyLost;
   if (readyLost > 0 && left < world.replicas) {
@@ -97,7 +101,9 @@ function reconcile(world: EntryWorld): void {
   }
   for (const action of actions) {
     if (action.kind !== "deletePod") continue;
-    assert.ok(action.entry.isDead || action.entry.intent?.phase === "Released", "deleted without a finished drain");
+    const { isDead, intent } = action.entry;
+    const isFenced = intent?.reason === "Fenced";
+    assert.ok(isDead || isFenced || intent?.phase === "Released", "deleted without a finished drain");
   }
   for (const action of actions) {
     if (action.kind === "release") assert.ok(world.mayRelease(action.entry), "released before the purge");

@@ -54,6 +54,11 @@ export class EntryWorld {
     };
   }
 
+  fence(nth: number): void {
+    const name = this.#nth(nth)?.pod.metadata.name;
+    if (name) this.fenced.add(name);
+  }
+
   entries(): ObservedEntry[] {
     return [...this.#pods.values()].map((simulated) =>
       observeEntry(simulated.pod, {
