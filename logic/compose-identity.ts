@@ -4,6 +4,7 @@ import { Gate } from "./gate.ts";
 import type { AdminPorts } from "./grpc/admin.ts";
 import type { Entries } from "./grpc/entries.ts";
 import type { AckBuffer } from "./inbox/acks.ts";
+import type { EpochWatch } from "./inbox/epoch-watch.ts";
 import type { Router } from "./router/router.ts";
 import { ActivityBuffer } from "./session/activity.ts";
 import { DeviceHandler } from "./session/devices.ts";
@@ -25,6 +26,7 @@ export interface IdentityParts {
   entries: Entries;
   kicks: KickDesk;
   acks: AckBuffer;
+  epochs: EpochWatch;
   /** Sets and deletes routes. */
   changes: Pick<Router, "login" | "logout">;
   removeLater: (session: Session) => void;
@@ -35,7 +37,7 @@ export interface IdentityParts {
 export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const { store, router, clock, random, defer, onFault, log, metrics, pingIntervalMs, gap } = ports;
   const { backgroundPingIntervalMs = pingIntervalMs } = ports;
-  const { entries, kicks, acks, changes, removeLater, onRouterFault } = parts;
+  const { entries, kicks, acks, epochs, changes, removeLater, onRouterFault } = parts;
   const loginGate = new Gate({ clock, ...LOGIN_GATE });
   const gate = new Gate({ clock, ...IDENTITY_GATE });
   const onKick = (code: number): void => metrics.kicks.inc({ code: String(code) });
@@ -52,6 +54,7 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
       kicks,
       policy,
       acks,
+      epochs,
       clock,
       defer,
       random,

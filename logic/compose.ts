@@ -37,7 +37,7 @@ import { KickDesk } from "./session/kick.ts";
 import type { EntryPort, Session } from "./session/session.ts";
 import type { SessionPolicy } from "./session/slots.ts";
 import { GroupCommit } from "./store/group-commit.ts";
-import type { Store } from "./store/store.ts";
+import { OtherEpochError, type Store } from "./store/store.ts";
 import type { Defer } from "./tick-batch.ts";
 import type { TokenVerifier } from "./token/verify.ts";
 
@@ -98,6 +98,8 @@ export interface LogicCore {
   start(): Promise<void>;
   /** Deliveries that wait until their entry is attached. */
   parked(): number;
+  /** Asks the store whether it is there, and of which inbox epoch. @throws {ImError} as it does */
+  ping(): Promise<void>;
   /** Tells the entries to choose another logic, and waits for no entry any more. */
   leave(): void;
   /** Nothing taken is unanswered. */
@@ -157,30 +159,31 @@ function composeDelivery(
 }
 
 /** What turns sends into transactions. */
-function composeCommits({ store, clock, metrics, onFault, maxLingerMs }: LogicPorts): GroupCommit {
+function composeCommits({ store, clock, metrics, onFault, maxLingerMs }: LogicPorts, epochs: EpochWatch): GroupCommit {
   return new GroupCommit(store, {
     clock,
     maxQueueMs: MAX_QUEUE_MS,
+    epoch: () => epochs.current,
     ...(maxLingerMs === undefined ? {} : { maxLingerMs }),
     observe: (messages, durationMs, error) => {
       metrics.commitMessages.observe(messages);
       metrics.commitSeconds.observe({ result: error ? "error" : "ok" }, durationMs / 1000);
+      if (error instanceof OtherEpochError) epochs.doubt();
       if (error) onFault("append", error);
     },
   });
 }
 
 /** Everything that reads messages for a client. */
-function composeReads(ports: LogicPorts, acks: AckBuffer, entries: Entries) {
-  const { store, clock, random, defer, onFault, log, metrics, gap } = ports;
+function composeReads(ports: LogicPorts, acks: AckBuffer, epochs: EpochWatch) {
+  const { store, clock, random, defer, onFault, metrics, gap } = ports;
   const gate = new Gate({ clock, ...PULL_GATE });
   const desk = new ReadDesk({ gate, clock, random, onFault, metrics });
-  const pull = new PullHandler({ store, acks, desk, clock, gap });
+  const pull = new PullHandler({ store, acks, epochs, desk, clock, gap });
   const history = new HistoryHandler({ store, desk });
-  const snapshot = new SnapshotHandler({ store, desk });
-  const heads = new HeadReader({ store, defer, onFault, metrics });
-  const epochs = new EpochWatch({ store, clock, entries, log });
-  return { gate, handlers: { pull, history, snapshot, heads }, stop: () => epochs.stop() };
+  const snapshot = new SnapshotHandler({ store, epochs, desk });
+  const heads = new HeadReader({ store, epochs, defer, onFault, metrics });
+  return { gate, handlers: { pull, history, snapshot, heads } };
 }
 
 function composeWatch(
@@ -230,6 +233,7 @@ function routerFaults({ metrics, onFault }: LogicPorts): OnFault {
 export function composeLogic(ports: LogicPorts): LogicCore {
   const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs } = ports;
   const entries = new Entries();
+  const epochs = new EpochWatch({ store, clock, entries, onFault, log });
   const leases = new EntryLeases({
     store,
     router,
@@ -253,26 +257,27 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   });
   const { delivery, unreachable, routes, changes, ackWatch, kicks, gone, isIdle } = delivering;
   const onNoted = ({ userId, slot }: Session, inboxSeq: number): void => ackWatch.acknowledged(userId, slot, inboxSeq);
-  const acks = new AckBuffer({ store, clock, onNoted, onFault, metrics });
-  const commits = composeCommits(ports);
+  const acks = new AckBuffer({ store, epochs, clock, onNoted, onFault, metrics });
+  const commits = composeCommits(ports, epochs);
   const removeLater = (session: Session): void => routes.remove(session);
-  const identity = composeIdentity(ports, { entries, kicks, acks, changes, removeLater, onRouterFault });
+  const identity = composeIdentity(ports, { entries, kicks, acks, epochs, changes, removeLater, onRouterFault });
   const send = new SendHandler({
     clock,
     random,
     messageId: createMessageIds(() => clock.wallMs()),
     submit: (input, done) => commits.submit(input, done),
+    epochs,
     deliver: (outgoing) => delivery.deliver(outgoing),
     metrics,
   });
-  const reads = composeReads(ports, acks, entries);
+  const reads = composeReads(ports, acks, epochs);
   const lateHeads = new LateHeads({
     clock,
     delayMs: LATE_HEAD_MS,
     ask: (session) => reads.handlers.heads.ask(session),
   });
   const stopFencing = repeat(clock, Math.floor(leaseTtlMs / 3), () => leases.fenceDead(entries));
-  const handlers = { ...identity.handlers, ...reads.handlers, leases, routes, send, acks, lateHeads, unreachable };
+  const own = { leases, routes, send, acks, epochs, lateHeads, unreachable };
   const onFenced = (incarnation: string): void => {
     const stream = entries.find(incarnation);
     if (stream) leases.fence(stream);
@@ -281,7 +286,9 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   return {
     entries,
     server: new UplinkServer(entries, {
-      ...handlers,
+      ...identity.handlers,
+      ...reads.handlers,
+      ...own,
       presence: presence.desk,
       onAttached: delivering.attached,
       defer,
@@ -299,6 +306,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       await Promise.all([watch.start(), identity.handlers.guard.start()]);
     },
     parked: () => delivery.parked,
+    ping: async () => epochs.saw(await store.ping()),
     leave: () => {
       entries.leaving();
       delivery.close();
@@ -307,7 +315,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       isIdle() && identity.isIdle() && presence.isIdle() && commits.unanswered === 0 && reads.gate.running === 0,
     close: () => {
       watch.stop();
-      reads.stop();
+      epochs.stop();
       stopFencing();
       for (const part of [identity, presence, acks, ackWatch, lateHeads, delivering.cache, delivery]) part.close();
     },

@@ -5,13 +5,13 @@ const POLL_MS = 2000;
 
 /** Asks a dependency every 2 s whether it answers; for readiness. */
 export class HealthPoll {
-  readonly #ping: () => Promise<void>;
+  readonly #ping: () => Promise<unknown>;
   readonly #clock: Clock;
   #isHealthy = false;
   #isStopped = false;
   #cancel: (() => void) | undefined;
 
-  constructor(ping: () => Promise<void>, clock: Clock) {
+  constructor(ping: () => Promise<unknown>, clock: Clock) {
     this.#ping = ping;
     this.#clock = clock;
   }

@@ -120,7 +120,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   // A first look that comes before the connection would only report it as away.
   await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
-  const health = new HealthPoll(() => store.ping(), clock);
+  const health = new HealthPoll(() => core.ping(), clock);
   await health.start();
   lifecycle.onStop("health", () => health.stop());
   const server = openServer(config, log, lifecycle);

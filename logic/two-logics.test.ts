@@ -2,52 +2,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
-import { silentLogger } from "#lib/logger.ts";
+import { DisconnectCode } from "#lib/codes.ts";
+import { ErrorCode } from "#lib/errors.ts";
+import { SessionTag } from "#proto/gen/messages.ts";
+import { epochMark } from "#proto/uplink/epoch-mark.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
-import { composeLogic, type LogicCore } from "./compose.ts";
-import { MemoryAckWheel } from "./deliver/ack-wheel-memory.ts";
-import { type TestEntry, wireEntry } from "./entry-kit.ts";
-import { unreadMetrics } from "./metrics.ts";
-import { MemoryRouter } from "./router/memory.ts";
+import type { TestEntry } from "./entry-kit.ts";
 import { MemoryStore } from "./store/memory.ts";
+import { startTwoLogics } from "./two-logics-kit.ts";
 
-/** Two logics on one store and one router, and one entry process with a stream to each. */
+/** On one store in memory, whose clock stands still. */
 async function setUp() {
   const clock = new FakeClock();
   const store = new MemoryStore();
-  const router = new MemoryRouter(clock, 1e9);
-  const logic = async (name: string): Promise<LogicCore> => {
-    const core = composeLogic({
-      wheel: new MemoryAckWheel(clock, () => undefined),
-      ackTimeoutMs: 5000,
-      store,
-      router,
-      intents: { append: async (intents) => intents.length },
-      tokens: { verify: async (userId) => ({ kind: "ok", userId, tokenId: "", issuedAtMs: 0, expiresAtMs: 0 }) },
-      name,
-      leaseTtlMs: 15_000,
-      pingIntervalMs: 30_000,
-      maxLingerMs: 0,
-      gap: { maxEvents: 2000, maxAgeMs: 30 * 86_400_000 },
-      clock,
-      random: () => 0.5,
-      defer: setImmediate,
-      onFault: () => undefined,
-      log: silentLogger,
-      metrics: unreadMetrics(),
-    });
-    await core.start();
-    return core;
-  };
-  const [first, second] = [await logic("first"), await logic("second")];
-  const toFirst = wireEntry("pod", (uplink) => first.server.accept(uplink));
-  const toSecond = wireEntry("pod", (uplink) => second.server.accept(uplink));
-  assert.ok(await toFirst.attach());
-  assert.ok(await toSecond.attach(toFirst.incarnation));
-  const close = (): void => {
-    for (const core of [first, second]) core.close();
-  };
-  return { clock, toFirst, toSecond, close };
+  return { clock, store, ...(await startTwoLogics(clock, [store, store])) };
 }
 
 let sent = 0;
@@ -91,6 +59,71 @@ describe("two logics", () => {
     assert.equal((await toFirst.next(RecordKind.HEAD, { conn: 3 })).aux, 2);
     await sendFromAlice(toFirst);
     assert.equal((await toFirst.delivered(3)).inboxSeq, 3);
+    close();
+  });
+
+  it("give nobody a position of another epoch after a restore, and tell their sessions as soon as they notice", async () => {
+    const { store, toFirst, toSecond, close } = await setUp();
+    const before = store.epoch;
+    await toFirst.login(1, "alice", { deviceId: "a" });
+    const bob = await toSecond.login(2, "bob", { deviceId: "b" });
+    assert.ok(bob.kind === "ok");
+    await sendFromAlice(toFirst);
+    const { rid } = await toFirst.next(RecordKind.DELIVER, { conn: 2 });
+    assert.equal(rid, epochMark(before));
+    await store.changeEpoch();
+
+    // The first logic does not know: the transaction itself finds out, and the sender is told to try again.
+    const refused = await toFirst.message(1, { to: "bob", clientMessageId: "r", content: new Uint8Array(1) });
+    assert.ok(refused.kind === "error" && refused.error.code === ErrorCode.RETRYABLE);
+    assert.equal((await toFirst.kicked(1)).code, DisconnectCode.INBOX_RESET);
+    assert.equal((await store.inboxHeads(["bob"])).heads.get("bob"), 1, "nothing was stored");
+    toFirst.send({ kind: RecordKind.CLOSED, conn: 1 });
+
+    // She comes back and sends again; bob's session is of the other epoch still, and the delivery says so.
+    const back = await toFirst.login(3, "alice", { deviceId: "a", inboxEpoch: before, inboxCursor: 1 });
+    assert.ok(back.kind === "ok" && !back.welcome.resumed && back.welcome.inboxEpoch === store.epoch);
+    assert.equal(back.reply.epochMark, epochMark(store.epoch));
+    const stored = await toFirst.message(3, { to: "bob", clientMessageId: "r", content: new Uint8Array(1) });
+    assert.ok(stored.kind === "ok" && stored.body.inboxSeq === 2);
+    const delivered = await toFirst.next(RecordKind.DELIVER, { conn: 2 });
+    assert.deepEqual([delivered.aux, delivered.rid], [2, epochMark(store.epoch)]);
+
+    // His logic has heard nothing yet: whatever he asks next tells it.
+    assert.deepEqual(toSecond.waiting(RecordKind.KICK), []);
+    const page = await toSecond.sync(2, { inboxEpoch: before, cursor: 1 });
+    assert.ok(page.kind === "error" && page.error.code === ErrorCode.CURSOR_INVALID);
+    assert.equal((await toSecond.kicked(2)).code, DisconnectCode.INBOX_RESET);
+    close();
+  });
+
+  it("tell a session of another epoch that moves to them, and take nothing from it", async () => {
+    const { clock, store, toFirst, toSecond, close } = await setUp();
+    const bob = await toSecond.login(2, "bob", { deviceId: "b" });
+    const carol = await toSecond.login(4, "carol", { deviceId: "c" });
+    assert.ok(bob.kind === "ok" && carol.kind === "ok");
+    await store.changeEpoch();
+    const alice = await toFirst.login(1, "alice", { deviceId: "a" });
+    assert.ok(alice.kind === "ok");
+    toFirst.send({ kind: RecordKind.BIND, conn: 2, body: bob.reply.tag });
+    const refused = await toFirst.message(2, { to: "alice", clientMessageId: "r", content: new Uint8Array(1) });
+    assert.ok(refused.kind === "error" && refused.error.code === ErrorCode.RETRYABLE);
+    // It has just looked, and looks again a moment later.
+    clock.advance(100);
+    assert.equal((await toFirst.kicked(2)).code, DisconnectCode.INBOX_RESET);
+    assert.equal(
+      (await toFirst.message(1, { to: "bob", clientMessageId: "n", content: new Uint8Array(1) })).kind,
+      "ok",
+    );
+
+    // A process of the version before knows no marks: what it hands over counts as of now.
+    const unmarked = SessionTag.encode({ ...SessionTag.decode(carol.reply.tag), epochMark: 0 });
+    toFirst.send({ kind: RecordKind.BIND, conn: 4, body: unmarked });
+    assert.equal(
+      (await toFirst.message(4, { to: "bob", clientMessageId: "u", content: new Uint8Array(1) })).kind,
+      "ok",
+    );
+    assert.deepEqual(toFirst.waiting(RecordKind.KICK), []);
     close();
   });
 });

@@ -171,4 +171,28 @@ function rejected(error: ImClientError): Promise<never> {`,
     seeds: "restored",
     tests: ["client/src/inbox.test.ts", "client/src/client-receive.test.ts"],
   },
+  {
+    name: "positions of another epoch delivered",
+    edits: [
+      {
+        file: "gateway/session/connection.ts",
+        find: "    if (!isSameEpoch(session.epochMark, epochMark)) return;\n",
+        replace: "",
+      },
+    ],
+    seeds: "restored",
+    tests: ["gateway/session/connection.test.ts"],
+  },
+  {
+    name: "positions of another epoch handed out",
+    edits: [
+      {
+        file: MEMORY_STORE,
+        find: '    if (epoch !== this.#epoch && batch.length > 0) throw new OtherEpochError("append");\n',
+        replace: "",
+      },
+    ],
+    seeds: "restored",
+    tests: ["logic/store/memory.test.ts", "logic/two-logics.test.ts"],
+  },
 ];

@@ -42,8 +42,12 @@ export class Device {
   /** Up to here a killed application recognizes what comes again. */
   #killedAtSeq = 0;
   readonly #shownIds: string[] = [];
-  /** What was shown before the inbox began anew, which the application recognizes. */
-  #known: ReadonlySet<string> = new Set();
+  /** What was shown of an inbox that then began anew, which the application recognizes. */
+  readonly #known = new Set<string>();
+  /** Messages that its loop has read, of those that this client has for it. */
+  #read = 0;
+  /** The next so many that the loop reads are of the inbox before. */
+  #leftOver = 0;
   #loop: Promise<void> = Promise.resolve();
   #sid = "";
   #tokenIssuedAtMs = 0;
@@ -129,6 +133,7 @@ export class Device {
     this.#proc.isDead = true;
     this.#client = undefined;
     this.#killedAtSeq = this.#shownSeq;
+    this.#leftOver = 0;
     this.#loop = Promise.resolve();
     this.#closed();
   }
@@ -200,6 +205,7 @@ export class Device {
       random: kernel.random.next,
     });
     this.#client = client;
+    this.#read = 0;
     client.on("reset", () => this.#reset());
     client.on("state", (state) => {
       if (client !== this.#client) return;
@@ -215,6 +221,7 @@ export class Device {
   async #readSlowly(client: ImClient, proc: Proc): Promise<void> {
     try {
       for await (const message of client.messages()) {
+        this.#read++;
         this.#shown(message);
         await this.#world.kernel.sleep(this.#options.slowMs, proc);
       }
@@ -240,7 +247,8 @@ export class Device {
 
   #reset(): void {
     this.#resets++;
-    this.#known = new Set(this.#shownIds);
+    for (const id of this.#shownIds) this.#known.add(id);
+    if (this.#options.slowMs > 0 && this.#client) this.#leftOver = this.#client.stats.received - this.#read;
     this.#shownSeq = 0;
     this.#killedAtSeq = 0;
     this.#world.note(this.name, "the inbox begins anew");
@@ -248,9 +256,12 @@ export class Device {
 
   #shown(message: Message): void {
     const { conversationId: conv, convSeq: seq, inboxSeq, messageId, sender, clientMessageId: cmid } = message;
+    const isLeftOver = this.#leftOver > 0;
+    if (isLeftOver) this.#leftOver--;
     if (inboxSeq <= this.#killedAtSeq || this.#known.has(messageId)) return;
     this.#shownIds.push(messageId);
-    this.#shownSeq = Math.max(this.#shownSeq, inboxSeq);
+    if (isLeftOver) this.#known.add(messageId);
+    else this.#shownSeq = Math.max(this.#shownSeq, inboxSeq);
     const { uid, device, slot } = this;
     const bodyHash = bodyHashOf(message.content);
     const session = this.#sid === "" ? {} : { sid: this.#sid, slot };

@@ -3,6 +3,7 @@ import type { ServerUplink } from "#lib/grpc.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { composeLogic, type LogicCore } from "../../logic/compose.ts";
 import { RedisAckWheel } from "../../logic/deliver/ack-wheel-redis.ts";
+import { HealthPoll } from "../../logic/health.ts";
 import { RedisIntents } from "../../logic/push/intent.ts";
 import { RedisRouter } from "../../logic/router/redis.ts";
 import { Proc } from "./kernel.ts";
@@ -71,6 +72,8 @@ export class LogicProcess {
         metrics: METRICS.logic,
       });
       void this.#core.start();
+      // It finds nothing but another epoch.
+      if (world.hasRestore) void new HealthPoll(this.#core.ping, clock).start();
     });
   }
 

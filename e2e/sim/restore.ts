@@ -8,27 +8,15 @@ export class Restore {
   readonly #world: World;
   readonly #lost = new Set<string>();
   #length = 0;
-  #isUnderWay = false;
 
   constructor(world: World, plan: Required<Plan>["restore"]) {
     this.#world = world;
     const { kernel } = world;
     world.keepJournal();
-    kernel.after(plan.asOfMs - RESTORE_FELT_MS, undefined, () => {
-      this.#isUnderWay = true;
-    });
     kernel.after(plan.asOfMs, undefined, () => {
       this.#length = world.journalLength;
     });
     kernel.after(plan.atMs, undefined, () => void this.#restore());
-    kernel.after(plan.atMs + RESTORE_FELT_MS, undefined, () => {
-      this.#isUnderWay = false;
-    });
-  }
-
-  /** Nobody opens an application now. */
-  get isUnderWay(): boolean {
-    return this.#isUnderWay;
   }
 
   async #restore(): Promise<void> {

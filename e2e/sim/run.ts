@@ -63,7 +63,7 @@ export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: In
   process.on("unhandledRejection", onRejection);
   try {
     const restore = plan.restore && new Restore(world, plan.restore);
-    const final = await drive(world, plan, also, restore);
+    const final = await drive(world, plan, also);
     const isCalm = also === undefined && plan.faults.length === 0 && !restore;
     return resultOf(world, plan, final, { isCalm, history: restore?.judged(world.history) ?? world.history });
   } finally {
@@ -72,18 +72,13 @@ export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: In
   }
 }
 
-async function drive(
-  world: World,
-  plan: Plan,
-  also: Interference | undefined,
-  restore: Restore | undefined,
-): Promise<FinalState> {
+async function drive(world: World, plan: Plan, also: Interference | undefined): Promise<FinalState> {
   const { kernel } = world;
   const fleet = startFleet(world, plan);
   const nemesis = new Nemesis(world, fleet);
   if (plan.faults.length === 0) world.network.slowMaxMs = 0;
   else if (!plan.hasReconciler) world.network.slowMaxMs = FAST_WAY_SLOW_MS;
-  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op, !restore?.isUnderWay));
+  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op));
   for (const fault of plan.faults) kernel.after(fault.atMs, undefined, () => nemesis.apply(fault));
   if (also) kernel.after(also.atMs, undefined, () => also.act(world, fleet, nemesis));
   await kernel.run(plan.activeMs);
@@ -95,14 +90,14 @@ async function drive(
   return { devices, stored: await readStored(world, fleet), healed };
 }
 
-/** @param mayOpen whoever sends opens the application */
-function perform(world: World, { devices: all, hermit }: Fleet, op: Op, mayOpen: boolean): void {
+/** Whoever sends opens the application. */
+function perform(world: World, { devices: all, hermit }: Fleet, op: Op): void {
   const devices = all.filter(({ uid }) => uid !== hermit);
   const device = devices[op.device % devices.length] as Device;
   const { uid } = device;
   switch (op.kind) {
     case "send to all":
-      if (mayOpen) device.open();
+      device.open();
       device.send(`#${EVERYBODY}`);
       return;
     case "send to hermit":
@@ -147,7 +142,7 @@ function perform(world: World, { devices: all, hermit }: Fleet, op: Op, mayOpen:
       return;
     }
     case "send":
-      if (mayOpen) device.open();
+      device.open();
       device.send(othersThan(uid, world.users, hermit)(op.to), op.bytes);
   }
 }

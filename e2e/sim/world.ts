@@ -69,6 +69,8 @@ export class World {
   #database: MemoryStore;
   /** What was done to the database, while somebody wants to know. */
   #journal: { path: readonly string[]; args: readonly unknown[]; wallMs: number }[] | undefined;
+  /** Somebody restores the database in this run. */
+  #hasRestore = false;
   /** When it was done that is done again now. */
   #replayedMs: number | undefined;
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
@@ -107,6 +109,11 @@ export class World {
   /** Keeps from now on what {@link World.restore} needs. Call before anybody writes. */
   keepJournal(): void {
     this.#journal = [];
+    this.#hasRestore = true;
+  }
+
+  get hasRestore(): boolean {
+    return this.#hasRestore;
   }
 
   /** How much was done until now. */
@@ -117,6 +124,7 @@ export class World {
   /** The database becomes what it was after its first `length` writes, with a new epoch. */
   async restore(length: number): Promise<void> {
     const older = this.#emptyDatabase();
+    await older.changeEpoch(this.#database.epoch);
     for (const { path, args, wallMs } of this.#journal?.slice(0, length) ?? []) {
       this.#replayedMs = wallMs;
       const owner = path.slice(0, -1).reduce((part: object, key) => Reflect.get(part, key) as object, older);
@@ -124,6 +132,7 @@ export class World {
       await Promise.resolve(Reflect.get(owner, path.at(-1) ?? "").apply(owner, args)).catch(() => undefined);
     }
     this.#replayedMs = undefined;
+    await older.changeEpoch();
     this.#database = older;
     this.#journal = undefined;
   }

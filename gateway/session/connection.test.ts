@@ -3,9 +3,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
 import { Command, Flag } from "#proto/commands.ts";
-import { Kick, Pong } from "#proto/gen/messages.ts";
+import { Kick, Pong, Push } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
-import { event, openSession, send, setUp } from "../testing/connection-kit.ts";
+import { event, type FakeCarrier, hello, openSession, reply, send, setUp } from "../testing/connection-kit.ts";
+
+const pushedSeqs = (carrier: FakeCarrier): number[] =>
+  carrier
+    .frames()
+    .filter(({ cmd }) => cmd === Command.PUSH)
+    .flatMap(({ body }) => Push.decode(body).events.map(({ inboxSeq }) => inboxSeq));
 
 describe("deliveries", () => {
   it("of one turn become one PUSH; for a closed connection they are refused", () => {
@@ -17,6 +23,32 @@ describe("deliveries", () => {
     connection.onGone();
     assert.equal(connection.onDeliver(9, event(9)), false);
     assert.equal(world.hub.closedUser(connection.conn), "alice");
+  });
+
+  it("of another inbox epoch than the session's are passed over, those of an unknown one are not", () => {
+    const world = setUp();
+    const { carrier, connection } = openSession(world, { epochMark: 3 });
+    assert.equal(connection.onDeliver(6, event(6), 4), true, "nobody is unreachable");
+    assert.equal(connection.session?.head, 5);
+    connection.onDeliver(7, event(7), 3);
+    connection.onDeliver(8, event(8), 0);
+    connection.flush();
+    assert.deepEqual(pushedSeqs(carrier), [7, 8]);
+    const old = openSession(world, { epochMark: 0 });
+    old.connection.onDeliver(9, event(9), 4);
+    old.connection.flush();
+    assert.deepEqual(pushedSeqs(old.carrier), [9], "a logic that names no epoch");
+  });
+
+  it("that came before the login was answered are of its epoch, or passed over", () => {
+    const { connect } = setUp();
+    const { carrier, connection } = connect();
+    hello(connection);
+    connection.onDeliver(6, event(6), 4);
+    connection.onDeliver(6, event(6), 3);
+    connection.onLoginOk(reply({ epochMark: 3 }));
+    connection.flush();
+    assert.deepEqual(pushedSeqs(carrier), [6]);
   });
 
   it("a slow reader misses pushes, is told to pull once it reads, and is cut after 30 s without progress", () => {

@@ -4,6 +4,7 @@ import { DisconnectCode, disconnectReason } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
 import type { Disconnect, LoginReply } from "#proto/gen/messages.ts";
+import { isSameEpoch } from "#proto/uplink/epoch-mark.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { disconnectFrame, errorFrame, goawayFrame, kickFrame, pongFrame } from "../wire/bodies.ts";
 import type { EnvelopeReader } from "../wire/envelope.ts";
@@ -250,7 +251,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.#hub.metrics.login("ok", nowMs - login.startedMs);
     session.roundTrip.mark(login.rid, nowMs);
     this.#sendLeased(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
-    for (const { seq, body } of login.held) this.#push(session, seq, body);
+    for (const { seq, body, epochMark } of login.held) this.#push(session, seq, body, epochMark);
     if (login.hasDropped) this.#send(pongFrame(0, this.#hub.clock.wallMs(), session.head));
   }
 
@@ -262,16 +263,16 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.close(why.code, why.reason, login.rid, why.retryAfterMs);
   }
 
-  /** An inbox event. `body` is a view of the batch. False: this connection is closed. */
-  onDeliver(seq: number, body: Uint8Array): boolean {
+  /** An inbox event, `seq` of the epoch with this mark. `body` is a view of the batch. False: this connection is closed. */
+  onDeliver(seq: number, body: Uint8Array, epochMark = 0): boolean {
     const state = this.#state;
     switch (state.kind) {
       case "login":
-        holdDelivery(state.login, seq, body);
+        holdDelivery(state.login, seq, body, epochMark);
         return true;
       case "open":
       case "draining":
-        this.#push(state.session, seq, body);
+        this.#push(state.session, seq, body, epochMark);
         return true;
       default:
         return false;
@@ -346,7 +347,9 @@ export class Connection implements FrameSink, HeartbeatItem {
 
   // Outbound
 
-  #push(session: Session, seq: number, body: Uint8Array): void {
+  /** A position of another epoch would be taken for one that the client knows: it is told to begin anew, and pulls. */
+  #push(session: Session, seq: number, body: Uint8Array, epochMark: number): void {
+    if (!isSameEpoch(session.epochMark, epochMark)) return;
     if (seq > session.head) session.head = seq;
     if (this.#outbox.addEvent(body)) this.#hub.stats.delivered++;
     else this.#hub.stats.deliveriesDropped++;

@@ -9,6 +9,8 @@ import type { LogicPort } from "./uplink-port.ts";
 /** A delivery that came before the login was answered; its body is a copy. */
 export interface HeldDelivery {
   seq: number;
+  /** See {@link Session.epochMark}. */
+  epochMark: number;
   body: Uint8Array;
 }
 
@@ -29,6 +31,8 @@ export interface PendingLogin {
 export interface Session {
   readonly userId: string;
   readonly slot: string;
+  /** Of the inbox epoch that WELCOME named: positions of another one mean other messages. 0 = not known. */
+  readonly epochMark: number;
   /**
    * Opaque to the entry; moves the session to another logic by BIND. Bytes as a Latin-1 string: a Buffer would pin
    * its 8 KiB pool slab for the life of the session. Logic may replace it.
@@ -65,6 +69,7 @@ export function sessionOf(logic: LogicPort, reply: LoginReply, defaultPingMs: nu
   return {
     userId: reply.userId,
     slot: reply.slot,
+    epochMark: reply.epochMark,
     tag: Buffer.from(reply.tag).toString("latin1"),
     pingTicks: silenceTicks(pingMs),
     foregroundTicks: silenceTicks(pingMs),
@@ -93,11 +98,11 @@ const MAX_HELD = 256;
 const MAX_HELD_BYTES = 1024 * 1024;
 
 /** Keeps a delivery until WELCOME was written; over the bounds it is dropped and the client told to pull. */
-export function holdDelivery(login: PendingLogin, seq: number, body: Uint8Array): void {
+export function holdDelivery(login: PendingLogin, seq: number, body: Uint8Array, epochMark: number): void {
   if (login.held.length >= MAX_HELD || login.heldBytes + body.length > MAX_HELD_BYTES) {
     login.hasDropped = true;
     return;
   }
-  login.held.push({ seq, body: Buffer.from(body) });
+  login.held.push({ seq, epochMark, body: Buffer.from(body) });
   login.heldBytes += body.length;
 }

@@ -144,6 +144,7 @@ export const reply = (fields: Partial<LoginReply> = {}): LoginReply => ({
   backgroundPingIntervalMs: 0,
   inboxHead: 5,
   loginSeq: 1,
+  epochMark: 0,
   ...fields,
 });
 

@@ -34,7 +34,7 @@ export class Downlink {
     const connection = this.#hub.find(record.conn);
     switch (record.kind) {
       case RecordKind.DELIVER:
-        if (!connection?.onDeliver(record.aux, record.body)) this.#onUnreachable(link, record, connection);
+        if (!connection?.onDeliver(record.aux, record.body, record.rid)) this.#onUnreachable(link, record, connection);
         return;
       case RecordKind.REPLY:
         connection?.onReply(record.cmd, record.flags, record.rid, record.aux, record.body);

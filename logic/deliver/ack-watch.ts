@@ -263,7 +263,8 @@ export class AckWatch {
   async #look(): Promise<void> {
     const { clock, wheel, metrics, onFired, onFault, timeoutMs } = this.#ports;
     const nowMs = clock.nowMs();
-    const shards = this.#lookAtMs.flatMap((atMs, shard) => (atMs <= nowMs ? [shard] : []));
+    const shards: number[] = [];
+    for (let shard = 0; shard < SHARDS; shard++) if ((this.#lookAtMs[shard] ?? 0) <= nowMs) shards.push(shard);
     if (shards.length === 0) return;
     try {
       const states = await wheel.fire(shards);

@@ -71,6 +71,7 @@ function outgoing(recipients: Outgoing["recipients"]): Outgoing {
       content: new Uint8Array(3),
     },
     recipients,
+    epochMark: 9,
     origin: { incarnation: "pod.1", conn: 1 },
   };
 }

@@ -24,6 +24,8 @@ export interface Outgoing {
   event: SharedEvent;
   /** The sender is one of them: other slots of the same user get it too. */
   recipients: readonly Recipient[];
+  /** Of the inbox epoch that their positions are of: a session of another one does not get it. See epoch-mark.ts. */
+  epochMark: number;
   /** The sending connection: its SEND_ACK says it all. */
   origin: { incarnation: string; conn: number };
 }
@@ -146,11 +148,12 @@ export class Delivery {
   }
 
   /** @param routes by index of the recipient */
-  #deliverOne({ event, recipients, origin }: Outgoing, routes: readonly (readonly Route[])[]): void {
+  #deliverOne(outgoing: Outgoing, routes: readonly (readonly Route[])[]): void {
+    const { event, recipients } = outgoing;
     const fields = new EventFields(PUSH_EVENTS_TAG, event);
     for (let index = 0; index < recipients.length; index++) {
       const recipient = recipients[index];
-      if (recipient) this.#toUser(recipient, routes[index] ?? NO_ROUTES, fields, event.sender, origin);
+      if (recipient) this.#toUser(recipient, routes[index] ?? NO_ROUTES, fields, outgoing);
     }
   }
 
@@ -159,11 +162,10 @@ export class Delivery {
     { userId, inboxSeq }: Recipient,
     routes: readonly Route[],
     fields: EventFields,
-    sender: string,
-    origin: Outgoing["origin"],
+    { event, epochMark, origin }: Outgoing,
   ): void {
     const { entries, metrics } = this.#ports;
-    const isOwn = userId === sender;
+    const isOwn = userId === event.sender;
     let isReached = false;
     let body: Uint8Array | undefined;
     let parcel: Parcel | undefined;
@@ -172,13 +174,13 @@ export class Delivery {
       body ??= fields.of(inboxSeq);
       const entry = entries.find(incarnation);
       if (entry) {
-        if (!entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body })) continue;
+        if (!entry.send({ kind: RecordKind.DELIVER, conn, rid: epochMark, aux: inboxSeq, body })) continue;
         isReached = true;
         metrics.delivers.delivered++;
         if (!isOwn) this.#ports.delivered(userId, slot, inboxSeq, entry.roundTripMs?.(conn) ?? 0);
         continue;
       }
-      const waiting = parcel ?? { userId, inboxSeq, body, parkedFor: 0, owesPush: false, isOwn };
+      const waiting = parcel ?? { userId, inboxSeq, epochMark, body, parkedFor: 0, owesPush: false, isOwn };
       if (!this.#unattached.park({ incarnation, conn, slot }, waiting)) continue;
       parcel = waiting;
       metrics.delivers.parked++;

@@ -24,6 +24,7 @@ function setUp() {
 const parcel = (inboxSeq: number, bytes = 10): Parcel => ({
   userId: "bob",
   inboxSeq,
+  epochMark: 9,
   body: new Uint8Array(bytes),
   parkedFor: 0,
   owesPush: true,

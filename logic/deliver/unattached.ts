@@ -15,6 +15,8 @@ const MAX_PARKED_BYTES = 8 * 1024 * 1024;
 export interface Parcel {
   readonly userId: string;
   readonly inboxSeq: number;
+  /** Of the inbox epoch that the position is of. */
+  readonly epochMark: number;
   /** Body of the DELIVER. */
   readonly body: Uint8Array;
   /** Sessions it still waits for. */
@@ -87,8 +89,8 @@ export class UnattachedEntries {
 
   /** The entry is attached: sends what waits for it, in order. */
   attached(entry: EntryPort): void {
-    this.#release(entry.incarnation, ({ conn, parcel: { inboxSeq, body } }) =>
-      entry.send({ kind: RecordKind.DELIVER, conn, aux: inboxSeq, body }),
+    this.#release(entry.incarnation, ({ conn, parcel: { inboxSeq, epochMark, body } }) =>
+      entry.send({ kind: RecordKind.DELIVER, conn, rid: epochMark, aux: inboxSeq, body }),
     );
   }
 

@@ -10,6 +10,7 @@ import type { UnreachableHandler } from "../deliver/unreachable.ts";
 import type { Gate } from "../gate.ts";
 import { readPushAck } from "../inbox/ack-bytes.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
+import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { HeadReader } from "../inbox/heads.ts";
 import type { HistoryHandler } from "../inbox/history.ts";
 import type { LateHeads } from "../inbox/late-heads.ts";
@@ -50,6 +51,7 @@ export interface UplinkServerPorts {
   history: HistoryHandler;
   snapshot: SnapshotHandler;
   acks: AckBuffer;
+  epochs: EpochWatch;
   heads: HeadReader;
   lateHeads: LateHeads;
   unreachable: UnreachableHandler;
@@ -145,13 +147,13 @@ export class UplinkServer {
         this.#login(stream, record);
         return;
       case RecordKind.BIND:
-        this.#bind(stream, conn, SessionTag.decode(record.body));
+        this.#bind(stream, this.#sessionOf(stream, conn, record.body));
         return;
       case RecordKind.CLOSED:
         this.#connClosed(stream, conn);
         return;
       case RecordKind.LOGOUT:
-        this.#logout(sessionOfTag(stream, conn, SessionTag.decode(record.body)));
+        this.#logout(this.#sessionOf(stream, conn, record.body));
         return;
       case RecordKind.LOGIN_ABORTED:
         this.#ports.routes.forget(stream.incarnation, conn);
@@ -269,6 +271,7 @@ export class UplinkServer {
         this.#ports.routes.remove(session);
       } else {
         stream.sessions.set(conn, session);
+        this.#ports.epochs.check(session);
         this.#ports.lateHeads.add(session, () => isBound(stream, session));
         stream.send({ kind: RecordKind.LOGIN_OK, conn, rid, body: outcome.reply });
       }
@@ -283,8 +286,12 @@ export class UplinkServer {
     if (outcome.kind === "fenced") this.#ports.leases.fence(stream);
   }
 
-  #bind(stream: EntryStream, conn: number, tag: SessionTag): void {
-    const session = sessionOfTag(stream, conn, tag);
+  #sessionOf(stream: EntryStream, conn: number, tag: Uint8Array): Session {
+    return sessionOfTag(stream, conn, SessionTag.decode(tag), this.#ports.epochs.mark);
+  }
+
+  #bind(stream: EntryStream, session: Session): void {
+    const { conn } = session;
     const known = stream.sessions.get(conn);
     if (known?.userId === session.userId && known.loginSeq === session.loginSeq) {
       // Said again to be safe: what this process knows of the session stays, but for a newer token.
@@ -294,6 +301,7 @@ export class UplinkServer {
       return;
     }
     stream.sessions.set(conn, session);
+    this.#ports.epochs.check(session);
     this.#ports.guard.check(session);
     this.#announce(stream, session);
     if (session.watches) this.#ports.presence.moved(session);

@@ -2,14 +2,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
+import { epochMark } from "#proto/uplink/epoch-mark.ts";
 import { unreadMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
-import type { DeviceAck } from "../store/store.ts";
+import { type DeviceAck, OtherEpochError } from "../store/store.ts";
 import { AckBuffer } from "./acks.ts";
+import { TestEpochs } from "./epoch-kit.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const session = (userId: string): Session => ({
+const session = (userId: string, epoch = "e1"): Session => ({
   entry: { incarnation: "pod.1", send: () => true },
   conn: 1,
   userId,
@@ -17,6 +19,7 @@ const session = (userId: string): Session => ({
   deviceId: "d",
   deviceName: "d",
   loginSeq: 1,
+  epochMark: epochMark(epoch),
   notedAckSeq: 0,
   token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
 });
@@ -25,20 +28,23 @@ function setUp() {
   const clock = new FakeClock();
   const writes: DeviceAck[][] = [];
   const noted: string[] = [];
-  const state = { isDown: false };
+  const state = { isDown: false, storeEpoch: "e1" };
+  const epochs = new TestEpochs();
   const acks = new AckBuffer({
     store: {
-      advanceAcks: async (batch) => {
+      advanceAcks: async (batch, epoch) => {
         if (state.isDown) throw new Error("down");
+        if (epoch !== state.storeEpoch) throw new OtherEpochError("acknowledgements");
         writes.push(batch.map((ack) => ({ ...ack })));
       },
     },
+    epochs,
     clock,
     onNoted: (session, inboxSeq) => void noted.push(`${session.userId}/${inboxSeq}`),
     onFault: () => undefined,
     metrics: unreadMetrics(),
   });
-  return { clock, writes, noted, state, acks };
+  return { clock, writes, noted, state, epochs, acks };
 }
 
 describe("ack buffer", () => {
@@ -148,5 +154,37 @@ describe("ack buffer", () => {
     for (let at = 0; at < 1500; at++) acks.note(session(`v${at}`), 1);
     await acks.flush();
     assert.deepEqual([writes.length, acks.isIdle, clock.pending], [5, true, 0]);
+  });
+
+  it("takes none from a session of another epoch, but hears it again once that epoch is known here", async () => {
+    const { clock, writes, noted, epochs, state, acks } = setUp();
+    const [old, fresh] = [session("a", "e0"), session("b", "e2")];
+    acks.note(old, 5);
+    acks.note(fresh, 2);
+    assert.deepEqual([noted, epochs.doubts, acks.isIdle], [[], 2, true]);
+    epochs.current = state.storeEpoch = "e2";
+    acks.note(fresh, 2);
+    clock.advance(1000);
+    await turn();
+    assert.deepEqual(writes.flat(), [{ userId: "b", deviceId: "d", inboxSeq: 2 }]);
+  });
+
+  it("drops what waited while the epoch changed, whoever notices first", async () => {
+    const { clock, writes, epochs, state, acks } = setUp();
+    acks.note(session("a"), 5);
+    state.storeEpoch = "e2";
+    clock.advance(1000);
+    await turn();
+    assert.deepEqual([writes.flat(), epochs.doubts, acks.isIdle, clock.pending], [[], 1, true, 0]);
+    state.storeEpoch = "e1";
+    acks.note(session("b"), 5);
+    epochs.current = state.storeEpoch = "e2";
+    acks.note(session("c", "e2"), 1);
+    clock.advance(1000);
+    await turn();
+    assert.deepEqual(
+      writes.flat().map(({ userId }) => userId),
+      ["c"],
+    );
   });
 });

@@ -3,7 +3,8 @@ import type { Clock } from "#lib/clock.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
 import { highestAcks } from "../store/highest-acks.ts";
-import type { Store } from "../store/store.ts";
+import { OtherEpochError, type Store } from "../store/store.ts";
+import type { EpochWatch } from "./epoch-watch.ts";
 
 /** A receipt is one row per device and second, not per message. */
 const WRITE_DELAY_MS = 1000;
@@ -16,6 +17,7 @@ const MAX_WAITING = 100_000;
 /** What {@link AckBuffer} needs. */
 export interface AckPorts {
   store: Pick<Store, "advanceAcks">;
+  epochs: Pick<EpochWatch, "current" | "mark" | "doubt">;
   clock: Clock;
   /** A session has acknowledged more than before. */
   onNoted: (session: Session, inboxSeq: number) => void;
@@ -40,9 +42,17 @@ export class AckBuffer {
     return this.#waiting.size === 0 && this.#writing === undefined;
   }
 
-  /** Everything up to `inboxSeq` was applied on the session's device. The store bounds it by the head. */
+  /**
+   * Everything up to `inboxSeq` was applied on the session's device. The store bounds it by the head. Of another epoch it
+   * means nothing: either the session reconnects, or this process is about to learn of the epoch and hears the next one.
+   */
   note(session: Session, inboxSeq: number): void {
     if (inboxSeq <= session.notedAckSeq) return;
+    const { epochs } = this.#ports;
+    if (session.epochMark !== epochs.mark) {
+      epochs.doubt();
+      return;
+    }
     session.notedAckSeq = inboxSeq;
     this.#ports.onNoted(session, inboxSeq);
     if (this.#waiting.has(session)) return;
@@ -97,17 +107,24 @@ export class AckBuffer {
     });
   }
 
-  async #write(sessions: readonly Session[]): Promise<void> {
+  async #write(noted: readonly Session[]): Promise<void> {
+    const { store, epochs } = this.#ports;
+    // They wait for up to a second, in which the epoch may have changed.
+    const sessions = noted.filter(({ epochMark }) => epochMark === epochs.mark);
     // A device may have had two sessions meanwhile.
     const batch = highestAcks(
       sessions.map(({ userId, deviceId, notedAckSeq: inboxSeq }) => ({ userId, deviceId, inboxSeq })),
     );
     try {
-      await this.#ports.store.advanceAcks(batch);
+      await store.advanceAcks(batch, epochs.current);
       this.#ports.metrics.acks.inc({ result: "written" }, batch.length);
     } catch (error) {
       this.#ports.onFault("acks", error);
       this.#ports.metrics.acks.inc({ result: "failed" }, batch.length);
+      if (error instanceof OtherEpochError) {
+        epochs.doubt();
+        return;
+      }
       for (const session of sessions) if (!this.#waiting.has(session)) this.#keep(session);
     }
   }

@@ -4,6 +4,7 @@ import type { LogicMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
 import type { Store } from "../store/store.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
+import type { EpochWatch } from "./epoch-watch.ts";
 
 const MAX_BATCH = 1000;
 const MAX_WAITING = 50_000;
@@ -11,6 +12,7 @@ const MAX_WAITING = 50_000;
 /** What {@link HeadReader} needs. */
 export interface HeadPorts {
   store: Pick<Store, "inboxHeads">;
+  epochs: Pick<EpochWatch, "saw" | "markOf">;
   defer: Defer;
   onFault: (op: string, error: unknown) => void;
   metrics: LogicMetrics;
@@ -36,15 +38,18 @@ export class HeadReader {
     });
   }
 
-  /** No answer when overloaded or the store is away: the next PING asks again. */
+  /** No answer when overloaded, the store is away, or it is of another epoch: the next PING asks again. */
   ask(session: Session): void {
     this.#batch.add(session);
   }
 
   async #run(batch: readonly Session[]): Promise<void> {
-    const { heads } = await this.#ports.store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
-    for (const { entry, conn, userId } of batch)
-      entry.send({ kind: RecordKind.HEAD, conn, aux: heads.get(userId) ?? 0 });
+    const { store, epochs } = this.#ports;
+    const { heads, epoch } = await store.inboxHeads([...new Set(batch.map(({ userId }) => userId))]);
+    epochs.saw(epoch);
+    const mark = epochs.markOf(epoch);
+    for (const { entry, conn, userId, epochMark } of batch)
+      if (epochMark === mark) entry.send({ kind: RecordKind.HEAD, conn, aux: heads.get(userId) ?? 0 });
     this.#ports.metrics.heads.inc({ result: "ok" }, batch.length);
   }
 }

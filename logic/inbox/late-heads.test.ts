@@ -8,7 +8,8 @@ import { LateHeads } from "./late-heads.ts";
 function sessionOf(conn: number): Session {
   const entry = { incarnation: "pod.1", send: () => true };
   const names = { userId: "bob", slot: "web", deviceId: "d", deviceName: "d" };
-  return { entry, conn, ...names, loginSeq: 1, notedAckSeq: 0, token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 } };
+  const token = { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 };
+  return { entry, conn, ...names, loginSeq: 1, epochMark: 1, notedAckSeq: 0, token };
 }
 
 function setUp() {

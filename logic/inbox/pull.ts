@@ -6,6 +6,7 @@ import { Sync, type SyncPage } from "#proto/gen/messages.ts";
 import { type Refusal, type Session, sendReply } from "../session/session.ts";
 import type { InboxPage, InboxRequest, Store } from "../store/store.ts";
 import type { AckBuffer } from "./acks.ts";
+import type { EpochWatch } from "./epoch-watch.ts";
 import { type GapLimits, gapPolicy } from "./gap.ts";
 import { SyncPageWriter } from "./page-bytes.ts";
 import { bounded, PAGE_BYTES, PAGE_EVENTS } from "./page-limits.ts";
@@ -16,6 +17,7 @@ import type { ReadDesk } from "./read-desk.ts";
 export interface PullPorts {
   store: Pick<Store, "readInboxInto">;
   acks: Pick<AckBuffer, "note">;
+  epochs: Pick<EpochWatch, "saw">;
   desk: ReadDesk;
   clock: Clock;
   gap: GapLimits;
@@ -53,7 +55,7 @@ export class PullHandler {
 
   async #pull(session: Session, rid: number, sync: Sync): Promise<Refusal | undefined> {
     const { cursor, limit, limitBytes, canSnapshot } = sync;
-    const { acks, clock, gap, desk } = this.#ports;
+    const { acks, clock, gap, desk, epochs } = this.#ports;
     const request: InboxRequest = {
       userId: session.userId,
       cursor,
@@ -64,6 +66,7 @@ export class PullHandler {
     };
     const page = (await this.#ahead.take(session, request)) ?? (await this.#read(request));
     const { epoch, head, nextCursor, more, isGapTooLong } = page.end;
+    epochs.saw(epoch);
     if (sync.inboxEpoch !== epoch && (sync.inboxEpoch !== "" || cursor > 0))
       return cursorInvalid("the cursor is of another inbox epoch");
     if (cursor > head) return cursorInvalid("the cursor is ahead of the inbox head");

@@ -4,6 +4,7 @@ import { Command } from "#proto/commands.ts";
 import { Snapshot, SnapshotPage, type ConversationHead as WireHead } from "#proto/gen/messages.ts";
 import { type Refusal, type Session, sendReply } from "../session/session.ts";
 import type { ConversationHead, Store } from "../store/store.ts";
+import type { EpochWatch } from "./epoch-watch.ts";
 import { bounded, PAGE_BYTES, PAGE_HEADS } from "./page-limits.ts";
 import { cursorInvalid } from "./pull.ts";
 import type { ReadDesk } from "./read-desk.ts";
@@ -11,6 +12,7 @@ import type { ReadDesk } from "./read-desk.ts";
 /** What {@link SnapshotHandler} needs. */
 export interface SnapshotPorts {
   store: Pick<Store, "readHeads">;
+  epochs: Pick<EpochWatch, "saw">;
   desk: ReadDesk;
 }
 
@@ -45,6 +47,7 @@ export class SnapshotHandler {
       limit: bounded(snapshot.limit, PAGE_HEADS),
       limitBytes: bounded(snapshot.limitBytes, PAGE_BYTES),
     });
+    this.#ports.epochs.saw(page.epoch);
     if (snapshot.inboxEpoch !== "" && snapshot.inboxEpoch !== page.epoch)
       return cursorInvalid("the snapshot is of another inbox epoch");
     const { head, nextBefore, epoch: inboxEpoch } = page;

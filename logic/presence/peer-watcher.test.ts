@@ -56,6 +56,7 @@ class World {
         deviceId: "d",
         deviceName: "",
         loginSeq: 1,
+        epochMark: 1,
         notedAckSeq: 0,
       },
       token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },

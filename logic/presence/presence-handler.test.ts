@@ -72,7 +72,16 @@ function client(desk: PresenceDesk) {
         return true;
       },
     },
-    ...{ conn: 7, userId: "alice", slot: "mobile", deviceId: "d", deviceName: "", loginSeq: 1, notedAckSeq: 0 },
+    ...{
+      conn: 7,
+      userId: "alice",
+      slot: "mobile",
+      deviceId: "d",
+      deviceName: "",
+      loginSeq: 1,
+      epochMark: 1,
+      notedAckSeq: 0,
+    },
     token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
   };
   const state = { isOpen: true };

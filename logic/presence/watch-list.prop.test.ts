@@ -13,6 +13,7 @@ const session = (userId: string): Session => ({
   deviceId: "d",
   deviceName: "",
   loginSeq: 1,
+  epochMark: 1,
   notedAckSeq: 0,
   token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
 });

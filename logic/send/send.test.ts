@@ -5,22 +5,26 @@ import { FakeClock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { Command, Flag } from "#proto/commands.ts";
 import { ErrorInfo, Send, SendAck } from "#proto/gen/messages.ts";
+import { epochMark } from "#proto/uplink/epoch-mark.ts";
 import type { RecordInput } from "#proto/uplink/record.ts";
 import type { Outgoing } from "../deliver/deliver.ts";
+import { TestEpochs } from "../inbox/epoch-kit.ts";
 import { unreadMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
 import type { AppendInput, AppendResult } from "../store/store.ts";
 import { SendHandler } from "./send.ts";
 
-type Done = (result: AppendResult | ImError) => void;
+type Done = (result: AppendResult | ImError, epoch: string) => void;
 
-function setUp(accepts = true) {
+function setUp(accepts = true, sessionEpoch = "e1") {
+  const epochs = new TestEpochs();
   const sent: RecordInput[] = [];
   const submitted: { input: AppendInput; done: Done }[] = [];
   const delivered: Outgoing[] = [];
   const handler = new SendHandler({
     clock: new FakeClock(),
     random: () => 0.5,
+    epochs,
     messageId: () => "018bcfe5-6800-7000-8000-000000000001",
     submit: (input, done) => {
       if (accepts) submitted.push({ input, done });
@@ -37,12 +41,14 @@ function setUp(accepts = true) {
     deviceId: "d",
     deviceName: "d",
     loginSeq: 1,
+    epochMark: epochMark(sessionEpoch),
     notedAckSeq: 0,
     token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
   };
   handler.handle(session, 3, Send.encode({ to: "bob", clientMessageId: "m", content: Uint8Array.of(1) }));
   const [pending] = submitted;
-  return { sent, delivered, pending, finish: (result: AppendResult | ImError) => pending?.done(result) };
+  const finish = (result: AppendResult | ImError, epoch = "e1"): void => pending?.done(result, epoch);
+  return { sent, delivered, pending, epochs, finish };
 }
 
 const stored: AppendResult = {
@@ -76,6 +82,7 @@ describe("send", () => {
     assert.equal(SendAck.decode(ack?.body ?? new Uint8Array(0)).inboxSeq, 8);
     assert.deepEqual(delivered[0]?.recipients, stored.kind === "stored" ? stored.recipients : []);
     assert.deepEqual(delivered[0]?.origin, { incarnation: "pod.1", conn: 7 });
+    assert.equal(delivered[0]?.epochMark, epochMark("e1"));
   });
 
   it("marks a duplicate and delivers it to nobody again", () => {
@@ -108,4 +115,26 @@ describe("send", () => {
       assert.equal(delivered.length, 0);
     });
   }
+
+  it("takes nothing from a session of another epoch, and has the epoch looked up", () => {
+    const { sent, pending, epochs } = setUp(true, "e0");
+    assert.deepEqual([pending, epochs.doubts], [undefined, 1]);
+    const error = errorOf(sent[0]);
+    assert.deepEqual([error.code, error.retryable, error.clientMessageId], [ErrorCode.RETRYABLE, true, "m"]);
+    assert.equal(error.retryAfterMs, 300);
+  });
+
+  it("names no position of another epoch to the sender, and delivers to those who are of it", () => {
+    const { sent, delivered, finish } = setUp();
+    finish(stored, "e2");
+    const error = errorOf(sent[0]);
+    assert.deepEqual([sent.length, error.code, error.clientMessageId], [1, ErrorCode.RETRYABLE, "m"]);
+    assert.deepEqual([delivered.length, delivered[0]?.epochMark], [1, epochMark("e2")]);
+  });
+
+  it("names no position of another epoch for a repetition either", () => {
+    const { sent, delivered, finish } = setUp();
+    finish({ ...stored, kind: "duplicate", recipients: [{ userId: "alice", inboxSeq: 8 }] }, "e2");
+    assert.deepEqual([errorOf(sent[0]).code, delivered.length], [ErrorCode.RETRYABLE, 0]);
+  });
 });

@@ -5,6 +5,7 @@ import { Command, Flag, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.
 import type { Send } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { Outgoing } from "../deliver/deliver.ts";
+import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError } from "../session/session.ts";
 import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
@@ -23,7 +24,8 @@ export interface SendPorts {
   random: () => number;
   messageId: () => string;
   /** Takes the message for the next commit; false = overloaded, nothing was done. `done` runs once otherwise. */
-  submit: (input: AppendInput, done: (result: AppendResult | ImError) => void) => boolean;
+  submit: (input: AppendInput, done: (result: AppendResult | ImError, epoch: string) => void) => boolean;
+  epochs: Pick<EpochWatch, "mark" | "markOf" | "doubt">;
   /** Hands a committed message to its recipients. */
   deliver: (outgoing: Outgoing) => void;
   metrics: LogicMetrics;
@@ -46,11 +48,17 @@ export class SendHandler {
       this.#refuse(session, rid, parsed, "invalid");
       return;
     }
-    const startedMs = this.#ports.clock.nowMs();
+    const { clock, epochs, submit, metrics } = this.#ports;
+    const startedMs = clock.nowMs();
     const input = this.#input(session.userId, parsed);
-    const taken = this.#ports.submit(input, (result) => {
-      this.#ports.metrics.sendSeconds.observe((this.#ports.clock.nowMs() - startedMs) / 1000);
-      this.#finish(session, rid, input, result);
+    if (session.epochMark !== epochs.mark) {
+      epochs.doubt();
+      this.#refuseForNow(session, rid, input);
+      return;
+    }
+    const taken = submit(input, (result, epoch) => {
+      metrics.sendSeconds.observe((clock.nowMs() - startedMs) / 1000);
+      this.#finish(session, rid, input, result, epochs.markOf(epoch));
     });
     if (taken) return;
     const retryAfterMs = Math.round(BUSY_BASE_MS * (1 + this.#ports.random()));
@@ -73,15 +81,10 @@ export class SendHandler {
     };
   }
 
-  #finish(session: Session, rid: number, input: AppendInput, result: AppendResult | ImError): void {
+  /** @param epochMark of the inbox epoch that the result is of */
+  #finish(session: Session, rid: number, input: AppendInput, result: AppendResult | ImError, epochMark: number): void {
     if (result instanceof ImError) {
-      const isBusy = result.code === ErrorCode.BUSY;
-      const reason = isBusy
-        ? "the cluster is overloaded: send it again after the delay, with the same client_message_id"
-        : "the outcome is not known: send it again with the same client_message_id";
-      const code = isBusy ? ErrorCode.BUSY : ErrorCode.RETRYABLE;
-      const retryAfterMs = result.retryAfterMs || Math.round(BUSY_BASE_MS * (1 + this.#ports.random()));
-      this.#refuse(session, rid, { code, reason, ...again(input), retryAfterMs }, isBusy ? "busy" : "retryable");
+      this.#refuseForNow(session, rid, input, result);
       return;
     }
     switch (result.kind) {
@@ -111,31 +114,47 @@ export class SendHandler {
         );
         return;
       default:
-        this.#accept(session, rid, input, result);
+        this.#accept(session, rid, input, result, epochMark);
     }
   }
 
-  #accept(session: Session, rid: number, input: AppendInput, stored: AppendedMessage): void {
+  #accept(session: Session, rid: number, input: AppendInput, stored: AppendedMessage, epochMark: number): void {
     const { clientMessageId, sender, contentType, content } = input;
     const { messageId, conversationId, convSeq, sentAtMs, recipients } = stored;
     const duplicate = stored.kind === "duplicate";
     const inboxSeq = recipients.find((recipient) => recipient.userId === sender)?.inboxSeq ?? 0;
-    this.#ports.metrics.sends[stored.kind]++;
-    session.entry.send({
-      kind: RecordKind.REPLY,
-      cmd: Command.SEND_ACK,
-      flags: duplicate ? Flag.REPLY | Flag.DUPLICATE : Flag.REPLY,
-      conn: session.conn,
-      rid,
-      aux: inboxSeq,
-      body: sendAckBytes({ clientMessageId, messageId, conversationId, convSeq, inboxSeq, sentAtMs, duplicate }),
-    });
+    // The epoch changed between SEND and commit: the position would mean another message to this client. It begins anew.
+    if (session.epochMark !== epochMark) this.#refuseForNow(session, rid, input);
+    else {
+      this.#ports.metrics.sends[stored.kind]++;
+      session.entry.send({
+        kind: RecordKind.REPLY,
+        cmd: Command.SEND_ACK,
+        flags: duplicate ? Flag.REPLY | Flag.DUPLICATE : Flag.REPLY,
+        conn: session.conn,
+        rid,
+        aux: inboxSeq,
+        body: sendAckBytes({ clientMessageId, messageId, conversationId, convSeq, inboxSeq, sentAtMs, duplicate }),
+      });
+    }
     if (duplicate) return;
     this.#ports.deliver({
       event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
       recipients,
+      epochMark,
       origin: { incarnation: session.entry.incarnation, conn: session.conn },
     });
+  }
+
+  /** It may be stored or not; without an error it is for another epoch than the session's. */
+  #refuseForNow(session: Session, rid: number, input: AppendInput, error?: ImError): void {
+    const isBusy = error?.code === ErrorCode.BUSY;
+    const reason = isBusy
+      ? "the cluster is overloaded: send it again after the delay, with the same client_message_id"
+      : "the outcome is not known: send it again with the same client_message_id";
+    const code = isBusy ? ErrorCode.BUSY : ErrorCode.RETRYABLE;
+    const retryAfterMs = error?.retryAfterMs || Math.round(BUSY_BASE_MS * (1 + this.#ports.random()));
+    this.#refuse(session, rid, { code, reason, ...again(input), retryAfterMs }, isBusy ? "busy" : "retryable");
   }
 
   #refuse(session: Session, rid: number, refusal: Refusal, result: keyof LogicMetrics["sends"]): void {

@@ -31,7 +31,8 @@ function setUp() {
     send: ({ conn = 0, body }: RecordInput) => closed.push([conn, Disconnect.decode(body ?? NOTHING).code]) > 0,
   };
   const session = (conn: number, userId: string, token: Partial<Session["token"]> = {}): Session => ({
-    ...{ entry, conn, userId, slot: "web", deviceId: "d", deviceName: "d", loginSeq: 1, notedAckSeq: 0 },
+    ...{ entry, conn, userId, slot: "web", deviceId: "d", deviceName: "d", loginSeq: 1, epochMark: 1 },
+    notedAckSeq: 0,
     token: { tokenId: "", issuedAtMs: 1000, expiresAtMs: 0, ...token },
   });
   const settle = async (): Promise<void> => {

@@ -4,8 +4,10 @@ import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { Disconnect, LoginReply, SessionTag, Welcome } from "#proto/gen/messages.ts";
+import { epochMark } from "#proto/uplink/epoch-mark.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { loginBody } from "../entry-kit.ts";
+import { TestEpochs } from "../inbox/epoch-kit.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import type { LoginInput } from "../store/identity.ts";
 import { MemoryStore } from "../store/memory.ts";
@@ -18,6 +20,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
   const clock = new FakeClock();
   const store = new MemoryStore();
   const router = new MemoryRouter(clock);
+  const epochs = new TestEpochs();
   const calls: string[] = [];
   const sent: RecordInput[] = [];
   const entry: EntryPort = { incarnation: "pod.1", send: (record) => sent.push(record) > 0 };
@@ -42,6 +45,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
     kicks: new KickDesk({ find: (incarnation) => (incarnation === "pod.1" ? entry : undefined) }, clock),
     policy: DEFAULT_POLICY,
     acks: { note: () => undefined },
+    epochs,
     clock,
     defer: setImmediate,
     random: () => 0.5,
@@ -60,7 +64,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
   };
   const login = (user: string, conn: number, hello = {}) =>
     handler.login({ entry, entryName: "entry-1", conn, body: loginBody(user, hello) });
-  return { login, calls, sent, router, store, setRoutes };
+  return { login, calls, sent, router, store, epochs, setRoutes };
 }
 
 const reading = (store: MemoryStore) => ({
@@ -87,6 +91,34 @@ describe("login", () => {
     );
     assert.deepEqual([welcome.entryId, welcome.inboxEpoch, welcome.proto], ["entry-1", store.epoch, 1]);
     assert.deepEqual({ ...welcome.limits }, { maxFrameBytes: 262_144, maxContentBytes: 65_536, maxPageEvents: 1000 });
+  });
+
+  it("says of which inbox epoch the session is: to the client, to its entry, and to whom it moves to", async () => {
+    const { login, store, epochs } = setUp();
+    const outcome = await login("alice", 1);
+    assert.ok(outcome.kind === "ok");
+    const mark = epochMark(store.epoch);
+    const { epochMark: told, tag } = LoginReply.decode(outcome.reply);
+    assert.deepEqual([told, SessionTag.decode(tag).epochMark, outcome.session.epochMark], [mark, mark, mark]);
+    assert.deepEqual(epochs.seen, [store.epoch]);
+  });
+
+  it("begins again when the database became another one between the login and its first page", async () => {
+    const store = new MemoryStore();
+    const record = async (input: LoginInput) => {
+      const recorded = await store.login(input);
+      await store.changeEpoch();
+      return recorded;
+    };
+    const { login, calls, router, epochs } = setUp({ store: { ...reading(store), login: record } });
+    const before = store.epoch;
+    const outcome = await login("alice", 1, { inboxEpoch: before, inboxCursor: 3 });
+    assert.ok(outcome.kind === "denied" && outcome.code === DisconnectCode.LOGIC_UNAVAILABLE);
+    assert.deepEqual(calls, ["route", "store fault first page"]);
+    assert.deepEqual(
+      [epochs.seen, (await router.lookup(["alice"])).get("alice")?.length ?? 0],
+      [[before, store.epoch], 0],
+    );
   });
 
   it("gives the store what it can hold, and lets it say when it was: the clocks of two logics may be an hour apart", async () => {

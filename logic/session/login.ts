@@ -5,11 +5,12 @@ import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
 import { Hello, LoginReply, LoginRequest, Welcome } from "#proto/gen/messages.ts";
 import { Gathered } from "../gathered.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
+import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { GapLimits } from "../inbox/gap.ts";
 import { PAGE_EVENTS } from "../inbox/page-limits.ts";
 import { pageOf } from "../inbox/pull.ts";
 import type { Route, Router, RouterLogin } from "../router/router.ts";
-import type { LoginRecord, Store } from "../store/store.ts";
+import { type LoginRecord, OtherEpochError, type Store } from "../store/store.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { TokenVerdict } from "../token/verify.ts";
 import { type FirstPage, FirstPages } from "./first-page.ts";
@@ -37,6 +38,7 @@ export interface LoginPorts {
   kicks: Kicker;
   policy: SessionPolicy;
   acks: Pick<AckBuffer, "note">;
+  epochs: Pick<EpochWatch, "saw" | "markOf">;
   clock: Clock;
   defer: Defer;
   /** Uniform in [0, 1). */
@@ -120,6 +122,7 @@ export class LoginHandler {
       deviceId,
       deviceName,
       loginSeq: recorded.loginSeq,
+      epochMark: this.#sawMark(recorded.epoch),
       notedAckSeq: recorded.ackedSeq,
       token: { tokenId, issuedAtMs, expiresAtMs },
     };
@@ -179,6 +182,8 @@ export class LoginHandler {
     let first: FirstPage;
     try {
       first = await this.#pages.read(session.userId, hello);
+      // Between the two the database became another one.
+      if (this.#sawMark(first.page.epoch) !== session.epochMark) throw new OtherEpochError("first page");
     } catch (error) {
       this.#ports.onStoreFault("first page", error);
       await this.#releaseSlot(session);
@@ -210,8 +215,14 @@ export class LoginHandler {
       backgroundPingIntervalMs,
       inboxHead: page.head,
       loginSeq: session.loginSeq,
+      epochMark: session.epochMark,
     });
     return { kind: "ok", session, reply, isRouted };
+  }
+
+  #sawMark(epoch: string): number {
+    this.#ports.epochs.saw(epoch);
+    return this.#ports.epochs.markOf(epoch);
   }
 
   async #releaseSlot(session: Session): Promise<void> {

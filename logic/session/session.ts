@@ -36,6 +36,8 @@ export interface Session {
   readonly deviceId: string;
   readonly deviceName: string;
   readonly loginSeq: number;
+  /** Of the inbox epoch that its client's cursor is of; see epoch-mark.ts. */
+  readonly epochMark: number;
   /** Highest acknowledgement noted here: repeated ones cost nothing. */
   notedAckSeq: number;
   /** REAUTH replaces it. */
@@ -46,17 +48,18 @@ export interface Session {
 
 /** The session as it travels: in LoginReply, SESSION_TAG and BIND. */
 export function tagOf(session: Session): Uint8Array {
-  const { userId, slot, deviceId, deviceName, loginSeq, token, watches = false } = session;
+  const { userId, slot, deviceId, deviceName, loginSeq, epochMark, token, watches = false } = session;
   const { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs } = token;
-  const facts = { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs };
+  const facts = { userId, slot, deviceId, deviceName, loginSeq, epochMark, tokenId, tokenIssuedMs, tokenExpiresMs };
   return SessionTag.encode({ ...facts, ...(watches ? { watches } : {}) });
 }
 
-/** The session that a tag describes. */
-export function sessionOfTag(entry: EntryPort, conn: number, tag: SessionTag): Session {
+/** The session that a tag describes. @param known mark of the current epoch: a tag of a process that knew no marks is of it */
+export function sessionOfTag(entry: EntryPort, conn: number, tag: SessionTag, known: number): Session {
   const { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs, watches } = tag;
   const token = { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs };
-  return { entry, conn, userId, slot, deviceId, deviceName, loginSeq, notedAckSeq: 0, token, watches };
+  const epochMark = tag.epochMark || known;
+  return { entry, conn, userId, slot, deviceId, deviceName, loginSeq, epochMark, notedAckSeq: 0, token, watches };
 }
 
 /** How long the session's token is still good, for WELCOME; 0 = not known. */

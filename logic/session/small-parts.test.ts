@@ -17,7 +17,8 @@ function testEntry(incarnation: string): EntryPort & { sent: RecordInput[] } {
 }
 
 const session = (entry: EntryPort, conn: number): Session => ({
-  ...{ entry, conn, userId: `u${conn}`, slot: "web", deviceId: "d", deviceName: "d", loginSeq: conn, notedAckSeq: 0 },
+  ...{ entry, conn, userId: `u${conn}`, slot: "web", deviceId: "d", deviceName: "d", loginSeq: conn, epochMark: 1 },
+  notedAckSeq: 0,
   token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
 });
 

@@ -3,8 +3,8 @@ import { BoundedQueue } from "#lib/bounded-queue.ts";
 import type { ImError } from "#lib/errors.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
-/** Runs once per accepted message; must not throw. */
-export type AppendDone = (result: AppendResult | ImError) => void;
+/** Runs once per accepted message; must not throw. `epoch`: the inbox epoch that a result is of, "" when nobody asked for one. */
+export type AppendDone = (result: AppendResult | ImError, epoch: string) => void;
 
 /** A message that waits for its transaction. */
 export interface Pending {

@@ -6,10 +6,11 @@ import { FakeClock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { message } from "./contract/fixture.ts";
 import { GroupCommit, type GroupCommitOptions } from "./group-commit.ts";
-import type { AppendInput, AppendResult } from "./store.ts";
+import { type AppendInput, type AppendResult, OtherEpochError } from "./store.ts";
 
 interface Call {
   batch: readonly AppendInput[];
+  epoch: string | undefined;
   /** Resolves it with one stored message per input. */
   succeed(): void;
   fail(error: Error): void;
@@ -19,9 +20,9 @@ interface Call {
 class ManualStore {
   readonly calls: Call[] = [];
 
-  append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+  append(batch: readonly AppendInput[], epoch?: string): Promise<AppendResult[]> {
     return new Promise((resolve, reject) => {
-      this.calls.push({ batch, succeed: () => resolve(batch.map(stored)), fail: reject });
+      this.calls.push({ batch, epoch, succeed: () => resolve(batch.map(stored)), fail: reject });
     });
   }
 
@@ -274,6 +275,32 @@ describe("GroupCommit", () => {
     const others = ["a", "b", "c", "e", "f", "g"].map((messageId) => [messageId, "stored"] as const);
     assert.deepEqual(results, new Map([...others, ["poison", "error"]]));
     assert.deepEqual(batches, [7, 3, 4, 2, 1, 1, 2]);
+  });
+
+  it("stores in the inbox epoch that holds when its transaction begins, and says with each result which it was", async () => {
+    let epoch = "e1";
+    const { store, commits } = setUp({ epoch: () => epoch });
+    const results: string[] = [];
+    const submit = (name: string): boolean =>
+      commits.submit(message({ sender: "a", peer: name }), (result, of) => {
+        results.push(`${name} ${result instanceof ImError ? result.code : result.kind} ${of}`);
+      });
+    submit("m1");
+    await settle();
+    submit("m2");
+    epoch = "e2";
+    store.call(0).succeed();
+    await settle();
+    submit("m3");
+    store.call(1).fail(new OtherEpochError("append"));
+    await settle();
+    store.call(2).succeed();
+    await settle();
+    assert.deepEqual(results, ["m1 stored e1", `m2 ${ErrorCode.RETRYABLE} `, "m3 stored e2"]);
+    assert.deepEqual(
+      store.calls.map((call) => call.epoch),
+      ["e1", "e2", "e2"],
+    );
   });
 
   it("tells an observer about every transaction", async () => {

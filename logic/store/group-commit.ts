@@ -24,6 +24,8 @@ export interface GroupCommitOptions {
   maxQueueMs?: number;
   /** Longest wait for company while messages come in numbers; 0 = never wait. Default 3 ms. */
   maxLingerMs?: number;
+  /** Inbox epoch that messages are stored in, asked for each transaction. Default: whichever holds. */
+  epoch?: () => string;
   /** Told about every transaction: messages in it, its duration, and its error, if any. */
   observe?: (messages: number, durationMs: number, error: ImError | undefined) => void;
 }
@@ -42,6 +44,7 @@ export class GroupCommit {
   readonly #limits: { maxBatch: number; maxBatchBytes: number };
   readonly #maxQueueMs: number;
   readonly #observe: GroupCommitOptions["observe"];
+  readonly #epoch: () => string | undefined;
   readonly #queue: CommitQueue;
   readonly #rhythm: CommitRhythm;
   readonly #connections: number;
@@ -59,6 +62,7 @@ export class GroupCommit {
     this.#limits = { maxBatch: options.maxBatch ?? MAX_BATCH, maxBatchBytes: options.maxBatchBytes ?? MAX_BATCH_BYTES };
     this.#maxQueueMs = options.maxQueueMs ?? 100;
     this.#observe = options.observe;
+    this.#epoch = options.epoch ?? (() => undefined);
     this.#rhythm = new CommitRhythm(options.maxLingerMs ?? 3);
     this.#queue = new CommitQueue({
       maxItems: options.maxPending ?? 20_000,
@@ -140,21 +144,25 @@ export class GroupCommit {
     const batch = this.#queue.take({ ...this.#limits, oldestMs: nowMs - this.#maxQueueMs }, late);
     this.#rhythm.took(batch.length, nowMs);
     for (const { done } of late)
-      done(new ImError(ErrorCode.BUSY, "waited too long for a transaction", { retryAfterMs: RETRY_AFTER_MS }));
+      done(new ImError(ErrorCode.BUSY, "waited too long for a transaction", { retryAfterMs: RETRY_AFTER_MS }), "");
     return batch;
   }
 
   async #append(batch: readonly Pending[]): Promise<void> {
     const startedMs = this.#clock.nowMs();
+    const epoch = this.#epoch();
     try {
-      const results = await this.#store.append(batch.map((pending) => pending.input));
+      const results = await this.#store.append(
+        batch.map((pending) => pending.input),
+        epoch,
+      );
       this.#observe?.(batch.length, this.#clock.nowMs() - startedMs, undefined);
-      for (const [index, pending] of batch.entries()) pending.done(results[index] ?? missing());
+      for (const [index, pending] of batch.entries()) pending.done(results[index] ?? missing(), epoch ?? "");
     } catch (thrown) {
       const error = toImError(thrown);
       this.#observe?.(batch.length, this.#clock.nowMs() - startedMs, error);
       if (error.retryable || batch.length === 1) {
-        for (const pending of batch) pending.done(error);
+        for (const pending of batch) pending.done(error, "");
         return;
       }
       // One message the database cannot take must not fail its neighbours: halve until it is alone.
@@ -175,7 +183,7 @@ export class GroupCommit {
     this.#schedule();
     if (this.#queue.length > 0 || this.#inFlight > 0) await this.#drained(graceMs);
     for (const { done } of this.#queue.drain())
-      done(new ImError(ErrorCode.BUSY, "shutting down", { retryAfterMs: RETRY_AFTER_MS }));
+      done(new ImError(ErrorCode.BUSY, "shutting down", { retryAfterMs: RETRY_AFTER_MS }), "");
   }
 
   #drained(graceMs: number): Promise<void> {

@@ -4,10 +4,10 @@ import type { Statement } from "./postgres-pool.ts";
 /** The time of the server, which is one for all callers: ms since the epoch. */
 const NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
-/** See login_v3 in migrations/. $10 0: now. */
+/** See login_v3 in migrations/. $10 0: now. Last column: the inbox epoch that the positions are of. */
 export const LOGIN: Statement = {
   name: "login",
-  text: `SELECT revoked, flapping, retry_ms, logged_in, slot_numbers, seqs, acked, inbox
+  text: `SELECT revoked, flapping, retry_ms, logged_in, slot_numbers, seqs, acked, inbox, (SELECT inbox_epoch FROM store_meta)
            FROM login_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(nullif($10::bigint, 0), ${NOW_MS}), $11)`,
 };
 

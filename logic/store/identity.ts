@@ -68,6 +68,8 @@ export type LoginRecord =
       ackedSeq: number;
       /** Highest inbox seq of the user, 0 when there is none. */
       inboxHead: number;
+      /** Inbox epoch that both are of. */
+      epoch: string;
     }
   | { kind: "revoked" }
   | { kind: "flapping"; retryAfterMs: number };

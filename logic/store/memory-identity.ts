@@ -32,6 +32,14 @@ export interface MemoryDevice {
   lastSeenMs: number;
 }
 
+/** What a login is told of the database. */
+export interface LoginFacts {
+  headOf: (userId: string) => number;
+  epoch: () => string;
+  /** Logins are numbered above it. */
+  floor: () => number;
+}
+
 interface SlotState {
   loginSeq: number;
   windowMs: number;
@@ -51,11 +59,11 @@ export class MemoryIdentity implements IdentityStore {
   readonly #slots = new Map<string, SlotState>();
   readonly #validAfter = new Map<string, { validAfterMs: number; version: number }>();
   readonly #tokens = new Map<string, { expiresAtMs: number; version: number }>();
-  readonly #headOf: (userId: string) => number;
+  readonly #facts: LoginFacts;
   #version = 0;
 
-  constructor(headOf: (userId: string) => number) {
-    this.#headOf = headOf;
+  constructor(facts: LoginFacts) {
+    this.#facts = facts;
   }
 
   async login(login: LoginInput): Promise<LoginRecord> {
@@ -67,7 +75,9 @@ export class MemoryIdentity implements IdentityStore {
     const retryAfterMs = refuse(state, atMs, login.loginsPerMinute ?? 0);
     if (retryAfterMs > 0) return { kind: "flapping", retryAfterMs };
     const given = this.#giveSlot(login);
-    const loginSeq = ++state.loginSeq;
+    const { headOf, epoch, floor } = this.#facts;
+    state.loginSeq = Math.max(state.loginSeq, floor()) + 1;
+    const { loginSeq } = state;
     const known = this.devices.get(pair(userId, deviceId));
     const ackedSeq = known?.ackedSeq ?? 0;
     this.devices.set(pair(userId, deviceId), {
@@ -80,7 +90,7 @@ export class MemoryIdentity implements IdentityStore {
       appState: "foreground",
       lastSeenMs: atMs,
     });
-    return { kind: "ok", loginSeq, slot: given, ackedSeq, inboxHead: this.#headOf(userId) };
+    return { kind: "ok", loginSeq, slot: given, ackedSeq, inboxHead: headOf(userId), epoch: epoch() };
   }
 
   /** The slot the device holds; else a free one; else that of the oldest login. */

@@ -17,13 +17,19 @@ interface AckedDevice {
 /** {@link PushLedger} in maps, the reference model. Its store tells it about appends. */
 export class MemoryPushLedger implements PushLedger {
   readonly #devices: (userId: string) => readonly AckedDevice[];
+  readonly #headOf: (userId: string) => number;
   readonly #nowMs: () => number;
   readonly #marks = new Map<string, number>();
   readonly #owed = new Map<string, Debt>();
   #outbox: { storedAtMs: number; recipients: readonly PushMark[] }[] = [];
 
-  constructor(devices: (userId: string) => readonly AckedDevice[], nowMs: () => number) {
+  constructor(
+    devices: (userId: string) => readonly AckedDevice[],
+    headOf: (userId: string) => number,
+    nowMs: () => number,
+  ) {
     this.#devices = devices;
+    this.#headOf = headOf;
     this.#nowMs = nowMs;
   }
 
@@ -42,7 +48,10 @@ export class MemoryPushLedger implements PushLedger {
   }
 
   async recordPushes(marks: readonly PushMark[]): Promise<void> {
-    for (const { userId, inboxSeq } of marks) {
+    for (const mark of marks) {
+      const { userId } = mark;
+      const inboxSeq = Math.min(mark.inboxSeq, this.#headOf(userId));
+      if (inboxSeq === 0) continue;
       this.#marks.set(userId, Math.max(inboxSeq, this.#marks.get(userId) ?? 0));
       const debt = this.#owed.get(userId);
       if (debt && debt.seq <= inboxSeq) this.#owed.delete(userId);

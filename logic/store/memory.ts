@@ -36,6 +36,7 @@ import {
   type InboxHeads,
   type InboxPage,
   type InboxRequest,
+  OtherEpochError,
   type PageEnd,
   type PeerConversation,
   type PushTarget,
@@ -69,13 +70,19 @@ interface EntryRow {
  */
 export class MemoryStore implements Store {
   readonly pushes: MemoryPushLedger;
-  readonly epoch: string = randomUUID();
+  #epoch: string = randomUUID();
   readonly #entries = new Map<string, EntryRow>();
   readonly #nowMs: () => number;
+  readonly #wallMs: () => number;
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
   readonly #keys = new Map<string, Key>();
-  readonly #identity = new MemoryIdentity((userId) => this.#head(userId));
+  #loginFloor = 0;
+  readonly #identity = new MemoryIdentity({
+    headOf: (userId) => this.#head(userId),
+    epoch: () => this.#epoch,
+    floor: () => this.#loginFloor,
+  });
   readonly pushStore: MemoryPushStore;
   readonly traces: MemoryTraces = new MemoryTraces({
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
@@ -86,16 +93,29 @@ export class MemoryStore implements Store {
 
   /**
    * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}
-   * @param wallMs the store's time, for {@link MemoryStore.pushStore}
+   * @param wallMs the store's time, for {@link MemoryStore.pushStore} and {@link MemoryStore.changeEpoch}
    */
   constructor(nowMs: () => number = () => performance.now(), wallMs: () => number = () => Date.now()) {
     this.#nowMs = nowMs;
+    this.#wallMs = wallMs;
     this.pushStore = new MemoryPushStore(
       (userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)),
       wallMs,
     );
     const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
-    this.pushes = new MemoryPushLedger(devices, nowMs);
+    this.pushes = new MemoryPushLedger(devices, (userId) => this.#head(userId), nowMs);
+  }
+
+  /** As it is now. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** What an operator does who has restored an older state. */
+  async changeEpoch(epoch: string = randomUUID()): Promise<void> {
+    this.#epoch = epoch;
+    // Logins that were forgotten had numbers below it.
+    this.#loginFloor = Math.max(this.#loginFloor, this.#wallMs());
   }
 
   async registerEntry(entry: { podUid: string; podName: string; version: string }): Promise<{ incarnation: string }> {
@@ -214,8 +234,9 @@ export class MemoryStore implements Store {
     this.#conversations.get(conversationId)?.members.delete(memberId);
   }
 
-  async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+  async append(batch: readonly AppendInput[], epoch: string = this.#epoch): Promise<AppendResult[]> {
     checkBatch(batch);
+    if (epoch !== this.#epoch && batch.length > 0) throw new OtherEpochError("append");
     return appendRepeats(batch, async (distinct) => distinct.map((input) => this.#appendOne(input)));
   }
 
@@ -312,7 +333,8 @@ export class MemoryStore implements Store {
     return { epoch: this.epoch, heads: new Map(userIds.map((userId) => [userId, this.#head(userId)])) };
   }
 
-  async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {
+  async advanceAcks(acks: readonly DeviceAck[], epoch: string = this.#epoch): Promise<void> {
+    if (epoch !== this.#epoch && acks.length > 0) throw new OtherEpochError("acknowledgements");
     for (const ack of acks) {
       const device = this.#identity.devices.get(pair(ack.userId, ack.deviceId));
       const seq = Math.min(ack.inboxSeq, this.#head(ack.userId));
@@ -340,7 +362,9 @@ export class MemoryStore implements Store {
     }));
   }
 
-  async ping(): Promise<void> {}
+  async ping(): Promise<string> {
+    return this.#epoch;
+  }
 
   async close(): Promise<void> {}
 

@@ -7,7 +7,7 @@ import { isDuplicateKey, toStoreError } from "./postgres-errors.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
-import type { AppendInput, AppendResult } from "./store.ts";
+import { type AppendInput, type AppendResult, OtherEpochError } from "./store.ts";
 
 const MAX_ATTEMPTS = 3;
 /** Inbox rows per transaction: keeps 500 messages to large groups well below the statement timeout. */
@@ -23,6 +23,8 @@ const CAUTIOUS_BATCHES = 64;
 export class PostgresAppender {
   readonly #pool: PostgresPool;
   readonly #recent = new RecentAppends();
+  /** Inbox epoch that the recent ones are of. */
+  #epoch: string | undefined;
   #cautiousBatches = 0;
 
   constructor(pool: PostgresPool) {
@@ -30,10 +32,12 @@ export class PostgresAppender {
   }
 
   /** See Store.append. */
-  async append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+  async append(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
     if (batch.length === 0) return [];
     checkBatch(batch);
-    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct));
+    if (epoch !== this.#epoch) this.forget();
+    this.#epoch = epoch;
+    return appendRepeats(batch, (distinct) => this.#appendUnknown(distinct, epoch));
   }
 
   /** The database is, or may be, another one than before. */
@@ -42,18 +46,18 @@ export class PostgresAppender {
   }
 
   /** Answers what was committed here lately, and stores the rest. */
-  async #appendUnknown(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+  async #appendUnknown(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
     const known = batch.map((input): AppendResult | undefined => this.#recent.find(input));
     const rest = batch.filter((_, index) => known[index] === undefined);
     try {
-      const stored = rest.length === 0 ? [] : await this.#appendDistinct(rest);
+      const stored = rest.length === 0 ? [] : await this.#appendDistinct(rest, epoch);
       let next = 0;
       return known.map((recent) => {
         if (recent) return recent;
         const input = rest[next];
         const result = stored[next++];
         if (!input || !result) return missing();
-        if (result.kind === "stored") this.#recent.add(input, result);
+        if (result.kind === "stored" && epoch === this.#epoch) this.#recent.add(input, result);
         return result;
       });
     } catch (error) {
@@ -63,11 +67,11 @@ export class PostgresAppender {
     }
   }
 
-  async #appendDistinct(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+  async #appendDistinct(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
     let failure: unknown;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       try {
-        return await this.#appendOnce(batch);
+        return await this.#appendOnce(batch, epoch);
       } catch (error) {
         if (!isDuplicateKey(error)) throw toStoreError(error, "append");
         failure = error;
@@ -77,11 +81,11 @@ export class PostgresAppender {
     throw new ImError(ErrorCode.RETRYABLE, "append: the same message is being stored elsewhere", { cause: failure });
   }
 
-  async #appendOnce(batch: readonly AppendInput[]): Promise<AppendResult[]> {
+  async #appendOnce(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
     const isAnyById = batch.some((input) => input.peer === "");
     const isCautious = this.#cautiousBatches > 0 || isAnyById;
     if (this.#cautiousBatches > 0) this.#cautiousBatches--;
-    const { known: knownResults, members } = isCautious ? await this.#lookUp(batch) : nothingKnown();
+    const { known: knownResults, members } = isCautious ? await this.#lookUp(batch, epoch) : nothingKnown();
     const results = new Array<AppendResult>(batch.length);
     const indexes: number[] = [];
     const deliveries: Delivery[] = [];
@@ -102,25 +106,28 @@ export class PostgresAppender {
     let stored = 0;
     for (const part of splitByRows(deliveries)) {
       const plan = new AppendPlan(part);
-      const [row] = await this.#pool.run(sql.APPEND, plan.encode());
+      const [row] = await this.#pool.run(sql.APPEND, [...plan.encode(), epoch ?? null]);
+      if (!row) throw new OtherEpochError("append");
       for (const message of plan.decode(row)) results[indexes[stored++] ?? 0] = message;
     }
     return results;
   }
 
-  async #lookUp(batch: readonly AppendInput[]): Promise<Lookup> {
+  async #lookUp(batch: readonly AppendInput[], epoch: string | undefined): Promise<Lookup> {
     const [row] = await this.#pool.run(sql.APPEND_LOOKUP, [
       textArray(batch.map((input) => input.sender)),
       textArray(batch.map((input) => input.clientMessageId)),
       byteaArray(batch.map((input) => input.payloadHash)),
       textArray(batch.map((input) => (input.peer === "" ? input.conversationId : undefined))),
+      epoch ?? null,
     ]);
+    if (!row) throw new OtherEpochError("append");
     const known = new Map<number, AppendResult>();
-    for (const entry of parse<Known[]>(row?.[0]) ?? []) {
+    for (const entry of parse<Known[]>(row[0]) ?? []) {
       known.set(entry[0] - 1, toResult(entry, batch[entry[0] - 1]?.sender ?? ""));
     }
     if (known.size > 0) this.#cautiousBatches = CAUTIOUS_BATCHES;
-    return { known, members: new Map(parse<[string, string[]][]>(row?.[1]) ?? []) };
+    return { known, members: new Map(parse<[string, string[]][]>(row[1]) ?? []) };
   }
 }
 

@@ -57,7 +57,7 @@ describe("logins in batches", () => {
       const error = fails(count);
       if (error) throw error;
       const all = (value: (at: number) => number) => `{${Array.from({ length: count }, (__, at) => value(at)).join()}}`;
-      return [[null, null, null, all((at) => at + 1), all(() => 0), all(() => 1), all(() => 0), all(() => 0)]];
+      return [[null, null, null, all((at) => at + 1), all(() => 0), all(() => 1), all(() => 0), all(() => 0), "e1"]];
     };
     const logins = new PostgresLogins({ run });
     const login = (...userIds: string[]) => Promise.allSettled(userIds.map((userId) => logins.login(loginOf(userId))));

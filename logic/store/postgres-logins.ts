@@ -5,10 +5,13 @@ import { bigintArray, parseNumbers, textArray } from "./binary-array.ts";
 import { type LoginInput, type LoginRecord, slotName } from "./identity.ts";
 import { LOGIN } from "./identity-statements.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
+import { text } from "./rows.ts";
 
 /** Some 10 ms of PostgreSQL's time. */
 const MAX_BATCH = 250;
 const MAX_WAITING = 10_000;
+/** Column of LOGIN. */
+const EPOCH = 8;
 /** Issued after everything: what a login without token facts counts as. */
 const NEVER_REVOKED = { tokenId: "", issuedAtMs: Number.MAX_SAFE_INTEGER };
 
@@ -72,7 +75,8 @@ export class PostgresLogins {
       bigintArray(tokens.map(({ issuedAtMs }) => issuedAtMs)),
       ...[rules?.sessionsPerSlot ?? 1, rules?.atMs ?? 0, rules?.loginsPerMinute ?? 0],
     ]);
-    const [revoked, flapping, retries, loggedIn, slots, seqs, acked, inbox] = row.map(parseNumbers);
+    const [revoked, flapping, retries, loggedIn, slots, seqs, acked, inbox] = row.slice(0, EPOCH).map(parseNumbers);
+    const epoch = text(row, EPOCH);
     const put = (position: number, record: LoginRecord): void => {
       const at = round[position - 1]?.at;
       if (at !== undefined) records[at] = record;
@@ -86,6 +90,7 @@ export class PostgresLogins {
         loginSeq: seqs?.[n] ?? 0,
         ackedSeq: acked?.[n] ?? 0,
         inboxHead: inbox?.[n] ?? 0,
+        epoch,
       });
     });
   }

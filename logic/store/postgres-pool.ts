@@ -29,7 +29,7 @@ export interface Statement {
 }
 export type Row = readonly (string | null)[];
 /** A Buffer goes in binary format, everything else as text. */
-export type Value = string | number | Buffer;
+export type Value = string | number | Buffer | null;
 
 /** Told about every query: its name, how long it took with waiting and retries, and its error, if any. */
 export type QueryObserver = (name: string, durationMs: number, error: ImError | undefined) => void;

@@ -8,11 +8,15 @@ const PUSHED_SEQS: Statement = {
   text: "SELECT user_id, seq FROM push_mark WHERE user_id = ANY ($1::text[])",
 };
 
-/** Rows are locked in key order, so that two batches do not deadlock. */
+/**
+ * Rows are locked in key order, so that two batches do not deadlock. No mark is past the head: an intent from before a restore
+ * may name a position that is yet to be given to a message.
+ */
 const RECORD_PUSHES: Statement = {
   name: "record_pushes",
   text: `WITH marks AS (
-           SELECT m.user_id, max(m.seq) AS seq FROM unnest($1::text[], $2::bigint[]) AS m(user_id, seq) GROUP BY m.user_id
+           SELECT m.user_id, least(max(m.seq), h.head) AS seq FROM unnest($1::text[], $2::bigint[]) AS m(user_id, seq)
+             JOIN inbox_head h ON h.user_id = m.user_id GROUP BY m.user_id, h.head
          ), paid AS (
            DELETE FROM push_owed o USING marks WHERE o.user_id = marks.user_id AND o.seq <= marks.seq
          )

@@ -41,6 +41,7 @@ import {
   type InboxHeads,
   type InboxPage,
   type InboxRequest,
+  OtherEpochError,
   type PageEnd,
   type PeerConversation,
   type PushTarget,
@@ -124,7 +125,9 @@ export class PostgresStore implements Store {
   readonly pushes: PostgresPushLedger;
   readonly traces: PostgresTraces;
   readonly retention: PostgresRetention;
-  #epoch: string;
+  readonly epoch: string;
+  /** As the last ping said. */
+  #seenEpoch: string;
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
   readonly pushStore: PostgresPushStore;
@@ -132,17 +135,14 @@ export class PostgresStore implements Store {
 
   constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
     this.#pools = pools;
-    this.#epoch = epoch;
+    this.epoch = epoch;
+    this.#seenEpoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
     this.traces = new PostgresTraces(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.#identity = new PostgresIdentity(pools.rest);
-  }
-
-  get epoch(): string {
-    return this.#epoch;
   }
 
   get pools(): PoolStates {
@@ -232,49 +232,49 @@ export class PostgresStore implements Store {
     await this.#pools.rest.run(sql.CREATE_CONVERSATION, [conversationId, textArray(memberIds)]);
   }
 
-  append(batch: readonly AppendInput[]): Promise<AppendResult[]> {
-    return this.#appender.append(batch);
+  /** What an operator does who has restored an older state: positions from before mean nothing any more. */
+  async changeEpoch(epoch: string): Promise<void> {
+    await this.#pools.rest.run(sql.CHANGE_EPOCH, [epoch]);
   }
 
-  async readInbox(request: InboxRequest): Promise<InboxPage> {
-    const page = await readInbox(this.#pools.rest, request);
-    this.#sawEpoch(page.epoch);
-    return page;
+  append(batch: readonly AppendInput[], epoch?: string): Promise<AppendResult[]> {
+    return this.#appender.append(batch, epoch);
   }
 
-  async readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd> {
-    const page = await readInboxInto(this.#pools.rest, request, begin);
-    this.#sawEpoch(page.epoch);
-    return page;
+  readInbox(request: InboxRequest): Promise<InboxPage> {
+    return readInbox(this.#pools.rest, request);
+  }
+
+  readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd> {
+    return readInboxInto(this.#pools.rest, request, begin);
   }
 
   readHistory(request: HistoryRequest): Promise<HistoryPage | undefined> {
     return readHistory(this.#pools.rest, request);
   }
 
-  async readHeads(request: HeadsRequest): Promise<HeadsPage> {
-    const page = await readHeads(this.#pools.rest, request);
-    this.#sawEpoch(page.epoch);
-    return page;
+  readHeads(request: HeadsRequest): Promise<HeadsPage> {
+    return readHeads(this.#pools.rest, request);
   }
 
   async inboxHeads(userIds: readonly string[]): Promise<InboxHeads> {
     const heads = new Map<string, number>(userIds.map((userId) => [userId, 0]));
     const [first, ...rows] = await this.#pools.rest.run(sql.INBOX_HEADS, [textArray(userIds)]);
     const epoch = text(first, 0);
-    this.#sawEpoch(epoch);
     for (const row of rows) heads.set(text(row, 0), number(row, 1));
     return { epoch, heads };
   }
 
-  async advanceAcks(acks: readonly DeviceAck[]): Promise<void> {
+  async advanceAcks(acks: readonly DeviceAck[], epoch?: string): Promise<void> {
     if (acks.length === 0) return;
     const highest = highestAcks(acks);
-    await this.#pools.rest.run(sql.ADVANCE_ACKS, [
+    const [row] = await this.#pools.rest.run(sql.ADVANCE_ACKS, [
       textArray(highest.map((ack) => ack.userId)),
       textArray(highest.map((ack) => ack.deviceId)),
       bigintArray(highest.map((ack) => Math.min(ack.inboxSeq, Number.MAX_SAFE_INTEGER))),
+      epoch ?? null,
     ]);
+    if (row?.[0] !== "t") throw new OtherEpochError("acknowledgements");
   }
 
   async visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]> {
@@ -301,16 +301,16 @@ export class PostgresStore implements Store {
     }));
   }
 
-  async ping(): Promise<void> {
+  async ping(): Promise<string> {
     const [row] = await this.#pools.rest.run(sql.PING, []);
-    this.#sawEpoch(text(row, 1));
+    const epoch = text(row, 1);
+    if (epoch !== this.#seenEpoch) {
+      this.#seenEpoch = epoch;
+      // Some connections may lead to a server whose place another one has taken.
+      for (const pool of Object.values(this.#pools)) pool.renew();
+    }
     if (row?.[0] !== "f") throw new ImError(ErrorCode.RETRYABLE, "the database is read-only");
-  }
-
-  #sawEpoch(epoch: string): void {
-    if (epoch === this.#epoch) return;
-    this.#epoch = epoch;
-    this.#appender.forget();
+    return epoch;
   }
 
   async close(): Promise<void> {

@@ -18,7 +18,7 @@ export interface OwedPush extends PushMark {
 export interface PushLedger {
   /** How far the users were pushed to; absent = never. */
   pushedSeqs(userIds: readonly string[]): Promise<Map<string, number>>;
-  /** Moves marks forward, never back, and ends the debts that they cover. */
+  /** Moves marks forward, never back and never past the head, and ends the debts that they cover. */
   recordPushes(marks: readonly PushMark[]): Promise<void>;
   /**
    * Looks at appends that are older than `olderThanMs`, at most `limit` of them, each once: recipients who neither

@@ -2,21 +2,28 @@
 import type { Statement } from "./postgres-pool.ts";
 import { SHARED_GROUPS, SPOKEN_MESSAGES } from "./store.ts";
 
-/** See append_v1 in migrations/; $21 recipients, $22 their inboxes, $23 how far below the head their last message is. */
+/**
+ * See append_v1 in migrations/; $21 recipients, $22 their inboxes, $23 how far below the head their last message is; $24
+ * the inbox epoch that the numbers are to be of, or null. No row: the database is of another one, and nothing was stored.
+ */
 export const APPEND: Statement = {
   name: "append",
   text: `WITH stored AS MATERIALIZED (
-           SELECT last_seqs, heads
-             FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+           SELECT append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) AS r
+             FROM store_meta WHERE inbox_epoch = coalesce($24::uuid, inbox_epoch)
          ), outbox AS (
            INSERT INTO push_outbox (user_ids, seqs)
-           SELECT $21::text[], ARRAY(SELECT stored.heads[r.i] + r.back FROM unnest($22::int[], $23::int[]) AS r(i, back))
+           SELECT $21::text[],
+                  ARRAY(SELECT (stored.r).heads[u.i] + u.back FROM unnest($22::int[], $23::int[]) AS u(i, back))
              FROM stored WHERE cardinality($21::text[]) > 0
          )
-         SELECT last_seqs, heads FROM stored`,
+         SELECT (r).last_seqs, (r).heads FROM stored`,
 };
 
-/** $1 senders, $2 client ids, $3 hashes, $4 conversations whose members are wanted (or null). */
+/**
+ * $1 senders, $2 client ids, $3 hashes, $4 conversations whose members are wanted (or null), $5 inbox epoch that the seqs
+ * are to be of, or null. No row: the database is of another one.
+ */
 export const APPEND_LOOKUP: Statement = {
   name: "append_lookup",
   text: `SELECT (SELECT json_agg(json_build_array(u.i, k.payload_hash = u.hash, k.message_id, k.conversation_id, k.conv_seq,
@@ -30,7 +37,8 @@ export const APPEND_LOOKUP: Statement = {
                                    ELSE ARRAY(SELECT m.user_id FROM conversation_member m
                                                WHERE m.conversation_id = u.id) END))
                    FROM (SELECT DISTINCT id FROM unnest($4::text[]) AS id WHERE id IS NOT NULL) u
-                  CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)`,
+                  CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)
+           FROM store_meta WHERE inbox_epoch = coalesce($5::uuid, inbox_epoch)`,
 };
 
 /** First row: the inbox epoch. */
@@ -41,13 +49,22 @@ export const INBOX_HEADS: Statement = {
          SELECT user_id, head FROM inbox_head WHERE user_id = ANY ($1::text[])`,
 };
 
-/** $1 users, $2 devices, $3 positions, each device once. Rows are locked in the order given, which is the same in every process. */
+/**
+ * $1 users, $2 devices, $3 positions, each device once, $4 the inbox epoch that they are of, or null. Rows are locked in the
+ * order given, which is the same in every process. Answers whether the database is of that epoch; else nothing is moved.
+ */
 export const ADVANCE_ACKS: Statement = {
-  name: "advance_acks_v2",
-  text: `UPDATE device d SET acked_seq = least(a.seq, h.head), last_seen = now()
-           FROM (SELECT unnest($1::text[]) AS user_id, unnest($2::text[]) AS device_id, unnest($3::bigint[]) AS seq) a
-           JOIN inbox_head h ON h.user_id = a.user_id
-          WHERE d.user_id = a.user_id AND d.device_id = a.device_id AND d.acked_seq < least(a.seq, h.head)`,
+  name: "advance_acks",
+  text: `WITH meta AS MATERIALIZED (
+           SELECT inbox_epoch = coalesce($4::uuid, inbox_epoch) AS is_same FROM store_meta
+         ), moved AS (
+           UPDATE device d SET acked_seq = least(a.seq, h.head), last_seen = now()
+             FROM (SELECT unnest($1::text[]) AS user_id, unnest($2::text[]) AS device_id, unnest($3::bigint[]) AS seq) a
+             JOIN inbox_head h ON h.user_id = a.user_id
+            WHERE d.user_id = a.user_id AND d.device_id = a.device_id AND d.acked_seq < least(a.seq, h.head)
+              AND (SELECT is_same FROM meta)
+         )
+         SELECT is_same FROM meta`,
 };
 
 /** $1 user, $2 peers, $3 their one-to-one conversations with the user. In most of them one of the first rows is the peer's. */
@@ -128,6 +145,11 @@ export const PING: Statement = {
   name: "ping",
   text: `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
                 (SELECT inbox_epoch FROM store_meta)`,
+};
+
+export const CHANGE_EPOCH: Statement = {
+  name: "change_epoch",
+  text: "UPDATE store_meta SET inbox_epoch = $1::uuid",
 };
 
 export const READ_EPOCH: Statement = {

@@ -160,7 +160,7 @@ class Run {
     }
     if ("login" in call) {
       const who = { userId: this.#user(call.login), slot: `slot-${call.slot}`, deviceId: `device-${call.device}` };
-      return store.login({ ...who, deviceName: "", platform: "ios", appVersion: "" });
+      return { ...(await store.login({ ...who, deviceName: "", platform: "ios", appVersion: "" })), epoch: "" };
     }
     if ("join" in call) return store.createConversation(this.#group(call.join), [this.#user(call.user)]);
     await store.advanceAcks(

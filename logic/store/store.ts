@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
@@ -26,8 +27,9 @@ export const FORGOTTEN_MS = 8 * 86_400_000;
  */
 export interface Store extends IdentityStore {
   /**
-   * Inbox epoch of this database (uuid), as seen last: cursors of another epoch are meaningless. It changes when somebody
-   * restored the database to an older state and said so; {@link ping} and every page of an inbox notice.
+   * Inbox epoch of this database (uuid) when this store was opened: cursors of another epoch are meaningless. It changes
+   * when somebody restored the database to an older state and said so; {@link ping}, a login and every page of an inbox
+   * tell which one holds.
    */
   readonly epoch: string;
 
@@ -50,8 +52,10 @@ export interface Store extends IdentityStore {
    * Stores up to {@link MAX_BATCH} messages in one transaction, numbered in their order; results by index. Resolved =
    * committed and durable. (More than 10 000 inbox rows are several transactions.) A repetition of a key whose first occurrence in the batch was refused comes after the rest.
    * On RETRYABLE nothing is known: append the same inputs again, what was stored comes back as `duplicate`.
+   * @param epoch that the inbox seqs are to be of, compared in the transaction itself; left out, of whichever holds
+   * @throws {OtherEpochError} the database is of another epoch; nothing was stored
    */
-  append(batch: readonly AppendInput[]): Promise<AppendResult[]>;
+  append(batch: readonly AppendInput[], epoch?: string): Promise<AppendResult[]>;
 
   /** Events after `cursor` in ascending order, at least one (if there is any), bounded by count and bytes. */
   readInbox(request: InboxRequest): Promise<InboxPage>;
@@ -66,8 +70,10 @@ export interface Store extends IdentityStore {
   /**
    * Moves devices' acknowledged positions forward, never back, never past the head, and with them when they were last
    * seen; unknown devices are ignored.
+   * @param epoch that the positions are of, compared in the transaction itself; left out, of whichever holds
+   * @throws {OtherEpochError} the database is of another epoch; nothing was moved
    */
-  advanceAcks(acks: readonly DeviceAck[]): Promise<void>;
+  advanceAcks(acks: readonly DeviceAck[], epoch?: string): Promise<void>;
   /**
    * Those of the peers whose presence the user may see: who wrote one of the last {@link SPOKEN_MESSAGES} messages of their
    * one-to-one conversation, or is with the user in one of the {@link SHARED_GROUPS} groups that the user joined last. To write to somebody is not
@@ -85,10 +91,18 @@ export interface Store extends IdentityStore {
   /** What became of a message, for people. */
   readonly traces: MessageTraces;
 
-  /** Resolves when the database answers and is writable. */
-  ping(): Promise<void>;
+  /** Resolves with the inbox epoch that holds now, when the database answers and is writable. */
+  ping(): Promise<string>;
   /** Ends all connections; running calls may fail with RETRYABLE. */
   close(): Promise<void>;
+}
+
+/** Positions of an epoch were given or wanted that does not hold any more: nothing was done, {@link Store.ping} tells which does. */
+export class OtherEpochError extends ImError {
+  constructor(what: string) {
+    super(ErrorCode.RETRYABLE, `${what}: the database is of another inbox epoch`);
+    this.name = "OtherEpochError";
+  }
 }
 
 /** Most messages in one {@link Store.append}. */

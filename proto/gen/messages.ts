@@ -289,6 +289,7 @@ export interface LoginReply {
   inboxHead: number;
   loginSeq: number;
   backgroundPingIntervalMs: number;
+  epochMark: number;
 }
 export const LoginReply: BodyCodec<LoginReply> = bodyCodec("im.uplink.v1.LoginReply");
 
@@ -302,6 +303,7 @@ export interface SessionTag {
   tokenIssuedMs: number;
   tokenExpiresMs: number;
   watches: boolean;
+  epochMark: number;
 }
 export const SessionTag: BodyCodec<SessionTag> = bodyCodec("im.uplink.v1.SessionTag");
 

@@ -53,7 +53,10 @@ export const RecordKind = {
   LOGIN_DENIED: 37,
   /** A frame for the client: cmd, flags, conn, rid, body as it is. aux = inbox seq it carries to the client, or 0. */
   REPLY: 38,
-  /** An inbox event for conn: aux = inbox seq, body = one `events` field of Push, tag and length included. */
+  /**
+   * An inbox event for conn: aux = inbox seq, rid = mark of the inbox epoch that it is of (0 = not known: see epoch-mark.ts),
+   * body = one `events` field of Push, tag and length included. A session of another epoch does not get it.
+   */
   DELIVER: 39,
   /** body Disconnect: close conn. */
   KICK: 40,

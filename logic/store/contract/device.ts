@@ -13,7 +13,7 @@ export function deviceContract(store: () => ContractStore): void {
   it("counts logins per user and slot", async () => {
     const [alice, bob] = [user(), user()];
     assert.deepEqual(await login(alice, "mobile", "d1"), {
-      ...{ kind: "ok", slot: "mobile", loginSeq: 1, ackedSeq: 0, inboxHead: 0 },
+      ...{ kind: "ok", slot: "mobile", loginSeq: 1, ackedSeq: 0, inboxHead: 0, epoch: store().epoch },
     });
     assert.equal((await login(alice, "mobile", "d2")).loginSeq, 2);
     assert.equal((await login(alice, "web", "d3")).loginSeq, 1);

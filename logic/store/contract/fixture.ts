@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import type { AppendedMessage, AppendInput, AppendResult, InboxPage, LoginRecord, Store } from "../store.ts";
 
-/** A store that can also make conversations with more than two members. */
+/** A store that can also make conversations with more than two members, and be of another inbox epoch. */
 export type ContractStore = Store & {
   createConversation(conversationId: string, memberIds: readonly string[]): Promise<void>;
+  changeEpoch(epoch: string): Promise<void>;
 };
 
 /** Conversation of two users: any function of the pair will do. */

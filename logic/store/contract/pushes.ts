@@ -34,6 +34,7 @@ export function pushContract(store: () => ContractStore): void {
   it("keeps the highest push of each user", async () => {
     const [alice, bob, nobody] = [user(), user(), user()];
     const { pushes } = store();
+    await send(store(), bob, alice, 5);
     await pushes.recordPushes([
       { userId: alice, inboxSeq: 3 },
       { userId: bob, inboxSeq: 1 },
@@ -50,6 +51,23 @@ export function pushContract(store: () => ContractStore): void {
       ]),
     );
     assert.deepEqual(await pushes.pushedSeqs([]), new Map());
+  });
+
+  it("takes no mark past the head: the next messages are not pushed yet", async () => {
+    const [alice, bob, nobody] = [user(), user(), user()];
+    const { pushes } = store();
+    await send(store(), alice, bob, 2);
+    await pushes.recordPushes([
+      { userId: bob, inboxSeq: 40 },
+      { userId: nobody, inboxSeq: 3 },
+    ]);
+    assert.deepEqual(await pushes.pushedSeqs([bob, nobody]), new Map([[bob, 2]]));
+    await send(store(), alice, bob);
+    await findAll(store());
+    assert.deepEqual(
+      (await claim(store(), [bob])).map(({ inboxSeq }) => inboxSeq),
+      [3],
+    );
   });
 
   it("owes a push to recipients who neither acknowledged nor were pushed to, and to no sender", async () => {

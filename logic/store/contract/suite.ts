@@ -3,6 +3,7 @@
 import { contentContract, membershipContract, numberingContract } from "./append.ts";
 import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
+import { epochContract, epochNamesContract } from "./epoch.ts";
 import type { ContractStore } from "./fixture.ts";
 import { historyContract, snapshotContract } from "./history.ts";
 import { deviceProfileContract, slotContract } from "./identity.ts";
@@ -42,6 +43,9 @@ export function storeContract(store: () => ContractStore): void {
     pushLeaseRaceContract,
     pushLimitContract,
     traceContract,
+    // Logins have other numbers after it.
+    epochContract,
+    epochNamesContract,
   ];
   for (const part of parts) part(store);
 }
