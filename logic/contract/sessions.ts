@@ -125,10 +125,12 @@ export function fencing(get: () => LogicHarness): void {
   it("ends the stream of an entry that was declared dead elsewhere", async () => {
     const entry = await attached(get);
     await get().store.fenceEntries(entry.podUid);
-    await waitUntil("the stream ended", () => {
+    const isOver = (): boolean => {
       get().elapse(1000);
       return entry.isClosed;
-    });
+    };
+    // The logic looks three times in a lease.
+    await waitUntil("the stream ended", isOver, LEASE_TTL_MS);
     assert.equal(entry.waiting(RecordKind.FENCED).length, 1);
   });
 
