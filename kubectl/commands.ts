@@ -43,7 +43,10 @@ const CLUSTER: FlagSpec = {
 };
 const SINCE: FlagSpec = { name: "since", value: "TIME", help: "only what is newer, such as 10m" };
 
+const WAIT: FlagSpec = { name: "wait", help: "stay until it is done" };
+
 const READ_CLUSTER = "get, list imclusters";
+const PATCH_POD = "get, list, patch pods; with --wait get imclusters";
 const EXEC = "list pods; get, create pods/exec";
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -62,6 +65,30 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [{ name: "filename", short: "f", value: "FILE", help: "manifest with the ImCluster; - reads the input" }],
     more: "The API server checks the edit and fills in its defaults; nothing is kept. Example: kubectl im plan -f demo.yaml",
     rights: ["get, create, patch imclusters", "list pods"],
+  },
+  {
+    name: "cordon",
+    summary: "no new connections to an entry pod; open ones stay",
+    arguments: [{ name: "POD" }],
+    flags: [WAIT],
+    more: "`kubectl im uncordon POD` takes it back. The pod counts as one of those wanted: nothing comes in its place.",
+    rights: [PATCH_POD],
+  },
+  {
+    name: "uncordon",
+    summary: "let new connections reach an entry pod again",
+    arguments: [{ name: "POD" }],
+    flags: [WAIT],
+    more: "Takes back `kubectl im cordon`.",
+    rights: [PATCH_POD],
+  },
+  {
+    name: "fence",
+    summary: "an entry pod is dead from now on: nothing is routed to it, and it is replaced",
+    arguments: [{ name: "POD" }],
+    flags: [WAIT, { name: "yes", help: "do it without asking" }],
+    more: "For a pod that does harm. Its name goes into spec.fencedEntries. Clients are cut and log in elsewhere; no acknowledged message is lost.",
+    rights: ["get, list pods; get, list, patch imclusters"],
   },
   {
     name: "route",
@@ -106,9 +133,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         help: "authority of the certificate; default: the generated one, else the usual ones",
       },
       { name: "token-file", value: "FILE", help: "token to log in with; default: the generated key signs one" },
+      { name: "cordon-canary", help: "cordon one entry and watch what that does to connections" },
     ],
-    more: "With --server it needs no Kubernetes.",
-    rights: [READ_CLUSTER, "get secrets (authority, key)"],
+    more:
+      "With --server it needs no Kubernetes. --cordon-canary shows whether the network cuts connections of a pod that is not ready, " +
+      "and for how long new ones still arrive; it ends by taking the cordon back. With --server, too, it cordons an entry of the ImCluster NAME.",
+    rights: [READ_CLUSTER, "get secrets (authority, key)", `--cordon-canary: ${PATCH_POD}`],
   },
   {
     name: "logs",

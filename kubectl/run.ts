@@ -29,6 +29,8 @@ export interface Surroundings {
 
 /** What a command works with. */
 export interface CommandContext extends Surroundings {
+  /** Its name. */
+  command: string;
   words: readonly string[];
   flags: Flags;
   paint: Paint;
@@ -49,6 +51,9 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./commands/status.ts")).status,
   plan: async () => (await import("./commands/plan.ts")).plan,
+  cordon: async () => (await import("./commands/pod-request.ts")).cordon,
+  uncordon: async () => (await import("./commands/pod-request.ts")).uncordon,
+  fence: async () => (await import("./commands/pod-request.ts")).fence,
   route: async () => (await import("./commands/route.ts")).route,
   kick: async () => (await import("./commands/kick.ts")).kick,
   trace: async () => (await import("./commands/trace.ts")).trace,
@@ -108,7 +113,7 @@ async function runCommand({ command, words, flags }: Invocation, surroundings: S
   const show = (data: unknown, text: () => string): void => terminal.out(rendered(flags, data, text));
   try {
     const body = await load();
-    return await body({ ...surroundings, words, flags, paint, timeoutMs, access, show });
+    return await body({ ...surroundings, command: command.name, words, flags, paint, timeoutMs, access, show });
   } finally {
     opened?.close();
   }

@@ -12,6 +12,8 @@ export class TcpProxy {
   mode: ProxyMode = "pass";
   /** Port of the same host that new connections go to; open ones stay where they are, as behind a Service. */
   targetPort: number;
+  /** Connections that came so far. */
+  accepted = 0;
   readonly #host: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -20,6 +22,7 @@ export class TcpProxy {
     this.targetPort = targetPort;
     this.#host = host;
     this.#server = createServer((client) => {
+      this.accepted++;
       const target = connect({ host, port: this.targetPort, noDelay: true });
       client.setNoDelay(true);
       const end = (): void => {

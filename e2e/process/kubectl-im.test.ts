@@ -10,11 +10,16 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
+import { createChannelClient } from "#lib/grpc.ts";
+import { serviceDefinition } from "#proto/load.ts";
 import { EXIT } from "../../kubectl/fault.ts";
-import { runWords } from "../../kubectl/testing.ts";
+import { type RunOptions, runWords } from "../../kubectl/testing.ts";
+import { ANNOTATION } from "../../operator/imcluster/names.ts";
+import { PODS } from "../../operator/kube/types.ts";
 import { SERVER_NAME } from "../harness/fleet.ts";
 import { freePort } from "../harness/ports.ts";
 import { waitUntil } from "../harness/processes.ts";
+import { startProxy } from "../harness/proxy.ts";
 import { createTestAuthority } from "../harness/tls.ts";
 import { kubectlIm, makeCluster, makePod } from "../operator/support/kubectl-im-fleet.ts";
 import { type ImApiServer, startImApiServer } from "../operator/support/shared-api-server.ts";
@@ -116,6 +121,113 @@ describe("kubectl im and a fleet", { concurrency: 1 }, () => {
       assert.match(late.out, /^WebSocket: The token ran out: give a fresh one by --token-file/m);
       for (const bad of ["", "a:b", "[::1", "h:0", "h:70000"])
         assert.equal((await doctor(`--server=${bad}`)).code, EXIT.usage, bad);
+    });
+  });
+
+  describe("doctor --cordon-canary", () => {
+    let server: ImApiServer;
+    before(async () => {
+      server = await startImApiServer();
+    });
+    after(() => server?.stop());
+
+    /** Pods for the entries, an operator's part of cordoning, and a load balancer that leaves out the one that is not ready. */
+    async function setUp() {
+      const namespace = await server.makeNamespace();
+      await makeCluster(server.client, namespace, { phase: "Ready" });
+      const names = ["entry-0", "entry-1"];
+      for (const name of names) await makePod(server.client, namespace, { name, component: "entry", node: "nowhere" });
+      const balancer = await startProxy(fleet().entry(0).tlsPort);
+      const control = createChannelClient({
+        address: `127.0.0.1:${fleet().entry(0).controlPort}`,
+        definition: serviceDefinition("im.uplink.v1.EntryControl"),
+        role: "entry",
+      });
+      const requests: string[] = [];
+      let done = "";
+      let isOver = false;
+      const carryOut = async (wanted: string): Promise<void> => {
+        if (wanted === done) return;
+        const isCordoned = wanted === "true";
+        await control.call(isCordoned ? "Cordon" : "Uncordon", { drainId: "test" }, WAIT_MS);
+        const status = { conditions: [{ type: "Ready", status: isCordoned ? "False" : "True" }] };
+        await server.client.patchMerge(PODS, namespace, "entry-0", { status }, { subresource: "status" });
+        requests.push(wanted);
+        done = wanted;
+      };
+      const operate = async (): Promise<void> => {
+        while (!isOver) {
+          const pod = await server.client.get(PODS, namespace, "entry-0");
+          await carryOut(pod?.metadata.annotations?.[ANNOTATION.cordon] ?? "");
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      };
+      const operating = operate();
+      const close = async (): Promise<void> => {
+        isOver = true;
+        await operating;
+        control.close();
+        await balancer.close();
+      };
+      const token = file("canary-token", await fleet().tokens.mint("im-doctor"));
+      const args = [
+        "doctor",
+        "--cordon-canary",
+        "--server",
+        `127.0.0.1:${balancer.port}`,
+        "--server-name",
+        SERVER_NAME,
+      ];
+      const run = (options: RunOptions = {}) =>
+        kubectlIm(server, namespace)([...args, "--ca", file("ca.crt", fleet().ca), "--token-file", token], options);
+      return { balancer, requests, run, close };
+    }
+
+    it("tells how long new connections still arrive, and that the open one stays", async () => {
+      const { balancer, requests, run, close } = await setUp();
+      try {
+        const running = run();
+        await waitUntil("it is cordoned", () => requests.includes("true"), WAIT_MS);
+        // A load balancer that looks at readiness now and then: some still come.
+        const before = balancer.accepted;
+        await waitUntil("some came", () => balancer.accepted >= before + 3, WAIT_MS);
+        balancer.targetPort = fleet().entry(1).tlsPort;
+        const { code, out, err } = await running;
+        assert.equal(code, EXIT.ok, out + err);
+        assert.match(out, /^ok +open connection +stayed open for the \d+s in which entry-0 was not ready$/m);
+        assert.match(
+          out,
+          /^(ok|warning) +new connections +\d+ of \d+ still reached entry-0, the last one \d+\.\d s after/m,
+        );
+        assert.match(out, /^ok +canary +entry-0 takes new connections again$/m);
+        assert.deepEqual(requests, ["true", "false"]);
+      } finally {
+        await close();
+      }
+    });
+
+    it("notices a network that cuts, and takes the cordon back when it is interrupted", async () => {
+      const { balancer, requests, run, close } = await setUp();
+      try {
+        const cutting = run();
+        await waitUntil("it is cordoned", () => requests.includes("true"), WAIT_MS);
+        balancer.mode = "cut";
+        const { code, out } = await cutting;
+        assert.equal(code, EXIT.unhealthy, out);
+        assert.match(out, /^bad +open connection +was cut \d+\.\d s after entry-0 was not ready$/m);
+        assert.match(out, /^open connection: The network cuts connections of pods that are not ready/m);
+        balancer.mode = "pass";
+        balancer.targetPort = fleet().entry(0).tlsPort;
+        requests.length = 0;
+        const interrupted = new AbortController();
+        const running = run({ signal: interrupted.signal });
+        await waitUntil("it is cordoned", () => requests.includes("true"), WAIT_MS);
+        interrupted.abort();
+        assert.equal((await running).code, EXIT.interrupted);
+        await waitUntil("it is open again", () => requests.includes("false"), WAIT_MS);
+      } finally {
+        await close();
+      }
     });
   });
 

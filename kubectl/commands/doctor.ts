@@ -21,6 +21,7 @@ import { endpointsFinding, redirectFinding } from "../doctor/http-checks.ts";
 import { CARRIERS, tryLogin } from "../doctor/login.ts";
 import { CliFault, EXIT, type ExitCode, usageFault } from "../fault.ts";
 import type { CommandContext } from "../run.ts";
+import { examineCanary } from "./canary.ts";
 
 const TLS_PORT = 443;
 const HTTP_PORT = 80;
@@ -45,6 +46,9 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   const patient = server === undefined ? await fromCluster(context) : fromFlags(context, server);
   const ports: DialPorts = { clock, timeoutMs, signal };
   const findings = [...patient.findings, ...(await examine(patient, ports))];
+  const isInOrder = findings.every(({ verdict }) => verdict !== "bad");
+  if (flags.isSet("cordon-canary") && isInOrder)
+    findings.push(...(await examineCanary(context, patient.target, patient.token, ports)));
   const data = { server: `${patient.target.host}:${patient.target.port}`, findings };
   context.show(data, () => findingsText(patient.title, findings, paint));
   return findings.some(({ verdict }) => verdict === "bad") ? EXIT.unhealthy : EXIT.ok;

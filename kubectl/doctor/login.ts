@@ -52,7 +52,11 @@ const ANSWER_OF: Readonly<Record<Carrier, (target: Target, hello: Buffer, ports:
 export function helloFrame(carrier: Carrier, token: string): Buffer {
   const device = { deviceId: `im-doctor-${carrier}`, deviceName: "kubectl im doctor", platform: PLATFORM[carrier] };
   const body = Hello.encode({ protoMin: 1, protoMax: 1, clientTimeMs: Date.now(), ...device, token });
-  const envelope = Envelope.encode({ cmd: Command.HELLO, rid: 1, body });
+  return framed(Envelope.encode({ cmd: Command.HELLO, rid: 1, body }));
+}
+
+/** An envelope as it travels. */
+export function framed(envelope: Uint8Array): Buffer {
   return Buffer.concat([lengthPrefix(envelope.length), envelope]);
 }
 

@@ -53,4 +53,5 @@ export type EntryAction =
   | ({ kind: "cordon" | "drain" | "purge"; intent: DrainIntent } & OnEntry)
   | ({ kind: "release"; intent: DrainIntent } & OnEntry)
   | ({ kind: "deletePod" } & OnEntry)
+  | ({ kind: "setCordoned"; isCordoned: boolean } & OnEntry)
   | { kind: "wait"; reason: string; afterMs: number };

@@ -42,6 +42,8 @@ function eventOf(action: Action): EventInput | undefined {
       return releaseEvent(action.entry, action.intent.reason);
     case "abortDrain":
       return normal("DrainAborted", `${action.entry.name} takes connections again: ${action.reason}`);
+    case "setCordoned":
+      return normal(action.isCordoned ? "EntryCordoned" : "EntryUncordoned", action.reason);
     case "create":
       return action.object.kind === "Job" ? normal("MigrationStarted", action.reason) : undefined;
     case "makeSecret":

@@ -160,6 +160,8 @@ export class Executor {
           memory,
           (fleet) => who && fleet.drain(who, entry.pod, action.intent.id, limitsOf(observed)),
         );
+      case "setCordoned":
+        return this.#setCordoned(entry, memory, who, action.isCordoned);
       case "abortDrain":
         return this.#abort(entry, memory, who, action.intent);
       case "purge":
@@ -271,6 +273,21 @@ export class Executor {
     memory.probes.set(entry.uid, { probe, askedMs: this.#options.clock.nowMs() });
     // Its effect (not ready, connections gone) takes a moment.
     return "later";
+  }
+
+  /** As a person wants it, besides any drain. */
+  async #setCordoned(
+    entry: ObservedEntry,
+    memory: ClusterMemory,
+    who: FleetIdentity | undefined,
+    isCordoned: boolean,
+  ): Promise<Outcome> {
+    const { fleet, clock } = this.#options;
+    const id = `${entry.uid}-request`;
+    const probe = who && (await (isCordoned ? fleet.cordon(who, entry.pod, id) : fleet.uncordon(who, entry.pod, id)));
+    if (!probe) return "later";
+    memory.probes.set(entry.uid, { probe, askedMs: clock.nowMs() });
+    return "done";
   }
 
   /** The entry must take connections again before the intent goes: a restart in between then only repeats the call. */

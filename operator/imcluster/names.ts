@@ -14,6 +14,8 @@ export const LABEL = {
 export const ANNOTATION = {
   /** On entry pods: JSON of a {@link DrainIntent}. */
   drain: "imcluster.io/drain",
+  /** On entry pods, by people: "true" while it is to take no new connections, "false" to take them again. */
+  cordon: "imcluster.io/cordon",
   /** On everything applied: hash of what was applied, so that a field taken out of the wanted object is noticed. */
   appliedHash: "imcluster.io/applied-hash",
   /** On entry pods: fingerprint of the client certificate; changing it makes the kubelet refresh the volume at once. */
@@ -95,7 +97,7 @@ export function selectorLabels(cluster: string, component: Component): Record<st
 /** Selects entry pods that are not on their way out: those that a HorizontalPodAutoscaler should measure. */
 export function entrySelector(cluster: string): string {
   const { [LABEL.cluster]: name, [LABEL.component]: component } = selectorLabels(cluster, "entry");
-  return `${LABEL.cluster}=${name},${LABEL.component}=${component},${LABEL.lifecycle} notin (${LEAVING})`;
+  return `${LABEL.cluster}=${name},${LABEL.component}=${component},${LABEL.lifecycle}!=${LEAVING}`;
 }
 
 /** All labels of an owned object. */

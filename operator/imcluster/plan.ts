@@ -12,6 +12,7 @@ import {
   SERVICES,
   STATEFUL_SETS,
 } from "../kube/types.ts";
+import { cordonSteps } from "./cordon-requests.ts";
 import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
 import { planEntries } from "./entry-pods.ts";
 import { migrationState } from "./migration.ts";
@@ -178,7 +179,8 @@ function workloads(observed: ObservedCluster): Action[] {
 }
 
 function entries(observed: ObservedCluster): Action[] {
-  return [...planEntries(entryPlanInput(observed)), ...staleCertificates(observed), ...unwritten(observed)];
+  const steps = [...planEntries(entryPlanInput(observed)), ...cordonSteps(observed.entries)];
+  return [...steps, ...staleCertificates(observed), ...unwritten(observed)];
 }
 
 /** What the gate decided counts once it is in the status, which is written at the end of this pass. */

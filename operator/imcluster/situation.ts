@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isTrue } from "../api/conditions.ts";
 import { DEPLOYMENTS, type Deployment, STATEFUL_SETS } from "../kube/types.ts";
+import { cordonRequest } from "./cordon-requests.ts";
 import { type MigrationState, migrationState } from "./migration.ts";
 import { isActive, isLeaving, type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
@@ -96,6 +97,7 @@ function isStarting(entry: ObservedEntry, nowMs: number): boolean {
 
 function troubleOf(entry: ObservedEntry, nowMs: number): string[] {
   if (entry.isReady) return [];
+  if (entry.probe && cordonRequest(entry.pod)) return [`${entry.name} takes no new connections: by request`];
   const said = podTrouble(entry.pod);
   if (said) return [`${entry.name}: ${said}`];
   return isStarting(entry, nowMs) ? [] : [`${entry.name} is not ready`];

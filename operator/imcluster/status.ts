@@ -2,6 +2,7 @@
 import { type ConditionFacts, type ConditionType, mergeConditions, rfc3339Seconds } from "../api/conditions.ts";
 import type { ImClusterStatus, PodStatus } from "../api/v1alpha1.ts";
 import * as judge from "./cluster-conditions.ts";
+import { cordonRequest } from "./cordon-requests.ts";
 import { drainHistory } from "./drain-history.ts";
 import { entrySelector } from "./names.ts";
 import { type ObservedEntry, podTrouble } from "./observed.ts";
@@ -229,6 +230,7 @@ function podState(entry: ObservedEntry): PodState {
   if (entry.isTerminating) return "Terminating";
   if (entry.intent) return entry.intent.phase;
   if (entry.isReady) return "Ready";
+  if (entry.probe?.cordoned && cordonRequest(entry.pod)) return "Cordoned";
   if (!entry.hasStarted) return entry.pod.spec.nodeName ? "Starting" : "Pending";
   return entry.restarts > 0 || entry.probe ? "NotReady" : "Starting";
 }
