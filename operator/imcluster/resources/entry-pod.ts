@@ -25,8 +25,17 @@ const GRACE_MARGIN_MS = 10_000;
 /** A node that does not answer is given up this fast (Kubernetes' own default is 300 s). */
 const NODE_LOST_SECONDS = 30;
 
+/** A pass asks several times, and a context never changes. */
+const revisions = new WeakMap<BuildContext, string>();
+
 /** Hash of everything that needs a new pod when it changes; label `imcluster.io/revision`. */
 export function entryRevision(context: BuildContext): string {
+  const known = revisions.get(context) ?? revisionOf(context);
+  revisions.set(context, known);
+  return known;
+}
+
+function revisionOf(context: BuildContext): string {
   const { podTemplate } = context.cluster.spec.entry;
   const { labels, annotations } = podTemplate ?? {};
   return hashOf({ spec: entryPodSpec(context), labels, annotations, internalTls: context.hashes.internal.entry });

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One of so many messages is timed. */
+const EVERY = 8;
+/** Timed at the same time; answers that never come are forgotten when another one needs the place. */
+const MAX_OPEN = 64;
+const FORGET_MS = 60_000;
+const MAX_KEPT = 512;
+/** Fewer say nothing about the slowest one in a hundred. */
+const MIN_KEPT = 100;
+
+/** How long clients wait for logic's answer to a message, by a sample of them. */
+export class AnswerMeter {
+  readonly #open = new Map<number, { rid: number; atMs: number }>();
+  readonly #durations = new Float32Array(MAX_KEPT);
+  #noted = 0;
+  #seen = 0;
+
+  /** A message went to logic. @param now monotonic ms, asked only when it is timed */
+  sent(conn: number, rid: number, now: () => number): void {
+    if (rid === 0 || this.#seen++ % EVERY !== 0) return;
+    const atMs = now();
+    if (this.#open.size >= MAX_OPEN) this.#forget(atMs);
+    if (this.#open.size < MAX_OPEN) this.#open.set(conn, { rid, atMs });
+  }
+
+  /** Logic answered a request. */
+  answered(conn: number, rid: number, now: () => number): void {
+    if (this.#open.size === 0) return;
+    const open = this.#open.get(conn);
+    if (open?.rid !== rid) return;
+    this.#open.delete(conn);
+    this.#durations[this.#noted++ % MAX_KEPT] = now() - open.atMs;
+  }
+
+  /** Ms, of the latest 512 that were timed; 0 while there are fewer than 100. */
+  get p99(): number {
+    const count = Math.min(MAX_KEPT, this.#noted);
+    if (count < MIN_KEPT) return 0;
+    const sorted = this.#durations.slice(0, count).sort();
+    return Math.max(1, Math.round(sorted[Math.ceil(count * 0.99) - 1] ?? 0));
+  }
+
+  #forget(nowMs: number): void {
+    for (const [conn, { atMs }] of this.#open) if (nowMs - atMs > FORGET_MS) this.#open.delete(conn);
+  }
+}
