@@ -114,6 +114,7 @@ describe("the API server accepts", () => {
                 ...{ strategy: "Batched", batch: "100%" },
                 canary: { entries: 20, soak: "24h", abortOn: { ackP99IncreasePercent: 1, reconnectSuccessPercent: 0 } },
                 approval: { mode: "Manual", manualAboveSessions: 500_000 },
+                windows: [{ cron: "0 2 * * 1-5", duration: "168h", timezone: "Europe/Berlin" }],
               },
               pingInterval: "1m30s",
               backgroundPingInterval: "5m",

@@ -165,6 +165,22 @@ export interface EntryUpdateCanarySpec {
   abortOn: EntryUpdateCanaryAbortOnSpec;
 }
 
+/** A time that comes again, for example at night. */
+export interface EntryUpdateWindowSpec {
+  /**
+   * When it begins - minute, hour, day of the month, month, day of the week - for example 0 8 * * 1-5 for 8 o'clock
+   * on workdays.
+   */
+  cron: string;
+  /** How long it lasts, 1m to 168h, for example 12h. */
+  duration: string;
+  /**
+   * Time zone of cron by its IANA name, for example Europe/Berlin. Default UTC. A time that comes twice when clocks
+   * go back is the first one.
+   */
+  timezone: string;
+}
+
 /** Whether a person must agree before entries are replaced. */
 export interface EntryUpdateApprovalSpec {
   /**
@@ -195,6 +211,11 @@ export interface EntryUpdateSpec {
    * without canary it goes on all the same.
    */
   canary?: EntryUpdateCanarySpec;
+  /**
+   * An update of the entries begins only while one of these is open, and then goes on to its end. Default none: at
+   * any time.
+   */
+  windows?: EntryUpdateWindowSpec[];
   /** Whether a person must agree before entries are replaced. */
   approval: EntryUpdateApprovalSpec;
 }

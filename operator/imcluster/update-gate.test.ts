@@ -86,6 +86,41 @@ describe("approval", () => {
   });
 });
 
+describe("windows", () => {
+  // NOW_MS is 10:00 UTC, a Tuesday.
+  const window = (cron: string, timezone = "UTC") => ({ cron, duration: "1h", timezone });
+  const gate = (...windows: object[]) => updateGate(input({ windows }));
+
+  it("hold an update back until one opens, and say when", () => {
+    const closed = gate(window("30 8 * * *"), window("0 2 * * *"));
+    assert.deepEqual([closed.stage.kind, closed.record?.phase], ["hold", "Waiting"]);
+    assert.equal(closed.blockade?.reason, "OutsideWindow");
+    assert.match(closed.blockade?.message ?? "", /spec\.entry\.update\.windows: it begins at 2026-11-25T02:00:00Z$/);
+  });
+
+  it("open in their own time zone", () => {
+    const open = gate(window("30 8 * * *"), window("30 10 * * *", "Europe/Berlin"));
+    assert.deepEqual([open.stage.kind, open.record?.phase], ["hold", "RollingOut"], "first it is written down");
+  });
+
+  it("do not stop what has begun", () => {
+    const record = at("RollingOut", 3_600_000);
+    assert.equal(updateGate(input({ windows: [window("0 2 * * *")] }, { record })).stage.kind, "open");
+  });
+
+  it("come after approval", () => {
+    const update = { windows: [window("0 2 * * *")], approval: { mode: "Manual" } };
+    assert.equal(updateGate(input(update)).blockade?.reason, "ApprovalNeeded");
+    assert.equal(updateGate(input(update, { approved: "new" })).blockade?.reason, "OutsideWindow");
+  });
+
+  it("that never open, or cannot be read, say so", () => {
+    assert.match(gate(window("0 2 31 2 *")).blockade?.message ?? "", /none ever opens; .*names a day that no year has/);
+    const faulty = gate(window("0 2 * * *", "Europe/Atlantis"), window("0 2 * * *"));
+    assert.match(faulty.blockade?.message ?? "", /begins at 2026-11-25T02:00:00Z; .*no time zone/);
+  });
+});
+
 describe("a canary", () => {
   const soaking = (agoMs: number, entries = [...old, sampleEntry({ name: "c" })]) =>
     updateGate(input(canary, { entries, record: at("Soaking", agoMs) }));

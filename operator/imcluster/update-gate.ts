@@ -2,6 +2,7 @@
 import { rfc3339Seconds } from "../api/conditions.ts";
 import type { EntryUpdateSpec, UpdateStatus } from "../api/v1alpha1.ts";
 import { type CanaryVerdict, judgeCanary } from "./canary.ts";
+import { type CronWindow, isOpen, nextOpeningMs, windowFault } from "./cron-window.ts";
 import type { UpdateStage } from "./entry-plan.ts";
 import { ANNOTATION } from "./names.ts";
 import type { ObservedEntry } from "./observed.ts";
@@ -26,7 +27,7 @@ export interface GateInput {
 
 /** Why an update does not go on: one word for programs, one sentence with the remedy for people. */
 export interface Blockade {
-  reason: "ApprovalNeeded" | "CanaryFailed" | "NoRoom";
+  reason: "ApprovalNeeded" | "OutsideWindow" | "CanaryFailed" | "NoRoom";
   message: string;
 }
 
@@ -80,16 +81,29 @@ function waiting(input: GateInput, record: UpdateStatus | undefined): Gate {
   if (blockade) return { stage: { kind: "hold" }, record: inPhase(input, "Waiting", record, blockade), blockade };
   const next = inPhase(input, input.update.canary ? "Canary" : "RollingOut", undefined);
   // Nothing that could have said no: no need to wait until it is written down.
-  const isFree = !input.update.canary && input.update.approval.mode !== "Manual";
+  const isFree = !input.update.canary && input.update.approval.mode !== "Manual" && !input.update.windows;
   return { stage: { kind: isFree ? "open" : "hold" }, record: next, blockade: undefined };
 }
 
-function blockadeOf({ update, entries, revision, approved, object }: GateInput): Blockade | undefined {
+function blockadeOf(input: GateInput): Blockade | undefined {
+  return withoutApproval(input) ?? outsideWindows(input.update.windows ?? [], input.nowMs);
+}
+
+function withoutApproval({ update, entries, revision, approved, object }: GateInput): Blockade | undefined {
   const { mode, manualAboveSessions } = update.approval;
   const isSmall = sessionsToMove(entries, revision) <= manualAboveSessions;
   if (mode !== "Manual" || approved === revision || isSmall) return undefined;
   const command = `kubectl annotate ${object} --overwrite ${ANNOTATION.approveUpdate}=${revision}`;
   return { reason: "ApprovalNeeded", message: `the update of the entries waits for approval: ${command}` };
+}
+
+function outsideWindows(windows: readonly CronWindow[], nowMs: number): Blockade | undefined {
+  if (windows.length === 0 || windows.some((window) => isOpen(window, nowMs))) return undefined;
+  const openings = windows.flatMap((window) => nextOpeningMs(window, nowMs) ?? []);
+  const faults = windows.flatMap((window) => windowFault(window) ?? []);
+  const next = openings.length > 0 ? `it begins at ${rfc3339Seconds(Math.min(...openings))}` : "none ever opens";
+  const message = `the update of the entries waits for one of spec.entry.update.windows: ${next}`;
+  return { reason: "OutsideWindow", message: [message, ...faults].join("; ") };
 }
 
 /** Sessions on pods of other revisions. */

@@ -528,6 +528,18 @@ export const WRONG: readonly Wrong[] = [
     remedy: /between 0 and 100/,
   },
   {
+    what: "no window at all",
+    spec: entry({ update: { windows: [] } }),
+    field: "spec.entry.update.windows",
+    remedy: /at least 1 item/,
+  },
+  {
+    what: "a window that never ends",
+    spec: entry({ update: { windows: [{ cron: "0 2 * * *", duration: "200h" }] } }),
+    field: "spec.entry.update.windows[0].duration",
+    remedy: /between 1m and 168h/,
+  },
+  {
     what: "approval by somebody else",
     spec: entry({ update: { approval: { mode: "Ask" } } }),
     field: "spec.entry.update.approval.mode",
