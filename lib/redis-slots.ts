@@ -30,7 +30,7 @@ const STREAM_READS: ReadonlySet<string> = new Set(["XREAD", "XREADGROUP"]);
 
 /** The first key of a command; undefined when it has none. All its keys must share one slot. */
 export function keyOf(command: RedisCommand): string | undefined {
-  if ("script" in command) return command.script.keys > 0 ? String(command.args[0]) : undefined;
+  if ("script" in command) return (command.keys ?? command.script.keys) > 0 ? String(command.args[0]) : undefined;
   const name = command[0].toUpperCase();
   if (KEYLESS.has(name)) return undefined;
   const at = keyIndex(name, command);

@@ -157,8 +157,10 @@ export function defineScript(file: URL, keys: number): Script {
   return { name: basename(file.pathname, ".lua"), lua, sha: createHash("sha1").update(lua).digest("hex"), keys };
 }
 
-/** One command of a pipeline: plain words, or a script with its keys before its arguments. */
-export type RedisCommand = readonly [string, ...(string | number)[]] | { script: Script; args: (string | number)[] };
+/** One command of a pipeline: plain words, or a script with its keys (`keys` of them, else as many as it says) before its arguments. */
+export type RedisCommand =
+  | readonly [string, ...(string | number)[]]
+  | { script: Script; args: (string | number)[]; keys?: number };
 
 /**
  * Sends the commands as one pipeline, in a Cluster as one per node; the reply of each is a value or an Error. Scripts a
@@ -226,7 +228,7 @@ async function execute(redis: Redis, commands: readonly RedisCommand[], timeoutM
   if (redis.status !== "ready") throw unreachable(new Error(`connection is ${redis.status}`));
   const pipeline = redis.pipeline();
   for (const command of commands) {
-    if ("script" in command) pipeline.evalsha(command.script.sha, command.script.keys, ...command.args);
+    if ("script" in command) pipeline.evalsha(command.script.sha, command.keys ?? command.script.keys, ...command.args);
     else pipeline.call(...(command as [string, ...(string | number)[]]));
   }
   const results = await withDeadline(redis, pipeline.exec(), timeoutMs);

@@ -32,7 +32,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/router/lua/logout.lua",
-        find: "if ver == ARGV[2] and string.sub(routes[i + 1], 1, #ARGV[1]) == ARGV[1] then",
+        find: "if ver == ARGV[1] and string.sub(routes[at + 1], 1, #prefix) == prefix then",
         replace: "if true then",
       },
     ],

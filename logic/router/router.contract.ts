@@ -30,6 +30,7 @@ export function routerContract(name: string, create: () => Promise<RouterHarness
   describe(`router contract: ${name}`, () => {
     sessions(create);
     presence(create);
+    batches(create);
     fencing(create);
   });
 }
@@ -144,6 +145,25 @@ function presence(create: () => Promise<RouterHarness>): void {
     assert.deepEqual(await leased(), [["pod-a.1", false], ...others]);
     assert.equal((await router.stored(["alice"])).get("alice")?.length, 2, "routes outlast leases");
     assert.deepEqual([(await router.stored([])).size, (await router.leased([])).size], [0, 0]);
+  });
+}
+
+function batches(create: () => Promise<RouterHarness>): void {
+  it("answers many at once in the order they were given, each for itself", async () => {
+    const { router } = await create();
+    for (const incarnation of ["pod-a.1", "pod-b.1"]) await router.renewLease(incarnation);
+    const old = (at: number): Route => route({ userId: `u${at}`, conn: at + 1, loginSeq: 2 });
+    const all = Array.from({ length: 100 }, (_, at) => at);
+    await router.login(all.filter((at) => at % 3 > 0).map(old));
+    const next = all.map((at) => ({ ...old(at), incarnation: "pod-b.1", loginSeq: at % 3 === 1 ? 3 : 1 }));
+    const outcomes = await router.login(next);
+    all.forEach((at) => {
+      const expected = [{ kind: "ok" }, { kind: "ok", replaced: old(at) }, { kind: "stale", holder: old(at) }];
+      assert.deepEqual(outcomes[at], expected[at % 3], `session ${at}`);
+    });
+    const holds = (at: number): boolean => at % 3 < 2;
+    assert.deepEqual(await router.logout(next), all.map(holds));
+    assert.equal((await router.lookup(all.map((at) => `u${at}`))).size, all.filter((at) => !holds(at)).length);
   });
 }
 

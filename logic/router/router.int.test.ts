@@ -117,6 +117,29 @@ describe("router on Redis", () => {
     }
   });
 
+  it("fails the session alone whose key is no hash", async () => {
+    await redis.flushall();
+    const router = fresh();
+    await router.renewLease("a.1");
+    await redis.set("r:{u20}", "not a hash");
+    const all = Array.from({ length: 70 }, (_, at) => {
+      return { userId: `u${at}`, slot: "web", incarnation: "a.1", conn: at + 1, loginSeq: 1, deviceId: "d" };
+    });
+    const kinds = (await router.login(all)).map(({ kind }) => kind);
+    assert.deepEqual(
+      kinds,
+      all.map(({ userId }) => (userId === "u20" ? "unknown" : "ok")),
+    );
+    assert.equal(
+      (await router.lookup(all.filter(({ userId }) => userId !== "u20").map(({ userId }) => userId))).size,
+      69,
+    );
+    assert.deepEqual(
+      await router.logout(all),
+      all.map(({ userId }) => userId !== "u20"),
+    );
+  });
+
   it("neither routes to nor deletes values of another version, and lets a newer login take their place", async () => {
     await redis.flushall();
     const router = fresh();

@@ -145,8 +145,19 @@ function command(redis: Redis, ...words: unknown[]): unknown {
   return fromReply(redis.call(words.map(text)));
 }
 
+/** What a command refuses is its result. */
+function protectedCommand(redis: Redis, words: readonly unknown[]): unknown {
+  try {
+    return command(redis, ...words);
+  } catch (error) {
+    if (error instanceof LuaError) return table_of([], [["err", error.message]]);
+    throw error;
+  }
+}
+
 function redisMember(redis: Redis, key: string): unknown {
-  if (key === "call" || key === "pcall") return (...words: unknown[]) => command(redis, ...words);
+  if (key === "call") return (...words: unknown[]) => command(redis, ...words);
+  if (key === "pcall") return (...words: unknown[]) => protectedCommand(redis, words);
   if (key === "error_reply") return (message: string) => table_of([], [["err", message]]);
   if (key === "status_reply") return (message: string) => table_of([], [["ok", message]]);
   if (key === "replicate_commands") return () => true;

@@ -66,6 +66,12 @@ describe("Lua of the Redis model", () => {
     assert.ok(reply instanceof Error && reply.message.startsWith("WRONGTYPE"));
   });
 
+  it("gives a script what a command refuses when it asks with pcall", () => {
+    const reply = run("redis.call('SET', 'k', 'v'); return {redis.pcall('HGET', 'k', 'f'), 1}");
+    assert.ok(Array.isArray(reply) && reply[0] instanceof Error && reply[1] === 1);
+    assert.equal(run("return type(redis.pcall('HGET', 'k', 'f'))"), "boolean");
+  });
+
   it("does not know a script before it was loaded, nor after a restart", () => {
     const server = new RedisServer(() => 0);
     const sha = String(server.execute(["SCRIPT", "LOAD", "return 1"]));
