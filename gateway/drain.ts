@@ -3,7 +3,6 @@ import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Connection } from "./session/connection.ts";
-import type { Hub } from "./session/hub.ts";
 
 /** One drain as asked for. */
 export interface DrainOrder {
@@ -15,21 +14,39 @@ export interface DrainOrder {
   deadlineMs: number;
 }
 
-/** GOAWAYs per turn of the event loop. */
+/** What it needs of a connection. */
+export type Leaver = Pick<Connection, "state" | "askToMove" | "close">;
+
+/** What it needs of the hub. */
+export interface DrainHub {
+  readonly connections: number;
+  all(): Iterable<Leaver>;
+  closeAll(code: number, reason: string): void;
+}
+
+/** GOAWAYs per step, and the time between two steps. */
 const CHUNK = 500;
+const STEP_MS = 20;
+/** A client is asked so long before it shall move: it has the time that the question needs, and 18,000 are not written to at once. */
+const LEAD_MS = 250;
 const REASON = "this entry is being drained: connect again";
 
-/** Empties this entry: each client is asked to move after a delay of its own, the rest is closed at the deadline. */
+/** Empties this entry: clients move one after the other, spread evenly over the window and in any order; the rest is closed at the deadline. */
 export class Drain {
-  readonly #hub: Hub;
+  readonly #hub: DrainHub;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #random: () => number;
   #order: DrainOrder | undefined;
   #deadlineAtMs = 0;
   #cancelDeadline: (() => void) | undefined;
+  /** Those that stay until they are asked, in the order of their turns. */
+  #line: Leaver[] = [];
+  #next = 0;
+  #lineSinceMs = 0;
+  #cancelStep: (() => void) | undefined;
 
-  constructor(hub: Hub, clock: Clock, log: Logger, random: () => number = Math.random) {
+  constructor(hub: DrainHub, clock: Clock, log: Logger, random: () => number = Math.random) {
     this.#hub = hub;
     this.#clock = clock;
     this.#log = log;
@@ -40,7 +57,7 @@ export class Drain {
     return this.#order !== undefined;
   }
 
-  /** Begins; another id while one runs moves the deadline, and asks nobody twice. */
+  /** Begins; another id while one runs moves the deadline and gives those that were not asked yet its window. */
   start(order: DrainOrder): void {
     if (this.#order?.drainId === order.drainId) return;
     const isFirst = this.#order === undefined;
@@ -49,38 +66,60 @@ export class Drain {
     this.#cancelDeadline?.();
     this.#cancelDeadline = this.#clock.after(order.deadlineMs, () => this.#closeRest());
     this.#log.info({ ...order, connections: this.#hub.connections }, "drain");
-    if (isFirst) this.#askAll();
+    this.#lineUp(isFirst ? this.#leaving() : this.#line.slice(this.#next));
   }
 
   /** A login that was under way when the drain began. */
-  onLogin(connection: Connection): void {
-    if (this.#order) this.#ask(connection, this.#order.windowMs);
+  onLogin(connection: Leaver): void {
+    if (this.#order) ask(connection, this.#random() * this.#windowMs(this.#order));
   }
 
   stop(): void {
     this.#cancelDeadline?.();
+    this.#cancelStep?.();
   }
 
-  #askAll(): void {
-    const connections = [...this.#hub.all()];
-    let at = 0;
-    const step = (): void => {
-      const windowMs = this.#order?.windowMs ?? 0;
-      const end = Math.min(connections.length, at + CHUNK);
-      for (; at < end; at++) {
-        const connection = connections[at];
-        if (connection?.state.kind === "hello") connection.close(DisconnectCode.DRAINED, REASON);
-        else if (connection) this.#ask(connection, windowMs);
-      }
-      if (at < connections.length) setImmediate(step);
-    };
-    step();
+  /** Everybody that may be asked, now or when the login under way is done, in any order. Who has not said HELLO is sent away. */
+  #leaving(): Leaver[] {
+    const leaving: Leaver[] = [];
+    for (const connection of [...this.#hub.all()]) {
+      if (connection.state.kind === "hello") connection.close(DisconnectCode.DRAINED, REASON);
+      else leaving.push(connection);
+    }
+    for (let at = leaving.length - 1; at > 0; at--) {
+      const other = Math.floor(this.#random() * (at + 1));
+      [leaving[at], leaving[other]] = [leaving[other] as Leaver, leaving[at] as Leaver];
+    }
+    return leaving;
   }
 
-  #ask(connection: Connection, windowMs: number): void {
-    const leftMs = Math.max(0, this.#deadlineAtMs - this.#clock.nowMs());
-    const delayMs = Math.round(this.#random() * Math.min(windowMs, leftMs));
-    connection.askToMove(REASON, delayMs, delayMs);
+  #lineUp(connections: Leaver[]): void {
+    this.#cancelStep?.();
+    this.#line = connections;
+    this.#next = 0;
+    this.#lineSinceMs = this.#clock.nowMs();
+    this.#askDue();
+  }
+
+  /** Asks those whose turn is near. */
+  #askDue(): void {
+    this.#cancelStep = undefined;
+    if (!this.#order) return;
+    const spacingMs = this.#windowMs(this.#order, this.#lineSinceMs) / this.#line.length;
+    const sinceMs = this.#clock.nowMs() - this.#lineSinceMs;
+    const end = Math.min(this.#line.length, this.#next + CHUNK);
+    for (; this.#next < end; this.#next++) {
+      const leftMs = Math.max(0, this.#next * spacingMs - sinceMs);
+      if (leftMs > LEAD_MS) break;
+      ask(this.#line[this.#next] as Leaver, leftMs);
+    }
+    if (this.#next < this.#line.length) this.#cancelStep = this.#clock.after(STEP_MS, () => this.#askDue());
+    else this.#line = [];
+  }
+
+  /** The window, as far as the deadline leaves it. */
+  #windowMs({ windowMs }: DrainOrder, fromMs: number = this.#clock.nowMs()): number {
+    return Math.max(0, Math.min(windowMs, this.#deadlineAtMs - fromMs));
   }
 
   #closeRest(): void {
@@ -88,4 +127,9 @@ export class Drain {
       this.#log.warn({ connections: this.#hub.connections }, "drain deadline: closing the rest");
     this.#hub.closeAll(DisconnectCode.DRAINED, REASON);
   }
+}
+
+function ask(connection: Leaver, delayMs: number): void {
+  const ms = Math.round(delayMs);
+  connection.askToMove(REASON, ms, ms);
 }

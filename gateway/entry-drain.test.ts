@@ -32,16 +32,16 @@ describe("drain", () => {
       clients.push(client);
     }
     const call = control(entry.ports.control);
-    const status = await call("Drain", { drainId: "d1", windowMs: 5000, deadlineMs: 60_000 });
+    const status = await call("Drain", { drainId: "d1", windowMs: 600, deadlineMs: 60_000 });
     assert.deepEqual([status.draining, status.ready, status.connections, status.cordoned], [true, false, 21, true]);
     const delays: number[] = [];
     for (const client of clients) {
       const { minDelayMs, maxDelayMs } = Goaway.decode((await client.wait(Command.GOAWAY)).body);
       assert.equal(minDelayMs, maxDelayMs);
-      assert.ok(minDelayMs <= 5000);
+      assert.ok(minDelayMs <= 600);
       delays.push(minDelayMs);
     }
-    assert.ok(new Set(delays).size > 10, "each has its own delay");
+    assert.ok(new Set(delays).size > 3, "not all at once");
 
     const late = await connect(entry.plainPort);
     late.hello("late");
@@ -53,7 +53,7 @@ describe("drain", () => {
     clients[0]?.close();
     await waitFor("one less", () => entry.status().connections === 20);
     assert.equal(
-      (await call("Drain", { drainId: "d1", windowMs: 5000, deadlineMs: 0 })).connections,
+      (await call("Drain", { drainId: "d1", windowMs: 600, deadlineMs: 0 })).connections,
       20,
       "the same id only reports",
     );

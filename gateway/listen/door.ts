@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { DemoFiles } from "../demo.ts";
 import { HttpCarriers, type HttpCarriersOptions } from "../http/carriers.ts";
@@ -67,8 +68,8 @@ export class ClientDoor implements SniffTarget {
     this.#pending.delete(pending);
   }
 
-  onFrames(socket: Socket, acceptedTick: number): void {
-    acceptFrames(this.#admission, socket, acceptedTick);
+  onFrames(socket: Socket, acceptedTick: number, first: Buffer): void {
+    acceptFrames(this.#admission, socket, acceptedTick, first);
   }
 
   onHttp(socket: Socket, pending: PendingSocket): void {

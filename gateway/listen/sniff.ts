@@ -20,9 +20,11 @@ export function sniff(bytes: Uint8Array): Protocol | undefined {
   return isUpperCase(bytes[1]) ? "http" : "frames";
 }
 
-/** Where a socket goes when its protocol is known. The bytes read are given back to the socket first. */
+/** Where a socket goes when its protocol is known. */
 export interface SniffTarget {
-  onFrames(socket: Socket, acceptedTick: number): void;
+  /** @param first what was read of the socket, which goes on reading */
+  onFrames(socket: Socket, acceptedTick: number, first: Buffer): void;
+  /** What was read is given back to the socket. */
   onHttp(socket: Socket, pending: PendingSocket): void;
   /** It is no longer pending. */
   onReleased(pending: PendingSocket): void;
@@ -84,17 +86,17 @@ export class PendingSocket implements HeartbeatItem {
     this.#first = this.#first ? Buffer.concat([this.#first, chunk]) : chunk;
     const protocol = sniff(this.#first);
     if (!protocol) return;
-    const socket = this.#socket;
+    const [socket, first] = [this.#socket, this.#first];
+    this.#first = undefined;
+    if (protocol === "frames") {
+      this.release();
+      this.#target.onFrames(socket, this.acceptedTick, first);
+      return;
+    }
     socket.off("data", onData);
     socket.pause();
-    socket.unshift(this.#first);
-    this.#first = undefined;
-    if (protocol === "http") {
-      this.#target.onHttp(socket, this);
-    } else {
-      this.release();
-      this.#target.onFrames(socket, this.acceptedTick);
-    }
+    socket.unshift(first);
+    this.#target.onHttp(socket, this);
   }
 }
 

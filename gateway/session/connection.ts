@@ -17,6 +17,7 @@ import { isForwarded } from "./forwarded.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
 import { beginLogin } from "./login.ts";
+import { movedState, tellTickOf, whyTold } from "./moved.ts";
 import { Outbox } from "./outbox.ts";
 import { type ConnectionState, HELLO_STATE, holdDelivery, type Session, sessionOf, setAppState } from "./session.ts";
 import { SessionPace } from "./session-pace.ts";
@@ -137,8 +138,6 @@ export class Connection implements FrameSink, HeartbeatItem {
         this.#deadlineTick = this.#hub.heartbeats.nowTick + state.session.pingTicks;
         this.#hub.heartbeats.touch(this, envelope.lease);
         this.#onSessionFrame(envelope, state.session);
-        break;
-      case "closed":
         break;
     }
     return this.#state.kind !== "closed";
@@ -306,6 +305,16 @@ export class Connection implements FrameSink, HeartbeatItem {
   }
 
   onKick(why: Disconnect): void {
+    const moved = movedState(this.#state, why, this.#hub.heartbeats.nowTick);
+    if (!moved) {
+      this.#kick(why);
+      return;
+    }
+    this.#state = moved;
+    this.#hub.heartbeats.schedule(this);
+  }
+
+  #kick(why: Disconnect): void {
     if (this.#state.kind === "closed") return;
     this.#outbox.add(kickFrame(why.code, why.reason, why.byDevice, this.#hub.clock.wallMs()));
     this.#finish(why.code, why.reason);
@@ -416,7 +425,8 @@ export class Connection implements FrameSink, HeartbeatItem {
   dueTick(): number {
     if (this.#state.kind === "closed") return this.#deadlineTick;
     const { slowTick, isPausedByBacklog } = this.#outbox;
-    return isPausedByBacklog && this.session ? slowTick : Math.min(this.#deadlineTick, slowTick);
+    const ownTick = isPausedByBacklog && this.session ? NEVER : this.#deadlineTick;
+    return Math.min(ownTick, slowTick, tellTickOf(this.#state));
   }
 
   onDue(nowTick: number): void {
@@ -430,14 +440,14 @@ export class Connection implements FrameSink, HeartbeatItem {
         this.close(DisconnectCode.LOGIN_TIMEOUT, "the login took too long");
         return;
       case "open":
-      case "draining":
-        if (nowTick >= this.#outbox.slowTick) {
+      case "draining": {
+        const why = whyTold(this.#state, nowTick);
+        if (why) this.#kick(why);
+        else if (nowTick >= this.#outbox.slowTick) {
           this.#hub.stats.slowConsumers++;
           this.close(DisconnectCode.SLOW_CONSUMER, "did not read for 30 s");
-        } else {
-          this.close(DisconnectCode.PING_TIMEOUT, "silent for two ping intervals");
-        }
-        return;
+        } else this.close(DisconnectCode.PING_TIMEOUT, "silent for two ping intervals");
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import type { LoginReply } from "#proto/gen/messages.ts";
 import type { LoginTry } from "./client-limits.ts";
 import { TICK_MS } from "./heartbeat/heartbeats.ts";
+import type { Moved } from "./moved.ts";
 import { RoundTrip } from "./round-trip.ts";
 import type { LogicPort } from "./uplink-port.ts";
 
@@ -57,7 +58,7 @@ export type ConnectionState =
   | { readonly kind: "login"; readonly login: PendingLogin }
   | { readonly kind: "open"; readonly session: Session }
   /** Open, and asked to move (GOAWAY). */
-  | { readonly kind: "draining"; readonly session: Session }
+  | { readonly kind: "draining"; readonly session: Session; readonly moved?: Moved }
   | { readonly kind: "closed"; readonly code: number };
 
 export const HELLO_STATE: ConnectionState = { kind: "hello" };

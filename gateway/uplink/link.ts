@@ -35,6 +35,12 @@ export interface LinkOptions {
 /** Bytes that may wait for one logic; beyond, commands are answered BUSY. */
 export const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
 const ATTACH_TIMEOUT_MS = 5000;
+/**
+ * Logins that come in numbers wait so long for each other, or for anything else that leaves: entry and logic would wake up for
+ * each of them otherwise, which costs either as much as the login itself. One that comes alone does not wait.
+ */
+const LOGIN_SPACING_MS = 4;
+const MAX_LOGIN_BYTES = 64 * 1024;
 
 /** connecting -> connected -> attaching -> attached -> leaving -> closed; every state may go to closed. */
 type LinkState = "connecting" | "connected" | "attaching" | "attached" | "leaving" | "closed";
@@ -54,6 +60,9 @@ export class LogicLink implements LogicPort {
   #hasLeft = false;
   #isBlocked = false;
   #isFlushScheduled = false;
+  #hasLogins = false;
+  #loginsLeftMs = Number.NEGATIVE_INFINITY;
+  #cancelWait: (() => void) | undefined;
   #cancelTimeout: (() => void) | undefined;
 
   constructor(options: LinkOptions) {
@@ -146,7 +155,22 @@ export class LogicLink implements LogicPort {
 
   #add(record: RecordInput): void {
     this.#batch.add(record);
-    this.#scheduleFlush();
+    if (record.kind !== RecordKind.LOGIN) this.#scheduleFlush();
+    else {
+      this.#hasLogins = true;
+      if (!this.#waitsForCompany()) this.#scheduleFlush();
+    }
+  }
+
+  /** A login is in the batch: then it leaves when it has waited, or with what comes. */
+  #waitsForCompany(): boolean {
+    const waitMs = this.#loginsLeftMs + LOGIN_SPACING_MS - this.#clock.nowMs();
+    if (waitMs <= 0 || this.#batch.byteLength > MAX_LOGIN_BYTES) return false;
+    this.#cancelWait ??= this.#clock.after(waitMs, () => {
+      this.#cancelWait = undefined;
+      this.#flush();
+    });
+    return true;
   }
 
   #scheduleFlush(): void {
@@ -158,10 +182,18 @@ export class LogicLink implements LogicPort {
   readonly #flush = (): void => {
     this.#isFlushScheduled = false;
     if (this.#isBlocked || this.#batch.count === 0 || this.#state === "closed") return;
+    if (this.#hasLogins) this.#sentLogins();
     this.#stats.uplinkBatches++;
     this.#stats.uplinkBytes += this.#batch.byteLength;
     this.#isBlocked = !this.#stream.write(this.#batch.take());
   };
+
+  #sentLogins(): void {
+    this.#hasLogins = false;
+    this.#loginsLeftMs = this.#clock.nowMs();
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
+  }
 
   readonly #onRecord = (record: UplinkRecord): void => {
     if (this.#state !== "closed") this.#owner.onRecord(this, record);
@@ -171,6 +203,7 @@ export class LogicLink implements LogicPort {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#cancelTimeout?.();
+    this.#cancelWait?.();
     this.#batch.take();
     this.#stream.close();
     this.#owner.onClosed(this, error);
