@@ -16,8 +16,8 @@ import { ReauthHandler } from "./session/reauth.ts";
 import type { Session } from "./session/session.ts";
 import { DEFAULT_POLICY } from "./session/slots.ts";
 
-/** Logins under way: their steps are taken together, and the more at once the less each costs. */
-const LOGIN_GATE = { maxRunning: 1000, maxWaiting: 5000, maxWaitMs: 5000 };
+/** Logins under way: enough that each of their steps has a full portion in hand, and no more that others would have to wait for. */
+const LOGIN_GATE = { maxRunning: 256, maxWaiting: 5000, maxWaitMs: 5000 };
 /** Other work on identity runs on the store's general connections; more would only wait there. */
 const IDENTITY_GATE = { maxRunning: 32, maxWaiting: 5000, maxWaitMs: 5000 };
 

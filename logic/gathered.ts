@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { type Defer, TickBatch } from "./tick-batch.ts";
+import { TickBatch, type TickBatchOptions } from "./tick-batch.ts";
 
 /** Options of {@link Gathered}. */
-export interface GatheredOptions<T, R> {
-  defer: Defer;
+export interface GatheredOptions<T, R>
+  extends Pick<TickBatchOptions<T>, "defer" | "maxBatch" | "maxWaiting" | "spacing"> {
   /** Answers by index; the next batch starts after it. */
   run: (batch: T[]) => Promise<readonly R[]>;
-  /** Items per batch. */
-  maxBatch: number;
-  /** Calls that may wait; one more is refused with BUSY. */
-  maxWaiting: number;
 }
 
 interface Call<T, R> {
@@ -26,9 +22,11 @@ interface Call<T, R> {
 export class Gathered<T, R> {
   readonly #batch: TickBatch<Call<T, R>>;
 
-  constructor({ defer, run, maxBatch, maxWaiting }: GatheredOptions<T, R>) {
+  /** One call beyond `maxWaiting` is refused with BUSY. */
+  constructor({ run, ...options }: GatheredOptions<T, R>) {
+    const { maxWaiting } = options;
     this.#batch = new TickBatch({
-      ...{ defer, maxBatch, maxWaiting },
+      ...options,
       run: async (calls) => {
         const results = await run(calls.map(({ item }) => item));
         if (results.length !== calls.length)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Metrics } from "#lib/metrics.ts";
+import { LOGIN_RESULTS } from "./session/login-result.ts";
 
 /** Everything the logic process counts. One object per process, made by {@link createLogicMetrics}. */
 export type LogicMetrics = ReturnType<typeof createLogicMetrics>;
@@ -10,8 +11,8 @@ export function createLogicMetrics(metrics: Metrics) {
     records: metrics.counter("im_logic_records_total", "Uplink records by direction.", ["direction"]),
     batches: metrics.counter("im_logic_batches_total", "Uplink batches by direction.", ["direction"]),
     streamsClosed: metrics.counter("im_logic_streams_closed_total", "Entry streams that ended, by reason.", ["reason"]),
-    logins: metrics.counter("im_logic_logins_total", "Logins by result.", ["result"]),
-    loginSeconds: metrics.histogram("im_logic_login_duration_seconds", "From HELLO to WELCOME, in logic."),
+    logins: metrics.tally("im_logic_logins_total", "Logins by result.", "result", LOGIN_RESULTS),
+    loginSeconds: metrics.plainHistogram("im_logic_login_duration_seconds", "From HELLO to WELCOME, in logic."),
     kicks: metrics.counter("im_logic_kicks_total", "Sessions told to leave, by code.", ["code"]),
     commands: metrics.counter("im_logic_refused_commands_total", "Commands answered with ERROR, by code.", ["code"]),
     sends: metrics.tally("im_send_total", "SEND by result.", "result", [

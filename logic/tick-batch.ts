@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import type { Clock } from "#lib/clock.ts";
+
 /** Runs `fn` after the input of this event loop turn was read; `setImmediate` outside tests. */
 export type Defer = (fn: () => void) => void;
 
@@ -14,6 +16,8 @@ export interface TickBatchOptions<T> {
   maxBatch: number;
   /** Items waiting; more are refused. */
   maxWaiting: number;
+  /** A batch that is not full waits for company until so long after the last one began. Default: it does not. */
+  spacing?: { clock: Clock; ms: number } | undefined;
   /** An item was refused. */
   onRefused?: (item: T) => void;
 }
@@ -27,6 +31,8 @@ export class TickBatch<T> {
   #waiting: T[] = [];
   #isScheduled = false;
   #isRunning = false;
+  #startedMs = Number.NEGATIVE_INFINITY;
+  #cancelWait: (() => void) | undefined;
 
   constructor(options: TickBatchOptions<T>) {
     this.#options = options;
@@ -52,12 +58,29 @@ export class TickBatch<T> {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#isRunning || this.#waiting.length === 0) return;
+    if (this.#isScheduled || this.#isRunning || this.#waiting.length === 0 || this.#waitsForCompany()) return;
     this.#isScheduled = true;
     this.#options.defer(() => {
       this.#isScheduled = false;
       this.#start();
     });
+  }
+
+  /** Then it is scheduled when it has waited, or is full. */
+  #waitsForCompany(): boolean {
+    const { spacing, maxBatch } = this.#options;
+    if (!spacing) return false;
+    const waitMs = this.#startedMs + spacing.ms - spacing.clock.nowMs();
+    if (waitMs <= 0 || this.#waiting.length >= maxBatch) {
+      this.#cancelWait?.();
+      this.#cancelWait = undefined;
+      return false;
+    }
+    this.#cancelWait ??= spacing.clock.after(waitMs, () => {
+      this.#cancelWait = undefined;
+      this.#schedule();
+    });
+    return true;
   }
 
   #start(): void {
@@ -68,6 +91,7 @@ export class TickBatch<T> {
       batch = batch.slice(0, this.#options.maxBatch);
     } else this.#waiting = [];
     this.#isRunning = true;
+    if (this.#options.spacing) this.#startedMs = this.#options.spacing.clock.nowMs();
     void this.#handle(batch).finally(() => {
       this.#isRunning = false;
       this.#schedule();

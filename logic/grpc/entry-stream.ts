@@ -20,6 +20,8 @@ const MAX_ROUND_TRIPS = 500_000;
 /** A login that has not been answered; `isGone` when its connection closed meanwhile. */
 export interface PendingLogin {
   isGone: boolean;
+  /** When it came here. */
+  readonly sinceMs: number;
 }
 
 /** What {@link EntryStream} needs. */

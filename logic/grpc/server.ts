@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { ServerUplink } from "#lib/grpc.ts";
@@ -23,6 +24,7 @@ import type { ActivityBuffer } from "../session/activity.ts";
 import type { DeviceHandler } from "../session/devices.ts";
 import type { SessionGuard } from "../session/guard.ts";
 import type { LoginHandler, LoginOutcome } from "../session/login.ts";
+import { loginResult } from "../session/login-result.ts";
 import type { LogoutQueue } from "../session/logouts.ts";
 import type { ReauthHandler } from "../session/reauth.ts";
 import { disconnectBody, type EntryPort, type Session, sendError, sessionOfTag } from "../session/session.ts";
@@ -58,6 +60,7 @@ export interface UplinkServerPorts {
   presence: PresenceDesk;
   /** An entry is attached from this turn on. */
   onAttached: (entry: EntryPort) => void;
+  clock: Clock;
   defer: Defer;
   log: Logger;
   metrics: LogicMetrics;
@@ -238,7 +241,7 @@ export class UplinkServer {
   }
 
   #login(stream: EntryStream, { conn, rid, body }: UplinkRecord): void {
-    const pending: PendingLogin = { isGone: false };
+    const pending: PendingLogin = { isGone: false, sinceMs: this.#ports.clock.nowMs() };
     stream.logins.set(conn, pending);
     this.#ports.loginGate.enter(
       async () => {
@@ -264,8 +267,9 @@ export class UplinkServer {
     outcome: LoginOutcome,
   ): void {
     if (stream.logins.get(conn) === pending) stream.logins.delete(conn);
-    this.#ports.metrics.logins.inc({ result: outcome.kind });
+    this.#ports.metrics.logins[loginResult(outcome)]++;
     if (outcome.kind === "ok") {
+      this.#ports.metrics.loginSeconds.observe((this.#ports.clock.nowMs() - pending.sinceMs) / 1000);
       const { session, isRouted } = outcome;
       if (pending.isGone) {
         this.#ports.routes.remove(session);

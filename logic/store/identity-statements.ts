@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { SEEN_STEP_MS } from "./identity.ts";
 import type { Statement } from "./postgres-pool.ts";
 
 /** The time of the server, which is one for all callers: ms since the epoch. */
@@ -34,13 +35,18 @@ export const LOGOUT_DEVICES: Statement = {
            FROM target t WHERE d.user_id = t.user_id AND d.device_id = t.device_id`,
 };
 
-/** $1 users, $2 devices, $3 ms ago, $4 app states or null. At most one row per device. */
+/**
+ * $1 users, $2 devices, $3 ms ago, $4 app states or null. At most one row per device. One that moved to another entry was seen
+ * there just before its old connection ended: nothing to write.
+ */
 export const NOTE_ACTIVITY: Statement = {
   name: "note_activity",
   text: `WITH target AS (
            SELECT d.user_id, d.device_id, a.ago_ms, a.app_state
              FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS a(user_id, device_id, ago_ms, app_state)
              JOIN device d ON d.user_id = a.user_id AND d.device_id = a.device_id
+            WHERE a.app_state IS NOT NULL
+               OR d.last_seen < now() - (a.ago_ms + ${SEEN_STEP_MS}) * interval '1 millisecond'
             ORDER BY d.user_id, d.device_id
               FOR NO KEY UPDATE OF d
          )

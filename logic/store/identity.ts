@@ -12,7 +12,7 @@ export interface IdentityStore {
   setDevice(profile: DeviceProfile): Promise<boolean>;
   /** Explicit logouts: unbinds the push tokens, unless the device has logged in again since. May be repeated. */
   logoutDevices(logouts: readonly DeviceLogout[]): Promise<void>;
-  /** Moves last-seen times forward and sets app states; unknown devices are ignored. */
+  /** Moves last-seen times forward, by {@link SEEN_STEP_MS} or more, and sets app states; unknown devices are ignored. */
   noteActivity(notes: readonly DeviceActivity[]): Promise<void>;
   /** Every device of the users, for presence. */
   devicesOf(userIds: readonly string[]): Promise<DeviceRecord[]>;
@@ -73,6 +73,9 @@ export type LoginRecord =
     }
   | { kind: "revoked" }
   | { kind: "flapping"; retryAfterMs: number };
+
+/** Last-seen times are no finer than this: what would move one by less is not written. */
+export const SEEN_STEP_MS = 5000;
 
 /** App in front of a person, or not. */
 export type AppState = "foreground" | "background";

@@ -10,6 +10,7 @@ import {
   type LoginInput,
   type LoginRecord,
   type RevocationPage,
+  SEEN_STEP_MS,
   slotName,
   type TokenFacts,
 } from "./identity.ts";
@@ -140,6 +141,7 @@ export class MemoryIdentity implements IdentityStore {
     for (const { userId, deviceId, agoMs, appState } of notes) {
       const device = this.devices.get(pair(userId, deviceId));
       if (!device) continue;
+      if (!appState && device.lastSeenMs >= nowMs - agoMs - SEEN_STEP_MS) continue;
       device.lastSeenMs = Math.max(device.lastSeenMs, nowMs - agoMs);
       if (appState) device.appState = appState;
     }
