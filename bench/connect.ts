@@ -2,16 +2,18 @@
 // What connections cost an entry: memory per authenticated connection that pings (raw TCP, WebSocket, TLS), logins per
 // second, memory over 100,000 connections of six entries, and TLS handshakes beside those of a bare Node server in the same
 // run. Ends with one JSON line; exit code 1 when a target is missed.
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EntryProcess, type Fleet, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
+import { temporaryFolder } from "../e2e/harness/folders.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { cpuSecondsOfAll, envNumber, microsEach, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
-import type { HeldCarrier } from "./held-client.ts";
+import type { HeldCarrier } from "./held-link.ts";
 import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 import { measureAccepts, type TlsServer } from "./tls-accepts.ts";
+import { type KeyFiles, type TokenKind, writeKeys } from "./two-keys.ts";
 
 const CONNECTIONS = envNumber("IM_BENCH_CONNECTIONS", 18_000);
 const TLS_CONNECTIONS = envNumber("IM_BENCH_TLS_CONNECTIONS", 6000);
@@ -24,7 +26,7 @@ const PING_INTERVAL_MS = 20_000;
 /** Everybody has pinged at least once: what a connection needs for that is there. */
 const SETTLE_MS = 22_000;
 const LOGIN_TIMEOUT_MS = 300_000;
-const CONCURRENCY = 64;
+const CONCURRENCY = envNumber("IM_BENCH_CONCURRENCY", 256);
 const CLOSED_TIMEOUT_MS = 60_000;
 
 /** Proportional set size, KB: what the process costs the machine. */
@@ -43,6 +45,7 @@ async function hold(
   carrier: HeldCarrier,
   prefix: string,
   count: number,
+  keyFile?: string,
 ): Promise<Held> {
   const holder = await startHolder(fleet, {
     port: carrier === "tls" ? entry.tlsPort : entry.plainPort,
@@ -53,6 +56,7 @@ async function hold(
     serverName: SERVER_NAME,
     pingIntervalMs: PING_INTERVAL_MS,
     concurrency: CONCURRENCY,
+    ...(keyFile ? { keyFile } : {}),
   });
   const [, seconds] = await holder.waitForOutput(/"loginSeconds":([\d.]+)/, LOGIN_TIMEOUT_MS);
   return { holder, loginsPerSecond: Math.round(count / Number(seconds)) };
@@ -66,8 +70,8 @@ async function letGo(held: readonly Held[], entries: readonly EntryProcess[]): P
   }
 }
 
-/** One carrier on an entry that has just started. */
-async function measureCarrier(fleet: Fleet, carrier: HeldCarrier, count: number) {
+/** One carrier on an entry that has just started; its users have tokens of this kind. */
+async function measureCarrier({ fleet, keys }: Keyed, carrier: HeldCarrier, count: number, tokens: TokenKind) {
   const entry = fleet.entry(0);
   await entry.kill9();
   await entry.start();
@@ -76,12 +80,18 @@ async function measureCarrier(fleet: Fleet, carrier: HeldCarrier, count: number)
   await waitQuiet(QUIET_SECONDS);
   const emptyKb = pssKb(entry.pid);
   const before = cpuSecondsOfAll(fleet, []);
-  const held = await hold(fleet, entry, carrier, `${carrier}-held`, count);
+  const held = await hold(fleet, entry, carrier, `${carrier}-${tokens}`, count, keys[tokens]);
   const loginCpuMicros = microsEach(before, cpuSecondsOfAll(fleet, [held.holder]), count);
   await sleep(SETTLE_MS);
   const kbPerConnection = round1((pssKb(entry.pid) - emptyKb) / count);
   await letGo([held], [entry]);
-  const figures = { connections: count, kbPerConnection, loginsPerSecond: held.loginsPerSecond, loginCpuMicros };
+  const figures = {
+    connections: count,
+    tokens,
+    kbPerConnection,
+    loginsPerSecond: held.loginsPerSecond,
+    loginCpuMicros,
+  };
   progress(`${carrier}: ${JSON.stringify(figures)}`);
   return figures;
 }
@@ -134,27 +144,39 @@ async function measureTls(fleet: Fleet) {
   }
 }
 
-async function withOne<T>(entries: number, run: (fleet: Fleet) => Promise<T>): Promise<T> {
-  // Logins come in a burst here, from one address.
-  const env = { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) };
-  const fleet = await startFleet({ entries, logics: 1, env });
-  let result: T | undefined;
-  await withFleet(fleet, async () => {
-    result = await run(fleet);
-    return true;
-  });
-  return result as T;
+interface Keyed {
+  fleet: Fleet;
+  keys: KeyFiles;
 }
 
-const { carriers, tls } = await withOne(1, async (fleet) => ({
+async function withOne<T>(entries: number, run: (keyed: Keyed) => Promise<T>): Promise<T> {
+  // Logins come in a burst here, from one address.
+  const env = { ...UNLIMITED, IM_LOG_LEVEL: "warn", IM_PING_INTERVAL_MS: String(PING_INTERVAL_MS) };
+  const dir = temporaryFolder("imcluster-bench-");
+  try {
+    const keys = await writeKeys(dir, "dev");
+    const fleet = await startFleet({ entries, logics: 1, env, dir });
+    let result: T | undefined;
+    await withFleet(fleet, async () => {
+      result = await run({ fleet, keys });
+      return true;
+    });
+    return result as T;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+const { carriers, tls } = await withOne(1, async (keyed) => ({
   carriers: {
-    tcp: await measureCarrier(fleet, "tcp", CONNECTIONS),
-    ws: await measureCarrier(fleet, "ws", CONNECTIONS),
-    tls: await measureCarrier(fleet, "tls", TLS_CONNECTIONS),
+    tcp: await measureCarrier(keyed, "tcp", CONNECTIONS, "RS256"),
+    tcpEdDSA: await measureCarrier(keyed, "tcp", CONNECTIONS, "EdDSA"),
+    ws: await measureCarrier(keyed, "ws", CONNECTIONS, "RS256"),
+    tls: await measureCarrier(keyed, "tls", TLS_CONNECTIONS, "RS256"),
   },
-  tls: await measureTls(fleet),
+  tls: await measureTls(keyed.fleet),
 }));
-const steps = await withOne(STEPS, measureSteps);
+const steps = await withOne(STEPS, ({ fleet }) => measureSteps(fleet));
 const growth = Math.round(((steps.at(-1)?.kbPerConnection ?? 0) / (steps[0]?.kbPerConnection ?? 1)) * 100) / 100;
 const checks = {
   tcpKb: carriers.tcp.kbPerConnection <= TARGETS.tcpKb,

@@ -1,117 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 // A client that logs in, pings and moves when it is asked to: as little memory and CPU as that takes, for tens of thousands.
-import { connect, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
-import { WebSocket } from "ws";
 import { Command } from "#proto/commands.ts";
-import { Goaway, Hello } from "#proto/gen/messages.ts";
-import { FrameReader, frameOf } from "./wire.ts";
-
-/** How held clients reach an entry. `tls`: raw frames inside TLS. */
-export type HeldCarrier = "tcp" | "ws" | "tls";
-
-/** Where and how; one object for all clients of a process. */
-export interface HeldTarget {
-  carrier: HeldCarrier;
-  ca: string | undefined;
-  serverName: string;
-}
+import { ErrorInfo, Goaway, Hello } from "#proto/gen/messages.ts";
+import { dial, type HeldLink, type HeldTarget, type LinkOwner } from "./held-link.ts";
+import { frameOf } from "./wire.ts";
 
 /** What a client tells. */
-export interface HeldEvents {
-  /** The entry asked to move, between these delays. */
-  onGoaway(client: HeldClient, minDelayMs: number, maxDelayMs: number): void;
+export interface HeldEvents<M = HeldClient> {
+  /** It is logged in on a new connection; the one before, if any, is closed. */
+  onWelcome(client: M): void;
+  /** A login came to nothing. `retryAfterMs`: as the server asks, or 0. */
+  onRefused(client: M, reason: string, retryAfterMs: number): void;
+  /** The entry asks to move, between these delays. */
+  onGoaway(client: M, minDelayMs: number, maxDelayMs: number): void;
   /** The connection ended, by whomever. */
-  onClosed(client: HeldClient): void;
-}
-
-interface Link {
-  write(bytes: Buffer): void;
-  close(): void;
+  onClosed(client: M): void;
 }
 
 const PING = frameOf(Command.PING, 1, new Uint8Array(0));
-const LOGIN_TIMEOUT_MS = 60_000;
+const DEVICE = { deviceId: "held", platform: "android", deviceName: "held", firstPageBytes: 1 };
 
 /** One user's connection. */
-export class HeldClient {
+export class HeldClient implements LinkOwner {
   readonly userId: string;
-  readonly token: string;
+  /** Logins that came to nothing, since the last one that did not. */
+  failures = 0;
+  readonly #hello: Buffer;
+  readonly #target: HeldTarget;
   readonly #events: HeldEvents;
-  #link: Link | undefined;
+  /** Logged in. */
+  #link: HeldLink | undefined;
+  /** On its way. */
+  #next: HeldLink | undefined;
 
-  constructor(userId: string, token: string, events: HeldEvents) {
+  constructor(userId: string, token: string, target: HeldTarget, events: HeldEvents) {
     this.userId = userId;
-    this.token = token;
+    this.#hello = frameOf(Command.HELLO, 1, Hello.encode({ protoMin: 1, protoMax: 1, token, ...DEVICE }));
+    this.#target = target;
     this.#events = events;
   }
 
-  /** Resolves when WELCOME came on a new connection; the one before, if any, is closed then. @throws Error when refused */
-  logIn(port: number, target: HeldTarget): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { token } = this;
-      let isIn = false;
-      const timer = setTimeout(() => reject(new Error("no WELCOME in time")), LOGIN_TIMEOUT_MS);
-      const frames = new FrameReader({
-        frame: (cmd, _rid, body) => {
-          if (cmd === Command.GOAWAY) {
-            const { minDelayMs, maxDelayMs } = Goaway.decode(body);
-            this.#events.onGoaway(this, minDelayMs, maxDelayMs);
-          }
-          if (isIn) return;
-          clearTimeout(timer);
-          if (cmd !== Command.WELCOME) return reject(new Error(`refused with command ${cmd}`));
-          isIn = true;
-          const previous = this.#link;
-          this.#link = link;
-          previous?.close();
-          resolve();
-        },
-      });
-      const link = dial(port, target, {
-        onOpen: () => {
-          const device = { deviceId: "held", platform: "android", deviceName: "held", firstPageBytes: 1 };
-          link.write(frameOf(Command.HELLO, 1, Hello.encode({ protoMin: 1, protoMax: 1, token, ...device })));
-        },
-        onBytes: (bytes) => frames.push(bytes),
-        onClose: () => {
-          clearTimeout(timer);
-          if (!isIn) reject(new Error("closed by the server"));
-          else if (this.#link === link) this.#events.onClosed(this);
-        },
-      });
-    });
+  /** Dials; onWelcome or onRefused follows, or nothing while nobody answers. */
+  logIn(port: number): void {
+    this.#next = dial(port, this.#target, this);
+  }
+
+  /** The login under way takes too long. */
+  giveUp(): void {
+    const link = this.#next;
+    if (link) this.#refused(link, "no WELCOME in time", 0);
   }
 
   ping(): void {
     this.#link?.write(PING);
   }
-}
 
-interface LinkEvents {
-  onOpen(): void;
-  onBytes(bytes: Buffer): void;
-  onClose(): void;
-}
+  onOpen(link: HeldLink): void {
+    link.write(this.#hello);
+  }
 
-function dial(port: number, { carrier, ca, serverName }: HeldTarget, events: LinkEvents): Link {
-  if (carrier === "ws") return dialWebSocket(port, events);
-  const socket: Socket =
-    carrier === "tcp"
-      ? connect({ port, host: "127.0.0.1", noDelay: true })
-      : connectTls({ port, host: "127.0.0.1", servername: serverName, ALPNProtocols: ["im/1"], ...(ca ? { ca } : {}) });
-  socket.once(carrier === "tcp" ? "connect" : "secureConnect", () => events.onOpen());
-  socket.on("data", (bytes: Buffer) => events.onBytes(bytes));
-  socket.on("error", () => socket.destroy());
-  socket.on("close", () => events.onClose());
-  return { write: (bytes) => socket.write(bytes), close: () => socket.destroy() };
-}
+  onFrame(link: HeldLink, cmd: number, body: Buffer): void {
+    if (link === this.#next) this.#onFirstFrame(link, cmd, body);
+    else if (link === this.#link && cmd === Command.GOAWAY) {
+      const { minDelayMs, maxDelayMs } = Goaway.decode(body);
+      this.#events.onGoaway(this, minDelayMs, maxDelayMs);
+    }
+  }
 
-function dialWebSocket(port: number, events: LinkEvents): Link {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, { perMessageDeflate: false });
-  socket.once("open", () => events.onOpen());
-  socket.on("message", (bytes: Buffer) => events.onBytes(bytes));
-  socket.on("error", () => socket.terminate());
-  socket.on("close", () => events.onClose());
-  return { write: (bytes) => socket.send(bytes), close: () => socket.terminate() };
+  #onFirstFrame(link: HeldLink, cmd: number, body: Buffer): void {
+    if (cmd !== Command.WELCOME) {
+      const { reason, retryAfterMs } =
+        cmd === Command.ERROR ? ErrorInfo.decode(body) : { reason: `command ${cmd}`, retryAfterMs: 0 };
+      this.#refused(link, reason, retryAfterMs);
+      return;
+    }
+    const before = this.#link;
+    this.#link = link;
+    this.#next = undefined;
+    before?.close();
+    this.failures = 0;
+    this.#events.onWelcome(this);
+  }
+
+  onClose(link: HeldLink): void {
+    if (link === this.#next) this.#refused(link, "closed by the server", 0);
+    else if (link === this.#link) {
+      this.#link = undefined;
+      this.#events.onClosed(this);
+    }
+  }
+
+  #refused(link: HeldLink, reason: string, retryAfterMs: number): void {
+    this.#next = undefined;
+    link.close();
+    this.failures++;
+    this.#events.onRefused(this, reason, retryAfterMs);
+  }
 }

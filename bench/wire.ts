@@ -103,6 +103,9 @@ export class Cursor {
   }
 }
 
+/** Of the frame that is being read: one for all readers. */
+const cursor = new Cursor();
+
 /** Takes what a connection receives. Buffers are views: copy what is kept. */
 export interface FrameSink {
   frame(cmd: number, rid: number, body: Buffer): void;
@@ -111,7 +114,6 @@ export interface FrameSink {
 /** Cuts a byte stream into frames. */
 export class FrameReader {
   #rest: Buffer | undefined;
-  readonly #cursor = new Cursor();
   readonly #sink: FrameSink;
 
   constructor(sink: FrameSink) {
@@ -124,7 +126,7 @@ export class FrameReader {
     while (at < data.length) {
       const end = this.#frameEnd(data, at);
       if (end === undefined) break;
-      this.#read(data, this.#cursor.at, end);
+      this.#read(data, cursor.at, end);
       at = end;
     }
     this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : undefined;
@@ -139,7 +141,7 @@ export class FrameReader {
       length += (byte & 0x7f) * scale;
       scale *= 128;
       if (byte >= 0x80) continue;
-      this.#cursor.at = offset + 1;
+      cursor.at = offset + 1;
       const end = offset + 1 + length;
       return end <= data.length ? end : undefined;
     }
@@ -147,7 +149,6 @@ export class FrameReader {
   }
 
   #read(data: Buffer, start: number, end: number): void {
-    const cursor = this.#cursor;
     cursor.buffer = data;
     cursor.at = start;
     let cmd = 0;

@@ -40,26 +40,34 @@ export interface AuthorityNames {
 
 const ALGORITHM = "EdDSA";
 
-/** A new Ed25519 key with its issuer. */
-export async function createTokenAuthority(names: AuthorityNames = {}): Promise<TokenAuthority> {
-  const { privateKey } = await generateKeyPair(ALGORITHM, { crv: "Ed25519", extractable: true });
+/** A new key, Ed25519 unless told otherwise, with its issuer. */
+export async function createTokenAuthority(
+  names: AuthorityNames = {},
+  algorithm: "EdDSA" | "RS256" = ALGORITHM,
+): Promise<TokenAuthority> {
+  const { privateKey } = await generateKeyPair(algorithm, { crv: "Ed25519", extractable: true });
   const kid = `test-${Math.random().toString(36).slice(2, 10)}`;
-  return await tokenAuthorityFrom({ ...(await exportJWK(privateKey)), kid, alg: ALGORITHM, use: "sig" }, names);
+  return await tokenAuthorityFrom({ ...(await exportJWK(privateKey)), kid, alg: algorithm, use: "sig" }, names);
+}
+
+/** Of a private JWK what everybody may know. */
+function publicPart(jwk: JWK): JWK {
+  const { d, p, q, dp, dq, qi, ...rest } = jwk;
+  return rest;
 }
 
 /**
  * The issuer of an existing private key, for example the `private.jwk.json` of a cluster's sample key.
- * @throws TypeError when the JWK is no private Ed25519 key with a `kid`.
+ * @throws TypeError when the JWK is no private key with a `kid`.
  */
 export async function tokenAuthorityFrom(privateJwk: JWK, names: AuthorityNames = {}): Promise<TokenAuthority> {
-  const { d, ...publicJwk } = privateJwk;
-  const kid = privateJwk.kid;
+  const { d, kid } = privateJwk;
   if (d === undefined || kid === undefined) throw new TypeError("not a private JWK with a kid");
   const alg = privateJwk.alg ?? ALGORITHM;
   const key = await importJWK(privateJwk, alg);
   const issuer = names.issuer ?? "imcluster";
   const audience = names.audience ?? "dev";
-  const jwks = { keys: [publicJwk] };
+  const jwks = { keys: [publicPart(privateJwk)] };
   return {
     issuer,
     audience,
