@@ -27,8 +27,9 @@ import { fromGrpcError, statusOf } from "./grpc-status.ts";
 
 const LOGIC = serviceDefinition("im.uplink.v1.LogicControl");
 
-function purgeService(handler: (request: { podUid: string }) => Promise<object> | object) {
-  return unaryService(LOGIC, { PurgeEntry: handler });
+/** A handler of PurgeEntry; nobody calls the other methods. */
+function purgeService(handler: Parameters<typeof unaryService>[1][string]) {
+  return unaryService(LOGIC, { PurgeEntry: handler, AuditRoutes: () => ({}) });
 }
 
 /** Opens an uplink and gives promises for what happens to it. */
@@ -226,10 +227,9 @@ describe("unary calls", () => {
     const aborted = Promise.withResolvers<void>();
     const server = createGrpcServer({});
     server.addService(
-      unaryService(LOGIC, {
-        PurgeEntry: ({ podUid }: { podUid: string }, { signal }) =>
-          podUid === "quick" ? {} : new Promise(() => signal.addEventListener("abort", () => aborted.resolve())),
-      }),
+      purgeService(({ podUid }: { podUid: string }, { signal }) =>
+        podUid === "quick" ? {} : new Promise(() => signal.addEventListener("abort", () => aborted.resolve())),
+      ),
     );
     const port = await server.bind("127.0.0.1", 0);
     const calls = client(port);

@@ -18,6 +18,7 @@ it("the SDK's API reference and reports are those of the code, and every export 
       "client/etc/client-node.api.md",
       "client/etc/client-indexeddb.api.md",
       "client/etc/client-endpoints.api.md",
+      "client/etc/client-presence.api.md",
     ],
   );
   for (const { path, content } of files) {
