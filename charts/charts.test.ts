@@ -87,6 +87,9 @@ describe("im-operator values", () => {
     ["crds.keep=maybe", "keep"],
     ["watchNamespaces={Team_A}", "watchNamespaces"],
     ["operand.postgresImage=", "postgresImage"],
+    ["evictionGuard.enabled=perhaps", "enabled"],
+    ["evictionGuard.failurePolicy=Fail", "failurePolicy"],
+    ["drainTaints={}", "drainTaints"],
     ["image.repo=x", "repo"],
   ];
   for (const [setting, key] of refused) {
@@ -139,6 +142,48 @@ describe("im-operator values", () => {
     assert.equal(byKind(manifests, "Role").length, 3);
     assert.equal(byKind(manifests, "ClusterRoleBinding").length, 0);
   });
+
+  it("guards evictions by a webhook that blocks nothing when it is away, with rights on its own objects alone", async () => {
+    const manifests = await render("im-operator");
+    const guard = byKind(manifests, "ValidatingWebhookConfiguration")[0] as unknown as {
+      metadata: { name: string };
+      webhooks: {
+        failurePolicy: string;
+        timeoutSeconds: number;
+        sideEffects: string;
+        clientConfig: { service: object };
+      }[];
+    };
+    const [webhook] = guard.webhooks;
+    assert.deepEqual(
+      [webhook?.failurePolicy, webhook?.timeoutSeconds, webhook?.sideEffects],
+      ["Ignore", 5, "NoneOnDryRun"],
+    );
+    const service = byKind(manifests, "Service")[0];
+    assert.equal(service?.metadata.name, guard.metadata.name);
+    assert.deepEqual(webhook?.clientConfig.service, {
+      ...{ name: guard.metadata.name, namespace: "ns", path: "/evictions", port: 443 },
+    });
+    const text = JSON.stringify(byKind(manifests, "Deployment")[0]);
+    assert.ok(text.includes(`{"name":"IM_EVICTION_GUARD","value":"${guard.metadata.name}"}`));
+    const own = manifests.filter(
+      ({ kind, metadata }) => kind.endsWith("Role") && metadata.name === guard.metadata.name,
+    );
+    const named = own.flatMap(({ rules = [] }) => rules).filter(({ verbs }) => !verbs.includes("create"));
+    assert.equal(named.length, 2);
+    for (const rule of named as unknown as { resourceNames?: string[] }[])
+      assert.deepEqual(rule.resourceNames, [guard.metadata.name]);
+  });
+
+  for (const setting of ["evictionGuard.enabled=false", "watchNamespaces={team-a}"]) {
+    it(`has no eviction guard with ${setting}`, async () => {
+      const manifests = await render("im-operator", ["--set", setting]);
+      assert.equal(byKind(manifests, "ValidatingWebhookConfiguration").length, 0);
+      assert.ok(
+        !JSON.stringify(manifests.filter(({ kind }) => kind !== "CustomResourceDefinition")).includes("eviction"),
+      );
+    });
+  }
 
   it("runs restricted: no root, no capabilities, read-only file system", async () => {
     const deployment = byKind(await render("im-operator"), "Deployment")[0];

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { type GrpcService, unaryService } from "#lib/grpc.ts";
-import type { CordonRequest, DrainRequest, StatusReply } from "#proto/gen/messages.ts";
+import type {
+  CordonRequest,
+  DrainedSessionsReply,
+  DrainedSessionsRequest,
+  DrainRequest,
+  StatusReply,
+} from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import type { DrainOrder } from "./drain.ts";
 
@@ -11,9 +17,12 @@ export interface ControlTarget {
   /** Not ready for new connections; existing ones stay. */
   setCordoned(isCordoned: boolean): void;
   drain(order: DrainOrder): void;
+  /** A page of the sessions that a drain moved or closed. */
+  drained(cursor: number): DrainedSessionsReply;
 }
 
 const MAX_DRAIN_MS = 24 * 3_600_000;
+const MAX_LEASE_MS = 60_000;
 
 /** `EntryControl`, for role operator. Every call may be repeated. */
 export function controlService(entry: ControlTarget): GrpcService {
@@ -29,11 +38,16 @@ export function controlService(entry: ControlTarget): GrpcService {
       return entry.status();
     },
     Drain: (request: DrainRequest) => {
-      const { drainId, windowMs, deadlineMs } = request;
+      const { drainId, windowMs, deadlineMs, lease } = request;
       if (drainId === "") throw new ImError(ErrorCode.BAD_REQUEST, "drain_id must not be empty");
       if (deadlineMs > MAX_DRAIN_MS) throw new ImError(ErrorCode.BAD_REQUEST, "deadline_ms is more than a day");
-      entry.drain({ drainId, windowMs: Math.min(windowMs, deadlineMs), deadlineMs });
+      entry.drain({
+        ...{ drainId, windowMs: Math.min(windowMs, deadlineMs), deadlineMs },
+        ...{ isHeld: request.hold, isForced: request.force },
+        ...(lease ? { lease: { ...lease, ttlMs: Math.min(lease.ttlMs, MAX_LEASE_MS) } } : {}),
+      });
       return entry.status();
     },
+    DrainedSessions: (request: DrainedSessionsRequest) => entry.drained(request.cursor),
   });
 }

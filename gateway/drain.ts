@@ -2,26 +2,56 @@
 import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import type { Logger } from "#lib/logger.ts";
+import type { DrainedSessionsReply } from "#proto/gen/messages.ts";
+import { DrainQueue } from "./drain-queue.ts";
+import { DrainRecord } from "./drain-record.ts";
 import type { Connection } from "./session/connection.ts";
+import type { Session } from "./session/session.ts";
+
+/** So many clients may be asked now; see `ReconnectLease` of the control protocol. */
+export interface ReconnectGrant {
+  number: number;
+  connections: number;
+  afterMs: number;
+  spreadMs: number;
+  ttlMs: number;
+}
 
 /** One drain as asked for. */
 export interface DrainOrder {
-  /** The same id again changes nothing. */
+  /** The same id again brings the next lease, and else changes nothing. */
   drainId: string;
   /** Clients move spread over this. */
   windowMs: number;
   /** Connections that are left after this are closed. */
   deadlineMs: number;
+  /** They are not closed: they stay until they end by themselves. */
+  isHeld?: boolean;
+  /** Closes what is left now. */
+  isForced?: boolean;
+  /** None: this entry spreads its clients over the window by itself. */
+  lease?: ReconnectGrant;
+}
+
+/** What became of the clients of this entry since its first drain. */
+export interface DrainFigures {
+  initial: number;
+  asked: number;
+  forced: number;
+  /** Not asked yet. */
+  waiting: number;
 }
 
 /** What it needs of a connection. */
-export type Leaver = Pick<Connection, "state" | "askToMove" | "close">;
+export type Leaver = Pick<Connection, "state" | "askToMove" | "close"> & Partial<Pick<Connection, "conn" | "dueTick">>;
 
 /** What it needs of the hub. */
 export interface DrainHub {
   readonly connections: number;
+  readonly sessions: number;
   all(): Iterable<Leaver>;
-  closeAll(code: number, reason: string): void;
+  /** Called when a connection closes. */
+  onClosed: (conn: number) => void;
 }
 
 /** GOAWAYs per step, and the time between two steps. */
@@ -29,58 +59,102 @@ const CHUNK = 500;
 const STEP_MS = 20;
 /** A client is asked so long before it shall move: it has the time that the question needs, and 18,000 are not written to at once. */
 const LEAD_MS = 250;
+/** What is left at the deadline is closed within about three seconds: not all clients dial in the same moment. */
+const CLOSE_STEPS = 30;
+const CLOSE_STEP_MS = 100;
+/** So many at once are no storm. */
+const MIN_CLOSED_A_STEP = 50;
 const REASON = "this entry is being drained: connect again";
 
-/** Empties this entry: clients move one after the other, spread evenly over the window and in any order; the rest is closed at the deadline. */
+/**
+ * Empties this entry: clients move one after the other, those first who notice it least; the rest is closed at the deadline.
+ * With leases the operator says how many may be asked; when they stop coming, this entry spreads them over its own window.
+ */
 export class Drain {
   readonly #hub: DrainHub;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #random: () => number;
+  readonly #record: DrainRecord;
+  readonly #queue = new DrainQueue<Leaver>({ isBusy, heardAt });
   #order: DrainOrder | undefined;
   #deadlineAtMs = 0;
-  #cancelDeadline: (() => void) | undefined;
-  /** Those that stay until they are asked, in the order of their turns. */
+  #lastLease = 0;
+  #isLeased = false;
+  #isClosing = false;
+  #initial = 0;
+  #asked = 0;
+  #forced = 0;
+  /** By its own window: those that stay until they are asked, in the order of their turns. */
   #line: Leaver[] = [];
   #next = 0;
   #lineSinceMs = 0;
-  #cancelStep: (() => void) | undefined;
+  #cancelStep = (): void => undefined;
+  #cancelDeadline = (): void => undefined;
+  #cancelLease = (): void => undefined;
+  #cancelClosing = (): void => undefined;
 
   constructor(hub: DrainHub, clock: Clock, log: Logger, random: () => number = Math.random) {
     this.#hub = hub;
     this.#clock = clock;
     this.#log = log;
     this.#random = random;
+    this.#record = new DrainRecord(clock);
+    hub.onClosed = (conn) => this.#record.closed(conn);
   }
 
   get isActive(): boolean {
     return this.#order !== undefined;
   }
 
-  /** Begins; another id while one runs moves the deadline and gives those that were not asked yet its window. */
+  get figures(): DrainFigures {
+    let waiting = 0;
+    if (this.#order) for (const { state } of this.#hub.all()) if (state.kind === "open") waiting++;
+    return { initial: this.#initial, asked: this.#asked, forced: this.#forced, waiting };
+  }
+
+  /** A page of the sessions that were asked or closed, and are gone. */
+  drained(cursor: number): DrainedSessionsReply {
+    return this.#record.page(cursor);
+  }
+
+  /** Begins, or brings the next lease; another id while one runs moves the deadline and gives those that were not asked yet its window. */
   start(order: DrainOrder): void {
-    if (this.#order?.drainId === order.drainId) return;
-    const isFirst = this.#order === undefined;
-    this.#order = order;
-    this.#deadlineAtMs = this.#clock.nowMs() + order.deadlineMs;
-    this.#cancelDeadline?.();
-    this.#cancelDeadline = this.#clock.after(order.deadlineMs, () => this.#closeRest());
-    this.#log.info({ ...order, connections: this.#hub.connections }, "drain");
-    this.#lineUp(isFirst ? this.#leaving() : this.#line.slice(this.#next));
+    if (this.#order?.drainId !== order.drainId) this.#begin(order);
+    if (order.isForced) this.#closeRest();
+    if (order.lease) this.#take(order.lease);
   }
 
   /** A login that was under way when the drain began. */
   onLogin(connection: Leaver): void {
-    if (this.#order) ask(connection, this.#random() * this.#windowMs(this.#order));
+    if (this.#isLeased) this.#queue.add(connection);
+    else if (this.#order) this.#ask(connection, this.#random() * this.#span(this.#order.windowMs));
   }
 
   stop(): void {
-    this.#cancelDeadline?.();
-    this.#cancelStep?.();
+    this.#cancelDeadline();
+    this.#cancelLease();
+    this.#cancelClosing();
+    this.#cancelStep();
+  }
+
+  #begin(order: DrainOrder): void {
+    const isFirst = this.#order === undefined;
+    this.#order = order;
+    this.#deadlineAtMs = this.#clock.nowMs() + order.deadlineMs;
+    this.#cancelDeadline();
+    if (!order.isHeld) this.#cancelDeadline = this.#clock.after(order.deadlineMs, () => this.#closeRest());
+    this.#log.info({ ...order, connections: this.#hub.connections }, "drain");
+    if (isFirst) this.#queue.fill(this.#leaving());
+    else this.#queue.fill([...this.#queue.take(Number.POSITIVE_INFINITY), ...this.#line.slice(this.#next)]);
+    this.#cancelStep();
+    this.#isLeased = order.lease !== undefined;
+    if (!this.#isLeased) this.#lineUp();
   }
 
   /** Everybody that may be asked, now or when the login under way is done, in any order. Who has not said HELLO is sent away. */
   #leaving(): Leaver[] {
+    this.#initial = this.#hub.sessions;
     const leaving: Leaver[] = [];
     for (const connection of [...this.#hub.all()]) {
       if (connection.state.kind === "hello") connection.close(DisconnectCode.DRAINED, REASON);
@@ -93,9 +167,20 @@ export class Drain {
     return leaving;
   }
 
-  #lineUp(connections: Leaver[]): void {
-    this.#cancelStep?.();
-    this.#line = connections;
+  /** A lease that came before, or out of turn, adds nothing: an answer was lost and the call repeated. */
+  #take({ number, connections, afterMs, spreadMs, ttlMs }: ReconnectGrant): void {
+    if (!this.#isLeased || number <= this.#lastLease) return;
+    this.#lastLease = number;
+    for (const one of this.#queue.take(connections)) this.#ask(one, this.#span(afterMs + this.#random() * spreadMs));
+    this.#cancelLease();
+    this.#cancelLease = this.#clock.after(ttlMs, () => this.#lineUp());
+  }
+
+  /** Nobody says how fast, or not any more: evenly over the window. */
+  #lineUp(): void {
+    this.#cancelLease();
+    this.#isLeased = false;
+    this.#line = this.#queue.take(Number.POSITIVE_INFINITY);
     this.#next = 0;
     this.#lineSinceMs = this.#clock.nowMs();
     this.#askDue();
@@ -103,33 +188,70 @@ export class Drain {
 
   /** Asks those whose turn is near. */
   #askDue(): void {
-    this.#cancelStep = undefined;
-    if (!this.#order) return;
-    const spacingMs = this.#windowMs(this.#order, this.#lineSinceMs) / this.#line.length;
+    const spacingMs = this.#span(this.#order?.windowMs ?? 0, this.#lineSinceMs) / this.#line.length;
     const sinceMs = this.#clock.nowMs() - this.#lineSinceMs;
     const end = Math.min(this.#line.length, this.#next + CHUNK);
     for (; this.#next < end; this.#next++) {
       const leftMs = Math.max(0, this.#next * spacingMs - sinceMs);
       if (leftMs > LEAD_MS) break;
-      ask(this.#line[this.#next] as Leaver, leftMs);
+      this.#ask(this.#line[this.#next] as Leaver, leftMs);
     }
     if (this.#next < this.#line.length) this.#cancelStep = this.#clock.after(STEP_MS, () => this.#askDue());
     else this.#line = [];
   }
 
-  /** The window, as far as the deadline leaves it. */
-  #windowMs({ windowMs }: DrainOrder, fromMs: number = this.#clock.nowMs()): number {
+  /** No client is asked to move after the deadline. */
+  #span(windowMs: number, fromMs: number = this.#clock.nowMs()): number {
     return Math.max(0, Math.min(windowMs, this.#deadlineAtMs - fromMs));
   }
 
+  #ask(connection: Leaver, delayMs: number): void {
+    if (connection.state.kind !== "open") return;
+    this.#asked++;
+    this.#note(connection);
+    const ms = Math.round(delayMs);
+    connection.askToMove(REASON, ms, ms);
+  }
+
+  #note(connection: Leaver): void {
+    const session = sessionOf(connection);
+    if (session && connection.conn !== undefined) this.#record.add(connection.conn, session);
+  }
+
   #closeRest(): void {
-    if (this.#hub.connections > 0)
-      this.#log.warn({ connections: this.#hub.connections }, "drain deadline: closing the rest");
-    this.#hub.closeAll(DisconnectCode.DRAINED, REASON);
+    this.#cancelDeadline();
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#cancelLease();
+    this.#cancelStep();
+    const { connections } = this.#hub;
+    if (connections > 0) this.#log.warn({ connections }, "drain deadline: closing the rest");
+    this.#closeSome(Math.max(MIN_CLOSED_A_STEP, Math.ceil(connections / CLOSE_STEPS)));
+  }
+
+  #closeSome(count: number): void {
+    let left = count;
+    for (const connection of [...this.#hub.all()]) {
+      if (left-- <= 0) break;
+      if (sessionOf(connection)) this.#forced++;
+      this.#note(connection);
+      connection.close(DisconnectCode.DRAINED, REASON);
+    }
+    if (this.#hub.connections === 0) return;
+    this.#cancelClosing = this.#clock.after(CLOSE_STEP_MS, () => this.#closeSome(count));
   }
 }
 
-function ask(connection: Leaver, delayMs: number): void {
-  const ms = Math.round(delayMs);
-  connection.askToMove(REASON, ms, ms);
+function sessionOf({ state }: Leaver): Session | undefined {
+  return state.kind === "open" || state.kind === "draining" ? state.session : undefined;
+}
+
+function isBusy(connection: Leaver): boolean {
+  const session = sessionOf(connection);
+  return session !== undefined && (session.inFlight > 0 || session.owesAck);
+}
+
+/** Its deadline is so many ticks of silence away. */
+function heardAt(connection: Leaver): number {
+  return (connection.dueTick?.() ?? 0) - (sessionOf(connection)?.pingTicks ?? 0);
 }

@@ -5,7 +5,7 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
 import { Command } from "#proto/commands.ts";
-import { Goaway, type StatusReply } from "#proto/gen/messages.ts";
+import { type DrainedSessionsReply, Goaway, type StatusReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { cleanups, connect, setUp } from "./testing/entry-suite.ts";
@@ -70,6 +70,40 @@ describe("drain", () => {
     assert.equal((await call("Status", {})).connections, 0);
     await assert.rejects(call("Uncordon", { drainId: "d1" }), { code: ErrorCode.CONFLICT });
     await assert.rejects(call("Drain", { drainId: "", windowMs: 0, deadlineMs: 0 }), { code: ErrorCode.BAD_REQUEST });
+  });
+
+  it("by leases asks so many at a time, tells how far it is, and who was there", async () => {
+    const { entry, client } = await setUp();
+    const others: FrameClient[] = [];
+    for (const userId of ["bob", "carol"]) {
+      const other = await connect(entry.plainPort);
+      await other.login(userId);
+      others.push(other);
+    }
+    const call = control(entry.ports.control);
+    const before = await call("Status", {});
+    assert.deepEqual([before.logins, before.loginsFailed, before.drainInitial, before.drainWaiting], [3, 0, 0, 0]);
+    const order = { drainId: "d1", windowMs: 60_000, deadlineMs: 600_000, hold: true };
+    const leased = (number: number, connections: number) =>
+      call("Drain", { ...order, lease: { number, connections, afterMs: 0, spreadMs: 0, ttlMs: 60_000 } });
+    const figures = ({ drainInitial, drainAsked, drainWaiting }: StatusReply) => [
+      drainInitial,
+      drainAsked,
+      drainWaiting,
+    ];
+    assert.deepEqual(figures(await leased(1, 1)), [3, 1, 2]);
+    assert.deepEqual(figures(await leased(1, 1)), [3, 1, 2], "the same lease again");
+    assert.deepEqual(figures(await leased(2, 5)), [3, 3, 0]);
+    for (const asked of [client, ...others]) await asked.wait(Command.GOAWAY);
+    client.close();
+    await waitFor("one less", () => entry.status().connections === 2);
+    const { drainForced } = await call("Drain", { ...order, force: true });
+    assert.equal(drainForced, 2);
+    for (const other of others) assert.equal((await other.waitError()).code, DisconnectCode.DRAINED);
+    const drained = (await call("DrainedSessions", { cursor: 0 })) as unknown as DrainedSessionsReply;
+    assert.equal(drained.sessions.length, 3);
+    assert.ok(drained.sessions.some(({ userId, slot }) => userId === "bob" && slot !== ""));
+    assert.equal(drained.nextCursor, 0);
   });
 
   it("a login under way is finished, and then asked to move", async () => {

@@ -10,7 +10,7 @@ import { hostPort } from "#lib/host-port.ts";
 import { listen } from "#lib/listen.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
-import type { StatusReply } from "#proto/gen/messages.ts";
+import type { DrainedSessionsReply, StatusReply } from "#proto/gen/messages.ts";
 import type { EntryConfig } from "./config.ts";
 import { type ControlTarget, controlService } from "./control.ts";
 import { DemoFiles } from "./demo.ts";
@@ -89,6 +89,7 @@ class Entry implements RunningEntry {
   readonly #pool: UplinkPool;
   readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
+  readonly #stats = new EntryStats();
   readonly #door: ClientDoor;
   readonly #gate: Gate;
   readonly #metrics: Metrics;
@@ -111,7 +112,7 @@ class Entry implements RunningEntry {
     this.#onFencedExit = deps.onFenced ?? (() => process.exit(1));
     const clock = this.#clock;
     const log = this.#log;
-    const stats = new EntryStats();
+    const stats = this.#stats;
     this.#metrics = new Metrics({ component: "entry", version: config.version }, { runtime: true });
     const metrics = new EntryMetrics(this.#metrics, stats);
     this.#entryMetrics = metrics;
@@ -255,6 +256,8 @@ class Entry implements RunningEntry {
     const eventLoopLagMs = Math.max(0, this.#loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS);
     // The lag since somebody last asked.
     this.#loopDelay.reset();
+    const drain = this.#drain.figures;
+    const { answered, failed } = this.#stats.logins;
     return {
       incarnation: this.#pool.incarnation,
       connections: this.#hub.connections,
@@ -265,6 +268,13 @@ class Entry implements RunningEntry {
       uplinks: this.#pool.attached,
       version: this.#config.version,
       eventLoopLagMs,
+      ...{ logins: answered, loginsFailed: failed, loginP99Ms: this.#stats.logins.takeP99() },
+      ...{
+        drainInitial: drain.initial,
+        drainAsked: drain.asked,
+        drainForced: drain.forced,
+        drainWaiting: drain.waiting,
+      },
     };
   }
 
@@ -275,6 +285,10 @@ class Entry implements RunningEntry {
   drain(order: DrainOrder): void {
     this.#isCordoned = true;
     this.#drain.start(order);
+  }
+
+  drained(cursor: number): DrainedSessionsReply {
+    return this.#drain.drained(cursor);
   }
 
   async drainAll(order: DrainOrder): Promise<void> {

@@ -32,8 +32,10 @@ export class EntryMetrics {
   readonly #refused;
   readonly #uplinkLost;
   readonly #roundTrip;
+  readonly #stats: EntryStats;
 
   constructor(metrics: Metrics, stats: EntryStats) {
+    this.#stats = stats;
     this.#closed = metrics.counter("im_entry_connections_closed_total", "Connections closed, by cause.", ["reason"]);
     this.#login = metrics.histogram("im_entry_login_duration_seconds", "HELLO to logic's answer.", ["result"]);
     this.#handshakeFailures = metrics.counter("im_entry_handshake_failures_total", "Before any frame.", ["stage"]);
@@ -85,6 +87,7 @@ export class EntryMetrics {
 
   login(result: "ok" | "denied", durationMs: number): void {
     this.#login.observe({ result }, durationMs / 1000);
+    this.#stats.logins.note(result === "ok", durationMs);
   }
 
   roundTrip(durationMs: number): void {

@@ -12,7 +12,7 @@ import { ROUTE_MAX_AGE_MS, RouteCache } from "./deliver/route-cache.ts";
 import { UnreachableHandler } from "./deliver/unreachable.ts";
 import { Gate } from "./gate.ts";
 import type { AdminPorts } from "./grpc/admin.ts";
-import type { ControlPorts } from "./grpc/control.ts";
+import type { ControlServicePorts } from "./grpc/control.ts";
 import { Entries } from "./grpc/entries.ts";
 import { EntryLeases } from "./grpc/leases.ts";
 import { RouteWriter } from "./grpc/route-writer.ts";
@@ -88,7 +88,7 @@ export interface LogicPorts {
 export interface LogicCore {
   readonly entries: Entries;
   readonly server: UplinkServer;
-  readonly control: ControlPorts;
+  readonly control: ControlServicePorts;
   readonly admin: AdminPorts;
   readonly acks: AckBuffer;
   readonly ackWatch: AckWatch;
@@ -293,7 +293,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       onAttached: delivering.attached,
       ...{ clock, defer, log, metrics },
     }),
-    control: { store, router, onFenced, log, metrics },
+    control: { store, router, onFenced, ackWatch, clock, startedMs: clock.nowMs(), log, metrics },
     admin: identity.admin,
     acks,
     ackWatch,

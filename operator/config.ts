@@ -6,6 +6,11 @@ const SCHEMA = z.object({
   IM_ADMIN_PORT: envPort().default(9090).describe("the port of /livez, /readyz, /metrics and /debug"),
   IM_VERSION: envString(64).optional().describe("the version of this build; the default is package.json's"),
   IM_WATCH_NAMESPACES: envList().default([]).describe("namespaces to watch, comma separated; empty for all"),
+  IM_DRAIN_TAINTS: envList()
+    .default([])
+    .describe(
+      "taints of nodes whose entries are drained; none: nodes are not watched. Not used with IM_WATCH_NAMESPACES",
+    ),
   IM_OPERAND_IMAGE: envString(512).describe("the image of entry and logic, e.g. ghcr.io/imcluster/imcluster:0.1.0"),
   IM_POSTGRES_IMAGE: envString(512)
     .default("docker.io/library/postgres:18")
@@ -14,6 +19,12 @@ const SCHEMA = z.object({
   IM_CLUSTER_DOMAIN: envString(253).default("cluster.local").describe("the DNS suffix of Services"),
   IM_POD_NAME: envString(253).default("im-operator").describe("the name of this pod"),
   IM_POD_NAMESPACE: envString(63).default("default").describe("the namespace of this pod, where the Lease is kept"),
+  IM_EVICTION_GUARD: envString(253)
+    .optional()
+    .describe(
+      "the name of the webhook on evictions, of its Service and of its Secret; none: evictions are not looked at",
+    ),
+  IM_WEBHOOK_PORT: envPort().default(8443).describe("the port of the webhook"),
   IM_LEADER_ELECT: envBool().default(true).describe("false only when a single operator runs"),
   IM_WORKERS: z.coerce
     .number()

@@ -5,15 +5,20 @@ import { readFileSync } from "node:fs";
 import { startAdminServer } from "#lib/admin-server.ts";
 import { systemClock } from "#lib/clock.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
-import { createLogger } from "#lib/logger.ts";
+import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { type OperatorConfig, operatorConfig } from "./config.ts";
+import { WebhookCertificate } from "./eviction/certificate.ts";
+import { EvictionGuard } from "./eviction/guard.ts";
+import { EvictionServer } from "./eviction/server.ts";
 import { FleetClient } from "./imcluster/fleet-client.ts";
+import type { KubeClient } from "./kube/client.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { LeaderElection } from "./kube/leader-election.ts";
 import { createKubeClient, loadKubeConfig } from "./kube/rest-client.ts";
-import { createOperatorMetrics } from "./metrics.ts";
+import { createOperatorMetrics, type OperatorMetrics } from "./metrics.ts";
 import { Operator } from "./operator.ts";
+import type { KeyPair } from "./pki/x509.ts";
 
 const LEASE = "im-operator";
 /** Within the chart's terminationGracePeriodSeconds of 30. */
@@ -45,6 +50,8 @@ async function main(config: OperatorConfig): Promise<void> {
   const operator = new Operator({
     ...{ client, fleet, events, log, metrics },
     namespaces: config.IM_WATCH_NAMESPACES,
+    // Nodes are of no namespace: an operator that is confined to some may not see them.
+    drainTaints: config.IM_WATCH_NAMESPACES.length > 0 ? [] : config.IM_DRAIN_TAINTS,
     workers: config.IM_WORKERS,
     operands: {
       operandImage: config.IM_OPERAND_IMAGE,
@@ -67,9 +74,34 @@ async function main(config: OperatorConfig): Promise<void> {
   lifecycle.onStop("election", () => election?.close());
   lifecycle.onStop("operator", () => operator.close());
   operator.watch();
+  if (config.IM_EVICTION_GUARD) {
+    const guard = startEvictionGuard(config.IM_EVICTION_GUARD, config, { client, operator, metrics, log });
+    lifecycle.onStop("eviction guard", () => guard.close());
+  }
   if (election) election.start();
   else await lead(operator, log);
   log.info({ version, namespaces: config.IM_WATCH_NAMESPACES }, "operator runs");
+}
+
+/** In every replica: the API server asks any of them. */
+function startEvictionGuard(
+  name: string,
+  config: OperatorConfig,
+  { client, operator, metrics, log }: { client: KubeClient; operator: Operator; metrics: OperatorMetrics; log: Logger },
+): { close(): Promise<void> } {
+  const clock = systemClock;
+  const guard = new EvictionGuard({ client, fleet: operator.fleetView, clock, log, onAnswer: metrics.onEviction });
+  const server = new EvictionServer({ port: config.IM_WEBHOOK_PORT, refuse: (request) => guard.refuse(request), log });
+  const namespace = config.IM_POD_NAMESPACE;
+  const onPair = (pair: KeyPair) => server.use(pair);
+  const certificate = new WebhookCertificate({ client, namespace, name, clock, log, onPair });
+  void certificate.start();
+  return {
+    close: async () => {
+      certificate.close();
+      await server.close();
+    },
+  };
 }
 
 function isLeading(election: LeaderElection | undefined): boolean {

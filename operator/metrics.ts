@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Metrics } from "#lib/metrics.ts";
 import type { ImCluster, ImClusterStatus } from "./api/v1alpha1.ts";
+import type { DrainIntent } from "./imcluster/drain.ts";
 import { wantedBy } from "./imcluster/wanted.ts";
 import type { ReflectorMetrics } from "./kube/reflector.ts";
 import type { WorkQueueMetrics } from "./kube/work-queue.ts";
@@ -12,6 +13,8 @@ export interface OperatorMetrics {
   queue: WorkQueueMetrics;
   reflectors: ReflectorMetrics;
   onAction(kind: string): void;
+  onDrained(cluster: ImCluster, intent: DrainIntent): void;
+  onEviction(answer: string): void;
   onApiCall(call: { method: string; kind: string; status: number; durationMs: number }): void;
   onStatus(cluster: ImCluster, status: ImClusterStatus | undefined): void;
   /** Routes of entries that no longer exist were removed. */
@@ -23,6 +26,8 @@ export function createOperatorMetrics(metrics: Metrics): OperatorMetrics {
     queue: queueMetrics(metrics),
     reflectors: reflectorMetrics(metrics),
     onAction: actionMetric(metrics),
+    onDrained: drainMetrics(metrics),
+    onEviction: evictionMetric(metrics),
     onApiCall: apiMetrics(metrics),
     onStatus: clusterMetrics(metrics),
     onGhosts: ghostMetric(metrics),
@@ -60,6 +65,27 @@ function reflectorMetrics(metrics: Metrics): ReflectorMetrics {
 function actionMetric(metrics: Metrics): (kind: string) => void {
   const actions = metrics.counter("im_operator_actions_total", "Writes and calls that changed something.", ["action"]);
   return (action) => actions.inc({ action });
+}
+
+function drainMetrics(metrics: Metrics): OperatorMetrics["onDrained"] {
+  const drains = metrics.counter("im_operator_drains_total", "Drains that ended.", ["reason"]);
+  const sessions = metrics.counter("im_operator_drained_sessions_total", "Sessions of drained entries.", ["outcome"]);
+  const offline = metrics.histogram("im_operator_drain_offline_seconds", "99th percentile of each drain.", []);
+  const left = metrics.counter("im_operator_drain_routes_left_total", "Routes left by drains: an alarm.", []);
+  for (const outcome of ["returned", "absent", "forced"]) sessions.inc({ outcome }, 0);
+  left.inc({}, 0);
+  return (_cluster, { reason, report }) => {
+    drains.inc({ reason });
+    if (!report) return;
+    for (const outcome of ["returned", "absent", "forced"] as const) sessions.inc({ outcome }, report[outcome]);
+    if (report.returned > 0) offline.observe({}, report.offlineP99Ms / 1000);
+    left.inc({}, report.routesLeft ?? 0);
+  };
+}
+
+function evictionMetric(metrics: Metrics): (answer: string) => void {
+  const answers = metrics.counter("im_operator_evictions_total", "Evictions asked about, by answer.", ["answer"]);
+  return (answer) => answers.inc({ answer });
 }
 
 function apiMetrics(metrics: Metrics): OperatorMetrics["onApiCall"] {

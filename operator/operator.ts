@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Clock, systemClock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import type { FleetView } from "./eviction/guard.ts";
 import { Caches } from "./imcluster/caches.ts";
 import { Cleanup } from "./imcluster/cleanup.ts";
 import { Controller } from "./imcluster/controller.ts";
 import { ClusterEvents } from "./imcluster/events.ts";
 import { Executor } from "./imcluster/executor.ts";
 import type { Fleet } from "./imcluster/fleet-client.ts";
+import { LABEL } from "./imcluster/names.ts";
 import { Observer } from "./imcluster/observe.ts";
 import type { OperandConfig } from "./imcluster/resources/context.ts";
 import { RouteAudit } from "./imcluster/route-audit.ts";
@@ -24,6 +26,8 @@ export interface OperatorOptions {
   operands: OperandConfig;
   /** Empty: all. */
   namespaces: readonly string[];
+  /** Taints of nodes that are being emptied; default none: nodes are not watched. */
+  drainTaints?: readonly string[];
   workers: number;
   log: Logger;
   clock?: Clock;
@@ -44,14 +48,21 @@ export class Operator {
     const clock = options.clock ?? systemClock;
     this.#queue = new WorkQueue({ clock, ...(metrics ? { metrics: metrics.queue } : {}) });
     this.#caches = new Caches(
-      { client, clock, log, namespaces: options.namespaces, ...(metrics ? { metrics: metrics.reflectors } : {}) },
+      {
+        client,
+        clock,
+        log,
+        namespaces: options.namespaces,
+        drainTaints: options.drainTaints ?? [],
+        ...(metrics ? { metrics: metrics.reflectors } : {}),
+      },
       (namespace, cluster) => this.#queue.add(objectKey(namespace, cluster)),
     );
     const caches = this.#caches;
     const secrets = new SecretReader(client, clock);
     const events = new ClusterEvents(options.events);
     const observer = new Observer({ client, caches, secrets, fleet, config: operands, clock });
-    const hooks = metrics ? { onAction: metrics.onAction } : {};
+    const hooks = metrics ? { onAction: metrics.onAction, onDrained: metrics.onDrained } : {};
     const executor = new Executor({ client, caches, secrets, fleet, events, clock, log, ...hooks });
     const cleanup = new Cleanup({ client, log });
     const routeAudit = new RouteAudit({ fleet, events, ...(metrics ? { onGhosts: metrics.onGhosts } : {}) });
@@ -72,6 +83,15 @@ export class Operator {
   /** Starts watching; {@link work} starts the workers. A candidate that does not lead watches too, so it can take over at once. */
   watch(): void {
     this.#caches.start();
+  }
+
+  /** What the eviction guard looks at; also in a candidate that does not lead. */
+  get fleetView(): FleetView {
+    const { pods, clusters } = this.#caches;
+    return {
+      pod: (namespace, name) => pods.get(namespace, name),
+      clusterOf: ({ metadata }) => clusters.get(metadata.namespace ?? "", metadata.labels?.[LABEL.cluster] ?? ""),
+    };
   }
 
   get isSynced(): boolean {

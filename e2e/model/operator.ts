@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { EntryUpdateSpec, UpdateStatus } from "../../operator/api/v1alpha1.ts";
 import { CrashBackoff } from "../../operator/imcluster/crash-backoff.ts";
-import type { DrainLimits } from "../../operator/imcluster/drain.ts";
+import type { DrainLimits, DrainReport } from "../../operator/imcluster/drain.ts";
 import type { EntryAction, EntryPlanInput } from "../../operator/imcluster/entry-plan.ts";
 import { planEntries } from "../../operator/imcluster/entry-pods.ts";
 import { ANNOTATION, FINALIZER } from "../../operator/imcluster/names.ts";
@@ -25,6 +25,7 @@ export interface ModelSpec {
 /** What an operator remembers; all of it is lost with the process. */
 interface Memory {
   purged: Set<string>;
+  verified: Set<string>;
   backoff: CrashBackoff;
 }
 
@@ -38,7 +39,11 @@ export interface Trouble {
 }
 
 export const CALM: Trouble = { failure: 0, crash: 0, staleMs: 0 };
-export const LIMITS: DrainLimits = { windowMs: 4_000, deadlineMs: 12_000 };
+export const LIMITS: DrainLimits = { windowMs: 4_000, deadlineMs: 12_000, onDeadline: "Force", lbDetachMs: 2_000 };
+const NOBODY: DrainReport = {
+  ...{ initial: 0, asked: 0, forced: 0, returned: 0, absent: 0 },
+  ...{ offlineP50Ms: 0, offlineP99Ms: 0, routesLeft: 0 },
+};
 const RESTART_MS = 8_000;
 
 /** Called before the actions of a pass are carried out. */
@@ -56,7 +61,7 @@ export class ModelOperator {
   readonly #cluster: SimCluster;
   readonly #random: Random;
   readonly #judge: Judge;
-  #memory: Memory = { purged: new Set(), backoff: new CrashBackoff() };
+  #memory: Memory = { purged: new Set(), verified: new Set(), backoff: new CrashBackoff() };
   #downUntilMs = 0;
   /** What the cache shows of the status of pods, and since when. */
   #cache = new Map<string, Pod["status"]>();
@@ -75,7 +80,7 @@ export class ModelOperator {
 
   die(): void {
     this.deaths++;
-    this.#memory = { purged: new Set(), backoff: new CrashBackoff() };
+    this.#memory = { purged: new Set(), verified: new Set(), backoff: new CrashBackoff() };
     this.#downUntilMs = this.#cluster.nowMs + RESTART_MS;
     this.#cachedMs = 0;
   }
@@ -142,6 +147,7 @@ export class ModelOperator {
   #entry(one: SimPod, pod: Pod): ObservedEntry {
     return observeEntry(pod, {
       ...{ ownerUid: OWNER, probe: this.#cluster.probe(one), isPurged: this.#memory.purged.has(one.uid) },
+      verification: this.#memory.verified.has(one.uid) ? { isDone: true, report: NOBODY } : undefined,
       nowMs: this.#cluster.nowMs,
     });
   }
@@ -174,7 +180,12 @@ export class ModelOperator {
         if (isReachable) one.cordoned = true;
         return;
       case "drain":
+      case "force":
+        // Past its deadline the entry closes what is left by itself.
         if (isReachable) this.#drain(one, action.intent.id);
+        return;
+      case "verify":
+        if (this.#cluster.isLogicUp) this.#memory.verified.add(one.uid);
         return;
       case "purge":
         if (!this.#cluster.isLogicUp) return;
@@ -197,7 +208,8 @@ export class ModelOperator {
   }
 
   #release(one: SimPod, entry: ObservedEntry): void {
-    const wasPurged = this.#memory.purged.has(one.uid) || !one.hasServed;
+    const isBeyond = entry.intent?.phase === "Verifying";
+    const wasPurged = this.#memory.purged.has(one.uid) || !one.hasServed || isBeyond;
     const wasLate = this.#cluster.nowMs >= Date.parse(entry.intent?.deadline ?? "");
     this.released.set(one.uid, { wasPurged, wasLate });
     assert.ok(wasPurged || wasLate || !entry.hasStarted, `${one.uid} was released before its purge`);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
+import { isPlanned } from "../../operator/imcluster/drain.ts";
 import { drainsAtOnce } from "../../operator/imcluster/entry-drains.ts";
 import type { EntryAction, EntryPlanInput } from "../../operator/imcluster/entry-plan.ts";
 import { planEntries } from "../../operator/imcluster/entry-pods.ts";
@@ -77,10 +78,17 @@ function judge(input: EntryPlanInput, actions: readonly EntryAction[], note: (te
   const made = actions.filter(({ kind }) => kind === "createEntry").length;
   const total = active.length + made + actions.filter(({ kind }) => kind === "abortDrain").length;
   if (made > 0 && total > 2 * replicas) note(`${total} entries besides those that leave, ${replicas} are wanted`);
-  const asking = entries.filter((entry) => !entry.isDead && !entry.isTerminating && entry.intent?.phase === "Draining");
-  const asked = actions.filter((action) => action.kind === "setDrain" && action.intent.phase === "Draining");
+  const asking = entries.filter((entry) => !entry.isDead && !entry.isTerminating && isAskedOf(entry));
+  const asked = actions.filter(
+    (action) => action.kind === "setDrain" && action.intent.phase === "Draining" && isPlanned(action.intent.reason),
+  );
   if (asked.length > 0 && asking.length + asked.length > Math.max(drainsAtOnce(input), asking.length))
     note(`${asking.length + asked.length} entries ask their clients at the same time`);
+}
+
+/** Not one that somebody else deletes: it goes by its own window. */
+function isAskedOf({ intent }: ObservedEntry): boolean {
+  return intent?.phase === "Draining" && isPlanned(intent.reason);
 }
 
 class Life {

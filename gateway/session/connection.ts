@@ -222,6 +222,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     }
     this.#hub.stats.commands++;
     if (rid !== 0) session.inFlight++;
+    if (cmd === Command.PUSH_ACK) session.owesAck = false;
   }
 
   /** Has this user sent too many messages? Then it was told so. */
@@ -359,6 +360,7 @@ export class Connection implements FrameSink, HeartbeatItem {
   /** A position of another epoch would be taken for one that the client knows: it is told to begin anew, and pulls. */
   #push(session: Session, seq: number, body: Uint8Array, epochMark: number): void {
     if (!isSameEpoch(session.epochMark, epochMark)) return;
+    session.owesAck = true;
     if (seq > session.head) session.head = seq;
     if (this.#outbox.addEvent(body)) this.#hub.stats.delivered++;
     else this.#hub.stats.deliveriesDropped++;

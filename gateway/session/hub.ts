@@ -56,6 +56,8 @@ export class Hub {
   readonly limits: ClientLimits;
   /** Shared: a frame is read and handled before the next one. */
   readonly envelope: EnvelopeReader = new EnvelopeReader();
+  /** Called when a connection closes. */
+  onClosed: (conn: number) => void = () => undefined;
   readonly #connections = new Map<number, Connection>();
   /** Closed, and reading their last frame. */
   readonly #lingering = new Set<Connection>();
@@ -120,6 +122,7 @@ export class Hub {
   closed(connection: Connection, userId: string | undefined): void {
     this.#connections.delete(connection.conn);
     this.#lingering.add(connection);
+    this.onClosed(connection.conn);
     if (userId === undefined) return;
     this.#sessions--;
     this.#closedUsers.set(connection.conn, userId);

@@ -47,6 +47,8 @@ export interface Session {
   logic: LogicPort | undefined;
   /** Requests forwarded and not answered. While above 0 the session stays with its logic, for the order of its SENDs. */
   inFlight: number;
+  /** Something was pushed to it since its last ACK. */
+  owesAck: boolean;
   /** Highest inbox seq this entry heard of for this user. */
   head: number;
   readonly roundTrip: RoundTrip;
@@ -77,6 +79,7 @@ export function sessionOf(logic: LogicPort, reply: LoginReply, defaultPingMs: nu
     backgroundTicks: silenceTicks(backgroundMs),
     logic,
     inFlight: 0,
+    owesAck: false,
     head: reply.inboxHead,
     roundTrip: new RoundTrip(),
   };

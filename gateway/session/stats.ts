@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { LoginMeter } from "./login-meter.ts";
+
 /** Plain counters of one entry: a field increment on the hot path; `metrics.ts` reads them at scrape time. */
 export class EntryStats {
   framesIn = 0;
@@ -22,6 +24,7 @@ export class EntryStats {
   /** Messages answered RATE_LIMITED. */
   messagesLimited = 0;
   opened = 0;
+  readonly logins: LoginMeter = new LoginMeter();
   uplinkBatches = 0;
   uplinkBytes = 0;
 }

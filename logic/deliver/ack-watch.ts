@@ -66,6 +66,7 @@ export class AckWatch {
   readonly #lookAtMs = new Array<number>(SHARDS).fill(0);
   readonly #pending = new Array<number>(SHARDS).fill(0);
   #lagMs = 0;
+  #timeouts = 0;
   #isClosed = false;
 
   constructor(ports: AckWatchPorts) {
@@ -80,6 +81,11 @@ export class AckWatch {
   /** Ms by which deadlines were missed at the last look. */
   get lagMs(): number {
     return this.#lagMs;
+  }
+
+  /** Slots that did not acknowledge in time, as this process found. */
+  get timeouts(): number {
+    return this.#timeouts;
   }
 
   /** Begins to turn the wheel. */
@@ -280,6 +286,7 @@ export class AckWatch {
         for (const one of some) fired.push(one);
       }
       if (fired.length === 0) return;
+      this.#timeouts += fired.length;
       metrics.ackTimeouts.inc(fired.length);
       onFired(fired);
     } catch (error) {

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { type GrpcService, unaryService } from "#lib/grpc.ts";
-import type { AuditRoutesRequest, PurgeEntryReply, PurgeEntryRequest } from "#proto/gen/messages.ts";
+import type { AuditRoutesRequest, PurgeEntryReply, PurgeEntryRequest, ReturnedRequest } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import type { Store } from "../store/store.ts";
 import { type AuditPorts, auditRoutes } from "./audit.ts";
 import { whyHeld } from "./purge-leave.ts";
+import { logicStatus, type ReturnedPorts, returned, type StatusPorts } from "./returned.ts";
 
 /** What the control service needs. */
 export interface ControlPorts extends AuditPorts {
   store: AuditPorts["store"] & Pick<Store, "fenceEntries">;
 }
+
+/** What the whole service needs. */
+export type ControlServicePorts = ControlPorts & ReturnedPorts & StatusPorts;
 
 /**
  * PurgeEntry: SQL first, so that the pod's incarnations stay dead whatever Redis forgets; then tombstones, then the
@@ -36,9 +40,11 @@ export async function purgeEntry(ports: ControlPorts, request: PurgeEntryRequest
 }
 
 /** The LogicControl service, for the operator. */
-export function controlService(ports: ControlPorts): GrpcService {
+export function controlService(ports: ControlServicePorts): GrpcService {
   return unaryService(serviceDefinition("im.uplink.v1.LogicControl"), {
     PurgeEntry: (request: PurgeEntryRequest) => purgeEntry(ports, request),
     AuditRoutes: (request: AuditRoutesRequest) => auditRoutes(ports, request),
+    Status: () => logicStatus(ports),
+    Returned: (request: ReturnedRequest) => returned(ports, request),
   });
 }

@@ -44,6 +44,7 @@ function setUp(options: { bounds?: WatchBounds; maxWaiting?: number } = {}) {
               deviceId: `d${at}`,
               deviceName: "",
               platform: "ios",
+              loginAgoMs: 0,
               appState: "foreground",
               lastSeenMs,
             } as const),

@@ -58,7 +58,8 @@ export const NOTE_ACTIVITY: Statement = {
 
 export const DEVICES_OF: Statement = {
   name: "devices_of",
-  text: `SELECT user_id, device_id, device_name, platform, app_state, (extract(epoch FROM last_seen) * 1000)::bigint
+  text: `SELECT user_id, device_id, device_name, platform, app_state, (extract(epoch FROM last_seen) * 1000)::bigint,
+                greatest(0, extract(epoch FROM now() - last_login) * 1000)::bigint
            FROM device WHERE user_id = ANY ($1::text[]) ORDER BY user_id, device_id`,
 };
 

@@ -118,6 +118,8 @@ export interface DeviceRecord {
   platform: string;
   appState: AppState;
   lastSeenMs: number;
+  /** Since its last login, by the store's clock. */
+  loginAgoMs: number;
 }
 
 export interface RevocationPage {

@@ -31,6 +31,7 @@ export interface MemoryDevice {
   prefs: string;
   appState: AppState;
   lastSeenMs: number;
+  lastLoginMs: number;
 }
 
 /** What a login is told of the database. */
@@ -90,6 +91,7 @@ export class MemoryIdentity implements IdentityStore {
       ...{ userId, deviceId, deviceName, slot: given, loginSeq, platform, appVersion, ackedSeq },
       appState: "foreground",
       lastSeenMs: atMs,
+      lastLoginMs: Date.now(),
     });
     return { kind: "ok", loginSeq, slot: given, ackedSeq, inboxHead: headOf(userId), epoch: epoch() };
   }
@@ -151,8 +153,9 @@ export class MemoryIdentity implements IdentityStore {
     const wanted = new Set(userIds);
     return [...this.devices.values()]
       .filter((device) => wanted.has(device.userId))
-      .map(({ userId, deviceId, deviceName, platform, appState, lastSeenMs }) => ({
+      .map(({ userId, deviceId, deviceName, platform, appState, lastSeenMs, lastLoginMs }) => ({
         ...{ userId, deviceId, deviceName, platform, appState, lastSeenMs },
+        loginAgoMs: Math.max(0, Date.now() - lastLoginMs),
       }));
   }
 

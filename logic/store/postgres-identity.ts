@@ -67,6 +67,7 @@ export class PostgresIdentity implements IdentityStore {
       platform: text(row, 3),
       appState: text(row, 4) as AppState,
       lastSeenMs: number(row, 5),
+      loginAgoMs: number(row, 6),
     }));
   }
 

@@ -16,6 +16,7 @@ export const CONDITION_TYPES = [
   "UpdateBlocked",
   "ScalingLimited",
   "Hibernated",
+  "DrainVerified",
   "Paused",
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];

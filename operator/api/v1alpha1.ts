@@ -127,6 +127,28 @@ export interface EntryServiceSpec {
   annotations?: Record<string, string>;
 }
 
+/** The rate is halved when one of these is missed. */
+export interface EntryDrainReconnectBudgetTargetsSpec {
+  /** 99 of 100 logins at the other entries are answered within this, 10ms to 1m. Default 1s. */
+  loginP99: string;
+  /** Of the logins at the other entries, how many may be refused, 1 to 100. Default 5. */
+  loginFailurePercent: number;
+}
+
+/**
+ * How many clients per second all drains together may ask to reconnect. The operator stays below maxPerSecond, halves
+ * the rate when other entries or logic suffer, and raises it again step by step. An entry is never asked to go faster
+ * than its window says. Without an operator each entry goes by its window alone.
+ */
+export interface EntryDrainReconnectBudgetSpec {
+  /** Reconnects per second on a good day, 1 to 100000. Default 2000. */
+  maxPerSecond: number;
+  /** The rate is never lowered below this, 1 to 100000. Default 50. */
+  minPerSecond: number;
+  /** The rate is halved when one of these is missed. */
+  targets: EntryDrainReconnectBudgetTargetsSpec;
+}
+
 /** How connections are moved away before an entry goes (scale-down, upgrade). */
 export interface EntryDrainSpec {
   /**
@@ -139,6 +161,23 @@ export interface EntryDrainSpec {
    * grace period is this plus 10 s. Changing it rolls the entries.
    */
   deadline: string;
+  /**
+   * What becomes of connections that are still open at the deadline. Force (default) closes them within a few
+   * seconds; Hold lets them stay until they end by themselves, and the pod with them. SIGTERM always forces.
+   */
+  onDeadline: "Force" | "Hold";
+  /**
+   * How long new connections may still arrive after an entry is not ready any more, 0s to 10m. Default 2s, enough for
+   * kube-proxy. Cloud load balancers that check for themselves take longer, for example 15s, or 300s for an AWS NLB
+   * with IP targets. Not waited for when nobody is connected.
+   */
+  lbDetach: string;
+  /**
+   * How many clients per second all drains together may ask to reconnect. The operator stays below maxPerSecond,
+   * halves the rate when other entries or logic suffer, and raises it again step by step. An entry is never asked to
+   * go faster than its window says. Without an operator each entry goes by its window alone.
+   */
+  reconnectBudget: EntryDrainReconnectBudgetSpec;
 }
 
 /** How much worse than the old entries they may be. */
@@ -923,7 +962,7 @@ export interface PodStatus {
   node?: string;
   /** Its revision. */
   revision?: string;
-  /** Pending, Starting, Ready, NotReady, Cordoned, Draining, Purging, Released, Terminating or Failed. */
+  /** Pending, Starting, Ready, NotReady, Terminating, Failed, or the phase of its drain. */
   state: string;
   /** Authenticated connections, when known. */
   sessions?: number;
@@ -941,9 +980,9 @@ export interface DrainStatus {
   pod: string;
   /** UID of the pod. */
   podUID?: string;
-  /** ScaleDown, Update, Fenced, Failed, Deleted or NodeLost. */
+  /** ScaleDown, Update, NodeDrain, Evicted, Manual, Fenced, PodDeleted, Failed or NodeLost. */
   reason?: string;
-  /** Cordoned, Draining, Purging or Released. */
+  /** Planned, Cordoned, LbDetaching, Draining, Forcing, Purging, Verifying, Released or Aborted. */
   phase: string;
   /** When it began. */
   startedAt?: string;
@@ -953,6 +992,28 @@ export interface DrainStatus {
   finishedAt?: string;
   /** Connections left when last seen. */
   remaining?: number;
+  /** No client was told anything yet. */
+  abortable?: boolean;
+  /** Clients that all drains together may ask per second, at present. */
+  ratePerSecond?: number;
+  /** About so long until all are asked. */
+  etaSeconds?: number;
+  /** Sessions when clients began to be asked. */
+  initial?: number;
+  /** Sessions that were asked to reconnect. */
+  asked?: number;
+  /** Sessions that were closed at the deadline. */
+  forced?: number;
+  /** Of those asked or closed, how many were seen at another entry. */
+  returned?: number;
+  /** Of those asked or closed, how many were nowhere at the end: the app was closed, or the phone is away. */
+  absent?: number;
+  /** Half of those that returned were without a connection for at most this long; 0 for moves that overlap. */
+  offlineP50Ms?: number;
+  /** 99 of 100 of them for at most this long. */
+  offlineP99Ms?: number;
+  /** Routes that still pointed at the pod when counted for the second time: 0. */
+  routesLeft?: number;
 }
 
 /** One aspect of the state. */
@@ -1013,7 +1074,8 @@ export interface ImClusterStatus {
   drains?: DrainStatus[];
   /**
    * Ready, Progressing, Degraded, EntriesReady, LogicReady, StoreReady, RouterReady, RouterConsistent,
-   * LoadBalancerReady, SchemaMigrated, EmbeddedDatastores, UpdateBlocked, ScalingLimited, Hibernated and Paused.
+   * LoadBalancerReady, SchemaMigrated, EmbeddedDatastores, UpdateBlocked, ScalingLimited, Hibernated, DrainVerified
+   * and Paused.
    */
   conditions?: ConditionStatus[];
 }

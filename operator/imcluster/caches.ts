@@ -9,6 +9,8 @@ import {
   DEPLOYMENTS,
   JOBS,
   type KubeObject,
+  NODES,
+  type Node,
   PERSISTENT_VOLUME_CLAIMS,
   POD_DISRUPTION_BUDGETS,
   PODS,
@@ -18,6 +20,7 @@ import {
   SERVICES,
   STATEFUL_SETS,
 } from "../kube/types.ts";
+import { isNodeLeaving } from "./drain-cause.ts";
 import { canonicalJson } from "./hash.ts";
 import { KindCache } from "./kind-cache.ts";
 import { LABEL } from "./names.ts";
@@ -38,6 +41,8 @@ export interface CachesOptions {
   client: KubeClient;
   /** Empty: all. */
   namespaces: readonly string[];
+  /** Taints of nodes that are being emptied; none: nodes are not watched. Needs rights on nodes, which are of no namespace. */
+  drainTaints: readonly string[];
   clock: Clock;
   log: Logger;
   metrics?: ReflectorMetrics;
@@ -50,6 +55,8 @@ export class Caches {
   readonly clusters: ObjectView<ImCluster>;
   readonly pods: ObjectView<Pod>;
   readonly #owned = new Map<string, ObjectView<KubeObject>>();
+  readonly #drainTaints: readonly string[];
+  readonly #nodes: ReflectorView<Node> | undefined;
 
   /** @param onChange namespace and name of the ImCluster that a change is about */
   constructor(options: CachesOptions, onChange: (namespace: string, cluster: string) => void) {
@@ -65,12 +72,40 @@ export class Caches {
       const { namespace = "", name } = object.metadata;
       if (type !== "updated" || !old || isWorthALook(old, object)) onChange(namespace, name);
     });
+    this.#drainTaints = options.drainTaints;
+    this.#nodes = options.drainTaints.length > 0 ? this.#watchNodes(options, pods, onChange) : undefined;
     for (const cache of this.#all.filter((one) => one !== (clusters as ReflectorView<KubeObject>))) {
       cache.on(({ object }) => {
         const cluster = object.metadata.labels?.[LABEL.cluster];
         if (cluster) onChange(object.metadata.namespace ?? "", cluster);
       });
     }
+  }
+
+  /** Is this node being emptied? No, for all that is known without a look at nodes. */
+  isNodeLeaving(name: string | undefined): boolean {
+    const node = name ? this.#nodes?.get(undefined, name) : undefined;
+    return node !== undefined && isNodeLeaving(node, this.#drainTaints);
+  }
+
+  /** Nothing waits for it: without rights on nodes everything else works. */
+  #watchNodes(
+    options: CachesOptions,
+    pods: ReflectorView<Pod>,
+    onChange: (namespace: string, cluster: string) => void,
+  ): ReflectorView<Node> {
+    const { client, clock, log, metrics } = options;
+    const nodes = new Reflector<Node>({ client, resource: NODES, clock, log, ...(metrics ? { metrics } : {}) });
+    this.#reflectors.push(nodes as unknown as Reflector<KubeObject>);
+    nodes.on(({ object, old, type }) => {
+      const isLeaving = type !== "deleted" && isNodeLeaving(object, this.#drainTaints);
+      if (isLeaving === (old !== undefined && isNodeLeaving(old, this.#drainTaints))) return;
+      for (const { metadata, spec } of pods.list()) {
+        const cluster = metadata.labels?.[LABEL.cluster];
+        if (cluster && spec.nodeName === object.metadata.name) onChange(metadata.namespace ?? "", cluster);
+      }
+    });
+    return nodes;
   }
 
   /** View of an owned kind. */

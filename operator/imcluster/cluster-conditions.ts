@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ConditionFacts, conditionOf } from "../api/conditions.ts";
+import type { DrainStatus } from "../api/v1alpha1.ts";
 import { isSurgeShort } from "./entry-rollout.ts";
 import { ANNOTATION } from "./names.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
@@ -174,6 +175,21 @@ export function hibernated({ cluster }: ObservedCluster, { active, leaving }: Si
   if (active.length + leaving.length > 0) return no("FallingAsleep", `${why}: entries are still being taken away`);
   const remedy = isFenced ? "take it out to make entries again" : "set it to false to make entries again";
   return yes(isFenced ? "AllFenced" : "SpecHibernate", `${why}, so there is no entry: ${remedy}`);
+}
+
+/** Of those that an entry asked to reconnect, so many were seen at another one when all is well. */
+const RETURNED_RATIO = 0.95;
+
+/** Was the last drain that moved clients proved: no route left behind, and the clients back? @param drains newest first */
+export function drainVerified(drains: readonly DrainStatus[]): Verdict {
+  const last = drains.find(({ finishedAt, returned }) => finishedAt !== undefined && returned !== undefined);
+  if (!last) return unknown("NoDrain", "no drain has ended yet");
+  const { pod, returned = 0, absent = 0, routesLeft } = last;
+  if (routesLeft === undefined) return no("NotCounted", `nobody could count the routes of ${pod} after its drain`);
+  if (routesLeft > 0) return no("RoutesLeft", `${routesLeft} routes still point at ${pod}`);
+  const figures = `${returned} of ${returned + absent} sessions of ${pod} were seen at other entries`;
+  if (returned < RETURNED_RATIO * (returned + absent)) return no("ClientsAbsent", figures);
+  return yes("Verified", `${figures}, and no route is left`);
 }
 
 /** First reason why the cluster does not serve; `undefined` when it does. */

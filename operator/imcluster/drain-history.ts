@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rfc3339Seconds } from "../api/conditions.ts";
 import type { DrainStatus } from "../api/v1alpha1.ts";
+import { isRevocable } from "./drain.ts";
 import type { ObservedEntry } from "./observed.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import { durationMs } from "./units.ts";
 
 const MAX_DRAINS = 20;
 
@@ -11,36 +14,64 @@ const MAX_DRAINS = 20;
  */
 export function drainHistory(
   previous: readonly DrainStatus[],
-  entries: readonly ObservedEntry[],
-  nowMs: number,
+  observed: Pick<ObservedCluster, "cluster" | "entries" | "reconnectsPerSecond" | "nowMs">,
 ): DrainStatus[] {
-  const running = entries.flatMap(runningDrain);
+  const { entries, nowMs } = observed;
+  const running = entries.flatMap((entry) => runningDrain(entry, observed));
   const isRunning = ({ id }: DrainStatus) => running.some((drain) => drain.id === id);
-  const finished = previous.filter((drain) => !isRunning(drain)).map((drain) => finish(drain, nowMs));
-  return [...running.map((drain) => (drain.phase === "Released" ? finish(drain, nowMs, previous) : drain)), ...finished]
+  const serves = ({ podUID, abortable }: DrainStatus) =>
+    abortable === true && entries.some(({ uid, intent }) => uid === podUID && !intent);
+  const finished = previous
+    .filter((drain) => !isRunning(drain))
+    .map((drain) => finish(drain, serves(drain) ? "Aborted" : "Released", nowMs));
+  return [
+    ...running.map((drain) => (drain.phase === "Released" ? finish(drain, "Released", nowMs, previous) : drain)),
+    ...finished,
+  ]
     .sort((a, b) => (b.startedAt ?? "").localeCompare(a.startedAt ?? "") || a.id.localeCompare(b.id))
     .slice(0, MAX_DRAINS);
 }
 
-function runningDrain({ name, uid, intent, probe }: ObservedEntry): DrainStatus[] {
+type Figures = Pick<ObservedCluster, "cluster" | "reconnectsPerSecond">;
+
+function runningDrain(entry: ObservedEntry, figures: Figures): DrainStatus[] {
+  const { name, uid, intent } = entry;
   if (!intent) return [];
   const { id, reason, phase } = intent;
   return [
     {
-      id,
-      pod: name,
-      podUID: uid,
-      reason,
-      phase,
+      ...{ id, pod: name, podUID: uid, reason, phase },
       startedAt: rfc3339Seconds(Date.parse(intent.startedAt)),
       deadline: rfc3339Seconds(Date.parse(intent.deadline)),
-      ...(probe && phase === "Draining" ? { remaining: probe.connections } : {}),
+      abortable: isRevocable(intent),
+      ...progress(entry, figures),
+      ...(phase === "Released" || phase === "Verifying" ? entry.report : {}),
     },
   ];
 }
 
-function finish(drain: DrainStatus, nowMs: number, previous: readonly DrainStatus[] = []): DrainStatus {
-  const { remaining: _, deadline: __, ...rest } = drain;
+/** Figures of an entry that can still be asked. */
+function progress({ probe, intent }: ObservedEntry, { cluster, reconnectsPerSecond: rate }: Figures) {
+  if (!probe?.drain || !probe.draining) return {};
+  const { initial, asked, waiting, forced } = probe.drain;
+  const counts = { initial, asked, forced };
+  if (intent?.phase !== "Draining" && intent?.phase !== "Forcing") return counts;
+  const moving = { ...counts, remaining: probe.connections };
+  if (intent.phase === "Forcing" || rate === undefined) return moving;
+  const windowMs = durationMs(cluster.spec.entry.drain.window);
+  const perSecond = windowMs > 0 ? Math.min(rate, (initial / windowMs) * 1000) : rate;
+  const etaSeconds = waiting > 0 ? Math.ceil(waiting / Math.max(perSecond, 1)) : 0;
+  return { ...moving, ratePerSecond: Math.round(rate), etaSeconds };
+}
+
+function finish(
+  drain: DrainStatus,
+  phase: "Released" | "Aborted",
+  nowMs: number,
+  previous: readonly DrainStatus[] = [],
+): DrainStatus {
+  const { remaining: _, deadline: __, abortable: ___, ratePerSecond: ____, etaSeconds: _____, ...rest } = drain;
   const known = drain.finishedAt ?? previous.find(({ id }) => id === drain.id)?.finishedAt;
-  return { ...rest, phase: "Released", finishedAt: known ?? rfc3339Seconds(nowMs) };
+  const isOver = drain.phase === "Released" || drain.phase === "Aborted";
+  return { ...rest, phase: isOver ? drain.phase : phase, finishedAt: known ?? rfc3339Seconds(nowMs) };
 }

@@ -3,35 +3,42 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   CORDON_DEADLINE_MS,
-  DETACH_MS,
+  DRAIN_PHASES,
+  DRAIN_REASONS,
   type DrainIntent,
+  type DrainLimits,
   type DrainPhase,
   type DrainView,
+  FORCE_DEADLINE_MS,
   inPhase,
+  isPastDrain,
   isPlanned,
+  isRevocable,
   newIntent,
   nextDrainStep,
+  PLANNED_DEADLINE_MS,
   PURGE_DEADLINE_MS,
   parseIntent,
+  VERIFY_DEADLINE_MS,
 } from "./drain.ts";
 import type { EntryProbe } from "./observed.ts";
 
 const NOW_MS = 1_700_000_000_000;
-const LIMITS = { windowMs: 5_000, deadlineMs: 20_000 };
+const LIMITS: DrainLimits = { windowMs: 5_000, deadlineMs: 20_000, onDeadline: "Force", lbDetachMs: 2_000 };
 
 const probe = (fields: Partial<EntryProbe> = {}): EntryProbe => ({
   ...{ connections: 5, sessions: 5, cordoned: true, draining: false, atMs: 0 },
   ...fields,
 });
 
-function intent(phase: DrainPhase): DrainIntent {
-  return inPhase(newIntent("d1", "ScaleDown", "Cordoned", NOW_MS), phase, LIMITS, NOW_MS);
+function intent(phase: DrainPhase, reason: DrainIntent["reason"] = "ScaleDown"): DrainIntent {
+  return inPhase(newIntent("d1", reason, phase, NOW_MS), phase, LIMITS, NOW_MS);
 }
 
 function step(phase: DrainPhase, fields: Partial<DrainView>, afterMs = 0) {
   const view: DrainView = {
-    ...{ intent: intent(phase), isAlive: true, isReady: false, hasStarted: true },
-    ...{ probe: probe(), isPurged: false, hasLogic: true },
+    ...{ intent: intent(phase), isAlive: true, isReady: false, hasStarted: true, mayLeave: false },
+    ...{ probe: probe(), isPurged: false, isVerified: false, hasLogic: true, onDeadline: "Force" },
     ...fields,
   };
   return nextDrainStep(view, NOW_MS + afterMs);
@@ -40,15 +47,55 @@ function step(phase: DrainPhase, fields: Partial<DrainView>, afterMs = 0) {
 const to = (phase: DrainPhase) => ({ do: "advance", to: phase });
 const kind = (result: ReturnType<typeof step>) => (result.do === "advance" ? to(result.to) : { do: result.do });
 
-describe("isPlanned", () => {
+describe("a reason", () => {
   it("tells the operator's own ends from those that happened", () => {
-    const reasons = ["ScaleDown", "Update", "Failed", "Deleted", "NodeLost"] as const;
-    assert.deepEqual(reasons.filter(isPlanned), ["ScaleDown", "Update"]);
+    const happened = ["PodDeleted", "Failed", "NodeLost"];
+    assert.deepEqual(
+      DRAIN_REASONS.filter((reason) => !isPlanned(reason)),
+      happened,
+    );
+  });
+});
+
+describe("a phase", () => {
+  it("can be aborted until the first client is told, and is past the drain when the last one is gone", () => {
+    const phases = (is: (one: DrainIntent) => boolean) => DRAIN_PHASES.filter((phase) => is(intent(phase)));
+    assert.deepEqual(phases(isRevocable), ["Planned", "Cordoned", "LbDetaching"]);
+    assert.deepEqual(phases(isPastDrain), ["Purging", "Verifying", "Released"]);
+  });
+
+  it("of load balancers is counted from when the entry was cordoned", () => {
+    const deadline = (from: DrainIntent, nowMs: number) =>
+      Date.parse(inPhase(from, "LbDetaching", LIMITS, nowMs).deadline) - NOW_MS;
+    assert.equal(deadline(intent("Cordoned"), NOW_MS + 500), 2_000);
+    assert.equal(deadline(intent("Cordoned"), NOW_MS + 5_000), 5_000, "over already");
+    assert.equal(deadline(intent("Planned"), NOW_MS + 500), 2_500);
   });
 });
 
 describe("a drain", () => {
+  const hold = { onDeadline: "Hold" } as const;
+  const gone = { probe: probe({ connections: 0 }) };
   const cases: [string, DrainPhase, Partial<DrainView>, number, object][] = [
+    ["waits for a replacement", "Planned", {}, 0, { do: "wait" }],
+    ["begins when there is one", "Planned", { mayLeave: true }, 0, to("Cordoned")],
+    ["does not wait for ever when somebody insists", "Planned", {}, PLANNED_DEADLINE_MS, to("Cordoned")],
+    [
+      "of a node that is only cordoned does",
+      "Planned",
+      { intent: intent("Planned", "NodeDrain") },
+      PLANNED_DEADLINE_MS,
+      { do: "wait" },
+    ],
+    [
+      "until somebody evicts it, too",
+      "Planned",
+      { intent: intent("Planned", "NodeDrain"), cause: "Evicted" },
+      PLANNED_DEADLINE_MS,
+      to("Cordoned"),
+    ],
+    ["need not wait for what does not run", "Planned", { isAlive: false }, 0, to("Purging")],
+    ["cuts off what is fenced", "Planned", { intent: intent("Planned", "Fenced") }, 0, to("Purging")],
     ["tells the entry to take no more", "Cordoned", { probe: probe({ cordoned: false }) }, 0, { do: "cordon" }],
     [
       "tells it again after a restart of its container",
@@ -58,17 +105,33 @@ describe("a drain", () => {
       { do: "cordon" },
     ],
     ["waits for the readiness probe", "Cordoned", { isReady: true }, 5_000, { do: "wait" }],
-    ["waits for the proxies", "Cordoned", {}, DETACH_MS - 1, { do: "wait" }],
-    ["goes on when they must have noticed", "Cordoned", {}, DETACH_MS, to("Draining")],
-    ["need not wait when there is no connection", "Cordoned", { probe: probe({ connections: 0 }) }, 0, to("Draining")],
+    ["goes on when it is not ready any more", "Cordoned", {}, 0, to("LbDetaching")],
+    ["need not detach what nobody is connected to", "Cordoned", gone, 0, to("Draining")],
     ["gives an entry that does not answer some time", "Cordoned", { probe: undefined }, 9_000, { do: "wait" }],
-    ["then goes on without it", "Cordoned", { probe: undefined }, CORDON_DEADLINE_MS, to("Draining")],
+    ["then goes on without it", "Cordoned", { probe: undefined }, CORDON_DEADLINE_MS, to("LbDetaching")],
     ["skips what needs a process when there is none", "Cordoned", { isAlive: false }, 0, to("Purging")],
+    ["waits for the proxies", "LbDetaching", {}, 1_999, { do: "wait" }],
+    ["goes on when they must have noticed", "LbDetaching", {}, 2_000, to("Draining")],
+    ["or when nobody is left", "LbDetaching", gone, 0, to("Draining")],
+    [
+      "cordons an entry that has started again",
+      "LbDetaching",
+      { probe: probe({ cordoned: false }) },
+      0,
+      { do: "cordon" },
+    ],
     ["asks the clients to move", "Draining", {}, 0, { do: "drain" }],
-    ["waits while they move", "Draining", { probe: probe({ draining: true }) }, 10_000, { do: "wait" }],
-    ["is done when nobody is left", "Draining", { probe: probe({ connections: 0 }) }, 0, to("Purging")],
-    ["is done at its deadline", "Draining", { probe: probe({ draining: true }) }, 25_000, to("Purging")],
+    ["brings the next lease while they move", "Draining", { probe: probe({ draining: true }) }, 9_000, { do: "drain" }],
+    ["waits for an entry that does not answer", "Draining", { probe: undefined }, 0, { do: "wait" }],
+    ["is done when nobody is left", "Draining", gone, 0, to("Purging")],
+    ["closes the rest at its deadline", "Draining", { probe: probe({ draining: true }) }, 20_000, to("Forcing")],
+    ["or lets them stay", "Draining", { probe: probe({ draining: true }), ...hold }, 90_000, { do: "drain" }],
+    ["until they are gone", "Draining", { ...gone, ...hold }, 90_000, to("Purging")],
     ["is done when the process ended", "Draining", { isAlive: false }, 0, to("Purging")],
+    ["tells the entry to close them", "Forcing", {}, 0, { do: "force" }],
+    ["waits a little for it", "Forcing", { probe: undefined }, 0, { do: "wait" }],
+    ["goes on when they are closed", "Forcing", gone, 0, to("Purging")],
+    ["or when it takes too long", "Forcing", {}, FORCE_DEADLINE_MS, to("Purging")],
     ["has the routes removed", "Purging", {}, 0, { do: "purge" }],
     ["waits for a logic pod that can", "Purging", { hasLogic: false }, 0, { do: "wait" }],
     ["does not wait for ever", "Purging", { hasLogic: false }, PURGE_DEADLINE_MS, { do: "release" }],
@@ -79,7 +142,12 @@ describe("a drain", () => {
       0,
       { do: "release" },
     ],
-    ["releases once purged", "Purging", { isPurged: true }, 0, { do: "release" }],
+    ["is proved once purged", "Purging", { isPurged: true }, 0, to("Verifying")],
+    ["counts again, and looks for the clients", "Verifying", {}, 0, { do: "verify" }],
+    ["releases when that is done", "Verifying", { isVerified: true }, 0, { do: "release" }],
+    ["or when it takes too long", "Verifying", {}, VERIFY_DEADLINE_MS, { do: "release" }],
+    ["or nobody can be asked", "Verifying", { hasLogic: false }, 0, { do: "release" }],
+    ["also when the process is gone", "Verifying", { isAlive: false }, 0, { do: "verify" }],
     ["repeats a release that got lost", "Released", {}, 0, { do: "release" }],
   ];
   for (const [what, phase, fields, afterMs, expected] of cases) {

@@ -1,14 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EntryProbe } from "./observed.ts";
 
-/** In order; the operator only ever goes forward, except that Cordoned may be aborted. */
-export const DRAIN_PHASES = ["Cordoned", "Draining", "Purging", "Released"] as const;
+/** In order; the operator only ever goes forward, except that a drain may be aborted before {@link isRevocable} ends. */
+export const DRAIN_PHASES = [
+  "Planned",
+  "Cordoned",
+  "LbDetaching",
+  "Draining",
+  "Forcing",
+  "Purging",
+  "Verifying",
+  "Released",
+] as const;
 export type DrainPhase = (typeof DRAIN_PHASES)[number];
-export type DrainReason = "ScaleDown" | "Update" | "Fenced" | "Failed" | "Deleted" | "NodeLost";
+
+export const DRAIN_REASONS = [
+  /** Fewer are wanted. */
+  "ScaleDown",
+  /** It is of an older revision. */
+  "Update",
+  /** Its node is being emptied. */
+  "NodeDrain",
+  /** Somebody asked to evict it. */
+  "Evicted",
+  /** A person asked for it. */
+  "Manual",
+  /** A person says that it must not serve any more: its routes go at once. */
+  "Fenced",
+  /** Its pod was deleted by somebody else. */
+  "PodDeleted",
+  "Failed",
+  "NodeLost",
+] as const;
+export type DrainReason = (typeof DRAIN_REASONS)[number];
+
+const PLANNED: ReadonlySet<string> = new Set(["ScaleDown", "Update", "NodeDrain", "Evicted", "Manual", "Fenced"]);
 
 /** Did the operator itself end the pod, after a drain, or a person order its end? Its routes go without further question. */
 export function isPlanned(reason: DrainReason): boolean {
-  return reason === "ScaleDown" || reason === "Update" || reason === "Fenced";
+  return PLANNED.has(reason);
+}
+
+/** What a drain came to. Counts are of sessions. */
+export interface DrainReport {
+  initial: number;
+  asked: number;
+  forced: number;
+  /** Of those asked or forced: at another entry now, or nowhere. */
+  returned: number;
+  absent: number;
+  /** From the end of the old connection to the new login; moves that overlap count as 0. */
+  offlineP50Ms: number;
+  offlineP99Ms: number;
+  /** Routes that still pointed at the pod when counted for the second time; `undefined` when nobody could count. */
+  routesLeft?: number;
 }
 
 /** Content of the annotation `imcluster.io/drain` of an entry pod. Survives restarts of the operator and of the entry. */
@@ -20,23 +65,32 @@ export interface DrainIntent {
   startedAt: string;
   /** RFC 3339: the present phase ends then at the latest. */
   deadline: string;
+  /** Since Released, when the pod had served. */
+  report?: DrainReport;
 }
+
+export type DeadlinePolicy = "Force" | "Hold";
 
 export interface DrainLimits {
   /** GOAWAYs are spread over this. */
   windowMs: number;
-  /** Connections still open after this are closed. */
+  /** Connections still open after this are closed, or stay: see {@link onDeadline}. */
   deadlineMs: number;
+  onDeadline: DeadlinePolicy;
+  /** New connections still arrive for that long after the entry was cordoned. */
+  lbDetachMs: number;
 }
 
-/** Readiness probe, EndpointSlice and kube-proxy have taken the pod out after this; an unreachable pod is given up then. */
+/** A replacement is waited for this long; then somebody who insists gets the pod all the same. */
+export const PLANNED_DEADLINE_MS = 120_000;
+/** Readiness probe and EndpointSlice have taken the pod out after this; an unreachable pod is given up then. */
 export const CORDON_DEADLINE_MS = 10_000;
-/** From "not ready" until every node's proxy knows: new connections still arrive for that long. */
-export const DETACH_MS = 2_000;
-/** An entry closes what is left at its deadline; it may take this long to say so. */
-const DRAIN_SLACK_MS = 5_000;
+/** An entry closes what is left within seconds; it may take this long to say so. */
+export const FORCE_DEADLINE_MS = 8_000;
 /** Without any logic pod that could purge: routes of the pod die with its lease anyway. */
 export const PURGE_DEADLINE_MS = 60_000;
+/** Clients that are not back at another entry by then are reported as absent. */
+export const VERIFY_DEADLINE_MS = 10_000;
 
 /** `undefined` for anything that is not an intent of this operator. */
 export function parseIntent(text: string | undefined): DrainIntent | undefined {
@@ -65,13 +119,41 @@ export function newIntent(id: string, reason: DrainReason, phase: DrainPhase, no
 
 /** The intent in another phase, with the deadline of that phase. */
 export function inPhase(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits, nowMs: number): DrainIntent {
-  const spanMs: Record<DrainPhase, number> = {
-    Cordoned: CORDON_DEADLINE_MS,
-    Draining: limits.deadlineMs + DRAIN_SLACK_MS,
-    Purging: PURGE_DEADLINE_MS,
-    Released: 0,
-  };
-  return { ...intent, phase, deadline: new Date(nowMs + spanMs[phase]).toISOString() };
+  return { ...intent, phase, deadline: new Date(deadlineMs(intent, phase, limits, nowMs)).toISOString() };
+}
+
+function deadlineMs(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits, nowMs: number): number {
+  switch (phase) {
+    case "Planned":
+      return nowMs + PLANNED_DEADLINE_MS;
+    case "Cordoned":
+      return nowMs + CORDON_DEADLINE_MS;
+    case "LbDetaching": {
+      // Counted from when the entry was cordoned: load balancers began to notice then.
+      const cordonedMs = intent.phase === "Cordoned" ? Date.parse(intent.deadline) - CORDON_DEADLINE_MS : nowMs;
+      return Math.max(nowMs, Math.min(nowMs, cordonedMs) + limits.lbDetachMs);
+    }
+    case "Draining":
+      return nowMs + limits.deadlineMs;
+    case "Forcing":
+      return nowMs + FORCE_DEADLINE_MS;
+    case "Purging":
+      return nowMs + PURGE_DEADLINE_MS;
+    case "Verifying":
+      return nowMs + VERIFY_DEADLINE_MS;
+    case "Released":
+      return nowMs;
+  }
+}
+
+/** No client was told anything yet: the pod could go on as if nothing had been. */
+export function isRevocable({ phase }: DrainIntent): boolean {
+  return phase === "Planned" || phase === "Cordoned" || phase === "LbDetaching";
+}
+
+/** Its clients are gone, one way or the other. */
+export function isPastDrain({ phase }: DrainIntent): boolean {
+  return phase === "Purging" || phase === "Verifying" || phase === "Released";
 }
 
 /** What the state machine may know of a pod. */
@@ -84,49 +166,93 @@ export interface DrainView {
   hasStarted: boolean;
   /** Last answer of the entry; `undefined` when it did not answer. */
   probe: EntryProbe | undefined;
+  /** Enough others are ready to take its clients. */
+  mayLeave: boolean;
+  /** Why it has to go at present, when that is somebody's wish. */
+  cause?: DrainReason | undefined;
   /** Logic said that no route is left. */
   isPurged: boolean;
+  /** The routes were counted again, and who was asked is known to be back, as far as that is going to happen. */
+  isVerified: boolean;
   /** There is a logic pod that can be asked. */
   hasLogic: boolean;
+  onDeadline: DeadlinePolicy;
 }
 
 export type DrainStep =
-  | { do: "cordon" | "drain" | "purge" | "release" }
+  | { do: "cordon" | "drain" | "force" | "purge" | "verify" | "release" }
   | { do: "advance"; to: DrainPhase; because: string }
   | { do: "wait"; for: string };
+
+const advance = (to: DrainPhase, because: string): DrainStep => ({ do: "advance", to, because });
+const waitFor = (what: string): DrainStep => ({ do: "wait", for: what });
 
 /** The one next step of a drain. Pure; repeating a step that was done already does no harm. */
 export function nextDrainStep(view: DrainView, nowMs: number): DrainStep {
   const isLate = nowMs >= Date.parse(view.intent.deadline);
-  switch (view.intent.phase) {
+  const { phase, reason } = view.intent;
+  if (!isPastDrain(view.intent)) {
+    if (!view.isAlive) return advance("Purging", "it does not run");
+    if (reason === "Fenced") return advance("Purging", "it is fenced: its clients are cut off");
+  }
+  switch (phase) {
+    case "Planned":
+      return planned(view, isLate);
     case "Cordoned":
-      return cordoned(view, isLate, nowMs);
+      return cordoned(view, isLate);
+    case "LbDetaching":
+      return detaching(view, isLate);
     case "Draining":
       return draining(view, isLate);
+    case "Forcing":
+      return forcing(view, isLate);
     case "Purging":
-      if (view.isPurged || !view.hasStarted || isLate) return { do: "release" };
-      return view.hasLogic ? { do: "purge" } : { do: "wait", for: "a ready logic pod that can purge its routes" };
+      return purging(view, isLate);
+    case "Verifying":
+      return view.isVerified || isLate || !view.hasLogic ? { do: "release" } : { do: "verify" };
     case "Released":
       return { do: "release" };
   }
 }
 
-function cordoned(view: DrainView, isLate: boolean, nowMs: number): DrainStep {
-  const { probe, intent } = view;
-  if (!view.isAlive) return { do: "advance", to: "Purging", because: "it does not run" };
-  if (isLate) return { do: "advance", to: "Draining", because: "the time for taking it out of the Service is over" };
-  if (probe && !probe.cordoned) return { do: "cordon" };
-  if (!probe || view.isReady) return { do: "wait", for: "the Service to leave it out" };
-  const isDetached = probe.connections === 0 || nowMs >= Date.parse(intent.startedAt) + DETACH_MS;
-  if (isDetached) return { do: "advance", to: "Draining", because: "new connections no longer reach it" };
-  return { do: "wait", for: "proxies to leave it out" };
+function planned({ mayLeave, cause, intent }: DrainView, isLate: boolean): DrainStep {
+  if (mayLeave) return advance("Cordoned", "others can take its clients");
+  // A node that is only cordoned takes nothing away by itself: its pod serves until there is another.
+  if (isLate && (cause ?? intent.reason) !== "NodeDrain")
+    return advance("Cordoned", "no replacement became ready in time");
+  return waitFor("a replacement that is ready");
 }
 
-function draining(view: DrainView, isLate: boolean): DrainStep {
-  const { probe } = view;
-  if (!view.isAlive) return { do: "advance", to: "Purging", because: "it does not run any more" };
-  if (probe?.connections === 0) return { do: "advance", to: "Purging", because: "no connection is left" };
-  if (isLate) return { do: "advance", to: "Purging", because: "its deadline is over" };
-  if (probe && !probe.draining) return { do: "drain" };
-  return { do: "wait", for: probe ? `${probe.connections} connections to move` : "the entry to answer" };
+function cordoned({ probe, isReady }: DrainView, isLate: boolean): DrainStep {
+  if (isLate) return advance("LbDetaching", "the time for taking it out of the Service is over");
+  if (probe && !probe.cordoned) return { do: "cordon" };
+  if (!probe || isReady) return waitFor("the Service to leave it out");
+  if (probe.connections === 0) return advance("Draining", "nobody is connected");
+  return advance("LbDetaching", "it is not ready any more");
+}
+
+function detaching({ probe }: DrainView, isLate: boolean): DrainStep {
+  if (isLate || probe?.connections === 0) return advance("Draining", "new connections no longer reach it");
+  // Its container has started again.
+  if (probe && !probe.cordoned) return { do: "cordon" };
+  return waitFor("proxies and load balancers to leave it out");
+}
+
+function draining({ probe, onDeadline }: DrainView, isLate: boolean): DrainStep {
+  if (probe?.connections === 0) return advance("Purging", "no connection is left");
+  if (isLate && onDeadline === "Force") return advance("Forcing", "its deadline is over");
+  // Each time with the next lease.
+  return probe ? { do: "drain" } : waitFor("the entry to answer");
+}
+
+function forcing({ probe }: DrainView, isLate: boolean): DrainStep {
+  if (probe?.connections === 0) return advance("Purging", "no connection is left");
+  if (isLate) return advance("Purging", "it did not close its connections in time");
+  return probe ? { do: "force" } : waitFor("the entry to answer");
+}
+
+function purging(view: DrainView, isLate: boolean): DrainStep {
+  if (!view.hasStarted || isLate) return { do: "release" };
+  if (view.isPurged) return advance("Verifying", "no route is left");
+  return view.hasLogic ? { do: "purge" } : waitFor("a ready logic pod that can purge its routes");
 }

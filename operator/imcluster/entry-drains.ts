@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type DrainIntent, type DrainReason, inPhase, isPlanned, newIntent, nextDrainStep } from "./drain.ts";
+import {
+  type DrainIntent,
+  type DrainPhase,
+  type DrainReason,
+  inPhase,
+  isPastDrain,
+  isPlanned,
+  isRevocable,
+  newIntent,
+  nextDrainStep,
+} from "./drain.ts";
+import { isExternal } from "./drain-cause.ts";
 import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
 import type { ObservedEntry } from "./observed.ts";
 
@@ -14,15 +25,26 @@ export function drainsAtOnce({ replicas, update }: Pick<EntryPlanInput, "replica
   return update.strategy === "Batched" ? update.batch : Math.max(1, Math.ceil(replicas * DRAIN_SHARE));
 }
 
-/** The first step of a drain that the planner itself decides on. */
-export function startDrain(entry: ObservedEntry, reason: DrainReason, input: EntryPlanInput): EntryAction {
-  const intent = newIntent(drainId(entry, reason), reason, "Cordoned", input.nowMs);
-  return { kind: "setDrain", entry, intent: inPhase(intent, "Cordoned", input.drain, input.nowMs), reason };
+/** The first step of a drain: Cordoned for one that the planner itself decides on. */
+export function startDrain(
+  entry: ObservedEntry,
+  reason: DrainReason,
+  input: EntryPlanInput,
+  phase: DrainPhase = "Cordoned",
+): EntryAction {
+  const intent = newIntent(drainId(entry, reason), reason, phase, input.nowMs);
+  return { kind: "setDrain", entry, intent: inPhase(intent, phase, input.drain, input.nowMs), reason };
 }
 
 /** Was it begun by the planner, and was no client told anything yet? Then it can be called off. */
-export function isAbortable({ intent }: ObservedEntry): boolean {
-  return intent?.phase === "Cordoned" && (intent.reason === "Update" || intent.reason === "ScaleDown");
+export function isAbortable({ intent, cause }: ObservedEntry): boolean {
+  const isOurs = intent?.reason === "Update" || intent?.reason === "ScaleDown";
+  return intent !== undefined && isOurs && isRevocable(intent) && !cause;
+}
+
+/** Was it begun because somebody wanted it away, and does nobody any more? */
+export function isCalledOff({ intent, cause }: ObservedEntry): boolean {
+  return intent !== undefined && isExternal(intent.reason) && isRevocable(intent) && !cause;
 }
 
 export function abortDrain(entry: ObservedEntry): EntryAction {
@@ -47,8 +69,9 @@ export function drainSteps(
   input: EntryPlanInput,
   isMoreClosing: boolean,
 ): EntryAction[] {
-  let slots = drainsAtOnce(input) - input.entries.filter(isAsking).length;
-  const steps = entries.map((entry) => ({ entry, actions: stepsOf(entry, input) }));
+  let slots = drainsAtOnce(input) - input.entries.filter((entry) => isAsking(entry, input)).length;
+  const leavers = mayLeave(input);
+  const steps = entries.map((entry) => ({ entry, actions: stepsOf(entry, input, leavers.has(entry.uid)) }));
   const isClosing = isMoreClosing || steps.some(({ entry, actions }) => isStillClosing(entry, actions));
   return steps
     .flatMap(({ actions }) => actions)
@@ -60,6 +83,20 @@ export function drainSteps(
     });
 }
 
+/** Planned pods that may go now: as many as are ready beyond those wanted. One that serves nobody always may. */
+function mayLeave({ entries, replicas }: EntryPlanInput): Set<string> {
+  const serving = entries.filter(
+    ({ isReady, isDead, isTerminating, intent }) =>
+      isReady && !isDead && !isTerminating && (!intent || intent.phase === "Planned"),
+  );
+  const planned = entries.filter(({ intent }) => intent?.phase === "Planned");
+  const order = (a: ObservedEntry, b: ObservedEntry) =>
+    Date.parse(a.intent?.startedAt ?? "") - Date.parse(b.intent?.startedAt ?? "") || a.name.localeCompare(b.name);
+  const free = planned.filter(({ isReady, probe }) => !isReady && (probe?.connections ?? 0) === 0);
+  const busy = planned.filter((entry) => !free.includes(entry)).sort(order);
+  return new Set([...free, ...busy.slice(0, Math.max(0, serving.length - replicas))].map(({ uid }) => uid));
+}
+
 type SetDrain = EntryAction & { kind: "setDrain" };
 
 function isFirstAsk(action: EntryAction): action is SetDrain {
@@ -69,12 +106,20 @@ function isFirstAsk(action: EntryAction): action is SetDrain {
 /** It is on its way out of the Service, and not there yet; that has a deadline. */
 function isStillClosing(entry: ObservedEntry, actions: readonly EntryAction[]): boolean {
   if (entry.isTerminating || !isAbortable(entry) || entry.intent?.reason !== "Update") return false;
-  return actions.some(({ kind }) => kind === "cordon" || kind === "wait");
+  return actions.some(
+    (action) =>
+      action.kind === "cordon" ||
+      action.kind === "wait" ||
+      (action.kind === "setDrain" && action.intent.phase === "LbDetaching"),
+  );
 }
 
-function isAsking(entry: ObservedEntry): boolean {
+/** Those that are only held past their deadline keep nobody waiting. */
+function isAsking(entry: ObservedEntry, { drain, nowMs }: EntryPlanInput): boolean {
   const { intent, isDead, isTerminating } = entry;
-  return !isDead && !isTerminating && intent?.phase === "Draining" && isPlanned(intent.reason);
+  if (isDead || isTerminating || !intent || !isPlanned(intent.reason)) return false;
+  if (intent.phase === "Forcing") return true;
+  return intent.phase === "Draining" && (drain.onDeadline === "Force" || nowMs < Date.parse(intent.deadline));
 }
 
 /** A container that was started again meanwhile must be told again. */
@@ -84,22 +129,29 @@ function heldBack(entry: ObservedEntry, intent: DrainIntent): EntryAction {
   return { kind: "wait", reason: `${entry.name} waits for other drains`, afterMs: POLL_MS };
 }
 
-function stepsOf(entry: ObservedEntry, input: EntryPlanInput): EntryAction[] {
+function stepsOf(entry: ObservedEntry, input: EntryPlanInput, mayGo: boolean): EntryAction[] {
   if (isCutOff(entry, input)) return [cutOff(entry, input)];
-  if (!entry.isDead && !entry.intent) return [];
-  if (!entry.isHeld && (entry.isTerminating || entry.isDead || entry.intent?.phase === "Released"))
-    return unheld(entry);
-  if (entry.isDead && (!entry.intent || !isPastDrain(entry.intent))) return [bury(entry, input)];
   const { intent } = entry;
+  if (!entry.isDead && !intent) return unplanned(entry, input);
+  if (!entry.isHeld && (entry.isTerminating || entry.isDead || intent?.phase === "Released")) return unheld(entry);
+  if (entry.isDead && (!intent || !isPastDrain(intent))) return [bury(entry, input)];
   if (!intent) return [];
-  if (intent.reason === "Fenced") return [...unheld(entry), step(entry, intent, input)];
+  if (intent.reason === "Fenced") return [...unheld(entry), step(entry, intent, input, mayGo)];
   // Told to end by somebody else while draining: the entry drains itself on SIGTERM; wait for its end.
   if (entry.isTerminating && !entry.isDead) return [{ kind: "wait", reason: `${entry.name} ends`, afterMs: 2_000 }];
-  return [step(entry, intent, input)];
+  if (isCalledOff(entry)) return [abortDrain(entry)];
+  return [step(entry, intent, input, mayGo)];
 }
 
-function isPastDrain(intent: DrainIntent): boolean {
-  return intent.phase === "Purging" || intent.phase === "Released";
+/** It serves: unless somebody ends it, or wants it away. */
+function unplanned(entry: ObservedEntry, input: EntryPlanInput): EntryAction[] {
+  if (entry.isTerminating) {
+    // The entry drains itself; this only tells people how far it is.
+    const isRunning = entry.isHeld && entry.hasStarted && !entry.isBackingOff;
+    return isRunning ? [startDrain(entry, "PodDeleted", input, "Draining")] : [];
+  }
+  if (!entry.cause || entry.isOrphan) return [];
+  return [startDrain(entry, entry.cause, input, "Planned")];
 }
 
 /** It may go, if it does not already. */
@@ -108,9 +160,9 @@ function unheld(entry: ObservedEntry): EntryAction[] {
 }
 
 /** Fenced, and not yet on its way: what it was asked to do before no longer matters. */
-export function isCutOff({ name, intent }: ObservedEntry, input: Pick<EntryPlanInput, "isFenced">): boolean {
+export function isCutOff({ name, intent, cause }: ObservedEntry, input: Pick<EntryPlanInput, "isFenced">): boolean {
   const isDone = intent !== undefined && isPastDrain(intent);
-  return !isDone && (input.isFenced?.(name) ?? false);
+  return !isDone && (cause === "Fenced" || (input.isFenced?.(name) ?? false));
 }
 
 /** Straight to the purge, which fences it; it is told to end at the same time. */
@@ -124,30 +176,24 @@ function cutOff(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
 function bury(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
   const { phase } = entry.pod.status ?? {};
   const hasEnded = phase === "Failed" || phase === "Succeeded";
-  const reason: DrainReason = entry.isTerminating ? (hasEnded ? "Deleted" : "NodeLost") : "Failed";
-  const intent = entry.intent ?? newIntent(drainId(entry, reason), reason, "Purging", input.nowMs);
-  return { kind: "setDrain", entry, intent: inPhase(intent, "Purging", input.drain, input.nowMs), reason };
+  const reason: DrainReason = entry.isTerminating ? (hasEnded ? "PodDeleted" : "NodeLost") : "Failed";
+  if (!entry.intent) return startDrain(entry, reason, input, "Purging");
+  return { kind: "setDrain", entry, intent: inPhase(entry.intent, "Purging", input.drain, input.nowMs), reason };
 }
 
-function step(entry: ObservedEntry, intent: DrainIntent, input: EntryPlanInput): EntryAction {
+function step(entry: ObservedEntry, intent: DrainIntent, input: EntryPlanInput, mayGo: boolean): EntryAction {
+  const { hasLogic, drain, nowMs } = input;
   const isAlive = entry.hasStarted && !entry.isDead && !entry.isBackingOff;
-  const view = { ...entry, intent, isAlive, hasLogic: input.hasLogic };
-  const next = nextDrainStep(view, input.nowMs);
+  const view = { ...entry, intent, isAlive, mayLeave: mayGo, hasLogic, onDeadline: drain.onDeadline };
+  const next = nextDrainStep(view, nowMs);
   switch (next.do) {
     case "advance":
-      return {
-        kind: "setDrain",
-        entry,
-        intent: inPhase(intent, next.to, input.drain, input.nowMs),
-        reason: next.because,
-      };
-    case "release":
-      return {
-        kind: "release",
-        entry,
-        intent: inPhase(intent, "Released", input.drain, input.nowMs),
-        reason: "drained",
-      };
+      return { kind: "setDrain", entry, intent: inPhase(intent, next.to, drain, nowMs), reason: next.because };
+    case "release": {
+      const released = inPhase(intent, "Released", drain, nowMs);
+      const report = entry.report ? { report: entry.report } : {};
+      return { kind: "release", entry, intent: { ...released, ...report }, reason: "drained" };
+    }
     case "wait":
       return { kind: "wait", reason: `${entry.name} waits for ${next.for}`, afterMs: POLL_MS };
     default:

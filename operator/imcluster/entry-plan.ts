@@ -50,7 +50,7 @@ export type EntryAction =
   | ({ kind: "adopt" } & OnEntry)
   | ({ kind: "setDrain"; intent: DrainIntent } & OnEntry)
   | ({ kind: "abortDrain"; intent: DrainIntent } & OnEntry)
-  | ({ kind: "cordon" | "drain" | "purge"; intent: DrainIntent } & OnEntry)
+  | ({ kind: "cordon" | "drain" | "force" | "purge" | "verify"; intent: DrainIntent } & OnEntry)
   | ({ kind: "release"; intent: DrainIntent } & OnEntry)
   | ({ kind: "deletePod" } & OnEntry)
   | ({ kind: "setCordoned"; isCordoned: boolean } & OnEntry)

@@ -15,7 +15,10 @@ type Op =
   | { op: "pass"; ms: number }
   | { op: "strategy"; strategy: UpdateStrategy }
   | { op: "stage"; stage: UpdateStage }
-  | { op: "logic"; up: boolean };
+  | { op: "logic"; up: boolean }
+  | { op: "node"; nth: number; leaving: boolean }
+  | { op: "request"; nth: number; reason: string | undefined }
+  | { op: "policy"; hold: boolean };
 
 const nth = fc.nat(20);
 const strategy = fc.constantFrom<UpdateStrategy[]>("BlueGreen", "BlueGreen", "Batched", "OnDelete");
@@ -43,6 +46,16 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: fc.constant("sessions" as const), nth, sessions: fc.nat(100) }) },
   { weight: 4, arbitrary: fc.record({ op: fc.constant("pass" as const), ms: fc.nat(30_000) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("logic" as const), up: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("node" as const), nth, leaving: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant("request" as const),
+      nth,
+      reason: fc.constantFrom("Manual", "Evicted", "Fence", "because", undefined),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("policy" as const), hold: fc.boolean() }) },
 );
 
 function perform(world: EntryWorld, step: Op): void {
@@ -76,6 +89,15 @@ function perform(world: EntryWorld, step: Op): void {
       return;
     case "logic":
       world.hasLogic = step.up;
+      return;
+    case "node":
+      world.setNode(step.nth, step.leaving);
+      return;
+    case "request":
+      world.request(step.nth, step.reason);
+      return;
+    case "policy":
+      world.onDeadline = step.hold ? "Hold" : "Force";
       return;
     default:
       world.disturb(step.op, step.nth);
@@ -126,6 +148,7 @@ describe("planEntries", () => {
         world.hasLogic = true;
         world.stage = { kind: "open" };
         if (world.strategy === "OnDelete") world.strategy = "BlueGreen";
+        world.calm();
         for (let round = 0; round < 400 && !world.isSettled(); round++) {
           world.heal();
           reconcile(world);

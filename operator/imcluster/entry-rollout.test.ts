@@ -14,7 +14,11 @@ function input(entries: readonly ObservedEntry[], more: Partial<EntryPlanInput> 
     revision: "new",
     update: { strategy: "BlueGreen", batch: 1, maxConnectionsPerPod: 1_000 },
     ...{ stage: { kind: "open" }, entries, createBlocked: undefined, createNotBeforeMs: 0 },
-    ...{ drain: { windowMs: 5_000, deadlineMs: 20_000 }, hasLogic: true, nowMs: NOW_MS },
+    ...{
+      drain: { windowMs: 5_000, deadlineMs: 20_000, onDeadline: "Force", lbDetachMs: 2_000 },
+      hasLogic: true,
+      nowMs: NOW_MS,
+    },
     ...more,
   };
 }
@@ -43,7 +47,7 @@ function brief(given: EntryPlanInput): string[] {
 }
 
 const old = (count: number) => many(count, "o", { revision: "old" });
-const cordoned = (count: number, revision = "old") => many(count, "c", { revision, drain: { phase: "Cordoned" } });
+const cordoned = (count: number, revision = "old") => many(count, "c", { revision, drain: { phase: "LbDetaching" } });
 const batched: Partial<EntryPlanInput> = { update: { strategy: "Batched", batch: 2, maxConnectionsPerPod: 10 } };
 
 describe("BlueGreen", () => {
@@ -74,7 +78,12 @@ describe("BlueGreen", () => {
 
   it("asks nobody while one of the old ones is still in the Service", () => {
     const closed = cordoned(4);
-    const still = sampleEntry({ name: "s", revision: "old", drain: { phase: "Cordoned" }, probe: { cordoned: false } });
+    const still = sampleEntry({
+      name: "s",
+      revision: "old",
+      drain: { phase: "LbDetaching" },
+      probe: { cordoned: false },
+    });
     const fresh = { ...still, intent: { ...closed[0]?.intent, deadline: new Date(NOW_MS + 1).toISOString() } };
     assert.deepEqual(asked(input([...many(4, "n"), ...closed, fresh as ObservedEntry])), []);
     assert.deepEqual(asked(input([...many(4, "n"), ...closed, fresh as ObservedEntry], { nowMs: NOW_MS + 1 })), ["c0"]);
@@ -84,7 +93,7 @@ describe("BlueGreen", () => {
   it("tells a held entry again that it is closed, when its container was started again", () => {
     const asking = sampleEntry({ name: "a", revision: "old", drain: { phase: "Draining" } });
     const restarted = sampleEntry({
-      ...{ name: "r", revision: "old", drain: { phase: "Cordoned" as const }, probe: { cordoned: false } },
+      ...{ name: "r", revision: "old", drain: { phase: "LbDetaching" as const }, probe: { cordoned: false } },
     });
     const actions = planEntries(input([...many(4, "n"), asking, restarted], { nowMs: NOW_MS + 60_000 }));
     assert.ok(actions.some((action) => action.kind === "cordon" && action.entry.name === "r"));
@@ -122,8 +131,8 @@ describe("BlueGreen", () => {
   });
 
   it("opens no entry that does not answer, and none that leaves for another reason", () => {
-    const silent = sampleEntry({ name: "s", revision: "new", drain: { phase: "Cordoned" }, sessions: undefined });
-    const deleted = sampleEntry({ name: "d", revision: "new", drain: { phase: "Cordoned", reason: "Deleted" } });
+    const silent = sampleEntry({ name: "s", revision: "new", drain: { phase: "LbDetaching" }, sessions: undefined });
+    const deleted = sampleEntry({ name: "d", revision: "new", drain: { phase: "LbDetaching", reason: "PodDeleted" } });
     assert.deepEqual(brief(input([...many(3, "n"), silent, deleted])), ["+new"]);
   });
 });

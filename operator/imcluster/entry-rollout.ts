@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DrainReason } from "./drain.ts";
-import { drainsAtOnce, isAbortable, isCutOff } from "./entry-drains.ts";
+import { drainsAtOnce, isAbortable, isCalledOff, isCutOff } from "./entry-drains.ts";
 import type { EntryPlanInput } from "./entry-plan.ts";
 import { isActive, isLeaving, isUnschedulable, type ObservedEntry, podTrouble } from "./observed.ts";
 
@@ -37,7 +37,9 @@ interface Census {
 export function rolloutStep(input: EntryPlanInput): RolloutStep {
   const census = takeCensus(input);
   if (input.replicas === 0) return none(census);
-  const revived = revivable(input, census);
+  // Those that nobody wants away any more come back first, whatever else is missing.
+  const back = census.leaving.filter(isCalledOff);
+  const revived = back.length > 0 ? back : revivable(input, census);
   const stage = census.old.length === 0 && input.stage.kind !== "open" ? { kind: "open" as const } : input.stage;
   const counts = countsOf({ ...input, stage }, census, revived);
   return {
@@ -56,13 +58,14 @@ function none({ active }: Census): RolloutStep {
 
 function takeCensus(input: EntryPlanInput): Census {
   const entries = input.entries.filter((entry) => !isCutOff(entry, input));
-  const active = entries.filter(isActive);
+  // One that has to go is replaced in the same pass in which its drain is planned.
+  const active = entries.filter((entry) => isActive(entry) && !entry.cause);
   const fresh = active.filter(({ revision }) => revision === input.revision);
   return {
     active,
     fresh,
     old: active.filter(({ revision }) => revision !== input.revision),
-    leaving: entries.filter(isLeaving),
+    leaving: entries.filter((entry) => isLeaving(entry) || (isActive(entry) && entry.cause)),
     ready: active.filter(({ isReady }) => isReady).length,
     readyFresh: fresh.filter(({ isReady }) => isReady).length,
   };

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { API_VERSION, type ImCluster, KIND } from "../api/v1alpha1.ts";
 import type { EventInput, EventSink } from "../kube/events.ts";
-import type { DrainPhase } from "./drain.ts";
+import type { DrainIntent, DrainPhase, DrainReport } from "./drain.ts";
 import type { ObservedEntry } from "./observed.ts";
 import type { Action } from "./plan.ts";
 
 const DRAIN_WORDS: Record<DrainPhase, string> = {
+  Planned: "has to go",
   Cordoned: "takes no new connections",
+  LbDetaching: "waits until new connections no longer arrive",
   Draining: "asks its clients to reconnect elsewhere",
+  Forcing: "closes the connections that are left",
   Purging: "has its routes removed",
+  Verifying: "is gone, and its clients are looked for",
   Released: "is released",
 };
 
@@ -39,7 +43,7 @@ function eventOf(action: Action): EventInput | undefined {
     case "setDrain":
       return drainEvent(action.entry, action.intent.phase, action.reason);
     case "release":
-      return releaseEvent(action.entry, action.intent.reason);
+      return releaseEvent(action.entry, action.intent);
     case "abortDrain":
       return normal("DrainAborted", `${action.entry.name} takes connections again: ${action.reason}`);
     case "setCordoned":
@@ -59,10 +63,20 @@ function drainEvent(entry: ObservedEntry, phase: DrainPhase, why: string): Event
   return { type: isFault ? "Warning" : "Normal", reason, message: `${entry.name} ${DRAIN_WORDS[phase]}: ${why}` };
 }
 
-function releaseEvent(entry: ObservedEntry, why: string): EventInput {
-  if (entry.isPurged || !entry.hasStarted) {
-    return { type: "Normal", reason: "EntryReleased", message: `${entry.name} is drained (${why})` };
+function releaseEvent(entry: ObservedEntry, { reason: why, report }: DrainIntent): EventInput {
+  if (entry.isPurged || !entry.hasStarted || entry.intent?.phase === "Verifying") {
+    const type = report && report.routesLeft !== 0 ? "Warning" : "Normal";
+    return { type, reason: "EntryReleased", message: `${entry.name} is drained (${why})${reportText(report)}` };
   }
   const message = `${entry.name} is released without a purge, because no logic pod answered in time: its routes end with its lease`;
   return { type: "Warning", reason: "EntryNotPurged", message };
+}
+
+function reportText(report: DrainReport | undefined): string {
+  if (!report) return "";
+  const { initial, asked, forced, returned, absent, offlineP50Ms, offlineP99Ms, routesLeft = "unknown" } = report;
+  return (
+    `: ${initial} sessions, ${asked} asked, ${forced} closed at the deadline, ${returned} back elsewhere, ${absent} absent, ` +
+    `offline p50 ${offlineP50Ms} ms, p99 ${offlineP99Ms} ms, routes left: ${routesLeft}`
+  );
 }

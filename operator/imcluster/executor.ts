@@ -5,25 +5,26 @@ import type { Clock } from "#lib/clock.ts";
 import { assertNever, toImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { IM_CLUSTER } from "../api/resource.ts";
+import type { ImCluster } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { controllerReference, hasFinalizer } from "../kube/owner.ts";
 import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
 import { type DrainIntent, isPlanned } from "./drain.ts";
+import { DrainCalls } from "./drain-calls.ts";
 import type { EntryAction } from "./entry-plan.ts";
 import type { ClusterEvents } from "./events.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { ANNOTATION, FINALIZER, LABEL, LEAVING } from "./names.ts";
 import type { ClusterMemory } from "./observe.ts";
-import type { EntryProbe, ObservedEntry } from "./observed.ts";
+import type { ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Action } from "./plan.ts";
 import { entryPod, entryPodLike } from "./resources/entry-pod.ts";
 import { makeSecret } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { tlsFingerprint } from "./secrets.ts";
-import { durationMs } from "./units.ts";
 import { isPurgeForced } from "./wanted.ts";
 
 export interface ExecutorOptions {
@@ -36,6 +37,8 @@ export interface ExecutorOptions {
   log: Logger;
   /** After each action that changed something. */
   onAction?(kind: Action["kind"]): void;
+  /** A drain has ended, and its pod was let go. */
+  onDrained?(cluster: ImCluster, intent: DrainIntent): void;
 }
 
 /** What became of a list of actions. */
@@ -50,14 +53,14 @@ export interface PassResult {
   isRetryable: boolean;
 }
 
-interface Pass {
+export interface Pass {
   observed: ObservedCluster;
   memory: ClusterMemory;
   who: FleetIdentity | undefined;
 }
 
 /** `done`: something changed. `unchanged`: it was so already. `later`: it could not be done now, an expected outcome. */
-type Outcome = "done" | "unchanged" | "later";
+export type Outcome = "done" | "unchanged" | "later";
 
 const SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
 /** After an expected "not now". */
@@ -66,9 +69,11 @@ const LATER_MS = 500;
 /** Carries out a plan: one API call or RPC an action. */
 export class Executor {
   readonly #options: ExecutorOptions;
+  readonly #drainCalls: DrainCalls;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#drainCalls = new DrainCalls(options.fleet, options.clock);
   }
 
   /** Goes on after a failed action, unless the API server cannot be reached: the others do not depend on it. */
@@ -110,6 +115,7 @@ export class Executor {
   #report(action: Action, { observed }: Pass): void {
     this.#options.log.info({ cluster: observed.cluster.metadata.name, action: action.kind }, action.reason);
     this.#options.onAction?.(action.kind);
+    if (action.kind === "release") this.#options.onDrained?.(observed.cluster, action.intent);
     this.#options.events.onAction(observed.cluster, action);
   }
 
@@ -135,14 +141,11 @@ export class Executor {
     }
   }
 
-  #performOnEntry(
-    action: Exclude<EntryAction, { kind: "wait" | "createEntry" }>,
-    { observed, memory, who }: Pass,
-  ): Promise<Outcome> {
+  #performOnEntry(action: Exclude<EntryAction, { kind: "wait" | "createEntry" }>, pass: Pass): Promise<Outcome> {
     const { entry } = action;
     switch (action.kind) {
       case "adopt":
-        return this.#patchPod(entry, { ownerReferences: [controllerReference(IM_CLUSTER, observed.cluster)] });
+        return this.#patchPod(entry, { ownerReferences: [controllerReference(IM_CLUSTER, pass.observed.cluster)] });
       case "setDrain":
         return this.#patchPod(entry, {
           labels: { [LABEL.lifecycle]: LEAVING },
@@ -153,22 +156,18 @@ export class Executor {
       case "deletePod":
         return this.#deletePod(entry.pod);
       case "cordon":
-        return this.#ask(entry, memory, (fleet) => who && fleet.cordon(who, entry.pod, action.intent.id));
       case "drain":
-        return this.#ask(
-          entry,
-          memory,
-          (fleet) => who && fleet.drain(who, entry.pod, action.intent.id, limitsOf(observed)),
-        );
+      case "force":
+        return this.#drainCalls.ask(action.kind, entry, action.intent, pass);
       case "setCordoned":
-        return this.#setCordoned(entry, memory, who, action.isCordoned);
+        return this.#drainCalls.setCordoned(entry, action.isCordoned, pass);
       case "abortDrain":
-        return this.#abort(entry, memory, who, action.intent);
+        return this.#abort(entry, action.intent, pass);
       case "purge":
-        return this.#purge(entry, memory, who, {
-          logic: observed.logicPods,
-          isForced: isPlanned(action.intent.reason) || isPurgeForced(observed.cluster),
-        });
+      case "verify": {
+        const isForced = isPlanned(action.intent.reason) || isPurgeForced(pass.observed.cluster);
+        return this.#drainCalls[action.kind](entry, isForced, pass);
+      }
       default:
         return assertNever(action);
     }
@@ -263,63 +262,12 @@ export class Executor {
     return "done";
   }
 
-  async #ask(
-    entry: ObservedEntry,
-    memory: ClusterMemory,
-    call: (fleet: Fleet) => Promise<EntryProbe | undefined> | undefined,
-  ): Promise<Outcome> {
-    const probe = await call(this.#options.fleet);
-    if (!probe) return "later";
-    memory.probes.set(entry.uid, { probe, askedMs: this.#options.clock.nowMs() });
-    // Its effect (not ready, connections gone) takes a moment.
-    return "later";
-  }
-
-  /** As a person wants it, besides any drain. */
-  async #setCordoned(
-    entry: ObservedEntry,
-    memory: ClusterMemory,
-    who: FleetIdentity | undefined,
-    isCordoned: boolean,
-  ): Promise<Outcome> {
-    const { fleet, clock } = this.#options;
-    const id = `${entry.uid}-request`;
-    const probe = who && (await (isCordoned ? fleet.cordon(who, entry.pod, id) : fleet.uncordon(who, entry.pod, id)));
-    if (!probe) return "later";
-    memory.probes.set(entry.uid, { probe, askedMs: clock.nowMs() });
-    return "done";
-  }
-
   /** The entry must take connections again before the intent goes: a restart in between then only repeats the call. */
-  async #abort(
-    entry: ObservedEntry,
-    memory: ClusterMemory,
-    who: FleetIdentity | undefined,
-    intent: DrainIntent,
-  ): Promise<Outcome> {
-    const probe = entry.hasStarted && who ? await this.#options.fleet.uncordon(who, entry.pod, intent.id) : undefined;
-    if (entry.hasStarted && !probe) return "later";
-    if (probe) memory.probes.set(entry.uid, { probe, askedMs: this.#options.clock.nowMs() });
+  async #abort(entry: ObservedEntry, intent: DrainIntent, pass: Pass): Promise<Outcome> {
+    if (entry.hasStarted && !(await this.#drainCalls.uncordon(entry, intent, pass))) return "later";
     return this.#patchPod(entry, {
       labels: { [LABEL.lifecycle]: null },
       annotations: { [ANNOTATION.drain]: null },
     });
   }
-
-  async #purge(
-    entry: ObservedEntry,
-    memory: ClusterMemory,
-    who: FleetIdentity | undefined,
-    { logic, isForced }: { logic: readonly Pod[]; isForced: boolean },
-  ): Promise<Outcome> {
-    const left = who && (await this.#options.fleet.purge(who, logic, { uid: entry.uid, isForced }));
-    if (left !== 0) return "later";
-    memory.purged.add(entry.uid);
-    return "done";
-  }
-}
-
-function limitsOf({ cluster }: ObservedCluster) {
-  const { window, deadline } = cluster.spec.entry.drain;
-  return { windowMs: durationMs(window), deadlineMs: durationMs(deadline) };
 }

@@ -4,10 +4,19 @@ import { toImError } from "#lib/errors.ts";
 import { type ChannelClient, createChannelClient, type InternalTls, type Role } from "#lib/grpc.ts";
 import { hostPort } from "#lib/host-port.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { AuditRoutesReply, AuditRoutesRequest, PurgeEntryReply, StatusReply } from "#proto/gen/messages.ts";
+import type {
+  AuditRoutesReply,
+  AuditRoutesRequest,
+  DrainedSession,
+  DrainedSessionsReply,
+  DrainRequest,
+  LogicStatusReply,
+  PurgeEntryReply,
+  ReturnedReply,
+  StatusReply,
+} from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import type { Pod } from "../kube/types.ts";
-import type { DrainLimits } from "./drain.ts";
 import { PORT } from "./names.ts";
 import type { EntryProbe } from "./observed.ts";
 
@@ -23,8 +32,10 @@ export interface Fleet {
   status(who: FleetIdentity, entry: Pod): Promise<EntryProbe | undefined>;
   cordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined>;
   uncordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined>;
-  /** Repeating it with the same id only reports. */
-  drain(who: FleetIdentity, entry: Pod, drainId: string, limits: DrainLimits): Promise<EntryProbe | undefined>;
+  /** Repeating it with the same id brings the next lease. */
+  drain(who: FleetIdentity, entry: Pod, order: DrainRequest): Promise<EntryProbe | undefined>;
+  /** A page of the sessions that its drain moved or closed. */
+  drainedSessions(who: FleetIdentity, entry: Pod, cursor: number): Promise<DrainedSessionsReply | undefined>;
   /** Asks one logic pod after the other. @returns routes left, 0 when done; `undefined` when none answered */
   purge(
     who: FleetIdentity,
@@ -37,6 +48,13 @@ export interface Fleet {
     logic: readonly Pod[],
     request: Omit<AuditRoutesRequest, "cursor">,
   ): Promise<AuditFinding | undefined>;
+  /** Which of these sessions, at most 500, are at another entry. Asks one logic pod after the other. */
+  returned(
+    who: FleetIdentity,
+    logic: readonly Pod[],
+    sessions: readonly DrainedSession[],
+  ): Promise<ReturnedReply | undefined>;
+  logicStatus(who: FleetIdentity, logic: Pod): Promise<LogicStatusReply | undefined>;
   close(): void;
 }
 
@@ -92,9 +110,12 @@ export class FleetClient implements Fleet {
     return this.#entry(who, entry, "Uncordon", { drainId }, COMMAND_DEADLINE_MS);
   }
 
-  drain(who: FleetIdentity, entry: Pod, drainId: string, limits: DrainLimits): Promise<EntryProbe | undefined> {
-    const request = { drainId, ...limits };
-    return this.#entry(who, entry, "Drain", request, COMMAND_DEADLINE_MS);
+  drain(who: FleetIdentity, entry: Pod, order: DrainRequest): Promise<EntryProbe | undefined> {
+    return this.#entry(who, entry, "Drain", order, COMMAND_DEADLINE_MS);
+  }
+
+  drainedSessions(who: FleetIdentity, entry: Pod, cursor: number): Promise<DrainedSessionsReply | undefined> {
+    return this.#call(who, entry, "entry", "DrainedSessions", { cursor }, COMMAND_DEADLINE_MS);
   }
 
   async purge(
@@ -120,6 +141,22 @@ export class FleetClient implements Fleet {
       if (found) return found;
     }
     return undefined;
+  }
+
+  async returned(
+    who: FleetIdentity,
+    logic: readonly Pod[],
+    sessions: readonly DrainedSession[],
+  ): Promise<ReturnedReply | undefined> {
+    for (const pod of logic) {
+      const reply = await this.#call<ReturnedReply>(who, pod, "logic", "Returned", { sessions }, COMMAND_DEADLINE_MS);
+      if (reply) return reply;
+    }
+    return undefined;
+  }
+
+  logicStatus(who: FleetIdentity, logic: Pod): Promise<LogicStatusReply | undefined> {
+    return this.#call(who, logic, "logic", "Status", {}, STATUS_DEADLINE_MS);
   }
 
   close(): void {
@@ -155,8 +192,7 @@ export class FleetClient implements Fleet {
   ): Promise<EntryProbe | undefined> {
     const reply = await this.#call<StatusReply>(who, pod, "entry", method, request, deadlineMs);
     if (!reply) return undefined;
-    const { connections, sessions, cordoned, draining, incarnation } = reply;
-    return { connections, sessions, cordoned, draining, incarnation, atMs: this.#options.clock.nowMs() };
+    return probeOf(reply, this.#options.clock.nowMs());
   }
 
   async #call<Reply extends object>(
@@ -202,4 +238,16 @@ export class FleetClient implements Fleet {
       this.#channels.delete(key);
     }
   }
+}
+
+function probeOf(reply: StatusReply, atMs: number): EntryProbe {
+  const { connections, sessions, cordoned, draining, incarnation } = reply;
+  return {
+    ...{ connections, sessions, cordoned, draining, incarnation, atMs },
+    drain: {
+      ...{ initial: reply.drainInitial, asked: reply.drainAsked },
+      ...{ waiting: reply.drainWaiting, forced: reply.drainForced },
+    },
+    ...{ logins: reply.logins, loginsFailed: reply.loginsFailed, loginP99Ms: reply.loginP99Ms },
+  };
 }

@@ -16,6 +16,10 @@ export const ANNOTATION = {
   drain: "imcluster.io/drain",
   /** On entry pods, by people: "true" while it is to take no new connections, "false" to take them again. */
   cordon: "imcluster.io/cordon",
+  /** On entry pods, by people and by the eviction guard: Manual, Evicted or Fence. Taking it away calls the drain off. */
+  drainRequest: "imcluster.io/drain-request",
+  /** RFC 3339: when the eviction guard wrote the request. */
+  drainRequestedAt: "imcluster.io/drain-requested-at",
   /** On everything applied: hash of what was applied, so that a field taken out of the wanted object is noticed. */
   appliedHash: "imcluster.io/applied-hash",
   /** On entry pods: fingerprint of the client certificate; changing it makes the kubelet refresh the volume at once. */

@@ -18,10 +18,14 @@ import {
 import type { ScalingHistory } from "./autoscaling.ts";
 import { type Caches, OWNED_KINDS } from "./caches.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
+import type { Verification } from "./drain-verification.ts";
+import { DrainWatch, isMoving } from "./drain-watch.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
 import { type EntryProbe, isLeaving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
+import { ReceiverWatch } from "./receiver-watch.ts";
+import { ReconnectBudget } from "./reconnect-budget.ts";
 import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
 import type { RoutesSeen } from "./route-audit.ts";
@@ -34,6 +38,8 @@ import { decideScale } from "./wanted.ts";
 const PROBE_EVERY_MS = 5_000;
 /** One that did not answer is asked again after this, when there is a pass. */
 const UNANSWERED_MS = 1_000;
+/** And this often while clients move to them. */
+const RECEIVER_EVERY_MS = 1_000;
 const PROBES_AT_ONCE = 20;
 /** A load balancer normally gives an address within this. */
 const ADDRESS_WAIT_MS = 15_000;
@@ -53,6 +59,10 @@ export class ClusterMemory {
   readonly probes = new Map<string, Probed>();
   /** UIDs of pods of which logic said that no route is left. */
   readonly purged = new Set<string>();
+  /** By UID of pods whose drain is being proved. */
+  readonly verifications = new Map<string, Verification>();
+  readonly budget = new ReconnectBudget();
+  readonly receivers = new ReceiverWatch();
   readonly backoff = new CrashBackoff();
   scaling: ScalingHistory | undefined;
   routes: RoutesSeen | undefined;
@@ -79,9 +89,11 @@ export interface ObserverOptions {
 /** Reads everything about one cluster into one struct. */
 export class Observer {
   readonly #options: ObserverOptions;
+  readonly #drains: DrainWatch;
 
   constructor(options: ObserverOptions) {
     this.#options = options;
+    this.#drains = new DrainWatch(options.fleet, options.clock);
   }
 
   /** @throws KubeError when a Secret or the StorageClasses cannot be read */
@@ -92,7 +104,10 @@ export class Observer {
     const objects = this.#ownedObjects(namespace, name);
     const storage = await this.#storage(cluster, objects);
     const nowMs = clock.wallMs();
-    const entries = await this.#entries(cluster, memory, this.identity(cluster, secrets, memory));
+    const who = this.identity(cluster, secrets, memory);
+    const entries = await this.#entries(cluster, memory, who);
+    const logicPods = this.#logicPods(namespace, name);
+    if (!cluster.spec.paused) await this.#drains.look(cluster, memory, who, { entries, logicPods });
     memory.backoff.observe(entries, nowMs);
     const service = objects.get(SERVICES, namesOf(name).entry);
     const addresses = addressesOf(service);
@@ -110,7 +125,8 @@ export class Observer {
       entries,
       scaling,
       routes: memory.routes,
-      logicPods: this.#logicPods(namespace, name),
+      logicPods,
+      reconnectsPerSecond: memory.budget.ratePerSecond,
       addresses,
       awaitsAddress: addresses.length === 0 && isFreshLoadBalancer(cluster, service, nowMs),
       foreign: [...objects.foreign(uid), ...foreignSecrets],
@@ -156,7 +172,12 @@ export class Observer {
     const observe = (pod: Pod) => {
       const podUid = pod.metadata.uid ?? "";
       const probe = memory.probes.get(podUid)?.probe;
-      return observeEntry(pod, { ownerUid: uid, probe, isPurged: memory.purged.has(podUid), nowMs });
+      const proof = memory.verifications.get(podUid);
+      return observeEntry(pod, {
+        ...{ ownerUid: uid, probe, isPurged: memory.purged.has(podUid), nowMs },
+        isNodeLeaving: caches.isNodeLeaving(pod.spec.nodeName),
+        verification: proof && { isDone: proof.isDone(clock.nowMs()), report: proof.report(probe) },
+      });
     };
     if (who) await this.#probe(pods.map(observe), memory, who);
     return pods.map(observe);
@@ -164,11 +185,12 @@ export class Observer {
 
   async #probe(entries: ObservedEntry[], memory: ClusterMemory, who: FleetIdentity): Promise<void> {
     const { clock, fleet } = this.#options;
+    const everyMs = entries.some(isMoving) ? RECEIVER_EVERY_MS : PROBE_EVERY_MS;
     const isDue = (entry: ObservedEntry) => {
       if (entry.isDead || !entry.hasStarted) return false;
       const known = memory.probes.get(entry.uid);
       if (!known || isLeaving(entry) || (known.restarts ?? entry.restarts) !== entry.restarts) return true;
-      return clock.nowMs() - known.askedMs >= (known.probe ? PROBE_EVERY_MS : UNANSWERED_MS);
+      return clock.nowMs() - known.askedMs >= (known.probe ? everyMs : UNANSWERED_MS);
     };
     const due = entries.filter(isDue);
     while (due.length > 0) {
@@ -240,4 +262,5 @@ function isOursOrNobodys(pod: Pod, ownerUid: string): boolean {
 function forgetOthers(memory: ClusterMemory, present: ReadonlySet<string>): void {
   for (const uid of memory.probes.keys()) if (!present.has(uid)) memory.probes.delete(uid);
   for (const uid of memory.purged) if (!present.has(uid)) memory.purged.delete(uid);
+  for (const uid of memory.verifications.keys()) if (!present.has(uid)) memory.verifications.delete(uid);
 }

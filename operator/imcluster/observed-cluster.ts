@@ -56,5 +56,7 @@ export interface ObservedCluster {
   /** No entry is made before this (wall clock ms), because they failed again and again. */
   createNotBeforeMs: number;
   crashes: number;
+  /** What all drains together may ask at present; undefined before the first drain. */
+  reconnectsPerSecond: number | undefined;
   nowMs: number;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ContainerStatus, Pod } from "../kube/types.ts";
-import { type DrainIntent, parseIntent } from "./drain.ts";
+import { type DrainIntent, type DrainReason, type DrainReport, parseIntent } from "./drain.ts";
+import { drainCause } from "./drain-cause.ts";
 import { FINALIZER, LABEL } from "./names.ts";
 import { drainAnnotation } from "./resources/entry-pod.ts";
 
@@ -13,12 +14,16 @@ export interface EntryProbe {
   /** Since its start: logins that logic answered, and those of them that it refused. */
   logins?: number;
   loginsFailed?: number;
+  /** From HELLO to logic's answer, of those since somebody last asked. */
+  loginP99Ms?: number;
   /** Of the latest commands of clients, from the entry to logic and back; `undefined` when there were too few. */
   answerP99Ms?: number;
   /** The present start of its process as logic knows it; empty or absent until it is attached. */
   incarnation?: string;
   /** When it was asked, monotonic ms. */
   atMs: number;
+  /** Sessions of its drain: at its begin, asked to move, not asked yet, closed at the deadline. */
+  drain?: { initial: number; asked: number; waiting: number; forced: number };
 }
 
 /** An entry pod as the planner sees it. */
@@ -42,6 +47,12 @@ export interface ObservedEntry {
   restarts: number;
   probe: EntryProbe | undefined;
   isPurged: boolean;
+  /** Why it has to go although the spec wants it. */
+  cause: DrainReason | undefined;
+  /** Nothing more is going to be learned about its drain. */
+  isVerified: boolean;
+  /** What its drain came to, as far as it is known. */
+  report: DrainReport | undefined;
 }
 
 /** The kubelet has this long to confirm the end of a pod after its grace period; then the node counts as lost. */
@@ -51,6 +62,9 @@ export interface EntryFacts {
   ownerUid: string;
   probe: EntryProbe | undefined;
   isPurged: boolean;
+  /** Its node is being emptied. Default no. */
+  isNodeLeaving?: boolean;
+  verification?: { isDone: boolean; report: DrainReport } | undefined;
   /** Wall clock. */
   nowMs: number;
 }
@@ -59,12 +73,13 @@ export interface EntryFacts {
 export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
   const { metadata } = pod;
   const containers = pod.status?.containerStatuses ?? [];
+  const intent = parseIntent(drainAnnotation(pod));
   return {
     pod,
     name: metadata.name,
     uid: metadata.uid ?? "",
     revision: metadata.labels?.[LABEL.revision] ?? "",
-    intent: parseIntent(drainAnnotation(pod)),
+    intent,
     isReady: isPodReady(pod),
     isDead: isDead(pod, facts.nowMs),
     isTerminating: metadata.deletionTimestamp !== undefined,
@@ -75,6 +90,9 @@ export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
     restarts: containers.reduce((sum, container) => sum + container.restartCount, 0),
     probe: facts.probe,
     isPurged: facts.isPurged,
+    cause: drainCause(pod, facts.isNodeLeaving ?? false),
+    isVerified: facts.verification?.isDone ?? false,
+    report: intent?.report ?? facts.verification?.report,
   };
 }
 

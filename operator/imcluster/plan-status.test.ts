@@ -15,7 +15,11 @@ function plan(entries: readonly ObservedEntry[], update: object = {}, gate: Gate
   const input: EntryPlanInput = {
     ...{ replicas: 3, revision: "new", entries, createBlocked: undefined, createNotBeforeMs: 0, hasLogic: true },
     update: { strategy: "BlueGreen", batch: 1, maxConnectionsPerPod: 100 },
-    ...{ stage: gate.stage, drain: { windowMs: 5_000, deadlineMs: 20_000 }, nowMs: NOW_MS },
+    ...{
+      stage: gate.stage,
+      drain: { windowMs: 5_000, deadlineMs: 20_000, onDeadline: "Force", lbDetachMs: 2_000 },
+      nowMs: NOW_MS,
+    },
   };
   return remainingPlan(input, gate, spec);
 }

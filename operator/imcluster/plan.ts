@@ -13,6 +13,7 @@ import {
   STATEFUL_SETS,
 } from "../kube/types.ts";
 import { cordonSteps } from "./cordon-requests.ts";
+import { drainLimits } from "./drain-limits.ts";
 import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
 import { planEntries } from "./entry-pods.ts";
 import { migrationState } from "./migration.ts";
@@ -29,7 +30,6 @@ import { datastoreService, entryService, logicService } from "./resources/servic
 import { updateLimits } from "./rollout.ts";
 import { missingReferences, neededSecrets, type SecretNeed, tlsFingerprint } from "./secrets.ts";
 import { isSubset } from "./subset.ts";
-import { durationMs } from "./units.ts";
 import { gateOf } from "./update-facts.ts";
 import { isFenced, wantedEntries } from "./wanted.ts";
 
@@ -203,7 +203,7 @@ export function entryPlanInput(observed: ObservedCluster): EntryPlanInput {
     entries: observed.entries,
     createBlocked: entriesBlocked(observed),
     createNotBeforeMs: observed.createNotBeforeMs,
-    drain: { windowMs: durationMs(entry.drain.window), deadlineMs: durationMs(entry.drain.deadline) },
+    drain: drainLimits(observed.cluster),
     hasLogic: observed.logicPods.length > 0,
     nowMs: observed.nowMs,
   };

@@ -108,7 +108,7 @@ describe("phase", () => {
       const intent = inPhase(
         newIntent("d", "ScaleDown", "Cordoned", NOW_MS),
         "Draining",
-        { windowMs: 1, deadlineMs: 1 },
+        { windowMs: 1, deadlineMs: 1, onDeadline: "Force", lbDetachMs: 1 },
         NOW_MS,
       );
       return { ...pod, metadata: { ...pod.metadata, annotations: { [ANNOTATION.drain]: JSON.stringify(intent) } } };
@@ -265,7 +265,7 @@ describe("status", () => {
       startedAt: new Date(NOW_MS - index * 60_000).toISOString(),
       finishedAt: new Date(NOW_MS).toISOString(),
     }));
-    const intent = newIntent("new", "Deleted", "Purging", NOW_MS + 1_000);
+    const intent = newIntent("new", "PodDeleted", "Purging", NOW_MS + 1_000);
     const gone = (pods: Pod[]) =>
       pods.map((pod, index) =>
         index === 0

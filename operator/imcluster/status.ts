@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ConditionFacts, type ConditionType, mergeConditions, rfc3339Seconds } from "../api/conditions.ts";
-import type { ImClusterStatus, PodStatus } from "../api/v1alpha1.ts";
+import type { DrainStatus, ImClusterStatus, PodStatus } from "../api/v1alpha1.ts";
 import * as judge from "./cluster-conditions.ts";
 import { cordonRequest } from "./cordon-requests.ts";
 import { drainHistory } from "./drain-history.ts";
@@ -30,7 +30,8 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
   const { cluster, context, addresses } = observed;
   const situation = situationOf(observed);
   const generation = cluster.metadata.generation ?? 0;
-  const verdicts = verdictsOf(observed, situation, report);
+  const drains = drainHistory(cluster.status?.drains ?? [], observed);
+  const verdicts = verdictsOf(observed, situation, report, drains);
   const [phase, phaseReason] = phaseOf(observed, situation, verdicts, report);
   return {
     observedGeneration: generation,
@@ -48,7 +49,7 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
     logic: figures(situation.logic),
     extlogic: figures(situation.extlogic),
     pods: observed.entries.map(podStatus).sort(worstFirst).slice(0, MAX_PODS),
-    drains: drainHistory(cluster.status?.drains ?? [], observed.entries, observed.nowMs),
+    drains,
     conditions: mergeConditions(cluster.status?.conditions, verdicts, generation, observed.nowMs),
   };
 }
@@ -96,7 +97,12 @@ function figures({ wanted, ready }: WorkloadSituation): ImClusterStatus["logic"]
   return { replicas: wanted, ready, summary: `${ready}/${wanted}` };
 }
 
-function verdictsOf(observed: ObservedCluster, situation: Situation, report: PassReport): ConditionFacts[] {
+function verdictsOf(
+  observed: ObservedCluster,
+  situation: Situation,
+  report: PassReport,
+  drains: readonly DrainStatus[],
+): ConditionFacts[] {
   const facts = (type: ConditionType, verdict: Omit<ConditionFacts, "type">): ConditionFacts => ({ type, ...verdict });
   const ready = judge.ready(observed, situation);
   return [
@@ -114,6 +120,7 @@ function verdictsOf(observed: ObservedCluster, situation: Situation, report: Pas
     facts("UpdateBlocked", judge.updateBlocked(observed, situation)),
     facts("ScalingLimited", judge.scalingLimited(observed)),
     facts("Hibernated", judge.hibernated(observed, situation)),
+    facts("DrainVerified", judge.drainVerified(drains)),
     facts("Paused", judge.paused(observed)),
   ];
 }
@@ -215,10 +222,14 @@ const STATES = [
   "Failed",
   "NotReady",
   "Purging",
+  "Verifying",
   "Released",
   "Terminating",
+  "Forcing",
   "Draining",
+  "LbDetaching",
   "Cordoned",
+  "Planned",
   "Pending",
   "Starting",
   "Ready",

@@ -254,6 +254,18 @@ export interface KubeEvent extends KubeObject {
   series?: { count: number; lastObservedTime: string };
 }
 
+export interface Node extends KubeObject {
+  spec?: { unschedulable?: boolean; taints?: { key: string; value?: string; effect: string }[] };
+}
+
+export interface ValidatingWebhookConfiguration extends KubeObject {
+  webhooks?: {
+    name: string;
+    clientConfig: { caBundle?: string; [field: string]: unknown };
+    [field: string]: unknown;
+  }[];
+}
+
 export interface StorageClass extends KubeObject {
   provisioner: string;
   reclaimPolicy?: string;
@@ -292,6 +304,13 @@ export const POD_DISRUPTION_BUDGETS = defineResource<PodDisruptionBudget>(
 );
 export const LEASES = defineResource<Lease>("coordination.k8s.io/v1", "Lease", "leases");
 export const EVENTS = defineResource<KubeEvent>("events.k8s.io/v1", "Event", "events");
+export const VALIDATING_WEBHOOK_CONFIGURATIONS = defineResource<ValidatingWebhookConfiguration>(
+  "admissionregistration.k8s.io/v1",
+  "ValidatingWebhookConfiguration",
+  "validatingwebhookconfigurations",
+  false,
+);
+export const NODES = defineResource<Node>("v1", "Node", "nodes", false);
 export const STORAGE_CLASSES = defineResource<StorageClass>(
   "storage.k8s.io/v1",
   "StorageClass",

@@ -315,6 +315,34 @@ export interface Disconnect {
 }
 export const Disconnect: BodyCodec<Disconnect> = bodyCodec("im.uplink.v1.Disconnect");
 
+export interface LogicStatusRequest {
+}
+export const LogicStatusRequest: BodyCodec<LogicStatusRequest> = bodyCodec("im.uplink.v1.LogicStatusRequest");
+
+export interface LogicStatusReply {
+  ackTimeouts: number;
+  uptimeMs: number;
+}
+export const LogicStatusReply: BodyCodec<LogicStatusReply> = bodyCodec("im.uplink.v1.LogicStatusReply");
+
+export interface DrainedSession {
+  userId: string;
+  slot: string;
+  closedAgoMs: number;
+}
+export const DrainedSession: BodyCodec<DrainedSession> = bodyCodec("im.uplink.v1.DrainedSession");
+
+export interface ReturnedRequest {
+  sessions: DrainedSession[];
+}
+export const ReturnedRequest: BodyCodec<ReturnedRequest> = bodyCodec("im.uplink.v1.ReturnedRequest");
+
+export interface ReturnedReply {
+  absent: number[];
+  offlineMs: number[];
+}
+export const ReturnedReply: BodyCodec<ReturnedReply> = bodyCodec("im.uplink.v1.ReturnedReply");
+
 export interface PurgeEntryRequest {
   podUid: string;
   force: boolean;
@@ -482,8 +510,31 @@ export interface DrainRequest {
   drainId: string;
   windowMs: number;
   deadlineMs: number;
+  hold: boolean;
+  force: boolean;
+  lease: ReconnectLease | null;
 }
 export const DrainRequest: BodyCodec<DrainRequest> = bodyCodec("im.uplink.v1.DrainRequest");
+
+export interface ReconnectLease {
+  number: number;
+  connections: number;
+  afterMs: number;
+  spreadMs: number;
+  ttlMs: number;
+}
+export const ReconnectLease: BodyCodec<ReconnectLease> = bodyCodec("im.uplink.v1.ReconnectLease");
+
+export interface DrainedSessionsRequest {
+  cursor: number;
+}
+export const DrainedSessionsRequest: BodyCodec<DrainedSessionsRequest> = bodyCodec("im.uplink.v1.DrainedSessionsRequest");
+
+export interface DrainedSessionsReply {
+  sessions: DrainedSession[];
+  nextCursor: number;
+}
+export const DrainedSessionsReply: BodyCodec<DrainedSessionsReply> = bodyCodec("im.uplink.v1.DrainedSessionsReply");
 
 export interface StatusReply {
   incarnation: string;
@@ -495,6 +546,13 @@ export interface StatusReply {
   uplinks: number;
   version: string;
   eventLoopLagMs: number;
+  logins: number;
+  loginsFailed: number;
+  loginP99Ms: number;
+  drainInitial: number;
+  drainAsked: number;
+  drainForced: number;
+  drainWaiting: number;
 }
 export const StatusReply: BodyCodec<StatusReply> = bodyCodec("im.uplink.v1.StatusReply");
 

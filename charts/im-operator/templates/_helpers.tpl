@@ -37,3 +37,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Name of the webhook on evictions, of its Service and of its Secret; empty when there is none. */}}
+{{- define "im-operator.evictionGuard" -}}
+{{- if and .Values.evictionGuard.enabled (not .Values.watchNamespaces) -}}
+{{- printf "%s-eviction" (include "im-operator.fullname" .) -}}
+{{- end -}}
+{{- end -}}

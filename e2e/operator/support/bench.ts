@@ -51,12 +51,16 @@ export class Bench {
     this.#kubelet = undefined;
   }
 
+  /** Of nodes that the operator watches; none: it watches no nodes. */
+  drainTaints: readonly string[] = [];
+
   /** Starts an operator, by default with the administrator's client. */
   async startOperator(client: KubeClient = this.client, fleet: Fleet = this.fleet): Promise<Operator> {
     const operator = new Operator({
       ...{ client, fleet },
       log: process.env.TEST_LOG ? createLogger("operator", "debug") : silentLogger,
       namespaces: [this.namespace],
+      drainTaints: this.drainTaints,
       workers: 1,
       events: { record: (_object, event) => this.events.push(event) },
       metrics: this.#metrics(),

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { LivingEntry } from "#proto/gen/messages.ts";
-import type { DrainLimits } from "../../../operator/imcluster/drain.ts";
+import type {
+  DrainedSession,
+  DrainedSessionsReply,
+  DrainRequest,
+  LivingEntry,
+  LogicStatusReply,
+  ReturnedReply,
+} from "#proto/gen/messages.ts";
 import type { Fleet, FleetIdentity } from "../../../operator/imcluster/fleet-client.ts";
 import type { EntryProbe } from "../../../operator/imcluster/observed.ts";
 import type { Pod } from "../../../operator/kube/types.ts";
@@ -10,6 +16,8 @@ interface FakeEntry {
   cordoned: boolean;
   draining: boolean;
   incarnation: string;
+  initial: number;
+  asked: number;
 }
 
 /** Entries and logic as the operator's calls see them, shared by operators that follow each other in a test. */
@@ -23,6 +31,12 @@ export class FakeFleet implements Fleet {
   readonly audits: { living: LivingEntry[]; force: boolean }[] = [];
   ghosts = { deleted: 0, remaining: 0 };
   isLogicUp = true;
+  /** Clients of these pods, by UID, stay until they are closed. */
+  readonly stuck = new Set<string>();
+  /** Users that do not come back after a drain. */
+  readonly absent = new Set<string>();
+  /** Orders in which entries were asked to drain, as they came. */
+  readonly orders: DrainRequest[] = [];
   /** Connections of an entry at its start. */
   connectionsOf: (pod: Pod) => number = () => 3;
 
@@ -44,7 +58,8 @@ export class FakeFleet implements Fleet {
 
   status(_who: FleetIdentity, pod: Pod): Promise<EntryProbe | undefined> {
     const entry = this.#of(pod);
-    if (entry.draining) entry.connections = Math.max(0, entry.connections - 2);
+    if (entry.draining && !this.stuck.has(pod.metadata.uid ?? ""))
+      entry.connections = Math.max(0, entry.connections - 2);
     return Promise.resolve(probeOf(entry));
   }
 
@@ -61,11 +76,35 @@ export class FakeFleet implements Fleet {
     return Promise.resolve(probeOf(entry));
   }
 
-  drain(_who: FleetIdentity, pod: Pod, _id: string, _limits: DrainLimits): Promise<EntryProbe | undefined> {
+  drain(_who: FleetIdentity, pod: Pod, order: DrainRequest): Promise<EntryProbe | undefined> {
     const entry = this.#of(pod);
+    if (!entry.draining) entry.initial = entry.connections;
     entry.draining = true;
+    entry.asked = entry.initial;
+    if (order.force) entry.connections = 0;
+    this.orders.push(order);
     this.drained.add(pod.metadata.uid ?? "");
     return Promise.resolve(probeOf(entry));
+  }
+
+  drainedSessions(_who: FleetIdentity, pod: Pod): Promise<DrainedSessionsReply | undefined> {
+    const { asked } = this.#of(pod);
+    const sessions = Array.from({ length: asked }, (_, at) => ({ userId: `u${at}`, slot: "web", closedAgoMs: 10 }));
+    return Promise.resolve({ sessions, nextCursor: 0 });
+  }
+
+  returned(
+    _who: FleetIdentity,
+    logic: readonly Pod[],
+    sessions: readonly DrainedSession[],
+  ): Promise<ReturnedReply | undefined> {
+    if (!this.isLogicUp || logic.length === 0) return Promise.resolve(undefined);
+    const absent = sessions.flatMap(({ userId }, at) => (this.absent.has(userId) ? [at] : []));
+    return Promise.resolve({ absent, offlineMs: sessions.slice(absent.length).map((_, at) => at) });
+  }
+
+  logicStatus(): Promise<LogicStatusReply | undefined> {
+    return Promise.resolve(this.isLogicUp ? { ackTimeouts: 0, uptimeMs: 60_000 } : undefined);
   }
 
   purge(_who: FleetIdentity, logic: readonly Pod[], { uid }: { uid: string }): Promise<number | undefined> {
@@ -88,13 +127,15 @@ export class FakeFleet implements Fleet {
     const uid = pod.metadata.uid ?? "";
     let entry = this.#entries.get(uid);
     if (!entry) {
-      entry = { connections: this.connectionsOf(pod), cordoned: false, draining: false, incarnation: `${uid}.1` };
+      const fresh = { cordoned: false, draining: false, initial: 0, asked: 0, incarnation: `${uid}.1` };
+      entry = { connections: this.connectionsOf(pod), ...fresh };
       this.#entries.set(uid, entry);
     }
     return entry;
   }
 }
 
-function probeOf(entry: FakeEntry): EntryProbe {
-  return { ...entry, sessions: entry.connections, atMs: 0 };
+function probeOf({ connections, cordoned, draining, initial, asked }: FakeEntry): EntryProbe {
+  const drain = { initial, asked, waiting: initial - asked, forced: 0 };
+  return { connections, sessions: connections, cordoned, draining, drain, atMs: 0 };
 }

@@ -190,7 +190,8 @@ export function deviceProfileContract(store: () => ContractStore): void {
         { userId: alice, deviceId: "unknown", agoMs },
       ]);
     await note(60_000, "background");
-    assert.deepEqual(await device(alice), {
+    const { loginAgoMs: _, ...noted } = (await device(alice)) ?? {};
+    assert.deepEqual(noted, {
       ...{ userId: alice, deviceId: "d1", deviceName: "Pixel ♥", platform: "android" },
       ...{ appState: "background", lastSeenMs: born },
     });
@@ -205,5 +206,24 @@ export function deviceProfileContract(store: () => ContractStore): void {
     assert.equal((await device(alice))?.appState, "foreground", "a login is a person in front of it");
     await store().noteActivity([]);
     assert.deepEqual(await store().devicesOf([]), []);
+  });
+}
+
+/** How long ago a device logged in. */
+export function loginAgeContract(store: () => ContractStore): void {
+  it("tells how long ago a device logged in, by the store's own clock; acknowledgements do not count", async () => {
+    const userId = user();
+    const loginAgoMs = async () => (await store().devicesOf([userId]))[0]?.loginAgoMs ?? -1;
+    admitted(await loginTo(store(), { userId, deviceId: "d1" }));
+    const first = await loginAgoMs();
+    assert.ok(first >= 0 && first < 60_000, `${first}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await store().noteActivity([{ userId, deviceId: "d1", agoMs: 0 }]);
+    const later = await loginAgoMs();
+    assert.ok(later >= first + 290, `${first}, then ${later}`);
+    const beforeMs = performance.now();
+    admitted(await loginTo(store(), { userId, deviceId: "d1" }));
+    const again = await loginAgoMs();
+    assert.ok(again >= 0 && again <= performance.now() - beforeMs + 50, `${again}`);
   });
 }

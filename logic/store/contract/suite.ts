@@ -6,7 +6,7 @@ import { entryContract } from "./entry.ts";
 import { epochContract, epochNamesContract } from "./epoch.ts";
 import type { ContractStore } from "./fixture.ts";
 import { historyContract, snapshotContract } from "./history.ts";
-import { deviceProfileContract, slotContract } from "./identity.ts";
+import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
 import { pushContactContract, pushLimitContract, pushStepContract } from "./push.ts";
 import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
@@ -34,6 +34,7 @@ export function storeContract(store: () => ContractStore): void {
     visiblePeersContract,
     slotContract,
     deviceProfileContract,
+    loginAgeContract,
     revocationContract,
     entryContract,
     pushContract,

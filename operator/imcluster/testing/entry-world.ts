@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Pod } from "../../kube/types.ts";
+import type { DeadlinePolicy, DrainIntent, DrainReport } from "../drain.ts";
 import type { EntryAction, EntryPlanInput, UpdateStage, UpdateStrategy } from "../entry-plan.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
 import { type EntryProbe, type ObservedEntry, observeEntry } from "../observed.ts";
@@ -11,11 +12,19 @@ interface SimulatedEntry {
   cordoned: boolean;
   draining: boolean;
   purged: boolean;
+  verified: boolean;
 }
+
+const REPORT: DrainReport = {
+  ...{ initial: 1, asked: 1, forced: 0, returned: 1, absent: 0 },
+  ...{ offlineP50Ms: 0, offlineP99Ms: 0, routesLeft: 0 },
+};
 
 const OWNER = "owner";
 /** A new pod is not ready at once: several passes of the planner see it starting. */
 const START_MS = 3_000;
+const NODES = 3;
+const nodeName = (nth: number): string => `n${nth % NODES}`;
 
 /**
  * A world of entry pods with API server, kubelet, entries and logic reduced to what the planner can see: it applies actions
@@ -28,11 +37,13 @@ export class EntryWorld {
   hasLogic = true;
   /** Names of pods to cut off. */
   readonly fenced = new Set<string>();
+  onDeadline: DeadlinePolicy = "Force";
   #revision = 1;
   #newest = 1;
   #nowMs = 1_700_000_000_000;
   #made = 0;
   readonly #pods = new Map<string, SimulatedEntry>();
+  readonly #leavingNodes = new Set<string>();
 
   input(): EntryPlanInput {
     return {
@@ -48,7 +59,7 @@ export class EntryWorld {
       entries: this.entries(),
       createBlocked: undefined,
       createNotBeforeMs: 0,
-      drain: { windowMs: 1_000, deadlineMs: 5_000 },
+      drain: { windowMs: 1_000, deadlineMs: 5_000, onDeadline: this.onDeadline, lbDetachMs: 2_000 },
       hasLogic: this.hasLogic,
       nowMs: this.#nowMs,
     };
@@ -65,6 +76,8 @@ export class EntryWorld {
         ownerUid: OWNER,
         probe: this.#probe(simulated),
         isPurged: simulated.purged,
+        isNodeLeaving: this.#leavingNodes.has(simulated.pod.spec.nodeName ?? ""),
+        verification: simulated.verified ? { isDone: true, report: REPORT } : undefined,
         nowMs: this.#nowMs,
       }),
     );
@@ -81,6 +94,27 @@ export class EntryWorld {
   /** To the revision before. */
   rollBack(): void {
     this.#revision = Math.max(1, this.#revision - 1);
+  }
+
+  /** A node is being emptied, or not any more. */
+  setNode(nth: number, isLeaving: boolean): void {
+    const name = nodeName(nth);
+    if (isLeaving) this.#leavingNodes.add(name);
+    else this.#leavingNodes.delete(name);
+  }
+
+  /** Somebody writes the annotation, or takes it away. */
+  request(nth: number, reason: string | undefined): void {
+    const one = this.#nth(nth);
+    if (!one) return;
+    const { [ANNOTATION.drainRequest]: _, ...others } = one.pod.metadata.annotations ?? {};
+    one.pod.metadata.annotations = reason ? { ...others, [ANNOTATION.drainRequest]: reason } : others;
+  }
+
+  /** Nobody wants a pod away any more. */
+  calm(): void {
+    this.#leavingNodes.clear();
+    for (let at = 0; at < this.#pods.size; at++) this.request(at, undefined);
   }
 
   pass(ms: number): void {
@@ -168,12 +202,14 @@ export class EntryWorld {
         one.pod.metadata.ownerReferences = [{ apiVersion: "", kind: "", name: "", uid: OWNER }];
         return;
       case "setDrain":
-        one.pod.metadata.annotations = { [ANNOTATION.drain]: JSON.stringify(action.intent) };
+        annotate(one.pod, action.intent);
         return;
-      case "abortDrain":
+      case "abortDrain": {
         one.cordoned = false;
-        one.pod.metadata.annotations = {};
+        const { [ANNOTATION.drain]: _, ...others } = one.pod.metadata.annotations ?? {};
+        one.pod.metadata.annotations = others;
         return;
+      }
       case "cordon":
         one.cordoned = true;
         setReady(one.pod, false);
@@ -181,11 +217,17 @@ export class EntryWorld {
       case "drain":
         one.draining = true;
         return;
+      case "force":
+        one.connections = 0;
+        return;
       case "purge":
         one.purged = this.hasLogic;
         return;
+      case "verify":
+        one.verified = this.hasLogic;
+        return;
       case "release":
-        one.pod.metadata.annotations = { [ANNOTATION.drain]: JSON.stringify(action.intent) };
+        annotate(one.pod, action.intent);
         one.pod.metadata.finalizers = [];
         return;
       case "deletePod":
@@ -204,10 +246,17 @@ export class EntryWorld {
         finalizers: [FINALIZER.entry],
         ownerReferences: [owner],
       },
-      spec: { containers: [], nodeName: "n1" },
+      spec: { containers: [], nodeName: this.#schedulableNode() },
       status: { phase: "Pending" },
     };
-    this.#pods.set(uid, { pod, madeMs: this.#nowMs, connections: 0, cordoned: false, draining: false, purged: false });
+    const fresh = { connections: 0, cordoned: false, draining: false, purged: false, verified: false };
+    this.#pods.set(uid, { pod, madeMs: this.#nowMs, ...fresh });
+  }
+
+  /** In turn, but none that is being emptied, unless all are. */
+  #schedulableNode(): string {
+    const names = Array.from({ length: NODES }, (_, at) => nodeName(this.#made + at));
+    return names.find((name) => !this.#leavingNodes.has(name)) ?? nodeName(this.#made);
   }
 
   #becomeReady(one: SimulatedEntry): void {
@@ -238,6 +287,10 @@ export class EntryWorld {
     const all = [...this.#pods.values()];
     return all[nth % Math.max(1, all.length)];
   }
+}
+
+function annotate(pod: Pod, intent: DrainIntent): void {
+  pod.metadata.annotations = { ...pod.metadata.annotations, [ANNOTATION.drain]: JSON.stringify(intent) };
 }
 
 function isEnded(pod: Pod): boolean {

@@ -81,7 +81,7 @@ export function sampleObserved(cluster: ImCluster, secrets: ReadonlyMap<string, 
     ...{ cluster, secrets, context: sampleContext(cluster, secrets) },
     ...{ objects: new OwnedObjects(), entries: [], logicPods: [], foreign: [] },
     ...{ addresses: ["192.0.2.1"], awaitsAddress: false },
-    ...{ createNotBeforeMs: 0, crashes: 0, nowMs: NOW_MS },
+    ...{ createNotBeforeMs: 0, crashes: 0, reconnectsPerSecond: undefined, nowMs: NOW_MS },
   };
 }
 

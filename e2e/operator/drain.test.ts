@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why an entry goes, how it may be called off, and what is said about it.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { DEFAULT_DRAIN_TAINTS } from "../../operator/imcluster/drain-cause.ts";
+import { ANNOTATION, LABEL } from "../../operator/imcluster/names.ts";
+import type { KubeClient } from "../../operator/kube/client.ts";
+import { NODES, type Node, PODS, type Pod } from "../../operator/kube/types.ts";
+import { Bench, conditionStatus } from "./support/bench.ts";
+import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
+
+let server: ImApiServer;
+before(async () => {
+  server = await startImApiServer();
+});
+after(() => server?.stop());
+
+const isEntry = (pod: Pod) => pod.metadata.labels?.[LABEL.component] === "entry";
+
+/** Two nodes of this namespace alone. The client puts entries on them in turn, as a scheduler would, and ends pods at once. */
+class TwoNodes {
+  readonly names: string[];
+  readonly #cordoned = new Set<string>();
+  readonly #client: KubeClient;
+  #made = 0;
+
+  private constructor(client: KubeClient, namespace: string) {
+    this.#client = client;
+    this.names = [`${namespace}-1`, `${namespace}-2`];
+  }
+
+  static async make({ client, namespace }: Bench): Promise<TwoNodes> {
+    const nodes = new TwoNodes(client, namespace);
+    for (const name of nodes.names)
+      await client.create(NODES, { apiVersion: "v1", kind: "Node", metadata: { name }, spec: {} });
+    return nodes;
+  }
+
+  get client(): KubeClient {
+    const client = this.#client;
+    return {
+      ...{ get: client.get.bind(client), list: client.list.bind(client), apply: client.apply.bind(client) },
+      ...{ applyStatus: client.applyStatus.bind(client), patchMerge: client.patchMerge.bind(client) },
+      ...{ evict: client.evict.bind(client), watch: client.watch.bind(client), raw: client.raw.bind(client) },
+      create: (resource, object, options) => {
+        const pod = object as unknown as Pod;
+        if (resource.kind !== "Pod" || !isEntry(pod)) return client.create(resource, object, options);
+        const free = this.names.filter((name) => !this.#cordoned.has(name));
+        const nodeName = free[this.#made++ % free.length];
+        return client.create(resource, { ...object, spec: { ...pod.spec, nodeName } }, options);
+      },
+      delete: (resource, namespace, name, options) =>
+        client.delete(resource, namespace, name, {
+          ...options,
+          ...(resource.kind === "Pod" ? { gracePeriodSeconds: 0 } : {}),
+        }),
+      close: () => undefined,
+    };
+  }
+
+  async cordon(at: number, isCordoned = true): Promise<void> {
+    const name = this.names[at] ?? "";
+    if (isCordoned) this.#cordoned.add(name);
+    else this.#cordoned.delete(name);
+    await this.#client.patchMerge(NODES, undefined, name, { spec: { unschedulable: isCordoned } });
+  }
+
+  async taint(at: number, taints: NonNullable<Node["spec"]>["taints"]): Promise<void> {
+    await this.#client.patchMerge(NODES, undefined, this.names[at] ?? "", { spec: { taints } });
+  }
+}
+
+async function withNodes(
+  replicas: number,
+  body: (bench: Bench, nodes: TwoNodes) => Promise<void>,
+  starts: (pod: Pod) => boolean = () => true,
+): Promise<void> {
+  const bench = await Bench.open(server, { starts });
+  try {
+    const nodes = await TwoNodes.make(bench);
+    bench.drainTaints = DEFAULT_DRAIN_TAINTS;
+    await bench.startOperator(nodes.client);
+    await bench.create({ entry: { replicas } });
+    await bench.untilReady();
+    await body(bench, nodes);
+  } finally {
+    await bench.close();
+  }
+}
+
+const request = (bench: Bench, pod: Pod | undefined, reason: string | null) =>
+  bench.client.patchMerge(PODS, bench.namespace, pod?.metadata.name ?? "", {
+    metadata: { annotations: { [ANNOTATION.drainRequest]: reason } },
+  });
+const reasons = (bench: Bench) =>
+  bench.get().then(({ status }) => (status?.drains ?? []).map(({ reason, phase }) => `${reason} ${phase}`));
+const uidOf = (pod: Pod | undefined) => pod?.metadata.uid ?? "";
+
+describe("a node that is being emptied", () => {
+  it("loses its entries, each after another one is ready elsewhere", async () => {
+    await withNodes(2, async (bench, nodes) => {
+      const before = await bench.entryPods();
+      const victim = before.find(({ spec }) => spec.nodeName === nodes.names[0]);
+      await nodes.cordon(0);
+      await bench.until("it is gone", async () => {
+        const pods = await bench.entryPods();
+        const serving = pods.filter((pod) => !pod.metadata.deletionTimestamp && bench.fleet.isReady(pod));
+        assert.ok(serving.length >= 2, "never fewer than wanted");
+        return !pods.some((pod) => uidOf(pod) === uidOf(victim));
+      });
+      await bench.untilReady();
+      const left = await bench.entryPods();
+      assert.deepEqual(new Set(left.map(({ spec }) => spec.nodeName)), new Set([nodes.names[1]]));
+      assert.deepEqual([...bench.fleet.drained], [uidOf(victim)]);
+      assert.deepEqual(await reasons(bench), ["NodeDrain Released"]);
+    });
+  });
+
+  it("keeps them when that is taken back before anybody was told", async () => {
+    const late = { isOn: false };
+    await withNodes(
+      2,
+      async (bench, nodes) => {
+        const before = (await bench.entryPods()).map(uidOf).sort();
+        late.isOn = true;
+        await nodes.taint(0, [{ key: "karpenter.sh/disrupted", effect: "NoSchedule" }]);
+        await bench.until("planned", ({ status }) => status?.drains?.[0]?.phase === "Planned");
+        await bench.until("its replacement is there", async () => (await bench.entryPods()).length === 3);
+        await nodes.taint(0, []);
+        await bench.until(
+          "called off",
+          ({ status }) => status?.drains?.some(({ phase }) => phase === "Aborted") ?? false,
+        );
+        await bench.untilReady();
+        const left = await bench.entryPods();
+        assert.deepEqual(left.map(uidOf).sort(), before, "the one that had not started goes again");
+        assert.ok(left.every(({ metadata }) => !metadata.annotations?.[ANNOTATION.drain]));
+        assert.equal(bench.fleet.drained.size, 0);
+      },
+      (pod) => !isEntry(pod) || !late.isOn,
+    );
+  });
+});
+
+async function withCluster(spec: object, body: (bench: Bench) => Promise<void>): Promise<void> {
+  const bench = await Bench.open(server);
+  try {
+    await bench.startOperator();
+    await bench.create({ entry: spec });
+    await bench.untilReady();
+    await body(bench);
+  } finally {
+    await bench.close();
+  }
+}
+
+describe("a request on a pod", () => {
+  it("by a person drains it after it was replaced", async () => {
+    await withCluster({ replicas: 1 }, async (bench) => {
+      const [victim] = await bench.entryPods();
+      await request(bench, victim, "please");
+      await bench.until("gone", async () => !(await bench.entryPods()).some((pod) => uidOf(pod) === uidOf(victim)));
+      await bench.untilReady();
+      assert.deepEqual([...bench.fleet.drained], [uidOf(victim)]);
+      assert.deepEqual(await reasons(bench), ["Manual Released"]);
+    });
+  });
+
+  it("to fence it purges at once, and asks nobody to move", async () => {
+    await withCluster({ replicas: 2 }, async (bench) => {
+      const [victim] = await bench.entryPods();
+      await request(bench, victim, "Fence");
+      await bench.until("gone", async () => !(await bench.entryPods()).some((pod) => uidOf(pod) === uidOf(victim)));
+      await bench.untilReady();
+      assert.equal(bench.fleet.drained.size, 0);
+      assert.ok(bench.fleet.purged.includes(uidOf(victim)));
+      assert.deepEqual(await reasons(bench), ["Fenced Released"]);
+    });
+  });
+});
+
+describe("the deadline of a drain", () => {
+  const drain = { window: "100ms", deadline: "1s", lbDetach: "0s" };
+
+  it("that holds leaves clients alone, until the spec says that they must go", async () => {
+    await withCluster({ replicas: 1, drain: { ...drain, onDeadline: "Hold" } }, async (bench) => {
+      const [victim] = await bench.entryPods();
+      bench.fleet.stuck.add(uidOf(victim));
+      await request(bench, victim, "Manual");
+      await bench.until("drained", ({ status }) => status?.drains?.[0]?.phase === "Draining");
+      const { status } = await bench.get();
+      const overMs = Date.parse(status?.drains?.[0]?.deadline ?? "") + 2_000;
+      await bench.until("the deadline is over", () => Date.now() > overMs);
+      assert.equal((await bench.get()).status?.drains?.[0]?.phase, "Draining");
+      assert.ok(bench.fleet.orders.every(({ hold, force }) => hold && !force));
+      await bench.patchSpec({ entry: { drain: { ...drain, onDeadline: "Force" } } });
+      await bench.until("gone", async () => !(await bench.entryPods()).some((pod) => uidOf(pod) === uidOf(victim)));
+      assert.ok(bench.fleet.orders.some(({ force }) => force));
+    });
+  });
+});
+
+describe("the report of a drain", () => {
+  it("says who came back, and whether a route is left; a condition judges it", async () => {
+    await withCluster({ replicas: 2 }, async (bench) => {
+      bench.fleet.absent.add("u0");
+      await request(bench, (await bench.entryPods())[0], "Manual");
+      const cluster = await bench.until("proved", (now) => conditionStatus(now, "DrainVerified") === "False");
+      const condition = cluster.status?.conditions?.find(({ type }) => type === "DrainVerified");
+      assert.equal(condition?.reason, "ClientsAbsent");
+      const [drain] = cluster.status?.drains ?? [];
+      const { initial, asked, forced, returned, absent, offlineP50Ms, offlineP99Ms, routesLeft, phase } = drain ?? {};
+      assert.deepEqual([initial, asked, forced, returned, absent, routesLeft, phase], [3, 3, 0, 2, 1, 0, "Released"]);
+      assert.deepEqual([offlineP50Ms, offlineP99Ms], [0, 1]);
+      const said = bench.events.find(({ reason }) => reason === "EntryReleased")?.message ?? "";
+      assert.match(said, /3 sessions, 3 asked, 0 closed at the deadline, 2 back elsewhere, 1 absent, .*routes left: 0/);
+      const [lease] = bench.fleet.orders.flatMap((order) => order.lease ?? []);
+      assert.ok(lease && lease.connections > 0 && lease.number > 1e12, "by a lease");
+    });
+  });
+});

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import { toImError } from "#lib/errors.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { ImCluster } from "../api/v1alpha1.ts";
+import { ANNOTATION } from "../imcluster/names.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { PODS, type Pod } from "../kube/types.ts";
+import { judgeEviction } from "./judge.ts";
+import type { EvictionRequest } from "./review.ts";
+
+/** What the guard must know of the fleet. */
+export interface FleetView {
+  pod(namespace: string, name: string): Pod | undefined;
+  /** The ImCluster that a pod belongs to. */
+  clusterOf(pod: Pod): ImCluster | undefined;
+}
+
+export interface EvictionGuardOptions {
+  client: KubeClient;
+  fleet: FleetView;
+  clock: Clock;
+  log: Logger;
+  onAnswer?(answer: "allowed" | "refused"): void;
+}
+
+/** The API server waits 5 s for the whole answer. */
+const ASK_DEADLINE_MS = 3_000;
+
+/**
+ * Answers whether a pod may be evicted. The answer to the first question begins the drain: whoever leads sees the annotation. Runs
+ * in every replica, and remembers nothing.
+ */
+export class EvictionGuard {
+  readonly #options: EvictionGuardOptions;
+
+  constructor(options: EvictionGuardOptions) {
+    this.#options = options;
+  }
+
+  /** Why it may not be evicted yet; `undefined` when it may. */
+  async refuse({ namespace, pod: name, isDryRun }: EvictionRequest): Promise<string | undefined> {
+    const { fleet, clock, log, onAnswer } = this.#options;
+    const pod = fleet.pod(namespace, name);
+    const verdict = judgeEviction(pod, pod && fleet.clusterOf(pod), clock.wallMs());
+    onAnswer?.(verdict.kind === "allow" ? "allowed" : "refused");
+    if (verdict.kind === "allow") {
+      log.info({ namespace, pod: name, because: verdict.because }, "eviction allowed");
+      return undefined;
+    }
+    log.info({ namespace, pod: name, isDryRun }, `eviction refused: ${verdict.message}`);
+    if (verdict.asks && !isDryRun && pod) await this.#ask(pod);
+    return verdict.message;
+  }
+
+  async #ask({ metadata: { namespace, name, uid } }: Pod): Promise<void> {
+    const { client, clock, log } = this.#options;
+    const annotations = {
+      [ANNOTATION.drainRequest]: "Evicted",
+      [ANNOTATION.drainRequestedAt]: new Date(clock.wallMs()).toISOString(),
+    };
+    try {
+      const options = { deadlineMs: ASK_DEADLINE_MS };
+      await client.patchMerge(PODS, namespace, name, { metadata: { uid, annotations } }, options);
+    } catch (thrown) {
+      // Whoever evicts asks again in a few seconds, and so does this.
+      log.warn({ err: toImError(thrown), namespace, pod: name }, "could not ask for a drain");
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import type { DrainRequest } from "#proto/gen/messages.ts";
+import type { DrainIntent } from "./drain.ts";
+import { drainLimits } from "./drain-limits.ts";
+import { Verification } from "./drain-verification.ts";
+import type { Outcome, Pass } from "./executor.ts";
+import type { Fleet } from "./fleet-client.ts";
+import type { ClusterMemory } from "./observe.ts";
+import type { EntryProbe, ObservedEntry } from "./observed.ts";
+
+/** Without the next lease for this long, an entry takes the operator for gone and goes by its own window. */
+const LEASE_TTL_MS = 10_000;
+
+/** The calls of a drain: to the entry, and to logic about it. What they change shows in a later observation. */
+export class DrainCalls {
+  readonly #fleet: Fleet;
+  readonly #clock: Clock;
+
+  constructor(fleet: Fleet, clock: Clock) {
+    this.#fleet = fleet;
+    this.#clock = clock;
+  }
+
+  async ask(
+    what: "cordon" | "drain" | "force",
+    entry: ObservedEntry,
+    intent: DrainIntent,
+    { who, observed, memory }: Pass,
+  ): Promise<Outcome> {
+    if (!who) return "later";
+    const probe =
+      what === "cordon"
+        ? await this.#fleet.cordon(who, entry.pod, intent.id)
+        : await this.#fleet.drain(who, entry.pod, this.#order(what, entry, intent, { who, observed, memory }));
+    if (probe) this.#remember(entry, memory, probe);
+    // Its effect (not ready, connections gone) takes a moment.
+    return "later";
+  }
+
+  #order(what: "drain" | "force", { uid }: ObservedEntry, intent: DrainIntent, pass: Pass): DrainRequest {
+    const { windowMs, deadlineMs, onDeadline } = drainLimits(pass.observed.cluster);
+    // An entry that started again in the middle has what is left of the time.
+    const leftMs = what === "force" ? 0 : Math.max(0, Date.parse(intent.deadline) - this.#clock.wallMs());
+    const lease = pass.memory.budget.take(uid, this.#clock.wallMs());
+    return {
+      ...{ drainId: intent.id, windowMs, deadlineMs: Math.min(deadlineMs, Math.round(leftMs)) },
+      ...{ hold: onDeadline === "Hold", force: what === "force" },
+      lease: lease ? { ...lease, ttlMs: Math.min(LEASE_TTL_MS, Math.ceil(deadlineMs / 2)) } : null,
+    };
+  }
+
+  /** Does the entry take connections again? */
+  async uncordon(entry: ObservedEntry, intent: DrainIntent, { who, memory }: Pass): Promise<boolean> {
+    const probe = who && (await this.#fleet.uncordon(who, entry.pod, intent.id));
+    if (probe) this.#remember(entry, memory, probe);
+    return probe !== undefined;
+  }
+
+  /** As a person wants it, besides any drain. */
+  async setCordoned({ uid, pod }: ObservedEntry, isCordoned: boolean, { who, memory }: Pass): Promise<Outcome> {
+    const id = `${uid}-request`;
+    const probe = who && (await this.#fleet[isCordoned ? "cordon" : "uncordon"](who, pod, id));
+    if (!probe) return "later";
+    memory.probes.set(uid, { probe, askedMs: this.#clock.nowMs() });
+    return "done";
+  }
+
+  async purge(entry: ObservedEntry, isForced: boolean, { who, observed, memory }: Pass): Promise<Outcome> {
+    const left = who && (await this.#fleet.purge(who, observed.logicPods, { uid: entry.uid, isForced }));
+    if (left !== 0) return "later";
+    memory.purged.add(entry.uid);
+    return "done";
+  }
+
+  async verify(entry: ObservedEntry, isForced: boolean, { who, observed, memory }: Pass): Promise<Outcome> {
+    if (!who) return "later";
+    const known = memory.verifications.get(entry.uid);
+    const verification = known ?? new Verification();
+    memory.verifications.set(entry.uid, verification);
+    await verification.look({
+      ...{ fleet: this.#fleet, clock: this.#clock, who, entry: entry.pod, isForced, logic: observed.logicPods },
+      isAlive: !entry.isDead && entry.hasStarted,
+    });
+    return verification.isDone(this.#clock.nowMs()) ? "done" : "later";
+  }
+
+  #remember(entry: ObservedEntry, memory: ClusterMemory, probe: EntryProbe): void {
+    memory.probes.set(entry.uid, { probe, askedMs: this.#clock.nowMs() });
+  }
+}

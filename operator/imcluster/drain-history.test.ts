@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { drainVerified } from "./cluster-conditions.ts";
+import { type DrainIntent, type DrainPhase, type DrainReport, newIntent } from "./drain.ts";
+import { drainHistory } from "./drain-history.ts";
+import { ANNOTATION, FINALIZER } from "./names.ts";
+import { type EntryProbe, type ObservedEntry, observeEntry } from "./observed.ts";
+import { NOW_MS, sampleCluster } from "./testing/sample.ts";
+
+const REPORT: DrainReport = {
+  ...{ initial: 100, asked: 98, forced: 2, returned: 97, absent: 3 },
+  ...{ offlineP50Ms: 0, offlineP99Ms: 2_100, routesLeft: 0 },
+};
+const PROBE: EntryProbe = {
+  ...{ connections: 60, sessions: 60, cordoned: true, draining: true, atMs: 0 },
+  drain: { initial: 100, asked: 40, waiting: 60, forced: 0 },
+};
+
+function entry(phase: DrainPhase | undefined, report?: DrainReport): ObservedEntry {
+  const intent: DrainIntent | undefined = phase && {
+    ...newIntent("d", "Update", phase, NOW_MS),
+    ...(report ? { report } : {}),
+  };
+  const annotations: Record<string, string> = intent ? { [ANNOTATION.drain]: JSON.stringify(intent) } : {};
+  const pod = {
+    metadata: { name: "e", uid: "u", finalizers: [FINALIZER.entry], annotations },
+    spec: { containers: [], nodeName: "n" },
+  };
+  return observeEntry(pod, { ownerUid: "o", probe: PROBE, isPurged: false, nowMs: NOW_MS });
+}
+
+const observed = (entries: ObservedEntry[], reconnectsPerSecond: number | undefined = 10) => ({
+  ...{ cluster: sampleCluster(), entries, reconnectsPerSecond, nowMs: NOW_MS },
+});
+
+describe("the history of drains", () => {
+  it("tells of one that runs how far it is, how fast, and for how long still", () => {
+    const [drain] = drainHistory([], observed([entry("Draining")]));
+    const { initial, asked, remaining, ratePerSecond, etaSeconds, abortable } = drain ?? {};
+    assert.deepEqual([initial, asked, remaining, ratePerSecond, etaSeconds, abortable], [100, 40, 60, 10, 6, false]);
+    assert.equal(drainHistory([], observed([entry("Cordoned")]))[0]?.abortable, true);
+  });
+
+  it("is slowed by the window when the budget is larger", () => {
+    // 100 clients in a window of 5 s.
+    assert.equal(drainHistory([], observed([entry("Draining")], 1_000))[0]?.etaSeconds, 3);
+  });
+
+  it("keeps the report of one that ended, and nothing that was only true on the way", () => {
+    const running = drainHistory([], observed([entry("Draining")]));
+    const [released] = drainHistory(running, observed([entry("Released", REPORT)]));
+    assert.deepEqual([released?.phase, released?.returned, released?.offlineP99Ms], ["Released", 97, 2_100]);
+    const [gone] = drainHistory([released ?? assert.fail()], observed([]));
+    assert.deepEqual(gone, released);
+    for (const field of ["remaining", "deadline", "abortable", "ratePerSecond", "etaSeconds"])
+      assert.ok(!(field in (gone ?? {})), field);
+  });
+
+  it("tells one that was called off from one whose pod is gone", () => {
+    const planned = drainHistory([], observed([entry("Planned")]));
+    const [aborted] = drainHistory(planned, observed([entry(undefined)]));
+    assert.equal(aborted?.phase, "Aborted");
+    assert.equal(drainHistory([aborted ?? assert.fail()], observed([]))[0]?.phase, "Aborted", "for good");
+    assert.equal(drainHistory(planned, observed([]))[0]?.phase, "Released");
+  });
+});
+
+describe("DrainVerified", () => {
+  const ended = (fields: Partial<DrainReport>) => ({
+    ...{ id: "d", pod: "e", phase: "Released", finishedAt: "2026-01-01T00:00:00Z", ...REPORT },
+    ...fields,
+  });
+  const cases: [string, Parameters<typeof drainVerified>[0], string, string][] = [
+    ["none has ended", [{ id: "d", pod: "e", phase: "Draining" }], "Unknown", "NoDrain"],
+    ["97 of 100 are back", [ended({})], "True", "Verified"],
+    ["the last one is what counts", [ended({}), ended({ routesLeft: 9 })], "True", "Verified"],
+    ["too many are absent", [ended({ returned: 94, absent: 6 })], "False", "ClientsAbsent"],
+    ["nobody was on it", [ended({ returned: 0, absent: 0 })], "True", "Verified"],
+    ["routes are left", [ended({ routesLeft: 1 })], "False", "RoutesLeft"],
+  ];
+  for (const [what, drains, status, reason] of cases) {
+    it(`${reason}: ${what}`, () => {
+      const verdict = drainVerified(drains);
+      assert.deepEqual([verdict.status, verdict.reason], [status, reason]);
+    });
+  }
+
+  it("NotCounted: nobody could count the routes", () => {
+    const { routesLeft: _, ...uncounted } = ended({});
+    assert.equal(drainVerified([uncounted]).reason, "NotCounted");
+  });
+});

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type Lease, ReconnectBudget } from "./reconnect-budget.ts";
+import type { BudgetLimits } from "./reconnect-rate.ts";
+
+const limitsOf = (perSecond: number): BudgetLimits => ({
+  ...{ maxPerSecond: perSecond, minPerSecond: perSecond, loginP99Ms: 500, loginFailureRatio: 0.05 },
+});
+
+interface Sim {
+  uid: string;
+  initial: number;
+  waiting: number;
+  /** [from, to, connections], absolute ms. */
+  granted: [number, number, number][];
+}
+
+/** Passes a drain would make; `lose` says which answers never arrive. */
+function run(perSecond: number, windowMs: number, sizes: number[], gapsMs: number[], lost: boolean[]) {
+  const budget = new ReconnectBudget();
+  const entries: Sim[] = sizes.map((initial, at) => ({ uid: `e${at}`, initial, waiting: initial, granted: [] }));
+  let nowMs = 1_000;
+  let passes = 0;
+  for (const [at, gapMs] of gapsMs.entries()) {
+    nowMs += gapMs;
+    passes++;
+    budget.judge(undefined, limitsOf(perSecond), nowMs);
+    budget.divide(entries, windowMs, nowMs);
+    for (const entry of entries) {
+      const lease = budget.take(entry.uid, 5_000) as Lease;
+      assert.ok(lease.connections <= entry.waiting, "never more than there are");
+      assert.equal(budget.take(entry.uid, 5_000), undefined, "once a pass");
+      if (lost[at]) continue;
+      entry.waiting -= lease.connections;
+      const fromMs = nowMs + lease.afterMs;
+      if (lease.connections > 0) entry.granted.push([fromMs, fromMs + lease.spreadMs, lease.connections]);
+    }
+  }
+  return { entries, nowMs, passes };
+}
+
+/** Clients asked in [fromMs, fromMs + 1000), if each lease is spread evenly. */
+function within(granted: readonly [number, number, number][], fromMs: number): number {
+  return granted.reduce((sum, [begin, end, count]) => {
+    if (end <= begin) return sum + (begin >= fromMs && begin < fromMs + 1_000 ? count : 0);
+    const overlap = Math.max(0, Math.min(end, fromMs + 1_000) - Math.max(begin, fromMs));
+    return sum + (count * overlap) / (end - begin);
+  }, 0);
+}
+
+describe("ReconnectBudget", () => {
+  it("is never overrun in any second, however many drain and however unevenly the passes come", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 3_000 }),
+        fc.constantFrom(0, 1_000, 5_000, 60_000),
+        fc.array(fc.integer({ min: 0, max: 5_000 }), { minLength: 1, maxLength: 8 }),
+        fc.array(fc.integer({ min: 0, max: 2_000 }), { minLength: 1, maxLength: 40 }),
+        fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
+        (perSecond, windowMs, sizes, gapsMs, lost) => {
+          const { entries, nowMs } = run(perSecond, windowMs, sizes, gapsMs, lost);
+          const granted = entries.flatMap((one) => one.granted);
+          for (let fromMs = 1_000; fromMs < nowMs + 1_000; fromMs += 250) {
+            // Each lease of an entry may round its spread by a millisecond.
+            const allowed = perSecond * 1.01 + entries.length;
+            assert.ok(within(granted, fromMs) <= allowed, `${within(granted, fromMs)} > ${perSecond} at ${fromMs}`);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("lets no entry go faster than its window says", () => {
+    const { entries } = run(100_000, 10_000, [1_000], Array(19).fill(500), []);
+    const granted = entries[0]?.granted ?? [];
+    for (let fromMs = 1_000; fromMs < 11_000; fromMs += 250) assert.ok(within(granted, fromMs) <= 102);
+  });
+
+  it("moves everybody in about the time that rate and window allow", () => {
+    const cases: [number, number, number[], number][] = [
+      [1_000, 0, [4_000, 4_000], 8_000],
+      [1_000, 5_000, [500], 5_000],
+      [50, 5_000, [3], 3_400],
+      [2_000, 5_000, [10_000], 5_000],
+      [2_000, 5_000, [20_000], 10_000],
+    ];
+    for (const [perSecond, windowMs, sizes, expectedMs] of cases) {
+      const { entries } = run(perSecond, windowMs, sizes, Array(60).fill(500), []);
+      assert.deepEqual(
+        entries.map(({ waiting }) => waiting),
+        sizes.map(() => 0),
+        `${perSecond}/s`,
+      );
+      const lastMs = Math.max(...entries.flatMap(({ granted }) => granted.map(([, end]) => end))) - 1_500;
+      assert.ok(lastMs <= expectedMs * 1.2 + 500, `${sizes.join()} at ${perSecond}/s: ${lastMs} ms`);
+    }
+  });
+
+  it("divides by what each has left", () => {
+    const budget = new ReconnectBudget();
+    budget.judge(undefined, limitsOf(100), 0);
+    const entry = (uid: string, waiting: number) => ({ uid, initial: 1_000, waiting });
+    budget.divide([entry("a", 900), entry("b", 90), entry("c", 0)], 0, 0);
+    assert.deepEqual(
+      ["a", "b", "c"].map((uid) => budget.take(uid, 0)?.connections),
+      [91, 9, 0],
+    );
+  });
+
+  it("numbers leases so that those of the next operator are higher", () => {
+    const numbers = (budget: ReconnectBudget, wallMs: number) => {
+      budget.judge(undefined, limitsOf(100), 0);
+      return [1, 2, 3].map(() => {
+        budget.divide([{ uid: "a", initial: 1, waiting: 1 }], 0, 0);
+        return budget.take("a", wallMs)?.number ?? 0;
+      });
+    };
+    assert.deepEqual(numbers(new ReconnectBudget(), 7_000.5), [7_000, 7_001, 7_002]);
+    assert.deepEqual(numbers(new ReconnectBudget(), 9_000), [9_000, 9_001, 9_002]);
+  });
+});

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type BudgetLimits, firstRate, nextRate, type RateState, type ReceiverSignals } from "./reconnect-rate.ts";
+
+/** An entry whose clients are being asked. */
+export interface DrainingEntry {
+  uid: string;
+  /** Sessions when its drain began. */
+  initial: number;
+  /** Sessions that were not asked yet. */
+  waiting: number;
+}
+
+/** So many may be asked, with delays between `afterMs` and `afterMs + spreadMs`. */
+export interface Lease {
+  number: number;
+  connections: number;
+  afterMs: number;
+  spreadMs: number;
+}
+
+/** Passes come more often than this while clients are asked; a late one costs no time up to it. */
+const HORIZON_MS = 1_000;
+/** Drains remembered, at most: one for each entry that a cluster may have, and as many again. */
+const MAX_PACED = 400;
+
+/**
+ * One budget of reconnects for all drains of a cluster. Everything handed out has its place in time: the next lease begins where
+ * the last one ends, so that in no second more clients are asked than the rate allows, however many entries are drained. Each
+ * entry in addition goes no faster than its window says. Nothing is saved up in quiet times.
+ */
+export class ReconnectBudget {
+  #state: RateState | undefined;
+  /** What was handed out lasts until then. */
+  #busyUntilMs = 0;
+  /** The same for each entry by its own window. */
+  readonly #paced = new Map<string, number>();
+  #leases = new Map<string, Lease>();
+  #number = 0;
+
+  /** At present; undefined before the first drain. */
+  get ratePerSecond(): number | undefined {
+    return this.#state?.ratePerSecond;
+  }
+
+  /** When the rate was last judged. */
+  get judgedMs(): number {
+    return this.#state?.judgedMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** @param signals `undefined` when nobody could say */
+  judge(signals: ReceiverSignals | undefined, limits: BudgetLimits, nowMs: number): void {
+    this.#state = nextRate(this.#state ?? firstRate(limits, nowMs), signals, limits, nowMs);
+  }
+
+  /** Divides what may be asked until the horizon among the entries; {@link take} hands it out. Once a pass. */
+  divide(entries: readonly DrainingEntry[], windowMs: number, nowMs: number): void {
+    this.#leases = new Map();
+    const rate = this.#state?.ratePerSecond ?? 0;
+    const fromMs = Math.max(nowMs, this.#busyUntilMs);
+    const room = Math.floor(((nowMs + HORIZON_MS - fromMs) * rate) / 1000 + 1e-6);
+    const wishes = entries.map((entry) => this.#wish(entry, windowMs, nowMs));
+    const wanted = wishes.reduce((sum, { count }) => sum + count, 0);
+    // Leases are numbered also when they are empty: the entry knows by them that somebody is there.
+    let [left, stillWanted] = [Math.max(0, Math.min(room, wanted)), wanted];
+    for (const { uid, count, beginMs, perMs } of wishes) {
+      const connections = stillWanted > 0 ? Math.min(left, Math.round((left * count) / stillWanted)) : 0;
+      left -= connections;
+      stillWanted -= count;
+      this.#busyUntilMs = Math.max(this.#busyUntilMs, fromMs) + (rate > 0 ? (connections / rate) * 1000 : 0);
+      if (connections > 0 && perMs > 0) this.#pace(uid, beginMs + connections / perMs);
+      const startMs = Math.max(fromMs, beginMs);
+      this.#leases.set(uid, { number: 0, connections, afterMs: Math.round(startMs - nowMs), spreadMs: 0 });
+    }
+    for (const [uid, lease] of this.#leases) {
+      const untilMs = Math.max(this.#busyUntilMs, Math.min(this.#paced.get(uid) ?? 0, nowMs + HORIZON_MS));
+      this.#leases.set(uid, { ...lease, spreadMs: Math.max(0, Math.round(untilMs - nowMs - lease.afterMs)) });
+    }
+  }
+
+  /**
+   * What this entry gets in this pass, once. `undefined`: it was not among those.
+   * @param wallMs numbers leases so that those of the next operator are higher
+   */
+  take(uid: string, wallMs: number): Lease | undefined {
+    const lease = this.#leases.get(uid);
+    if (!lease) return undefined;
+    this.#leases.delete(uid);
+    this.#number = Math.max(this.#number + 1, Math.floor(wallMs));
+    return { ...lease, number: this.#number };
+  }
+
+  /** How many an entry would be asked by its window alone. */
+  #wish({ uid, initial, waiting }: DrainingEntry, windowMs: number, nowMs: number) {
+    const perMs = windowMs > 0 ? initial / windowMs : 0;
+    const beginMs = Math.max(nowMs, this.#paced.get(uid) ?? 0);
+    const leftMs = nowMs + HORIZON_MS - beginMs;
+    const byWindow = perMs > 0 ? Math.ceil(Math.max(0, leftMs) * perMs) : waiting;
+    return { uid, count: Math.max(0, Math.min(waiting, byWindow)), beginMs, perMs };
+  }
+
+  #pace(uid: string, untilMs: number): void {
+    this.#paced.delete(uid);
+    this.#paced.set(uid, untilMs);
+    if (this.#paced.size <= MAX_PACED) return;
+    const [oldest] = this.#paced.keys();
+    if (oldest !== undefined) this.#paced.delete(oldest);
+  }
+}

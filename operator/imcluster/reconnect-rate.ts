@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `spec.entry.drain.reconnectBudget`. */
+export interface BudgetLimits {
+  maxPerSecond: number;
+  minPerSecond: number;
+  loginP99Ms: number;
+  /** 0 to 1. */
+  loginFailureRatio: number;
+}
+
+/** How those cope that take the clients over, since the last look. */
+export interface ReceiverSignals {
+  logins: number;
+  /** Of these, refused. */
+  failed: number;
+  /** Of the slowest entry. */
+  loginP99Ms: number;
+  ackTimeoutsPerSecond: number;
+  /** The mean since logic started. */
+  usualAckTimeoutsPerSecond: number;
+}
+
+export interface RateState {
+  ratePerSecond: number;
+  judgedMs: number;
+  /** Not lowered again before this: the effect of the last time has yet to show. */
+  heldUntilMs: number;
+}
+
+export const JUDGE_EVERY_MS = 1_000;
+/** Clients that were asked before the rate was halved still come for about this long. */
+const HOLD_MS = 3_000;
+/** After this without a drain nothing is known any more. */
+const FORGET_MS = 600_000;
+/** A second without trouble raises the rate by this share of the maximum. */
+const RAISE_SHARE = 0.05;
+/** Fewer logins say nothing about a 99th percentile, or a share. */
+const MIN_LOGINS = 20;
+/** So many acknowledgements late per second are nothing, whatever is usual. */
+const ACK_TIMEOUTS_ALLOWED = 5;
+
+/** Why the rate must come down, if so. Pure. */
+export function distress(signals: ReceiverSignals, limits: BudgetLimits): string | undefined {
+  const { logins, failed, loginP99Ms, ackTimeoutsPerSecond, usualAckTimeoutsPerSecond } = signals;
+  if (logins >= MIN_LOGINS && loginP99Ms > limits.loginP99Ms)
+    return `logins take ${loginP99Ms} ms (99th percentile), more than ${limits.loginP99Ms} ms`;
+  if (logins >= MIN_LOGINS && failed > limits.loginFailureRatio * logins)
+    return `${failed} of ${logins} logins were refused`;
+  if (ackTimeoutsPerSecond > 2 * usualAckTimeoutsPerSecond + ACK_TIMEOUTS_ALLOWED)
+    return `${Math.round(ackTimeoutsPerSecond)} deliveries a second are not acknowledged in time`;
+  return undefined;
+}
+
+/** Half of what is allowed: raised within ten seconds when all is well. */
+export function firstRate(limits: BudgetLimits, nowMs: number): RateState {
+  const ratePerSecond = Math.max(limits.minPerSecond, limits.maxPerSecond / 2);
+  return { ratePerSecond, judgedMs: nowMs, heldUntilMs: nowMs };
+}
+
+/**
+ * The rate from now on: halved in distress, raised by a step in a second without, the same when nobody could say. Pure.
+ * Always within the limits.
+ */
+export function nextRate(
+  state: RateState,
+  signals: ReceiverSignals | undefined,
+  limits: BudgetLimits,
+  nowMs: number,
+): RateState {
+  const within = (rate: number) => Math.min(limits.maxPerSecond, Math.max(limits.minPerSecond, rate));
+  const { heldUntilMs } = state;
+  const ratePerSecond = within(state.ratePerSecond);
+  if (nowMs - state.judgedMs > FORGET_MS) return firstRate(limits, nowMs);
+  if (nowMs - state.judgedMs < JUDGE_EVERY_MS) return { ...state, ratePerSecond };
+  if (!signals) return { ratePerSecond, judgedMs: nowMs, heldUntilMs };
+  if (distress(signals, limits)) {
+    if (nowMs < heldUntilMs) return { ratePerSecond, judgedMs: nowMs, heldUntilMs };
+    return { ratePerSecond: within(ratePerSecond / 2), judgedMs: nowMs, heldUntilMs: nowMs + HOLD_MS };
+  }
+  const step = Math.max(1, limits.maxPerSecond * RAISE_SHARE);
+  return { ratePerSecond: within(ratePerSecond + step), judgedMs: nowMs, heldUntilMs };
+}
