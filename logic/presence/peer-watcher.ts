@@ -23,7 +23,7 @@ const MAX_FRAMES = 2000;
 const MAX_PAGES = 20;
 /** Ticks between two looks for subscriptions that ran out or lost their connection. */
 const TIDY_TICKS = 10;
-/** 20,000 sessions that watch 25 each: some 60 MB. */
+/** 20,000 sessions that watch 25 each: some 90 MB. */
 export const WATCH_BOUNDS: WatchBounds = { maxPeers: 50_000, maxPairs: 500_000 };
 
 /** What {@link PeerWatcher} needs. */
@@ -168,12 +168,9 @@ export class PeerWatcher {
 
   async #readLog(): Promise<void> {
     for (let pages = 0; pages < MAX_PAGES; pages++) {
-      const isFirst = this.#position === "";
       const { userIds, position, isGap, hasMore } = await this.#ports.log.read(this.#position);
       this.#position = position;
       if (isGap) this.hold();
-      // What happened until now is not in the log that is read.
-      if (isFirst) this.#queueAll();
       for (const userId of userIds) {
         const peer = this.#list.peers.get(userId);
         if (peer) this.#queue.add(peer);

@@ -41,7 +41,7 @@ export interface WatchRequest {
 export interface WatchBounds {
   /** Users watched by anybody. */
   readonly maxPeers: number;
-  /** (session, user) pairs: some 100 bytes each. */
+  /** (session, user) pairs: some 180 bytes each. */
   readonly maxPairs: number;
 }
 
