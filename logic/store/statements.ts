@@ -67,7 +67,10 @@ export const ADVANCE_ACKS: Statement = {
          SELECT is_same FROM meta`,
 };
 
-/** $1 user, $2 peers, $3 their one-to-one conversations with the user. In most of them one of the first rows is the peer's. */
+/**
+ * $1 user, $2 peers, $3 their one-to-one conversations with the user. In most of them one of the first rows is the peer's. Whether a peer is
+ * in a group is asked of the key: with LIMIT, the planner cannot read whole groups, which may be large.
+ */
 export const VISIBLE_PEERS: Statement = {
   name: "visible_peers",
   text: `WITH mine AS MATERIALIZED (
@@ -77,8 +80,9 @@ export const VISIBLE_PEERS: Statement = {
            FROM unnest($2::text[], $3::text[]) AS p(peer_id, conversation_id)
           WHERE EXISTS (SELECT FROM (SELECT m.sender FROM message m WHERE m.conversation_id = p.conversation_id
                                       ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id)
-             OR EXISTS (SELECT FROM mine g JOIN conversation_member o ON o.conversation_id = g.conversation_id
-                         WHERE o.user_id = p.peer_id)`,
+             OR EXISTS (SELECT FROM mine g
+                         CROSS JOIN LATERAL (SELECT FROM conversation_member o
+                                              WHERE o.conversation_id = g.conversation_id AND o.user_id = p.peer_id LIMIT 1) m)`,
 };
 
 export const PUSH_TARGETS: Statement = {

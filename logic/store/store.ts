@@ -306,7 +306,7 @@ export interface DeviceAck {
 
 /** Messages of a conversation that {@link Store.visiblePeers} looks at, newest first, until one is the peer's. */
 export const SPOKEN_MESSAGES = 100;
-export const SHARED_GROUPS = 100;
+export const SHARED_GROUPS = 50;
 
 /** Another user, and the one-to-one conversation with it. */
 export interface PeerConversation {
