@@ -7,13 +7,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { EXIT } from "../../kubectl/fault.ts";
 import type { LocateReply } from "../../proto/gen/messages.ts";
-import { waitUntil } from "../harness/processes.ts";
+import { startProcess, waitUntil } from "../harness/processes.ts";
 import { certificateFor, kubectlIm, makeCluster, makePod, makeSecret } from "./support/kubectl-im-fleet.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 import { type Ran, StandInKubelet } from "./support/stand-in-kubelet.ts";
 
+const MAIN = fileURLToPath(new URL("../../kubectl/main.ts", import.meta.url));
 const WAIT_MS = 60_000;
 const NODE = "stand-in";
 const CANARY = "canary-Passw0rd/42";
@@ -154,6 +156,27 @@ describe("kubectl im logs", () => {
       .map((line) => line.split(" ").slice(-1)[0]);
     assert.deepEqual(said, ["before", "while", "words", "later"]);
     await waitUntil("nobody follows", () => kubelet.followersOf("demo-entry-a") === 0, WAIT_MS);
+  });
+});
+
+describe("as a process", () => {
+  it("ends with 130 on Ctrl-C, having said nothing else", async () => {
+    const { namespace } = await setUp([["demo-entry-a", "entry"]]);
+    logs.set("demo-entry-a", [at(1, "before")]);
+    const where = ["--kubeconfig", server.api.kubeconfigPath, "-n", namespace];
+    const child = await startProcess({
+      name: "kubectl-im",
+      command: process.execPath,
+      args: [MAIN, "logs", "-f", ...where],
+    });
+    try {
+      await child.waitForOutput(/before\n/, WAIT_MS);
+      child.signal("SIGINT");
+      assert.deepEqual(await child.exited, { code: EXIT.interrupted, signal: null });
+      assert.equal(child.output, "12:00:00.001 INFO  demo-entry-a before\n");
+    } finally {
+      await child.stop("SIGKILL");
+    }
   });
 });
 
