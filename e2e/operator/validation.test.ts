@@ -127,7 +127,10 @@ describe("the API server accepts", () => {
               loadBalancerClass: "example.com/nlb",
               annotations: { "service.beta.kubernetes.io/aws-load-balancer-type": "nlb" },
             },
-            drain: { window: "0s", deadline: "1h" },
+            drain: {
+              ...{ window: "0s", deadline: "1h", onDeadline: "Hold", lbDetach: "10m" },
+              reconnectBudget: { maxPerSecond: 1, minPerSecond: 1, targets: { loginP99: "10ms" } },
+            },
           },
           logic: { replicas: 1, resources, podTemplate },
           delivery: { ackTimeout: "15s" },
@@ -169,7 +172,13 @@ describe("the API server accepts", () => {
           backgroundPingInterval: "2m",
         },
         service: { type: "LoadBalancer" },
-        drain: { window: "5s", deadline: "20s" },
+        drain: {
+          ...{ window: "5s", deadline: "20s", onDeadline: "Force", lbDetach: "2s" },
+          reconnectBudget: {
+            ...{ maxPerSecond: 2000, minPerSecond: 50 },
+            targets: { loginP99: "1s", loginFailurePercent: 5 },
+          },
+        },
         update: { strategy: "BlueGreen", batch: "25%", approval: { mode: "Auto", manualAboveSessions: 0 } },
         limits: {
           peerAddresses: false,

@@ -167,6 +167,24 @@ export const WRONG: readonly Wrong[] = [
     remedy: /such as 5s or 2m/,
   },
   {
+    what: "load balancer that takes an hour",
+    spec: entry({ drain: { lbDetach: "1h" } }),
+    field: "spec.entry.drain.lbDetach",
+    remedy: /at most 10m/,
+  },
+  {
+    what: "lowest rate above the highest",
+    spec: entry({ drain: { reconnectBudget: { maxPerSecond: 10 } } }),
+    field: "spec.entry.drain.reconnectBudget",
+    remedy: /lower the one or raise the other/,
+  },
+  {
+    what: "login target of a day",
+    spec: entry({ drain: { reconnectBudget: { targets: { loginP99: "24h" } } } }),
+    field: "spec.entry.drain.reconnectBudget.targets.loginP99",
+    remedy: /between 10ms and 1m/,
+  },
+  {
     what: "unknown service type",
     spec: service({ type: "ExternalName" }),
     field: "spec.entry.service.type",
