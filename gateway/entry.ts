@@ -275,6 +275,7 @@ class Entry implements RunningEntry {
         drainForced: drain.forced,
         drainWaiting: drain.waiting,
       },
+      answerP99Ms: this.#stats.answers.p99,
     };
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
 
 /** One of so many messages is timed. */
 const EVERY = 8;
@@ -16,21 +17,21 @@ export class AnswerMeter {
   #noted = 0;
   #seen = 0;
 
-  /** A message went to logic. @param now monotonic ms, asked only when it is timed */
-  sent(conn: number, rid: number, now: () => number): void {
+  /** A message went to logic. The clock is asked only when it is timed. */
+  sent(conn: number, rid: number, clock: Pick<Clock, "nowMs">): void {
     if (rid === 0 || this.#seen++ % EVERY !== 0) return;
-    const atMs = now();
+    const atMs = clock.nowMs();
     if (this.#open.size >= MAX_OPEN) this.#forget(atMs);
     if (this.#open.size < MAX_OPEN) this.#open.set(conn, { rid, atMs });
   }
 
   /** Logic answered a request. */
-  answered(conn: number, rid: number, now: () => number): void {
+  answered(conn: number, rid: number, clock: Pick<Clock, "nowMs">): void {
     if (this.#open.size === 0) return;
     const open = this.#open.get(conn);
     if (open?.rid !== rid) return;
     this.#open.delete(conn);
-    this.#durations[this.#noted++ % MAX_KEPT] = now() - open.atMs;
+    this.#durations[this.#noted++ % MAX_KEPT] = clock.nowMs() - open.atMs;
   }
 
   /** Ms, of the latest 512 that were timed; 0 while there are fewer than 100. */

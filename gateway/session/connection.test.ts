@@ -119,6 +119,19 @@ describe("frames of passing interest", () => {
   });
 });
 
+describe("answers to messages", () => {
+  it("are timed by a sample, for the status of the entry", () => {
+    const world = setUp();
+    const { connection } = openSession(world);
+    for (let rid = 1; rid <= 900; rid++) {
+      send(connection, Command.SEND, rid);
+      world.clock.advance(rid % 8 === 1 ? 25 : 0);
+      connection.onReply(Command.SEND_ACK, Flag.REPLY, rid, 0, Buffer.from("x"));
+    }
+    assert.equal(world.stats.answers.p99, 25);
+  });
+});
+
 describe("the end", () => {
   it("KICK is the last frame, and carries who took the slot", () => {
     const world = setUp();

@@ -220,7 +220,9 @@ export class Connection implements FrameSink, HeartbeatItem {
       this.#refuse(rid, ErrorCode.BUSY, isTooMany ? "too many requests without an answer" : "the server is busy");
       return;
     }
-    this.#hub.stats.commands++;
+    const { stats, clock } = this.#hub;
+    stats.commands++;
+    if (cmd === Command.SEND) stats.answers.sent(this.conn, rid, clock);
     if (rid !== 0) session.inFlight++;
     if (cmd === Command.PUSH_ACK) session.owesAck = false;
   }
@@ -284,6 +286,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     const session = this.session;
     if (!session) return;
     if (rid !== 0 && session.inFlight > 0) session.inFlight--;
+    if (rid !== 0) this.#hub.stats.answers.answered(this.conn, rid, this.#hub.clock);
     if (seq > session.head) session.head = seq;
     const isEphemeral = rid === 0 && (flags & Flag.NO_PERSIST) !== 0;
     if (!isEphemeral) this.#send(encodeFrame(cmd, rid, flags, body));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import { AnswerMeter } from "./answer-meter.ts";
 import { LoginMeter } from "./login-meter.ts";
 
 /** Plain counters of one entry: a field increment on the hot path; `metrics.ts` reads them at scrape time. */
@@ -27,4 +27,5 @@ export class EntryStats {
   readonly logins: LoginMeter = new LoginMeter();
   uplinkBatches = 0;
   uplinkBytes = 0;
+  readonly answers: AnswerMeter = new AnswerMeter();
 }

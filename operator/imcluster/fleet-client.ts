@@ -249,5 +249,6 @@ function probeOf(reply: StatusReply, atMs: number): EntryProbe {
       ...{ waiting: reply.drainWaiting, forced: reply.drainForced },
     },
     ...{ logins: reply.logins, loginsFailed: reply.loginsFailed, loginP99Ms: reply.loginP99Ms },
+    ...(reply.answerP99Ms > 0 ? { answerP99Ms: reply.answerP99Ms } : {}),
   };
 }

@@ -553,6 +553,7 @@ export interface StatusReply {
   drainAsked: number;
   drainForced: number;
   drainWaiting: number;
+  answerP99Ms: number;
 }
 export const StatusReply: BodyCodec<StatusReply> = bodyCodec("im.uplink.v1.StatusReply");
 
