@@ -28,6 +28,30 @@ export interface Client {
   moves: number;
 }
 
+/** A drain as an entry carries it out. */
+export interface SimDrain {
+  id: string;
+  startedMs: number;
+  windowMs: number;
+  deadlineMs: number;
+  /** Sessions at its begin. */
+  of: number;
+  asked: number;
+  /** When the next ones are asked, by leases. */
+  due: number[];
+  lastLease: number;
+  /** Without another lease until then it goes by its own window. */
+  leasedUntilMs: number;
+}
+
+export interface SimLease {
+  number: number;
+  connections: number;
+  afterMs: number;
+  spreadMs: number;
+  ttlMs: number;
+}
+
 export interface SimPod {
   pod: Pod;
   uid: string;
@@ -39,7 +63,7 @@ export interface SimPod {
   readyAtMs: number;
   cordoned: boolean;
   /** While it asks its clients to move. */
-  drain: { id: string; startedMs: number; windowMs: number; deadlineMs: number; asked: number; of: number } | undefined;
+  drain: SimDrain | undefined;
   /** In the list of the load balancer until then, after it was last ready. */
   listedUntilMs: number;
   hasServed: boolean;
@@ -62,6 +86,8 @@ export class SimCluster {
   /** Routes that a pod left behind, by UID, and when they end by themselves. */
   readonly routes = new Map<string, number>();
   isLogicUp = true;
+  /** When clients were asked by leases, newest last; what is older than a second is forgotten. */
+  readonly asks: number[] = [];
   #made = 0;
   readonly #random: Random;
 
@@ -120,6 +146,16 @@ export class SimCluster {
     return {
       ...{ connections, sessions: connections, cordoned: one.cordoned, draining: one.drain !== undefined, atMs: 0 },
       ...{ logins: 100, loginsFailed: refuses ? 40 : 0 },
+      ...(one.drain
+        ? {
+            drain: {
+              initial: one.drain.of,
+              asked: one.drain.asked,
+              waiting: connections - one.drain.due.length,
+              forced: 0,
+            },
+          }
+        : {}),
     };
   }
 
@@ -230,16 +266,43 @@ export class SimCluster {
     client.backAtMs = this.nowMs + afterMs;
   }
 
-  #drain(one: SimPod, drain: NonNullable<SimPod["drain"]>): void {
-    const share = drain.windowMs === 0 ? 1 : (this.nowMs - drain.startedMs) / drain.windowMs;
-    const due = this.nowMs - drain.startedMs >= drain.deadlineMs ? drain.of : Math.floor(Math.min(1, share) * drain.of);
+  /** What an entry does with a call of Drain. */
+  order(one: SimPod, drain: Pick<SimDrain, "id" | "windowMs" | "deadlineMs">, lease: SimLease | undefined): void {
+    one.cordoned = true;
+    if (one.drain?.id !== drain.id) {
+      const { nowMs } = this;
+      one.drain = {
+        ...drain,
+        startedMs: nowMs,
+        of: one.clients.size,
+        asked: 0,
+        due: [],
+        lastLease: 0,
+        leasedUntilMs: nowMs,
+      };
+    }
+    const now = one.drain;
+    if (!lease || lease.number <= now.lastLease) return;
+    now.lastLease = lease.number;
+    now.leasedUntilMs = this.nowMs + lease.ttlMs;
+    for (let index = 0; index < lease.connections; index++)
+      now.due.push(this.nowMs + lease.afterMs + (lease.spreadMs * index) / lease.connections);
+  }
+
+  #drain(one: SimPod, drain: SimDrain): void {
+    const isOver = this.nowMs - drain.startedMs >= drain.deadlineMs;
+    const isLeased = this.nowMs < drain.leasedUntilMs && !isOver;
+    const byWindow = drain.windowMs === 0 ? 1 : (this.nowMs - drain.startedMs) / drain.windowMs;
+    const fallen = drain.due.filter((atMs) => atMs <= this.nowMs);
+    drain.due = drain.due.filter((atMs) => atMs > this.nowMs);
+    const target = isOver ? one.clients.size : Math.ceil(Math.min(1, byWindow) * drain.of) - drain.asked;
+    let left = isLeased ? fallen.length : Math.max(0, target);
     for (const client of one.clients) {
-      if (drain.asked >= due) break;
+      if (left-- <= 0) break;
       drain.asked++;
+      if (isLeased) this.asks.push(fallen.shift() ?? this.nowMs);
       this.#leave(client, this.#random.int(100, 1_500));
     }
-    // Those that came while it was still listed: an entry that drains sends them on.
-    if (share >= 1) for (const client of one.clients) this.#leave(client, 200);
   }
 
   /** Where the load balancer may send somebody. */

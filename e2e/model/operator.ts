@@ -3,10 +3,13 @@ import assert from "node:assert/strict";
 import type { EntryUpdateSpec, UpdateStatus } from "../../operator/api/v1alpha1.ts";
 import { CrashBackoff } from "../../operator/imcluster/crash-backoff.ts";
 import type { DrainLimits, DrainReport } from "../../operator/imcluster/drain.ts";
+import { asDraining, isMoving } from "../../operator/imcluster/drain-watch.ts";
 import type { EntryAction, EntryPlanInput } from "../../operator/imcluster/entry-plan.ts";
 import { planEntries } from "../../operator/imcluster/entry-pods.ts";
 import { ANNOTATION, FINALIZER } from "../../operator/imcluster/names.ts";
 import { type ObservedEntry, observeEntry } from "../../operator/imcluster/observed.ts";
+import { ReconnectBudget } from "../../operator/imcluster/reconnect-budget.ts";
+import type { BudgetLimits } from "../../operator/imcluster/reconnect-rate.ts";
 import { batchOf } from "../../operator/imcluster/rollout.ts";
 import { updateGate } from "../../operator/imcluster/update-gate.ts";
 import type { Pod } from "../../operator/kube/types.ts";
@@ -27,7 +30,12 @@ interface Memory {
   purged: Set<string>;
   verified: Set<string>;
   backoff: CrashBackoff;
+  budget: ReconnectBudget;
 }
+
+const blank = (): Memory => ({
+  ...{ purged: new Set(), verified: new Set(), backoff: new CrashBackoff(), budget: new ReconnectBudget() },
+});
 
 export interface Trouble {
   /** Chance that a write or call fails. */
@@ -45,6 +53,9 @@ const NOBODY: DrainReport = {
   ...{ offlineP50Ms: 0, offlineP99Ms: 0, routesLeft: 0 },
 };
 const RESTART_MS = 8_000;
+/** Small enough to be felt by the few clients there are, and fast enough for a drain within its deadline. */
+export const BUDGET: BudgetLimits = { maxPerSecond: 12, minPerSecond: 12, loginP99Ms: 1_000, loginFailureRatio: 1 };
+const LEASE_MS = 6_000;
 
 /** Called before the actions of a pass are carried out. */
 export type Judge = (input: EntryPlanInput, actions: readonly EntryAction[]) => void;
@@ -61,7 +72,7 @@ export class ModelOperator {
   readonly #cluster: SimCluster;
   readonly #random: Random;
   readonly #judge: Judge;
-  #memory: Memory = { purged: new Set(), verified: new Set(), backoff: new CrashBackoff() };
+  #memory: Memory = blank();
   #downUntilMs = 0;
   /** What the cache shows of the status of pods, and since when. */
   #cache = new Map<string, Pod["status"]>();
@@ -80,7 +91,7 @@ export class ModelOperator {
 
   die(): void {
     this.deaths++;
-    this.#memory = { purged: new Set(), verified: new Set(), backoff: new CrashBackoff() };
+    this.#memory = blank();
     this.#downUntilMs = this.#cluster.nowMs + RESTART_MS;
     this.#cachedMs = 0;
   }
@@ -91,6 +102,7 @@ export class ModelOperator {
     this.passes++;
     const entries = this.#observe();
     this.#memory.backoff.observe(entries, this.#cluster.nowMs);
+    this.#divide(entries);
     const gate = this.#gate(entries);
     const input = this.input(entries, gate.stage);
     const actions = planEntries(input);
@@ -202,9 +214,18 @@ export class ModelOperator {
   }
 
   #drain(one: SimPod, id: string): void {
-    if (one.drain?.id === id) return;
-    one.cordoned = true;
-    one.drain = { ...LIMITS, id, startedMs: this.#cluster.nowMs, asked: 0, of: one.clients.size };
+    const lease = this.#memory.budget.take(one.uid, this.#cluster.nowMs);
+    this.#cluster.order(one, { ...LIMITS, id }, lease && { ...lease, ttlMs: LEASE_MS });
+  }
+
+  /** As every pass does while clients are asked. */
+  #divide(entries: readonly ObservedEntry[]): void {
+    const { budget } = this.#memory;
+    const { nowMs } = this.#cluster;
+    const moving = entries.filter(isMoving);
+    if (moving.length === 0) return;
+    budget.judge(undefined, BUDGET, nowMs);
+    budget.divide(moving.map(asDraining), LIMITS.windowMs, nowMs);
   }
 
   #release(one: SimPod, entry: ObservedEntry): void {

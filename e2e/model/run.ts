@@ -10,7 +10,7 @@ import { isActive, type ObservedEntry } from "../../operator/imcluster/observed.
 import { Random } from "../sim/random.ts";
 import { isReady, SimCluster, STEP_MS } from "./cluster.ts";
 import { disturb, endTrouble } from "./nemesis.ts";
-import { ModelOperator } from "./operator.ts";
+import { BUDGET, ModelOperator } from "./operator.ts";
 import { isSettled, updateSpec } from "./settled.ts";
 
 export interface SeedResult {
@@ -26,6 +26,8 @@ export interface SeedResult {
 const CAPACITY = 9;
 /** Until a disturbed cluster is as wanted again: a whole upgrade in batches without room, with a canary, takes that long. */
 const SETTLE_STEPS = (40 * 60_000) / STEP_MS;
+/** Leases that begin within a second: each asks its first client at once. */
+const LEASES = 3;
 /** Routes of a dead pod are gone after this, whoever is down: its lease ends. */
 const ROUTE_MS = 15_000;
 
@@ -112,6 +114,19 @@ class Life {
     this.#cluster.step();
     this.#operator.pass();
     this.#watchRoutes();
+    this.#watchRate();
+  }
+
+  /** As long as one operator lived, no second had more reconnects than the budget has. */
+  #watchRate(): void {
+    const { asks, nowMs } = this.#cluster;
+    asks.sort((a, b) => a - b);
+    while ((asks[0] ?? nowMs) < nowMs - 2_000) asks.shift();
+    if (this.#operator.deaths > 0) return;
+    for (const [index, atMs] of asks.entries()) {
+      const count = asks.slice(index).filter((other) => other - atMs < 1_000).length;
+      if (count > BUDGET.maxPerSecond + LEASES) this.#note(`${count} clients were asked within a second`);
+    }
   }
 
   #watchRoutes(): void {

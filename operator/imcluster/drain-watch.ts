@@ -57,7 +57,8 @@ export function isMoving({ intent, isDead, isTerminating }: ObservedEntry): bool
   return intent?.phase === "Draining" && !isDead && !isTerminating;
 }
 
-function asDraining({ uid, probe }: ObservedEntry): DrainingEntry {
+/** How far it is, by what it said last. */
+export function asDraining({ uid, probe }: ObservedEntry): DrainingEntry {
   if (!probe?.draining) return { uid, initial: probe?.sessions ?? 0, waiting: probe?.sessions ?? 0 };
   const { initial = probe.sessions, waiting = probe.sessions } = probe.drain ?? {};
   return { uid, initial, waiting };
