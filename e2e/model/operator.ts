@@ -67,6 +67,7 @@ export class ModelOperator {
   /** As the status has it; survives the operator. */
   record: UpdateStatus | undefined;
   trouble: Trouble = CALM;
+  limits: BudgetLimits = BUDGET;
   deaths = 0;
   passes = 0;
   readonly #cluster: SimCluster;
@@ -224,7 +225,7 @@ export class ModelOperator {
     const { nowMs } = this.#cluster;
     const moving = entries.filter(isMoving);
     if (moving.length === 0) return;
-    budget.judge(undefined, BUDGET, nowMs);
+    budget.judge(undefined, this.limits, nowMs);
     budget.divide(moving.map(asDraining), LIMITS.windowMs, nowMs);
   }
 

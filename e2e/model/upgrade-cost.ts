@@ -45,6 +45,8 @@ export function upgradeCosts(
       maxConnectionsPerPod,
     };
     const operator = new ModelOperator(cluster, new Random(seed, "operator"), spec, () => undefined);
+    // The window alone says how fast, as it does for most fleets.
+    operator.limits = { ...operator.limits, maxPerSecond: size.clients, minPerSecond: size.clients };
     let entriesMax = 0;
     const settle = (): number => {
       let steps = 0;
