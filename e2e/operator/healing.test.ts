@@ -136,7 +136,11 @@ describe("a dead entry", () => {
       const [victim, other] = await bench.entryPods();
       assert.ok(victim && other);
       await waitUntil("the first audit", () => bench.fleet.audits.length > 0, WAIT_MS);
-      await bench.until("consistent", (cluster) => conditionStatus(cluster, "RouterConsistent") === "True");
+      // Each has told who it is when its sessions are known.
+      await bench.until("consistent, and all are known", (cluster) => {
+        const isKnown = (cluster.status?.pods ?? []).every(({ sessions = 0 }) => sessions > 0);
+        return isKnown && conditionStatus(cluster, "RouterConsistent") === "True";
+      });
       bench.fleet.restart(victim);
       bench.fleet.ghosts = { deleted: 7, remaining: 0 };
       const before = bench.fleet.audits.length;

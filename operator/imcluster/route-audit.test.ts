@@ -124,6 +124,14 @@ describe("RouteAudit", () => {
     assert.equal(isAuditDue(observed({ told: ["a.1", "b.2"], afterMs: AUDIT_EVERY_MS + 1 }), silent), true);
   });
 
+  it("remembers what one tells for the first time between audits", async () => {
+    const { runner, asked } = audit([]);
+    const told = new Map([[uid(0), "a.1"]]);
+    const after = await runner.run(observed({ told: ["a.1", "b.1"], afterMs: 1 }), seen({ told }), WHO);
+    assert.deepEqual([after?.told.get(uid(1)), after?.atMs, asked.length], ["b.1", NOW_MS, 0]);
+    assert.equal(isAuditDue(observed({ told: ["a.1", "b.2"], afterMs: 2 }), after), true);
+  });
+
   it("tells what it removed, and counts what is left", async () => {
     const { runner, removed, events, asked } = audit([{ deleted: 5, remaining: 2 }, undefined]);
     const first = await runner.run(observed(), undefined, WHO);

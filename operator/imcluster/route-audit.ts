@@ -58,6 +58,15 @@ export function routerFigures({ cluster, routes, nowMs }: ObservedCluster): { ro
   return { router: { ...now, ...(lastAudit ? { lastAudit } : {}) } };
 }
 
+/** What entries told for the first time since the audit: the next thing that one of them tells is then a restart. */
+function withFirstWords(observed: ObservedCluster, seen: RoutesSeen): RoutesSeen {
+  const first = livingOf(observed.entries).filter(
+    ({ podUid, incarnation }) => incarnation !== "" && !seen.told.get(podUid),
+  );
+  if (first.length === 0) return seen;
+  return { ...seen, told: new Map([...seen.told, ...first.map((one) => [one.podUid, one.incarnation] as const)]) };
+}
+
 export interface RouteAuditOptions {
   fleet: Pick<Fleet, "audit">;
   events: Pick<ClusterEvents, "record">;
@@ -79,7 +88,7 @@ export class RouteAudit {
     seen: RoutesSeen | undefined,
     who: FleetIdentity | undefined,
   ): Promise<RoutesSeen | undefined> {
-    if (!who || !isAuditDue(observed, seen)) return seen;
+    if (!who || !isAuditDue(observed, seen)) return seen && withFirstWords(observed, seen);
     const { cluster, logicPods, nowMs: atMs } = observed;
     const living = livingOf(observed.entries);
     const found = await this.#options.fleet.audit(who, logicPods, { living, force: isPurgeForced(cluster) });
