@@ -48,7 +48,7 @@ export async function startImApiServer(): Promise<ImApiServer> {
 async function installCrd(client: KubeClient): Promise<void> {
   const text = readFileSync(new URL("../../../crds/imcluster.yaml", import.meta.url), "utf8");
   const crd = parse(text) as KubeObject;
-  await client.apply(CUSTOM_RESOURCE_DEFINITIONS, crd);
+  await waitUntil("CRD taken", () => isAnswered(client.apply(CUSTOM_RESOURCE_DEFINITIONS, crd)), 60_000);
   await waitUntil("CRD established", async () => {
     const now = await client.get(CUSTOM_RESOURCE_DEFINITIONS, undefined, crd.metadata.name);
     const { conditions } = (now as { status?: { conditions?: Condition[] | null } } | undefined)?.status ?? {};
@@ -63,6 +63,17 @@ async function installCrd(client: KubeClient): Promise<void> {
       throw error;
     }
   });
+}
+
+/** A server that has just started on a busy machine may take its time. */
+async function isAnswered(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (error) {
+    if (error instanceof KubeError && error.retryable) return false;
+    throw error;
+  }
 }
 
 async function makeNamespace(client: KubeClient): Promise<string> {
