@@ -67,6 +67,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     rights: ["get, create, patch imclusters", "list pods"],
   },
   {
+    name: "drain",
+    summary: "empty an entry pod: its clients move to others, then it is replaced",
+    arguments: [{ name: "POD" }],
+    flags: [WAIT, { name: "cancel", help: "take the request back, while that is possible" }],
+    more: "Another pod comes first, then the same drain as at a scale-down. --cancel works until clients are told to move.",
+    rights: [PATCH_POD],
+  },
+  {
     name: "cordon",
     summary: "no new connections to an entry pod; open ones stay",
     arguments: [{ name: "POD" }],

@@ -51,6 +51,7 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./commands/status.ts")).status,
   plan: async () => (await import("./commands/plan.ts")).plan,
+  drain: async () => (await import("./commands/drain.ts")).drain,
   cordon: async () => (await import("./commands/pod-request.ts")).cordon,
   uncordon: async () => (await import("./commands/pod-request.ts")).uncordon,
   fence: async () => (await import("./commands/pod-request.ts")).fence,

@@ -57,6 +57,45 @@ describe("kubectl im cordon and uncordon", () => {
   });
 });
 
+describe("kubectl im drain", () => {
+  it("replaces an entry, after its clients have moved", async () => {
+    const { im, names, pod, name } = await setUp();
+    const { code, out, err } = await im(["drain", name, "--wait"]);
+    assert.equal(code, EXIT.ok, err);
+    assert.match(out, new RegExp(`^${name} is gone$`, "m"));
+    assert.ok(bench.fleet.drained.has(uidOf(pod)) && bench.fleet.purged.includes(uidOf(pod)));
+    await bench.untilSettled();
+    const now = await names();
+    assert.deepEqual([now.length, now.includes(name)], [2, false]);
+    const drains = (await bench.get()).status?.drains ?? [];
+    assert.deepEqual(
+      drains.map(({ pod: of, reason }) => [of, reason]),
+      [[name, "Manual"]],
+    );
+  });
+
+  it("is taken back while no client was told anything, and not for a drain of another reason", async () => {
+    const { im, names, name, pod } = await setUp();
+    // Nothing can come in its place: the drain stays where it can be taken back.
+    await bench.stopKubelet();
+    assert.match(
+      (await im(["drain", name])).out,
+      /another comes, then its clients are asked to move; `kubectl im status` shows/,
+    );
+    await bench.until(
+      "it is planned",
+      ({ status }) => status?.drains?.some(({ phase }) => phase === "Planned") ?? false,
+    );
+    const kept = await im(["drain", name, "--cancel"]);
+    assert.deepEqual([kept.code, kept.out], [EXIT.ok, `${name}: it stays\n`], kept.err);
+    await bench.until("nothing is drained", ({ status }) => status?.entry?.draining === 0);
+    assert.ok((await names()).includes(name));
+    assert.ok(!bench.fleet.drained.has(uidOf(pod)));
+    bench.startKubelet();
+    await bench.untilSettled();
+  });
+});
+
 describe("kubectl im fence", () => {
   it("asks first, then cuts and replaces", async () => {
     const { im, names, pod, name } = await setUp();

@@ -41,8 +41,9 @@ export const fence: Command = async (context) => {
   return await told(context, access, pod, { isDone: isGone, text: "it is cut off, and another takes its place" });
 };
 
-const nameOf = ({ metadata }: Pod): string => metadata.name;
-const intentOf = ({ metadata }: Pod): DrainIntent | undefined => parseIntent(metadata.annotations?.[ANNOTATION.drain]);
+export const nameOf = ({ metadata }: Pod): string => metadata.name;
+export const intentOf = ({ metadata }: Pod): DrainIntent | undefined =>
+  parseIntent(metadata.annotations?.[ANNOTATION.drain]);
 
 /** Whoever leaves takes no new connections anyway, and never will again. */
 function requireStaying(pod: Pod): void {
@@ -52,7 +53,7 @@ function requireStaying(pod: Pod): void {
 }
 
 /** The pod that the command is about. @throws CliFault when it is no entry pod, with those that there are */
-async function entryPod({ access: open, words }: CommandContext): Promise<{ access: Access; pod: Pod }> {
+export async function entryPod({ access: open, words }: CommandContext): Promise<{ access: Access; pod: Pod }> {
   const access = open();
   const name = words[0] ?? "";
   const pod = await access.client.get(PODS, access.namespace, name, access.call);
@@ -79,14 +80,24 @@ async function told(
 }
 
 /** Writes what is wanted on the pod. One of the same name that came meanwhile is not hit: the UID is a condition. */
-export async function requestCordon(
+export async function writeAnnotation(
   access: Pick<Access, "client" | "namespace" | "call">,
   { metadata }: Pod,
-  isCordoned: boolean,
+  name: string,
+  value: string | null,
 ): Promise<void> {
-  const patch = { metadata: { uid: metadata.uid, annotations: { [ANNOTATION.cordon]: String(isCordoned) } } };
+  const patch = { metadata: { uid: metadata.uid, annotations: { [name]: value } } };
   const patched = await access.client.patchMerge(PODS, access.namespace, metadata.name, patch, access.call);
   if (!patched) throw new CliFault(`${metadata.name} is gone`, "`kubectl im status` shows the pods that there are.");
+}
+
+/** @throws CliFault when the pod is gone */
+export function requestCordon(
+  access: Pick<Access, "client" | "namespace" | "call">,
+  pod: Pod,
+  isCordoned: boolean,
+): Promise<void> {
+  return writeAnnotation(access, pod, ANNOTATION.cordon, String(isCordoned));
 }
 
 /** Names the pod in `spec.fencedEntries`; names of pods that are gone leave the list. */
@@ -103,12 +114,18 @@ async function addFenced(access: Access, pod: Pod): Promise<void> {
 
 type Done = (now: Pod | undefined, uid: string | undefined) => boolean;
 
-const isGone: Done = (now, uid) => now?.metadata.uid !== uid;
-const isServing: Done = (now) => now !== undefined && isPodReady(now);
+export const isGone: Done = (now, uid) => now?.metadata.uid !== uid;
+export const isServing: Done = (now) => now !== undefined && isPodReady(now);
 const isClosed: Done = (now) => now !== undefined && !isPodReady(now);
 
 /** Looks every second. @throws CliFault when it does not come to an end, or the pod is gone before */
-async function untilDone(context: CommandContext, access: Access, pod: Pod, isDone: Done): Promise<void> {
+export async function untilDone(
+  context: CommandContext,
+  access: Access,
+  pod: Pod,
+  isDone: Done,
+  onLook: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   const { clock, signal } = context;
   const { name, uid } = pod.metadata;
   const untilMs = clock.nowMs() + MAX_WAIT_MS;
@@ -117,6 +134,7 @@ async function untilDone(context: CommandContext, access: Access, pod: Pod, isDo
     const now = await access.client.get(PODS, access.namespace, name, access.call);
     if (isDone(now, uid)) return;
     if (isGone(now, uid)) throw new CliFault(`${name} is gone`, "`kubectl im status` shows what came.");
+    await onLook();
     await pause(POLL_MS, context);
   }
   const remedy = "`kubectl im status` shows what it waits for: does an operator run, and is the ImCluster not paused?";
