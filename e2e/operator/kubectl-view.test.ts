@@ -126,7 +126,7 @@ describe("kubectl scale imc", () => {
     const scale = JSON.parse(await server.client.raw(path)) as { status: { replicas: number; selector: string } };
     assert.deepEqual(scale.status, {
       replicas: 4,
-      selector: "imcluster.io/cluster=demo,app.kubernetes.io/component=entry,imcluster.io/lifecycle!=leaving",
+      selector: "imcluster.io/cluster=demo,app.kubernetes.io/component=entry,imcluster.io/lifecycle notin (leaving)",
     });
     const { items } = await server.client.list(
       { apiVersion: "v1", kind: "Pod", plural: "pods", namespaced: true },

@@ -101,7 +101,7 @@ export function selectorLabels(cluster: string, component: Component): Record<st
 /** Selects entry pods that are not on their way out: those that a HorizontalPodAutoscaler should measure. */
 export function entrySelector(cluster: string): string {
   const { [LABEL.cluster]: name, [LABEL.component]: component } = selectorLabels(cluster, "entry");
-  return `${LABEL.cluster}=${name},${LABEL.component}=${component},${LABEL.lifecycle}!=${LEAVING}`;
+  return `${LABEL.cluster}=${name},${LABEL.component}=${component},${LABEL.lifecycle} notin (${LEAVING})`;
 }
 
 /** All labels of an owned object. */

@@ -118,6 +118,6 @@ describe("the selector for autoscalers", () => {
   it("leaves out what leaves, also of pods made before there was such a label", () => {
     const selector = status(observed({})).entry?.selector ?? "";
     const base = "imcluster.io/cluster=demo,app.kubernetes.io/component=entry";
-    assert.equal(selector, `${base},imcluster.io/lifecycle!=leaving`);
+    assert.equal(selector, `${base},imcluster.io/lifecycle notin (leaving)`);
   });
 });
