@@ -29,7 +29,8 @@ const LOGIC = serviceDefinition("im.uplink.v1.LogicControl");
 
 /** A handler of PurgeEntry; nobody calls the other methods. */
 function purgeService(handler: Parameters<typeof unaryService>[1][string]) {
-  return unaryService(LOGIC, { PurgeEntry: handler, AuditRoutes: () => ({}) });
+  const others = Object.fromEntries(Object.keys(LOGIC).map((method) => [method, () => ({})]));
+  return unaryService(LOGIC, { ...others, PurgeEntry: handler });
 }
 
 /** Opens an uplink and gives promises for what happens to it. */
