@@ -41,6 +41,7 @@ class FakeEntryServer {
         this.draining = true;
         return this.#status();
       },
+      DrainedSessions: () => ({ sessions: [], nextCursor: 0 }),
     });
   }
 
@@ -106,6 +107,8 @@ describe("over real gRPC", () => {
           const isFirst = request.cursor === "";
           return { cursor: isFirst ? "next" : "", incarnations: 1, routesDeleted: 2, routesRemaining: isFirst ? 0 : 1 };
         },
+        Status: () => ({}),
+        Returned: () => ({ absent: [], offlineMs: [] }),
       });
       const logicTls = await tlsOf(bench, "demo-internal-logic");
       await bench.until("sessions are seen", ({ status }) => status?.entry?.sessions === 8);

@@ -9,6 +9,7 @@ import { waitUntil } from "../../e2e/harness/processes.ts";
 import { type RedisServer, startRedis } from "../../e2e/harness/redis.ts";
 import { startRedisCluster } from "../../e2e/harness/redis-cluster.ts";
 import type { PushIntent } from "../deliver/offline.ts";
+import { message } from "../store/contract/fixture.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { PushConsumer } from "./consumer.ts";
 import type { Dispatch, IntentOutcome } from "./dispatch.ts";
@@ -173,6 +174,10 @@ describe("push consumer on Redis", () => {
       intent("bob", 2),
     ]);
     const store = new MemoryStore();
+    const inboxes = ["bob", "carol"].flatMap((peer) =>
+      Array.from({ length: 5 }, () => message({ sender: "alice", peer })),
+    );
+    await store.append(inboxes);
     await store.pushes.recordPushes([{ userId: "carol", inboxSeq: 4 }]);
     await new RedisIntents(redis).append([intent("carol", 4), intent("carol", 5)]);
     consume(redis, desk, 60_000, store);
