@@ -135,7 +135,7 @@ export class FakeFleet implements Fleet {
   }
 }
 
-function probeOf({ connections, cordoned, draining, initial, asked }: FakeEntry): EntryProbe {
+function probeOf({ incarnation, connections, cordoned, draining, initial, asked }: FakeEntry): EntryProbe {
   const drain = { initial, asked, waiting: initial - asked, forced: 0 };
-  return { connections, sessions: connections, cordoned, draining, drain, atMs: 0 };
+  return { incarnation, connections, sessions: connections, cordoned, draining, drain, atMs: 0 };
 }
