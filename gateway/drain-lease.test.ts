@@ -95,6 +95,27 @@ describe("a drain with leases", () => {
     assert.equal(drain.figures.asked, 4);
   });
 
+  it("takes leases again when they come again: those that were not asked meanwhile wait for them", () => {
+    const { drain, clock, delays } = fleet(4);
+    drain.start({ ...ORDER, lease: lease(1, 1) });
+    clock.advance(10_000);
+    assert.equal(drain.figures.asked, 2, "the first one of its own window");
+    drain.start({ ...ORDER, lease: lease(2, 1) });
+    assert.equal(drain.figures.asked, 3);
+    clock.advance(9_000);
+    assert.equal(drain.figures.asked, 3, "its own window has ended");
+    drain.start({ ...ORDER, lease: lease(3, 5) });
+    assert.equal(drain.figures.asked, 4);
+    assert.ok(delays().every((delayMs) => delayMs !== undefined));
+  });
+
+  it("of another id counts its leases anew", () => {
+    const { drain } = fleet(4);
+    drain.start({ ...ORDER, lease: lease(7, 1) });
+    drain.start({ ...ORDER, drainId: "e", lease: lease(1, 2) });
+    assert.equal(drain.figures.asked, 3);
+  });
+
   it("asks those that log in later when it is their turn", () => {
     const world = fleet(1);
     world.drain.start({ ...ORDER, lease: lease(1, 1) });
@@ -145,6 +166,14 @@ describe("the deadline of a drain", () => {
     const left = open();
     drain.start({ ...held, isForced: true });
     assert.deepEqual([open(), drain.figures.forced], [0, left]);
+  });
+
+  it("does not hurry those that may stay beyond it", () => {
+    const { drain, clock, delays } = fleet(2);
+    drain.start({ ...ORDER, deadlineMs: 1_000, isHeld: true, lease: lease(1, 1) });
+    clock.advance(5_000);
+    drain.start({ ...ORDER, deadlineMs: 1_000, isHeld: true, lease: lease(2, 1) });
+    assert.deepEqual(delays(), [500, 500]);
   });
 
   it("does not come back after a stop", () => {

@@ -147,6 +147,11 @@ export class Drain {
     this.#log.info({ ...order, connections: this.#hub.connections }, "drain");
     if (isFirst) this.#queue.fill(this.#leaving());
     else this.#queue.fill([...this.#queue.take(Number.POSITIVE_INFINITY), ...this.#line.slice(this.#next)]);
+    this.#line = [];
+    this.#next = 0;
+    // Leases are numbered within a drain.
+    this.#lastLease = 0;
+    this.#cancelLease();
     this.#cancelStep();
     this.#isLeased = order.lease !== undefined;
     if (!this.#isLeased) this.#lineUp();
@@ -169,11 +174,21 @@ export class Drain {
 
   /** A lease that came before, or out of turn, adds nothing: an answer was lost and the call repeated. */
   #take({ number, connections, afterMs, spreadMs, ttlMs }: ReconnectGrant): void {
-    if (!this.#isLeased || number <= this.#lastLease) return;
+    if (this.#isClosing || number <= this.#lastLease) return;
+    if (!this.#isLeased && this.#lastLease === 0) return;
+    if (!this.#isLeased) this.#lineBack();
     this.#lastLease = number;
     for (const one of this.#queue.take(connections)) this.#ask(one, this.#span(afterMs + this.#random() * spreadMs));
     this.#cancelLease();
     this.#cancelLease = this.#clock.after(ttlMs, () => this.#lineUp());
+  }
+
+  /** The operator is back: who has not been asked by then waits for its leases again. */
+  #lineBack(): void {
+    this.#cancelStep();
+    this.#queue.fill(this.#line.slice(this.#next));
+    this.#line = [];
+    this.#isLeased = true;
   }
 
   /** Nobody says how fast, or not any more: evenly over the window. */
@@ -200,8 +215,9 @@ export class Drain {
     else this.#line = [];
   }
 
-  /** No client is asked to move after the deadline. */
+  /** No client is asked to move after the deadline, unless they may stay beyond it. */
   #span(windowMs: number, fromMs: number = this.#clock.nowMs()): number {
+    if (this.#order?.isHeld) return windowMs;
     return Math.max(0, Math.min(windowMs, this.#deadlineAtMs - fromMs));
   }
 

@@ -245,7 +245,10 @@ export class UplinkServer {
     stream.logins.set(conn, pending);
     this.#ports.loginGate.enter(
       async () => {
-        if (pending.isGone) return;
+        if (pending.isGone) {
+          if (stream.logins.get(conn) === pending) stream.logins.delete(conn);
+          return;
+        }
         const { mark } = this.#ports.guard;
         const attempt = { entry: stream, entryName: stream.name, conn, body };
         const outcome = await this.#ports.login.login(attempt);

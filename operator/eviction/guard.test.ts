@@ -7,6 +7,7 @@ import { FINALIZER, LABEL } from "../imcluster/names.ts";
 import { readyPod, sampleCluster } from "../imcluster/testing/sample.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
+import type { Pod } from "../kube/types.ts";
 import { EvictionGuard } from "./guard.ts";
 import { parseReview, reviewReply } from "./review.ts";
 
@@ -19,7 +20,7 @@ const POD = readyPod({
 });
 const REQUEST = { uid: "q", namespace: "shop", pod: "demo-entry-1", isDryRun: false };
 
-function setUp(patch: () => Promise<unknown> = async () => POD) {
+function setUp(patch: () => Promise<unknown> = async () => POD, known: Pod = POD) {
   const patches: unknown[][] = [];
   const answers: string[] = [];
   const patchMerge = (...args: unknown[]) => {
@@ -29,7 +30,7 @@ function setUp(patch: () => Promise<unknown> = async () => POD) {
   const client = { patchMerge } as unknown as KubeClient;
   const guard = new EvictionGuard({
     ...{ client, clock: new FakeClock(), log: silentLogger },
-    fleet: { pod: (_, name) => (name === "demo-entry-1" ? POD : undefined), clusterOf: () => sampleCluster() },
+    fleet: { pod: (_, name) => (name === "demo-entry-1" ? known : undefined), clusterOf: () => sampleCluster() },
     onAnswer: (answer) => void answers.push(answer),
   });
   return { guard, patches, answers };
@@ -47,6 +48,13 @@ describe("EvictionGuard", () => {
     };
     assert.deepEqual(patch, { metadata: { uid: "u", annotations } });
     assert.deepEqual(answers, ["refused"]);
+  });
+
+  it("leaves what a person has asked for", async () => {
+    const annotations = { "imcluster.io/drain-request": "Fence" };
+    const { guard, patches } = setUp(undefined, { ...POD, metadata: { ...POD.metadata, annotations } });
+    await guard.refuse(REQUEST);
+    assert.match(JSON.stringify(patches[0]), /"imcluster.io\/drain-request":"Fence"/);
   });
 
   it("writes nothing for a dry run, and lets everything else through", async () => {

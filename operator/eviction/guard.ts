@@ -53,10 +53,12 @@ export class EvictionGuard {
     return verdict.message;
   }
 
-  async #ask({ metadata: { namespace, name, uid } }: Pod): Promise<void> {
+  async #ask({ metadata }: Pod): Promise<void> {
     const { client, clock, log } = this.#options;
+    const { namespace, name, uid } = metadata;
     const annotations = {
-      [ANNOTATION.drainRequest]: "Evicted",
+      // What a person has asked for stays: it may be more than a drain.
+      [ANNOTATION.drainRequest]: metadata.annotations?.[ANNOTATION.drainRequest] ?? "Evicted",
       [ANNOTATION.drainRequestedAt]: new Date(clock.wallMs()).toISOString(),
     };
     try {

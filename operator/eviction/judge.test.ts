@@ -56,6 +56,26 @@ describe("an eviction", () => {
     assert.ok(verdict.kind === "deny" && verdict.asks);
   });
 
+  const annotated = (annotations: Record<string, string>): ImCluster => ({
+    ...CLUSTER,
+    metadata: { ...CLUSTER.metadata, annotations },
+  });
+  const late = (phase: DrainPhase): Pod =>
+    entry({ [ANNOTATION.drain]: JSON.stringify(newIntent("d", "Update", phase, NOW_MS - 600_001)) });
+
+  it("waits for a drain that waits for others, and for one whose clients may stay, however long", () => {
+    assert.equal(judge(late("LbDetaching")).kind, "deny");
+    const { drain } = CLUSTER.spec.entry;
+    const held = sampleCluster({ entry: { ...CLUSTER.spec.entry, drain: { ...drain, onDeadline: "Hold" } } });
+    assert.equal(judge(late("Draining"), held).kind, "deny");
+  });
+
+  it("begins anew after a request that was called off", () => {
+    const calledOff = entry({ [ANNOTATION.drainRequestedAt]: new Date(NOW_MS - 900_000).toISOString() });
+    const verdict = judge(calledOff);
+    assert.ok(verdict.kind === "deny" && verdict.asks);
+  });
+
   const state = (status: object): Pod => ({ ...entry(), status: status as NonNullable<Pod["status"]> });
   const allowed: [string, Pod | undefined, ImCluster | undefined][] = [
     ["nobody knows the pod", undefined, undefined],
@@ -71,6 +91,8 @@ describe("an eviction", () => {
       { ...CLUSTER, metadata: { ...CLUSTER.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" } },
     ],
     ["its ImCluster is paused", entry(), sampleCluster({ paused: true })],
+    ["its ImCluster is paused by annotation", entry(), annotated({ "imcluster.io/paused": "true" })],
+    ["its drain should have ended long ago", late("Forcing"), CLUSTER],
     ["nobody has drained it for ten minutes", requested(600_001), CLUSTER],
   ];
   for (const [what, pod, cluster] of allowed) {

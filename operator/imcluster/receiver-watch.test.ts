@@ -47,6 +47,13 @@ describe("ReceiverWatch", () => {
     assert.equal(watch.read([entry("a", figures(900, 0, 900))], logic({}), 60_000)?.logins, 0, "a minute ago");
   });
 
+  it("says when no logic answers", () => {
+    const watch = new ReceiverWatch();
+    assert.equal(watch.read([entry("a", figures(1, 0, 1))], logic({}), 0)?.isPartial, true);
+    const answer = logic({ a: { ackTimeouts: 0, uptimeMs: 1_000 } });
+    assert.equal(watch.read([entry("a", figures(1, 0, 1))], answer, 1_000)?.isPartial, false);
+  });
+
   it("does not look at entries that are being drained themselves", () => {
     const times = { startedAt: "2026-01-01T00:00:00Z", deadline: "2026-01-01T00:00:00Z" };
     const intent = JSON.stringify({ id: "d", reason: "Update", phase: "Draining", ...times });

@@ -30,7 +30,8 @@ export class ReceiverWatch {
   ): ReceiverSignals | undefined {
     const receivers = entries.filter((entry) => isActive(entry) && entry.probe?.logins !== undefined);
     if (receivers.length === 0 && logic.size === 0) return undefined;
-    return { ...this.#readLogins(receivers, nowMs), ...this.#readTimeouts(logic, nowMs) };
+    const isPartial = receivers.length === 0 || logic.size === 0;
+    return { ...this.#readLogins(receivers, nowMs), ...this.#readTimeouts(logic, nowMs), isPartial };
   }
 
   #readLogins(receivers: readonly ObservedEntry[], nowMs: number) {

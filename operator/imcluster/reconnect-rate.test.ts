@@ -33,6 +33,13 @@ describe("distress", () => {
 describe("the rate", () => {
   const bad = { ...CALM, loginP99Ms: 900 };
 
+  it("stays while only some of them answer, and comes down all the same", () => {
+    const state = firstRate(LIMITS, 0);
+    const partial = { ...CALM, isPartial: true };
+    assert.equal(nextRate(state, partial, LIMITS, 1_000).ratePerSecond, 500);
+    assert.equal(nextRate(state, { ...bad, isPartial: true }, LIMITS, 1_000).ratePerSecond, 250);
+  });
+
   it("begins at half, and rises by a twentieth of the maximum a second", () => {
     let state = firstRate(LIMITS, 0);
     assert.equal(state.ratePerSecond, 500);

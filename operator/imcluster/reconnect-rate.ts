@@ -19,6 +19,8 @@ export interface ReceiverSignals {
   ackTimeoutsPerSecond: number;
   /** The mean since logic started. */
   usualAckTimeoutsPerSecond: number;
+  /** No entry, or no logic, answered: logins that hang are in no counter, so that nothing may look well. */
+  isPartial?: boolean;
 }
 
 export interface RateState {
@@ -78,6 +80,7 @@ export function nextRate(
     if (nowMs < heldUntilMs) return { ratePerSecond, judgedMs: nowMs, heldUntilMs };
     return { ratePerSecond: within(ratePerSecond / 2), judgedMs: nowMs, heldUntilMs: nowMs + HOLD_MS };
   }
+  if (signals.isPartial) return { ratePerSecond, judgedMs: nowMs, heldUntilMs };
   const step = Math.max(1, limits.maxPerSecond * RAISE_SHARE);
   return { ratePerSecond: within(ratePerSecond + step), judgedMs: nowMs, heldUntilMs };
 }
