@@ -149,8 +149,10 @@ export class RouteWriter {
       if (outcome?.kind === "unknown") {
         this.#ports.onRouterFault("announce", outcome.cause);
         this.#miss([announcement]);
-      } else if (outcome?.kind === "fenced") onFenced();
-      else if (outcome?.kind === "stale") losers.push({ session, holder: outcome.holder });
+      } else if (outcome?.kind === "fenced") {
+        onFenced();
+        if (outcome.replaced) kickReplaced(this.#ports.kicks, session, outcome.replaced);
+      } else if (outcome?.kind === "stale") losers.push({ session, holder: outcome.holder });
       else if (outcome?.replaced) kickReplaced(this.#ports.kicks, session, outcome.replaced);
       else if (announcement.isUnsure) isUncertain = true;
     });

@@ -86,8 +86,12 @@ export class RedisRouter implements Router {
     );
     const fenced = new Set(incarnations.filter((incarnation) => buried.get(incarnation) === 1));
     if (fenced.size === 0) return outcomes;
-    await this.#undo(routes, fenced, outcomes);
-    return routes.map((route, at) => (fenced.has(route.incarnation) ? FENCED : (outcomes[at] ?? FENCED)));
+    const lost = await this.#undo(routes, fenced, outcomes);
+    return routes.map((route, at): RouterLogin => {
+      if (!fenced.has(route.incarnation)) return outcomes[at] ?? FENCED;
+      const replaced = lost.get(at);
+      return replaced ? { kind: "fenced", replaced } : FENCED;
+    });
   }
 
   /** Replies of the index and of the routes, each by session, and of the tombstones. */
@@ -220,15 +224,27 @@ export class RedisRouter implements Router {
     return await this.#generations.read();
   }
 
-  /** A fenced incarnation logged in: takes its routes back and returns the slots to whom they were taken from. */
-  async #undo(routes: readonly Route[], fenced: ReadonlySet<string>, outcomes: readonly RouterLogin[]): Promise<void> {
+  /**
+   * A fenced incarnation logged in: takes its routes back and returns the slots to whom they were taken from. Returns those who did
+   * not get theirs back, by index: for a moment the slot was free, and who came then knows of nobody to kick.
+   */
+  async #undo(
+    routes: readonly Route[],
+    fenced: ReadonlySet<string>,
+    outcomes: readonly RouterLogin[],
+  ): Promise<ReadonlyMap<number, Route>> {
     await this.logout(routes.filter((route) => fenced.has(route.incarnation)));
     const restored = routes.flatMap((route, at) => {
       const outcome = outcomes[at];
       const taken = fenced.has(route.incarnation) && outcome?.kind === "ok" ? outcome.replaced : undefined;
-      return taken && !fenced.has(taken.incarnation) ? [taken] : [];
+      return taken && !fenced.has(taken.incarnation) ? [{ at, taken }] : [];
     });
-    await runPipeline(this.#redis, inScripts(restored, loginScript, isOrdered(this.#redis) ? PER_SCRIPT : 1));
+    const size = isOrdered(this.#redis) ? PER_SCRIPT : 1;
+    const takers = restored.map(({ taken }) => taken);
+    const replies = ofEach(await runPipeline(this.#redis, inScripts(takers, loginScript, size)), takers.length, size);
+    return new Map(
+      restored.flatMap(({ at, taken }, index) => (isRefused(replies[index]) ? [[at, taken] as const] : [])),
+    );
   }
 
   /** Asks for incarnations never heard of; returns those about which there was no answer. They count as live: whoever is not there answers UNREACHABLE. */
@@ -310,6 +326,11 @@ function ofEach(replies: readonly unknown[], count: number, size: number): unkno
     const reply = replies[Math.floor(at / size)];
     return Array.isArray(reply) ? (reply[at % size] as unknown) : reply;
   });
+}
+
+/** Said by login.lua: somebody else holds the slot. */
+function isRefused(reply: unknown): boolean {
+  return Array.isArray(reply) && reply[0] === 0;
 }
 
 /** `replies`: of the index, of the tombstone, of login.lua. */

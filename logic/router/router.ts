@@ -24,8 +24,8 @@ export type RouterLogin =
   | { readonly kind: "ok"; readonly replaced?: Route }
   /** A newer login holds the slot; nothing was written. */
   | { readonly kind: "stale"; readonly holder: Route }
-  /** The incarnation is tombstoned; nothing of it stays. */
-  | { readonly kind: "fenced" }
+  /** The incarnation is tombstoned; nothing of it stays. `replaced` lost its slot to a third one meanwhile, and must be kicked. */
+  | { readonly kind: "fenced"; readonly replaced?: Route }
   /** The part of the router that holds this user or incarnation did not answer: announce the session again. */
   | { readonly kind: "unknown"; readonly cause: Error };
 

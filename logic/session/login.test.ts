@@ -209,6 +209,21 @@ describe("login", () => {
     assert.deepEqual(await login("alice", 1), { kind: "fenced" });
   });
 
+  it("through a fenced entry kicks whom it cost the slot all the same", async () => {
+    const { login, router, calls } = setUp();
+    const replaced = {
+      userId: "alice",
+      slot: "mobile",
+      incarnation: "pod.2",
+      conn: 9,
+      loginSeq: 1,
+      deviceId: "phone-2",
+    };
+    router.login = async () => [{ kind: "fenced", replaced }];
+    assert.deepEqual(await login("alice", 1), { kind: "fenced" });
+    assert.ok(calls.includes(`kick ${DisconnectCode.KICKED}`));
+  });
+
   it("succeeds without a router and says that the route is missing", async () => {
     const { login, router, calls } = setUp();
     router.isDown = true;

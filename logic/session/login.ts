@@ -165,9 +165,9 @@ export class LoginHandler {
       this.#ports.onRouterFault("login", outcome.cause);
       return "unrouted";
     }
-    if (outcome.kind === "fenced") return { kind: "fenced" };
     if (outcome.kind === "stale") return staleLogin(session, outcome.holder);
     if (outcome.replaced) this.#ports.onKick(kickReplaced(this.#ports.kicks, session, outcome.replaced));
+    if (outcome.kind === "fenced") return { kind: "fenced" };
     return "routed";
   }
 
