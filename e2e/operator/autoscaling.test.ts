@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import { POD_DISRUPTION_BUDGETS, PODS, type Pod, SERVICES } from "../../operator/kube/types.ts";
-import { Bench } from "./support/bench.ts";
+import { Bench, conditionOf, withCluster } from "./support/bench.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 let server: ImApiServer;
@@ -18,20 +18,9 @@ after(() => server?.stop());
 const WAIT_MS = 110_000;
 
 /** @param connections on each entry at first */
-async function withCluster(spec: object, connections: number, body: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await Bench.open(server);
-  try {
-    bench.fleet.connectionsOf = () => connections;
-    await bench.startOperator();
-    await bench.create(spec);
-    await bench.untilReady();
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
+const withSessions = (spec: object, connections: number, body: (bench: Bench) => Promise<void>) =>
+  withCluster(server, spec, body, { connections });
 
-const conditionOf = ({ status }: ImCluster, type: string) => status?.conditions?.find((one) => one.type === type);
 const namesOf = (pods: readonly Pod[]) => pods.map(({ metadata }) => metadata.name).sort();
 
 async function setConnections(bench: Bench, connections: number): Promise<void> {
@@ -47,7 +36,7 @@ const scaledTo = (count: number) => (cluster: ImCluster) =>
 describe("autoscaling", () => {
   it("follows the connections up at once and down step by step, and the budget follows", async () => {
     const autoscaling = { min: 1, max: 5, scaleDown: { stabilization: "0s", maxPodsPerHour: 100 } };
-    await withCluster({ entry: { replicas: 2, maxConnectionsPerPod: 100, autoscaling } }, 60, async (bench) => {
+    await withSessions({ entry: { replicas: 2, maxConnectionsPerPod: 100, autoscaling } }, 60, async (bench) => {
       // 190 connections need three entries of 100 with 15 % free, and so do 240 with those of the third.
       await setConnections(bench, 95);
       bench.fleet.connectionsOf = () => 50;
@@ -72,7 +61,7 @@ describe("autoscaling", () => {
     const buffer = { freeConnections: "15%" };
     const policies = [{ schedule, buffer: { freeConnections: "50%" } }, { buffer }];
     const entry = { replicas: 2, maxConnectionsPerPod: 100, autoscaling: { min: 2, max: 2, policies } };
-    await withCluster({ entry }, 10, async (bench) => {
+    await withSessions({ entry }, 10, async (bench) => {
       const faulty = await bench.get();
       assert.equal(conditionOf(faulty, "ScalingLimited")?.reason, "InvalidSchedule");
       assert.match(conditionOf(faulty, "ScalingLimited")?.message ?? "", /policies\[0\].*Europe\/Atlantis/);
@@ -94,7 +83,7 @@ describe("autoscaling", () => {
 
   it("is left to the spec again when it is taken out", async () => {
     const entry = { replicas: 2, maxConnectionsPerPod: 100, autoscaling: { min: 2, max: 4 } };
-    await withCluster({ entry }, 10, async (bench) => {
+    await withSessions({ entry }, 10, async (bench) => {
       await setConnections(bench, 95);
       bench.fleet.connectionsOf = () => 50;
       await bench.until("three entries", scaledTo(3), WAIT_MS);
@@ -113,7 +102,7 @@ describe("autoscaling", () => {
 describe("the scale subresource", () => {
   it("names the pods that stay while others drain, as an autoscaler must count them", async () => {
     const drain = { window: "1s", deadline: "10m" };
-    await withCluster({ entry: { replicas: 3, drain } }, 10, async (bench) => {
+    await withSessions({ entry: { replicas: 3, drain } }, 10, async (bench) => {
       const path = `/apis/imcluster.io/v1alpha1/namespaces/${bench.namespace}/imclusters/demo/scale`;
       const scale = async () =>
         JSON.parse(await server.client.raw(path)) as { status: { replicas: number; selector: string } };

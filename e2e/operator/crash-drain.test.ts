@@ -8,11 +8,8 @@ import { ANNOTATION } from "../../operator/imcluster/names.ts";
 import { PODS } from "../../operator/kube/types.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { Bench } from "./support/bench.ts";
-import { Crash, hookedClient } from "./support/counting-client.ts";
+import { Crash, eachCrashPoint, hookedClient } from "./support/counting-client.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
-
-/** Namespaces worked on at the same time. */
-const LANES = 5;
 
 let server: ImApiServer;
 before(async () => {
@@ -20,25 +17,11 @@ before(async () => {
 });
 after(() => server?.stop());
 
-/** Runs `test` for 1, 2, 3, ... until it says that there was no such write; a few at a time. */
-async function enumerate(test: (afterWrites: number) => Promise<boolean>): Promise<number> {
-  let next = 1;
-  let last = Number.POSITIVE_INFINITY;
-  const lane = async () => {
-    while (next < last) {
-      const mine = next++;
-      if (!(await test(mine))) last = Math.min(last, mine);
-    }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-  return last - 1;
-}
-
 describe("an operator killed after any write", () => {
   it("of a drain through all its phases: it goes on where it was, to the same end", async (t) => {
     const drain = { window: "100ms", deadline: "1s", lbDetach: "200ms" };
     const phases = new Set<string>();
-    const count = await enumerate(async (afterWrites) => {
+    const count = await eachCrashPoint(async (afterWrites) => {
       const bench = await Bench.open(server);
       try {
         await bench.startOperator();

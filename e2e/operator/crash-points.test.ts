@@ -16,7 +16,7 @@ import {
   STATEFUL_SETS,
 } from "../../operator/kube/types.ts";
 import { Bench } from "./support/bench.ts";
-import { Crash, hookedClient } from "./support/counting-client.ts";
+import { Crash, eachCrashPoint, hookedClient } from "./support/counting-client.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 const KINDS: readonly Resource[] = [
@@ -28,9 +28,6 @@ const KINDS: readonly Resource[] = [
   SERVICES,
   STATEFUL_SETS,
 ];
-/** Namespaces worked on at the same time. */
-const LANES = 5;
-
 let server: ImApiServer;
 before(async () => {
   server = await startImApiServer();
@@ -57,26 +54,12 @@ async function secretsOf(bench: Bench): Promise<Map<string, string>> {
   return new Map(items.map(({ metadata, data }) => [metadata.name, JSON.stringify(data)]));
 }
 
-/** Runs `test` for 1, 2, 3, ... until it says that there was no such write; a few at a time. */
-async function enumerate(test: (afterWrites: number) => Promise<boolean>): Promise<number> {
-  let next = 1;
-  let last = Number.POSITIVE_INFINITY;
-  const lane = async () => {
-    while (next < last) {
-      const mine = next++;
-      if (!(await test(mine))) last = Math.min(last, mine);
-    }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-  return last - 1;
-}
-
 describe("an operator killed after any write", () => {
   it("of a creation: the next one completes it, and makes no Secret anew", async (t) => {
     const spec = { entry: { replicas: 2 } };
     const points: string[] = [];
     let expected: string[] | undefined;
-    const count = await enumerate(async (afterWrites) => {
+    const count = await eachCrashPoint(async (afterWrites) => {
       const bench = await Bench.open(server);
       try {
         const crash = new Crash(afterWrites);
@@ -105,7 +88,7 @@ describe("an operator killed after any write", () => {
   });
 
   it("of a scale-down: every pod that goes is drained and purged, and no other one goes", async (t) => {
-    const count = await enumerate(async (afterWrites) => {
+    const count = await eachCrashPoint(async (afterWrites) => {
       const bench = await Bench.open(server);
       try {
         await bench.startOperator();

@@ -6,7 +6,7 @@ import { DEFAULT_DRAIN_TAINTS } from "../../operator/imcluster/drain-cause.ts";
 import { ANNOTATION, LABEL } from "../../operator/imcluster/names.ts";
 import type { KubeClient } from "../../operator/kube/client.ts";
 import { NODES, type Node, PODS, type Pod } from "../../operator/kube/types.ts";
-import { Bench, conditionStatus } from "./support/bench.ts";
+import { Bench, conditionStatus, withCluster } from "./support/bench.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 let server: ImApiServer;
@@ -146,21 +146,11 @@ describe("a node that is being emptied", () => {
   });
 });
 
-async function withCluster(spec: object, body: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await Bench.open(server);
-  try {
-    await bench.startOperator();
-    await bench.create({ entry: spec });
-    await bench.untilReady();
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
+const withEntries = (entry: object, body: (bench: Bench) => Promise<void>) => withCluster(server, { entry }, body);
 
 describe("a request on a pod", () => {
   it("by a person drains it after it was replaced", async () => {
-    await withCluster({ replicas: 1 }, async (bench) => {
+    await withEntries({ replicas: 1 }, async (bench) => {
       const [victim] = await bench.entryPods();
       await request(bench, victim, "please");
       await bench.until("gone", async () => !(await bench.entryPods()).some((pod) => uidOf(pod) === uidOf(victim)));
@@ -171,7 +161,7 @@ describe("a request on a pod", () => {
   });
 
   it("to fence it purges at once, and asks nobody to move", async () => {
-    await withCluster({ replicas: 2 }, async (bench) => {
+    await withEntries({ replicas: 2 }, async (bench) => {
       const [victim] = await bench.entryPods();
       await request(bench, victim, "Fence");
       await bench.until("gone", async () => !(await bench.entryPods()).some((pod) => uidOf(pod) === uidOf(victim)));
@@ -187,7 +177,7 @@ describe("the deadline of a drain", () => {
   const drain = { window: "100ms", deadline: "1s", lbDetach: "0s" };
 
   it("that holds leaves clients alone, until the spec says that they must go", async () => {
-    await withCluster({ replicas: 1, drain: { ...drain, onDeadline: "Hold" } }, async (bench) => {
+    await withEntries({ replicas: 1, drain: { ...drain, onDeadline: "Hold" } }, async (bench) => {
       const [victim] = await bench.entryPods();
       bench.fleet.stuck.add(uidOf(victim));
       await request(bench, victim, "Manual");
@@ -206,7 +196,7 @@ describe("the deadline of a drain", () => {
 
 describe("the report of a drain", () => {
   it("says who came back, and whether a route is left; a condition judges it", async () => {
-    await withCluster({ replicas: 2 }, async (bench) => {
+    await withEntries({ replicas: 2 }, async (bench) => {
       bench.fleet.absent.add("u0");
       await request(bench, (await bench.entryPods())[0], "Manual");
       const cluster = await bench.until("proved", (now) => conditionStatus(now, "DrainVerified") === "False");

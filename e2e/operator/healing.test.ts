@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
-import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import { PODS, type Pod } from "../../operator/kube/types.ts";
 import { waitUntil } from "../harness/processes.ts";
-import { Bench, conditionStatus } from "./support/bench.ts";
+import { type Bench, conditionOf, conditionStatus, withCluster } from "./support/bench.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 let server: ImApiServer;
@@ -19,26 +18,13 @@ const WAIT_MS = 60_000;
 /** A dead entry's lease ends after this at the latest, without any operator. */
 const LEASE_MS = 16_000;
 
-async function withCluster(spec: object, body: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await Bench.open(server);
-  try {
-    await bench.startOperator();
-    await bench.create(spec);
-    await bench.untilReady();
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
-
 const uidOf = (pod: Pod | undefined) => pod?.metadata.uid ?? "";
-const conditionOf = ({ status }: ImCluster, type: string) => status?.conditions?.find((one) => one.type === type);
 const patchPodStatus = (bench: Bench, pod: Pod, status: object) =>
   bench.client.patchMerge(PODS, bench.namespace, pod.metadata.name, { status }, { subresource: "status" });
 
 describe("spec.hibernate", () => {
   it("drains all entries, keeps the rest and the number, and wakes up again", async () => {
-    await withCluster({ entry: { replicas: 3 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 3 } }, async (bench) => {
       const before = (await bench.entryPods()).map(uidOf).sort();
       await bench.patchSpec({ hibernate: true });
       const asleep = await bench.until(
@@ -61,7 +47,7 @@ describe("spec.hibernate", () => {
 
 describe("spec.fencedEntries", () => {
   it("cuts one off without a drain: purged by force, replaced, and the others untouched", async () => {
-    await withCluster({ entry: { replicas: 2 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 2 } }, async (bench) => {
       const [victim, other] = await bench.entryPods();
       assert.ok(victim && other);
       bench.fleet.setConnections(victim, 1_000_000);
@@ -79,7 +65,7 @@ describe("spec.fencedEntries", () => {
   });
 
   it("cuts all off with *, and makes none until it is taken out", async () => {
-    await withCluster({ entry: { replicas: 2 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 2 } }, async (bench) => {
       const before = (await bench.entryPods()).map(uidOf).sort();
       await bench.patchSpec({ fencedEntries: ["*"] });
       const cut = await bench.until(
@@ -102,7 +88,7 @@ describe("the pause annotation", () => {
     });
 
   it("stops the operator as spec.paused does, without a change of the spec", async () => {
-    await withCluster({ entry: { replicas: 2 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 2 } }, async (bench) => {
       await annotate(bench, "true");
       const paused = await bench.until("paused", ({ status }) => status?.phase === "Paused");
       assert.equal(conditionOf(paused, "Paused")?.reason, "AnnotationPaused");
@@ -118,7 +104,7 @@ describe("the pause annotation", () => {
 
 describe("a dead entry", () => {
   it("that failed is purged long before its lease ends", async (t) => {
-    await withCluster({ entry: { replicas: 3 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 3 } }, async (bench) => {
       const [victim] = await bench.entryPods();
       assert.ok(victim);
       await patchPodStatus(bench, victim, { phase: "Failed", reason: "Evicted" });
@@ -130,7 +116,7 @@ describe("a dead entry", () => {
   });
 
   it("whose container started again loses the routes of the start before", async (t) => {
-    await withCluster({ entry: { replicas: 2 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 2 } }, async (bench) => {
       const [victim, other] = await bench.entryPods();
       assert.ok(victim && other);
       await waitUntil("the first audit", () => bench.fleet.audits.length > 0, WAIT_MS);
@@ -158,7 +144,7 @@ describe("a dead entry", () => {
 
 describe("the audit of the router", () => {
   it("says what is held back, and that it is gone", async () => {
-    await withCluster({ entry: { replicas: 1 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 1 } }, async (bench) => {
       bench.fleet.ghosts = { deleted: 0, remaining: 40 };
       // A later audit comes after a minute at the latest, sooner when routes are left.
       const held = await bench.until(

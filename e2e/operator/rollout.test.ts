@@ -4,8 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { ANNOTATION, LABEL } from "../../operator/imcluster/names.ts";
 import { DEPLOYMENTS, type Deployment, JOBS, type Pod, SECRETS, SERVICES } from "../../operator/kube/types.ts";
 import { readCertificate } from "../../operator/pki/x509.ts";
-import { Bench, conditionStatus } from "./support/bench.ts";
-import type { KubeletOptions } from "./support/kubelet.ts";
+import { Bench, conditionStatus, withCluster } from "./support/bench.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 let server: ImApiServer;
@@ -13,22 +12,6 @@ before(async () => {
   server = await startImApiServer();
 });
 after(() => server?.stop());
-
-async function withCluster(
-  spec: object,
-  body: (bench: Bench) => Promise<void>,
-  options: Partial<KubeletOptions> = {},
-): Promise<void> {
-  const bench = await Bench.open(server, options);
-  try {
-    await bench.startOperator();
-    await bench.create(spec);
-    await bench.untilReady();
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
 
 const imageOf = (pod: Pod) => pod.spec.containers[0]?.image;
 const logicImage = async (bench: Bench) => {
@@ -39,7 +22,7 @@ const NEW_IMAGE = "registry.example/imcluster:0.2.0";
 
 describe("a new version", () => {
   it("migrates, rolls logic, makes all new entries, and only then closes the old ones, together", async () => {
-    await withCluster({ entry: { replicas: 2 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 2 } }, async (bench) => {
       const old = new Set((await bench.entryPods()).map(({ metadata }) => metadata.uid));
       let most = 0;
       await bench.patchSpec({ version: "0.2.0" });
@@ -77,6 +60,7 @@ describe("a new version", () => {
   it("whose migration fails touches neither logic nor entries, and says how to see why", async () => {
     const migration: { outcome: "complete" | "fail" } = { outcome: "complete" };
     await withCluster(
+      server,
       { entry: { replicas: 1 } },
       async (bench) => {
         migration.outcome = "fail";
@@ -101,6 +85,7 @@ describe("a new version", () => {
   it("that never gets ready takes no old entry away, and a third one replaces both", async () => {
     const broken = { image: "" };
     await withCluster(
+      server,
       { entry: { replicas: 2 } },
       async (bench) => {
         const old = (await bench.entryPods()).map(({ metadata }) => metadata.uid);
@@ -138,6 +123,7 @@ describe("the certificate for clients", () => {
   it("names the Service, the cluster and the load balancer, and is issued anew when the address changes, without a rollout", async () => {
     const address = { ip: "192.0.2.10" };
     await withCluster(
+      server,
       { entry: { replicas: 1 } },
       async (bench) => {
         const names = [`demo-entry.${bench.namespace}.svc`, "demo.imcluster.local"];
@@ -160,7 +146,7 @@ describe("the certificate for clients", () => {
   });
 
   it("keeps its CA and all other Secrets as they are", async () => {
-    await withCluster({ entry: { replicas: 1 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 1 } }, async (bench) => {
       const versions = async () =>
         new Map(
           (await bench.client.list(SECRETS, bench.namespace)).items.map(({ metadata }) => [
@@ -178,7 +164,7 @@ describe("the certificate for clients", () => {
 
 describe("the operator", () => {
   it("puts back what somebody changed", async () => {
-    await withCluster({ entry: { replicas: 1 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 1 } }, async (bench) => {
       await bench.client.patchMerge(SERVICES, bench.namespace, "demo-entry", {
         spec: { selector: { [LABEL.component]: "logic" } },
       });
@@ -193,7 +179,7 @@ describe("the operator", () => {
 
   it("takes fields away that the spec no longer has", async () => {
     const annotations = { "example.com/a": "1" };
-    await withCluster({ entry: { replicas: 1, service: { annotations } } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 1, service: { annotations } } }, async (bench) => {
       await bench.patchSpec({ entry: { service: { annotations: null } } });
       await bench.until("annotation is gone", async () => {
         const service = await bench.client.get(SERVICES, bench.namespace, "demo-entry");
@@ -203,7 +189,7 @@ describe("the operator", () => {
   });
 
   it("changes nothing while paused, and says so", async () => {
-    await withCluster({ entry: { replicas: 1 } }, async (bench) => {
+    await withCluster(server, { entry: { replicas: 1 } }, async (bench) => {
       await bench.patchSpec({ paused: true, entry: { replicas: 3 } });
       const cluster = await bench.until("paused", ({ status }) => status?.phase === "Paused");
       assert.equal(conditionStatus(cluster, "Paused"), "True");

@@ -5,7 +5,7 @@ import { parseIntent } from "../../operator/imcluster/drain.ts";
 import { ANNOTATION, FINALIZER } from "../../operator/imcluster/names.ts";
 import { PODS, type Pod } from "../../operator/kube/types.ts";
 import { waitUntil } from "../harness/processes.ts";
-import { Bench } from "./support/bench.ts";
+import { Bench, withCluster } from "./support/bench.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
 let server: ImApiServer;
@@ -14,24 +14,12 @@ before(async () => {
 });
 after(() => server?.stop());
 
-async function withCluster(spec: object, body: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await Bench.open(server);
-  try {
-    await bench.startOperator();
-    await bench.create(spec);
-    await bench.untilReady();
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
-
 const uidsOf = (pods: Pod[]) => pods.map(({ metadata }) => metadata.uid ?? "");
 const replicas = (count: number) => ({ entry: { replicas: count } });
 
 describe("scaling", () => {
   it("down drains the pods with the fewest sessions, purges their routes, then deletes them", async () => {
-    await withCluster(replicas(4), async (bench) => {
+    await withCluster(server, replicas(4), async (bench) => {
       const pods = await bench.entryPods();
       const [busy, calm] = [pods.slice(0, 2), pods.slice(2)];
       for (const pod of busy) bench.fleet.setConnections(pod, 50);
@@ -55,7 +43,7 @@ describe("scaling", () => {
   });
 
   it("up again calls off a drain that has not told clients anything yet", async () => {
-    await withCluster(replicas(2), async (bench) => {
+    await withCluster(server, replicas(2), async (bench) => {
       const before = uidsOf(await bench.entryPods()).sort();
       // The pod stays ready for the kubelet, so the drain stays at Cordoned.
       bench.fleet.isReady = () => true;
@@ -70,7 +58,7 @@ describe("scaling", () => {
   });
 
   it("waits with the purge while no logic pod answers, and goes on when one does", async () => {
-    await withCluster(replicas(2), async (bench) => {
+    await withCluster(server, replicas(2), async (bench) => {
       bench.fleet.isLogicUp = false;
       await bench.patchSpec(replicas(1));
       await bench.until("purging", ({ status }) => status?.drains?.[0]?.phase === "Purging");
@@ -84,7 +72,7 @@ describe("scaling", () => {
 
 describe("an entry pod", () => {
   it("that was deleted by hand keeps its object until its routes are purged, and is replaced at once", async () => {
-    await withCluster(replicas(2), async (bench) => {
+    await withCluster(server, replicas(2), async (bench) => {
       const [victim] = await bench.entryPods();
       assert.ok(victim);
       bench.fleet.isLogicUp = false;
@@ -101,7 +89,7 @@ describe("an entry pod", () => {
   });
 
   it("that failed is purged, deleted and replaced", async () => {
-    await withCluster(replicas(2), async (bench) => {
+    await withCluster(server, replicas(2), async (bench) => {
       const [victim] = await bench.entryPods();
       assert.ok(victim);
       const failed = { phase: "Failed", reason: "Evicted", message: "The node was low on memory" };
@@ -120,7 +108,7 @@ describe("an entry pod", () => {
   });
 
   it("without an owner, but with our labels, is adopted instead of one more being made", async () => {
-    await withCluster(replicas(2), async (bench) => {
+    await withCluster(server, replicas(2), async (bench) => {
       const [orphan] = await bench.entryPods();
       assert.ok(orphan);
       await bench.stopOperator();
@@ -170,7 +158,7 @@ describe("an entry pod", () => {
   });
 
   it("tells by its annotation how far its drain is", async () => {
-    await withCluster(replicas(2), async (bench) => {
+    await withCluster(server, replicas(2), async (bench) => {
       bench.fleet.isLogicUp = false;
       await bench.patchSpec(replicas(1));
       await bench.until("purging", ({ status }) => status?.drains?.[0]?.phase === "Purging");

@@ -2,12 +2,11 @@
 // Updates that something may hold back: approval, canary, and going back.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { conditionOf } from "../../operator/api/conditions.ts";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import { ANNOTATION, LABEL } from "../../operator/imcluster/names.ts";
 import { PODS, type Pod } from "../../operator/kube/types.ts";
-import { Bench, OPERAND_IMAGE } from "./support/bench.ts";
+import { type Bench, conditionOf, OPERAND_IMAGE, withCluster } from "./support/bench.ts";
 import type { KubeletOptions } from "./support/kubelet.ts";
 import { type ImApiServer, startImApiServer } from "./support/shared-api-server.ts";
 
@@ -17,28 +16,15 @@ before(async () => {
 });
 after(() => server?.stop());
 
-async function withCluster(
-  update: object,
-  body: (bench: Bench) => Promise<void>,
-  options: Partial<KubeletOptions> = {},
-): Promise<void> {
-  const bench = await Bench.open(server, options);
-  try {
-    await bench.startOperator();
-    await bench.create({ entry: { replicas: 2, update } });
-    await bench.untilReady();
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
+const withUpdate = (update: object, body: (bench: Bench) => Promise<void>, options: Partial<KubeletOptions> = {}) =>
+  withCluster(server, { entry: { replicas: 2, update } }, body, options);
 
 const NEXT = "registry.example/imcluster:0.2.0";
 const imageOf = (pod: Pod) => pod.spec.containers[0]?.image;
 const uidsOf = (pods: Pod[]) => pods.map(({ metadata }) => metadata.uid ?? "").sort();
 const livingOf = (pods: Pod[]) => pods.filter(({ metadata }) => !metadata.deletionTimestamp);
-const isBlocked = ({ status }: ImCluster, reason: string) => {
-  const condition = conditionOf(status?.conditions, "UpdateBlocked");
+const isBlocked = (cluster: ImCluster, reason: string) => {
+  const condition = conditionOf(cluster, "UpdateBlocked");
   return condition?.status === "True" && condition.reason === reason;
 };
 const isUpdated = ({ status, metadata }: ImCluster) =>
@@ -46,12 +32,12 @@ const isUpdated = ({ status, metadata }: ImCluster) =>
 
 describe("approval", () => {
   it("is waited for, with the command; a lost entry comes back as it was; approved, the update goes on", async () => {
-    await withCluster({ approval: { mode: "Manual" } }, async (bench) => {
+    await withUpdate({ approval: { mode: "Manual" } }, async (bench) => {
       await bench.until("sessions counted", ({ status }) => status?.entry?.sessions === 6);
       await bench.patchSpec({ image: NEXT });
       const waiting = await bench.until("approval is asked for", (cluster) => isBlocked(cluster, "ApprovalNeeded"));
       const { status } = waiting;
-      const message = conditionOf(status?.conditions, "UpdateBlocked")?.message ?? "";
+      const message = conditionOf(waiting, "UpdateBlocked")?.message ?? "";
       const revision = status?.entry?.currentRevision ?? "";
       assert.ok(
         message.endsWith(
@@ -90,7 +76,7 @@ describe("a canary", () => {
   const isNew = (pod: Pod) => pod.metadata.labels?.[LABEL.component] === "entry" && imageOf(pod) === NEXT;
 
   it("serves beside all the old entries for the soak, and is followed by the rest", async () => {
-    await withCluster({ canary: { entries: 1, soak: "10m" } }, async (bench) => {
+    await withUpdate({ canary: { entries: 1, soak: "10m" } }, async (bench) => {
       await bench.patchSpec({ image: NEXT });
       await bench.until("soaking", ({ status }) => status?.update?.phase === "Soaking");
       const pods = await bench.entryPods();
@@ -104,7 +90,7 @@ describe("a canary", () => {
   });
 
   it("that fails leaves again, the old entries stay, and another version heals it", async () => {
-    await withCluster({ canary: { entries: 1, soak: "10m" } }, async (bench) => {
+    await withUpdate({ canary: { entries: 1, soak: "10m" } }, async (bench) => {
       const old = uidsOf(await bench.entryPods());
       await bench.patchSpec({ image: NEXT });
       const made = await bench.until("soaking", ({ status }) => status?.update?.phase === "Soaking");
@@ -121,7 +107,7 @@ describe("a canary", () => {
         return isBlocked(cluster, "CanaryFailed") && (await bench.entryPods()).length === 2;
       });
       assert.deepEqual(uidsOf(await bench.entryPods()), old, "the old ones were not touched");
-      const message = conditionOf(failed.status?.conditions, "UpdateBlocked")?.message ?? "";
+      const message = conditionOf(failed, "UpdateBlocked")?.message ?? "";
       assert.match(
         message,
         new RegExp(
@@ -139,7 +125,7 @@ describe("a canary", () => {
 
       await bench.patchSpec({ image: OPERAND_IMAGE });
       const back = await bench.until("as before", isUpdated);
-      assert.equal(conditionOf(back.status?.conditions, "UpdateBlocked")?.status, "False");
+      assert.equal(conditionOf(back, "UpdateBlocked")?.status, "False");
       assert.deepEqual(uidsOf(await bench.entryPods()), old);
     });
   });
@@ -148,7 +134,7 @@ describe("a canary", () => {
 describe("going back", () => {
   it("before the new entries are ready takes only these away", async () => {
     const starts = (pod: Pod) => imageOf(pod) !== NEXT || pod.metadata.labels?.[LABEL.component] !== "entry";
-    await withCluster(
+    await withUpdate(
       {},
       async (bench) => {
         const old = uidsOf(await bench.entryPods());

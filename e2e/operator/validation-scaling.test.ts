@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
-import { KubeError } from "../../operator/kube/kube-error.ts";
+import { refusal } from "./support/refusal.ts";
 import { type ImApiServer, imCluster, startImApiServer } from "./support/shared-api-server.ts";
 import { WRONG_SCALING } from "./support/wrong-scaling.ts";
 
@@ -13,17 +13,6 @@ before(async () => {
   namespace = await server.makeNamespace();
 });
 after(() => server?.stop());
-
-async function refusal(action: Promise<unknown>): Promise<string> {
-  try {
-    await action;
-  } catch (error) {
-    assert.ok(error instanceof KubeError, String(error));
-    assert.ok(error.status === 422 || error.status === 400, error.message);
-    return error.message;
-  }
-  return assert.fail("the API server accepted it");
-}
 
 describe("the API server refuses, of scaling,", () => {
   for (const { what, spec = {}, name = "demo", field, remedy } of WRONG_SCALING) {

@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import type { ImCluster } from "../../operator/api/v1alpha1.ts";
-import { KubeError } from "../../operator/kube/kube-error.ts";
+import { refusal } from "./support/refusal.ts";
 import { type ImApiServer, imCluster, startImApiServer } from "./support/shared-api-server.ts";
 import { fullPush, ref, WRONG } from "./support/wrong-specs.ts";
 
@@ -16,17 +16,6 @@ before(async () => {
   namespace = await server.makeNamespace();
 });
 after(() => server?.stop());
-
-async function refusal(action: Promise<unknown>): Promise<string> {
-  try {
-    await action;
-  } catch (error) {
-    assert.ok(error instanceof KubeError, String(error));
-    assert.ok(error.status === 422 || error.status === 400, error.message);
-    return error.message;
-  }
-  return assert.fail("the API server accepted it");
-}
 
 describe("the API server refuses", () => {
   for (const { what, spec = {}, name = "demo", field, remedy } of WRONG) {

@@ -2,7 +2,7 @@
 import { createLogger, silentLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { IM_CLUSTER } from "../../../operator/api/resource.ts";
-import type { ImCluster } from "../../../operator/api/v1alpha1.ts";
+import type { ConditionStatus, ImCluster } from "../../../operator/api/v1alpha1.ts";
 import type { Fleet } from "../../../operator/imcluster/fleet-client.ts";
 import type { KubeClient } from "../../../operator/kube/client.ts";
 import type { EventInput } from "../../../operator/kube/events.ts";
@@ -155,6 +155,35 @@ function isReady({ status, metadata }: ImCluster): boolean {
   return status?.phase === "Ready" && status.observedGeneration === metadata.generation;
 }
 
+export function conditionOf({ status }: ImCluster, type: string): ConditionStatus | undefined {
+  return status?.conditions?.find((condition) => condition.type === type);
+}
+
 export function conditionStatus(cluster: ImCluster, type: string): string | undefined {
-  return cluster.status?.conditions?.find((condition) => condition.type === type)?.status;
+  return conditionOf(cluster, type)?.status;
+}
+
+/** What a cluster is brought up with. */
+export interface ClusterOptions extends Partial<KubeletOptions> {
+  /** Of each entry at its start. */
+  connections?: number;
+}
+
+/** Runs `body` on a cluster that is ready, and takes everything down. */
+export async function withCluster(
+  server: ImApiServer,
+  spec: object,
+  body: (bench: Bench) => Promise<void>,
+  { connections, ...options }: ClusterOptions = {},
+): Promise<void> {
+  const bench = await Bench.open(server, options);
+  try {
+    if (connections !== undefined) bench.fleet.connectionsOf = () => connections;
+    await bench.startOperator();
+    await bench.create(spec);
+    await bench.untilReady();
+    await body(bench);
+  } finally {
+    await bench.close();
+  }
 }

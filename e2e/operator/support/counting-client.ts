@@ -114,3 +114,20 @@ export class Crash {
     },
   };
 }
+
+/** Namespaces worked on at the same time. */
+const LANES = 5;
+
+/** Runs `test` for 1, 2, 3, ... until it says that there was no such write; a few at a time. */
+export async function eachCrashPoint(test: (afterWrites: number) => Promise<boolean>): Promise<number> {
+  let next = 1;
+  let last = Number.POSITIVE_INFINITY;
+  const lane = async () => {
+    while (next < last) {
+      const mine = next++;
+      if (!(await test(mine))) last = Math.min(last, mine);
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return last - 1;
+}
