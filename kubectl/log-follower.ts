@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { sleep } from "#lib/sleep.ts";
 import { KubeError } from "../operator/kube/kube-error.ts";
 import type { Pod } from "../operator/kube/types.ts";
 import type { Access } from "./access.ts";
 import { type LogLine, parseLine } from "./log-lines.ts";
-import { pause } from "./pause.ts";
 import type { LogRange, LogSource } from "./pod-logs.ts";
 
 /** Lines of containers that run at the same time come late by as much; within it they are put in order. */
@@ -47,7 +47,7 @@ export class LogFollower {
     this.#follow(pods, range);
     let lookAtMs = clock.nowMs() + LOOK_AGAIN_MS;
     while (!signal.aborted) {
-      await pause(REORDER_MS, this.#ports);
+      await sleep(this.#ports.clock, REORDER_MS, this.#ports.signal);
       this.#flush();
       if (signal.aborted || clock.nowMs() < lookAtMs) continue;
       this.#follow(await this.#look(), {});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { LatestDurations } from "./latest-durations.ts";
 
 /** One of so many messages is timed. */
 const EVERY = 8;
@@ -13,8 +14,7 @@ const MIN_KEPT = 100;
 /** How long clients wait for logic's answer to a message, by a sample of them. */
 export class AnswerMeter {
   readonly #open = new Map<number, { rid: number; atMs: number }>();
-  readonly #durations = new Float32Array(MAX_KEPT);
-  #noted = 0;
+  readonly #durations = new LatestDurations(MAX_KEPT);
   #seen = 0;
 
   /** A message went to logic. The clock is asked only when it is timed. */
@@ -31,15 +31,13 @@ export class AnswerMeter {
     const open = this.#open.get(conn);
     if (open?.rid !== rid) return;
     this.#open.delete(conn);
-    this.#durations[this.#noted++ % MAX_KEPT] = clock.nowMs() - open.atMs;
+    this.#durations.note(clock.nowMs() - open.atMs);
   }
 
   /** Ms, of the latest 512 that were timed; 0 while there are fewer than 100. */
   get p99(): number {
-    const count = Math.min(MAX_KEPT, this.#noted);
-    if (count < MIN_KEPT) return 0;
-    const sorted = this.#durations.slice(0, count).sort();
-    return Math.max(1, Math.round(sorted[Math.ceil(count * 0.99) - 1] ?? 0));
+    const { count, p99 } = this.#durations;
+    return count < MIN_KEPT ? 0 : Math.max(1, p99);
   }
 
   #forget(nowMs: number): void {

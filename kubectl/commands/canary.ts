@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { sleep } from "#lib/sleep.ts";
 
 import { isPodReady } from "../../operator/imcluster/observed.ts";
 import { durationMs } from "../../operator/imcluster/units.ts";
@@ -8,12 +9,9 @@ import { canaryFindings, watchCanary } from "../doctor/canary.ts";
 import { type DialPorts, messageOf, type Target } from "../doctor/dial.ts";
 import { bad, type Finding, ok, warning } from "../doctor/findings.ts";
 import { WatchedSession } from "../doctor/session.ts";
-import { pause } from "../pause.ts";
 import type { CommandContext } from "../run.ts";
 import { requestCordon } from "./pod-request.ts";
 
-/** Of operators that have no such setting. */
-const LB_DETACH = "2s";
 const CHECK = "canary";
 const POLL_MS = 250;
 /** For the operator to carry out a request, and the kubelet to notice. */
@@ -55,8 +53,7 @@ export async function examineCanary(
           "Does the address lead to this ImCluster?",
         ),
       ];
-    const { lbDetach = LB_DETACH } = cluster.spec.entry.drain as { lbDetach?: string };
-    const lbDetachMs = durationMs(lbDetach);
+    const lbDetachMs = durationMs(cluster.spec.entry.drain.lbDetach);
     return await whileCordoned(context, access, pod, async () => {
       const report = await watchCanary(pod.metadata.name, session, target, ports);
       return canaryFindings(report, lbDetachMs);
@@ -117,7 +114,7 @@ async function becomes(context: CommandContext, access: Access, { metadata }: Po
     signal.throwIfAborted();
     const now = await access.client.get(PODS, access.namespace, metadata.name, access.call);
     if (now && isPodReady(now) === isReady) return true;
-    await pause(POLL_MS, context);
+    await sleep(context.clock, POLL_MS, context.signal);
   }
   return false;
 }

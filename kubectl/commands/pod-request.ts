@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import { sleep } from "#lib/sleep.ts";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import { type DrainIntent, parseIntent } from "../../operator/imcluster/drain.ts";
 import { ANNOTATION, LABEL } from "../../operator/imcluster/names.ts";
 import { isPodReady } from "../../operator/imcluster/observed.ts";
+import { isFenced } from "../../operator/imcluster/wanted.ts";
 import { PODS, type Pod } from "../../operator/kube/types.ts";
 import type { Access } from "../access.ts";
 import { CliFault, EXIT, type ExitCode } from "../fault.ts";
-import { pause } from "../pause.ts";
 import type { Command, CommandContext } from "../run.ts";
 import { span } from "../text.ts";
 
 const POLL_MS = 1_000;
 /** An operator reacts within seconds; a pod that is fenced goes with its grace period at the latest. */
 const MAX_WAIT_MS = 3_600_000;
-const EVERY_ENTRY = "*";
 
 /** `cordon POD` */
 export const cordon: Command = async (context) => {
@@ -103,11 +103,10 @@ export function requestCordon(
 /** Names the pod in `spec.fencedEntries`; names of pods that are gone leave the list. */
 async function addFenced(access: Access, pod: Pod): Promise<void> {
   const cluster = await access.cluster(pod.metadata.labels?.[LABEL.cluster]);
-  const { fencedEntries = [] } = cluster.spec;
-  if (fencedEntries.includes(EVERY_ENTRY) || fencedEntries.includes(nameOf(pod))) return;
+  if (isFenced(cluster, nameOf(pod))) return;
   const { name, resourceVersion } = cluster.metadata;
   const there = new Set((await access.podsOf(name, "entry")).map(nameOf));
-  const kept = fencedEntries.filter((fenced) => there.has(fenced));
+  const kept = (cluster.spec.fencedEntries ?? []).filter((fenced) => there.has(fenced));
   const patch = { metadata: { resourceVersion }, spec: { fencedEntries: [...kept, nameOf(pod)] } };
   await access.client.patchMerge(IM_CLUSTER, access.namespace, name, patch, access.call);
 }
@@ -135,7 +134,7 @@ export async function untilDone(
     if (isDone(now, uid)) return;
     if (isGone(now, uid)) throw new CliFault(`${name} is gone`, "`kubectl im status` shows what came.");
     await onLook();
-    await pause(POLL_MS, context);
+    await sleep(context.clock, POLL_MS, context.signal);
   }
   const remedy = "`kubectl im status` shows what it waits for: does an operator run, and is the ImCluster not paused?";
   throw new CliFault(`nothing came of it in ${span(MAX_WAIT_MS)}`, remedy);

@@ -17,18 +17,6 @@ export interface StatusFacts {
   nowMs: number;
 }
 
-/** Fields that operators of other versions may write besides. */
-interface DrainFigures {
-  initial?: number;
-  asked?: number;
-  returned?: number;
-  forced?: number;
-  etaSeconds?: number;
-  ratePerSecond?: number;
-  message?: string;
-}
-type SeenDrain = DrainStatus & DrainFigures;
-
 /** Of a screen. */
 const WIDTH = 110;
 const MAX_PODS = 14;
@@ -167,7 +155,7 @@ function statePaint(state: string, paint: Paint): (text: string) => string {
   return state === "Failed" || state === "NotReady" ? paint.bad : paint.warn;
 }
 
-function drainsOf(drains: readonly SeenDrain[], nowMs: number, paint: Paint): string {
+function drainsOf(drains: readonly DrainStatus[], nowMs: number, paint: Paint): string {
   if (drains.length === 0) return "";
   const running = drains.filter(({ phase }) => phase !== "Released");
   const last = drains.find(({ phase }) => phase === "Released");
@@ -185,26 +173,25 @@ function drainsOf(drains: readonly SeenDrain[], nowMs: number, paint: Paint): st
   return [rows.length > 0 ? table(headings, rows, paint) + rest : "", last ? lastDrain(last, nowMs) : ""].join("");
 }
 
-function progressOf({ initial, remaining }: SeenDrain): string {
+function progressOf({ initial, remaining }: DrainStatus): string {
   if (!initial || remaining === undefined) return "";
   const done = Math.min(1, Math.max(0, 1 - remaining / initial));
   const filled = Math.round(done * BAR_CELLS);
   return `${"#".repeat(filled)}${".".repeat(BAR_CELLS - filled)} ${Math.floor(done * 100)}%`;
 }
 
-function etaOf({ etaSeconds, deadline }: SeenDrain, nowMs: number): string {
+function etaOf({ etaSeconds, deadline }: DrainStatus, nowMs: number): string {
   if (etaSeconds !== undefined) return `about ${span(etaSeconds * 1000)}`;
   const leftMs = Date.parse(deadline ?? "") - nowMs;
   return leftMs > 0 ? `this phase at most ${span(leftMs)}` : "";
 }
 
-function lastDrain(drain: SeenDrain, nowMs: number): string {
+function lastDrain(drain: DrainStatus, nowMs: number): string {
   const tookMs = Date.parse(drain.finishedAt ?? "") - Date.parse(drain.startedAt ?? "");
   const figures = [
     Number.isNaN(tookMs) ? "" : `took ${span(tookMs)}`,
     drain.returned === undefined ? "" : `${count(drain.returned)} came back elsewhere`,
     drain.forced ? `${count(drain.forced)} were cut` : "",
-    drain.message ?? "",
   ].filter((text) => text !== "");
   const when = drain.finishedAt ? `, ${ago(drain.finishedAt, nowMs)} ago` : "";
   return `Last drain: ${drain.pod} (${drain.reason ?? "?"})${when}${figures.length > 0 ? `: ${figures.join(", ")}` : ""}\n`;

@@ -2,11 +2,10 @@
 import { request } from "node:https";
 import type { Clock } from "#lib/clock.ts";
 import { hostPort } from "#lib/host-port.ts";
-import { pause } from "../pause.ts";
+import { sleep } from "#lib/sleep.ts";
 import { span } from "../text.ts";
-import type { DialPorts, Target } from "./dial.ts";
+import { type DialPorts, type Target, tlsOptions } from "./dial.ts";
 import { bad, type Finding, ok, warning } from "./findings.ts";
-import { tlsOptions } from "./login.ts";
 import type { WatchedSession } from "./session.ts";
 
 /** What the network did with an entry that took no new connections. Times are from the moment at which its pod was not ready. */
@@ -62,7 +61,7 @@ export async function watchCanary(
       isAlive = await session.ping();
       pingAtMs = sinceMs() + PING_EVERY_MS;
     }
-    await pause(DIAL_PAUSE_MS, ports);
+    await sleep(ports.clock, DIAL_PAUSE_MS, ports.signal);
   }
   const isOpen = isAlive && (await session.ping());
   const cutAtMs = session.cutAtMs;

@@ -87,16 +87,22 @@ export async function openTls(target: Target, alpn: readonly string[], ports: Di
   return await settled(secured(target, alpn), "secureConnect", ports);
 }
 
-function secured({ host, port, serverName, ca }: Target, alpn: readonly string[], socket?: Socket): TLSSocket {
-  return connectTls({
-    ...(socket ? { socket } : { host, port }),
+function secured(target: Target, alpn: readonly string[], socket?: Socket): TLSSocket {
+  // On a socket that is connected the host is only what the certificate is compared with.
+  const over = socket ? { socket, host: target.serverName } : {};
+  return connectTls({ ...tlsOptions(target), ...over, ALPNProtocols: [...alpn] });
+}
+
+/** Of one TLS connection. The certificate is judged elsewhere: a wrong one must not hide what else is wrong. */
+export function tlsOptions({ host, port, serverName, ca }: Target) {
+  return {
+    host,
+    port,
     ...(ca === undefined ? {} : { ca }),
     // An address is no name for SNI, and is compared with the certificate all the same.
-    ...(isIP(serverName) ? { host: serverName } : { servername: serverName }),
-    ...(socket ? {} : { host, port }),
-    ALPNProtocols: [...alpn],
+    ...(isIP(serverName) ? {} : { servername: serverName }),
     rejectUnauthorized: false,
-  });
+  };
 }
 
 function factsOf(socket: TLSSocket): Omit<TlsFacts, "kind" | "addresses" | "connectMs" | "handshakeMs"> {

@@ -2,9 +2,8 @@
 import { type RequestOptions, request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
 import { hostPort } from "#lib/host-port.ts";
-import { type DialPorts, messageOf, type Target } from "./dial.ts";
+import { type DialPorts, messageOf, type Target, tlsOptions } from "./dial.ts";
 import { bad, type Finding, ok, warning } from "./findings.ts";
-import { tlsOptions } from "./login.ts";
 
 const MAX_BODY_CHARS = 64 * 1024;
 

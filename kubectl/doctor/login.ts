@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { request } from "node:https";
-import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
 import { hostPort } from "#lib/host-port.ts";
 import { Command } from "#proto/commands.ts";
 import { Envelope, ErrorInfo, Hello, Welcome } from "#proto/gen/messages.ts";
-import { type DialPorts, messageOf, openTls, type Target } from "./dial.ts";
+import { type DialPorts, messageOf, openTls, type Target, tlsOptions } from "./dial.ts";
 
 export const CARRIERS = ["tcp", "ws", "http"] as const;
 export type Carrier = (typeof CARRIERS)[number];
@@ -226,15 +225,4 @@ function byHttp(target: Target, hello: Buffer, ports: DialPorts): Promise<Answer
     sent.end(hello);
     return () => sent.destroy();
   });
-}
-
-/** The certificate is judged elsewhere; a wrong one must not hide what else is wrong. */
-export function tlsOptions({ host, port, serverName, ca }: Target) {
-  return {
-    host,
-    port,
-    ...(ca === undefined ? {} : { ca }),
-    ...(isIP(serverName) ? {} : { servername: serverName }),
-    rejectUnauthorized: false,
-  };
 }

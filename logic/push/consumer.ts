@@ -3,13 +3,13 @@ import { Backoff } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { RedisClient } from "#lib/redis.ts";
+import { sleep } from "#lib/sleep.ts";
 import { type AttemptOutcome, type AttemptPorts, attemptIntents, countAttempt } from "./attempt.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
 import { parseIntent, type QueuedIntent } from "./intent.ts";
 import { IntentStreams, keyOf, type StreamEntry } from "./intent-streams.ts";
 import type { PushMetrics } from "./metrics.ts";
 import { SHARDS } from "./shard.ts";
-import { sleep } from "./sleep.ts";
 
 /** Loops side by side, each with its own shards: a slow provider call holds up the users of one loop only. */
 const LANES = 4;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { sleep } from "#lib/sleep.ts";
 import type { PushLedger } from "../store/push-ledger.ts";
 import { type AttemptPorts, attemptIntents, countAttempt } from "./attempt.ts";
 import type { PushConsumerOptions } from "./consumer.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
 import type { QueuedIntent } from "./intent.ts";
-import { sleep } from "./sleep.ts";
 
 /** With the age below, a push that nobody else made comes 13 s after the message at the latest. */
 const PERIOD_MS = 4000;

@@ -114,7 +114,7 @@ export class RedisRouter implements Router {
     );
     const stored: unknown[] = [...indexed];
     const chosen = [...indexed.keys()].filter((at) => isAnswer(indexed[at]));
-    const replies = await this.#runAlone(
+    const replies = await this.#runScripts(
       chosen.map((at) => routes[at] as Route),
       loginScript,
     );
@@ -129,7 +129,7 @@ export class RedisRouter implements Router {
       const replies = await runPipeline(this.#redis, [...deletes, ...indexChanges("SREM", sessions).commands]);
       return ofEach(replies, sessions.length, PER_SCRIPT).map((reply) => Number(reply) > 0);
     }
-    const replies = await this.#runAlone(sessions, logoutScript);
+    const replies = await this.#runScripts(sessions, logoutScript);
     await runPipeline(
       this.#redis,
       sessions.filter((_, at) => isAnswer(replies[at])).map((session) => ["SREM", ...indexEntry(session)]),
@@ -138,9 +138,10 @@ export class RedisRouter implements Router {
     return replies.map((reply) => Number(reply) > 0);
   }
 
-  /** A script call for each, as a Cluster needs it; the reply of each. */
-  async #runAlone<T>(items: readonly T[], scriptOf: (items: readonly T[]) => RedisCommand): Promise<unknown[]> {
-    return ofEach(await runPipeline(this.#redis, inScripts(items, scriptOf, 1)), items.length, 1);
+  /** The reply of each. A Cluster needs a script call for each, as every key may be elsewhere. */
+  async #runScripts<T>(items: readonly T[], scriptOf: (items: readonly T[]) => RedisCommand): Promise<unknown[]> {
+    const size = isOrdered(this.#redis) ? PER_SCRIPT : 1;
+    return ofEach(await runPipeline(this.#redis, inScripts(items, scriptOf, size)), items.length, size);
   }
 
   async lookup(userIds: readonly string[]): Promise<Map<string, Route[]>> {
@@ -239,9 +240,10 @@ export class RedisRouter implements Router {
       const taken = fenced.has(route.incarnation) && outcome?.kind === "ok" ? outcome.replaced : undefined;
       return taken && !fenced.has(taken.incarnation) ? [{ at, taken }] : [];
     });
-    const size = isOrdered(this.#redis) ? PER_SCRIPT : 1;
-    const takers = restored.map(({ taken }) => taken);
-    const replies = ofEach(await runPipeline(this.#redis, inScripts(takers, loginScript, size)), takers.length, size);
+    const replies = await this.#runScripts(
+      restored.map(({ taken }) => taken),
+      loginScript,
+    );
     return new Map(
       restored.flatMap(({ at, taken }, index) => (isRefused(replies[index]) ? [[at, taken] as const] : [])),
     );

@@ -26,13 +26,14 @@ export class DrainCalls {
     what: "cordon" | "drain" | "force",
     entry: ObservedEntry,
     intent: DrainIntent,
-    { who, observed, memory }: Pass,
+    pass: Pass,
   ): Promise<Outcome> {
+    const { who, memory } = pass;
     if (!who) return "later";
     const probe =
       what === "cordon"
         ? await this.#fleet.cordon(who, entry.pod, intent.id)
-        : await this.#fleet.drain(who, entry.pod, this.#order(what, entry, intent, { who, observed, memory }));
+        : await this.#fleet.drain(who, entry.pod, this.#order(what, entry, intent, pass));
     if (probe) this.#remember(entry, memory, probe);
     // Its effect (not ready, connections gone) takes a moment.
     return "later";
@@ -58,11 +59,11 @@ export class DrainCalls {
   }
 
   /** As a person wants it, besides any drain. */
-  async setCordoned({ uid, pod }: ObservedEntry, isCordoned: boolean, { who, memory }: Pass): Promise<Outcome> {
-    const id = `${uid}-request`;
-    const probe = who && (await this.#fleet[isCordoned ? "cordon" : "uncordon"](who, pod, id));
+  async setCordoned(entry: ObservedEntry, isCordoned: boolean, { who, memory }: Pass): Promise<Outcome> {
+    const id = `${entry.uid}-request`;
+    const probe = who && (await this.#fleet[isCordoned ? "cordon" : "uncordon"](who, entry.pod, id));
     if (!probe) return "later";
-    memory.probes.set(uid, { probe, askedMs: this.#clock.nowMs() });
+    this.#remember(entry, memory, probe);
     return "done";
   }
 

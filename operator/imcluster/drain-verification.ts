@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { nearestRank } from "#lib/nearest-rank.ts";
 import type { DrainedSession } from "#proto/gen/messages.ts";
 import type { Pod } from "../kube/types.ts";
 import type { DrainReport } from "./drain.ts";
@@ -62,31 +63,29 @@ export class Verification {
       const nowMs = clock.nowMs();
       const sessions = batch.map(({ userId, slot, closedMs }) => ({ userId, slot, closedAgoMs: ago(closedMs, nowMs) }));
       const reply = await fleet.returned(who, logic, sessions);
-      if (!reply) return this.#keep([...still, ...missing.slice(at)]);
+      if (!reply) {
+        still.push(...missing.slice(at));
+        break;
+      }
       this.#offlineMs.push(...reply.offlineMs);
       const absent = new Set(reply.absent);
       still.push(...batch.filter((_, index) => absent.has(index)));
     }
-    this.#keep(still);
+    this.#missing = still;
   }
 
   /** @param probe last answer of the entry */
   report(probe: EntryProbe | undefined): DrainReport {
     const { initial = 0, asked = 0, forced = 0 } = probe?.drain ?? {};
     const sorted = [...this.#offlineMs].sort((a, b) => a - b);
-    const percentile = (ratio: number) => sorted[Math.ceil(sorted.length * ratio) - 1] ?? 0;
     return {
       ...{ initial, asked, forced },
       returned: sorted.length,
       absent: this.#missing?.length ?? 0,
-      offlineP50Ms: percentile(0.5),
-      offlineP99Ms: percentile(0.99),
+      offlineP50Ms: nearestRank(sorted, 0.5),
+      offlineP99Ms: nearestRank(sorted, 0.99),
       ...(this.#routesLeft === undefined ? {} : { routesLeft: this.#routesLeft }),
     };
-  }
-
-  #keep(missing: Missing[]): void {
-    this.#missing = missing;
   }
 }
 

@@ -130,7 +130,8 @@ function heldBack(entry: ObservedEntry, intent: DrainIntent): EntryAction {
 }
 
 function stepsOf(entry: ObservedEntry, input: EntryPlanInput, mayGo: boolean): EntryAction[] {
-  if (isCutOff(entry, input)) return [cutOff(entry, input)];
+  // Straight to the purge, which fences it; it is told to end at the same time.
+  if (isCutOff(entry, input)) return [startDrain(entry, "Fenced", input, "Purging")];
   const { intent } = entry;
   if (!entry.isDead && !intent) return unplanned(entry, input);
   if (!entry.isHeld && (entry.isTerminating || entry.isDead || intent?.phase === "Released")) return unheld(entry);
@@ -163,13 +164,6 @@ function unheld(entry: ObservedEntry): EntryAction[] {
 export function isCutOff({ name, intent, cause }: ObservedEntry, input: Pick<EntryPlanInput, "isFenced">): boolean {
   const isDone = intent !== undefined && isPastDrain(intent);
   return !isDone && (cause === "Fenced" || (input.isFenced?.(name) ?? false));
-}
-
-/** Straight to the purge, which fences it; it is told to end at the same time. */
-function cutOff(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
-  const reason: DrainReason = "Fenced";
-  const intent = newIntent(drainId(entry, reason), reason, "Purging", input.nowMs);
-  return { kind: "setDrain", entry, intent: inPhase(intent, "Purging", input.drain, input.nowMs), reason };
 }
 
 /** A dead pod goes straight to the purge. */

@@ -138,9 +138,8 @@ function freshWanted(input: EntryPlanInput, census: Census, revived: readonly Ob
   const active = census.active.length + revived.length;
   if (update.strategy === "OnDelete") return replicas - active;
   const wanted = replicas - census.fresh.length - freshOf(input, revived);
-  const isBatched = update.strategy === "Batched" || isDegraded(input, census);
   const updating = census.leaving.filter((entry) => entry.intent?.reason === "Update").length - revived.length;
-  if (isBatched && (census.old.length > 0 || updating > 0))
+  if (goesInBatches(input, census) && (census.old.length > 0 || updating > 0))
     return Math.min(wanted, replicas + update.batch - active - Math.max(0, updating));
   return Math.min(wanted, 2 * replicas - active);
 }
@@ -148,6 +147,10 @@ function freshWanted(input: EntryPlanInput, census: Census, revived: readonly Ob
 /** No room for the whole surge, and that for long: the old pods must make it. */
 function isDegraded(input: EntryPlanInput, census: Census): boolean {
   return census.fresh.some((entry) => isUnschedulable(entry) && ageMs(entry, input.nowMs) >= SURGE_PATIENCE_MS);
+}
+
+function goesInBatches(input: EntryPlanInput, census: Census): boolean {
+  return input.update.strategy === "Batched" || isDegraded(input, census);
 }
 
 /** Does a rollout go on in batches although a whole second set is wanted, because no node has room for it? */
@@ -187,8 +190,8 @@ function revivable(input: EntryPlanInput, census: Census): ObservedEntry[] {
   const limit = stage.kind === "canary" && census.old.length > 0 ? Math.min(stage.entries, replicas) : replicas;
   const missing = stage.kind === "abort" ? 0 : limit - census.fresh.length;
   const wanted = candidates.filter((entry) => entry.revision === revision).slice(0, Math.max(0, missing));
-  const isBatched = input.update.strategy === "Batched" || isDegraded(input, census);
-  if (census.ready * 2 >= (isBatched ? Math.min(replicas, input.update.batch) : replicas)) return wanted;
+  if (census.ready * 2 >= (goesInBatches(input, census) ? Math.min(replicas, input.update.batch) : replicas))
+    return wanted;
   const others = candidates.filter((entry) => entry.revision !== revision);
   const room = Math.min(replicas - census.ready, 2 * replicas - census.active.length) - wanted.length;
   return [...wanted, ...others.slice(0, Math.max(0, room))];
@@ -197,8 +200,7 @@ function revivable(input: EntryPlanInput, census: Census): ObservedEntry[] {
 /** So many ready pods of the new revision, and no client needs an old one any more. */
 function enoughFresh(input: EntryPlanInput, census: Census): number {
   const { replicas, update } = input;
-  const isBatched = update.strategy === "Batched" || isDegraded(input, census);
-  if (!isBatched) return replicas;
+  if (!goesInBatches(input, census)) return replicas;
   const serving = [...census.active, ...census.leaving].filter((entry) => entry.hasStarted);
   if (serving.some(({ probe }) => probe === undefined)) return replicas;
   const connections = serving.reduce((sum, { probe }) => sum + (probe?.connections ?? 0), 0);
@@ -217,7 +219,7 @@ function victims(input: EntryPlanInput, census: Census): RolloutStep["victims"] 
   // All at once, so that nobody who leaves one of them arrives at another.
   if (census.readyFresh >= enoughFresh(input, census))
     return old.map((entry): RolloutStep["victims"][number] => ({ entry, reason: "Update" }));
-  if (update.strategy === "Batched" || isDegraded(input, census)) {
+  if (goesInBatches(input, census)) {
     // The whole batch first: if it has room for everybody, nobody moves twice.
     if (isBatchStarting(input, census)) return [];
     return leave(input, census, old, active.length - replicas, "Update");

@@ -32,7 +32,7 @@ import type { RoutesSeen } from "./route-audit.ts";
 import { operatorLeaf } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
-import { decideScale } from "./wanted.ts";
+import { decideScale, isPaused } from "./wanted.ts";
 
 /** Entries that do not leave are asked this often. */
 const PROBE_EVERY_MS = 5_000;
@@ -107,7 +107,7 @@ export class Observer {
     const who = this.identity(cluster, secrets, memory);
     const entries = await this.#entries(cluster, memory, who);
     const logicPods = this.#logicPods(namespace, name);
-    if (!cluster.spec.paused) await this.#drains.look(cluster, memory, who, { entries, logicPods });
+    if (!isPaused(cluster)) await this.#drains.look(cluster, memory, who, { entries, logicPods });
     memory.backoff.observe(entries, nowMs);
     const service = objects.get(SERVICES, namesOf(name).entry);
     const addresses = addressesOf(service);
