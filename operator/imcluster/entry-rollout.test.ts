@@ -230,6 +230,12 @@ describe("an update that may not go on", () => {
     assert.deepEqual(brief(input(old(4), { stage })), ["+new"]);
     assert.deepEqual(brief(input([...old(4), ...many(1, "n")], { stage })), []);
     assert.deepEqual(brief(input([...old(3), ...many(1, "n")], { stage })), ["+old"]);
+    const surged = [...old(3), ...many(5, "n", { isReady: false })];
+    assert.deepEqual(
+      brief(input(surged, { stage })),
+      [],
+      "not beyond twice the wanted number, in a late change of plan",
+    );
   });
 
   it("aborted, takes the new ones away while the old serve", () => {

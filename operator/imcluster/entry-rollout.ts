@@ -77,7 +77,8 @@ function countsOf(input: EntryPlanInput, census: Census, revived: readonly Obser
   const { replicas, stage } = input;
   const { active, fresh, old } = census;
   const missing = replicas - active.length - revived.length;
-  const missingOld = replicas - old.length - (revived.length - freshOf(input, revived));
+  const room = 2 * replicas - active.length - revived.length;
+  const missingOld = Math.min(room, replicas - old.length - (revived.length - freshOf(input, revived)));
   switch (stage.kind) {
     case "open":
       return {
@@ -86,9 +87,8 @@ function countsOf(input: EntryPlanInput, census: Census, revived: readonly Obser
         because: why(input, missing),
       };
     case "canary": {
-      const room = 2 * replicas - active.length - revived.length;
       const wanted = Math.min(stage.entries, replicas) - fresh.length - freshOf(input, revived);
-      const canaries = Math.max(0, Math.min(wanted, room));
+      const canaries = Math.max(0, Math.min(wanted, room - Math.max(0, missingOld)));
       return {
         ...replacements(input, census, { old: missingOld, any: missing }, canaries),
         because: "canary of the update",
