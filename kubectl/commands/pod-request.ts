@@ -5,6 +5,8 @@ import { type DrainIntent, parseIntent } from "../../operator/imcluster/drain.ts
 import { ANNOTATION, LABEL } from "../../operator/imcluster/names.ts";
 import { isPodReady } from "../../operator/imcluster/observed.ts";
 import { isFenced } from "../../operator/imcluster/wanted.ts";
+import type { KubeClient } from "../../operator/kube/client.ts";
+import { KubeError } from "../../operator/kube/kube-error.ts";
 import { PODS, type Pod } from "../../operator/kube/types.ts";
 import type { Access } from "../access.ts";
 import { CliFault, EXIT, type ExitCode } from "../fault.ts";
@@ -100,15 +102,34 @@ export function requestCordon(
   return writeAnnotation(access, pod, ANNOTATION.cordon, String(isCordoned));
 }
 
-/** Names the pod in `spec.fencedEntries`; names of pods that are gone leave the list. */
-async function addFenced(access: Access, pod: Pod): Promise<void> {
+/** The operator writes the status of the same object every few seconds, so a conflict says little: what is there is read again. */
+const FENCE_TRIES = 8;
+
+type FencingAccess = Pick<Access, "namespace" | "call" | "cluster" | "podsOf"> & {
+  client: Pick<KubeClient, "patchMerge">;
+};
+
+/** Names the pod in `spec.fencedEntries`; names of pods that are gone leave the list. @throws CliFault when others write all the time */
+export async function addFenced(access: FencingAccess, pod: Pod): Promise<void> {
+  for (let tries = 0; tries < FENCE_TRIES; tries++) if (await tryAddFenced(access, pod)) return;
+  const remedy = "Run the command again; if it keeps failing, see who else writes it.";
+  throw new CliFault("the ImCluster was changed by somebody else each time that the pod was added", remedy);
+}
+
+async function tryAddFenced(access: FencingAccess, pod: Pod): Promise<boolean> {
   const cluster = await access.cluster(pod.metadata.labels?.[LABEL.cluster]);
-  if (isFenced(cluster, nameOf(pod))) return;
+  if (isFenced(cluster, nameOf(pod))) return true;
   const { name, resourceVersion } = cluster.metadata;
   const there = new Set((await access.podsOf(name, "entry")).map(nameOf));
   const kept = (cluster.spec.fencedEntries ?? []).filter((fenced) => there.has(fenced));
   const patch = { metadata: { resourceVersion }, spec: { fencedEntries: [...kept, nameOf(pod)] } };
-  await access.client.patchMerge(IM_CLUSTER, access.namespace, name, patch, access.call);
+  try {
+    await access.client.patchMerge(IM_CLUSTER, access.namespace, name, patch, access.call);
+    return true;
+  } catch (error) {
+    if (error instanceof KubeError && error.isConflict) return false;
+    throw error;
+  }
 }
 
 type Done = (now: Pod | undefined, uid: string | undefined) => boolean;
