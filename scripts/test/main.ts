@@ -133,7 +133,7 @@ function readSummary(path: string): Summary | undefined {
   }
 }
 
-interface Outcome extends Summary {
+interface Outcome extends Omit<Summary, "running"> {
   suite: string;
   seconds: number;
 }
@@ -148,6 +148,7 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "im-test-"));
   const countsPath = join(folder, "counts.json");
   const args = [
+    "--import=./scripts/test/exit-check.ts",
     "--test",
     `--test-concurrency=${suite.concurrency}`,
     `--test-timeout=${suite.testTimeoutMs}`,
@@ -157,11 +158,12 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   ];
   const code =
     files.length === 0 ? 1 : await run(process.execPath, args, suite.suiteTimeoutMs, { IM_TEST_COUNTS: countsPath });
-  const counts = readSummary(countsPath) ?? { passed: 0, failed: 0, skipped: 0, failures: [] };
+  const counts = readSummary(countsPath) ?? { passed: 0, failed: 0, skipped: 0, failures: [], running: [] };
   rmSync(folder, { recursive: true });
   if (code !== 0 && counts.failed === 0) {
     counts.failed = 1;
-    counts.failures.push(`the ${suite.name} suite ended with ${code} and named no failed test`);
+    const running = counts.running.length > 0 ? `; begun and not ended: ${counts.running.join(", ")}` : "";
+    counts.failures.push(`the ${suite.name} suite ended with ${code} and named no failed test${running}`);
   }
   const seconds = Math.round((performance.now() - begunMs) / 1000);
   progress(

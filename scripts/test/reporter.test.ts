@@ -19,6 +19,7 @@ function report(source: string): { counts: Summary; output: string } {
     );
     const { NODE_TEST_CONTEXT: _nested, ...env } = process.env;
     const args = [
+      `--import=${join(import.meta.dirname, "exit-check.ts")}`,
       "--test",
       `--test-reporter=${join(import.meta.dirname, "reporter.ts")}`,
       "--test-reporter-destination=stdout",
@@ -27,7 +28,7 @@ function report(source: string): { counts: Summary; output: string } {
     const result = spawnSync(process.execPath, args, {
       encoding: "utf8",
       timeout: 30_000,
-      env: { ...env, IM_TEST_COUNTS: countsPath },
+      env: { ...env, IM_TEST_COUNTS: countsPath, IM_TEST_EXIT_GRACE_MS: "200" },
     });
     return { counts: JSON.parse(readFileSync(countsPath, "utf8")) as Summary, output: result.stdout };
   } finally {
@@ -44,7 +45,7 @@ describe("test reporter", () => {
         it.skip("is skipped", () => {});
       });`);
     const { failures, ...numbers } = counts;
-    assert.deepEqual(numbers, { passed: 1, failed: 1, skipped: 1 });
+    assert.deepEqual(numbers, { passed: 1, failed: 1, skipped: 1, running: [] });
     assert.equal(failures.length, 1);
     assert.match(failures[0] ?? "", /sample\.test\.mjs: fails \(\d+\.\d s\): one is not two/);
     assert.match(output, /one is not two/);
@@ -59,5 +60,25 @@ describe("test reporter", () => {
       });`);
     assert.match(output, /no server/);
     assert.match(counts.failures.join("\n"), /no server/);
+  });
+
+  it("fails a file that does not end after its tests, and names what is open", () => {
+    const { counts, output } = report(`
+      it("passes", () => { setInterval(() => {}, 1000); });`);
+    assert.deepEqual([counts.passed, counts.failed], [1, 1]);
+    assert.match(counts.failures.join("\n"), /sample\.test\.mjs.*still open: .*Timeout/);
+    assert.match(output, /still open: .*Timeout/);
+  });
+
+  it("leaves what was running in its file when it is killed", () => {
+    const { counts } = report(`
+      it("passes", () => {});
+      it("hangs", async () => {
+        const { readFileSync } = await import("node:fs");
+        while (!readFileSync(process.env.IM_TEST_COUNTS, "utf8").includes("hangs")) await new Promise((r) => setTimeout(r, 20));
+        process.kill(process.ppid, "SIGKILL");
+        process.exit(1);
+      });`);
+    assert.match(counts.running.join("\n"), /sample\.test\.mjs: hangs/);
   });
 });

@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { inspect } from "node:util";
+import { STILL_OPEN } from "./exit-check.ts";
 
 export interface Counts {
   passed: number;
@@ -10,9 +11,10 @@ export interface Counts {
   skipped: number;
 }
 
-/** What is left of a run: its counts, and a line per failure for the end of a long log. */
+/** What is left of a run: its counts, a line per failure for the end of a long log, and what has begun and not ended. */
 export interface Summary extends Counts {
   failures: string[];
+  running: string[];
 }
 
 const MAX_FAILURE_CHARS = 400;
@@ -44,16 +46,16 @@ function causeOf(event: TestEvent): unknown {
 
 const titleOf = (event: TestEvent): string => `${fileOf(event)}: ${event.data.name}`;
 
-function failureText(event: TestEvent): string {
-  return `\n✖ ${titleOf(event)}\n${inspect(causeOf(event), { depth: 4 })}\n\n`;
+function failureText(event: TestEvent, stillOpen: string): string {
+  return `\n✖ ${titleOf(event)}\n${inspect(causeOf(event), { depth: 4 })}\n${stillOpen}\n`;
 }
 
 /** Title, duration, and as much of the message as tells one failure from another. */
-function failureLine(event: TestEvent): string {
+function failureLine(event: TestEvent, stillOpen: string): string {
   const cause = causeOf(event);
   const message = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ");
   const seconds = ((event.data.details?.duration_ms ?? 0) / 1000).toFixed(1);
-  return `${titleOf(event)} (${seconds} s): ${message.slice(0, MAX_FAILURE_CHARS)}`;
+  return `${titleOf(event)} (${seconds} s): ${message.slice(0, MAX_FAILURE_CHARS)} ${stillOpen}`.trimEnd();
 }
 
 /** Counts leaf tests; a failed suite without failed leaves (a failing hook) counts as one failure. */
@@ -79,25 +81,64 @@ class Tally {
   }
 }
 
+/** Tests that have begun and not ended, in the order of their beginning; a run that is killed leaves them in its file. */
+class Running {
+  readonly #titles: string[] = [];
+
+  add(event: TestEvent): void {
+    if (event.type === "test:dequeue") this.#titles.push(titleOf(event));
+    else if (this.#titles.includes(titleOf(event))) this.#titles.splice(this.#titles.indexOf(titleOf(event)), 1);
+  }
+
+  titles(): string[] {
+    return [...this.#titles];
+  }
+}
+
+const OUTPUTS = new Set(["test:stdout", "test:stderr"]);
+
+/** Failed groups say no more than the tests in them, unless a hook failed. */
+const isNews = (event: TestEvent): boolean =>
+  event.type === "test:fail" &&
+  !(isSuite(event) && /subtests? failed/.test(String(inspect(event.data.details?.error))));
+
+/** Why files ended themselves, as they wrote it: shown with the failure of the file itself. */
+class StillOpen {
+  readonly #byFile = new Map<string, string>();
+
+  read(event: TestEvent): void {
+    if (event.data.message?.startsWith(STILL_OPEN)) this.#byFile.set(fileOf(event), event.data.message.trim());
+  }
+
+  of(event: TestEvent): string {
+    const isFile = fileOf(event) === relative(process.cwd(), event.data.name);
+    return (isFile && this.#byFile.get(fileOf(event))) || "";
+  }
+}
+
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const tally = new Tally();
+  const running = new Running();
+  const stillOpen = new StillOpen();
   const failures: string[] = [];
+  const save = (): void => {
+    const summary: Summary = { ...tally.total, failures, running: running.titles() };
+    if (process.env.IM_TEST_COUNTS) writeFileSync(process.env.IM_TEST_COUNTS, JSON.stringify(summary));
+  };
   for await (const event of events) {
-    if (event.type === "test:stderr" || event.type === "test:stdout") {
+    if (OUTPUTS.has(event.type)) {
+      stillOpen.read(event);
       if (process.env.IM_TEST_VERBOSE) yield event.data.message ?? "";
-      continue;
-    }
-    if (event.type !== "test:pass" && event.type !== "test:fail") continue;
-    tally.add(event);
-    if (
-      event.type === "test:fail" &&
-      !(isSuite(event) && /subtests? failed/.test(String(inspect(event.data.details?.error))))
-    ) {
-      failures.push(failureLine(event));
-      yield failureText(event);
+    } else if (event.type === "test:dequeue" || event.type === "test:complete") {
+      running.add(event);
+      save();
+    } else if (event.type === "test:pass" || event.type === "test:fail") {
+      tally.add(event);
+      if (!isNews(event)) continue;
+      failures.push(failureLine(event, stillOpen.of(event)));
+      yield failureText(event, stillOpen.of(event));
     }
   }
   yield* tally.lines();
-  const out = process.env.IM_TEST_COUNTS;
-  if (out) writeFileSync(out, JSON.stringify({ ...tally.total, failures } satisfies Summary));
+  save();
 }
