@@ -75,6 +75,49 @@ describe("migrate", () => {
     assert.deepEqual(await query(url, "SELECT tableoid::regclass::text FROM message"), [["message_default"]]);
   });
 
+  it("lets statements through while it waits for the lock of a dump", async () => {
+    const url = await server.createDatabase("dumped");
+    await migrate({ url, log: silentLogger });
+    // As before the migration that alters a table which every message reads.
+    await query(
+      url,
+      `ALTER TABLE store_meta DROP COLUMN login_floor CASCADE; DROP TRIGGER raise_login_floor ON store_meta;
+      DROP FUNCTION raise_login_floor; DELETE FROM schema_migration WHERE name >= '0009'`,
+    );
+    const dump = new pg.Client({ connectionString: url });
+    await dump.connect();
+    try {
+      await dump.query("BEGIN; LOCK TABLE store_meta IN ACCESS SHARE MODE");
+      const waiting = Promise.withResolvers<void>();
+      const log = { ...silentLogger, info: (fields: object) => "tries" in fields && waiting.resolve() };
+      const migrating = migrate({ url, log });
+      await Promise.race([waiting.promise, migrating]);
+      await query(url, "SET statement_timeout = 900; SELECT inbox_epoch FROM store_meta");
+      await dump.query("COMMIT");
+      assert.deepEqual(
+        await migrating,
+        FILES.filter((name) => name >= "0009").map((name) => name.replace(".sql", "")),
+      );
+    } finally {
+      await dump.end();
+    }
+  });
+
+  it("numbers logins above all earlier ones in a backup from before there was a floor", async () => {
+    const url = await server.createDatabase("old_backup");
+    await migrate({ url, log: silentLogger });
+    await query(
+      url,
+      `DELETE FROM schema_migration WHERE name >= '0010';
+      INSERT INTO session_slot (user_id, slot, login_seq, window_ms, window_logins) VALUES ('ann', 'mobile', 7, 0, 1)`,
+    );
+    assert.deepEqual(await query(url, "SELECT login_floor FROM store_meta"), [["0"]]);
+    const beforeMs = Date.now() - 60_000;
+    await migrate({ url, log: silentLogger });
+    const [[floor] = []] = await query(url, "SELECT login_floor FROM store_meta");
+    assert.ok(Number(floor) > beforeMs, String(floor));
+  });
+
   it("a store of an empty database says what to run", async () => {
     const url = await server.createDatabase("empty");
     await assert.rejects(openPostgresStore({ url, startTimeoutMs: 1000 }), /run logic\/migrate\.ts/);

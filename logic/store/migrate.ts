@@ -11,8 +11,15 @@ const MIGRATIONS_DIR = fileURLToPath(new URL("migrations", import.meta.url));
 /** Partitions made here: the month before this one (clock skew) up to three ahead. Retention makes the later ones. */
 const PARTITION_MONTHS = 5;
 const CONNECT_TIMEOUT_MS = 5000;
-/** A migration may wait for locks of running statements, not for ever. */
-const LOCK_TIMEOUT_MS = 30_000;
+/**
+ * A migration that waits for a lock holds up every later statement on the same table, behind a dump for as long as that takes.
+ * So it waits this long only, lets the others through, and tries again.
+ */
+const LOCK_TIMEOUT_MS = 1_000;
+const LOCK_PAUSE_MS = 2_000;
+/** Together some seven minutes: less than what the operator gives its migration job. */
+const LOCK_TRIES = 140;
+const LOCK_NOT_AVAILABLE = "55P03";
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions {
@@ -32,27 +39,47 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   const client = await connect(options);
   try {
     await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    const applied = await runner({
-      dbClient: client,
-      dir: MIGRATIONS_DIR,
-      direction: "up",
-      migrationsTable: "schema_migration",
-      advisoryLockMode: "wait",
-      logger: {
-        debug: (text) => options.log.debug({}, text),
-        info: (text) => options.log.debug({}, text),
-        warn: (text) => options.log.warn({}, text),
-        error: (text) => options.log.error({}, text),
-      },
-    });
+    const applied = await whenUnlocked(client, options.log);
     await client.query("SELECT ensure_message_partitions((now() - interval '1 month')::date, $1)", [PARTITION_MONTHS]);
-    return applied.map((migration) => migration.name);
+    return applied;
   } catch (error) {
     throw toStoreError(error, "migrate");
   } finally {
     client.removeAllListeners("error");
     client.on("error", () => undefined);
     await client.end();
+  }
+}
+
+/** Each migration is a transaction of its own: after a failure those before it stay, and a repetition goes on behind them. */
+async function runMigrations(client: pg.Client, log: Logger): Promise<string[]> {
+  const applied = await runner({
+    dbClient: client,
+    dir: MIGRATIONS_DIR,
+    direction: "up",
+    migrationsTable: "schema_migration",
+    advisoryLockMode: "wait",
+    logger: {
+      debug: (text) => log.debug({}, text),
+      info: (text) => log.debug({}, text),
+      warn: (text) => log.warn({}, text),
+      error: (text) => log.error({}, text),
+    },
+  });
+  return applied.map((migration) => migration.name);
+}
+
+async function whenUnlocked(client: pg.Client, log: Logger): Promise<string[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await runMigrations(client, log);
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) throw error;
+      // The runner leaves its transaction open, and could not give its own lock back in there.
+      await client.query("ROLLBACK; SELECT pg_advisory_unlock_all()");
+      log.info({ tries }, "waiting for a lock that somebody else holds, such as a dump of the database");
+      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS));
+    }
   }
 }
 
