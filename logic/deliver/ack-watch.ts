@@ -9,7 +9,7 @@ import type { AckWheel, Armed, Fired, Settled, SlotKey } from "./ack-wheel.ts";
 const TICK_MS = 300;
 /** A slot's acknowledgements are told this far apart: nobody waits for them, and half as many are sent. */
 const SETTLE_MS = 600;
-/** Looks at the wheel: with the ack timeout this bounds how late a push may be. */
+/** Looks at the wheel are this far apart at least: with the ack timeout this bounds how late a push may be. */
 const LOOK_MS = 200;
 /** Slots noted here while the wheel cannot be reached; beyond it the reconciler is left alone with them. */
 const MAX_NOTED = 100_000;
@@ -257,8 +257,11 @@ export class AckWatch {
 
   #scheduleLook(): void {
     if (this.#isClosed) return;
-    const delayMs = LOOK_MS * (0.9 + this.#ports.random() * 0.2);
-    const dueAtMs = this.#ports.clock.nowMs() + delayMs;
+    const nowMs = this.#ports.clock.nowMs();
+    const pauseMs = LOOK_MS * (0.9 + this.#ports.random() * 0.2);
+    // Until then there is nothing to look at.
+    const delayMs = Math.max(pauseMs, Math.min(...this.#lookAtMs) - nowMs);
+    const dueAtMs = nowMs + delayMs;
     this.#cancelLook = this.#ports.clock.after(delayMs, () => {
       const hasStalled = this.#ports.clock.nowMs() - dueAtMs > STALL_MS;
       if (hasStalled) this.#scheduleLook();
