@@ -15,6 +15,11 @@ const common = {
   IM_REDIS_URL: envRedisUrl(),
   /** Queue of push intents; default: with the routes. */
   IM_QUEUE_REDIS_URL: envRedisUrl().optional(),
+  IM_PUSH_TOKEN_KEYS_FILE: envString()
+    .optional()
+    .describe(
+      "a file with the keys that seal push tokens in the database, base64 of 32 bytes a line, the newest first",
+    ),
   /** How long a device may take to acknowledge a delivery before its user is pushed to. */
   IM_ACK_TIMEOUT_MS: envDurationMs(3000, 15_000).default(5000),
 };

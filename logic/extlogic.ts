@@ -15,6 +15,7 @@ import { buryLetters } from "./push/dead-letters.ts";
 import { createPushMetrics } from "./push/metrics.ts";
 import { Reconciler } from "./push/reconciler.ts";
 import type { PushLetter } from "./push/step-schedule.ts";
+import { openTokenSeal } from "./push-token-keys.ts";
 import { createRetentionMetrics, RetentionJob } from "./retention/retention.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 import { StoreClock } from "./store/store-clock.ts";
@@ -70,7 +71,9 @@ async function start(
     isReady: () => health?.isHealthy === true && !lifecycle.isStopping,
   });
   lifecycle.onStop("admin", () => admin.close());
-  const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "extlogic", appendConnections: 1 });
+  const tokenSeal = await openTokenSeal(config.IM_PUSH_TOKEN_KEYS_FILE);
+  const options = { url: config.IM_POSTGRES_URL, name: "extlogic", appendConnections: 1, tokenSeal };
+  const store = await openPostgresStore(options);
   lifecycle.onStop("store", () => store.close());
   const redis = connectRedis(config.IM_QUEUE_REDIS_URL ?? config.IM_REDIS_URL, {
     name: `extlogic-${config.IM_POD_NAME}`,

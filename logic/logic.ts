@@ -19,6 +19,7 @@ import { HealthPoll } from "./health.ts";
 import { createLogicMetrics } from "./metrics.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
+import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
@@ -79,7 +80,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   lifecycle.onStop("admin", () => admin.close());
   const keys = await openKeys(config, { clock, onError: (error) => onFault("token keys", error) });
   lifecycle.onStop("token keys", () => keys.close());
-  const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic" });
+  const tokenSeal = await openTokenSeal(config.IM_PUSH_TOKEN_KEYS_FILE);
+  const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic", tokenSeal });
   lifecycle.onStop("store", () => store.close());
   const redis = connectRedis(config.IM_REDIS_URL, {
     name: `logic-${config.IM_POD_NAME}`,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomUUID, X509Certificate } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { randomBytes, randomUUID, X509Certificate } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { JWK } from "jose";
@@ -240,6 +240,7 @@ async function ensureTokens(dir: string): Promise<TokenAuthority> {
   const tokens = await createTokenAuthority(names);
   tokens.writePrivate(path);
   tokens.writeJwks(join(dir, "jwks.json"));
+  writeFileSync(join(dir, "push-keys"), `${randomBytes(32).toString("base64")}\n`);
   return tokens;
 }
 
@@ -293,7 +294,11 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     ...(internalTls ? { IM_INTERNAL_TLS_DIR: internalTls[role] } : {}),
     ...options.env,
   });
-  const storeEnv = { IM_POSTGRES_URL: fleet.postgresUrl, IM_REDIS_URL: fleet.redisUrl };
+  const storeEnv = {
+    IM_POSTGRES_URL: fleet.postgresUrl,
+    IM_REDIS_URL: fleet.redisUrl,
+    IM_PUSH_TOKEN_KEYS_FILE: join(fleet.dir, "push-keys"),
+  };
   const service = (role: keyof InternalTls, index: number, script: string, adminPort: number) => ({
     name: `${role}-${index}`,
     script,

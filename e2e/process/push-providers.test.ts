@@ -68,14 +68,10 @@ describe("people who are away, and their providers", async () => {
   let users = 0;
   async function absent(uid: string, provider: "apns" | "fcm" | "", phone: boolean) {
     const { client } = await login(fleet(), uid, targetOf(fleet(), "tls", 0));
-    await client.close();
     const token = (++users).toString(16).padStart(8, "0").repeat(8);
     const number = `+86138${String(users).padStart(8, "0")}`;
-    const known = await db.query(
-      "UPDATE device SET push_provider = $2, push_token = CASE $2 WHEN '' THEN '' ELSE $3 END WHERE user_id = $1",
-      [uid, provider, token],
-    );
-    assert.equal(known.rowCount, 1);
+    if (provider) await client.setDevice({ push: { provider, token } });
+    await client.close();
     if (phone) {
       const result = await runTool(["logic/push/contacts-main.ts"], { IM_POSTGRES_URL: fleet().postgresUrl }, [
         { userId: uid, phone: number, timeZone: "Asia/Shanghai" },
@@ -243,8 +239,14 @@ describe("people who are away, and their providers", async () => {
     assert.equal((await tool("list")).letters, 0);
   });
 
-  it("have their addresses in no log, no metric and nothing that goes to Redis", async () => {
+  it("have their addresses in no log, no metric and nothing that goes to Redis, and their tokens sealed in the database", async () => {
     assert.ok(addresses.length >= 16);
+    const { rows } = await db.query<{ at: string }>(
+      "SELECT d::text AS at FROM device d UNION ALL SELECT b::text FROM push_binding b",
+    );
+    const sealed = rows.map(({ at }) => at).join("\n");
+    assert.match(sealed, /,s1\./);
+    for (const address of addresses) assert.equal(sealed.includes(address), false, `${address} in the database`);
     const logs = readdirSync(fleet().dir).filter((name) => name.endsWith(".log"));
     const metrics = await Promise.all(fleet().extlogics.map((extlogic) => extlogic.metrics()));
     const places = new Map([

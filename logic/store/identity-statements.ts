@@ -29,7 +29,7 @@ export const LOGOUT_DEVICES: Statement = {
               FOR NO KEY UPDATE OF d
          ), unbound AS (
            DELETE FROM push_binding b USING target t
-            WHERE b.push_token = t.push_token AND b.user_id = t.user_id AND b.device_id = t.device_id
+            WHERE b.push_token = push_token_digest(t.push_token) AND b.user_id = t.user_id AND b.device_id = t.device_id
          )
          UPDATE device d SET push_token = '', push_provider = '', login_seq = 0
            FROM target t WHERE d.user_id = t.user_id AND d.device_id = t.device_id`,

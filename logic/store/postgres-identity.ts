@@ -16,14 +16,17 @@ import * as sql from "./identity-statements.ts";
 import { PostgresLogins } from "./postgres-logins.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
 import { number, text } from "./rows.ts";
+import type { TokenSeal } from "./token-seal.ts";
 
 /** {@link IdentityStore} on PostgreSQL. */
 export class PostgresIdentity implements IdentityStore {
   readonly #pool: PostgresPool;
   readonly #logins: PostgresLogins;
+  readonly #seal: TokenSeal;
 
-  constructor(pool: PostgresPool) {
+  constructor(pool: PostgresPool, seal: TokenSeal) {
     this.#pool = pool;
+    this.#seal = seal;
     this.#logins = new PostgresLogins(pool);
   }
 
@@ -33,7 +36,7 @@ export class PostgresIdentity implements IdentityStore {
 
   async setDevice(profile: DeviceProfile): Promise<boolean> {
     const { userId, deviceId, pushProvider, pushToken, locale, appVersion, prefs } = profile;
-    const values = [userId, deviceId, pushProvider, pushToken, locale, appVersion, prefs];
+    const values = [userId, deviceId, pushProvider, this.#seal.seal(pushToken), locale, appVersion, prefs];
     const [row] = await this.#pool.run(sql.SET_DEVICE, values);
     return row?.[0] === "t";
   }

@@ -47,6 +47,7 @@ import {
   type PushTarget,
   type Store,
 } from "./store.ts";
+import { PLAIN_TOKENS, type TokenSeal } from "./token-seal.ts";
 
 const WAIT_TIMEOUT_MS = 2000;
 const MAX_WAITING = 500;
@@ -65,6 +66,8 @@ export interface PostgresStoreOptions {
   name?: string;
   observe?: QueryObserver;
   onIdleError?: (error: Error) => void;
+  /** Of push tokens. Default: none, they are stored as they are. */
+  tokenSeal?: TokenSeal;
 }
 
 /**
@@ -89,7 +92,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     rest: new PostgresPool({ ...common, ...hooks, name, connections: options.connections ?? 4 }),
   };
   try {
-    return new PostgresStore(pools, await readEpoch(pools.rest, options.startTimeoutMs ?? 30_000));
+    const epoch = await readEpoch(pools.rest, options.startTimeoutMs ?? 30_000);
+    return new PostgresStore(pools, epoch, options.tokenSeal ?? PLAIN_TOKENS);
   } catch (error) {
     await Promise.all([pools.append.close(), pools.rest.close()]);
     throw error;
@@ -132,9 +136,11 @@ export class PostgresStore implements Store {
   readonly #appender: PostgresAppender;
   readonly pushStore: PostgresPushStore;
   readonly #identity: PostgresIdentity;
+  readonly #seal: TokenSeal;
 
-  constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string) {
+  constructor(pools: Record<"append" | "rest", PostgresPool>, epoch: string, seal: TokenSeal) {
     this.#pools = pools;
+    this.#seal = seal;
     this.epoch = epoch;
     this.#seenEpoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
@@ -142,7 +148,7 @@ export class PostgresStore implements Store {
     this.traces = new PostgresTraces(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
-    this.#identity = new PostgresIdentity(pools.rest);
+    this.#identity = new PostgresIdentity(pools.rest, seal);
   }
 
   get pools(): PoolStates {
@@ -297,7 +303,7 @@ export class PostgresStore implements Store {
       platform: text(row, 3),
       ackedSeq: number(row, 4),
       pushProvider: text(row, 5),
-      pushToken: text(row, 6),
+      pushToken: this.#seal.open(text(row, 6)),
     }));
   }
 

@@ -125,12 +125,13 @@ export const FORGET_TOKENS: Statement = {
   text: `WITH dead AS (
            SELECT d.user_id, d.device_id, d.push_token
              FROM unnest($1::text[], $2::text[], $3::text[]) AS r(user_id, device_id, push_token)
-             JOIN device d ON d.user_id = r.user_id AND d.device_id = r.device_id AND d.push_token = r.push_token
+             JOIN device d ON d.user_id = r.user_id AND d.device_id = r.device_id
+              AND push_token_digest(d.push_token) = push_token_digest(r.push_token)
             ORDER BY d.user_id, d.device_id
               FOR NO KEY UPDATE OF d
          ), unbound AS (
            DELETE FROM push_binding b USING dead
-            WHERE b.push_token = dead.push_token AND b.user_id = dead.user_id AND b.device_id = dead.device_id
+            WHERE b.push_token = push_token_digest(dead.push_token) AND b.user_id = dead.user_id AND b.device_id = dead.device_id
          )
          UPDATE device d SET push_token = '', push_invalid_at = now()
            FROM dead WHERE d.user_id = dead.user_id AND d.device_id = dead.device_id

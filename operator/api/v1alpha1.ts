@@ -633,6 +633,18 @@ export interface PostgresUrlSecretRefSpec {
   key: string;
 }
 
+/**
+ * Secret key with the keys that seal push tokens in the database: one a line, 32 bytes in base64, the newest first.
+ * Default: a generated Secret, gone with the ImCluster. To rotate, put a new key in front; tokens of a key that is
+ * missing are named again by their devices at their next start.
+ */
+export interface PostgresPushKeysSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
 /** Settings of the embedded server (one replica, no backup). Default when urlSecretRef is not set. */
 export interface PostgresEmbeddedSpec {
   /**
@@ -657,6 +669,12 @@ export interface PostgresSpec {
    * value migrates that database and rolls logic and extlogic within a minute.
    */
   urlSecretRef?: PostgresUrlSecretRefSpec;
+  /**
+   * Secret key with the keys that seal push tokens in the database: one a line, 32 bytes in base64, the newest first.
+   * Default: a generated Secret, gone with the ImCluster. To rotate, put a new key in front; tokens of a key that is
+   * missing are named again by their devices at their next start.
+   */
+  pushKeysSecretRef?: PostgresPushKeysSecretRefSpec;
   /** Settings of the embedded server (one replica, no backup). Default when urlSecretRef is not set. */
   embedded?: PostgresEmbeddedSpec;
 }

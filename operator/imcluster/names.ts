@@ -69,6 +69,7 @@ export interface Names {
   tls: string;
   tlsCa: string;
   auth: string;
+  pushKeys: string;
   /** Job of one version, image and database. */
   migrate(hash: string): string;
 }
@@ -89,6 +90,7 @@ export function namesOf(cluster: string): Names {
     tls: `${cluster}-tls`,
     tlsCa: `${cluster}-tls-ca`,
     auth: `${cluster}-auth`,
+    pushKeys: `${cluster}-push-keys`,
     migrate: (hash) => `${cluster}-migrate-${hash}`,
   };
 }

@@ -169,9 +169,9 @@ function migration(observed: ObservedCluster): Action[] {
 /** Logic and extlogic change only when the schema is theirs and everything they mount exists. */
 function workloads(observed: ObservedCluster): Action[] {
   const { context } = observed;
-  const { internal, redis: redisHash, tokenKeys } = context.hashes;
+  const { internal, redis: redisHash, tokenKeys, pushKeys } = context.hashes;
   if (migrationState(observed).state !== "complete") return [];
-  if (!internal.logic || !internal.extlogic || !redisHash || !tokenKeys) return [];
+  if (!internal.logic || !internal.extlogic || !redisHash || !tokenKeys || !pushKeys) return [];
   return [
     ...ensure(observed, DEPLOYMENTS, logicDeployment(context)),
     ...ensure(observed, DEPLOYMENTS, extlogicDeployment(context)),

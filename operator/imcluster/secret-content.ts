@@ -50,6 +50,7 @@ function componentOf(kind: SecretKind): Component {
       return kind;
     case "internal-logic":
     case "auth":
+    case "pushKeys":
       return "logic";
     case "internal-extlogic":
       return "extlogic";
@@ -78,6 +79,8 @@ function contentOf(kind: SecretKind, inputs: SecretInputs): Record<string, strin
     }
     case "auth":
       return signingKeys();
+    case "pushKeys":
+      return { keys: `${randomBytes(32).toString("base64")}\n` };
     case "postgres":
       return postgresContent(inputs);
     case "redis":

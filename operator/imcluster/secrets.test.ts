@@ -22,7 +22,7 @@ interface Jwk {
 describe("neededSecrets", () => {
   it("makes CAs before what they sign, and nothing twice", () => {
     const first = neededSecrets(cluster, new Map(), SETTLED).map(({ kind }) => kind);
-    assert.deepEqual(first, ["internalCa", "tlsCa", "auth", "postgres", "redis"]);
+    assert.deepEqual(first, ["internalCa", "tlsCa", "auth", "pushKeys", "postgres", "redis"]);
     assert.deepEqual(neededSecrets(cluster, secrets, SETTLED), []);
   });
 
@@ -37,7 +37,7 @@ describe("neededSecrets", () => {
 
   it("makes none that the spec names itself", () => {
     const own = sampleCluster({
-      postgres: { urlSecretRef: { name: "db", key: "url" } },
+      postgres: { urlSecretRef: { name: "db", key: "url" }, pushKeysSecretRef: { name: "seal", key: "k" } },
       redis: { urlSecretRef: { name: "r", key: "url" } },
       tls: { secretName: "own-tls" },
       auth: { jwksSecretRef: { name: "keys", key: "jwks" } },
@@ -50,7 +50,7 @@ describe("neededSecrets", () => {
       secretNames(own)
         .filter((name) => !name.startsWith("demo-"))
         .sort(),
-      ["db", "keys", "own-tls", "r"],
+      ["db", "keys", "own-tls", "r", "seal"],
     );
   });
 
@@ -172,6 +172,7 @@ describe("references", () => {
         ["queue", { metadata: { name: "queue" }, data: { url: queue } }],
       ]);
     assert.ok(missingReferences(two, new Map()).some((text) => text.includes("spec.redis.queueUrlSecretRef")));
+    assert.equal(contentHashes(two, new Map()).pushKeys, "", "logic waits for the keys of push tokens");
     assert.notEqual(contentHashes(two, have("eA==")).redis, contentHashes(two, have("eQ==")).redis);
     assert.equal(contentHashes(two, new Map([...have("eA==")].slice(1))).redis, "", "unknown until both are there");
   });

@@ -8,7 +8,15 @@ import { namesOf, type PodRole, ROLES } from "./names.ts";
 import type { ContentHashes } from "./resources/context.ts";
 
 /** Secrets that the operator makes. */
-export type SecretKind = "internalCa" | `internal-${PodRole}` | "tlsCa" | "tls" | "auth" | "postgres" | "redis";
+export type SecretKind =
+  | "internalCa"
+  | `internal-${PodRole}`
+  | "tlsCa"
+  | "tls"
+  | "auth"
+  | "pushKeys"
+  | "postgres"
+  | "redis";
 /** By name; only those that exist. */
 export type Secrets = ReadonlyMap<string, Secret>;
 
@@ -51,6 +59,7 @@ function references(cluster: ImCluster): Reference[] {
   const { postgres, redis, auth, tls, extlogic } = cluster.spec;
   const byKey: [string, { name: string; key: string } | undefined][] = [
     ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
+    ["spec.postgres.pushKeysSecretRef", postgres.pushKeysSecretRef],
     ["spec.redis.urlSecretRef", redis.urlSecretRef],
     ["spec.redis.queueUrlSecretRef", redis.queueUrlSecretRef],
     ["spec.auth.jwksSecretRef", auth.jwksSecretRef],
@@ -87,6 +96,7 @@ function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string 
     ["tlsCa", names.tlsCa, !spec.tls.secretName],
     ["tls", names.tls, !spec.tls.secretName],
     ["auth", names.auth, !spec.auth.jwksSecretRef && !spec.auth.sharedSecretRef],
+    ["pushKeys", names.pushKeys, !spec.postgres.pushKeysSecretRef],
     ["postgres", names.postgres, !spec.postgres.urlSecretRef],
     ["redis", names.redis, !spec.redis.urlSecretRef],
   ];
@@ -169,6 +179,7 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     // Empty while the first is unknown, whatever the second is.
     redis: redisHash === "" ? "" : redisHash + of(redis.queueUrlSecretRef),
     tokenKeys: of(auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: names.auth, key: "jwks.json" }),
+    pushKeys: of(postgres.pushKeysSecretRef ?? { name: names.pushKeys, key: "keys" }),
     webhook: of(extlogic.webhook?.secretRef),
     push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { it } from "node:test";
 import type { DeviceProfile, DeviceRecord, LoginInput, LoginRecord } from "../identity.ts";
 import { admitted, type ContractStore, user } from "./fixture.ts";
@@ -137,6 +137,14 @@ export function deviceProfileContract(store: () => ContractStore): void {
     await store().setDevice({ ...second, pushToken: "", pushProvider: "" });
     assert.deepEqual(await tokensOf(alice), []);
     assert.equal(await store().setDevice(profile(alice, "unknown")), false);
+  });
+
+  it("takes a push token of any content, of 4096 bytes too", async () => {
+    const alice = user();
+    await login(alice, "d1");
+    const pushToken = randomBytes(2048).toString("hex");
+    assert.equal(await store().setDevice(profile(alice, "d1", { pushToken })), true);
+    assert.deepEqual(await tokensOf(alice), [pushToken]);
   });
 
   it("moves a push token to whoever logs in on that device next", async () => {

@@ -23,6 +23,8 @@ export interface ContentHashes {
   postgres: string;
   redis: string;
   tokenKeys: string;
+  /** Of the keys that seal push tokens. */
+  pushKeys: string;
   webhook: string;
   /** Keys of all push providers. */
   push: string;

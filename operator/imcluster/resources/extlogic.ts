@@ -11,7 +11,9 @@ import {
   identityEnv,
   internalTls,
   POSTGRES_URL_ENV,
+  PUSH_KEYS_ENV,
   postgresUrl,
+  pushKeys,
   redisEnv,
   redisUrls,
   secretMount,
@@ -23,18 +25,19 @@ const WEBHOOK_DIR = "/etc/imcluster/webhook";
 /** Extlogic pods: everything that may be slow or late. */
 export function extlogicDeployment(context: BuildContext): Deployment {
   const { extlogic } = context.cluster.spec;
-  const { internal, postgres, redis, webhook, push } = context.hashes;
+  const { internal, postgres, redis, webhook, push, pushKeys: sealKeys } = context.hashes;
   const secret = extlogic.webhook?.secretRef;
   return deployment(context, {
     component: "extlogic",
     replicas: extlogic.replicas,
     resources: extlogic.resources,
     template: extlogic.podTemplate,
-    configHash: [internal.extlogic, postgres, redis, webhook, push],
+    configHash: [internal.extlogic, postgres, redis, webhook, push, sealKeys],
     mounts: [
       internalTls(context, "extlogic"),
       postgresUrl(context),
       ...redisUrls(context),
+      pushKeys(context),
       ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
       ...pushMounts(extlogic.push),
     ],
@@ -46,6 +49,7 @@ export function extlogicDeployment(context: BuildContext): Deployment {
         ...identityEnv(context),
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
+        PUSH_KEYS_ENV,
         ...redisEnv(context),
         ackTimeoutEnv(context),
         ...retentionEnv(context),

@@ -12,7 +12,9 @@ import {
   identityEnv,
   internalTls,
   POSTGRES_URL_ENV,
+  PUSH_KEYS_ENV,
   postgresUrl,
+  pushKeys,
   redisEnv,
   redisUrls,
   secretMount,
@@ -25,17 +27,18 @@ export function logicDeployment(context: BuildContext): Deployment {
   const { logic, auth, entry, sessions, presence } = context.cluster.spec;
   const keys = auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: context.names.auth, key: "jwks.json" };
   const keyFile = auth.sharedSecretRef ? "secret" : "jwks.json";
-  const { internal, postgres, redis, tokenKeys } = context.hashes;
+  const { hashes } = context;
   return deployment(context, {
     component: "logic",
     replicas: logic.replicas,
     resources: logic.resources,
     template: logic.podTemplate,
-    configHash: [internal.logic, postgres, redis, tokenKeys],
+    configHash: [hashes.internal.logic, hashes.postgres, hashes.redis, hashes.tokenKeys, hashes.pushKeys],
     mounts: [
       internalTls(context, "logic"),
       postgresUrl(context),
       ...redisUrls(context),
+      pushKeys(context),
       secretMount("auth", keys.name, AUTH_DIR, { [keys.key]: keyFile }),
     ],
     container: {
@@ -46,6 +49,7 @@ export function logicDeployment(context: BuildContext): Deployment {
         ...identityEnv(context),
         INTERNAL_TLS_ENV,
         POSTGRES_URL_ENV,
+        PUSH_KEYS_ENV,
         ...redisEnv(context),
         { name: auth.sharedSecretRef ? "IM_TOKEN_SECRET_FILE" : "IM_JWKS_FILE", value: `${AUTH_DIR}/${keyFile}` },
         ...(auth.algorithms ? [{ name: "IM_TOKEN_ALGORITHMS", value: auth.algorithms.join(",") }] : []),

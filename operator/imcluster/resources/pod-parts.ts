@@ -104,6 +104,7 @@ export function emptyDirMount(name: string, path: string): Mount {
 const INTERNAL_TLS_DIR = "/etc/imcluster/internal-tls";
 const POSTGRES_DIR = "/etc/imcluster/postgres";
 const REDIS_DIR = "/etc/imcluster/redis";
+const PUSH_KEYS_DIR = "/etc/imcluster/push-keys";
 const QUEUE_REDIS_DIR = "/etc/imcluster/queue-redis";
 
 export function internalTls(context: BuildContext, role: "entry" | "logic" | "extlogic"): Mount {
@@ -113,6 +114,12 @@ export function internalTls(context: BuildContext, role: "entry" | "logic" | "ex
 export function postgresUrl(context: BuildContext): Mount {
   const reference = context.cluster.spec.postgres.urlSecretRef ?? { name: context.names.postgres, key: "url" };
   return secretMount("postgres", reference.name, POSTGRES_DIR, { [reference.key]: "url" });
+}
+
+/** Keys that seal push tokens: logic writes tokens, extlogic reads them. */
+export function pushKeys(context: BuildContext): Mount {
+  const reference = context.cluster.spec.postgres.pushKeysSecretRef ?? { name: context.names.pushKeys, key: "keys" };
+  return secretMount("push-keys", reference.name, PUSH_KEYS_DIR, { [reference.key]: "keys" });
 }
 
 /** URL of Redis, and of the one for push intents when there is one. */
@@ -126,6 +133,7 @@ export function redisUrls(context: BuildContext): Mount[] {
 }
 
 export const POSTGRES_URL_ENV: EnvVar = { name: "IM_POSTGRES_URL_FILE", value: `${POSTGRES_DIR}/url` };
+export const PUSH_KEYS_ENV: EnvVar = { name: "IM_PUSH_TOKEN_KEYS_FILE", value: `${PUSH_KEYS_DIR}/keys` };
 export function redisEnv(context: BuildContext): EnvVar[] {
   const queue = { name: "IM_QUEUE_REDIS_URL_FILE", value: `${QUEUE_REDIS_DIR}/url` };
   return [
