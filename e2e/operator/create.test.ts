@@ -46,6 +46,7 @@ describe("an empty spec", () => {
       "demo-internal-extlogic",
       "demo-internal-logic",
       "demo-postgres",
+      "demo-push-keys",
       "demo-redis",
       "demo-tls",
       "demo-tls-ca",
