@@ -89,6 +89,7 @@ describe("im-operator values", () => {
     ["operand.postgresImage=", "postgresImage"],
     ["evictionGuard.enabled=perhaps", "enabled"],
     ["evictionGuard.failurePolicy=Fail", "failurePolicy"],
+    ["updateWarnings.enabled=perhaps", "enabled"],
     ["drainTaints={}", "drainTaints"],
     ["image.repo=x", "repo"],
   ];
@@ -143,45 +144,69 @@ describe("im-operator values", () => {
     assert.equal(byKind(manifests, "ClusterRoleBinding").length, 0);
   });
 
-  it("guards evictions by a webhook that blocks nothing when it is away, with rights on its own objects alone", async () => {
+  interface Webhook {
+    name: string;
+    failurePolicy: string;
+    timeoutSeconds: number;
+    sideEffects: string;
+    clientConfig: { service: object };
+  }
+  const webhooksOf = (manifests: Manifest[]): Webhook[] =>
+    (byKind(manifests, "ValidatingWebhookConfiguration") as unknown as { webhooks: Webhook[] }[]).flatMap(
+      ({ webhooks }) => webhooks,
+    );
+
+  it("has webhooks on evictions and updates that block nothing when they are away", async () => {
     const manifests = await render("im-operator");
-    const guard = byKind(manifests, "ValidatingWebhookConfiguration")[0] as unknown as {
-      metadata: { name: string };
-      webhooks: {
-        failurePolicy: string;
-        timeoutSeconds: number;
-        sideEffects: string;
-        clientConfig: { service: object };
-      }[];
-    };
-    const [webhook] = guard.webhooks;
+    const name = "test-im-operator-admission";
     assert.deepEqual(
-      [webhook?.failurePolicy, webhook?.timeoutSeconds, webhook?.sideEffects],
-      ["Ignore", 5, "NoneOnDryRun"],
+      webhooksOf(manifests).map(({ name, failurePolicy, timeoutSeconds, sideEffects }) => [
+        ...[name, failurePolicy, timeoutSeconds, sideEffects],
+      ]),
+      [
+        ["evictions.imcluster.io", "Ignore", 5, "NoneOnDryRun"],
+        ["updates.imcluster.io", "Ignore", 2, "None"],
+      ],
     );
-    const service = byKind(manifests, "Service")[0];
-    assert.equal(service?.metadata.name, guard.metadata.name);
-    assert.deepEqual(webhook?.clientConfig.service, {
-      ...{ name: guard.metadata.name, namespace: "ns", path: "/evictions", port: 443 },
-    });
+    assert.deepEqual(
+      webhooksOf(manifests).map(({ clientConfig }) => clientConfig.service),
+      ["/evictions", "/updates"].map((path) => ({ name, namespace: "ns", path, port: 443 })),
+    );
+    for (const kind of ["ValidatingWebhookConfiguration", "Service", "Secret"])
+      assert.equal(byKind(manifests, kind)[0]?.metadata.name, name);
     const text = JSON.stringify(byKind(manifests, "Deployment")[0]);
-    assert.ok(text.includes(`{"name":"IM_EVICTION_GUARD","value":"${guard.metadata.name}"}`));
-    const own = manifests.filter(
-      ({ kind, metadata }) => kind.endsWith("Role") && metadata.name === guard.metadata.name,
-    );
-    const named = own.flatMap(({ rules = [] }) => rules).filter(({ verbs }) => !verbs.includes("create"));
-    assert.equal(named.length, 2);
-    for (const rule of named as unknown as { resourceNames?: string[] }[])
-      assert.deepEqual(rule.resourceNames, [guard.metadata.name]);
+    assert.ok(text.includes(`{"name":"IM_ADMISSION","value":"${name}"}`));
   });
 
-  for (const setting of ["evictionGuard.enabled=false", "watchNamespaces={team-a}"]) {
-    it(`has no eviction guard with ${setting}`, async () => {
-      const manifests = await render("im-operator", ["--set", setting]);
-      assert.equal(byKind(manifests, "ValidatingWebhookConfiguration").length, 0);
-      assert.ok(
-        !JSON.stringify(manifests.filter(({ kind }) => kind !== "CustomResourceDefinition")).includes("eviction"),
+  it("gives the webhooks rights on their own objects alone", async () => {
+    const manifests = await render("im-operator");
+    const name = "test-im-operator-admission";
+    const own = manifests.filter(({ kind, metadata }) => kind.endsWith("Role") && metadata.name === name);
+    const named = own.flatMap(({ rules = [] }) => rules).filter(({ verbs }) => !verbs.includes("create"));
+    assert.equal(named.length, 2);
+    for (const rule of named as unknown as { resourceNames?: string[] }[]) assert.deepEqual(rule.resourceNames, [name]);
+  });
+
+  for (const [off, left] of [
+    ["evictionGuard", "updates.imcluster.io"],
+    ["updateWarnings", "evictions.imcluster.io"],
+  ] as const) {
+    it(`has only ${left} without ${off}`, async () => {
+      const manifests = await render("im-operator", ["--set", `${off}.enabled=false`]);
+      assert.deepEqual(
+        webhooksOf(manifests).map(({ name }) => name),
+        [left],
       );
+      assert.equal(byKind(manifests, "Service").length, 1);
+    });
+  }
+
+  for (const settings of ["evictionGuard.enabled=false,updateWarnings.enabled=false", "watchNamespaces={team-a}"]) {
+    it(`has no webhooks with ${settings}`, async () => {
+      const manifests = await render("im-operator", ["--set", settings]);
+      assert.equal(byKind(manifests, "ValidatingWebhookConfiguration").length, 0);
+      const rest = JSON.stringify(manifests.filter(({ kind }) => kind !== "CustomResourceDefinition"));
+      assert.ok(!/admission|eviction/i.test(rest));
     });
   }
 

@@ -19,12 +19,12 @@ const SCHEMA = z.object({
   IM_CLUSTER_DOMAIN: envString(253).default("cluster.local").describe("the DNS suffix of Services"),
   IM_POD_NAME: envString(253).default("im-operator").describe("the name of this pod"),
   IM_POD_NAMESPACE: envString(63).default("default").describe("the namespace of this pod, where the Lease is kept"),
-  IM_EVICTION_GUARD: envString(253)
+  IM_ADMISSION: envString(253)
     .optional()
     .describe(
-      "the name of the webhook on evictions, of its Service and of its Secret; none: evictions are not looked at",
+      "the name of the webhooks on evictions and updates, of their Service and of their Secret; none: they are not served",
     ),
-  IM_WEBHOOK_PORT: envPort().default(8443).describe("the port of the webhook"),
+  IM_WEBHOOK_PORT: envPort().default(8443).describe("the port of the webhooks"),
   IM_LEADER_ELECT: envBool().default(true).describe("false only when a single operator runs"),
   IM_WORKERS: z.coerce
     .number()

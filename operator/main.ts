@@ -5,20 +5,16 @@ import { readFileSync } from "node:fs";
 import { startAdminServer } from "#lib/admin-server.ts";
 import { systemClock } from "#lib/clock.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
-import { createLogger, type Logger } from "#lib/logger.ts";
+import { createLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { createAdmission } from "./admission/admission.ts";
 import { type OperatorConfig, operatorConfig } from "./config.ts";
-import { WebhookCertificate } from "./eviction/certificate.ts";
-import { EvictionGuard } from "./eviction/guard.ts";
-import { EvictionServer } from "./eviction/server.ts";
 import { FleetClient } from "./imcluster/fleet-client.ts";
-import type { KubeClient } from "./kube/client.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { LeaderElection } from "./kube/leader-election.ts";
 import { createKubeClient, loadKubeConfig } from "./kube/rest-client.ts";
-import { createOperatorMetrics, type OperatorMetrics } from "./metrics.ts";
+import { createOperatorMetrics } from "./metrics.ts";
 import { Operator } from "./operator.ts";
-import type { KeyPair } from "./pki/x509.ts";
 
 const LEASE = "im-operator";
 /** Within the chart's terminationGracePeriodSeconds of 30. */
@@ -74,34 +70,18 @@ async function main(config: OperatorConfig): Promise<void> {
   lifecycle.onStop("election", () => election?.close());
   lifecycle.onStop("operator", () => operator.close());
   operator.watch();
-  if (config.IM_EVICTION_GUARD) {
-    const guard = startEvictionGuard(config.IM_EVICTION_GUARD, config, { client, operator, metrics, log });
-    lifecycle.onStop("eviction guard", () => guard.close());
+  // In every replica: the API server asks any of them.
+  if (config.IM_ADMISSION) {
+    const admission = createAdmission({
+      ...{ name: config.IM_ADMISSION, namespace: config.IM_POD_NAMESPACE, port: config.IM_WEBHOOK_PORT },
+      ...{ client, fleet: operator.fleetView, clock: systemClock, log, onEviction: metrics.onEviction },
+    });
+    void admission.certificate.start();
+    lifecycle.onStop("admission", () => admission.close());
   }
   if (election) election.start();
   else await lead(operator, log);
   log.info({ version, namespaces: config.IM_WATCH_NAMESPACES }, "operator runs");
-}
-
-/** In every replica: the API server asks any of them. */
-function startEvictionGuard(
-  name: string,
-  config: OperatorConfig,
-  { client, operator, metrics, log }: { client: KubeClient; operator: Operator; metrics: OperatorMetrics; log: Logger },
-): { close(): Promise<void> } {
-  const clock = systemClock;
-  const guard = new EvictionGuard({ client, fleet: operator.fleetView, clock, log, onAnswer: metrics.onEviction });
-  const server = new EvictionServer({ port: config.IM_WEBHOOK_PORT, refuse: (request) => guard.refuse(request), log });
-  const namespace = config.IM_POD_NAMESPACE;
-  const onPair = (pair: KeyPair) => server.use(pair);
-  const certificate = new WebhookCertificate({ client, namespace, name, clock, log, onPair });
-  void certificate.start();
-  return {
-    close: async () => {
-      certificate.close();
-      await server.close();
-    },
-  };
 }
 
 function isLeading(election: LeaderElection | undefined): boolean {

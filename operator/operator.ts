@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Clock, systemClock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
-import type { FleetView } from "./eviction/guard.ts";
+import type { FleetView } from "./admission/eviction-guard.ts";
+import type { KnownClusters } from "./admission/update-warnings.ts";
 import { Caches } from "./imcluster/caches.ts";
 import { Cleanup } from "./imcluster/cleanup.ts";
 import { Controller } from "./imcluster/controller.ts";
@@ -85,10 +86,11 @@ export class Operator {
     this.#caches.start();
   }
 
-  /** What the eviction guard looks at; also in a candidate that does not lead. */
-  get fleetView(): FleetView {
+  /** What the webhooks look at; also in a candidate that does not lead. */
+  get fleetView(): FleetView & KnownClusters {
     const { pods, clusters } = this.#caches;
     return {
+      cluster: (namespace, name) => clusters.get(namespace, name),
       pod: (namespace, name) => pods.get(namespace, name),
       clusterOf: ({ metadata }) => clusters.get(metadata.namespace ?? "", metadata.labels?.[LABEL.cluster] ?? ""),
     };

@@ -11,7 +11,7 @@ import type { Gate } from "./update-gate.ts";
 const open: Gate = { stage: { kind: "open" }, record: undefined, blockade: undefined };
 
 function plan(entries: readonly ObservedEntry[], update: object = {}, gate: Gate = open) {
-  const spec = sampleCluster({ entry: { update } }).spec.entry.update;
+  const spec = sampleCluster({ entry: { update } }).spec.entry;
   const input: EntryPlanInput = {
     ...{ replicas: 3, revision: "new", entries, createBlocked: undefined, createNotBeforeMs: 0, hasLogic: true },
     update: { strategy: "BlueGreen", batch: 1, maxConnectionsPerPod: 100 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { EntryUpdateSpec, PlanStatus } from "../api/v1alpha1.ts";
+import type { EntrySpec, EntryUpdateSpec, PlanStatus } from "../api/v1alpha1.ts";
 import type { EntryPlanInput } from "./entry-plan.ts";
 import { isActive, isLeaving, type ObservedEntry } from "./observed.ts";
 import { estimateMove } from "./preview.ts";
@@ -7,7 +7,7 @@ import { durationMs } from "./units.ts";
 import type { Gate } from "./update-gate.ts";
 
 /** What is left of an update or a scaling of the entries; `undefined` when nothing is. Pure. */
-export function remainingPlan(input: EntryPlanInput, gate: Gate, update: EntryUpdateSpec): PlanStatus | undefined {
+export function remainingPlan(input: EntryPlanInput, gate: Gate, { update, drain }: EntrySpec): PlanStatus | undefined {
   const { replicas, revision } = input;
   const active = input.entries.filter(isActive);
   const leaving = input.entries.filter(isLeaving);
@@ -24,6 +24,7 @@ export function remainingPlan(input: EntryPlanInput, gate: Gate, update: EntryUp
   const sessions = [...replaced, ...leaving, ...surplus].map(sessionsOf);
   const { seconds, peakPerSecond } = estimateMove({
     ...{ sessions, starts: missing, replicas, update: input.update, windowMs: input.drain.windowMs },
+    maxPerSecond: drain.reconnectBudget.maxPerSecond,
   });
   return {
     changes,

@@ -89,7 +89,7 @@ describe("previewPlan", () => {
 
 describe("estimateMove", () => {
   const move = (more: Partial<Move>): Move => ({
-    ...{ sessions: [10, 10, 10, 10], starts: 4, replicas: 4, windowMs: 5_000 },
+    ...{ sessions: [10, 10, 10, 10], starts: 4, replicas: 4, windowMs: 5_000, maxPerSecond: 2_000 },
     update: { strategy: "BlueGreen", batch: 1, maxConnectionsPerPod: 100 },
     ...more,
   });
@@ -103,6 +103,13 @@ describe("estimateMove", () => {
     const batched = { update: { strategy: "Batched" as const, batch: 1, maxConnectionsPerPod: 100 } };
     assert.ok(seconds(batched) > seconds({}));
     assert.ok(seconds({ windowMs: 60_000 }) > seconds({}));
+  });
+
+  it("asks no more at once than the budget allows, and takes longer for that", () => {
+    const busy = move({ sessions: Array.from({ length: 4 }, () => 20_000) });
+    // 4,000 per second in the window of 5 s; by the budget 80,000 take 40 s.
+    assert.deepEqual(estimateMove(busy), { seconds: 10 + 40 + 20, peakPerSecond: 2_000 });
+    assert.deepEqual(estimateMove({ ...busy, maxPerSecond: 50_000 }), { seconds: 10 + 20 + 20, peakPerSecond: 4_000 });
   });
 
   it("counts a window of nothing as a second", () => {

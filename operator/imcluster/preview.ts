@@ -37,6 +37,8 @@ export interface Move {
   replicas: number;
   update: UpdateLimits;
   windowMs: number;
+  /** Reconnects that all drains together may ask for. */
+  maxPerSecond: number;
 }
 
 /** From the creation of a pod until it is ready, with an image that the node has. */
@@ -46,6 +48,8 @@ const STARTS_AT_ONCE = 10;
 /** What a drain takes besides its window: out of the Service, purge, release. */
 const DRAIN_SECONDS = 5;
 
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
 /** How long the moves take, and how many reconnect per second at the worst. Pure. */
 export function estimateMove(move: Move): { seconds: number; peakPerSecond: number } {
   const atOnce = drainsAtOnce(move);
@@ -54,9 +58,10 @@ export function estimateMove(move: Move): { seconds: number; peakPerSecond: numb
   const isBatched = move.update.strategy === "Batched";
   const starts = Math.ceil(move.starts / (isBatched ? Math.min(move.update.batch, STARTS_AT_ONCE) : STARTS_AT_ONCE));
   const fullest = [...move.sessions].sort((a, b) => b - a).slice(0, atOnce);
+  const moveSeconds = Math.max(waves * windowSeconds, sum(move.sessions) / move.maxPerSecond);
   return {
-    seconds: Math.round(starts * START_SECONDS + waves * (windowSeconds + DRAIN_SECONDS)),
-    peakPerSecond: Math.ceil(fullest.reduce((sum, sessions) => sum + sessions, 0) / windowSeconds),
+    seconds: Math.round(starts * START_SECONDS + moveSeconds + waves * DRAIN_SECONDS),
+    peakPerSecond: Math.min(move.maxPerSecond, Math.ceil(sum(fullest) / windowSeconds)),
   };
 }
 
@@ -77,8 +82,10 @@ export function previewPlan(cluster: ImCluster, spec: ImClusterSpec): UpdatePrev
   const added = Math.max(0, replicas - wantedBy(cluster, cluster.spec));
   const windowMs = durationMs(spec.entry.drain.window);
   const starts = isReplaced ? replicas : added;
-  const { seconds, peakPerSecond } = estimateMove({ sessions: moved, starts, replicas, update: limits, windowMs });
-  const sessionsAffected = moved.reduce((sum, sessions) => sum + sessions, 0);
+  const { maxPerSecond } = spec.entry.drain.reconnectBudget;
+  const move: Move = { sessions: moved, starts, replicas, update: limits, windowMs, maxPerSecond };
+  const { seconds, peakPerSecond } = estimateMove(move);
+  const sessionsAffected = sum(moved);
   return {
     changes: [...paused(spec), ...others(before, after), ...entryChanges(cluster, spec, isRolled)],
     sessionsAffected,
@@ -103,7 +110,7 @@ function movedSessions(cluster: ImCluster, spec: ImClusterSpec, isRolled: boolea
   const { entry, pods = [] } = cluster.status ?? {};
   const known = pods.map(({ sessions = 0 }) => sessions).sort((a, b) => a - b);
   const missing = Math.max(0, (entry?.replicas ?? known.length) - known.length);
-  const rest = Math.max(0, (entry?.sessions ?? 0) - known.reduce((sum, sessions) => sum + sessions, 0));
+  const rest = Math.max(0, (entry?.sessions ?? 0) - sum(known));
   const all = [...known, ...Array.from({ length: missing }, () => Math.round(rest / missing))];
   if (isRolled && spec.entry.update.strategy !== "OnDelete") return all;
   return all.slice(0, Math.max(0, wantedBy(cluster, cluster.spec) - wantedBy(cluster, spec)));

@@ -55,7 +55,7 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
 }
 
 function planField(observed: ObservedCluster, { update }: Situation): Pick<ImClusterStatus, "plan"> {
-  const plan = remainingPlan(entryPlanInput(observed), update, observed.cluster.spec.entry.update);
+  const plan = remainingPlan(entryPlanInput(observed), update, observed.cluster.spec.entry);
   return plan ? { plan } : {};
 }
 

@@ -38,9 +38,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* Name of the webhook on evictions, of its Service and of its Secret; empty when there is none. */}}
-{{- define "im-operator.evictionGuard" -}}
-{{- if and .Values.evictionGuard.enabled (not .Values.watchNamespaces) -}}
-{{- printf "%s-eviction" (include "im-operator.fullname" .) -}}
+{{/* Name of the webhooks on evictions and updates, of their Service and of their Secret; empty when there are none. */}}
+{{- define "im-operator.admission" -}}
+{{- if and (or .Values.evictionGuard.enabled .Values.updateWarnings.enabled) (not .Values.watchNamespaces) -}}
+{{- printf "%s-admission" (include "im-operator.fullname" .) -}}
 {{- end -}}
 {{- end -}}

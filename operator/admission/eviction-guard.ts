@@ -6,8 +6,8 @@ import type { ImCluster } from "../api/v1alpha1.ts";
 import { ANNOTATION } from "../imcluster/names.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { PODS, type Pod } from "../kube/types.ts";
-import { judgeEviction } from "./judge.ts";
-import type { EvictionRequest } from "./review.ts";
+import { judgeEviction } from "./eviction-judge.ts";
+import type { Review } from "./review.ts";
 
 /** What the guard must know of the fleet. */
 export interface FleetView {
@@ -24,6 +24,9 @@ export interface EvictionGuardOptions {
   onAnswer?(answer: "allowed" | "refused"): void;
 }
 
+/** Which pod, and whether anything may be written for it. */
+export type EvictionRequest = Pick<Review, "namespace" | "name" | "isDryRun">;
+
 /** The API server waits 5 s for the whole answer. */
 const ASK_DEADLINE_MS = 3_000;
 
@@ -39,7 +42,7 @@ export class EvictionGuard {
   }
 
   /** Why it may not be evicted yet; `undefined` when it may. */
-  async refuse({ namespace, pod: name, isDryRun }: EvictionRequest): Promise<string | undefined> {
+  async refuse({ namespace, name, isDryRun }: EvictionRequest): Promise<string | undefined> {
     const { fleet, clock, log, onAnswer } = this.#options;
     const pod = fleet.pod(namespace, name);
     const verdict = judgeEviction(pod, pod && fleet.clusterOf(pod), clock.wallMs());
@@ -69,4 +72,16 @@ export class EvictionGuard {
       log.warn({ err: toImError(thrown), namespace, pod: name }, "could not ask for a drain");
     }
   }
+}
+
+/** `undefined` when the review is about something else. */
+export function evictionIn({ namespace, name, subResource, isDryRun, object }: Review): EvictionRequest | undefined {
+  if (subResource !== "eviction") return undefined;
+  return { namespace, name, isDryRun: isDryRun || isDryEviction(object) };
+}
+
+/** An Eviction may say so itself, in the options of the deletion that it leads to; the API server does not repeat it. */
+function isDryEviction(eviction: unknown): boolean {
+  const { deleteOptions } = (eviction ?? {}) as { deleteOptions?: { dryRun?: unknown } | null };
+  return Array.isArray(deleteOptions?.dryRun) && deleteOptions.dryRun.length > 0;
 }

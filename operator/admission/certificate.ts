@@ -31,7 +31,7 @@ export interface WebhookCertificateOptions {
 }
 
 /**
- * The certificate of the webhook, signed by a CA of its own, in one Secret that the replicas share. Each of them keeps the API server
+ * The certificate of the webhooks, signed by a CA of its own, in one Secret that the replicas share. Each of them keeps the API server
  * told whom to trust, so that a chart that was applied again does no harm for long.
  */
 export class WebhookCertificate {
@@ -44,7 +44,7 @@ export class WebhookCertificate {
     this.#options = options;
   }
 
-  /** Never rejects: without a certificate evictions are let through, and it is tried again. */
+  /** Never rejects: without a certificate nothing is refused and nobody warned, and it is tried again. */
   async start(): Promise<void> {
     const { clock, log } = this.#options;
     let againMs = LOOK_MS;
@@ -52,7 +52,7 @@ export class WebhookCertificate {
       if (!(await this.ensure())) againMs = RETRY_MS;
     } catch (thrown) {
       againMs = RETRY_MS;
-      log.warn({ err: toImError(thrown) }, "certificate of the eviction webhook");
+      log.warn({ err: toImError(thrown) }, "certificate of the webhooks");
     }
     if (!this.#isClosed) this.#cancel = clock.after(againMs, () => void this.start());
   }
@@ -64,7 +64,7 @@ export class WebhookCertificate {
 
   /**
    * One look: makes or renews the Secret, serves with it, tells the API server.
-   * @returns false when somebody else wrote in between, or the webhook is not there: look again soon
+   * @returns false when somebody else wrote in between, or the webhooks are not there: look again soon
    * @throws KubeError when the API server does not answer, or refuses
    */
   async ensure(): Promise<boolean> {
@@ -128,7 +128,7 @@ export class WebhookCertificate {
       if (!(await client.patchMerge(SECRETS, namespace, name, { metadata: { uid, resourceVersion }, data })))
         return undefined;
     }
-    log.info({ secret: name }, "new certificate for the eviction webhook");
+    log.info({ secret: name }, "new certificate for the webhooks");
     return { ca, pair };
   }
 

@@ -51,7 +51,7 @@ function setUp(hasWebhook = true) {
   const pairs: KeyPair[] = [];
   const replica = () =>
     new WebhookCertificate({
-      ...{ client, clock, namespace: "ops", name: "im-operator-eviction", log: silentLogger },
+      ...{ client, clock, namespace: "ops", name: "im-operator-admission", log: silentLogger },
       onPair: async (pair) => void pairs.push(pair),
     });
   const trusted = () => Buffer.from(state.config?.webhooks?.[0]?.clientConfig.caBundle ?? "", "base64").toString();
@@ -64,7 +64,7 @@ describe("WebhookCertificate", () => {
     assert.equal(await certificate.ensure(), true);
     const [pair] = pairs;
     assert.ok(pair && isIssuedBy(pair.cert, trusted()));
-    assert.deepEqual(readCertificate(pair.cert)?.altNames, ["im-operator-eviction.ops.svc"]);
+    assert.deepEqual(readCertificate(pair.cert)?.altNames, ["im-operator-admission.ops.svc"]);
     assert.deepEqual(state.writes, ["create", "patch ValidatingWebhookConfiguration"]);
   });
 

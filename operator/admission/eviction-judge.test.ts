@@ -6,7 +6,7 @@ import { DRAIN_PHASES, type DrainPhase, type DrainReason, newIntent } from "../i
 import { ANNOTATION, FINALIZER, LABEL } from "../imcluster/names.ts";
 import { NOW_MS, readyPod, sampleCluster } from "../imcluster/testing/sample.ts";
 import type { Pod } from "../kube/types.ts";
-import { judgeEviction } from "./judge.ts";
+import { judgeEviction } from "./eviction-judge.ts";
 
 const CLUSTER = sampleCluster();
 

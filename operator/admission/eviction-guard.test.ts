@@ -8,8 +8,8 @@ import { readyPod, sampleCluster } from "../imcluster/testing/sample.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import type { Pod } from "../kube/types.ts";
-import { EvictionGuard } from "./guard.ts";
-import { parseReview, reviewReply } from "./review.ts";
+import { EvictionGuard, evictionIn } from "./eviction-guard.ts";
+import type { Review } from "./review.ts";
 
 const POD = readyPod({
   metadata: {
@@ -18,7 +18,7 @@ const POD = readyPod({
   },
   spec: { containers: [] },
 });
-const REQUEST = { uid: "q", namespace: "shop", pod: "demo-entry-1", isDryRun: false };
+const REQUEST = { namespace: "shop", name: "demo-entry-1", isDryRun: false };
 
 function setUp(patch: () => Promise<unknown> = async () => POD, known: Pod = POD) {
   const patches: unknown[][] = [];
@@ -60,7 +60,7 @@ describe("EvictionGuard", () => {
   it("writes nothing for a dry run, and lets everything else through", async () => {
     const { guard, patches, answers } = setUp();
     assert.ok(await guard.refuse({ ...REQUEST, isDryRun: true }));
-    assert.equal(await guard.refuse({ ...REQUEST, pod: "demo-logic-1" }), undefined);
+    assert.equal(await guard.refuse({ ...REQUEST, name: "demo-logic-1" }), undefined);
     assert.deepEqual([patches.length, answers], [0, ["refused", "allowed"]]);
   });
 
@@ -70,32 +70,20 @@ describe("EvictionGuard", () => {
   });
 });
 
-describe("a review", () => {
-  const review = (request: unknown) =>
-    JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
-  const good = { uid: "q", namespace: "shop", name: "demo-entry-1", subResource: "eviction", dryRun: false };
+describe("evictionIn", () => {
+  const review: Review = { ...REQUEST, uid: "q", subResource: "eviction", object: undefined, oldObject: undefined };
 
-  it("is read for what is needed", () => {
-    assert.deepEqual(parseReview(review(good)), REQUEST);
-    assert.equal(parseReview(review({ ...good, dryRun: true }))?.isDryRun, true);
-    const eviction = (dryRun: unknown) => ({ ...good, object: { kind: "Eviction", deleteOptions: { dryRun } } });
-    assert.equal(parseReview(review(eviction(["All"])))?.isDryRun, true);
-    for (const none of [[], null, "All"]) assert.equal(parseReview(review(eviction(none)))?.isDryRun, false);
+  it("says which pod, and whether it is a dry run, also when the Eviction itself says so", () => {
+    assert.deepEqual(evictionIn(review), REQUEST);
+    assert.equal(evictionIn({ ...review, isDryRun: true })?.isDryRun, true);
+    const eviction = (dryRun: unknown) => ({ ...review, object: { kind: "Eviction", deleteOptions: { dryRun } } });
+    assert.equal(evictionIn(eviction(["All"]))?.isDryRun, true);
+    for (const none of [[], null, "All"]) assert.equal(evictionIn(eviction(none))?.isDryRun, false);
+    for (const odd of [null, 5, "x", []]) assert.equal(evictionIn({ ...review, object: odd })?.isDryRun, false);
   });
 
-  it("is refused when it is anything else", () => {
-    const bad = ["", "{", "null", "[]", "1", "{}", review(null), review({ ...good, subResource: "status" })];
-    const missing = (["uid", "namespace", "name"] as const).map((key) => review({ ...good, [key]: "" }));
-    const wrong = [review({ ...good, name: 5 }), JSON.stringify({ kind: "Other", request: good })];
-    for (const body of [...bad, ...missing, ...wrong]) assert.equal(parseReview(body), undefined, body);
-  });
-
-  it("is answered with the one code on which drain tools try again", () => {
-    assert.deepEqual(reviewReply("q", undefined), {
-      ...{ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview" },
-      response: { uid: "q", allowed: true },
-    });
-    const { response } = reviewReply("q", "wait") as { response: { allowed: boolean; status: { code: number } } };
-    assert.deepEqual([response.allowed, response.status.code], [false, 429]);
+  it("is none of anything else", () => {
+    for (const subResource of ["", "status", "binding"])
+      assert.equal(evictionIn({ ...review, subResource }), undefined);
   });
 });

@@ -4,28 +4,33 @@ import { createServer, type Server } from "node:https";
 import { toImError } from "#lib/errors.ts";
 import { listen } from "#lib/listen.ts";
 import type { Logger } from "#lib/logger.ts";
-import { type EvictionRequest, parseReview, reviewReply } from "./review.ts";
+import { parseReview, type Review, reviewReply, type Verdict } from "./review.ts";
 
-/** An AdmissionReview of an eviction is about 2 KiB. */
-const MAX_BODY_BYTES = 256 * 1024;
+/** A review has an object twice. An eviction is about 2 KiB, an ImCluster with its status some tens of them. */
+const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_CONNECTIONS = 200;
 
-export interface EvictionServerOptions {
+/** `undefined`: it is not for this path. A fault leaves the question unanswered. */
+export type AnswerReview = (review: Review) => Promise<Verdict | undefined> | Verdict | undefined;
+
+export interface AdmissionServerOptions {
   /** 0 = any free port. */
   port: number;
   host?: string;
-  /** Why a pod may not be evicted yet; `undefined` when it may. */
-  refuse(request: EvictionRequest): Promise<string | undefined>;
+  /** By path. */
+  answers: Readonly<Record<string, AnswerReview>>;
   log: Logger;
 }
 
-/** HTTPS for the API server: `POST /evictions`. Anything else is answered 404, what is no review 400. */
-export class EvictionServer {
-  readonly #options: EvictionServerOptions;
+/** HTTPS for the API server: POST of an AdmissionReview. Other paths are answered 404, what is no review of theirs 400. */
+export class AdmissionServer {
+  readonly #options: AdmissionServerOptions;
+  readonly #answers: ReadonlyMap<string, AnswerReview>;
   #server: Server | undefined;
 
-  constructor(options: EvictionServerOptions) {
+  constructor(options: AdmissionServerOptions) {
     this.#options = options;
+    this.#answers = new Map(Object.entries(options.answers));
   }
 
   /** With another certificate from the next connection on. The first call begins to listen. @returns the port */
@@ -59,18 +64,21 @@ export class EvictionServer {
   }
 
   async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    if (req.method !== "POST" || req.url?.split("?", 1)[0] !== "/evictions") {
-      answer(res, 404, { error: "see POST /evictions" });
+    const path = req.url?.split("?", 1)[0] ?? "";
+    const decide = this.#answers.get(path);
+    if (req.method !== "POST" || !decide) {
+      answer(res, 404, { error: `see POST ${[...this.#answers.keys()].join(", ")}` });
       return;
     }
     try {
       const body = await readBody(req);
-      const request = body === undefined ? undefined : parseReview(body);
-      if (!request) answer(res, 400, { error: "no AdmissionReview of pods/eviction" });
-      else answer(res, 200, reviewReply(request.uid, await this.#options.refuse(request)));
+      const review = body === undefined ? undefined : parseReview(body);
+      const verdict = review && (await decide(review));
+      if (!review || !verdict) answer(res, 400, { error: `no AdmissionReview for ${path}` });
+      else answer(res, 200, reviewReply(review.uid, verdict));
     } catch (thrown) {
-      // The API server goes on without an answer, and the disruption budget decides.
-      this.#options.log.warn({ err: toImError(thrown) }, "eviction not answered");
+      // The API server goes on without an answer: evictions by the disruption budget, updates without a warning.
+      this.#options.log.warn({ err: toImError(thrown), path }, "admission review not answered");
       if (!res.headersSent) answer(res, 500, { error: "internal" });
     }
   }
