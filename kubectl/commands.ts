@@ -141,6 +141,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         help: "authority of the certificate; default: the generated one, else the usual ones",
       },
       { name: "token-file", value: "FILE", help: "token to log in with; default: the generated key signs one" },
+      { name: "insecure", help: "send the token also where the certificate is not trusted" },
       { name: "cordon-canary", help: "cordon one entry and watch what that does to connections" },
     ],
     more:

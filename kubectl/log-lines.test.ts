@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import { byTime, isAtLeast, jsonLine, parseLine, prettyLine } from "./log-lines.ts";
-import { PLAIN, paintOf } from "./text.ts";
+import { harmless, PLAIN, paintOf } from "./text.ts";
 
 const OURS =
   '{"level":"warn","time":"2026-11-26T11:00:00.123Z","component":"entry","userId":"alice","msg":"slow reader","err":{"message":"too slow","stack":"x"},"n":3}';
@@ -47,6 +48,25 @@ describe("log lines", () => {
     assert.match(prettyLine(line('{"msg":"x","a":["b"],"c":""}', "p"), 1, PLAIN), / x a=\["b"\] c=""\n$/);
     const long = prettyLine(line(`{"msg":"x","a":"${"y".repeat(500)}"}`, "p"), 1, PLAIN);
     assert.ok(long.length < 260, "long values are cut");
+  });
+
+  it("do nothing to a terminal and stay one line, whatever a program was made to print", () => {
+    const paint = paintOf(true);
+    const wipe = "\u001b[2J\u001b[31m\u009b1A\u202e";
+    const forged = "x\n11:00:00.123 ERROR p forged\r";
+    const texts = [
+      `${wipe} plain\ttext`,
+      JSON.stringify({ msg: wipe + forged, level: "info" }),
+      JSON.stringify({ msg: "x", [wipe]: forged, deviceId: wipe, err: { message: wipe + forged }, list: [wipe] }),
+    ];
+    for (const text of texts) {
+      const shown = prettyLine(line(text, "p"), 1, paint);
+      assert.equal(shown.split("\n").length, 2, shown);
+      assert.equal(stripVTControlCharacters(shown), harmless(stripVTControlCharacters(shown), false), shown);
+      assert.ok(!shown.includes("\u001b[31m"), "no colour of others");
+      assert.match(shown, /\\u001b\[2J/);
+    }
+    assert.match(prettyLine(line("a\tb", "p"), 1, PLAIN), / a {2}b\n$/);
   });
 
   it("are filtered by level; what tells none is info, fatal is error", () => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Paint } from "./text.ts";
+import { type Paint, visible } from "./text.ts";
 
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -64,10 +64,10 @@ export function prettyLine(line: LogLine, width: number, paint: Paint): string {
   const fields = fieldsOf(line.text);
   const level = levelOf(fields);
   const head = `${line.time.slice(11, 23)} ${levelPaint(level, paint)(level.toUpperCase().padEnd(5))} ${paint.faint(line.pod.padEnd(width))}`;
-  if (!fields) return `${head} ${line.text}\n`;
+  if (!fields) return `${head} ${visible(line.text.replaceAll("\t", "  "))}\n`;
   const rest = Object.entries(fields).filter(([key]) => !OWN_COLUMN.has(key));
-  const shown = rest.map(([key, value]) => paint.faint(`${key}=`) + valueText(value));
-  return `${[head, String(fields.msg ?? ""), ...shown].filter((part) => part !== "").join(" ")}\n`;
+  const shown = rest.map(([key, value]) => paint.faint(`${visible(key)}=`) + visible(valueText(value)));
+  return `${[head, visible(String(fields.msg ?? "")), ...shown].filter((part) => part !== "").join(" ")}\n`;
 }
 
 function levelPaint(level: Level, paint: Paint): (text: string) => string {

@@ -69,6 +69,14 @@ describe("run", () => {
     assert.equal(await hasColour([], { isTty: true, env: { TERM: "dumb" } }), false);
   });
 
+  it("lets nothing through that a terminal would act on, on either stream", async () => {
+    const path = join(folder, "\u001b]0;title\u0007\u009b2J");
+    const wrong = await runWords(["status", "--kubeconfig", path, "--color", "always"], { isTty: true });
+    assert.match(wrong.err, /there is no kubeconfig .*\\u001b\]0;title\\u0007\\u009b2J\n/);
+    const completed = await runWords(["help", "frob\u001b[2J"]);
+    assert.ok(!`${wrong.out}${completed.err}`.includes("\u001b"), completed.err);
+  });
+
   const broken: [string, string[], RegExp][] = [
     [
       "a kubeconfig that is not there",

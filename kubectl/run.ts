@@ -5,10 +5,10 @@ import { type Flags, type Invocation, parseCommandLine } from "./command-line.ts
 import { candidates, completionScript } from "./completion.ts";
 import { CliFault, EXIT, type ExitCode, faultOf } from "./fault.ts";
 import { helpText } from "./help.ts";
-import { type Paint, paintOf } from "./text.ts";
+import { harmless, type Paint, paintOf } from "./text.ts";
 import { toYaml } from "./yaml-text.ts";
 
-/** Where a run reads and writes; tests give their own. */
+/** Where a run reads and writes; tests give their own. A command's own lets nothing through that a terminal would act on. */
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
@@ -66,8 +66,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 };
 
 /** Runs one command line to its end. Never rejects: every fault becomes a message on stderr and an exit code. */
-export async function run(args: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
-  const { terminal, signal } = surroundings;
+export async function run(args: readonly string[], given: Surroundings): Promise<ExitCode> {
+  const { signal } = given;
+  const terminal = guarded(given.terminal, false);
   try {
     if (args[0] === "__complete") {
       terminal.out(
@@ -77,7 +78,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
       );
       return EXIT.ok;
     }
-    return await runCommand(parseCommandLine(args), surroundings);
+    return await runCommand(parseCommandLine(args), given);
   } catch (thrown) {
     if (signal.aborted) return EXIT.interrupted;
     const fault = faultOf(thrown);
@@ -86,9 +87,11 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
   }
 }
 
-async function runCommand({ command, words, flags }: Invocation, surroundings: Surroundings): Promise<ExitCode> {
-  const { terminal } = surroundings;
-  const paint = paintOf(wantsColour(flags, surroundings));
+async function runCommand({ command, words, flags }: Invocation, given: Surroundings): Promise<ExitCode> {
+  const isColoured = wantsColour(flags, given);
+  const terminal = guarded(given.terminal, isColoured);
+  const surroundings = { ...given, terminal };
+  const paint = paintOf(isColoured);
   if (command.name === "help") {
     terminal.out(helpText(words, paint));
     return EXIT.ok;
@@ -118,6 +121,16 @@ async function runCommand({ command, words, flags }: Invocation, surroundings: S
   } finally {
     opened?.close();
   }
+}
+
+/** Names, messages and logs are other people's words. */
+function guarded(terminal: Terminal, isColoured: boolean): Terminal {
+  return {
+    out: (text) => terminal.out(harmless(text, isColoured)),
+    err: (text) => terminal.err(harmless(text, false)),
+    isTty: terminal.isTty,
+    readInput: () => terminal.readInput(),
+  };
 }
 
 function wantsColour(flags: Flags, { terminal, env }: Surroundings): boolean {

@@ -2,7 +2,40 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { ago, capped, count, oneLine, PLAIN, paintOf, span, table, wrapped } from "./text.ts";
+import fc from "fast-check";
+import { parse } from "yaml";
+import {
+  ago,
+  capped,
+  count,
+  harmless,
+  isActive,
+  oneLine,
+  PLAIN,
+  paintOf,
+  span,
+  table,
+  visible,
+  wrapped,
+} from "./text.ts";
+import { toYaml } from "./yaml-text.ts";
+
+/** A title, a cleared screen, a line that overwrites the one before, text that runs backwards, C1 for the same. */
+const HOSTILE = [
+  "\u001b]0;title\u0007",
+  "\u001b[2J",
+  "\u001b[1A",
+  "\r",
+  "\b",
+  "\u202e",
+  "\u2066",
+  "\u009b2J",
+  "\u0090",
+  "\u007f",
+];
+const hostile = fc
+  .array(fc.oneof(fc.string(), fc.constantFrom(...HOSTILE, "\n", "\t", "\u001b[31m", "聊", "👩‍🔧")))
+  .map((parts) => parts.join(""));
 
 describe("table", () => {
   it("sets columns as wide as their longest cell, figures to the right, nothing behind the last", () => {
@@ -80,5 +113,56 @@ describe("figures", () => {
     assert.equal(oneLine("abcdef", 4), "abc…");
     assert.deepEqual(capped([1, 2], 2), { shown: [1, 2], rest: "" });
     assert.deepEqual(capped([1, 2, 3], 1), { shown: [1], rest: "... and 2 more: -o json shows all\n" });
+  });
+});
+
+describe("text of others", () => {
+  it("is seen as what it is, on one line", () => {
+    assert.equal(visible("\u001b[2Ja\nb\tc\r\u009b\u007f\u202e"), "\\u001b[2Ja\\nb\\tc\\r\\u009b\\u007f\\u202e");
+    for (const text of ["plain", "héllo 聊天 👩‍🔧", "back\\slash", ""]) assert.equal(visible(text), text);
+    for (const text of HOSTILE) assert.ok(isActive(text) && !isActive(visible(text)), JSON.stringify(text));
+  });
+
+  it("does nothing to a terminal when it is printed without care, but for lines, tabs and our colours", () => {
+    fc.assert(
+      fc.property(hostile, fc.boolean(), (text, isColoured) => {
+        const printed = harmless(text, isColoured);
+        const rest = isColoured
+          ? ["0", "1", "2", "31", "32", "33"].reduce((left, code) => left.replaceAll(`\u001b[${code}m`, ""), printed)
+          : printed;
+        assert.ok(!isActive(rest.replaceAll(/[\n\t]/g, "")), JSON.stringify(printed));
+      }),
+    );
+    const ours = paintOf(true);
+    const painted = `${ours.bold("a")} ${ours.bad("b")}\n\t${ours.faint("c")}${ours.good("d")}${ours.warn("e")}`;
+    assert.equal(harmless(painted, true), painted);
+    assert.match(harmless("\u001b[8mhidden\u001b[5m", true), /^\\u001b\[8mhidden\\u001b\[5m$/);
+  });
+
+  it("is the same value in JSON and YAML, for programs that read it from a pipe", () => {
+    fc.assert(
+      fc.property(hostile, hostile, (key, value) => {
+        fc.pre(key !== "__proto__");
+        const data = { [key]: [value, { a: value }] };
+        assert.deepEqual(JSON.parse(harmless(JSON.stringify(data, undefined, 2), false)), data);
+        assert.deepEqual(parse(harmless(toYaml(data), false)), data);
+      }),
+    );
+  });
+
+  it("cannot forge a row of a table, or shift its columns", () => {
+    const rows = [
+      ["a\nforged  row\u001b[2K", { text: "\u001b[31mred", paint: paintOf(true).good }],
+      ["b", "ok"],
+    ];
+    const lines = table(["NAME", "STATE"], rows, PLAIN).split("\n");
+    assert.equal(lines.length, 4);
+    const bare = lines.map(stripVTControlCharacters);
+    assert.equal(bare[1]?.indexOf("\\u001b[31mred"), bare[0]?.indexOf("STATE"));
+    assert.equal(bare[2]?.indexOf("ok"), bare[0]?.indexOf("STATE"));
+  });
+
+  it("is cut and flattened without a way out", () => {
+    assert.equal(oneLine("a\u001b[2J\n b", 40), "a\\u001b[2J b");
   });
 });

@@ -9,8 +9,10 @@ export interface Paint {
   faint(text: string): string;
 }
 
+const ESCAPE = "\u001b";
+
 const sgr = (code: number, isOn: boolean) => (text: string) =>
-  isOn && text !== "" ? `\u001b[${code}m${text}\u001b[0m` : text;
+  isOn && text !== "" ? `${ESCAPE}[${code}m${text}${ESCAPE}[0m` : text;
 
 export function paintOf(isColoured: boolean): Paint {
   return {
@@ -23,6 +25,40 @@ export function paintOf(isColoured: boolean): Paint {
 }
 
 export const PLAIN: Paint = paintOf(false);
+
+/** What makes a terminal do something, or shows text in another order than it is: controls, bidirectional marks, odd ends of lines. */
+const ACTIVE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
+const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+/** The colours of {@link paintOf}, and no other sequence. */
+const COLOURS = new RegExp(`(${ESCAPE}\\[(?:0|1|2|31|32|33)m)`);
+
+/** JSON reads it back as what it was. */
+function escaped(character: string): string {
+  return SHORT[character] ?? `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
+}
+
+/** Text of somebody else - a name, a message, a line of a log - as one line that does nothing to a terminal: `\u001b[2J` is seen as that. */
+export function visible(text: string): string {
+  return text.replace(ACTIVE, escaped);
+}
+
+/** Does {@link visible} change it? */
+export function isActive(text: string): boolean {
+  return text.search(ACTIVE) >= 0;
+}
+
+/**
+ * Everything that is printed, as it reaches the terminal: lines and tabs stay, and our own colours where there are any. What forgot
+ * {@link visible} forges a line at worst.
+ */
+export function harmless(text: string, isColoured: boolean): string {
+  if (isColoured) {
+    const parts = text.split(COLOURS);
+    // The colours are at the odd places.
+    return parts.map((part, at) => (at % 2 === 1 ? part : harmless(part, false))).join("");
+  }
+  return text.replace(ACTIVE, (found) => (found === "\n" || found === "\t" ? found : escaped(found)));
+}
 
 /** A cell: its text, and how it is painted once its width is known. */
 export type Cell = string | { text: string; paint: (text: string) => string };
@@ -37,7 +73,7 @@ const RIGHT = ">";
 export function table(headings: readonly string[], rows: readonly (readonly Cell[])[], paint: Paint): string {
   const isRight = headings.map((heading) => heading.startsWith(RIGHT));
   const titles = headings.map((heading): Cell => ({ text: heading.replace(RIGHT, ""), paint: paint.faint }));
-  const all = [titles, ...rows];
+  const all = [titles, ...rows.map((row) => row.map(visibleCell))];
   const widths = headings.map((_, at) => Math.max(...all.map((row) => textOf(row[at] ?? "").length)));
   return all.map((row) => `${lineOf(row, widths, isRight)}\n`).join("");
 }
@@ -51,6 +87,10 @@ function lineOf(row: readonly Cell[], widths: readonly number[], isRight: readon
     return at === last ? painted : painted + gap;
   });
   return cells.join("  ");
+}
+
+function visibleCell(cell: Cell): Cell {
+  return typeof cell === "string" ? visible(cell) : { ...cell, text: visible(cell.text) };
 }
 
 function textOf(cell: Cell): string {
@@ -93,9 +133,9 @@ export function ago(time: string | undefined, nowMs: number): string {
   return Number.isNaN(atMs) ? "" : span(nowMs - atMs);
 }
 
-/** One line, cut with an ellipsis where it is longer. */
+/** One line that does nothing to a terminal, cut with an ellipsis where it is longer. */
 export function oneLine(text: string, max: number): string {
-  const flat = text.replace(/\s+/g, " ").trim();
+  const flat = visible(text.replace(/\s+/g, " ").trim());
   return flat.length <= max ? flat : `${flat.slice(0, max - 1)}…`;
 }
 

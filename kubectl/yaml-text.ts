@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isActive } from "./text.ts";
 
 /** A text that YAML 1.1 and 1.2 readers take for itself: no number, no date, no word with a meaning, no mark. */
 const PLAIN = /^[A-Za-z_/][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*$/;
@@ -46,7 +47,6 @@ function scalar(text: string, depth: number): string {
 
 /** Several lines that a literal block gives back exactly. */
 function isProse(text: string): boolean {
-  return (
-    /^[^\s]/.test(text) && text.includes("\n") && !text.endsWith("\n\n") && !/[^\n\x20-\x7e\u00a0-\ud7ff]/.test(text)
-  );
+  const isPlain = !/[^\n\x20-\x7e\u00a0-\ud7ff]/.test(text) && !isActive(text.replaceAll("\n", ""));
+  return isPlain && /^[^\s]/.test(text) && text.includes("\n") && !text.endsWith("\n\n");
 }

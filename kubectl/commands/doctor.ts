@@ -16,6 +16,7 @@ import {
   findingsText,
   loginFinding,
   warning,
+  withheldFinding,
 } from "../doctor/findings.ts";
 import { endpointsFinding, redirectFinding } from "../doctor/http-checks.ts";
 import { CARRIERS, tryLogin } from "../doctor/login.ts";
@@ -36,6 +37,8 @@ interface Patient {
   httpPort: number | undefined;
   /** Undefined: a made-up one shows that the way to logic is open. */
   token: string | undefined;
+  /** The token may go to anybody. */
+  isInsecure: boolean;
   findings: Finding[];
 }
 
@@ -48,28 +51,37 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   const findings = [...patient.findings, ...(await examine(patient, ports))];
   const isInOrder = findings.every(({ verdict }) => verdict !== "bad");
   if (flags.isSet("cordon-canary") && isInOrder)
-    findings.push(...(await examineCanary(context, patient.target, patient.token, ports)));
+    findings.push(...(await examineCanary(context, forToken(patient), patient.token, ports)));
   const data = { server: `${patient.target.host}:${patient.target.port}`, findings };
   context.show(data, () => findingsText(patient.title, findings, paint));
   return findings.some(({ verdict }) => verdict === "bad") ? EXIT.unhealthy : EXIT.ok;
 }
 
-async function examine({ target, httpPort, token }: Patient, ports: DialPorts): Promise<Finding[]> {
+async function examine(patient: Patient, ports: DialPorts): Promise<Finding[]> {
+  const { target, httpPort, token, isInsecure } = patient;
   if (target.host === "") return [];
   const seen = await dialTls(target, ports);
   const findings = dialFindings(target, seen);
   if (seen.kind === "ok") {
     findings.push(...certificateFindings(seen, target, ports.clock.wallMs()));
-    // A token goes only to somebody whose certificate is in order.
-    const isProbe = token === undefined || seen.distrust !== "";
+    const isWithheld = token !== undefined && seen.distrust !== "" && !isInsecure;
+    if (isWithheld) findings.push(withheldFinding(target));
+    const isProbe = token === undefined || isWithheld;
+    // What was seen is of another connection: the ones that carry a token are verified, each of them.
+    const peer = isProbe ? target : forToken(patient);
     for (const carrier of CARRIERS) {
-      const outcome = await tryLogin(carrier, target, isProbe ? `im-doctor.${randomUUID()}.probe` : token, ports);
+      const outcome = await tryLogin(carrier, peer, isProbe ? `im-doctor.${randomUUID()}.probe` : token, ports);
       findings.push(loginFinding(carrier, outcome, isProbe));
     }
     findings.push(await endpointsFinding(target, ports));
   }
   if (httpPort !== undefined) findings.push(await redirectFinding(target, httpPort, ports));
   return findings;
+}
+
+/** The way of a token: only to somebody whose certificate is in order, unless whoever asks wants it otherwise. */
+function forToken({ target, isInsecure }: Patient): Target {
+  return { ...target, mustTrust: !isInsecure };
 }
 
 const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
@@ -97,6 +109,7 @@ function fromFlags({ flags }: CommandContext, server: string): Patient {
     target,
     httpPort,
     token: fileOf(flags.text("token-file"))?.trim(),
+    isInsecure: flags.isSet("insecure"),
     findings: [],
   };
 }
@@ -114,6 +127,7 @@ async function fromCluster(context: CommandContext): Promise<Patient> {
     target: { host, port: TLS_PORT, serverName: flags.text("server-name") ?? host, ca },
     httpPort: HTTP_PORT,
     token: signed,
+    isInsecure: flags.isSet("insecure"),
     findings: [...conditionFindings(cluster), ...findings],
   };
 }

@@ -73,6 +73,15 @@ const REPLY: TraceReply = {
 };
 
 describe("traceText", () => {
+  it("shows what senders made up as it is, each on its own line", () => {
+    const wipe = "\u001b[2J\nforged";
+    const users = [user({ devices: [device({ deviceId: wipe })] })];
+    const text = traceText({ ...REPLY, clientMessageId: wipe, contentType: wipe, users }, PODS, NOW_MS, PLAIN);
+    assert.ok(!text.includes("\u001b"));
+    assert.equal(text.match(/^forged/m), null);
+    assert.equal(text.match(/\\u001b\[2J\\nforged/g)?.length, 3);
+  });
+
   it("tells one message from its sender to every device", () => {
     const users = [
       user({ userId: "alice", inboxSeq: 5, inboxHead: 5, devices: [device({ ackedSeq: 5, ...ONLINE })] }),

@@ -3,7 +3,7 @@ import type { TracedUser, TraceReply } from "#proto/gen/messages.ts";
 import { callAdmin } from "../admin-call.ts";
 import { CliFault, EXIT, type ExitCode, usageFault } from "../fault.ts";
 import type { CommandContext } from "../run.ts";
-import { count, type Paint, span, table } from "../text.ts";
+import { count, type Paint, span, table, visible } from "../text.ts";
 import { DEVICE_HEADINGS, deviceRow, type PodNames } from "./devices-view.ts";
 import { entryNames } from "./route.ts";
 
@@ -28,11 +28,13 @@ export async function trace(context: CommandContext): Promise<ExitCode> {
 
 /** What people see. Pure. */
 export function traceText(reply: TraceReply, pods: PodNames, nowMs: number, paint: Paint): string {
+  const as = `${visible(reply.sender)} as ${visible(reply.clientMessageId)}`;
+  const type = reply.contentType ? `${visible(reply.contentType)}, ` : "";
   const head = [
     `${paint.bold(`Message ${reply.messageId}`)}  stored ${new Date(reply.sentAtMs).toISOString()}, ${span(nowMs - reply.sentAtMs)} ago\n`,
     reply.expired
       ? "Retention has taken its content; what follows is about its place.\n"
-      : `From ${reply.sender} as ${reply.clientMessageId}, ${reply.contentType ? `${reply.contentType}, ` : ""}${count(reply.contentBytes)} bytes\n`,
+      : `From ${as}, ${type}${count(reply.contentBytes)} bytes\n`,
     `Conversation ${reply.conversationId}, position ${count(reply.convSeq)}\n`,
   ];
   const users = reply.users.map((user) => `\n${userText(user, reply, pods, nowMs, paint)}`);

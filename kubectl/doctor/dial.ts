@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { lookup } from "node:dns/promises";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { checkServerIdentity, connect as connectTls, type PeerCertificate, type TLSSocket } from "node:tls";
 import type { Clock } from "#lib/clock.ts";
 
 /** Where clients connect. */
@@ -12,6 +12,8 @@ export interface Target {
   serverName: string;
   /** PEM of the authority; undefined: those that everybody trusts. */
   ca: string | undefined;
+  /** A connection whose certificate is not in order is refused: what goes over it is secret. Default false. */
+  mustTrust?: boolean;
 }
 
 /** Limits of one step. */
@@ -82,7 +84,7 @@ async function addressesOf(host: string, { clock, timeoutMs }: DialPorts): Promi
   }
 }
 
-/** A TLS connection that is up, verified or not: the certificate is judged by {@link dialTls}. */
+/** A TLS connection that is up, verified when the target must be trusted. */
 export async function openTls(target: Target, alpn: readonly string[], ports: DialPorts): Promise<TLSSocket> {
   return await settled(secured(target, alpn), "secureConnect", ports);
 }
@@ -93,15 +95,16 @@ function secured(target: Target, alpn: readonly string[], socket?: Socket): TLSS
   return connectTls({ ...tlsOptions(target), ...over, ALPNProtocols: [...alpn] });
 }
 
-/** Of one TLS connection. The certificate is judged elsewhere: a wrong one must not hide what else is wrong. */
-export function tlsOptions({ host, port, serverName, ca }: Target) {
+/** Of one TLS connection. Where nothing secret is said a wrong certificate must not hide what else is wrong: {@link dialTls} judges it. */
+export function tlsOptions({ host, port, serverName, ca, mustTrust = false }: Target) {
   return {
     host,
     port,
     ...(ca === undefined ? {} : { ca }),
     // An address is no name for SNI, and is compared with the certificate all the same.
     ...(isIP(serverName) ? {} : { servername: serverName }),
-    rejectUnauthorized: false,
+    checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkServerIdentity(serverName, certificate),
+    rejectUnauthorized: mustTrust,
   };
 }
 

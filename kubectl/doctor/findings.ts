@@ -109,6 +109,16 @@ export function certificateFindings(seen: TlsFacts, target: Target, nowMs: numbe
   return [leftMs < CERTIFICATE_WARN_MS ? warning(check, text, remedy) : ok(check, text)];
 }
 
+/** A token that would have gone to somebody who is not known to be the fleet. */
+export function withheldFinding({ serverName }: Target): Finding {
+  const text = `was not sent: whoever has it is its user, and the certificate is not trusted as ${serverName}`;
+  return warning(
+    "token",
+    `${text}; a made-up one is tried instead`,
+    "Name the certificate's authority by --ca or its name by --server-name, or send the token all the same by --insecure.",
+  );
+}
+
 const CARRIER_NAME: Readonly<Record<Carrier, string>> = { tcp: "raw TCP", ws: "WebSocket", http: "HTTP" };
 const REFUSED_REMEDY: Readonly<Record<number, string>> = {
   [DisconnectCode.OVERLOADED]: "Entries are full: raise spec.entry.replicas or spec.entry.maxConnectionsPerPod.",
