@@ -4,6 +4,7 @@ import { Gate } from "./gate.ts";
 import { ChangeNotes } from "./presence/change-notes.ts";
 import { PeerWatcher } from "./presence/peer-watcher.ts";
 import { NO_PRESENCE, type PresenceDesk, PresenceHandler } from "./presence/presence-handler.ts";
+import type { RouterMemory } from "./presence/router-memory.ts";
 import type { Router } from "./router/router.ts";
 
 /** Questions for presence under way: each is a query, and none may crowd out a pull. */
@@ -20,8 +21,6 @@ export interface PresenceParts {
   noting(changes: Changes): Changes;
   /** A session of the user came or went. */
   note(userId: string): void;
-  /** The router may have forgotten routes. */
-  forgotten(): void;
   isIdle(): boolean;
   close(): void;
 }
@@ -31,25 +30,28 @@ const NOBODY: PresenceParts = {
   watcher: undefined,
   noting: (changes) => changes,
   note: () => undefined,
-  forgotten: () => undefined,
   isIdle: () => true,
   close: () => undefined,
 };
 
 /** Without a change log nothing runs and nothing is written. */
-export function composePresence({ store, router, changeLog: log, clock, onFault, metrics }: LogicPorts): PresenceParts {
+export function composePresence(
+  { store, router, changeLog: log, clock, onFault, metrics }: LogicPorts,
+  memory: RouterMemory,
+): PresenceParts {
   if (!log) return NOBODY;
   const gate = new Gate({ clock, ...PRESENCE_GATE });
   const notes = new ChangeNotes({ log, clock, onFault });
-  const watcher = new PeerWatcher({ log, router, clock, onFault, metrics });
+  const watcher = new PeerWatcher({ log, router, memory, clock, onFault, metrics });
+  const desk = new PresenceHandler({ store, router, watcher, memory, gate, clock, onFault, metrics });
   return {
-    desk: new PresenceHandler({ store, router, watcher, gate, clock, onFault, metrics }),
+    desk,
     watcher,
     noting: (changes) => notes.noting(changes),
     note: (userId) => notes.note(userId),
-    forgotten: () => watcher.hold(),
     isIdle: () => gate.running === 0,
     close: () => {
+      desk.close();
       watcher.close();
       notes.close();
     },

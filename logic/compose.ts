@@ -28,6 +28,7 @@ import { ReadDesk } from "./inbox/read-desk.ts";
 import { SnapshotHandler } from "./inbox/snapshot.ts";
 import type { LogicMetrics } from "./metrics.ts";
 import type { ChangeLog } from "./presence/change-log.ts";
+import { RouterMemory } from "./presence/router-memory.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
 import { createMessageIds } from "./send/message-id.ts";
@@ -190,14 +191,14 @@ function composeWatch(
   { router, clock, log, metrics }: LogicPorts,
   entries: Entries,
   leases: EntryLeases,
-  { onAnswered, onForgotten }: { onAnswered: () => void; onForgotten: () => void },
+  { onAnswered, memory }: { onAnswered: () => void; memory: RouterMemory },
 ) {
   return new GenerationWatch({
     router,
     clock,
     onAnswered,
-    onForgotten: () => {
-      onForgotten();
+    onForgotten: (wasKnown) => {
+      if (wasKnown) memory.forgotten();
       metrics.reannounces.inc();
       log.warn({ entries: entries.size }, "the router may have forgotten routes: entries announce theirs again");
       leases.renewAll(entries);
@@ -245,11 +246,9 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     log,
     metrics,
   });
-  const presence = composePresence(ports);
-  const watch = composeWatch(ports, entries, leases, {
-    onAnswered: () => routes.retryMissed(),
-    onForgotten: () => presence.forgotten(),
-  });
+  const memory = new RouterMemory({ clock, isSame: () => watch.isSame() });
+  const watch = composeWatch(ports, entries, leases, { onAnswered: () => routes.retryMissed(), memory });
+  const presence = composePresence(ports, memory);
   const onRouterFault = routerFaults(ports);
   const delivering = composeDelivery(ports, entries, presence, {
     onRouterFault,

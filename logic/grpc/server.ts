@@ -311,7 +311,7 @@ export class UplinkServer {
     this.#ports.epochs.check(session);
     this.#ports.guard.check(session);
     this.#announce(stream, session);
-    if (session.watches) this.#ports.presence.moved(session);
+    if (session.watches) this.#ports.presence.moved(session, () => isBound(stream, session));
   }
 
   #announce(stream: EntryStream, session: Session, isUnsure = false): void {

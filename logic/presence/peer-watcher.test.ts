@@ -11,7 +11,8 @@ import type { Route } from "../router/router.ts";
 import type { Session } from "../session/session.ts";
 import { MemoryChangeLog } from "./change-log-memory.ts";
 import { lookAt } from "./peer-look.ts";
-import { HOLD_MS, PeerWatcher, TICK_MS } from "./peer-watcher.ts";
+import { PeerWatcher, TICK_MS } from "./peer-watcher.ts";
+import { HOLD_MS, RouterMemory } from "./router-memory.ts";
 import type { WatchBounds } from "./watch-list.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -21,6 +22,7 @@ class World {
   readonly clock = new FakeClock();
   readonly router = new MemoryRouter(this.clock, 13_000);
   readonly log = new MemoryChangeLog(20);
+  readonly memory = new RouterMemory({ clock: this.clock, isSame: async () => true });
   readonly faults: string[] = [];
   readonly sent: { conn: number; peers: string[] }[] = [];
   isFull = false;
@@ -30,7 +32,7 @@ class World {
 
   constructor(bounds?: WatchBounds) {
     this.watcher = new PeerWatcher({
-      ...{ log: this.log, router: this.router, clock: this.clock, metrics: unreadMetrics() },
+      ...{ log: this.log, router: this.router, memory: this.memory, clock: this.clock, metrics: unreadMetrics() },
       onFault: (op) => void this.faults.push(op),
       ...(bounds ? { bounds } : {}),
     });
@@ -209,7 +211,7 @@ describe("watching peers", () => {
       world.take();
       world.router.flush();
       if (how === "gap") world.log.flush();
-      else world.watcher.hold();
+      else world.memory.forgotten();
       await world.ticks(5);
       await world.router.login([bob]);
       await world.ticks(HOLD_MS / TICK_MS - 6);
@@ -218,6 +220,23 @@ describe("watching peers", () => {
       assert.deepEqual(world.take(), [{ conn: 1, peers: ["carol:"] }], how);
       await world.router.login([carol]);
     }
+  });
+
+  it("calls nobody offline after a flush that came while nobody watched", async () => {
+    const world = new World();
+    await world.login("bob");
+    await world.ticks(1);
+    world.router.flush();
+    world.log.flush();
+    world.memory.forgotten();
+    const alice = world.session(1);
+    world.watcher.watch({ session: alice, isOpen: () => true, userIds: ["bob"], endsAtMs: 1e9, checkedAtMs: 0 });
+    // Somebody who looked a moment before the flush saw him.
+    world.watcher.begin("bob", { platforms: ["mobile"], incarnations: ["pod-a.1"] }, 5);
+    await world.ticks(Math.floor(HOLD_MS / TICK_MS));
+    assert.deepEqual(world.take(), []);
+    await world.ticks(4);
+    assert.deepEqual(world.take(), [{ conn: 1, peers: ["bob:"] }], "once the entries have had their time");
   });
 
   it("keeps what cannot be written, and tells the newest state once it can", async () => {

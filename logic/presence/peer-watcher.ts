@@ -9,14 +9,13 @@ import type { Session } from "../session/session.ts";
 import type { ChangeLog, LogPosition } from "./change-log.ts";
 import { lookAt } from "./peer-look.ts";
 import { isVisibleChange, nextState, type PeerLook, type PeerState, peerPresence } from "./peer-state.ts";
+import type { RouterMemory } from "./router-memory.ts";
 import { type PeerWatch, type WatchBounds, type WatchedPeer, WatchList, type WatchRequest } from "./watch-list.ts";
 
 /** Changes are told twice in a second at least: gathered for 100 ms, read within 400, and who leaves is looked at twice. */
 export const TICK_MS = 400;
 /** Everybody who is watched is looked at once in this time: finds what the change log lost. */
 const SWEEP_MS = 30_000;
-/** The router lost its memory: until the entries have announced their sessions nobody is called offline. */
-export const HOLD_MS = 5000;
 /** Per tick; what is more waits for the next one. */
 const MAX_LOOKS = 10_000;
 const MAX_FRAMES = 2000;
@@ -30,6 +29,7 @@ export const WATCH_BOUNDS: WatchBounds = { maxPeers: 50_000, maxPairs: 500_000 }
 export interface PeerWatcherPorts {
   log: Pick<ChangeLog, "read">;
   router: Pick<Router, "stored" | "leased">;
+  memory: Pick<RouterMemory, "forgotten" | "heldMs">;
   clock: Clock;
   onFault: (op: string, error: unknown) => void;
   metrics: Pick<LogicMetrics, "presenceFrames">;
@@ -50,8 +50,8 @@ export class PeerWatcher {
   /** Sessions that were not told everything. */
   readonly #dirty = new Set<PeerWatch>();
   #position: LogPosition = "";
-  /** While it is undefined everybody may be called offline. */
-  #heldUntilMs: number | undefined;
+  /** At the last tick nobody might be called offline. */
+  #isHeld = false;
   #sweep: Iterator<WatchedPeer> | undefined;
   #tidyIn = TIDY_TICKS;
   #cancel: (() => void) | undefined;
@@ -103,11 +103,6 @@ export class PeerWatcher {
     this.#list.moved(peer, look.incarnations);
   }
 
-  /** The router lost its memory: its answers mean nothing until it was told again. */
-  hold(): void {
-    if (this.#list.watches.size > 0) this.#heldUntilMs = this.#ports.clock.nowMs() + HOLD_MS;
-  }
-
   /** Releases the timer. */
   close(): void {
     this.#isClosed = true;
@@ -125,8 +120,8 @@ export class PeerWatcher {
     this.#isTicking = true;
     this.#tidy();
     try {
-      this.#endHold();
       await this.#readLog();
+      this.#noteHold();
       await this.#checkLeases();
       this.#sweepOn();
       await this.#look();
@@ -143,7 +138,7 @@ export class PeerWatcher {
   /** Nobody watches: the log is read from its end when somebody does again. */
   #rest(): void {
     this.#position = "";
-    this.#heldUntilMs = undefined;
+    this.#isHeld = false;
     this.#sweep = undefined;
     this.#queue.clear();
   }
@@ -156,10 +151,11 @@ export class PeerWatcher {
       if (endsAtMs <= nowMs || !isOpen()) this.drop(session);
   }
 
-  #endHold(): void {
-    if (this.#heldUntilMs === undefined || this.#ports.clock.nowMs() < this.#heldUntilMs) return;
-    this.#heldUntilMs = undefined;
-    this.#queueAll();
+  /** Who was missing while the router was told again is looked at when that is over. */
+  #noteHold(): void {
+    const wasHeld = this.#isHeld;
+    this.#isHeld = this.#ports.memory.heldMs > 0;
+    if (wasHeld && !this.#isHeld) this.#queueAll();
   }
 
   #queueAll(): void {
@@ -170,7 +166,7 @@ export class PeerWatcher {
     for (let pages = 0; pages < MAX_PAGES; pages++) {
       const { userIds, position, isGap, hasMore } = await this.#ports.log.read(this.#position);
       this.#position = position;
-      if (isGap) this.hold();
+      if (isGap) this.#ports.memory.forgotten();
       for (const userId of userIds) {
         const peer = this.#list.peers.get(userId);
         if (peer) this.#queue.add(peer);
@@ -218,7 +214,7 @@ export class PeerWatcher {
   #apply(peer: WatchedPeer, look: PeerLook): void {
     const before = peer.state;
     if (!before) return;
-    const mayLeave = this.#heldUntilMs === undefined;
+    const mayLeave = !this.#isHeld;
     const after: PeerState = nextState(before, look, { mayLeave, nowMs: this.#ports.clock.wallMs() });
     peer.state = after;
     this.#list.moved(peer, look.incarnations);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
-import { ErrorCode } from "#lib/errors.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
 import { Command } from "#proto/commands.ts";
 import { ErrorInfo, Presence, PresenceAsk, PresenceSub, SessionTag } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
@@ -13,16 +13,19 @@ import type { Session } from "../session/session.ts";
 import { MemoryChangeLog } from "./change-log-memory.ts";
 import { PeerWatcher } from "./peer-watcher.ts";
 import { LEASE_MS, NO_PRESENCE, type PresenceDesk, PresenceHandler } from "./presence-handler.ts";
+import { HOLD_MS, RouterMemory } from "./router-memory.ts";
 import type { WatchBounds } from "./watch-list.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A handler whose store shows everybody whose id begins with `friend`, and counts what it is asked. */
-function setUp(options: { bounds?: WatchBounds; maxWaiting?: number } = {}) {
+function setUp(options: { bounds?: WatchBounds; maxWaiting?: number; maxRunning?: number } = {}) {
   const clock = new FakeClock();
   const router = new MemoryRouter(clock);
   const metrics = unreadMetrics();
-  const shared = { router, clock, metrics, onFault: () => undefined };
+  const state = { isSame: true };
+  const memory = new RouterMemory({ clock, isSame: async () => state.isSame });
+  const shared = { router, clock, metrics, memory, onFault: () => undefined };
   const { bounds } = options;
   const watcher = new PeerWatcher({ ...shared, log: new MemoryChangeLog(), ...(bounds ? { bounds } : {}) });
   const asked: string[][] = [];
@@ -52,7 +55,12 @@ function setUp(options: { bounds?: WatchBounds; maxWaiting?: number } = {}) {
         ),
     },
     watcher,
-    gate: new Gate({ clock, maxRunning: 1, maxWaiting: options.maxWaiting ?? 100, maxWaitMs: 1000 }),
+    gate: new Gate({
+      clock,
+      maxRunning: options.maxRunning ?? 1,
+      maxWaiting: options.maxWaiting ?? 100,
+      maxWaitMs: 1000,
+    }),
   });
   /** Until it is called the store does not answer. */
   const hold = (): (() => void) => {
@@ -60,15 +68,17 @@ function setUp(options: { bounds?: WatchBounds; maxWaiting?: number } = {}) {
     answers = promise;
     return resolve;
   };
-  return { clock, router, watcher, handler, asked, hold };
+  return { clock, router, watcher, memory, state, handler, asked, hold };
 }
 
 function client(desk: PresenceDesk) {
   const sent: RecordInput[] = [];
+  const state = { isOpen: true, isFull: false };
   const session: Session = {
     entry: {
       incarnation: "pod-a.1",
       send: (record) => {
+        if (state.isFull) return false;
         sent.push(record);
         return true;
       },
@@ -85,7 +95,6 @@ function client(desk: PresenceDesk) {
     },
     token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
   };
-  const state = { isOpen: true };
   let lastRid = 0;
   const post = (cmd: number, body: Uint8Array): number => {
     const rid = ++lastRid;
@@ -193,6 +202,47 @@ describe("presence asked for by clients", () => {
   });
 });
 
+describe("presence while the router is told again who is online", () => {
+  it("is not told of those who are missing, but of those who are there", async () => {
+    const { handler, router, memory, clock, watcher } = setUp();
+    const alice = client(handler);
+    const route = { incarnation: "pod-a.1", conn: 1, loginSeq: 1, deviceId: "d", slot: "web", userId: "friend-1" };
+    await router.login([route]);
+    // Nobody watches anything, and a flush is noticed.
+    router.flush();
+    memory.forgotten();
+    clock.advance(1000);
+    for (const { error, presence } of [await alice.ask("friend-1"), await alice.subscribe("friend-1")]) {
+      assert.deepEqual(
+        [error?.code, error?.retryable, error?.retryAfterMs],
+        [ErrorCode.RETRYABLE, true, HOLD_MS - 1000],
+      );
+      assert.equal(presence, undefined, "nobody is called offline");
+    }
+    assert.equal(watcher.sessions, 0);
+    await router.renewLease("pod-a.1");
+    await router.login([route]);
+    assert.equal((await alice.ask("friend-1", "stranger")).presence?.peers[0]?.online, true, "announced again");
+    assert.equal((await alice.ask("friend-1", "friend-2")).error?.code, ErrorCode.RETRYABLE);
+    clock.advance(HOLD_MS);
+    await router.renewLease("pod-a.1");
+    const peers = (await alice.ask("friend-1", "friend-2")).presence?.peers;
+    assert.deepEqual(
+      peers?.map(({ online }) => online),
+      [true, false],
+    );
+  });
+
+  it("is not told either when nobody has noticed the flush yet", async () => {
+    const { handler, state } = setUp();
+    const alice = client(handler);
+    state.isSame = false;
+    const { error } = await alice.ask("friend-1");
+    assert.deepEqual([error?.code, error?.retryable, error?.retryAfterMs], [ErrorCode.RETRYABLE, true, 1000]);
+    assert.ok((await alice.ask("stranger")).presence, "whom it may not see it does not ask for");
+  });
+});
+
 describe("subscriptions", () => {
   it("watch those who may be seen, replace each other, and end with an empty one", async () => {
     const { handler, watcher } = setUp();
@@ -237,6 +287,80 @@ describe("subscriptions", () => {
     assert.deepEqual([...(watcher.find(alice.session)?.peers.keys() ?? [])], ["friend-2"]);
   });
 
+  it("of one session: one that fails late takes nothing from the one that came after it", async () => {
+    const { handler, watcher, router } = setUp({ maxRunning: 2 });
+    const alice = client(handler);
+    const stored = router.stored.bind(router);
+    const { promise, reject } = Promise.withResolvers<never>();
+    router.stored = async () => promise;
+    const first = alice.post(Command.PRESENCE_SUB, PresenceSub.encode({ userIds: ["friend-1"] }));
+    for (let turns = 0; turns < 5; turns++) await turn();
+    assert.equal(watcher.sessions, 1, "it waits for the look");
+    router.stored = stored;
+    assert.equal((await alice.subscribe("friend-2")).presence?.leaseMs, LEASE_MS);
+    reject(new ImError(ErrorCode.RETRYABLE, "away"));
+    assert.equal((await alice.answer(first)).error?.code, ErrorCode.RETRYABLE);
+    assert.deepEqual([...(watcher.find(alice.session)?.peers.keys() ?? [])], ["friend-2"]);
+    assert.equal(alice.session.watches, true);
+  });
+
+  it("of one session: one that was ended meanwhile is not taken for one that holds", async () => {
+    const { handler, watcher, router } = setUp({ maxRunning: 2 });
+    const alice = client(handler);
+    const stored = router.stored.bind(router);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    router.stored = async (userIds) => {
+      await promise;
+      return stored(userIds);
+    };
+    const first = alice.post(Command.PRESENCE_SUB, PresenceSub.encode({ userIds: ["friend-1"] }));
+    for (let turns = 0; turns < 5; turns++) await turn();
+    assert.deepEqual((await alice.subscribe()).presence, { peers: [], leaseMs: 0 });
+    resolve();
+    assert.equal((await alice.answer(first)).presence?.leaseMs, 0);
+    assert.deepEqual([watcher.sessions, alice.session.watches ?? false], [0, false]);
+  });
+
+  it("that stayed at another logic are told of when the way to the entry is free, if that is still true", async () => {
+    const { handler, clock } = setUp();
+    const [alice, left, again] = [client(handler), client(handler), client(handler)];
+    const all = [alice, left, again];
+    for (const one of all) {
+      one.state.isFull = true;
+      handler.moved(one.session, () => one.state.isOpen);
+    }
+    clock.advance(1000);
+    left.state.isOpen = false;
+    for (const one of all) one.state.isFull = false;
+    await again.subscribe("friend-1");
+    const notices = ({ sent }: typeof alice) =>
+      sent.filter(({ cmd, rid }) => cmd === Command.PRESENCE && rid === undefined);
+    assert.deepEqual(
+      all.map((one) => notices(one).length),
+      [0, 0, 0],
+    );
+    clock.advance(1000);
+    assert.deepEqual(
+      all.map((one) => notices(one).length),
+      [1, 0, 0],
+    );
+    assert.equal(notices(alice)[0]?.body, undefined);
+    clock.advance(60_000);
+    assert.equal(notices(alice).length, 1);
+  });
+
+  it("release their timers in the end", () => {
+    const { handler, clock } = setUp();
+    const alice = client(handler);
+    alice.state.isFull = true;
+    handler.moved(alice.session, () => true);
+    assert.equal(clock.pending, 1);
+    handler.close();
+    assert.equal(clock.pending, 0);
+    handler.moved(alice.session, () => true);
+    assert.equal(clock.pending, 0);
+  });
+
   it("end with the connection, also when that ends while they are made", async () => {
     const { handler, watcher, hold } = setUp();
     const alice = client(handler);
@@ -274,7 +398,7 @@ describe("subscriptions", () => {
     assert.deepEqual(tags(), [true]);
     await alice.subscribe();
     assert.deepEqual(tags(), [true, false]);
-    handler.moved(alice.session);
+    handler.moved(alice.session, () => true);
     const notice = alice.sent.at(-1);
     assert.deepEqual([notice?.cmd, notice?.rid, notice?.body], [Command.PRESENCE, undefined, undefined]);
   });
@@ -283,7 +407,7 @@ describe("subscriptions", () => {
     const alice = client(NO_PRESENCE);
     for (const { error } of [await alice.ask("friend-1"), await alice.subscribe("friend-1")])
       assert.deepEqual([error?.code, error?.retryable], [ErrorCode.PERMISSION_DENIED, false]);
-    NO_PRESENCE.moved(alice.session);
+    NO_PRESENCE.moved(alice.session, () => true);
     NO_PRESENCE.closed(alice.session);
     assert.equal(alice.sent.length, 2);
   });

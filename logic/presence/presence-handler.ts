@@ -2,7 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { TokenBucket } from "#lib/token-bucket.ts";
-import { Command, Flag } from "#proto/commands.ts";
+import { Command } from "#proto/commands.ts";
 import { Presence, PresenceAsk, PresenceSub } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { Gate } from "../gate.ts";
@@ -12,9 +12,11 @@ import { directConversationId } from "../send/conversation.ts";
 import { type Refusal, type Session, sendError, sendReply, tagOf } from "../session/session.ts";
 import type { Store } from "../store/store.ts";
 import { isUserId } from "../token/verify.ts";
+import { MovedNotices } from "./moved-notices.ts";
 import { lookAt } from "./peer-look.ts";
 import { HIDDEN, type PeerLook, type PeerState, peerPresence } from "./peer-state.ts";
 import type { PeerWatcher } from "./peer-watcher.ts";
+import type { RouterMemory } from "./router-memory.ts";
 
 /** Users in one question. */
 export const MAX_ASKED_PEERS = 100;
@@ -36,7 +38,7 @@ export interface PresenceDesk {
   /** The connection is gone. */
   closed(session: Session): void;
   /** A session that has a subscription somewhere else is bound here from now on. */
-  moved(session: Session): void;
+  moved(session: Session, isOpen: () => boolean): void;
 }
 
 /** One frame of a client. */
@@ -61,6 +63,7 @@ export interface PresenceHandlerPorts {
   store: Pick<Store, "visiblePeers" | "devicesOf">;
   router: Pick<Router, "stored" | "leased">;
   watcher: PeerWatcher;
+  memory: Pick<RouterMemory, "heldMs" | "requireWhole">;
   gate: Gate;
   clock: Clock;
   onFault: (op: string, error: unknown) => void;
@@ -86,9 +89,11 @@ interface Known {
 export class PresenceHandler implements PresenceDesk {
   readonly #ports: PresenceHandlerPorts;
   readonly #askers = new WeakMap<Session, Asker>();
+  readonly #notices: MovedNotices;
 
   constructor(ports: PresenceHandlerPorts) {
     this.#ports = ports;
+    this.#notices = new MovedNotices(ports.clock);
   }
 
   handle(session: Session, { cmd, rid, body }: PresenceRequestFrame, isOpen: () => boolean): void {
@@ -129,8 +134,13 @@ export class PresenceHandler implements PresenceDesk {
   }
 
   /** A frame without peers: subscribe again. */
-  moved({ entry, conn }: Session): void {
-    entry.send({ kind: RecordKind.REPLY, cmd: Command.PRESENCE, flags: Flag.NO_PERSIST, conn });
+  moved(session: Session, isOpen: () => boolean): void {
+    this.#notices.tell(session, () => isOpen() && this.#ports.watcher.find(session) === undefined);
+  }
+
+  /** Releases the timer. */
+  close(): void {
+    this.#notices.close();
   }
 
   async #ask(session: Session, rid: number, userIds: readonly string[]): Promise<void> {
@@ -162,8 +172,13 @@ export class PresenceHandler implements PresenceDesk {
       for (const [userId, { look, lastSeenMs }] of await this.#lookUp(stateless))
         watcher.begin(userId, look, lastSeenMs);
     } catch (error) {
-      watcher.drop(session);
+      // What came after this one watches others, and is not to be blamed.
+      if (now.isNewest()) watcher.drop(session);
       throw error;
+    }
+    if (!now.isNewest()) {
+      reply(session, rid, userIds, (userId) => watcher.find(session)?.peers.get(userId)?.state, 0);
+      return;
     }
     this.#setWatches(session, userIds.length > 0);
     reply(session, rid, userIds, (userId) => watch?.peers.get(userId)?.state, userIds.length > 0 ? LEASE_MS : 0);
@@ -184,6 +199,7 @@ export class PresenceHandler implements PresenceDesk {
     const looks = await lookAt(this.#ports.router, userIds);
     if (looks.size < userIds.length) throw new ImError(ErrorCode.RETRYABLE, "a part of the router does not answer");
     const away = userIds.filter((userId) => looks.get(userId)?.platforms.length === 0);
+    if (away.length > 0) await this.#ports.memory.requireWhole();
     const lastSeen = new Map<string, number>();
     for (const { userId, lastSeenMs } of await this.#ports.store.devicesOf(away))
       lastSeen.set(userId, Math.max(lastSeenMs, lastSeen.get(userId) ?? 0));
@@ -208,7 +224,8 @@ export class PresenceHandler implements PresenceDesk {
   #refusalOf(error: unknown): Refusal {
     if (error instanceof ImError && error.code === ErrorCode.BUSY) return { ...LATER, code: ErrorCode.BUSY };
     this.#ports.onFault("presence", error);
-    if (error instanceof ImError && error.retryable) return LATER;
+    const retryAfterMs = Math.max(RETRY_MS, this.#ports.memory.heldMs);
+    if (error instanceof ImError && error.retryable) return { ...LATER, retryAfterMs };
     return { code: ErrorCode.INTERNAL, reason: "presence could not be read" };
   }
 }

@@ -37,6 +37,34 @@ describe("generation watch", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("says whether the memory that was lost is one that it knew, and whether the present one is that of the last poll", async () => {
+    const clock = new FakeClock();
+    const router = new MemoryRouter(clock);
+    const losses: boolean[] = [];
+    const watch = new GenerationWatch({ router, clock, onForgotten: (wasKnown) => void losses.push(wasKnown) });
+    assert.equal(await watch.isSame(), true, "nothing to compare with");
+    await watch.start();
+    assert.equal(await watch.isSame(), true);
+    router.flush();
+    assert.deepEqual([await watch.isSame(), await watch.isSame()], [false, false]);
+    clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await watch.isSame(), true);
+    assert.equal(losses.at(-1), true, "also when a question made the new one");
+    router.isDown = true;
+    await assert.rejects(watch.isSame());
+    watch.stop();
+
+    const empty: boolean[] = [];
+    const first = new GenerationWatch({
+      ...{ router: new MemoryRouter(clock), clock },
+      onForgotten: (wasKnown) => void empty.push(wasKnown),
+    });
+    await first.start();
+    assert.deepEqual(empty, [false], "an empty router at the start is news, but no loss");
+    first.stop();
+  });
+
   it("assumes no loss when the router was away and remembers", async () => {
     const { router, log, watch, second } = await setUp(true);
     router.isDown = false;

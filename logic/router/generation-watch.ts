@@ -10,8 +10,11 @@ const SUSPICION_INTERVAL_MS = 10_000;
 export interface GenerationWatchOptions {
   router: Router;
   clock: Clock;
-  /** The router may have forgotten routes and answers now: let the entries announce theirs. */
-  onForgotten: () => void;
+  /**
+   * The router may have forgotten routes and answers now: let the entries announce theirs. `wasKnown`: of a memory that this process
+   * saw, so not because the router was empty at the start.
+   */
+  onForgotten: (wasKnown: boolean) => void;
   /** The router answers: after each successful poll. */
   onAnswered?: () => void;
   /** Reachable or not, at each change. */
@@ -47,10 +50,18 @@ export class GenerationWatch {
     this.#isSuspect = true;
   }
 
+  /** Asked now: is it the memory that the last poll saw? Before the first there is nothing to compare with. Rejects with RETRYABLE while it is away. */
+  async isSame(): Promise<boolean> {
+    const { id, isNew } = await this.#options.router.generation();
+    // One that was made by this very question is found by the next poll: its id is another.
+    return this.#seen === undefined || (!isNew && id === this.#seen);
+  }
+
   async #poll(): Promise<void> {
     try {
       const generation = await this.#options.router.generation();
       if (this.#isStopped) return;
+      const wasKnown = this.#seen !== undefined;
       const hasForgotten =
         generation.isNew || (this.#seen ?? generation.id) !== generation.id || this.#isSuspicionDue();
       this.#seen = generation.id;
@@ -58,7 +69,7 @@ export class GenerationWatch {
       if (hasForgotten) {
         this.#isSuspect = false;
         this.#announcedAtMs = this.#options.clock.nowMs();
-        this.#options.onForgotten();
+        this.#options.onForgotten(wasKnown);
       }
       this.#options.onAnswered?.();
     } catch {
