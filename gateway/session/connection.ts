@@ -2,20 +2,20 @@
 import { Buffer } from "node:buffer";
 import { DisconnectCode, disconnectReason } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
-import { Command, Flag, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
+import { Command, Flag } from "#proto/commands.ts";
 import type { Disconnect, LoginReply } from "#proto/gen/messages.ts";
 import { isSameEpoch } from "#proto/uplink/epoch-mark.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { disconnectFrame, errorFrame, goawayFrame, kickFrame, pongFrame } from "../wire/bodies.ts";
 import type { EnvelopeReader } from "../wire/envelope.ts";
 import { encodeFrame, withLease } from "../wire/envelope.ts";
-import { type FrameFault, FrameReader, type FrameSink } from "../wire/frame.ts";
 import { readUints, type Uints } from "../wire/uints.ts";
 import { announceSession, bindSession, leaveLogic } from "./binding.ts";
 import type { Carrier, Gone } from "./carrier.ts";
 import { isForwarded } from "./forwarded.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
+import { Intake, type IntakeOwner } from "./intake.ts";
 import { beginLogin } from "./login.ts";
 import { movedState, tellTickOf, whyTold } from "./moved.ts";
 import { Outbox } from "./outbox.ts";
@@ -31,18 +31,16 @@ const BUSY_RETRY_MS = 200;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** One client: frames in, frames out, and the state between. Never looks into a body. */
-export class Connection implements FrameSink, HeartbeatItem {
+export class Connection implements IntakeOwner, HeartbeatItem {
   /** Unique for the life of this incarnation. */
   readonly conn: number;
   place = 0;
   readonly #hub: Hub;
   readonly #carrier: Carrier;
-  readonly #reader: FrameReader = new FrameReader(MAX_FRAME_BYTES_BEFORE_AUTH);
+  readonly #intake: Intake;
   readonly #outbox: Outbox;
   #state: ConnectionState = HELLO_STATE;
   #isDirty = false;
-  #bytesBeforeAuth = 0;
-  #pace: SessionPace | undefined;
   /** Deadline of the state it is in, without the one for slow readers. */
   #deadlineTick: number;
 
@@ -50,6 +48,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.#hub = hub;
     this.conn = conn;
     this.#carrier = carrier;
+    this.#intake = new Intake(this, hub.stats);
     this.#outbox = new Outbox(carrier, hub.stats);
     this.#deadlineTick = acceptedTick + Math.ceil(hub.loginTimeoutMs / TICK_MS) + 1;
   }
@@ -67,55 +66,28 @@ export class Connection implements FrameSink, HeartbeatItem {
 
   /** Bytes of a stream, cut anywhere. */
   onBytes(chunk: Buffer): void {
-    if (this.#admit(chunk.length)) this.#onFault(this.#read(chunk, chunk.length));
+    this.#intake.onBytes(chunk);
   }
 
   /** One WebSocket message: whole frames. @param bytes as it came: in another form it was longer */
   onMessage(message: Buffer, bytes: number = message.length): void {
-    if (!this.#admit(bytes)) return;
-    const fault = this.#read(message, bytes);
-    this.#onFault(fault ?? (this.#reader.isAtBoundary ? undefined : DisconnectCode.BAD_FRAME));
+    this.#intake.onMessage(message, bytes);
   }
 
   /** A message in another form than frames, of which none could be made: counts as one. Before the login it ends the connection. */
   onRefused(bytes: number, rid: number, code: number, reason: string): void {
-    if (!this.#admit(bytes)) return;
+    if (!this.#intake.admit(bytes)) return;
     this.#hub.stats.framesIn++;
     const { session } = this;
     if (session) {
       this.#expectBeat(session);
-      this.#holdBack(1, bytes);
+      this.#intake.took(1, bytes);
       this.#sendError(rid, code, reason);
     } else this.close(DisconnectCode.PROTOCOL_ERROR, reason, rid);
   }
 
-  #read(chunk: Buffer, bytes: number): FrameFault {
-    const { framesIn } = this.#hub.stats;
-    const fault = this.#reader.push(chunk, this);
-    this.#holdBack(this.#hub.stats.framesIn - framesIn, bytes);
-    return fault;
-  }
-
-  /** A session over its rates is not read for a while. */
-  #holdBack(frames: number, bytes: number): void {
-    this.#deadlineTick = Math.max(this.#deadlineTick, this.#pace?.took(frames, bytes) ?? 0);
-  }
-
-  #admit(bytes: number): boolean {
-    this.#hub.stats.bytesIn += bytes;
-    const { kind } = this.#state;
-    if (kind === "closed") return false;
-    if (kind !== "hello" && kind !== "login") return true;
-    this.#bytesBeforeAuth += bytes;
-    if (this.#bytesBeforeAuth <= MAX_FRAME_BYTES_BEFORE_AUTH) return true;
-    this.close(DisconnectCode.FRAME_TOO_LARGE, "more than 64 KiB before the login was answered");
-    return false;
-  }
-
-  #onFault(fault: FrameFault): void {
-    if (fault === undefined || this.#state.kind === "closed") return;
-    const reason = fault === DisconnectCode.FRAME_TOO_LARGE ? "frame over the limit" : "bytes that are no frame";
-    this.close(fault, reason);
+  onHeldBack(dueTick: number): void {
+    this.#deadlineTick = Math.max(this.#deadlineTick, dueTick);
   }
 
   onFrame(buffer: Buffer, start: number, end: number): boolean {
@@ -246,8 +218,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     login.attempt.end(false, nowMs);
     const session = sessionOf(login.logic, reply, this.#hub.pingIntervalMs);
     this.#state = { kind: "open", session };
-    this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
-    this.#pace = new SessionPace(this.#hub, session, this.#outbox);
+    this.#intake.onLogin(new SessionPace(this.#hub, session, this.#outbox));
     this.#expectBeat(session);
     this.#hub.sessionOpened();
     this.#hub.metrics.login("ok", nowMs - login.startedMs);
@@ -485,7 +456,6 @@ export class Connection implements FrameSink, HeartbeatItem {
     this.#outbox.flush(this.#hub.heartbeats.nowTick);
     this.#leave(code);
     this.#outbox.clear();
-    this.#reader.reset();
     this.#carrier.end(code, reason);
     this.#deadlineTick = this.#hub.heartbeats.nowTick + LINGER_TICKS;
     this.#hub.heartbeats.schedule(this);
@@ -496,7 +466,7 @@ export class Connection implements FrameSink, HeartbeatItem {
     const state = this.#state;
     const userId = this.session?.userId;
     this.#state = { kind: "closed", code };
-    this.#pace?.close();
+    this.#intake.close();
     this.#hub.metrics.closed(cause);
     if (state.kind === "login") state.login.attempt.end(code === DisconnectCode.TOKEN_INVALID, this.#hub.clock.nowMs());
     leaveLogic(this.#hub, this.conn, state);
