@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { parseEndpoint } from "#lib/endpoint.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { type GrpcService, unaryService } from "#lib/grpc.ts";
 import type {
@@ -23,6 +24,8 @@ export interface ControlTarget {
 
 const MAX_DRAIN_MS = 24 * 3_600_000;
 const MAX_LEASE_MS = 60_000;
+/** Addresses for clients that are kept of an order. */
+const MAX_HINTS = 8;
 
 /** `EntryControl`, for role operator. Every call may be repeated. */
 export function controlService(entry: ControlTarget): GrpcService {
@@ -38,13 +41,14 @@ export function controlService(entry: ControlTarget): GrpcService {
       return entry.status();
     },
     Drain: (request: DrainRequest) => {
-      const { drainId, windowMs, deadlineMs, lease } = request;
+      const { drainId, windowMs, deadlineMs, lease, endpoints } = request;
       if (drainId === "") throw new ImError(ErrorCode.BAD_REQUEST, "drain_id must not be empty");
       if (deadlineMs > MAX_DRAIN_MS) throw new ImError(ErrorCode.BAD_REQUEST, "deadline_ms is more than a day");
       entry.drain({
         ...{ drainId, windowMs: Math.min(windowMs, deadlineMs), deadlineMs },
         ...{ isHeld: request.hold, isForced: request.force },
         ...(lease ? { lease: { ...lease, ttlMs: Math.min(lease.ttlMs, MAX_LEASE_MS) } } : {}),
+        endpoints: endpoints.filter((address) => parseEndpoint(`direct=${address}`)).slice(0, MAX_HINTS),
       });
       return entry.status();
     },

@@ -73,6 +73,22 @@ describe("a drain with leases", () => {
     assert.deepEqual(delays(), [500, 500, 400, undefined, undefined]);
   });
 
+  it("tells each client where there is room, as the newest order says, and not all of them the same first", () => {
+    const { drain, sessions } = fleet(6);
+    const endpoints = ["a:443", "b:443", "c:443", "d:443"];
+    drain.start({ ...ORDER, lease: lease(1, 4), endpoints });
+    drain.start({ ...ORDER, lease: lease(2, 1), endpoints: ["e:443"] });
+    drain.start({ ...ORDER, lease: lease(3, 1) });
+    const told = sessions.map(({ carrier, connection }) => {
+      connection.flush();
+      const [asked] = carrier.frames().filter(({ cmd }) => cmd === Command.GOAWAY);
+      return asked ? Goaway.decode(asked.body).endpoints.join() : undefined;
+    });
+    const rotated = ["a:443,b:443,c:443", "b:443,c:443,d:443", "c:443,d:443,a:443", "d:443,a:443,b:443"];
+    assert.deepEqual(told.slice(0, 4).sort(), rotated);
+    assert.deepEqual(told.slice(4), ["e:443", ""]);
+  });
+
   it("takes a lease once, and none that is out of turn", () => {
     const { drain } = fleet(5);
     const order = { ...ORDER, lease: lease(7, 2) };

@@ -31,6 +31,8 @@ export interface DrainOrder {
   isForced?: boolean;
   /** None: this entry spreads its clients over the window by itself. */
   lease?: ReconnectGrant;
+  /** Addresses of entries with room, the best first; those of the newest order count. */
+  endpoints?: readonly string[];
 }
 
 /** What became of the clients of this entry since its first drain. */
@@ -65,6 +67,8 @@ const CLOSE_STEP_MS = 100;
 /** So many at once are no storm. */
 const MIN_CLOSED_A_STEP = 50;
 const REASON = "this entry is being drained: connect again";
+/** Addresses that a client is told. Each begins with another one, so that a crowd does not run to the emptiest. */
+const HINTS_A_CLIENT = 3;
 
 /**
  * Empties this entry: clients move one after the other, those first who notice it least; the rest is closed at the deadline.
@@ -85,6 +89,7 @@ export class Drain {
   #initial = 0;
   #asked = 0;
   #forced = 0;
+  #hints: readonly string[] = [];
   /** By its own window: those that stay until they are asked, in the order of their turns. */
   #line: Leaver[] = [];
   #next = 0;
@@ -120,6 +125,7 @@ export class Drain {
 
   /** Begins, or brings the next lease; another id while one runs moves the deadline and gives those that were not asked yet its window. */
   start(order: DrainOrder): void {
+    this.#hints = order.endpoints ?? [];
     if (this.#order?.drainId !== order.drainId) this.#begin(order);
     if (order.isForced) this.#closeRest();
     if (order.lease) this.#take(order.lease);
@@ -226,7 +232,14 @@ export class Drain {
     this.#asked++;
     this.#note(connection);
     const ms = Math.round(delayMs);
-    connection.askToMove(REASON, ms, ms);
+    connection.askToMove(REASON, ms, ms, this.#hintFor(this.#asked - 1));
+  }
+
+  #hintFor(turn: number): readonly string[] {
+    const hints = this.#hints;
+    if (hints.length <= 1) return hints;
+    const from = turn % hints.length;
+    return [...hints.slice(from), ...hints.slice(0, from)].slice(0, HINTS_A_CLIENT);
   }
 
   #note(connection: Leaver): void {

@@ -72,6 +72,16 @@ describe("drain", () => {
     await assert.rejects(call("Drain", { drainId: "", windowMs: 0, deadlineMs: 0 }), { code: ErrorCode.BAD_REQUEST });
   });
 
+  it("tells clients the addresses of its order, as far as they are some", async () => {
+    const { entry, client } = await setUp();
+    const endpoints = ["a.example.com:443", "https://b", "[::1]:8443", ""];
+    const lease = { number: 1, connections: 1, afterMs: 0, spreadMs: 0, ttlMs: 60_000 };
+    const call = control(entry.ports.control);
+    await call("Drain", { drainId: "d1", windowMs: 60_000, deadlineMs: 600_000, lease, endpoints });
+    const told = Goaway.decode((await client.wait(Command.GOAWAY)).body).endpoints;
+    assert.deepEqual(told, ["a.example.com:443", "[::1]:8443"]);
+  });
+
   it("by leases asks so many at a time, tells how far it is, and who was there", async () => {
     const { entry, client } = await setUp();
     const others: FrameClient[] = [];

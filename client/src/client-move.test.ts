@@ -6,6 +6,7 @@ import { eventAt, setup, turn, until } from "../test/fake-server.ts";
 import type { ImClient } from "./client.ts";
 import { DisconnectCode, ErrorCode } from "./codes.ts";
 import { ImClientError } from "./errors.ts";
+import type { Transport } from "./transport/transport.ts";
 
 const codeOf = ({ state }: ImClient): unknown[] => [state.kind, "code" in state && state.code];
 
@@ -139,6 +140,25 @@ describe("GOAWAY", () => {
     assert.deepEqual([client.stats.reconnects, client.stats.logins], [0, 2]);
     await client.close();
     assert.equal(clock.pending, 0);
+  });
+
+  it("tells a transport that wants to know which addresses were named, before it dials", async () => {
+    const preferred: string[][] = [];
+    const { client, server, clock } = setup({
+      transport: Object.assign((...args: Parameters<Transport>) => server.transport(...args), {
+        prefer: (addresses: readonly string[]) => void preferred.push([...addresses]),
+      }),
+    });
+    client.connect();
+    const old = await server.login();
+    await client.ready();
+    old.goaway(1_000, 1_000, ["a.example.com:443", "b.example.com:443"]);
+    old.goaway(1_000, 1_000, ["c.example.com:443"]);
+    assert.deepEqual([preferred, server.connections.length], [[["a.example.com:443", "b.example.com:443"]], 1]);
+    clock.advance(1_000);
+    (await server.login()).goaway(0, 0);
+    assert.deepEqual(preferred.at(-1), []);
+    await client.close();
   });
 
   it("what the old connection brings during the login may be ahead of WELCOME's head: that is no other inbox", async () => {

@@ -202,6 +202,42 @@ describe("endpointTransport", () => {
     assert.deepEqual(await dial(3, 5_000), [A, A, A]);
   });
 
+  it("dials what a leaving entry names before the list, each once, until one answers", async () => {
+    const { works, dial, transport } = setUp({ initial: LIST });
+    const [c, d] = ["wss://c.example.com:443/ws", "wss://d.example.com:443/ws"];
+    works.add(A);
+    transport.prefer?.(["c.example.com:443", "d.example.com:443"]);
+    assert.deepEqual(await dial(4), [c, d, A, A]);
+    works.add(c);
+    transport.prefer?.(["c.example.com:443", "d.example.com:443"]);
+    assert.deepEqual(await dial(3), [c, A, A], "the rest of the hint was for that move alone");
+    transport.prefer?.([]);
+    assert.deepEqual(await dial(), [A]);
+  });
+
+  it("takes no hint that is old, is no address, or is known to fail, and not many", async () => {
+    const { clock, works, dial, transport, made } = setUp({ initial: LIST });
+    works.add(A);
+    transport.prefer?.(["c.example.com:443"]);
+    clock.advance(10 * MINUTE_MS);
+    assert.deepEqual(await dial(), [A], "ten minutes later");
+    transport.prefer?.(["", "c", "u@c:1", "c:443/x", "https://c:1", "c:443?x"]);
+    assert.deepEqual(await dial(), [A]);
+    for (let round = 0; round < 2; round++) {
+      transport.prefer?.(["c.example.com:443"]);
+      assert.equal((await dial(2)).length, 2);
+    }
+    transport.prefer?.(["c.example.com:443"]);
+    assert.deepEqual(await dial(), [A], "it failed twice");
+    transport.prefer?.(Array.from({ length: 100 }, (_, at) => `h${at}.example.com:443`));
+    assert.equal((await dial(20)).filter((url) => /\/\/h\d+\./.test(url)).length, 8);
+    const before = made.count;
+    transport.prefer?.([]);
+    transport.prefer?.(["h0.example.com:443"]);
+    await dial();
+    assert.equal(made.count, before + 1, "what was learned of former hints is forgotten");
+  });
+
   it("asks again when the list is out of date, not before, and not often when nobody has it", async () => {
     const { clock, works, dial, asked, faults, setList } = setUp({ list: LIST });
     works.add(URL_OWN).add(A);

@@ -52,6 +52,9 @@ const MAX_FAILURES = 2;
 const SHORT_MS = 5_000;
 /** An address that failed is left alone for this long. */
 const AVOID_MS = 10 * 60_000;
+const MAX_HINTS = 8;
+/** A hint is of now: an entry that asked leaves within this. */
+const HINT_MS = 10 * 60_000;
 
 const URL_PARTS = /^([a-z]+):\/\/([^/?#]+)(.*)$/;
 const ADDRESS = /^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):\d{1,5}$/;
@@ -101,7 +104,8 @@ export function orderEndpoints(endpoints: readonly Endpoint[], random: () => num
 /**
  * Dials the best address of the fleet that answers. The list comes from the fleet itself, beside the first connection and again when it is
  * out of date; until there is one, and after everything on it, the URL of the client is dialled. Two attempts that ended
- * within five seconds, and an address is left alone for ten minutes. The scheme and the path stay those of the client's URL; the
+ * within five seconds, and an address is left alone for ten minutes. Addresses that a leaving entry names come before all of these, once
+ * each. The scheme and the path stay those of the client's URL; the
  * certificate must name the address.
  */
 export function endpointTransport(options: EndpointTransportOptions = {}): Transport {
@@ -111,14 +115,22 @@ export function endpointTransport(options: EndpointTransportOptions = {}): Trans
   const failures = new Map<string, number>();
   const avoidUntilMs = new Map<string, number>();
   let order: string[] = [];
+  /** Named by an entry that leaves: each is dialled once, before all others. */
+  let hints: readonly string[] = [];
+  let hintsUntilMs = 0;
   /** Of the client's URL. */
   let own = "";
   let askAtMs = 0;
 
+  /** Forgets what was learned of addresses that are on no list any more. */
+  const tidy = (): void => {
+    const known = new Set([own, ...order, ...hints]);
+    for (const map of [transports, failures, avoidUntilMs])
+      for (const address of map.keys()) if (!known.has(address)) map.delete(address);
+  };
   const take = (list: EndpointList): void => {
     order = orderEndpoints(list.endpoints, random);
-    for (const map of [transports, failures, avoidUntilMs])
-      for (const address of map.keys()) if (address !== own && !order.includes(address)) map.delete(address);
+    tidy();
   };
   if (options.initial) take(readList(options.initial));
 
@@ -136,8 +148,18 @@ export function endpointTransport(options: EndpointTransportOptions = {}): Trans
     );
   };
 
+  /** A hint, while it is fresh and not known to fail. */
+  const hinted = (): string | undefined => {
+    const mayBe = (address: string): boolean => (avoidUntilMs.get(address) ?? 0) <= clock.nowMs();
+    const [first, ...rest] = clock.nowMs() < hintsUntilMs ? hints.filter(mayBe) : [];
+    hints = rest;
+    return first;
+  };
+
   /** The first that may be dialled, the client's own last; when all failed, all are tried anew. */
   const choose = (): string => {
+    const hint = hinted();
+    if (hint !== undefined) return hint;
     const all = order.includes(own) ? order : [...order, own];
     const chosen = all.find((address) => (avoidUntilMs.get(address) ?? 0) <= clock.nowMs());
     if (chosen !== undefined) return chosen;
@@ -152,7 +174,7 @@ export function endpointTransport(options: EndpointTransportOptions = {}): Trans
     else if (count >= MAX_FAILURES) avoidUntilMs.set(address, clock.nowMs() + AVOID_MS);
   };
 
-  return (url, listener) => {
+  const dial: Transport = (url, listener) => {
     const [, scheme, host = "", path] = URL_PARTS.exec(url) ?? [];
     own = withPort(host, scheme);
     const address = choose();
@@ -173,6 +195,7 @@ export function endpointTransport(options: EndpointTransportOptions = {}): Trans
         // From the one that works.
         if (!hasBytes) refresh(target);
         hasBytes = true;
+        hints = [];
         listener.onData(bytes);
       },
       onClose(code, reason) {
@@ -188,6 +211,12 @@ export function endpointTransport(options: EndpointTransportOptions = {}): Trans
       },
     };
   };
+  const prefer = (addresses: readonly string[]): void => {
+    hints = addresses.filter((address) => ADDRESS.test(address)).slice(0, MAX_HINTS);
+    hintsUntilMs = clock.nowMs() + HINT_MS;
+    tidy();
+  };
+  return Object.assign(dial, { prefer });
 }
 
 /** The address of a URL's host, as it is on lists. */

@@ -195,6 +195,7 @@ export class Link {
     const minMs = Math.min(goaway.minDelayMs, MAX_ADVISED_DELAY_MS);
     const maxMs = Math.max(minMs, Math.min(goaway.maxDelayMs, MAX_ADVISED_DELAY_MS));
     const delayMs = minMs + (maxMs - minMs) * this.#settings.random();
+    this.#settings.transport.prefer?.(goaway.endpoints);
     this.#dialTimer.set(delayMs, () => this.#dial());
     this.#owner.onGoaway(goaway.reason, delayMs);
   }

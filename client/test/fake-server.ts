@@ -171,8 +171,8 @@ export class FakeConnection {
     this.frame(Command.ERROR, body, rid, Flag.REPLY | Flag.ERROR);
   }
 
-  goaway(minDelayMs: number, maxDelayMs: number): void {
-    this.frame(Command.GOAWAY, Goaway.encode({ reason: "drain", minDelayMs, maxDelayMs }));
+  goaway(minDelayMs: number, maxDelayMs: number, endpoints: string[] = []): void {
+    this.frame(Command.GOAWAY, Goaway.encode({ reason: "drain", minDelayMs, maxDelayMs, endpoints }));
   }
 
   kick(code: number, byDevice = ""): void {

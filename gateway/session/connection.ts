@@ -323,10 +323,10 @@ export class Connection implements IntakeOwner, HeartbeatItem {
   }
 
   /** Asks the client to move; before the login is answered there is nothing to move. */
-  askToMove(reason: string, minDelayMs: number, maxDelayMs: number): void {
+  askToMove(reason: string, minDelayMs: number, maxDelayMs: number, endpoints: readonly string[] = []): void {
     if (this.#state.kind !== "open") return;
     this.#state = { kind: "draining", session: this.#state.session };
-    this.#send(goawayFrame(reason, minDelayMs, maxDelayMs));
+    this.#send(goawayFrame(reason, minDelayMs, maxDelayMs, endpoints));
   }
 
   // Outbound

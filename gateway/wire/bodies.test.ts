@@ -45,5 +45,7 @@ describe("bodies written by the entry", () => {
     assert.deepEqual(Kick.decode(read(kickFrame(kick.code, kick.reason, kick.byDevice, kick.atMs)).body), kick);
     const goaway = Goaway.decode(read(goawayFrame("drain", 5, 9)).body);
     assert.deepEqual(goaway, { reason: "drain", minDelayMs: 5, maxDelayMs: 9, endpoints: [] });
+    const hinted = Goaway.decode(read(goawayFrame("drain", 5, 9, ["a:443", "[::1]:8443"])).body);
+    assert.deepEqual(hinted.endpoints, ["a:443", "[::1]:8443"]);
   });
 });

@@ -51,6 +51,17 @@ export function kickFrame(code: number, reason: string, byDevice: string, atMs: 
   return encodeFrame(Command.KICK, 0, 0, Kick.encode({ code, reason, byDevice, atMs }));
 }
 
-export function goawayFrame(reason: string, minDelayMs: number, maxDelayMs: number): Buffer {
-  return encodeFrame(Command.GOAWAY, 0, 0, Goaway.encode({ reason, minDelayMs, maxDelayMs }));
+/** @param endpoints `host:port` of entries with room, the best first; none: the client dials as always */
+export function goawayFrame(
+  reason: string,
+  minDelayMs: number,
+  maxDelayMs: number,
+  endpoints: readonly string[] = [],
+): Buffer {
+  return encodeFrame(
+    Command.GOAWAY,
+    0,
+    0,
+    Goaway.encode({ reason, minDelayMs, maxDelayMs, endpoints: [...endpoints] }),
+  );
 }

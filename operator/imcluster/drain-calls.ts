@@ -4,6 +4,7 @@ import type { DrainRequest } from "#proto/gen/messages.ts";
 import type { DrainIntent } from "./drain.ts";
 import { drainLimits } from "./drain-limits.ts";
 import { Verification } from "./drain-verification.ts";
+import { endpointHint } from "./endpoint-hint.ts";
 import type { Outcome, Pass } from "./executor.ts";
 import type { Fleet } from "./fleet-client.ts";
 import type { ClusterMemory } from "./observe.ts";
@@ -48,6 +49,7 @@ export class DrainCalls {
       ...{ drainId: intent.id, windowMs, deadlineMs: Math.min(deadlineMs, Math.round(leftMs)) },
       ...{ hold: onDeadline === "Hold", force: what === "force" },
       lease: lease ? { ...lease, ttlMs: Math.min(LEASE_TTL_MS, Math.ceil(deadlineMs / 2)) } : null,
+      endpoints: endpointHint(pass.observed.entries),
     };
   }
 

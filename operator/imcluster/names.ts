@@ -18,6 +18,8 @@ export const ANNOTATION = {
   cordon: "imcluster.io/cordon",
   /** On entry pods, by people and by the eviction guard: Manual, Evicted or Fence. Taking it away calls the drain off. */
   drainRequest: "imcluster.io/drain-request",
+  /** On entry pods, by whoever gives each of them an address of its own: HOST[:PORT] that leads clients to this one alone. */
+  address: "imcluster.io/address",
   /** RFC 3339: when the eviction guard wrote the request. */
   drainRequestedAt: "imcluster.io/drain-requested-at",
   /** On everything applied: hash of what was applied, so that a field taken out of the wanted object is noticed. */

@@ -513,6 +513,7 @@ export interface DrainRequest {
   hold: boolean;
   force: boolean;
   lease: ReconnectLease | null;
+  endpoints: string[];
 }
 export const DrainRequest: BodyCodec<DrainRequest> = bodyCodec("im.uplink.v1.DrainRequest");
 

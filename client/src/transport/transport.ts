@@ -18,5 +18,10 @@ export interface Socket {
   close(): void;
 }
 
-/** Dials `url`. Faults of the network come through `onClose`; it throws only for a URL it cannot serve. */
-export type Transport = (url: string, listener: TransportListener) => Socket;
+/**
+ * Dials `url`. Faults of the network come through `onClose`; it throws only for a URL it cannot serve. One with a method `prefer` is told
+ * the addresses (`host:port`, best first, often none) that a server names which asks the client to leave: they are for the next attempts.
+ */
+export type Transport = ((url: string, listener: TransportListener) => Socket) & {
+  prefer?(addresses: readonly string[]): void;
+};
