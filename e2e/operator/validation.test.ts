@@ -6,8 +6,10 @@ import { parse } from "yaml";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import { refusal } from "./support/refusal.ts";
+import { ref } from "./support/sample-ref.ts";
 import { type ImApiServer, imCluster, startImApiServer } from "./support/shared-api-server.ts";
-import { fullPush, ref, WRONG } from "./support/wrong-specs.ts";
+import { fullPush } from "./support/wrong-push.ts";
+import { WRONG } from "./support/wrong-specs.ts";
 
 let server: ImApiServer;
 let namespace: string;
