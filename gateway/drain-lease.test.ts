@@ -201,10 +201,91 @@ describe("the deadline of a drain", () => {
   });
 });
 
+describe("the deadline of a drain with leases", () => {
+  const force = (number: number, connections: number, more: Partial<ReconnectGrant> = {}) => ({
+    ...{ ...ORDER, isForced: true },
+    lease: lease(number, connections, more),
+  });
+  /** A hundred clients of a drain whose deadline has just passed. */
+  function late() {
+    const world = fleet(100);
+    world.drain.start({ ...ORDER, deadlineMs: 2_000, lease: lease(1, 0) });
+    world.clock.advance(2_000);
+    return world;
+  }
+
+  it("closes as many as each lease says, spread over its time", () => {
+    const { drain, clock, open } = late();
+    assert.equal(open(), 100, "nobody is closed before the operator says so");
+    drain.start(force(2, 40));
+    assert.equal(open(), 99, "the first one at once");
+    clock.advance(500);
+    assert.ok(open() >= 78 && open() <= 80, `${open()} are left after half of the time`);
+    drain.start(force(2, 40));
+    clock.advance(500);
+    assert.deepEqual([open(), drain.figures.forced], [60, 40], "a repeated one adds nothing");
+    drain.start(force(3, 10, { afterMs: 300, spreadMs: 0 }));
+    clock.advance(299);
+    assert.equal(open(), 60);
+    clock.advance(101);
+    assert.equal(open(), 50);
+  });
+
+  it("closes no more than there are, and what is left within three seconds when no lease comes", () => {
+    const { drain, clock, open, hub } = late();
+    drain.start(force(2, 20));
+    clock.advance(9_999);
+    assert.equal(open(), 80);
+    clock.advance(3_001);
+    assert.deepEqual([open(), hub.connections, drain.figures.forced], [0, 0, 100]);
+    const few = late();
+    few.drain.start(force(2, 1_000, { spreadMs: 0 }));
+    few.clock.advance(100);
+    assert.deepEqual([few.open(), few.drain.figures.forced], [0, 100]);
+  });
+
+  it("may come before the entry knows that it is late, or when leases had ended", () => {
+    const early = fleet(10);
+    early.drain.start({ ...ORDER, lease: lease(1, 0) });
+    early.drain.start(force(2, 4, { spreadMs: 0 }));
+    assert.deepEqual([early.open(), early.drain.figures.asked], [6, 0]);
+    const alone = fleet(100);
+    alone.drain.start({ ...ORDER, windowMs: 60_000, deadlineMs: 120_000 });
+    alone.drain.start(force(1, 4, { spreadMs: 0 }));
+    assert.equal(alone.open(), 96);
+    alone.clock.advance(13_000);
+    assert.equal(alone.open(), 0, "without another one it ends by itself");
+  });
+
+  it("is overtaken by SIGTERM, which has its own deadline", () => {
+    const { drain, clock, open } = late();
+    drain.start(force(2, 10, { spreadMs: 20_000, ttlMs: 60_000 }));
+    drain.start({ drainId: "sigterm", windowMs: 1_000, deadlineMs: 5_000, isFinal: true });
+    clock.advance(4_900);
+    assert.deepEqual([open(), drain.figures.asked], [99, 99]);
+    clock.advance(3_100);
+    assert.equal(open(), 0);
+  });
+});
+
+describe("the drain with which the process ends", () => {
+  it("is changed by no order that comes late", () => {
+    const { drain, clock, open } = fleet(4);
+    drain.start({ ...ORDER, lease: lease(1, 0) });
+    drain.start({ drainId: "sigterm", windowMs: 100, deadlineMs: 1_000, isFinal: true });
+    drain.start({ ...ORDER, deadlineMs: 600_000, lease: lease(2, 0, { ttlMs: 60_000 }) });
+    drain.start({ drainId: "another", windowMs: 0, deadlineMs: 600_000, isHeld: true });
+    clock.advance(980);
+    assert.equal(drain.figures.asked, 4);
+    clock.advance(20);
+    assert.equal(open(), 0);
+  });
+});
+
 describe("what a drain remembers", () => {
   it("are the sessions that it asked or closed, and when they were gone", () => {
     const { drain, clock, sessions } = fleet(3);
-    drain.start({ ...ORDER, deadlineMs: 10_000, lease: lease(1, 1, { ttlMs: 60_000 }) });
+    drain.start({ ...ORDER, deadlineMs: 10_000, lease: lease(1, 1) });
     sessions[0]?.connection.onGone();
     sessions[1]?.connection.onGone();
     clock.advance(10_000);

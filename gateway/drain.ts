@@ -27,8 +27,10 @@ export interface DrainOrder {
   deadlineMs: number;
   /** They are not closed: they stay until they end by themselves. */
   isHeld?: boolean;
-  /** Closes what is left now. */
+  /** Closes what is left: as the leases say, or without one now. */
   isForced?: boolean;
+  /** The process ends with it: no other order takes its place. */
+  isFinal?: boolean;
   /** None: this entry spreads its clients over the window by itself. */
   lease?: ReconnectGrant;
   /** Addresses of entries with room, the best first; those of the newest order count. */
@@ -61,7 +63,7 @@ const CHUNK = 500;
 const STEP_MS = 20;
 /** A client is asked so long before it shall move: it has the time that the question needs, and 18,000 are not written to at once. */
 const LEAD_MS = 250;
-/** What is left at the deadline is closed within about three seconds: not all clients dial in the same moment. */
+/** Without leases what is left at the deadline is closed within about three seconds: not all clients dial in the same moment. */
 const CLOSE_STEPS = 30;
 const CLOSE_STEP_MS = 100;
 /** So many at once are no storm. */
@@ -70,9 +72,13 @@ const REASON = "this entry is being drained: connect again";
 /** Addresses that a client is told. Each begins with another one, so that a crowd does not run to the emptiest. */
 const HINTS_A_CLIENT = 3;
 
+/** What is left is closed: as many as the leases say, or all of it by itself. */
+type Closing = "no" | "byLease" | "all";
+
 /**
  * Empties this entry: clients move one after the other, those first who notice it least; the rest is closed at the deadline.
- * With leases the operator says how many may be asked; when they stop coming, this entry spreads them over its own window.
+ * With leases the operator says how many may be asked, and after the deadline how many are closed; when they stop coming, this
+ * entry goes by its own window, and closes the rest by itself.
  */
 export class Drain {
   readonly #hub: DrainHub;
@@ -85,7 +91,9 @@ export class Drain {
   #deadlineAtMs = 0;
   #lastLease = 0;
   #isLeased = false;
-  #isClosing = false;
+  #closing: Closing = "no";
+  /** When one more is closed, by leases. */
+  #closeAtMs: number[] = [];
   #initial = 0;
   #asked = 0;
   #forced = 0;
@@ -123,11 +131,16 @@ export class Drain {
     return this.#record.page(cursor);
   }
 
-  /** Begins, or brings the next lease; another id while one runs moves the deadline and gives those that were not asked yet its window. */
+  /**
+   * Begins, or brings the next lease; another id while one runs moves the deadline and gives those that were not asked yet its
+   * window. Nothing that comes late changes a drain with which the process ends.
+   */
   start(order: DrainOrder): void {
+    if (this.#order?.isFinal && this.#order.drainId !== order.drainId) return;
     this.#hints = order.endpoints ?? [];
     if (this.#order?.drainId !== order.drainId) this.#begin(order);
-    if (order.isForced) this.#closeRest();
+    if (order.isForced && order.lease) this.#closeByLease(order.lease.ttlMs);
+    else if (order.isForced) this.#closeRest();
     if (order.lease) this.#take(order.lease);
   }
 
@@ -149,7 +162,7 @@ export class Drain {
     this.#order = order;
     this.#deadlineAtMs = this.#clock.nowMs() + order.deadlineMs;
     this.#cancelDeadline();
-    if (!order.isHeld) this.#cancelDeadline = this.#clock.after(order.deadlineMs, () => this.#closeRest());
+    if (!order.isHeld) this.#cancelDeadline = this.#clock.after(order.deadlineMs, () => this.#onDeadline());
     this.#log.info({ ...order, connections: this.#hub.connections }, "drain");
     if (isFirst) this.#queue.fill(this.#leaving());
     else this.#queue.fill([...this.#queue.take(Number.POSITIVE_INFINITY), ...this.#line.slice(this.#next)]);
@@ -159,6 +172,7 @@ export class Drain {
     this.#lastLease = 0;
     this.#cancelLease();
     this.#cancelStep();
+    if (this.#closing === "byLease") this.#stopClosing();
     this.#isLeased = order.lease !== undefined;
     if (!this.#isLeased) this.#lineUp();
   }
@@ -180,13 +194,22 @@ export class Drain {
 
   /** A lease that came before, or out of turn, adds nothing: an answer was lost and the call repeated. */
   #take({ number, connections, afterMs, spreadMs, ttlMs }: ReconnectGrant): void {
-    if (this.#isClosing || number <= this.#lastLease) return;
+    if (this.#closing === "all" || number <= this.#lastLease) return;
     if (!this.#isLeased && this.#lastLease === 0) return;
     if (!this.#isLeased) this.#lineBack();
     this.#lastLease = number;
-    for (const one of this.#queue.take(connections)) this.#ask(one, this.#span(afterMs + this.#random() * spreadMs));
     this.#cancelLease();
-    this.#cancelLease = this.#clock.after(ttlMs, () => this.#lineUp());
+    this.#cancelLease = this.#clock.after(ttlMs, () => this.#onLeaseEnd());
+    if (this.#closing === "byLease") {
+      this.#closeLater(connections, afterMs, spreadMs);
+      return;
+    }
+    for (const one of this.#queue.take(connections)) this.#ask(one, this.#span(afterMs + this.#random() * spreadMs));
+  }
+
+  #onLeaseEnd(): void {
+    if (this.#closing === "byLease") this.#closeRest();
+    else this.#lineUp();
   }
 
   /** The operator is back: who has not been asked by then waits for its leases again. */
@@ -247,18 +270,68 @@ export class Drain {
     if (session && connection.conn !== undefined) this.#record.add(connection.conn, session);
   }
 
+  #onDeadline(): void {
+    if (this.#isLeased) this.#closeByLease();
+    else this.#closeRest();
+  }
+
+  /** From now on leases say how many are closed. @param ttlMs where none has run: the first one comes within this */
+  #closeByLease(ttlMs = 0): void {
+    this.#cancelDeadline();
+    if (this.#closing !== "no") return;
+    this.#closing = "byLease";
+    if (!this.#isLeased) this.#cancelLease = this.#clock.after(ttlMs, () => this.#onLeaseEnd());
+    this.#isLeased = true;
+    this.#cancelStep();
+    this.#warn("drain deadline: closing the rest as leases come");
+  }
+
+  #closeLater(count: number, afterMs: number, spreadMs: number): void {
+    const fromMs = this.#clock.nowMs() + afterMs;
+    const more = Math.min(count, this.#hub.connections - this.#closeAtMs.length);
+    for (let at = 0; at < more; at++) this.#closeAtMs.push(fromMs + (spreadMs * at) / more);
+    this.#cancelClosing();
+    this.#closeDue();
+  }
+
+  #closeDue(): void {
+    const nowMs = this.#clock.nowMs();
+    const isDue = (atMs: number) => atMs <= nowMs;
+    this.#close(this.#closeAtMs.filter(isDue).length);
+    this.#closeAtMs = this.#closeAtMs.filter((atMs) => !isDue(atMs));
+    if (this.#closeAtMs.length > 0) this.#cancelClosing = this.#clock.after(CLOSE_STEP_MS, () => this.#closeDue());
+  }
+
+  #stopClosing(): void {
+    this.#cancelClosing();
+    this.#closeAtMs = [];
+    this.#closing = "no";
+  }
+
   #closeRest(): void {
     this.#cancelDeadline();
-    if (this.#isClosing) return;
-    this.#isClosing = true;
+    if (this.#closing === "all") return;
+    this.#stopClosing();
+    this.#closing = "all";
     this.#cancelLease();
     this.#cancelStep();
+    this.#warn("drain deadline: closing the rest");
+    this.#closeSome(Math.max(MIN_CLOSED_A_STEP, Math.ceil(this.#hub.connections / CLOSE_STEPS)));
+  }
+
+  #warn(text: string): void {
     const { connections } = this.#hub;
-    if (connections > 0) this.#log.warn({ connections }, "drain deadline: closing the rest");
-    this.#closeSome(Math.max(MIN_CLOSED_A_STEP, Math.ceil(connections / CLOSE_STEPS)));
+    if (connections > 0) this.#log.warn({ connections }, text);
   }
 
   #closeSome(count: number): void {
+    this.#close(count);
+    if (this.#hub.connections === 0) return;
+    this.#cancelClosing = this.#clock.after(CLOSE_STEP_MS, () => this.#closeSome(count));
+  }
+
+  #close(count: number): void {
+    if (count === 0) return;
     let left = count;
     for (const connection of [...this.#hub.all()]) {
       if (left-- <= 0) break;
@@ -266,8 +339,6 @@ export class Drain {
       this.#note(connection);
       connection.close(DisconnectCode.DRAINED, REASON);
     }
-    if (this.#hub.connections === 0) return;
-    this.#cancelClosing = this.#clock.after(CLOSE_STEP_MS, () => this.#closeSome(count));
   }
 }
 

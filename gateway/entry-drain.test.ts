@@ -116,6 +116,32 @@ describe("drain", () => {
     assert.equal(drained.nextCursor, 0);
   });
 
+  it("closes as many at the deadline as leases say", async () => {
+    const { entry, client } = await setUp();
+    const other = await connect(entry.plainPort);
+    await other.login("bob");
+    const call = control(entry.ports.control);
+    const order = { drainId: "d1", windowMs: 60_000, deadlineMs: 600_000, force: true };
+    const leased = (number: number, connections: number) =>
+      call("Drain", { ...order, lease: { number, connections, afterMs: 0, spreadMs: 0, ttlMs: 60_000 } });
+    const first = await leased(1, 1);
+    assert.deepEqual([first.connections, first.drainForced, first.drainAsked], [1, 1, 0]);
+    assert.equal((await leased(1, 1)).connections, 1, "the same lease again");
+    assert.equal((await leased(2, 9)).connections, 0);
+    for (const closed of [client, other]) assert.equal((await closed.waitError()).code, DisconnectCode.DRAINED);
+  });
+
+  it("counts the connections that come, those included that it refuses", async () => {
+    const { entry } = await setUp();
+    const call = control(entry.ports.control);
+    assert.equal((await call("Status", {})).arrivals, 1);
+    entry.drain({ drainId: "d", windowMs: 0, deadlineMs: 60_000 });
+    const late = await connect(entry.plainPort);
+    late.hello("late");
+    assert.equal((await late.waitError()).code, DisconnectCode.DRAINED);
+    assert.equal((await call("Status", {})).arrivals, 2);
+  });
+
   it("a login under way is finished, and then asked to move", async () => {
     const { logic, entry } = await setUp();
     logic.holdsLogins = true;

@@ -276,6 +276,7 @@ class Entry implements RunningEntry {
         drainWaiting: drain.waiting,
       },
       answerP99Ms: this.#stats.answers.p99,
+      arrivals: this.#door.arrivals,
     };
   }
 

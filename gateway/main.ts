@@ -14,9 +14,8 @@ try {
   const lifecycle = new Lifecycle(log);
   const entry = await startEntry(config, { log });
   lifecycle.onStop("listeners", () => entry.close());
-  lifecycle.onStop("drain", () =>
-    entry.drainAll({ drainId: "sigterm", windowMs: config.drainWindowMs, deadlineMs: config.drainDeadlineMs }),
-  );
+  const { drainWindowMs: windowMs, drainDeadlineMs: deadlineMs } = config;
+  lifecycle.onStop("drain", () => entry.drainAll({ drainId: "sigterm", windowMs, deadlineMs, isFinal: true }));
   lifecycle.installSignals(config.drainDeadlineMs + STOP_GRACE_MS);
 } catch (thrown) {
   process.stderr.write(`entry cannot start: ${toImError(thrown).message}\n`);

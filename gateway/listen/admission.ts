@@ -9,6 +9,8 @@ export class Admission {
   readonly #hub: Hub;
   readonly #maxConnections: number;
   readonly #isDraining: () => boolean;
+  /** Carriers that came, also those that were refused. */
+  arrivals = 0;
 
   constructor(hub: Hub, maxConnections: number, isDraining: () => boolean) {
     this.#hub = hub;
@@ -18,6 +20,7 @@ export class Admission {
 
   /** @param acceptedTick when the socket was accepted: the time to log in runs since then */
   open(carrier: Carrier, acceptedTick: number): Connection {
+    this.arrivals++;
     const isFull = this.#hub.connections >= this.#maxConnections;
     const connection = this.#hub.open(carrier, acceptedTick);
     if (this.#isDraining()) {

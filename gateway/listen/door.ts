@@ -52,6 +52,11 @@ export class ClientDoor implements SniffTarget {
     return this.#pending.size;
   }
 
+  /** Connections of clients since the start, those included that were refused at once. */
+  get arrivals(): number {
+    return this.#admission.arrivals;
+  }
+
   /** Takes a socket that is ready to read; with `isFrames` its protocol is already agreed. */
   onSocket(socket: Socket, isFrames: boolean): void {
     const { heartbeats, loginTimeoutMs } = this.#hub;

@@ -555,6 +555,7 @@ export interface StatusReply {
   drainForced: number;
   drainWaiting: number;
   answerP99Ms: number;
+  arrivals: number;
 }
 export const StatusReply: BodyCodec<StatusReply> = bodyCodec("im.uplink.v1.StatusReply");
 
