@@ -72,13 +72,14 @@ function drainMetrics(metrics: Metrics): OperatorMetrics["onDrained"] {
   const sessions = metrics.counter("im_operator_drained_sessions_total", "Sessions of drained entries.", ["outcome"]);
   const offline = metrics.histogram("im_operator_drain_offline_seconds", "99th percentile of each drain.", []);
   const left = metrics.counter("im_operator_drain_routes_left_total", "Routes left by drains: an alarm.", []);
-  for (const outcome of ["returned", "absent", "forced"]) sessions.inc({ outcome }, 0);
+  for (const outcome of ["returned", "absent", "forced", "unknown"]) sessions.inc({ outcome }, 0);
   left.inc({}, 0);
   return (_cluster, { reason, report }) => {
     drains.inc({ reason });
     if (!report) return;
-    for (const outcome of ["returned", "absent", "forced"] as const) sessions.inc({ outcome }, report[outcome]);
-    if (report.returned > 0) offline.observe({}, report.offlineP99Ms / 1000);
+    for (const outcome of ["returned", "absent", "forced"] as const) sessions.inc({ outcome }, report[outcome] ?? 0);
+    if (report.returned === undefined) sessions.inc({ outcome: "unknown" }, report.asked + report.forced);
+    if (report.returned && report.offlineP99Ms !== undefined) offline.observe({}, report.offlineP99Ms / 1000);
     left.inc({}, report.routesLeft ?? 0);
   };
 }

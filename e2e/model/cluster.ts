@@ -291,7 +291,8 @@ export class SimCluster {
 
   #drain(one: SimPod, drain: SimDrain): void {
     const isOver = this.nowMs - drain.startedMs >= drain.deadlineMs;
-    const isLeased = this.nowMs < drain.leasedUntilMs && !isOver;
+    // By leases clients are asked, and past the deadline closed.
+    const isLeased = this.nowMs < drain.leasedUntilMs;
     const byWindow = drain.windowMs === 0 ? 1 : (this.nowMs - drain.startedMs) / drain.windowMs;
     const fallen = drain.due.filter((atMs) => atMs <= this.nowMs);
     drain.due = drain.due.filter((atMs) => atMs > this.nowMs);

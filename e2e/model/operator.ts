@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import type { EntryUpdateSpec, UpdateStatus } from "../../operator/api/v1alpha1.ts";
 import { CrashBackoff } from "../../operator/imcluster/crash-backoff.ts";
 import type { DrainLimits, DrainReport } from "../../operator/imcluster/drain.ts";
-import { asDraining, isMoving } from "../../operator/imcluster/drain-watch.ts";
+import { asDraining } from "../../operator/imcluster/drain-watch.ts";
 import type { EntryAction, EntryPlanInput } from "../../operator/imcluster/entry-plan.ts";
 import { planEntries } from "../../operator/imcluster/entry-pods.ts";
 import { ANNOTATION, FINALIZER } from "../../operator/imcluster/names.ts";
-import { type ObservedEntry, observeEntry } from "../../operator/imcluster/observed.ts";
+import { isMoving, type ObservedEntry, observeEntry } from "../../operator/imcluster/observed.ts";
 import { ReconnectBudget } from "../../operator/imcluster/reconnect-budget.ts";
 import type { BudgetLimits } from "../../operator/imcluster/reconnect-rate.ts";
 import { batchOf } from "../../operator/imcluster/rollout.ts";
@@ -47,7 +47,11 @@ export interface Trouble {
 }
 
 export const CALM: Trouble = { failure: 0, crash: 0, staleMs: 0 };
-export const LIMITS: DrainLimits = { windowMs: 4_000, deadlineMs: 12_000, onDeadline: "Force", lbDetachMs: 2_000 };
+export const LIMITS: DrainLimits = {
+  ...{ windowMs: 4_000, deadlineMs: 12_000, onDeadline: "Force", lbDetachMs: 2_000, maxPerSecond: 12 },
+};
+/** Too short to ask everybody: the rest is closed. */
+export const HASTY_LIMITS: DrainLimits = { ...LIMITS, windowMs: 1_000, deadlineMs: 2_000 };
 const NOBODY: DrainReport = {
   ...{ initial: 0, asked: 0, forced: 0, returned: 0, absent: 0 },
   ...{ offlineP50Ms: 0, offlineP99Ms: 0, routesLeft: 0 },
@@ -68,6 +72,7 @@ export class ModelOperator {
   record: UpdateStatus | undefined;
   trouble: Trouble = CALM;
   limits: BudgetLimits = BUDGET;
+  drain: DrainLimits = LIMITS;
   deaths = 0;
   passes = 0;
   readonly #cluster: SimCluster;
@@ -129,7 +134,7 @@ export class ModelOperator {
     const { replicas, revision, update, maxConnectionsPerPod } = this.spec;
     const strategy = update.strategy as EntryPlanInput["update"]["strategy"];
     return {
-      ...{ replicas, revision, stage, entries, createBlocked: undefined, drain: LIMITS },
+      ...{ replicas, revision, stage, entries, createBlocked: undefined, drain: this.drain },
       update: { strategy, batch: batchOf(update.batch, replicas), maxConnectionsPerPod },
       createNotBeforeMs: this.#memory.backoff.notBeforeMs,
       ...{ hasLogic: this.#cluster.isLogicUp, nowMs: this.#cluster.nowMs },
@@ -194,7 +199,7 @@ export class ModelOperator {
         return;
       case "drain":
       case "force":
-        // Past its deadline the entry closes what is left by itself.
+        // Past its deadline the entry closes what is left as leases come.
         if (isReachable) this.#drain(one, action.intent.id);
         return;
       case "verify":
@@ -216,7 +221,7 @@ export class ModelOperator {
 
   #drain(one: SimPod, id: string): void {
     const lease = this.#memory.budget.take(one.uid, this.#cluster.nowMs);
-    this.#cluster.order(one, { ...LIMITS, id }, lease && { ...lease, ttlMs: LEASE_MS });
+    this.#cluster.order(one, { ...this.drain, id }, lease && { ...lease, ttlMs: LEASE_MS });
   }
 
   /** As every pass does while clients are asked. */
@@ -226,7 +231,11 @@ export class ModelOperator {
     const moving = entries.filter(isMoving);
     if (moving.length === 0) return;
     budget.judge(undefined, this.limits, nowMs);
-    budget.divide(moving.map(asDraining), LIMITS.windowMs, nowMs);
+    budget.divide(
+      moving.map((entry) => asDraining(entry, nowMs)),
+      this.drain.windowMs,
+      nowMs,
+    );
   }
 
   #release(one: SimPod, entry: ObservedEntry): void {

@@ -10,7 +10,7 @@ import { isActive, type ObservedEntry } from "../../operator/imcluster/observed.
 import { Random } from "../sim/random.ts";
 import { isReady, SimCluster, STEP_MS } from "./cluster.ts";
 import { disturb, endTrouble } from "./nemesis.ts";
-import { BUDGET, ModelOperator } from "./operator.ts";
+import { BUDGET, HASTY_LIMITS, ModelOperator } from "./operator.ts";
 import { isSettled, updateSpec } from "./settled.ts";
 
 export interface SeedResult {
@@ -50,6 +50,7 @@ export function runSeed(seed: number): SeedResult {
   const operator = new ModelOperator(cluster, new Random(seed, "operator"), spec, (input, actions) =>
     judge(input, actions, note),
   );
+  if (seed % 5 === 0) operator.drain = HASTY_LIMITS;
   const life = new Life(cluster, operator, note);
   try {
     life.settle("at first");

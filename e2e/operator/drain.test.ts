@@ -146,6 +146,38 @@ describe("a node that is being emptied", () => {
   });
 });
 
+describe("a new leader that has not seen nodes yet", () => {
+  it("calls no drain of a node off, until it knows better", async () => {
+    const late = { isOn: false };
+    await withNodes(
+      2,
+      async (bench, nodes) => {
+        late.isOn = true;
+        await nodes.taint(0, [{ key: "karpenter.sh/disrupted", effect: "NoSchedule" }]);
+        await bench.until("planned", ({ status }) => status?.drains?.[0]?.phase === "Planned");
+        await bench.stopOperator();
+        const { client } = nodes;
+        const seen = Promise.withResolvers<void>();
+        try {
+          const list: KubeClient["list"] = async (resource, namespace, options) => {
+            if (resource.kind === "Node") await seen.promise;
+            return client.list(resource, namespace, options);
+          };
+          await bench.startOperator({ ...client, list });
+          const { passes } = bench;
+          await bench.until("five passes", () => bench.passes >= passes + 5);
+          assert.equal((await bench.get()).status?.drains?.[0]?.phase, "Planned");
+          await nodes.taint(0, []);
+        } finally {
+          seen.resolve();
+        }
+        await bench.until("called off", ({ status }) => status?.drains?.[0]?.phase === "Aborted");
+      },
+      (pod) => !isEntry(pod) || !late.isOn,
+    );
+  });
+});
+
 const withEntries = (entry: object, body: (bench: Bench) => Promise<void>) => withCluster(server, { entry }, body);
 
 describe("a request on a pod", () => {
@@ -190,6 +222,46 @@ describe("the deadline of a drain", () => {
       await bench.patchSpec({ entry: { drain: { ...drain, onDeadline: "Force" } } });
       await bench.until("gone", async () => !(await bench.entryPods()).some((pod) => uidOf(pod) === uidOf(victim)));
       assert.ok(bench.fleet.orders.some(({ force }) => force));
+    });
+  });
+});
+
+describe("a logic pod that takes long", () => {
+  it("keeps no lease from the entries that drain meanwhile", async () => {
+    await withEntries({ replicas: 2, drain: { deadline: "10m" } }, async (bench) => {
+      const purges = Promise.withResolvers<void>();
+      bench.fleet.purgesWaitFor = purges.promise;
+      try {
+        const [fenced, drained] = await bench.entryPods();
+        bench.fleet.stuck.add(uidOf(drained));
+        await request(bench, fenced, "Fence");
+        await bench.until("purged", ({ status }) => status?.drains?.[0]?.phase === "Purging");
+        await request(bench, drained, "Manual");
+        await bench.until("leases", () => bench.fleet.orders.filter(({ lease }) => lease).length >= 5);
+        assert.deepEqual(bench.fleet.purged, []);
+        bench.fleet.stuck.clear();
+      } finally {
+        purges.resolve();
+      }
+      await bench.until("both gone", ({ status }) => {
+        const drains = status?.drains ?? [];
+        return drains.length === 2 && drains.every(({ phase }) => phase === "Released");
+      });
+      await bench.untilReady();
+    });
+  });
+});
+
+describe("what a drain shows of the network", () => {
+  it("is in the status, and a condition judges it", async () => {
+    await withEntries({ replicas: 1, drain: { lbDetach: "3s" } }, async (bench) => {
+      assert.equal(conditionStatus(await bench.get(), "DataPlaneSafe"), "Unknown");
+      const [victim] = await bench.entryPods();
+      bench.fleet.arrivals = 5;
+      await request(bench, victim, "Manual");
+      const cluster = await bench.until("seen", (now) => conditionStatus(now, "DataPlaneSafe") === "True");
+      const { pod, cutsOnUnready, detachSeconds } = cluster.status?.dataPlane ?? {};
+      assert.deepEqual([pod, cutsOnUnready, detachSeconds], [victim?.metadata.name, false, 0]);
     });
   });
 });

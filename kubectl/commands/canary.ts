@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sleep } from "#lib/sleep.ts";
-
+import { drainLimits } from "../../operator/imcluster/drain-limits.ts";
 import { isPodReady } from "../../operator/imcluster/observed.ts";
-import { durationMs } from "../../operator/imcluster/units.ts";
 import { PODS, type Pod } from "../../operator/kube/types.ts";
 import type { Access } from "../access.ts";
 import { canaryFindings, watchCanary } from "../doctor/canary.ts";
@@ -53,7 +52,7 @@ export async function examineCanary(
           "Does the address lead to this ImCluster?",
         ),
       ];
-    const lbDetachMs = durationMs(cluster.spec.entry.drain.lbDetach);
+    const lbDetachMs = drainLimits(cluster).lbDetachMs;
     return await whileCordoned(context, access, pod, async () => {
       const report = await watchCanary(pod.metadata.name, session, target, ports);
       return canaryFindings(report, lbDetachMs);

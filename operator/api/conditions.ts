@@ -11,6 +11,7 @@ export const CONDITION_TYPES = [
   "RouterReady",
   "RouterConsistent",
   "LoadBalancerReady",
+  "DataPlaneSafe",
   "SchemaMigrated",
   "EmbeddedDatastores",
   "UpdateBlocked",

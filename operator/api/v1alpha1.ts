@@ -162,14 +162,15 @@ export interface EntryDrainSpec {
    */
   deadline: string;
   /**
-   * What becomes of connections that are still open at the deadline. Force (default) closes them within a few
-   * seconds; Hold lets them stay until they end by themselves, and the pod with them. SIGTERM always forces.
+   * What becomes of connections that are still open at the deadline. Force (default) closes them at the rate of
+   * reconnectBudget; Hold lets them stay until they end by themselves, and the pod with them. SIGTERM always forces.
    */
   onDeadline: "Force" | "Hold";
   /**
    * How long new connections may still arrive after an entry is not ready any more, 0s to 10m. Default 2s, enough for
    * kube-proxy. Cloud load balancers that check for themselves take longer, for example 15s, or 300s for an AWS NLB
-   * with IP targets. Not waited for when nobody is connected.
+   * with IP targets. Auto takes what the last drain showed (status.dataPlane), 2s to 5m. Not waited for when nobody
+   * is connected.
    */
   lbDetach: string;
   /**
@@ -960,6 +961,18 @@ export interface RouterStatus {
   lastAudit?: string;
 }
 
+/** What the network did with the last entry that was drained, from when its pod was not ready any more. */
+export interface DataPlaneStatus {
+  /** The entry. */
+  pod: string;
+  /** Half of its connections or more were cut before any client was asked to move. */
+  cutsOnUnready: boolean;
+  /** New connections reached it for so long. */
+  detachSeconds: number;
+  /** When that was known. */
+  probedAt: string;
+}
+
 /** Pods in figures. */
 export interface LogicStatus {
   /** Pods wanted. */
@@ -1082,6 +1095,8 @@ export interface ImClusterStatus {
   autoscaling?: AutoscalingStatus;
   /** What was found when routes were last compared with the entry pods that exist. */
   router?: RouterStatus;
+  /** What the network did with the last entry that was drained, from when its pod was not ready any more. */
+  dataPlane?: DataPlaneStatus;
   /** Pods in figures. */
   logic?: LogicStatus;
   /** Pods in figures. */
@@ -1092,8 +1107,8 @@ export interface ImClusterStatus {
   drains?: DrainStatus[];
   /**
    * Ready, Progressing, Degraded, EntriesReady, LogicReady, StoreReady, RouterReady, RouterConsistent,
-   * LoadBalancerReady, SchemaMigrated, EmbeddedDatastores, UpdateBlocked, ScalingLimited, Hibernated, DrainVerified
-   * and Paused.
+   * LoadBalancerReady, DataPlaneSafe, SchemaMigrated, EmbeddedDatastores, UpdateBlocked, ScalingLimited, Hibernated,
+   * DrainVerified and Paused.
    */
   conditions?: ConditionStatus[];
 }

@@ -82,8 +82,9 @@ export class Caches {
     }
   }
 
-  /** Is this node being emptied? No, for all that is known without a look at nodes. */
-  isNodeLeaving(name: string | undefined): boolean {
+  /** Is this node being emptied? "unknown" before nodes were listed; no where they are not looked at. */
+  isNodeLeaving(name: string | undefined): boolean | "unknown" {
+    if (this.#nodes && !this.#nodes.isSynced) return "unknown";
     const node = name ? this.#nodes?.get(undefined, name) : undefined;
     return node !== undefined && isNodeLeaving(node, this.#drainTaints);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ConditionFacts, conditionOf } from "../api/conditions.ts";
 import type { DrainStatus } from "../api/v1alpha1.ts";
+import { drainLimits } from "./drain-limits.ts";
 import { isSurgeShort } from "./entry-rollout.ts";
 import { ANNOTATION } from "./names.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
@@ -86,6 +87,34 @@ export function loadBalancerReady({ cluster, addresses, context }: ObservedClust
   return no(
     "NoAddress",
     `Service ${context.names.entry} has no address yet: this cluster needs a load balancer implementation, or set spec.entry.service.type to NodePort`,
+  );
+}
+
+/** Does the network leave connections of an entry alone that is not ready, and send it nobody once drains ask clients to move? */
+export function dataPlaneSafe({ dataPlane, cluster }: Pick<ObservedCluster, "dataPlane" | "cluster">): Verdict {
+  if (!dataPlane)
+    return unknown(
+      "NotSeen",
+      "no drain with connections has shown yet what the network does; kubectl im doctor --cordon-canary tries it",
+    );
+  const { pod, cutsOnUnready, detachSeconds } = dataPlane;
+  if (cutsOnUnready)
+    return no(
+      "CutsOnUnready",
+      `connections of ${pod} were cut when it was not ready, before its clients were asked to move: see kubectl im doctor --cordon-canary`,
+    );
+  const waitsSeconds = Math.ceil(
+    drainLimits({ ...cluster, status: { ...cluster.status, dataPlane } }).lbDetachMs / 1000,
+  );
+  if (detachSeconds > waitsSeconds)
+    return no(
+      "LateArrivals",
+      `new connections reached ${pod} for ${detachSeconds} s after it was not ready, and drains wait ${waitsSeconds} s: ` +
+        `set spec.entry.drain.lbDetach to ${detachSeconds + 1}s, or to Auto`,
+    );
+  return yes(
+    "Seen",
+    `${pod} was drained: its connections stayed open, and nobody new came once clients were asked to move`,
   );
 }
 
@@ -182,11 +211,13 @@ const RETURNED_RATIO = 0.95;
 
 /** Was the last drain that moved clients proved: no route left behind, and the clients back? @param drains newest first */
 export function drainVerified(drains: readonly DrainStatus[]): Verdict {
-  const last = drains.find(({ finishedAt, returned }) => finishedAt !== undefined && returned !== undefined);
+  const last = drains.find(({ phase, finishedAt, asked }) => phase === "Released" && finishedAt && asked !== undefined);
   if (!last) return unknown("NoDrain", "no drain has ended yet");
-  const { pod, returned = 0, absent = 0, routesLeft } = last;
-  if (routesLeft === undefined) return no("NotCounted", `nobody could count the routes of ${pod} after its drain`);
+  const { pod, returned, absent = 0, routesLeft } = last;
+  if (routesLeft === undefined) return unknown("NotCounted", `nobody could count the routes of ${pod} after its drain`);
   if (routesLeft > 0) return no("RoutesLeft", `${routesLeft} routes still point at ${pod}`);
+  if (returned === undefined)
+    return unknown("NotNamed", `${pod} did not say whom it had asked to move, so nobody looked for them`);
   const figures = `${returned} of ${returned + absent} sessions of ${pod} were seen at other entries`;
   if (returned < RETURNED_RATIO * (returned + absent)) return no("ClientsAbsent", figures);
   return yes("Verified", `${figures}, and no route is left`);

@@ -12,7 +12,7 @@ import type { Caches } from "./caches.ts";
 import type { Cleanup } from "./cleanup.ts";
 import type { Executor, PassResult } from "./executor.ts";
 import { canonicalJson } from "./hash.ts";
-import { ClusterMemory, type Observer } from "./observe.ts";
+import { AUDIT, ClusterMemory, type Observer } from "./observe.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planCluster } from "./plan.ts";
 import type { RouteAudit } from "./route-audit.ts";
@@ -36,6 +36,8 @@ const RESYNC_MS = 10_000;
 /** Passes with writes that follow each other at once; more than a creation or a rollout step ever needs. */
 const FREE_PASSES = 20;
 const BUSY_MAX_MS = 30_000;
+/** A longer audit goes on while the next passes do what else there is to do. */
+const AUDIT_WAIT_MS = 500;
 const NOTHING_DONE: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
 
 /** load -> observe -> plan -> apply -> status, for one ImCluster at a time. Keeps nothing that it could not do without. */
@@ -78,7 +80,10 @@ export class Controller {
 
   async #audit(observed: ObservedCluster, memory: ClusterMemory): Promise<void> {
     const who = this.#options.observer.identity(observed.cluster, observed.secrets, memory);
-    memory.routes = await this.#options.routeAudit.run(observed, memory.routes, who);
+    const { clock, routeAudit } = this.#options;
+    const look = () => routeAudit.run(observed, memory.routes, who);
+    const seen = await memory.slow.within(AUDIT, clock, clock.nowMs() + AUDIT_WAIT_MS, look);
+    memory.routes = seen ?? memory.routes;
   }
 
   /** After writes at once, because the next step often only waits for them; slower when that never ends. */

@@ -44,11 +44,13 @@ export class DrainCalls {
     const { windowMs, deadlineMs, onDeadline } = drainLimits(pass.observed.cluster);
     // An entry that started again in the middle has what is left of the time.
     const leftMs = what === "force" ? 0 : Math.max(0, Date.parse(intent.deadline) - this.#clock.wallMs());
+    // Past the deadline there is none that a late lease could miss.
+    const ttlMs = what === "force" ? LEASE_TTL_MS : Math.min(LEASE_TTL_MS, Math.ceil(deadlineMs / 2));
     const lease = pass.memory.budget.take(uid, this.#clock.wallMs());
     return {
       ...{ drainId: intent.id, windowMs, deadlineMs: Math.min(deadlineMs, Math.round(leftMs)) },
       ...{ hold: onDeadline === "Hold", force: what === "force" },
-      lease: lease ? { ...lease, ttlMs: Math.min(LEASE_TTL_MS, Math.ceil(deadlineMs / 2)) } : null,
+      lease: lease ? { ...lease, ttlMs } : null,
       endpoints: endpointHint(pass.observed.entries),
     };
   }
@@ -69,23 +71,34 @@ export class DrainCalls {
     return "done";
   }
 
-  async purge(entry: ObservedEntry, isForced: boolean, { who, observed, memory }: Pass): Promise<Outcome> {
-    const left = who && (await this.#fleet.purge(who, observed.logicPods, { uid: entry.uid, isForced }));
-    if (left !== 0) return "later";
-    memory.purged.add(entry.uid);
-    return "done";
+  async purge(entry: ObservedEntry, isForced: boolean, pass: Pass): Promise<Outcome> {
+    const { who, observed, memory } = pass;
+    if (!who) return "later";
+    return this.#slowly(`${entry.uid}/purge`, pass, async () => {
+      const left = await this.#fleet.purge(who, observed.logicPods, { uid: entry.uid, isForced });
+      if (left !== 0) return "later";
+      memory.purged.add(entry.uid);
+      return "done";
+    });
   }
 
-  async verify(entry: ObservedEntry, isForced: boolean, { who, observed, memory }: Pass): Promise<Outcome> {
+  async verify(entry: ObservedEntry, isForced: boolean, pass: Pass): Promise<Outcome> {
+    const { who, observed, memory } = pass;
     if (!who) return "later";
-    const known = memory.verifications.get(entry.uid);
-    const verification = known ?? new Verification();
+    const verification = memory.verifications.get(entry.uid) ?? new Verification();
     memory.verifications.set(entry.uid, verification);
-    await verification.look({
-      ...{ fleet: this.#fleet, clock: this.#clock, who, entry: entry.pod, isForced, logic: observed.logicPods },
-      isAlive: !entry.isDead && entry.hasStarted,
+    return this.#slowly(`${entry.uid}/verify`, pass, async () => {
+      await verification.look({
+        ...{ fleet: this.#fleet, clock: this.#clock, who, entry: entry.pod, isForced, logic: observed.logicPods },
+        isAlive: !entry.isDead && entry.hasStarted,
+      });
+      return verification.isDone(this.#clock.nowMs()) ? "done" : "later";
     });
-    return verification.isDone(this.#clock.nowMs()) ? "done" : "later";
+  }
+
+  /** Logic may be slow, and clients of other entries wait for the next pass. */
+  async #slowly(key: string, { memory, slowUntilMs }: Pass, call: () => Promise<Outcome>): Promise<Outcome> {
+    return (await memory.slow.within(key, this.#clock, slowUntilMs, call)) ?? "later";
   }
 
   #remember(entry: ObservedEntry, memory: ClusterMemory, probe: EntryProbe): void {

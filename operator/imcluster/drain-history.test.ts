@@ -86,8 +86,21 @@ describe("DrainVerified", () => {
     });
   }
 
-  it("NotCounted: nobody could count the routes", () => {
+  it("is unknown when nobody could count the routes, or say who was asked", () => {
     const { routesLeft: _, ...uncounted } = ended({});
-    assert.equal(drainVerified([uncounted]).reason, "NotCounted");
+    const { returned: __, absent: ___, ...unnamed } = ended({});
+    const verdicts = [uncounted, unnamed].map((drain) => drainVerified([drain, ended({})]));
+    assert.deepEqual(
+      verdicts.map(({ status, reason }) => [status, reason]),
+      [
+        ["Unknown", "NotCounted"],
+        ["Unknown", "NotNamed"],
+      ],
+    );
+  });
+
+  it("is not about a drain that was called off", () => {
+    const aborted = { ...ended({}), phase: "Aborted" };
+    assert.equal(drainVerified([aborted]).reason, "NoDrain");
   });
 });

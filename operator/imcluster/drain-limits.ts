@@ -4,14 +4,26 @@ import type { DrainLimits } from "./drain.ts";
 import type { BudgetLimits } from "./reconnect-rate.ts";
 import { durationMs } from "./units.ts";
 
+const AUTO_MIN_MS = 2_000;
+const AUTO_MAX_MS = 300_000;
+
+/** What `lbDetach` says, or what the last drain showed and a second more. */
+function lbDetachMs({ spec, status }: Pick<ImCluster, "spec" | "status">): number {
+  const { lbDetach } = spec.entry.drain;
+  if (lbDetach !== "Auto") return durationMs(lbDetach);
+  const { detachSeconds = 0 } = status?.dataPlane ?? {};
+  return Math.min(AUTO_MAX_MS, Math.max(AUTO_MIN_MS, (detachSeconds + 1) * 1000));
+}
+
 /** `spec.entry.drain` in ms. */
-export function drainLimits({ spec }: ImCluster): DrainLimits {
-  const { window, deadline, onDeadline, lbDetach } = spec.entry.drain;
+export function drainLimits(cluster: Pick<ImCluster, "spec" | "status">): DrainLimits {
+  const { window, deadline, onDeadline, reconnectBudget } = cluster.spec.entry.drain;
   return {
     windowMs: durationMs(window),
     deadlineMs: durationMs(deadline),
     onDeadline: onDeadline === "Hold" ? "Hold" : "Force",
-    lbDetachMs: durationMs(lbDetach),
+    lbDetachMs: lbDetachMs(cluster),
+    maxPerSecond: reconnectBudget.maxPerSecond,
   };
 }
 

@@ -22,18 +22,24 @@ function world(users: number) {
     routesLeft: [0] as (number | undefined)[],
     isLogicUp: true,
     isEntryUp: true,
+    answersPages: Number.POSITIVE_INFINITY,
     calls: [] as number[],
     agesMs: [] as number[],
+    cursors: [] as number[],
+    onReturned: (): void => undefined,
   };
   const all = Array.from({ length: users }, (_, at) => ({ userId: `u${at}`, slot: "web", closedAgoMs: 100 }));
   const fleet = {
     purge: async () => (state.routesLeft.length > 1 ? state.routesLeft.shift() : state.routesLeft[0]),
     drainedSessions: async (_who: unknown, _entry: unknown, cursor: number) => {
       const nextCursor = cursor + 500 < all.length ? cursor + 500 : 0;
+      state.cursors.push(cursor);
+      if (state.answersPages-- <= 0) return undefined;
       return state.isEntryUp ? { sessions: all.slice(cursor, cursor + 500), nextCursor } : undefined;
     },
     returned: async (_who: unknown, _logic: unknown, sessions: readonly DrainedSession[]) => {
       if (!state.isLogicUp) return undefined;
+      state.onReturned();
       state.calls.push(sessions.length);
       state.agesMs.push(...sessions.map(({ closedAgoMs }) => closedAgoMs));
       const absent = sessions.flatMap(({ userId }, at) => (state.absent.has(userId) ? [at] : []));
@@ -111,6 +117,16 @@ describe("Verification", () => {
     assert.equal(verification.report(PROBE).returned, 600, "each is counted once");
   });
 
+  it("counts nobody twice when it is asked in the middle of a look", async () => {
+    const { verification, look, state, clock } = world(1_200);
+    state.onReturned = () => {
+      const { returned = 0, absent = 0 } = verification.report(PROBE);
+      assert.equal(returned + absent, 1_200);
+    };
+    await look();
+    assert.deepEqual([state.calls.length, verification.isDone(clock.nowMs())], [3, true]);
+  });
+
   it("counts until no route is left, and says when nobody could", async () => {
     const { verification, look, state, clock } = world(0);
     state.routesLeft = [undefined, 3, 0];
@@ -123,14 +139,44 @@ describe("Verification", () => {
     assert.equal(verification.isDone(clock.nowMs()), true);
   });
 
-  it("of an entry that is dead, or does not answer, is about its routes alone", async () => {
-    const dead = world(5);
-    await dead.look(false);
-    assert.equal(dead.verification.isDone(dead.clock.nowMs()), true);
-    const silent = world(5);
-    silent.state.isEntryUp = false;
-    await silent.look();
-    assert.equal(silent.verification.isDone(silent.clock.nowMs()), true);
-    assert.deepEqual(silent.state.calls, []);
+  it("of an entry that is dead is about its routes alone", async () => {
+    const { verification, look, state, clock } = world(5);
+    await look(false);
+    assert.equal(verification.isDone(clock.nowMs()), true);
+    assert.deepEqual(state.calls, []);
+    const { returned, absent, routesLeft } = verification.report(undefined);
+    assert.deepEqual([returned, absent, routesLeft], [0, 0, 0], "it had asked nobody");
+  });
+
+  it("does not know who came back when the entry died before it said whom it had asked", async () => {
+    const { verification, look } = world(5);
+    await look(false);
+    const { asked, returned, absent, offlineP99Ms } = verification.report(PROBE);
+    assert.deepEqual([asked, returned, absent, offlineP99Ms], [10, undefined, undefined, undefined]);
+  });
+
+  it("is not done, and knows of nobody, while the entry does not say whom it asked", async () => {
+    const { verification, look, state, clock } = world(5);
+    state.isEntryUp = false;
+    await look();
+    clock.advance(5_000);
+    assert.equal(verification.isDone(clock.nowMs()), false);
+    assert.deepEqual(verification.report(PROBE), { initial: 12, asked: 10, forced: 2, routesLeft: 0 });
+    state.isEntryUp = true;
+    await look();
+    assert.equal(verification.isDone(clock.nowMs()), true);
+    assert.equal(verification.report(PROBE).returned, 5);
+  });
+
+  it("reads on at the page that got no answer, and counts nobody before it has read them all", async () => {
+    const { verification, look, state, clock } = world(1_200);
+    state.answersPages = 1;
+    await look();
+    assert.equal(verification.report(PROBE).returned, undefined);
+    state.answersPages = 9;
+    await look();
+    assert.deepEqual(state.cursors, [0, 500, 500, 1_000]);
+    assert.equal(verification.isDone(clock.nowMs()), true);
+    assert.equal(verification.report(PROBE).returned, 1_200);
   });
 });

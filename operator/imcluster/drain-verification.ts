@@ -35,13 +35,20 @@ interface Missing extends DrainedSession {
 /** Proves a drain: counts the routes once more, and looks for the users at other entries. Kept in memory; begun anew after a restart. */
 export class Verification {
   #routesLeft: number | undefined;
+  /** Whom the entry asked or closed, as far as it said. */
+  #asked: Missing[] = [];
+  #nextPage = { cursor: 0, page: 0 };
+  /** Of them, those that are not back; `undefined` before the entry named them all. */
   #missing: Missing[] | undefined;
+  /** It is dead: whom it asked is known to nobody. */
+  #isSilent = false;
   #startedMs: number | undefined;
   readonly #offlineMs: number[] = [];
 
   /** Nothing more is going to be learned. */
   isDone(nowMs: number): boolean {
-    if (this.#routesLeft !== 0 || !this.#missing) return false;
+    if (this.#routesLeft !== 0) return false;
+    if (!this.#missing) return this.#isSilent;
     const returned = this.#offlineMs.length;
     const isEnough = returned >= ENOUGH_RATIO * (returned + this.#missing.length);
     return this.#missing.length === 0 || (isEnough && nowMs - (this.#startedMs ?? nowMs) >= REST_MS);
@@ -56,51 +63,61 @@ export class Verification {
       if (left === undefined) return;
       this.#routesLeft = left;
     }
-    this.#missing ??= await askedBy(ports);
-    const [missing, still] = [this.#missing, [] as Missing[]];
+    if (!this.#missing) await this.#readAsked(ports);
+    if (this.#missing) await this.#lookFor(this.#missing, ports);
+  }
+
+  /** Goes on at the page that got no answer the last time. */
+  async #readAsked({ fleet, who, entry, isAlive, clock }: VerificationPorts): Promise<void> {
+    this.#isSilent = !isAlive;
+    while (isAlive && this.#nextPage.page < MAX_PAGES) {
+      const reply = await fleet.drainedSessions(who, entry, this.#nextPage.cursor);
+      if (!reply) return;
+      const nowMs = clock.nowMs();
+      this.#asked.push(...reply.sessions.map((session) => ({ ...session, closedMs: nowMs - session.closedAgoMs })));
+      this.#nextPage = { cursor: reply.nextCursor, page: this.#nextPage.page + 1 };
+      if (reply.nextCursor === 0) break;
+    }
+    if (isAlive) this.#missing = this.#asked;
+  }
+
+  /** What is known counts at once: the drain may be released in the middle of it. */
+  async #lookFor(missing: readonly Missing[], { fleet, who, logic, clock }: VerificationPorts): Promise<void> {
+    const still: Missing[] = [];
     for (let at = 0; at < missing.length; at += BATCH) {
       const batch = missing.slice(at, at + BATCH);
       const nowMs = clock.nowMs();
       const sessions = batch.map(({ userId, slot, closedMs }) => ({ userId, slot, closedAgoMs: ago(closedMs, nowMs) }));
       const reply = await fleet.returned(who, logic, sessions);
-      if (!reply) {
-        still.push(...missing.slice(at));
-        break;
-      }
-      this.#offlineMs.push(...reply.offlineMs);
+      if (!reply) return;
       const absent = new Set(reply.absent);
       still.push(...batch.filter((_, index) => absent.has(index)));
+      this.#offlineMs.push(...reply.offlineMs);
+      this.#missing = [...still, ...missing.slice(at + BATCH)];
     }
-    this.#missing = still;
   }
 
   /** @param probe last answer of the entry */
   report(probe: EntryProbe | undefined): DrainReport {
     const { initial = 0, asked = 0, forced = 0 } = probe?.drain ?? {};
-    const sorted = [...this.#offlineMs].sort((a, b) => a - b);
     return {
       ...{ initial, asked, forced },
+      ...this.#clients(asked + forced),
+      ...(this.#routesLeft === undefined ? {} : { routesLeft: this.#routesLeft }),
+    };
+  }
+
+  /** Of an entry that died without having asked anybody, nobody is missed. */
+  #clients(moved: number): Pick<DrainReport, "returned" | "absent" | "offlineP50Ms" | "offlineP99Ms"> {
+    if (!this.#missing && !(this.#isSilent && moved === 0)) return {};
+    const sorted = [...this.#offlineMs].sort((a, b) => a - b);
+    return {
       returned: sorted.length,
       absent: this.#missing?.length ?? 0,
       offlineP50Ms: nearestRank(sorted, 0.5),
       offlineP99Ms: nearestRank(sorted, 0.99),
-      ...(this.#routesLeft === undefined ? {} : { routesLeft: this.#routesLeft }),
     };
   }
-}
-
-/** Whom the entry asked or closed; nobody when it cannot be asked any more. */
-async function askedBy({ fleet, who, entry, isAlive, clock }: VerificationPorts): Promise<Missing[]> {
-  const all: Missing[] = [];
-  for (let [page, cursor] = [0, 0]; isAlive && page < MAX_PAGES; page++) {
-    const reply = await fleet.drainedSessions(who, entry, cursor);
-    if (!reply) break;
-    const nowMs = clock.nowMs();
-    all.push(...reply.sessions.map((session) => ({ ...session, closedMs: nowMs - session.closedAgoMs })));
-    cursor = reply.nextCursor;
-    if (cursor === 0) break;
-  }
-  return all;
 }
 
 function ago(closedMs: number, nowMs: number): number {

@@ -3,15 +3,18 @@ import type { Clock } from "#lib/clock.ts";
 import type { LogicStatusReply } from "#proto/gen/messages.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
 import type { Pod } from "../kube/types.ts";
+import { atOnce } from "./at-once.ts";
+import { FORCE_DEADLINE_MS } from "./drain.ts";
 import { budgetLimits, drainLimits } from "./drain-limits.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import type { ClusterMemory } from "./observe.ts";
-import type { ObservedEntry } from "./observed.ts";
+import { isMoving, type ObservedEntry } from "./observed.ts";
 import type { DrainingEntry } from "./reconnect-budget.ts";
 import { JUDGE_EVERY_MS } from "./reconnect-rate.ts";
 
 /** Each logic process finds its share of what is late; a few of them are enough to see the trend. */
 const MAX_LOGIC_ASKED = 10;
+const SILENT_MS = 10_000;
 
 /** Looks at those that take clients over, and divides what may be asked among the drains. */
 export class DrainWatch {
@@ -31,34 +34,44 @@ export class DrainWatch {
     { entries, logicPods }: { entries: readonly ObservedEntry[]; logicPods: readonly Pod[] },
   ): Promise<void> {
     const draining = entries.filter(isMoving);
+    if (draining.length === 0) memory.receivers.rest(entries, this.#clock.nowMs());
     if (draining.length === 0 || !who) return;
     const limits = budgetLimits(cluster);
     if (this.#clock.nowMs() - memory.budget.judgedMs >= JUDGE_EVERY_MS) {
-      const logic = await this.#askLogic(who, logicPods);
+      const logic = await this.#askLogic(who, logicPods, memory.silentLogic);
       const nowMs = this.#clock.nowMs();
       memory.budget.judge(memory.receivers.read(entries, logic, nowMs), limits, nowMs);
     }
-    memory.budget.divide(draining.map(asDraining), drainLimits(cluster).windowMs, this.#clock.nowMs());
+    const wallMs = this.#clock.wallMs();
+    const moving = draining.map((entry) => asDraining(entry, wallMs));
+    memory.budget.divide(moving, drainLimits(cluster).windowMs, this.#clock.nowMs());
   }
 
-  async #askLogic(who: FleetIdentity, pods: readonly Pod[]): Promise<Map<string, LogicStatusReply>> {
-    const replies = await Promise.all(
-      pods.slice(0, MAX_LOGIC_ASKED).map(async (pod) => {
-        const reply = await this.#fleet.logicStatus(who, pod);
-        return [pod.metadata.uid ?? "", reply] as const;
-      }),
-    );
-    return new Map(replies.flatMap(([uid, reply]) => (reply ? [[uid, reply] as const] : [])));
+  /** One that did not answer is left alone for a while: leases wait for this. */
+  async #askLogic(
+    who: FleetIdentity,
+    pods: readonly Pod[],
+    silent: Map<string, number>,
+  ): Promise<Map<string, LogicStatusReply>> {
+    for (const [uid, untilMs] of silent) if (untilMs <= this.#clock.nowMs()) silent.delete(uid);
+    const asked = pods.filter(({ metadata }) => !silent.has(metadata.uid ?? "")).slice(0, MAX_LOGIC_ASKED);
+    const replies = new Map<string, LogicStatusReply>();
+    await atOnce(asked, MAX_LOGIC_ASKED, async (pod) => {
+      const [uid = "", reply] = [pod.metadata.uid, await this.#fleet.logicStatus(who, pod)];
+      if (reply) replies.set(uid, reply);
+      else silent.set(uid, this.#clock.nowMs() + SILENT_MS);
+    });
+    return replies;
   }
 }
 
-/** Its clients are being asked to move. */
-export function isMoving({ intent, isDead, isTerminating }: ObservedEntry): boolean {
-  return intent?.phase === "Draining" && !isDead && !isTerminating;
-}
-
-/** How far it is, by what it said last. */
-export function asDraining({ uid, probe }: ObservedEntry): DrainingEntry {
+/** How far it is, by what it said last. @param wallMs wall clock */
+export function asDraining({ uid, probe, intent }: ObservedEntry, wallMs: number): DrainingEntry {
+  if (intent?.phase === "Forcing") {
+    const connections = probe?.connections ?? 0;
+    const untilMs = Date.parse(intent.deadline) - FORCE_DEADLINE_MS;
+    return { uid, initial: connections, waiting: connections, closeWithinMs: Math.max(1_000, untilMs - wallMs) };
+  }
   if (!probe?.draining) return { uid, initial: probe?.sessions ?? 0, waiting: probe?.sessions ?? 0 };
   const { initial = probe.sessions, waiting = probe.sessions } = probe.drain ?? {};
   return { uid, initial, waiting };

@@ -64,6 +64,14 @@ describe("a phase", () => {
     assert.deepEqual(phases(isPastDrain), ["Purging", "Verifying", "Released"]);
   });
 
+  it("of closing what is left has the deadline once more, or as long as the budget needs at its highest", () => {
+    const limits = { ...LIMITS, maxPerSecond: 100 };
+    const lastsMs = (left: number | undefined, of: DrainLimits = limits) =>
+      Date.parse(inPhase(intent("Draining"), "Forcing", of, NOW_MS, left).deadline) - NOW_MS;
+    assert.deepEqual([lastsMs(undefined), lastsMs(1), lastsMs(2_000), lastsMs(6_000)], [8_000, 28_000, 28_000, 68_000]);
+    assert.equal(lastsMs(1_000_000, LIMITS), 28_000, "without a highest rate");
+  });
+
   it("of load balancers is counted from when the entry was cordoned", () => {
     const deadline = (from: DrainIntent, nowMs: number) =>
       Date.parse(inPhase(from, "LbDetaching", LIMITS, nowMs).deadline) - NOW_MS;

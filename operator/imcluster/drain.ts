@@ -46,12 +46,12 @@ export interface DrainReport {
   initial: number;
   asked: number;
   forced: number;
-  /** Of those asked or forced: at another entry now, or nowhere. */
-  returned: number;
-  absent: number;
-  /** From the end of the old connection to the new login; moves that overlap count as 0. */
-  offlineP50Ms: number;
-  offlineP99Ms: number;
+  /** Of those asked or forced: at another entry now, or nowhere. `undefined` when the entry did not say who they were. */
+  returned?: number;
+  absent?: number;
+  /** From the end of the old connection to the new login; moves that overlap count as 0. Unknown with the others. */
+  offlineP50Ms?: number;
+  offlineP99Ms?: number;
   /** Routes that still pointed at the pod when counted for the second time; `undefined` when nobody could count. */
   routesLeft?: number;
 }
@@ -79,13 +79,15 @@ export interface DrainLimits {
   onDeadline: DeadlinePolicy;
   /** New connections still arrive for that long after the entry was cordoned. */
   lbDetachMs: number;
+  /** Clients that all drains together may ask to reconnect, or close. Default: as many as there are. */
+  maxPerSecond?: number;
 }
 
 /** A replacement is waited for this long; then somebody who insists gets the pod all the same. */
 export const PLANNED_DEADLINE_MS = 120_000;
 /** Readiness probe and EndpointSlice have taken the pod out after this; an unreachable pod is given up then. */
 export const CORDON_DEADLINE_MS = 10_000;
-/** An entry closes what is left within seconds; it may take this long to say so. */
+/** On top of the time in which the rest is closed: for an entry that closes it by itself, or is slow to say so. */
 export const FORCE_DEADLINE_MS = 8_000;
 /** Without any logic pod that could purge: routes of the pod die with its lease anyway. */
 export const PURGE_DEADLINE_MS = 60_000;
@@ -117,12 +119,18 @@ export function newIntent(id: string, reason: DrainReason, phase: DrainPhase, no
   return { id, reason, phase, startedAt, deadline: startedAt };
 }
 
-/** The intent in another phase, with the deadline of that phase. */
-export function inPhase(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits, nowMs: number): DrainIntent {
-  return { ...intent, phase, deadline: new Date(deadlineMs(intent, phase, limits, nowMs)).toISOString() };
+/** The intent in another phase, with the deadline of that phase. @param left connections to close, if it comes to that */
+export function inPhase(
+  intent: DrainIntent,
+  phase: DrainPhase,
+  limits: DrainLimits,
+  nowMs: number,
+  left = 0,
+): DrainIntent {
+  return { ...intent, phase, deadline: new Date(deadlineMs(intent, phase, limits, nowMs, left)).toISOString() };
 }
 
-function deadlineMs(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits, nowMs: number): number {
+function deadlineMs(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits, nowMs: number, left: number): number {
   switch (phase) {
     case "Planned":
       return nowMs + PLANNED_DEADLINE_MS;
@@ -136,7 +144,7 @@ function deadlineMs(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits,
     case "Draining":
       return nowMs + limits.deadlineMs;
     case "Forcing":
-      return nowMs + FORCE_DEADLINE_MS;
+      return nowMs + closeMs(left, limits) + FORCE_DEADLINE_MS;
     case "Purging":
       return nowMs + PURGE_DEADLINE_MS;
     case "Verifying":
@@ -144,6 +152,11 @@ function deadlineMs(intent: DrainIntent, phase: DrainPhase, limits: DrainLimits,
     case "Released":
       return nowMs;
   }
+}
+
+/** What is left is closed within the deadline once more, unless that would be faster than the budget ever allows. */
+function closeMs(left: number, { deadlineMs: againMs, maxPerSecond = Number.POSITIVE_INFINITY }: DrainLimits): number {
+  return left > 0 ? Math.max(againMs, (left / maxPerSecond) * 1000) : 0;
 }
 
 /** No client was told anything yet: the pod could go on as if nothing had been. */

@@ -12,7 +12,7 @@ import {
 } from "./drain.ts";
 import { isExternal } from "./drain-cause.ts";
 import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
-import type { ObservedEntry } from "./observed.ts";
+import { isMoving, type ObservedEntry } from "./observed.ts";
 
 /** Of the wanted pods, how many may drain at a time. */
 const DRAIN_SHARE = 0.25;
@@ -45,6 +45,11 @@ export function isAbortable({ intent, cause }: ObservedEntry): boolean {
 /** Was it begun because somebody wanted it away, and does nobody any more? */
 export function isCalledOff({ intent, cause }: ObservedEntry): boolean {
   return intent !== undefined && isExternal(intent.reason) && isRevocable(intent) && !cause;
+}
+
+/** Can it be told to take connections again? One that was never told to stop need not be told. */
+export function canReopen({ probe, hasStarted, intent }: ObservedEntry): boolean {
+  return probe !== undefined || !hasStarted || intent?.phase === "Planned";
 }
 
 export function abortDrain(entry: ObservedEntry): EntryAction {
@@ -115,11 +120,20 @@ function isStillClosing(entry: ObservedEntry, actions: readonly EntryAction[]): 
 }
 
 /** Those that are only held past their deadline keep nobody waiting. */
-function isAsking(entry: ObservedEntry, { drain, nowMs }: EntryPlanInput): boolean {
+function isAsking(entry: ObservedEntry, input: EntryPlanInput): boolean {
   const { intent, isDead, isTerminating } = entry;
   if (isDead || isTerminating || !intent || !isPlanned(intent.reason)) return false;
-  if (intent.phase === "Forcing") return true;
-  return intent.phase === "Draining" && (drain.onDeadline === "Force" || nowMs < Date.parse(intent.deadline));
+  return intent.phase === "Forcing" || (intent.phase === "Draining" && !isHeldLate(entry, input));
+}
+
+/** Its clients were all asked, and may stay as long as they like. */
+function isHeldLate({ intent }: ObservedEntry, { drain, nowMs }: Pick<EntryPlanInput, "drain" | "nowMs">): boolean {
+  return intent?.phase === "Draining" && drain.onDeadline === "Hold" && nowMs >= Date.parse(intent.deadline);
+}
+
+/** Does it leave, so that another one has to wait? Not while it waits itself, or its clients do as they like. */
+export function takesPlace(entry: ObservedEntry, input: Pick<EntryPlanInput, "drain" | "nowMs">): boolean {
+  return entry.intent !== undefined && entry.intent.phase !== "Planned" && !isHeldLate(entry, input);
 }
 
 /** A container that was started again meanwhile must be told again. */
@@ -140,8 +154,13 @@ function stepsOf(entry: ObservedEntry, input: EntryPlanInput, mayGo: boolean): E
   if (intent.reason === "Fenced") return [...unheld(entry), step(entry, intent, input, mayGo)];
   // Told to end by somebody else while draining: the entry drains itself on SIGTERM; wait for its end.
   if (entry.isTerminating && !entry.isDead) return [{ kind: "wait", reason: `${entry.name} ends`, afterMs: 2_000 }];
-  if (isCalledOff(entry)) return [abortDrain(entry)];
+  if (isCalledOff(entry)) return [canReopen(entry) ? abortDrain(entry) : awaitAnswer(entry)];
   return [step(entry, intent, input, mayGo)];
+}
+
+/** It may serve its clients all the same: nothing is done to it for lack of news. */
+function awaitAnswer({ name }: ObservedEntry): EntryAction {
+  return { kind: "wait", reason: `${name} is wanted again, and waits for the entry to answer`, afterMs: POLL_MS };
 }
 
 /** It serves: unless somebody ends it, or wants it away. */
@@ -175,14 +194,21 @@ function bury(entry: ObservedEntry, input: EntryPlanInput): EntryAction {
   return { kind: "setDrain", entry, intent: inPhase(entry.intent, "Purging", input.drain, input.nowMs), reason };
 }
 
+/** Connections that all drains under way share the budget for. */
+function leftToClose({ entries }: EntryPlanInput): number {
+  return entries.filter(isMoving).reduce((sum, { probe }) => sum + (probe?.connections ?? 0), 0);
+}
+
 function step(entry: ObservedEntry, intent: DrainIntent, input: EntryPlanInput, mayGo: boolean): EntryAction {
   const { hasLogic, drain, nowMs } = input;
   const isAlive = entry.hasStarted && !entry.isDead && !entry.isBackingOff;
   const view = { ...entry, intent, isAlive, mayLeave: mayGo, hasLogic, onDeadline: drain.onDeadline };
   const next = nextDrainStep(view, nowMs);
   switch (next.do) {
-    case "advance":
-      return { kind: "setDrain", entry, intent: inPhase(intent, next.to, drain, nowMs), reason: next.because };
+    case "advance": {
+      const advanced = inPhase(intent, next.to, drain, nowMs, leftToClose(input));
+      return { kind: "setDrain", entry, intent: advanced, reason: next.because };
+    }
     case "release": {
       const released = inPhase(intent, "Released", drain, nowMs);
       const report = entry.report ? { report: entry.report } : {};

@@ -137,6 +137,48 @@ describe("BlueGreen", () => {
   });
 });
 
+describe("a drain that is called off", () => {
+  const leaving = (phase: "Planned" | "LbDetaching", sessions: number | undefined, revision = "new") =>
+    sampleEntry({ name: "s", revision, drain: { phase, reason: "Manual" }, sessions });
+
+  it("of an entry that does not answer holds no update up, and does nothing to the entry", () => {
+    const entries = [...many(4, "n"), ...old(4), leaving("LbDetaching", undefined)];
+    assert.deepEqual(brief(input(entries)), ["-o0", "-o1", "-o2", "-o3"]);
+    const late = planEntries(input(entries, { nowMs: NOW_MS + 3_600_000 }));
+    const ofSilent = late.filter((action) => "entry" in action && action.entry.name === "s");
+    assert.deepEqual(ofSilent, [], "nothing is done to it for lack of news");
+    assert.ok(late.some((action) => action.kind === "wait" && action.reason.startsWith("s is wanted again")));
+  });
+
+  it("is taken back when the entry answers, and without a word when it was never told", () => {
+    assert.deepEqual(brief(input([...many(3, "n"), leaving("LbDetaching", 5)])), ["~s"]);
+    assert.deepEqual(brief(input([...many(3, "n"), leaving("Planned", undefined)])), ["~s"]);
+  });
+});
+
+describe("drains that make nobody wait", () => {
+  const scaled = (entries: ObservedEntry[], more: Partial<EntryPlanInput> = {}) =>
+    brief(input([...many(6, "n"), ...entries], more)).filter((step) => step.startsWith("-n"));
+  const one = (phase: "Planned" | "Draining" | "LbDetaching", reason: "NodeDrain" | "ScaleDown") =>
+    observed({ name: "w", drain: { phase, reason } }, reason === "NodeDrain" ? "NodeDrain" : undefined);
+  const observed = (sketch: Parameters<typeof sampleEntry>[0], cause: ObservedEntry["cause"]): ObservedEntry => ({
+    ...sampleEntry(sketch),
+    cause,
+  });
+
+  it("are those that wait for a replacement", () => {
+    assert.deepEqual(scaled([one("Planned", "NodeDrain")]), ["-n0"]);
+    assert.deepEqual(scaled([one("LbDetaching", "ScaleDown")]), [], "one at a time, of four");
+  });
+
+  it("and those whose clients stay beyond the deadline", () => {
+    const hold = { drain: { ...input([]).drain, onDeadline: "Hold" as const } };
+    const held = one("Draining", "ScaleDown");
+    assert.deepEqual(scaled([held], { ...hold, nowMs: NOW_MS - 1 }), []);
+    assert.deepEqual(scaled([held], { ...hold, nowMs: NOW_MS + 1 }), ["-n0"]);
+  });
+});
+
 describe("BlueGreen without room for all", () => {
   const homeless = (homelessForMs: number) => many(3, "h", { homelessForMs });
   const entries = (forMs: number) => [...old(4), sampleEntry({ name: "n" }), ...homeless(forMs)];

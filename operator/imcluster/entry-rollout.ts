@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DrainReason } from "./drain.ts";
-import { drainsAtOnce, isAbortable, isCalledOff, isCutOff } from "./entry-drains.ts";
+import { canReopen, drainsAtOnce, isAbortable, isCalledOff, isCutOff, takesPlace } from "./entry-drains.ts";
 import type { EntryPlanInput } from "./entry-plan.ts";
 import { isActive, isLeaving, isUnschedulable, type ObservedEntry, podTrouble } from "./observed.ts";
 
@@ -38,7 +38,7 @@ export function rolloutStep(input: EntryPlanInput): RolloutStep {
   const census = takeCensus(input);
   if (input.replicas === 0) return none(census);
   // Those that nobody wants away any more come back first, whatever else is missing.
-  const back = census.leaving.filter(isCalledOff);
+  const back = census.leaving.filter((entry) => isCalledOff(entry) && canReopen(entry));
   const revived = back.length > 0 ? back : revivable(input, census);
   const stage = census.old.length === 0 && input.stage.kind !== "open" ? { kind: "open" as const } : input.stage;
   const counts = countsOf({ ...input, stage }, census, revived);
@@ -184,8 +184,7 @@ function surgeWait(input: EntryPlanInput, census: Census): RolloutStep["wait"] {
  */
 function revivable(input: EntryPlanInput, census: Census): ObservedEntry[] {
   const { replicas, revision, stage } = input;
-  // One that does not answer cannot be told to take connections again.
-  const candidates = census.leaving.filter((entry) => isAbortable(entry) && (entry.probe || !entry.hasStarted));
+  const candidates = census.leaving.filter((entry) => isAbortable(entry) && canReopen(entry));
   if (candidates.length === 0) return [];
   const limit = stage.kind === "canary" && census.old.length > 0 ? Math.min(stage.entries, replicas) : replicas;
   const missing = stage.kind === "abort" ? 0 : limit - census.fresh.length;
@@ -245,7 +244,8 @@ function leave(
   reason: DrainReason,
 ): RolloutStep["victims"] {
   if (excess <= 0) return [];
-  let slots = Math.min(excess, drainsAtOnce(input) - census.leaving.length);
+  const leaving = census.leaving.filter((entry) => takesPlace(entry, input)).length;
+  let slots = Math.min(excess, drainsAtOnce(input) - leaving);
   let { ready } = census;
   const chosen: RolloutStep["victims"] = [];
   for (const entry of [...candidates].sort((a, b) => compareVictims(a, b, input.revision))) {

@@ -75,8 +75,9 @@ function releaseEvent(entry: ObservedEntry, { reason: why, report }: DrainIntent
 function reportText(report: DrainReport | undefined): string {
   if (!report) return "";
   const { initial, asked, forced, returned, absent, offlineP50Ms, offlineP99Ms, routesLeft = "unknown" } = report;
-  return (
-    `: ${initial} sessions, ${asked} asked, ${forced} closed at the deadline, ${returned} back elsewhere, ${absent} absent, ` +
-    `offline p50 ${offlineP50Ms} ms, p99 ${offlineP99Ms} ms, routes left: ${routesLeft}`
-  );
+  const clients =
+    returned === undefined
+      ? "who came back is unknown"
+      : `${returned} back elsewhere, ${absent} absent, offline p50 ${offlineP50Ms} ms, p99 ${offlineP99Ms} ms`;
+  return `: ${initial} sessions, ${asked} asked, ${forced} closed at the deadline, ${clients}, routes left: ${routesLeft}`;
 }

@@ -10,6 +10,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { controllerReference, hasFinalizer } from "../kube/owner.ts";
 import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube/types.ts";
+import { atOnce } from "./at-once.ts";
 import type { Caches } from "./caches.ts";
 import { type DrainIntent, isPlanned } from "./drain.ts";
 import { DrainCalls } from "./drain-calls.ts";
@@ -57,6 +58,8 @@ export interface Pass {
   observed: ObservedCluster;
   memory: ClusterMemory;
   who: FleetIdentity | undefined;
+  /** Monotonic: after this the pass waits for no answer of logic any more. */
+  slowUntilMs: number;
 }
 
 /** `done`: something changed. `unchanged`: it was so already. `later`: it could not be done now, an expected outcome. */
@@ -65,6 +68,34 @@ export type Outcome = "done" | "unchanged" | "later";
 const SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
 /** After an expected "not now". */
 const LATER_MS = 500;
+const CALLS_AT_ONCE = 20;
+/** Logic answers in less when all is well. */
+const SLOW_WAIT_MS = 500;
+
+type Step = Exclude<Action, { kind: "wait" }>;
+type Lane = "entry" | "logic" | "write";
+
+/** Whom an action calls. */
+function laneOf({ kind }: Action): Lane | undefined {
+  switch (kind) {
+    case "wait":
+      return undefined;
+    case "cordon":
+    case "drain":
+    case "force":
+    case "setCordoned":
+      return "entry";
+    case "purge":
+    case "verify":
+      return "logic";
+    default:
+      return "write";
+  }
+}
+
+function waitAtMost(result: PassResult, ms: number): void {
+  result.waitMs = Math.min(result.waitMs ?? ms, ms);
+}
 
 /** Carries out a plan: one API call or RPC an action. */
 export class Executor {
@@ -76,29 +107,40 @@ export class Executor {
     this.#drainCalls = new DrainCalls(options.fleet, options.clock);
   }
 
-  /** Goes on after a failed action, unless the API server cannot be reached: the others do not depend on it. */
-  async run(actions: readonly Action[], pass: Pass): Promise<PassResult> {
+  /**
+   * Calls to entries first, all together: their clients wait for the next lease. Then the writes, one after the other, while
+   * logic is asked. Goes on after a failed action, unless the API server cannot be reached: the others do not depend on it.
+   */
+  async run(actions: readonly Action[], given: Omit<Pass, "slowUntilMs">): Promise<PassResult> {
     const result: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
-    const waitAtMost = (ms: number) => {
-      result.waitMs = Math.min(result.waitMs ?? ms, ms);
-    };
     for (const action of actions) {
-      if (action.kind === "wait") {
-        result.waits.push(action.reason);
-        waitAtMost(action.afterMs);
-        continue;
-      }
-      try {
-        const outcome = await this.#perform(action, pass);
-        if (outcome === "done") result.hasProgress = true;
-        if (outcome === "later") waitAtMost(LATER_MS);
-        if (outcome === "done") this.#report(action, pass);
-      } catch (thrown) {
-        if (!this.#note(thrown, action, result)) break;
-        waitAtMost(LATER_MS);
-      }
+      if (action.kind !== "wait") continue;
+      result.waits.push(action.reason);
+      waitAtMost(result, action.afterMs);
     }
+    const of = (lane: Lane) => actions.filter((action): action is Step => laneOf(action) === lane);
+    const pass: Pass = { ...given, slowUntilMs: this.#options.clock.nowMs() + SLOW_WAIT_MS };
+    const call = async (action: Step) => void (await this.#try(action, pass, result));
+    await atOnce(of("entry"), CALLS_AT_ONCE, call);
+    const asked = atOnce(of("logic"), CALLS_AT_ONCE, call);
+    for (const action of of("write")) if (!(await this.#try(action, pass, result))) break;
+    await asked;
     return result;
+  }
+
+  /** @returns false when there is no point in going on */
+  async #try(action: Step, pass: Pass, result: PassResult): Promise<boolean> {
+    try {
+      const outcome = await this.#perform(action, pass);
+      if (outcome === "done") result.hasProgress = true;
+      if (outcome === "later") waitAtMost(result, LATER_MS);
+      if (outcome === "done") this.#report(action, pass);
+      return true;
+    } catch (thrown) {
+      if (!this.#note(thrown, action, result)) return false;
+      waitAtMost(result, LATER_MS);
+      return true;
+    }
   }
 
   /** @returns false when there is no point in going on */
@@ -119,7 +161,7 @@ export class Executor {
     this.#options.events.onAction(observed.cluster, action);
   }
 
-  #perform(action: Exclude<Action, { kind: "wait" }>, pass: Pass): Promise<Outcome> {
+  #perform(action: Step, pass: Pass): Promise<Outcome> {
     const { observed } = pass;
     switch (action.kind) {
       case "addFinalizer":
@@ -264,7 +306,8 @@ export class Executor {
 
   /** The entry must take connections again before the intent goes: a restart in between then only repeats the call. */
   async #abort(entry: ObservedEntry, intent: DrainIntent, pass: Pass): Promise<Outcome> {
-    if (entry.hasStarted && !(await this.#drainCalls.uncordon(entry, intent, pass))) return "later";
+    const isTold = entry.hasStarted && intent.phase !== "Planned";
+    if (isTold && !(await this.#drainCalls.uncordon(entry, intent, pass))) return "later";
     return this.#patchPod(entry, {
       labels: { [LABEL.lifecycle]: null },
       annotations: { [ANNOTATION.drain]: null },

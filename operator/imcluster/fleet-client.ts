@@ -74,6 +74,10 @@ export interface FleetClientOptions {
 const STATUS_DEADLINE_MS = 1_000;
 const COMMAND_DEADLINE_MS = 2_000;
 const PURGE_DEADLINE_MS = 10_000;
+/** For all pages of an audit. */
+const AUDIT_DEADLINE_MS = 60_000;
+/** A logic pod that did not answer is asked after the others for this long. */
+const AVOID_MS = 60_000;
 /** Of 500 starts of entries each: more than there are in a week of updates. */
 const AUDIT_PAGES = 40;
 const IDLE_MS = 60_000;
@@ -92,6 +96,8 @@ export class FleetClient implements Fleet {
   readonly #options: FleetClientOptions;
   readonly #ports: { entry: number; logic: number };
   readonly #channels = new Map<string, Channel>();
+  /** Logic pods that did not answer, by address, and until when they come last. */
+  readonly #avoided = new Map<string, number>();
 
   constructor(options: FleetClientOptions) {
     this.#options = options;
@@ -123,7 +129,7 @@ export class FleetClient implements Fleet {
     logic: readonly Pod[],
     { uid, isForced }: { uid: string; isForced: boolean },
   ): Promise<number | undefined> {
-    for (const pod of logic) {
+    for (const pod of this.#inTurn(logic)) {
       const request = { podUid: uid, force: isForced };
       const reply = await this.#call<PurgeEntryReply>(who, pod, "logic", "PurgeEntry", request, PURGE_DEADLINE_MS);
       if (reply) return reply.routesRemaining;
@@ -136,7 +142,7 @@ export class FleetClient implements Fleet {
     logic: readonly Pod[],
     request: Omit<AuditRoutesRequest, "cursor">,
   ): Promise<AuditFinding | undefined> {
-    for (const pod of logic) {
+    for (const pod of this.#inTurn(logic)) {
       const found = await this.#auditWith(who, pod, request);
       if (found) return found;
     }
@@ -148,7 +154,7 @@ export class FleetClient implements Fleet {
     logic: readonly Pod[],
     sessions: readonly DrainedSession[],
   ): Promise<ReturnedReply | undefined> {
-    for (const pod of logic) {
+    for (const pod of this.#inTurn(logic)) {
       const reply = await this.#call<ReturnedReply>(who, pod, "logic", "Returned", { sessions }, COMMAND_DEADLINE_MS);
       if (reply) return reply;
     }
@@ -171,7 +177,8 @@ export class FleetClient implements Fleet {
   ): Promise<AuditFinding | undefined> {
     const found: AuditFinding = { deleted: 0, remaining: 0 };
     let cursor = "";
-    for (let page = 0; page < AUDIT_PAGES; page++) {
+    const untilMs = this.#options.clock.nowMs() + AUDIT_DEADLINE_MS;
+    for (let page = 0; page < AUDIT_PAGES && this.#options.clock.nowMs() < untilMs; page++) {
       const ask = { ...request, cursor };
       const reply = await this.#call<AuditRoutesReply>(who, pod, "logic", "AuditRoutes", ask, PURGE_DEADLINE_MS);
       if (!reply) return undefined;
@@ -181,6 +188,14 @@ export class FleetClient implements Fleet {
       if (cursor === "") break;
     }
     return found;
+  }
+
+  /** Those first of which nobody waited in vain lately. */
+  #inTurn(logic: readonly Pod[]): Pod[] {
+    const nowMs = this.#options.clock.nowMs();
+    for (const [address, untilMs] of this.#avoided) if (untilMs <= nowMs) this.#avoided.delete(address);
+    const isLast = ({ status }: Pod) => this.#avoided.has(hostPort(status?.podIP ?? "", this.#ports.logic));
+    return [...logic.filter((pod) => !isLast(pod)), ...logic.filter(isLast)];
   }
 
   async #entry(
@@ -210,6 +225,7 @@ export class FleetClient implements Fleet {
       return await this.#channel(who, role, address).call<Reply>(method, request, deadlineMs);
     } catch (error) {
       const fault = toImError(error);
+      if (role === "logic") this.#avoided.set(address, this.#options.clock.nowMs() + AVOID_MS);
       this.#options.log.debug({ pod: pod.metadata.name, method, err: fault }, "pod did not answer");
       return undefined;
     }
@@ -250,5 +266,7 @@ function probeOf(reply: StatusReply, atMs: number): EntryProbe {
     },
     ...{ logins: reply.logins, loginsFailed: reply.loginsFailed, loginP99Ms: reply.loginP99Ms },
     ...(reply.answerP99Ms > 0 ? { answerP99Ms: reply.answerP99Ms } : {}),
+    // Entries of before this was counted say 0.
+    ...(reply.arrivals > 0 ? { arrivals: reply.arrivals } : {}),
   };
 }

@@ -15,14 +15,16 @@ import {
   STORAGE_CLASSES,
   type StorageClass,
 } from "../kube/types.ts";
+import { atOnce } from "./at-once.ts";
 import type { ScalingHistory } from "./autoscaling.ts";
 import { type Caches, OWNED_KINDS } from "./caches.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
+import { DataPlaneWatch } from "./data-plane.ts";
 import type { Verification } from "./drain-verification.ts";
-import { DrainWatch, isMoving } from "./drain-watch.ts";
+import { DrainWatch } from "./drain-watch.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
-import { type EntryProbe, isLeaving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
+import { type EntryProbe, isLeaving, isMoving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { ReceiverWatch } from "./receiver-watch.ts";
 import { ReconnectBudget } from "./reconnect-budget.ts";
@@ -32,6 +34,7 @@ import type { RoutesSeen } from "./route-audit.ts";
 import { operatorLeaf } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
+import { SlowCalls } from "./slow-calls.ts";
 import { decideScale, isPaused } from "./wanted.ts";
 
 /** Entries that do not leave are asked this often. */
@@ -41,6 +44,12 @@ const UNANSWERED_MS = 1_000;
 /** And this often while clients move to them. */
 const RECEIVER_EVERY_MS = 1_000;
 const PROBES_AT_ONCE = 20;
+/** A pass waits this long for answers: those that come later count in the next one. */
+const PROBE_WAIT_MS = 600;
+/** As many as a cluster may have entries, and as many again that leave. */
+const MAX_PROBES = 400;
+/** Purges, proofs and audits under way at the same time. */
+const MAX_SLOW_CALLS = 20;
 /** A load balancer normally gives an address within this. */
 const ADDRESS_WAIT_MS = 15_000;
 const LEAF_RENEW_MS = 12 * 3_600_000;
@@ -54,6 +63,9 @@ export interface Probed {
   restarts?: number;
 }
 
+/** Key of the audit among {@link ClusterMemory.slow}; the others are `<UID of a pod>/<what>`. */
+export const AUDIT = "audit";
+
 /** What the operator remembers of a cluster between passes. Nothing in it is needed for correctness. */
 export class ClusterMemory {
   readonly probes = new Map<string, Probed>();
@@ -61,8 +73,15 @@ export class ClusterMemory {
   readonly purged = new Set<string>();
   /** By UID of pods whose drain is being proved. */
   readonly verifications = new Map<string, Verification>();
+  /** Questions to entries that take longer than a pass waits, by UID. */
+  readonly probing = new SlowCalls(MAX_PROBES);
+  /** The same of calls to logic, by what they are about. */
+  readonly slow = new SlowCalls(MAX_SLOW_CALLS);
+  /** Logic pods that did not answer, by UID, and until when nobody asks them how they are. */
+  readonly silentLogic = new Map<string, number>();
   readonly budget = new ReconnectBudget();
   readonly receivers = new ReceiverWatch();
+  readonly dataPlane = new DataPlaneWatch();
   readonly backoff = new CrashBackoff();
   scaling: ScalingHistory | undefined;
   routes: RoutesSeen | undefined;
@@ -109,6 +128,7 @@ export class Observer {
     const logicPods = this.#logicPods(namespace, name);
     if (!isPaused(cluster)) await this.#drains.look(cluster, memory, who, { entries, logicPods });
     memory.backoff.observe(entries, nowMs);
+    memory.dataPlane.look(entries, clock.nowMs(), nowMs);
     const service = objects.get(SERVICES, namesOf(name).entry);
     const addresses = addressesOf(service);
     const foreignSecrets = new OwnedObjects().add(SECRETS, [...secrets.values()]).foreign(uid);
@@ -125,6 +145,7 @@ export class Observer {
       entries,
       scaling,
       routes: memory.routes,
+      dataPlane: memory.dataPlane.last ?? cluster.status?.dataPlane,
       logicPods,
       reconnectsPerSecond: memory.budget.ratePerSecond,
       addresses,
@@ -192,15 +213,17 @@ export class Observer {
       if (!known || isLeaving(entry) || (known.restarts ?? entry.restarts) !== entry.restarts) return true;
       return clock.nowMs() - known.askedMs >= (known.probe ? everyMs : UNANSWERED_MS);
     };
-    const due = entries.filter(isDue);
-    while (due.length > 0) {
-      await Promise.all(
-        due.splice(0, PROBES_AT_ONCE).map(async ({ uid, pod, restarts }) => {
-          const probe = await fleet.status(who, pod);
-          memory.probes.set(uid, { probe, askedMs: clock.nowMs(), restarts });
-        }),
-      );
-    }
+    // Those that move need an answer first; of the others, those that waited longest.
+    const rank = (entry: ObservedEntry) => (isMoving(entry) ? -1 : (memory.probes.get(entry.uid)?.askedMs ?? 0));
+    const due = entries.filter(isDue).sort((a, b) => rank(a) - rank(b));
+    const untilMs = clock.nowMs() + PROBE_WAIT_MS;
+    await atOnce(due, PROBES_AT_ONCE, async ({ uid, pod, restarts }) => {
+      if (clock.nowMs() >= untilMs) return;
+      await memory.probing.within(uid, clock, untilMs, async () => {
+        const probe = await fleet.status(who, pod);
+        memory.probes.set(uid, { probe, askedMs: clock.nowMs(), restarts });
+      });
+    });
   }
 
   async #storage(cluster: ImCluster, objects: OwnedObjects): Promise<PostgresStorage> {
@@ -263,4 +286,6 @@ function forgetOthers(memory: ClusterMemory, present: ReadonlySet<string>): void
   for (const uid of memory.probes.keys()) if (!present.has(uid)) memory.probes.delete(uid);
   for (const uid of memory.purged) if (!present.has(uid)) memory.purged.delete(uid);
   for (const uid of memory.verifications.keys()) if (!present.has(uid)) memory.verifications.delete(uid);
+  memory.probing.forget((uid) => !present.has(uid));
+  memory.slow.forget((key) => key !== AUDIT && !present.has(key.slice(0, key.indexOf("/"))));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ImCluster } from "../api/v1alpha1.ts";
+import type { DataPlaneStatus, ImCluster } from "../api/v1alpha1.ts";
 import { isControlledBy } from "../kube/owner.ts";
 import type { KubeObject, Pod, Resource } from "../kube/types.ts";
 import type { ScalingDecision } from "./autoscaling.ts";
@@ -45,6 +45,8 @@ export interface ObservedCluster {
   scaling?: ScalingDecision | undefined;
   /** What the last audit of the router found; `undefined` before the first. */
   routes?: RoutesSeen | undefined;
+  /** What drains showed of the network; `undefined` before the first. */
+  dataPlane?: DataPlaneStatus | undefined;
   /** Ready ones, with an address. */
   logicPods: readonly Pod[];
   /** Of the entry Service. */

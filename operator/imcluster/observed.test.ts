@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Pod } from "../kube/types.ts";
+import { newIntent } from "./drain.ts";
+import { ANNOTATION } from "./names.ts";
 import { type ObservedEntry, observeEntry, podTrouble } from "./observed.ts";
 
 const NOW_MS = Date.parse("2026-01-01T00:00:00Z");
@@ -46,6 +48,22 @@ describe("observeEntry", () => {
       );
     assert.equal(observe(deletedAt(0)).isDead, false);
     assert.equal(observe(deletedAt(-11_000)).isDead, true);
+  });
+});
+
+describe("a node of which nothing is known yet", () => {
+  const leaving = (reason: "NodeDrain" | "Update", isNodeLeaving: boolean | "unknown") => {
+    const intent = JSON.stringify(newIntent("d", reason, "Planned", NOW_MS));
+    const subject = pod({}, { annotations: { [ANNOTATION.drain]: intent } });
+    return observeEntry(subject, { ownerUid: "o1", probe: undefined, isPurged: false, isNodeLeaving, nowMs: NOW_MS });
+  };
+
+  it("calls no drain off that was begun for it, and begins none", () => {
+    assert.deepEqual(
+      [leaving("NodeDrain", "unknown").cause, leaving("NodeDrain", false).cause, leaving("NodeDrain", true).cause],
+      ["NodeDrain", undefined, "NodeDrain"],
+    );
+    assert.equal(leaving("Update", "unknown").cause, undefined);
   });
 });
 

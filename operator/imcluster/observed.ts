@@ -18,6 +18,8 @@ export interface EntryProbe {
   loginP99Ms?: number;
   /** Of the latest commands of clients, from the entry to logic and back; `undefined` when there were too few. */
   answerP99Ms?: number;
+  /** Connections of clients since its start, those included that it refused at once. */
+  arrivals?: number;
   /** The present start of its process as logic knows it; empty or absent until it is attached. */
   incarnation?: string;
   /** When it was asked, monotonic ms. */
@@ -62,8 +64,8 @@ export interface EntryFacts {
   ownerUid: string;
   probe: EntryProbe | undefined;
   isPurged: boolean;
-  /** Its node is being emptied. Default no. */
-  isNodeLeaving?: boolean;
+  /** Its node is being emptied; "unknown" before nodes were listed. Default no. */
+  isNodeLeaving?: boolean | "unknown";
   verification?: { isDone: boolean; report: DrainReport } | undefined;
   /** Wall clock. */
   nowMs: number;
@@ -90,10 +92,15 @@ export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
     restarts: containers.reduce((sum, container) => sum + container.restartCount, 0),
     probe: facts.probe,
     isPurged: facts.isPurged,
-    cause: drainCause(pod, facts.isNodeLeaving ?? false),
+    cause: drainCause(pod, isNodeGoing(facts.isNodeLeaving ?? false, intent)),
     isVerified: facts.verification?.isDone ?? false,
     report: intent?.report ?? facts.verification?.report,
   };
+}
+
+/** For lack of news what was begun goes on, and nothing begins. */
+function isNodeGoing(isLeaving: boolean | "unknown", intent: DrainIntent | undefined): boolean {
+  return isLeaving === "unknown" ? intent?.reason === "NodeDrain" : isLeaving;
 }
 
 /** Serves, or is about to. */
@@ -104,6 +111,11 @@ export function isActive(entry: ObservedEntry): boolean {
 /** Being drained, and still there. */
 export function isLeaving(entry: ObservedEntry): boolean {
   return !entry.isDead && !entry.isTerminating && entry.intent !== undefined;
+}
+
+/** Its clients are being asked to move, or closed. */
+export function isMoving({ intent, isDead, isTerminating }: ObservedEntry): boolean {
+  return (intent?.phase === "Draining" || intent?.phase === "Forcing") && !isDead && !isTerminating;
 }
 
 export function isPodReady(pod: Pod): boolean {

@@ -2,12 +2,19 @@
 import type { LogicStatusReply } from "#proto/gen/messages.ts";
 
 import { isActive, type ObservedEntry } from "./observed.ts";
-import type { ReceiverSignals } from "./reconnect-rate.ts";
+import { MIN_LOGINS, type ReceiverSignals } from "./reconnect-rate.ts";
+import { UsualFailures } from "./usual-failures.ts";
 
 interface Counted {
   atMs: number;
   first: number;
   second: number;
+}
+
+/** What one entry had since the last look. */
+interface EntryLogins {
+  logins: number;
+  p99Ms: number;
 }
 
 /** Counters older than this say nothing about now. */
@@ -17,6 +24,12 @@ const MAX_GAP_MS = 10_000;
 export class ReceiverWatch {
   #logins = new Map<string, Counted>();
   #timeouts = new Map<string, Counted>();
+  readonly #usual = new UsualFailures();
+
+  /** In place of {@link read} while no clients are moved. @param nowMs monotonic */
+  rest(entries: readonly ObservedEntry[], nowMs: number): void {
+    this.#usual.rest(entries, nowMs);
+  }
 
   /**
    * What happened since the last call; `undefined` when nobody answered.
@@ -28,6 +41,7 @@ export class ReceiverWatch {
     logic: ReadonlyMap<string, LogicStatusReply>,
     nowMs: number,
   ): ReceiverSignals | undefined {
+    this.#usual.moving(nowMs);
     const receivers = entries.filter((entry) => isActive(entry) && entry.probe?.logins !== undefined);
     if (receivers.length === 0 && logic.size === 0) return undefined;
     const isPartial = receivers.length === 0 || logic.size === 0;
@@ -36,18 +50,20 @@ export class ReceiverWatch {
 
   #readLogins(receivers: readonly ObservedEntry[], nowMs: number) {
     const now = new Map<string, Counted>();
-    let [logins, failed, loginP99Ms] = [0, 0, 0];
+    const each: EntryLogins[] = [];
+    let [failed, spanMs] = [0, 0];
     for (const { uid, probe } of receivers) {
       const counted = { atMs: nowMs, first: probe?.logins ?? 0, second: probe?.loginsFailed ?? 0 };
       const before = difference(this.#logins.get(uid), counted);
       now.set(uid, counted);
       if (!before) continue;
-      logins += before.first;
+      each.push({ logins: before.first, p99Ms: probe?.loginP99Ms ?? 0 });
       failed += before.second;
-      if (before.first > 0) loginP99Ms = Math.max(loginP99Ms, probe?.loginP99Ms ?? 0);
+      spanMs = Math.max(spanMs, before.atMs);
     }
     this.#logins = now;
-    return { logins, failed, loginP99Ms };
+    const logins = each.reduce((sum, one) => sum + one.logins, 0);
+    return { logins, failed, usualFailed: (this.#usual.perSecond * spanMs) / 1000, loginP99Ms: slowest(each) };
   }
 
   #readTimeouts(logic: ReadonlyMap<string, LogicStatusReply>, nowMs: number) {
@@ -71,4 +87,17 @@ function difference(before: Counted | undefined, now: Counted): Counted | undefi
   if (!before) return undefined;
   const [atMs, first, second] = [now.atMs - before.atMs, now.first - before.first, now.second - before.second];
   return atMs > 0 && atMs <= MAX_GAP_MS && first >= 0 && second >= 0 ? { atMs, first, second } : undefined;
+}
+
+/**
+ * The 99th percentile that entries with enough logins reach together, from the slowest on: one slow login at an entry that had
+ * no other says nothing about the rest.
+ */
+function slowest(each: readonly EntryLogins[]): number {
+  let logins = 0;
+  for (const one of [...each].sort((a, b) => b.p99Ms - a.p99Ms)) {
+    logins += one.logins;
+    if (logins >= MIN_LOGINS) return one.p99Ms;
+  }
+  return 0;
 }

@@ -99,6 +99,37 @@ describe("ReconnectBudget", () => {
     }
   });
 
+  it("closes what is left past a deadline in time, by a higher rate where that is needed, never above the highest", () => {
+    const LIMITS = { ...limitsOf(2_000), minPerSecond: 50 };
+    const slow = { logins: 100, failed: 100, usualFailed: 0, loginP99Ms: 9_000 };
+    const bad = { ...slow, ackTimeoutsPerSecond: 0, usualAckTimeoutsPerSecond: 0 };
+    const cases: [left: number, lastsMs: number, perSecond: number][] = [
+      [300, 6_000, 50],
+      [10_000, 20_000, 500],
+      [100_000, 50_000, 2_000],
+    ];
+    for (const [left, lastsMs, perSecond] of cases) {
+      const budget = new ReconnectBudget();
+      for (let nowMs = 0; nowMs < 60_000; nowMs += 4_000) budget.judge(bad, LIMITS, nowMs);
+      const begunMs = 60_000;
+      const granted: [number, number, number][] = [];
+      let waiting = left;
+      for (let nowMs = begunMs; waiting > 0; nowMs += 500) {
+        const closeWithinMs = Math.max(1_000, begunMs + 20_000 - nowMs);
+        budget.judge(bad, LIMITS, nowMs);
+        budget.divide([{ uid: "a", initial: left, waiting, closeWithinMs }], 600_000, nowMs);
+        const { connections, afterMs, spreadMs } = budget.take("a", 0) as Lease;
+        waiting -= connections;
+        if (connections > 0) granted.push([nowMs + afterMs, nowMs + afterMs + spreadMs, connections]);
+        assert.ok(nowMs < begunMs + 100_000);
+      }
+      const tookMs = Math.max(...granted.map(([, end]) => end)) - begunMs;
+      assert.ok(Math.abs(tookMs - lastsMs) <= 0.15 * lastsMs, `${left} took ${tookMs} ms`);
+      const most = Math.max(...granted.map(([begin]) => within(granted, begin)));
+      assert.ok(most <= perSecond * 1.1, `${most} in a second, ${perSecond} were expected`);
+    }
+  });
+
   it("divides by what each has left", () => {
     const budget = new ReconnectBudget();
     budget.judge(undefined, limitsOf(100), 0);

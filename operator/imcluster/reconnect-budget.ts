@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type BudgetLimits, firstRate, nextRate, type RateState, type ReceiverSignals } from "./reconnect-rate.ts";
 
-/** An entry whose clients are being asked. */
+/** An entry whose clients are being asked, or closed. */
 export interface DrainingEntry {
   uid: string;
   /** Sessions when its drain began. */
   initial: number;
-  /** Sessions that were not asked yet. */
+  /** Sessions that were not asked yet, or connections that are not closed yet. */
   waiting: number;
+  /** Past its deadline: all of them are to be closed within this, whatever its window says. */
+  closeWithinMs?: number;
 }
 
-/** So many may be asked, with delays between `afterMs` and `afterMs + spreadMs`. */
+/** So many may be asked, or closed, with delays between `afterMs` and `afterMs + spreadMs`. */
 export interface Lease {
   number: number;
   connections: number;
@@ -26,10 +28,12 @@ const MAX_PACED = 400;
 /**
  * One budget of reconnects for all drains of a cluster. Everything handed out has its place in time: the next lease begins where
  * the last one ends, so that in no second more clients are asked than the rate allows, however many entries are drained. Each
- * entry in addition goes no faster than its window says. Nothing is saved up in quiet times.
+ * entry in addition goes no faster than its window says. Nothing is saved up in quiet times. What is closed past a deadline
+ * comes out of the same budget: where the rate is too low for that, it is raised, at most to the highest that is allowed.
  */
 export class ReconnectBudget {
   #state: RateState | undefined;
+  #maxPerSecond = 0;
   /** What was handed out lasts until then. */
   #busyUntilMs = 0;
   /** The same for each entry by its own window. */
@@ -49,13 +53,14 @@ export class ReconnectBudget {
 
   /** @param signals `undefined` when nobody could say */
   judge(signals: ReceiverSignals | undefined, limits: BudgetLimits, nowMs: number): void {
+    this.#maxPerSecond = limits.maxPerSecond;
     this.#state = nextRate(this.#state ?? firstRate(limits, nowMs), signals, limits, nowMs);
   }
 
   /** Divides what may be asked until the horizon among the entries; {@link take} hands it out. Once a pass. */
   divide(entries: readonly DrainingEntry[], windowMs: number, nowMs: number): void {
     this.#leases = new Map();
-    const rate = this.#state?.ratePerSecond ?? 0;
+    const rate = this.#rateFor(entries);
     const fromMs = Math.max(nowMs, this.#busyUntilMs);
     const room = Math.floor(((nowMs + HORIZON_MS - fromMs) * rate) / 1000 + 1e-6);
     const wishes = entries.map((entry) => this.#wish(entry, windowMs, nowMs));
@@ -89,10 +94,19 @@ export class ReconnectBudget {
     return { ...lease, number: this.#number };
   }
 
+  #rateFor(entries: readonly DrainingEntry[]): number {
+    const usual = this.#state?.ratePerSecond ?? 0;
+    const perSecond = ({ waiting, closeWithinMs }: DrainingEntry) =>
+      closeWithinMs === undefined ? 0 : (waiting / closeWithinMs) * 1000;
+    const needed = entries.reduce((sum, entry) => sum + perSecond(entry), 0);
+    return Math.max(usual, Math.min(needed, this.#maxPerSecond));
+  }
+
   /** How many an entry would be asked by its window alone. */
-  #wish({ uid, initial, waiting }: DrainingEntry, windowMs: number, nowMs: number) {
-    const perMs = windowMs > 0 ? initial / windowMs : 0;
-    const beginMs = Math.max(nowMs, this.#paced.get(uid) ?? 0);
+  #wish({ uid, initial, waiting, closeWithinMs }: DrainingEntry, windowMs: number, nowMs: number) {
+    const isClosing = closeWithinMs !== undefined;
+    const perMs = windowMs > 0 && !isClosing ? initial / windowMs : 0;
+    const beginMs = isClosing ? nowMs : Math.max(nowMs, this.#paced.get(uid) ?? 0);
     const leftMs = nowMs + HORIZON_MS - beginMs;
     const byWindow = perMs > 0 ? Math.ceil(Math.max(0, leftMs) * perMs) : waiting;
     return { uid, count: Math.max(0, Math.min(waiting, byWindow)), beginMs, perMs };

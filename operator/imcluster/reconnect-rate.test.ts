@@ -6,7 +6,7 @@ import { type BudgetLimits, distress, firstRate, nextRate, type ReceiverSignals 
 
 const LIMITS: BudgetLimits = { maxPerSecond: 1_000, minPerSecond: 50, loginP99Ms: 500, loginFailureRatio: 0.05 };
 const CALM: ReceiverSignals = {
-  ...{ logins: 100, failed: 5, loginP99Ms: 500 },
+  ...{ logins: 100, failed: 5, usualFailed: 0, loginP99Ms: 500 },
   ...{ ackTimeoutsPerSecond: 5, usualAckTimeoutsPerSecond: 0 },
 };
 
@@ -17,6 +17,9 @@ describe("distress", () => {
     ["few logins are slow", { loginP99Ms: 9_000, logins: 19, failed: 0 }, undefined],
     ["logins are refused", { failed: 6 }, /6 of 100 logins were refused/],
     ["a few are, of few", { failed: 2, logins: 3 }, undefined],
+    ["as many are refused as ever", { failed: 40, usualFailed: 30 }, undefined],
+    ["more than twice as many are", { failed: 64, usualFailed: 30 }, /64 of 100 logins were refused, 30 are usual/],
+    ["hardly anybody else logs in", { failed: 90, usualFailed: 81 }, undefined],
     ["acknowledgements are late", { ackTimeoutsPerSecond: 5.1 }, /not acknowledged/],
     ["as many as ever", { ackTimeoutsPerSecond: 24, usualAckTimeoutsPerSecond: 10 }, undefined],
     ["more than twice as many", { ackTimeoutsPerSecond: 26, usualAckTimeoutsPerSecond: 10 }, /26 deliveries/],
@@ -72,6 +75,7 @@ describe("the rate", () => {
       fc.record({
         logins: fc.nat(1_000),
         failed: fc.nat(1_000),
+        usualFailed: fc.nat(1_000),
         loginP99Ms: fc.nat(5_000),
         ackTimeoutsPerSecond: fc.nat(100),
         usualAckTimeoutsPerSecond: fc.nat(100),

@@ -14,7 +14,9 @@ export interface ReceiverSignals {
   logins: number;
   /** Of these, refused. */
   failed: number;
-  /** Of the slowest entry. */
+  /** So many of them are refused in such a time when nobody is asked to move: clients whose token has expired try for ever. */
+  usualFailed: number;
+  /** Of the slowest entries that together had enough logins to say so; 0 when there were too few. */
   loginP99Ms: number;
   ackTimeoutsPerSecond: number;
   /** The mean since logic started. */
@@ -38,17 +40,18 @@ const FORGET_MS = 600_000;
 /** A second without trouble raises the rate by this share of the maximum. */
 const RAISE_SHARE = 0.05;
 /** Fewer logins say nothing about a 99th percentile, or a share. */
-const MIN_LOGINS = 20;
+export const MIN_LOGINS = 20;
 /** So many acknowledgements late per second are nothing, whatever is usual. */
 const ACK_TIMEOUTS_ALLOWED = 5;
 
 /** Why the rate must come down, if so. Pure. */
 export function distress(signals: ReceiverSignals, limits: BudgetLimits): string | undefined {
-  const { logins, failed, loginP99Ms, ackTimeoutsPerSecond, usualAckTimeoutsPerSecond } = signals;
+  const { logins, failed, usualFailed, loginP99Ms, ackTimeoutsPerSecond, usualAckTimeoutsPerSecond } = signals;
   if (logins >= MIN_LOGINS && loginP99Ms > limits.loginP99Ms)
     return `logins take ${loginP99Ms} ms (99th percentile), more than ${limits.loginP99Ms} ms`;
-  if (logins >= MIN_LOGINS && failed > limits.loginFailureRatio * logins)
-    return `${failed} of ${logins} logins were refused`;
+  const more = logins - usualFailed;
+  if (more >= MIN_LOGINS && failed > 2 * usualFailed + limits.loginFailureRatio * more)
+    return `${failed} of ${logins} logins were refused, ${Math.round(usualFailed)} are usual`;
   if (ackTimeoutsPerSecond > 2 * usualAckTimeoutsPerSecond + ACK_TIMEOUTS_ALLOWED)
     return `${Math.round(ackTimeoutsPerSecond)} deliveries a second are not acknowledged in time`;
   return undefined;

@@ -4,11 +4,21 @@ import { describe, it } from "node:test";
 import type { AuditRoutesRequest } from "#proto/gen/messages.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
 import type { Pod } from "../kube/types.ts";
+import { newIntent } from "./drain.ts";
 import type { AuditFinding } from "./fleet-client.ts";
+import { ANNOTATION } from "./names.ts";
 import { observeEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryPod } from "./resources/entry-pod.ts";
-import { AUDIT_EVERY_MS, isAuditDue, RETRY_MS, RouteAudit, type RoutesSeen, routerFigures } from "./route-audit.ts";
+import {
+  AUDIT_EVERY_MS,
+  isAuditDue,
+  LATEST_MS,
+  RETRY_MS,
+  RouteAudit,
+  type RoutesSeen,
+  routerFigures,
+} from "./route-audit.ts";
 import { statusOf } from "./status.ts";
 import { NOW_MS, readyPod, sampleCluster, sampleObserved, sampleSecrets, stored } from "./testing/sample.ts";
 
@@ -23,15 +33,19 @@ interface Made {
   annotations?: Record<string, string>;
   status?: ImCluster["status"];
   routes?: RoutesSeen | undefined;
+  /** The first one asks its clients to move. */
+  isMoving?: boolean;
 }
 
 function observed(made: Made = {}): ObservedCluster {
   const { told = ["a.1", "b.1"], afterMs = 0, hasLogic = true, annotations = {}, status, routes } = made;
+  const intent = JSON.stringify(newIntent("d", "Update", "Draining", NOW_MS));
   const sample = sampleCluster();
   const metadata = { ...sample.metadata, annotations };
   const base = sampleObserved({ ...sample, metadata, ...(status ? { status } : {}) }, secrets);
   const entries = told.map((incarnation, index) => {
     const pod: Pod = readyPod(stored(entryPod(base.context, `p${index}`)));
+    if (made.isMoving && index === 0) pod.metadata.annotations = { [ANNOTATION.drain]: intent };
     if (incarnation === "dead") pod.status = { ...pod.status, phase: "Failed" };
     const answer = { connections: 0, sessions: 0, cordoned: false, draining: false, atMs: 0 };
     const probe = incarnation === undefined ? undefined : { ...answer, incarnation };
@@ -75,6 +89,10 @@ function audit(answers: (AuditFinding | undefined)[]) {
 describe("isAuditDue", () => {
   const cases: [what: string, made: Made, before: RoutesSeen | undefined, isDue: boolean][] = [
     ["at first", {}, undefined, true],
+    ["while clients move", { isMoving: true, afterMs: LATEST_MS - 1 }, seen(), false],
+    ["while clients move, for long", { isMoving: true, afterMs: LATEST_MS }, seen(), true],
+    ["when some were left, and clients move", { isMoving: true, afterMs: RETRY_MS }, seen({ left: 3 }), false],
+    ["when a container started again, also while others move", { isMoving: true, told: ["a.1", "b.7"] }, seen(), true],
     ["with nothing to compare at first", { told: [] }, undefined, false],
     ["without a logic pod", { hasLogic: false, afterMs: AUDIT_EVERY_MS }, seen(), false],
     ["just now", { afterMs: AUDIT_EVERY_MS - 1 }, seen(), false],

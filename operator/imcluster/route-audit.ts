@@ -4,12 +4,14 @@ import { rfc3339Seconds } from "../api/conditions.ts";
 import type { ImCluster, RouterStatus } from "../api/v1alpha1.ts";
 import type { ClusterEvents } from "./events.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
-import type { ObservedEntry } from "./observed.ts";
+import { isMoving, type ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { isPurgeForced } from "./wanted.ts";
 
 /** Without a reason to look sooner. */
 export const AUDIT_EVERY_MS = 60_000;
+/** While clients are being moved the router has enough to do, but not for longer than this. */
+export const LATEST_MS = 600_000;
 /** After one that found what it could not remove, or that nobody answered. */
 export const RETRY_MS = 10_000;
 /** A status write only for the time of an audit is worth it this seldom. */
@@ -32,8 +34,12 @@ export function isAuditDue(observed: ObservedCluster, seen: RoutesSeen | undefin
   if (observed.logicPods.length === 0) return false;
   if (!seen) return observed.entries.length > 0;
   const sinceMs = observed.nowMs - seen.atMs;
-  if (sinceMs < 0 || sinceMs >= AUDIT_EVERY_MS) return true;
-  if ((seen.left > 0 || !seen.isAnswered) && sinceMs >= RETRY_MS) return true;
+  if (sinceMs < 0 || sinceMs >= LATEST_MS) return true;
+  if (!observed.entries.some(isMoving)) {
+    if (sinceMs >= AUDIT_EVERY_MS) return true;
+    if ((seen.left > 0 || !seen.isAnswered) && sinceMs >= RETRY_MS) return true;
+  }
+  // Users who were there are taken for online: that does not wait.
   return livingOf(observed.entries).some(({ podUid, incarnation }) => {
     const before = seen.told.get(podUid);
     return incarnation !== "" && before !== undefined && before !== "" && before !== incarnation;

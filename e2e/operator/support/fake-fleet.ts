@@ -31,12 +31,16 @@ export class FakeFleet implements Fleet {
   readonly audits: { living: LivingEntry[]; force: boolean }[] = [];
   ghosts = { deleted: 0, remaining: 0 };
   isLogicUp = true;
+  /** Purges are answered when this resolves. */
+  purgesWaitFor: Promise<void> = Promise.resolve();
   /** Clients of these pods, by UID, stay until they are closed. */
   readonly stuck = new Set<string>();
   /** Users that do not come back after a drain. */
   readonly absent = new Set<string>();
   /** Orders in which entries were asked to drain, as they came. */
   readonly orders: DrainRequest[] = [];
+  /** Connections of clients that all entries say they had since their start. */
+  arrivals: number | undefined;
   /** Connections of an entry at its start. */
   connectionsOf: (pod: Pod) => number = () => 3;
 
@@ -60,20 +64,20 @@ export class FakeFleet implements Fleet {
     const entry = this.#of(pod);
     if (entry.draining && !this.stuck.has(pod.metadata.uid ?? ""))
       entry.connections = Math.max(0, entry.connections - 2);
-    return Promise.resolve(probeOf(entry));
+    return Promise.resolve(this.#probe(entry));
   }
 
   cordon(_who: FleetIdentity, pod: Pod): Promise<EntryProbe | undefined> {
     const entry = this.#of(pod);
     entry.cordoned = true;
-    return Promise.resolve(probeOf(entry));
+    return Promise.resolve(this.#probe(entry));
   }
 
   uncordon(_who: FleetIdentity, pod: Pod): Promise<EntryProbe | undefined> {
     const entry = this.#of(pod);
     if (entry.draining) return Promise.resolve(undefined);
     entry.cordoned = false;
-    return Promise.resolve(probeOf(entry));
+    return Promise.resolve(this.#probe(entry));
   }
 
   drain(_who: FleetIdentity, pod: Pod, order: DrainRequest): Promise<EntryProbe | undefined> {
@@ -84,7 +88,7 @@ export class FakeFleet implements Fleet {
     if (order.force) entry.connections = 0;
     this.orders.push(order);
     this.drained.add(pod.metadata.uid ?? "");
-    return Promise.resolve(probeOf(entry));
+    return Promise.resolve(this.#probe(entry));
   }
 
   drainedSessions(_who: FleetIdentity, pod: Pod): Promise<DrainedSessionsReply | undefined> {
@@ -107,10 +111,11 @@ export class FakeFleet implements Fleet {
     return Promise.resolve(this.isLogicUp ? { ackTimeouts: 0, uptimeMs: 60_000 } : undefined);
   }
 
-  purge(_who: FleetIdentity, logic: readonly Pod[], { uid }: { uid: string }): Promise<number | undefined> {
-    if (!this.isLogicUp || logic.length === 0) return Promise.resolve(undefined);
+  async purge(_who: FleetIdentity, logic: readonly Pod[], { uid }: { uid: string }): Promise<number | undefined> {
+    await this.purgesWaitFor;
+    if (!this.isLogicUp || logic.length === 0) return undefined;
     this.purged.push(uid);
-    return Promise.resolve(0);
+    return 0;
   }
 
   audit(_who: FleetIdentity, logic: readonly Pod[], request: { living: LivingEntry[]; force: boolean }) {
@@ -121,6 +126,10 @@ export class FakeFleet implements Fleet {
 
   close(): void {
     this.#entries.clear();
+  }
+
+  #probe(entry: FakeEntry): EntryProbe {
+    return { ...probeOf(entry), ...(this.arrivals === undefined ? {} : { arrivals: this.arrivals }) };
   }
 
   #of(pod: Pod): FakeEntry {

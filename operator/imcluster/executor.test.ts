@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { FakeClock } from "#lib/clock.ts";
+import { silentLogger } from "#lib/logger.ts";
+import type { DrainRequest } from "#proto/gen/messages.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Pod } from "../kube/types.ts";
+import type { Caches } from "./caches.ts";
+import { newIntent } from "./drain.ts";
+import { ClusterEvents } from "./events.ts";
+import { Executor } from "./executor.ts";
+import type { Fleet } from "./fleet-client.ts";
+import { ClusterMemory } from "./observe.ts";
+import type { Action } from "./plan.ts";
+import type { SecretReader } from "./secret-reader.ts";
+import { NOW_MS, sampleCluster, sampleObserved } from "./testing/sample.ts";
+import { sampleEntry } from "./testing/sample-entry.ts";
+
+const WHO = { clusterUid: "c", tls: undefined };
+const intent = newIntent("d", "Update", "Draining", NOW_MS);
+const entry = (name: string) => sampleEntry({ name, drain: { phase: "Draining" } });
+const drain = (name: string): Action => ({ kind: "drain", entry: entry(name), intent, reason: "Update" });
+const purge = (name: string): Action => ({ kind: "purge", entry: entry(name), intent, reason: "Update" });
+const write = (name: string): Action => ({ kind: "setDrain", entry: entry(name), intent, reason: "Update" });
+
+/** An executor whose logic answers a purge when told; `calls` in the order in which they began. */
+function setUp() {
+  const clock = new FakeClock();
+  const calls: string[] = [];
+  const purged = Promise.withResolvers<number | undefined>();
+  const fleet: Partial<Fleet> = {
+    drain: async (_who, pod: Pod, _order: DrainRequest) => {
+      calls.push(`drain ${pod.metadata.name}`);
+      return undefined;
+    },
+    purge: (_who, _logic, { uid }) => {
+      calls.push(`purge ${uid}`);
+      return purged.promise;
+    },
+  };
+  const client: Partial<KubeClient> = {
+    patchMerge: async (_resource, _namespace, name) => {
+      calls.push(`write ${name}`);
+      return undefined;
+    },
+  };
+  const executor = new Executor({
+    ...{ client: client as KubeClient, caches: {} as Caches, secrets: {} as SecretReader, fleet: fleet as Fleet },
+    ...{ events: new ClusterEvents({ record: () => undefined }), clock, log: silentLogger },
+  });
+  const memory = new ClusterMemory("cluster-uid");
+  const observed = sampleObserved(sampleCluster(), new Map());
+  const run = (actions: readonly Action[]) => executor.run(actions, { observed, memory, who: WHO });
+  return { clock, calls, purged, memory, run };
+}
+
+describe("a pass", () => {
+  it("brings leases to entries first, whatever else there is to do", async () => {
+    const { calls, run, purged } = setUp();
+    purged.resolve(0);
+    await run([write("w1"), purge("p"), drain("d1"), write("w2"), drain("d2")]);
+    assert.deepEqual(calls.slice(0, 2), ["drain d1", "drain d2"]);
+    assert.deepEqual(calls.slice(2).sort(), ["purge uid-p", "write w1", "write w2"]);
+  });
+
+  it("does not wait for a logic pod that takes long: the next lease comes in time, and the purge counts when it is done", async () => {
+    const { clock, calls, run, purged, memory } = setUp();
+    const actions = [purge("p"), drain("d")];
+    const first = run(actions);
+    await turn();
+    clock.advance(500);
+    const { hasProgress, waitMs, errors } = await first;
+    assert.deepEqual([hasProgress, waitMs, errors], [false, 500, []]);
+    const second = run(actions);
+    await turn();
+    clock.advance(0);
+    await second;
+    assert.deepEqual(calls, ["drain d", "purge uid-p", "drain d"], "one purge at a time");
+    assert.equal(memory.purged.size, 0);
+    purged.resolve(0);
+    await turn();
+    assert.ok(memory.purged.has("uid-p"));
+    assert.equal((await run(actions)).hasProgress, true);
+    assert.equal(clock.pending, 0);
+  });
+});
