@@ -7,10 +7,11 @@ import type {
   DrainedSessionsReply,
   DrainedSessionsRequest,
   DrainRequest,
+  ShedRequest,
   StatusReply,
 } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
-import type { DrainOrder } from "./drain.ts";
+import type { DrainOrder, ReconnectGrant } from "./drain.ts";
 
 /** What the operator may ask of an entry. */
 export interface ControlTarget {
@@ -18,6 +19,8 @@ export interface ControlTarget {
   /** Not ready for new connections; existing ones stay. */
   setCordoned(isCordoned: boolean): void;
   drain(order: DrainOrder): void;
+  /** Some clients are asked to move; it serves on. */
+  shed(grant: ReconnectGrant): void;
   /** A page of the sessions that a drain moved or closed. */
   drained(cursor: number): DrainedSessionsReply;
 }
@@ -50,6 +53,11 @@ export function controlService(entry: ControlTarget): GrpcService {
         ...(lease ? { lease: { ...lease, ttlMs: Math.min(lease.ttlMs, MAX_LEASE_MS) } } : {}),
         endpoints: endpoints.filter((address) => parseEndpoint(`direct=${address}`)).slice(0, MAX_HINTS),
       });
+      return entry.status();
+    },
+    Shed: ({ lease }: ShedRequest) => {
+      if (!lease) throw new ImError(ErrorCode.BAD_REQUEST, "lease must be set");
+      entry.shed(lease);
       return entry.status();
     },
     DrainedSessions: (request: DrainedSessionsRequest) => entry.drained(request.cursor),

@@ -346,12 +346,12 @@ function sessionOf({ state }: Leaver): Session | undefined {
   return state.kind === "open" || state.kind === "draining" ? state.session : undefined;
 }
 
-function isBusy(connection: Leaver): boolean {
+export function isBusy(connection: Leaver): boolean {
   const session = sessionOf(connection);
   return session !== undefined && (session.inFlight > 0 || session.owesAck);
 }
 
 /** Its deadline is so many ticks of silence away. */
-function heardAt(connection: Leaver): number {
+export function heardAt(connection: Leaver): number {
   return (connection.dueTick?.() ?? 0) - (sessionOf(connection)?.pingTicks ?? 0);
 }

@@ -131,6 +131,26 @@ describe("drain", () => {
     for (const closed of [client, other]) assert.equal((await closed.waitError()).code, DisconnectCode.DRAINED);
   });
 
+  it("sheds some clients and serves on, but not while it drains", async () => {
+    const { entry, client } = await setUp();
+    const call = control(entry.ports.control);
+    const shed = (number: number) =>
+      call("Shed", { lease: { number, connections: 1, afterMs: 0, spreadMs: 0, ttlMs: 1_000 } });
+    const { ready, draining, cordoned } = await shed(1);
+    assert.deepEqual([ready, draining, cordoned], [true, false, false]);
+    await client.wait(Command.GOAWAY);
+    client.send(Command.SEND, 1);
+    await client.wait(Command.SEND_ACK);
+    const other = await connect(entry.plainPort);
+    await other.login("bob");
+    await call("Drain", { drainId: "d", windowMs: 60_000, deadlineMs: 60_000, lease: { number: 1, ttlMs: 60_000 } });
+    await shed(2);
+    other.send(Command.SEND, 1);
+    await other.wait(Command.SEND_ACK);
+    assert.equal(other.ofCmd(Command.GOAWAY).length, 0);
+    await assert.rejects(call("Shed", {}), { code: ErrorCode.BAD_REQUEST });
+  });
+
   it("counts the connections that come, those included that it refuses", async () => {
     const { entry } = await setUp();
     const call = control(entry.ports.control);

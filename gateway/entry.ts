@@ -14,7 +14,7 @@ import type { DrainedSessionsReply, StatusReply } from "#proto/gen/messages.ts";
 import type { EntryConfig } from "./config.ts";
 import { type ControlTarget, controlService } from "./control.ts";
 import { DemoFiles } from "./demo.ts";
-import { Drain, type DrainOrder } from "./drain.ts";
+import { Drain, type DrainOrder, type ReconnectGrant } from "./drain.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { ClientDoor } from "./listen/door.ts";
 import { createRedirectServer } from "./listen/http.ts";
@@ -22,6 +22,7 @@ import { type ClientListener, createPlainListener, createTlsListener, type OnSoc
 import { EntryMetrics } from "./metrics.ts";
 import { Hub } from "./session/hub.ts";
 import { EntryStats } from "./session/stats.ts";
+import { Shed } from "./shed.ts";
 import { SessionAnnouncer } from "./uplink/announcer.ts";
 import { Downlink } from "./uplink/downlink.ts";
 import { UplinkPool } from "./uplink/pool.ts";
@@ -89,6 +90,7 @@ class Entry implements RunningEntry {
   readonly #pool: UplinkPool;
   readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
+  readonly #shed: Shed;
   readonly #stats = new EntryStats();
   readonly #door: ClientDoor;
   readonly #gate: Gate;
@@ -149,6 +151,7 @@ class Entry implements RunningEntry {
       ...{ loginTimeoutMs, pingIntervalMs, heartbeat, limits: this.#gate.limits },
     });
     this.#drain = new Drain(this.#hub, clock, log);
+    this.#shed = new Shed(this.#hub, clock);
     this.#announcer = new SessionAnnouncer({
       connections: () => this.#hub.all(),
       sessions: () => this.#hub.sessions,
@@ -286,7 +289,12 @@ class Entry implements RunningEntry {
 
   drain(order: DrainOrder): void {
     this.#isCordoned = true;
+    this.#shed.stop();
     this.#drain.start(order);
+  }
+
+  shed(grant: ReconnectGrant): void {
+    if (!this.#drain.isActive) this.#shed.ask(grant);
   }
 
   drained(cursor: number): DrainedSessionsReply {

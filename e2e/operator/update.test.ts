@@ -149,3 +149,24 @@ describe("going back", () => {
     );
   });
 });
+
+describe("an update in batches", () => {
+  it("then asks the clients of entries that have too many to spread, once, where the spec wants that", async () => {
+    await withUpdate({ strategy: "Batched", batch: "1", maxSkewPercent: 20 }, async (bench) => {
+      await bench.patchSpec({ image: NEXT });
+      const made = await bench.until("the first new one", async () =>
+        (await bench.entryPods()).some((pod) => imageOf(pod) === NEXT),
+      );
+      assert.notEqual(made.status?.entry?.updated, 2);
+      const first = (await bench.entryPods()).find((pod) => imageOf(pod) === NEXT);
+      assert.ok(first);
+      bench.fleet.setConnections(first, 300);
+      const uid = first.metadata.uid ?? "";
+      // 300 and 3: 148 above the mean, and every second one comes back.
+      await bench.until("all that are too many are asked", () => bench.fleet.shedding.get(uid) === 296);
+      const done = await bench.until("updated", isUpdated);
+      assert.equal(done.status?.entry?.sessions, 7);
+      assert.deepEqual([...bench.fleet.shedding.keys()], [uid], "and nobody else");
+    });
+  });
+});

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemClock } from "#lib/clock.ts";
+import { silentLogger } from "#lib/logger.ts";
+import { FleetClient } from "../../operator/imcluster/fleet-client.ts";
 import type { NemesisView } from "../workload/pairs.ts";
 import { assertKept, chat, targetOf, useFleet } from "./fleet-suite.ts";
 
@@ -41,5 +44,46 @@ describe("drain of an entry by SIGTERM", () => {
     const lost = report.events.filter((event) => event.op === "connection" && event.what.startsWith("reconnecting"));
     assert.deepEqual(lost, [], "a client was without a connection");
     assert.equal(report.reconnects, 0);
+  });
+});
+
+describe("an entry that has too many clients", () => {
+  const fleet = useFleet({ entries: 2, logics: 1 });
+
+  it("asks some to move, to others or back to itself, and nobody loses anything", async () => {
+    const controls: FleetClient[] = [];
+    const shed = async (run: NemesisView, index: number, number: number): Promise<void> => {
+      const { controlPort, podUid } = fleet().entry(index);
+      const fleetClient = new FleetClient({
+        ...{ clock: systemClock, log: silentLogger, ports: { entry: controlPort, logic: 0 } },
+      });
+      controls.push(fleetClient);
+      const pod = { metadata: { name: "e", uid: podUid }, spec: { containers: [] }, status: { podIP: "127.0.0.1" } };
+      const lease = { number, connections: 2, afterMs: 0, spreadMs: 200, ttlMs: 1_000 };
+      run.note(`entry ${index} asks two clients to move`);
+      const probe = await fleetClient.shed({ clusterUid: "test", tls: undefined }, pod, lease);
+      assert.deepEqual([probe?.draining, probe?.cordoned], [false, false]);
+    };
+    try {
+      const report = await chat(fleet(), {
+        pairs: [
+          // The one goes to the other entry, the other comes back to the same.
+          { a: targetOf(fleet(), "tls", 0, 1), b: targetOf(fleet(), "wss", 0) },
+          { a: targetOf(fleet(), "wss", 1, 0), b: targetOf(fleet(), "tls", 1) },
+        ],
+        messages: 800,
+        ratePerSecond: 150,
+        nemesis: async (run) => {
+          await run.reached(0.2);
+          await shed(run, 0, 1);
+          await run.reached(0.5);
+          await shed(run, 1, 2);
+        },
+      });
+      assertKept(report);
+      assert.equal(report.reconnects, 0, "make before break");
+    } finally {
+      for (const control of controls) control.close();
+    }
   });
 });

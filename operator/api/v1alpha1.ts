@@ -246,6 +246,12 @@ export interface EntryUpdateSpec {
    */
   batch: string;
   /**
+   * After an update in batches the first new entries have most connections. Those with so many percent more than the
+   * mean, 10 to 1000, then ask what is above it to reconnect: idle clients first, within the reconnect budget, each
+   * once. Default: they do not.
+   */
+  maxSkewPercent?: number;
+  /**
    * First so few new entries serve beside all the old ones, and the update goes on only when they do well. Default
    * none. When they do not, they leave again and the condition UpdateBlocked says why, until the spec changes;
    * without canary it goes on all the same.

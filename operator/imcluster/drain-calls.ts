@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { DrainRequest } from "#proto/gen/messages.ts";
+import { atOnce } from "./at-once.ts";
 import type { DrainIntent } from "./drain.ts";
 import { drainLimits } from "./drain-limits.ts";
 import { Verification } from "./drain-verification.ts";
@@ -12,6 +13,7 @@ import type { EntryProbe, ObservedEntry } from "./observed.ts";
 
 /** Without the next lease for this long, an entry takes the operator for gone and goes by its own window. */
 const LEASE_TTL_MS = 10_000;
+const CALLS_AT_ONCE = 20;
 
 /** The calls of a drain: to the entry, and to logic about it. What they change shows in a later observation. */
 export class DrainCalls {
@@ -53,6 +55,24 @@ export class DrainCalls {
       lease: lease ? { ...lease, ttlMs } : null,
       endpoints: endpointHint(pass.observed.entries),
     };
+  }
+
+  /** Has entries that have too many clients ask some of them. @returns whether there are such entries */
+  async shed({ who, memory, observed }: Pass): Promise<boolean> {
+    const asking = new Set(memory.rebalance.asking);
+    const entries = observed.entries.filter(({ uid }) => asking.has(uid));
+    await atOnce(entries, CALLS_AT_ONCE, async (entry) => {
+      const lease = memory.budget.take(entry.uid, this.#clock.wallMs());
+      if (!who || !lease || lease.connections === 0) return;
+      const probe = await this.#fleet.shed(who, entry.pod, { ...lease, ttlMs: LEASE_TTL_MS });
+      if (!probe) {
+        memory.rebalance.failed(entry.uid);
+        return;
+      }
+      this.#remember(entry, memory, probe);
+      memory.rebalance.asked(entry.uid, lease.connections);
+    });
+    return entries.length > 0;
   }
 
   /** Does the entry take connections again? */

@@ -16,6 +16,14 @@ import { JUDGE_EVERY_MS } from "./reconnect-rate.ts";
 const MAX_LOGIC_ASKED = 10;
 const SILENT_MS = 10_000;
 
+/** What is looked at. */
+export interface DrainFacts {
+  entries: readonly ObservedEntry[];
+  logicPods: readonly Pod[];
+  /** Entries that ask a share of their clients, and serve on. */
+  spread?: readonly DrainingEntry[];
+}
+
 /** Looks at those that take clients over, and divides what may be asked among the drains. */
 export class DrainWatch {
   readonly #fleet: Fleet;
@@ -31,11 +39,12 @@ export class DrainWatch {
     cluster: ImCluster,
     memory: ClusterMemory,
     who: FleetIdentity | undefined,
-    { entries, logicPods }: { entries: readonly ObservedEntry[]; logicPods: readonly Pod[] },
+    { entries, logicPods, spread = [] }: DrainFacts,
   ): Promise<void> {
     const draining = entries.filter(isMoving);
-    if (draining.length === 0) memory.receivers.rest(entries, this.#clock.nowMs());
-    if (draining.length === 0 || !who) return;
+    const isStill = draining.length + spread.length === 0;
+    if (isStill) memory.receivers.rest(entries, this.#clock.nowMs());
+    if (isStill || !who) return;
     const limits = budgetLimits(cluster);
     if (this.#clock.nowMs() - memory.budget.judgedMs >= JUDGE_EVERY_MS) {
       const logic = await this.#askLogic(who, logicPods, memory.silentLogic);
@@ -43,7 +52,7 @@ export class DrainWatch {
       memory.budget.judge(memory.receivers.read(entries, logic, nowMs), limits, nowMs);
     }
     const wallMs = this.#clock.wallMs();
-    const moving = draining.map((entry) => asDraining(entry, wallMs));
+    const moving = [...draining.map((entry) => asDraining(entry, wallMs)), ...spread];
     memory.budget.divide(moving, drainLimits(cluster).windowMs, this.#clock.nowMs());
   }
 

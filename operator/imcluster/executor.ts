@@ -122,6 +122,10 @@ export class Executor {
     const pass: Pass = { ...given, slowUntilMs: this.#options.clock.nowMs() + SLOW_WAIT_MS };
     const call = async (action: Step) => void (await this.#try(action, pass, result));
     await atOnce(of("entry"), CALLS_AT_ONCE, call);
+    if (await this.#drainCalls.shed(pass)) {
+      result.waits.push("entries with more clients than others ask some of them to reconnect");
+      waitAtMost(result, LATER_MS);
+    }
     const asked = atOnce(of("logic"), CALLS_AT_ONCE, call);
     for (const action of of("write")) if (!(await this.#try(action, pass, result))) break;
     await asked;

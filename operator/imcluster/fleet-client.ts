@@ -12,6 +12,7 @@ import type {
   DrainRequest,
   LogicStatusReply,
   PurgeEntryReply,
+  ReconnectLease,
   ReturnedReply,
   StatusReply,
 } from "#proto/gen/messages.ts";
@@ -34,6 +35,8 @@ export interface Fleet {
   uncordon(who: FleetIdentity, entry: Pod, drainId: string): Promise<EntryProbe | undefined>;
   /** Repeating it with the same id brings the next lease. */
   drain(who: FleetIdentity, entry: Pod, order: DrainRequest): Promise<EntryProbe | undefined>;
+  /** Has it ask some of its clients to move, though it serves on. Repeating it with the same number adds nothing. */
+  shed(who: FleetIdentity, entry: Pod, lease: ReconnectLease): Promise<EntryProbe | undefined>;
   /** A page of the sessions that its drain moved or closed. */
   drainedSessions(who: FleetIdentity, entry: Pod, cursor: number): Promise<DrainedSessionsReply | undefined>;
   /** Asks one logic pod after the other. @returns routes left, 0 when done; `undefined` when none answered */
@@ -118,6 +121,10 @@ export class FleetClient implements Fleet {
 
   drain(who: FleetIdentity, entry: Pod, order: DrainRequest): Promise<EntryProbe | undefined> {
     return this.#entry(who, entry, "Drain", order, COMMAND_DEADLINE_MS);
+  }
+
+  shed(who: FleetIdentity, entry: Pod, lease: ReconnectLease): Promise<EntryProbe | undefined> {
+    return this.#entry(who, entry, "Shed", { lease }, COMMAND_DEADLINE_MS);
   }
 
   drainedSessions(who: FleetIdentity, entry: Pod, cursor: number): Promise<DrainedSessionsReply | undefined> {

@@ -26,6 +26,7 @@ import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
 import { type EntryProbe, isLeaving, isMoving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
+import { Rebalance } from "./rebalance.ts";
 import { ReceiverWatch } from "./receiver-watch.ts";
 import { ReconnectBudget } from "./reconnect-budget.ts";
 import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
@@ -35,7 +36,7 @@ import { operatorLeaf } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
 import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
 import { SlowCalls } from "./slow-calls.ts";
-import { decideScale, isPaused } from "./wanted.ts";
+import { decideScale, isPaused, wantedEntries } from "./wanted.ts";
 
 /** Entries that do not leave are asked this often. */
 const PROBE_EVERY_MS = 5_000;
@@ -82,6 +83,7 @@ export class ClusterMemory {
   readonly budget = new ReconnectBudget();
   readonly receivers = new ReceiverWatch();
   readonly dataPlane = new DataPlaneWatch();
+  readonly rebalance = new Rebalance();
   readonly backoff = new CrashBackoff();
   scaling: ScalingHistory | undefined;
   routes: RoutesSeen | undefined;
@@ -126,7 +128,6 @@ export class Observer {
     const who = this.identity(cluster, secrets, memory);
     const entries = await this.#entries(cluster, memory, who);
     const logicPods = this.#logicPods(namespace, name);
-    if (!isPaused(cluster)) await this.#drains.look(cluster, memory, who, { entries, logicPods });
     memory.backoff.observe(entries, nowMs);
     memory.dataPlane.look(entries, clock.nowMs(), nowMs);
     const service = objects.get(SERVICES, namesOf(name).entry);
@@ -137,6 +138,13 @@ export class Observer {
     const context = buildContext(cluster, config, contentHashes(cluster, secrets), storage);
     const scaling = decideScale(cluster, entries, entryRevision(context), memory.scaling, nowMs);
     memory.scaling = scaling?.history;
+    const { strategy, maxSkewPercent } = cluster.spec.entry.update;
+    const replicas = wantedEntries({ cluster, scaling });
+    const spread = memory.rebalance.look({
+      ...{ entries, revision: entryRevision(context), replicas, strategy, maxSkewPercent },
+      nowMs: clock.nowMs(),
+    });
+    if (!isPaused(cluster)) await this.#drains.look(cluster, memory, who, { entries, logicPods, spread });
     return {
       cluster,
       context,
@@ -206,7 +214,7 @@ export class Observer {
 
   async #probe(entries: ObservedEntry[], memory: ClusterMemory, who: FleetIdentity): Promise<void> {
     const { clock, fleet } = this.#options;
-    const everyMs = entries.some(isMoving) ? RECEIVER_EVERY_MS : PROBE_EVERY_MS;
+    const everyMs = entries.some(isMoving) || memory.rebalance.asking.length > 0 ? RECEIVER_EVERY_MS : PROBE_EVERY_MS;
     const isDue = (entry: ObservedEntry) => {
       if (entry.isDead || !entry.hasStarted) return false;
       const known = memory.probes.get(entry.uid);

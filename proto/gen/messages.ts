@@ -526,6 +526,11 @@ export interface ReconnectLease {
 }
 export const ReconnectLease: BodyCodec<ReconnectLease> = bodyCodec("im.uplink.v1.ReconnectLease");
 
+export interface ShedRequest {
+  lease: ReconnectLease | null;
+}
+export const ShedRequest: BodyCodec<ShedRequest> = bodyCodec("im.uplink.v1.ShedRequest");
+
 export interface DrainedSessionsRequest {
   cursor: number;
 }

@@ -5,6 +5,7 @@ import type {
   DrainRequest,
   LivingEntry,
   LogicStatusReply,
+  ReconnectLease,
   ReturnedReply,
 } from "#proto/gen/messages.ts";
 import type { Fleet, FleetIdentity } from "../../../operator/imcluster/fleet-client.ts";
@@ -39,6 +40,8 @@ export class FakeFleet implements Fleet {
   readonly absent = new Set<string>();
   /** Orders in which entries were asked to drain, as they came. */
   readonly orders: DrainRequest[] = [];
+  /** Clients that entries were told to ask although they serve on, by UID. */
+  readonly shedding = new Map<string, number>();
   /** Connections of clients that all entries say they had since their start. */
   arrivals: number | undefined;
   /** Connections of an entry at its start. */
@@ -88,6 +91,13 @@ export class FakeFleet implements Fleet {
     if (order.force) entry.connections = 0;
     this.orders.push(order);
     this.drained.add(pod.metadata.uid ?? "");
+    return Promise.resolve(this.#probe(entry));
+  }
+
+  shed(_who: FleetIdentity, pod: Pod, { connections }: ReconnectLease): Promise<EntryProbe | undefined> {
+    const entry = this.#of(pod);
+    entry.connections -= connections;
+    this.shedding.set(pod.metadata.uid ?? "", (this.shedding.get(pod.metadata.uid ?? "") ?? 0) + connections);
     return Promise.resolve(this.#probe(entry));
   }
 

@@ -6,6 +6,12 @@ const entry = (fields: object) => ({ entry: fields });
 /** Updates of the entries. */
 export const WRONG_UPDATES: readonly Wrong[] = [
   {
+    what: "a skew of nothing",
+    spec: entry({ update: { maxSkewPercent: 0 } }),
+    field: "spec.entry.update.maxSkewPercent",
+    remedy: /between 10 and 1000/,
+  },
+  {
     what: "an unknown way to update",
     spec: entry({ update: { strategy: "RollingUpdate" } }),
     field: "spec.entry.update.strategy",
