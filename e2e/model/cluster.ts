@@ -62,6 +62,8 @@ export interface SimPod {
   startsAtMs: number;
   readyAtMs: number;
   cordoned: boolean;
+  /** Serves, and does not answer the operator. */
+  isMute: boolean;
   /** While it asks its clients to move. */
   drain: SimDrain | undefined;
   /** In the list of the load balancer until then, after it was last ready. */
@@ -128,7 +130,7 @@ export class SimCluster {
     };
     this.pods.set(uid, {
       ...{ pod, uid, revision, clients: new Set<Client>(), node: undefined, startsAtMs: 0, readyAtMs: 0 },
-      ...{ cordoned: false, drain: undefined, listedUntilMs: 0, hasServed: false, endedMs: undefined },
+      ...{ cordoned: false, isMute: false, drain: undefined, listedUntilMs: 0, hasServed: false, endedMs: undefined },
     });
   }
 
@@ -139,7 +141,13 @@ export class SimCluster {
 
   /** Reachable by the operator, and what it says. */
   probe(one: SimPod): EntryProbe | undefined {
-    if (!isRunning(one) || !one.node || one.node.downUntilMs > 0 || this.behaviours.get(one.revision) === "neverReady")
+    if (
+      one.isMute ||
+      !isRunning(one) ||
+      !one.node ||
+      one.node.downUntilMs > 0 ||
+      this.behaviours.get(one.revision) === "neverReady"
+    )
       return undefined;
     const connections = one.clients.size;
     const refuses = this.behaviours.get(one.revision) === "refuses";

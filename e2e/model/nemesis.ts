@@ -5,7 +5,17 @@ import { CALM, type ModelOperator } from "./operator.ts";
 
 const WEIGHTS = {
   ...{ update: 5, rollBack: 3, scale: 4, strategy: 1, canary: 2, approval: 1, approve: 2, badUpdate: 3 },
-  ...{ fail: 4, restart: 4, delete: 3, loseNode: 2, logic: 1, dieOperator: 3, troubleOperator: 3, stripFinalizer: 1 },
+  ...{
+    fail: 4,
+    restart: 4,
+    delete: 3,
+    loseNode: 2,
+    logic: 1,
+    dieOperator: 3,
+    troubleOperator: 3,
+    stripFinalizer: 1,
+    mute: 2,
+  },
 };
 
 const MAX_REPLICAS = 6;
@@ -84,6 +94,9 @@ function break_(kind: string, cluster: SimCluster, operator: ModelOperator, rand
     case "delete":
       if (victim) cluster.delete(victim);
       return;
+    case "mute":
+      if (victim) victim.isMute = !victim.isMute;
+      return;
     case "stripFinalizer":
       if (victim) victim.pod.metadata.finalizers = [];
       return;
@@ -111,6 +124,7 @@ export function endTrouble(cluster: SimCluster, operator: ModelOperator): void {
   const { spec } = operator;
   operator.trouble = CALM;
   cluster.isLogicUp = true;
+  for (const one of cluster.pods.values()) one.isMute = false;
   for (const node of cluster.nodes) node.downUntilMs = 0;
   if ((cluster.behaviours.get(spec.revision) ?? "good") !== "good" || operator.record?.phase === "Aborted") {
     spec.revision = newest(cluster);
