@@ -150,6 +150,8 @@ describe("a drain", () => {
       0,
       { do: "release" },
     ],
+    ["has it removed all the same, as it may have run by now", "Purging", { hasStarted: false }, 0, { do: "purge" }],
+    ["and proves nothing of it", "Purging", { hasStarted: false, isPurged: true }, 0, { do: "release" }],
     ["is proved once purged", "Purging", { isPurged: true }, 0, to("Verifying")],
     ["counts again, and looks for the clients", "Verifying", {}, 0, { do: "verify" }],
     ["releases when that is done", "Verifying", { isVerified: true }, 0, { do: "release" }],

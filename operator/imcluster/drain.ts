@@ -265,7 +265,8 @@ function forcing({ probe }: DrainView, isLate: boolean): DrainStep {
 }
 
 function purging(view: DrainView, isLate: boolean): DrainStep {
-  if (!view.hasStarted || isLate) return { do: "release" };
+  // One that has not started for all we know may have by now: asking costs little.
+  if (isLate || (!view.hasStarted && (view.isPurged || !view.hasLogic))) return { do: "release" };
   if (view.isPurged) return advance("Verifying", "no route is left");
   return view.hasLogic ? { do: "purge" } : waitFor("a ready logic pod that can purge its routes");
 }
