@@ -8,7 +8,6 @@ import { Admission } from "./admission.ts";
 import { HttpDoor } from "./http.ts";
 import { PendingSocket, type SniffTarget } from "./sniff.ts";
 import { acceptFrames } from "./tcp.ts";
-import { WsAcceptor } from "./ws.ts";
 
 /** Options of {@link ClientDoor}. */
 export interface DoorOptions {
@@ -38,7 +37,7 @@ export class ClientDoor implements SniffTarget {
     this.carriers = new HttpCarriers({ ...options.http, hub, admission: this.#admission, isReady });
     this.#http = new HttpDoor({
       heartbeats: hub.heartbeats,
-      ws: new WsAcceptor(this.#admission),
+      admission: this.#admission,
       routes: this.carriers.routes,
       allowedOrigins: options.http.origins,
       isReady,

@@ -4,10 +4,12 @@ import type { Socket } from "node:net";
 import type { DemoFiles } from "../demo.ts";
 import { HTTP_PREFIX, type HttpRoutes, KEEP_ALIVE_MS } from "../http/routes.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
+import type { Admission } from "./admission.ts";
 import { isAllowedOrigin } from "./origin.ts";
 import { requestFault } from "./request-rules.ts";
 import type { PendingSocket } from "./sniff.ts";
-import { WS_PATH, type WsAcceptor } from "./ws.ts";
+import { acceptWebSocket, WS_PATH } from "./ws.ts";
+import { readUpgrade, type Upgrade } from "./ws-upgrade.ts";
 
 const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_HEADERS = 64;
@@ -17,7 +19,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** Options of {@link HttpDoor}. */
 export interface HttpDoorOptions {
   heartbeats: Heartbeats;
-  ws: WsAcceptor;
+  admission: Admission;
   routes: HttpRoutes;
   /** Whose pages may open a WebSocket, besides those of the host that was asked. */
   allowedOrigins: ReadonlySet<string>;
@@ -95,21 +97,22 @@ export class HttpDoor {
   }
 
   #onUpgrade(request: IncomingMessage, socket: HttpSocket, head: Buffer): void {
-    // node:http has let go of it, and ws has no listener yet.
+    // node:http has let go of it.
     socket.on("error", ignoreReset);
     if (!mayFollow(socket)) return;
     const pending = socket[PENDING];
-    const status = !pending || pathOf(request) !== WS_PATH ? 404 : this.#upgradeFault(request);
-    if (!pending || status !== undefined) {
-      socket.end(emptyAnswer(status ?? 404), () => socket.destroySoon());
+    const upgrade = !pending || pathOf(request) !== WS_PATH ? 404 : this.#readUpgrade(request);
+    if (!pending || typeof upgrade === "number") {
+      socket.end(emptyAnswer(typeof upgrade === "number" ? upgrade : 404), () => socket.destroySoon());
       return;
     }
+    socket.off("error", ignoreReset);
     socket[PENDING] = undefined;
     pending.release();
     const startedTick = this.#startedTick(socket, pending);
     // Not kept for as long as the connection lives.
     socket[LAST] = undefined;
-    this.#options.ws.accept(request, socket, head, startedTick);
+    acceptWebSocket(this.#options.admission, socket, upgrade, head, startedTick);
   }
 
   /** When the time to log in began: a socket that already served a request may be old. */
@@ -117,11 +120,12 @@ export class HttpDoor {
     return socket[LAST] ? this.#options.heartbeats.nowTick : pending.acceptedTick;
   }
 
-  #upgradeFault(request: IncomingMessage): number | undefined {
+  #readUpgrade(request: IncomingMessage): Upgrade | number {
     const fault = requestFault(request, true);
     if (fault !== undefined) return fault;
     const { origin, host } = request.headers;
-    if (isAllowedOrigin(origin, host, this.#options.allowedOrigins)) return undefined;
+    if (isAllowedOrigin(origin, host, this.#options.allowedOrigins))
+      return readUpgrade(request.method, request.headers);
     this.#options.onRefused("origin");
     return 403;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import type { WebSocket } from "ws";
 import { showJsonFrames } from "../wire/json-frame.ts";
+import { WsOpcode, wsCloseFrame, wsFrame } from "../wire/ws-writer.ts";
 import { clientAddress } from "./client-address.ts";
 import { cut } from "./cut.ts";
 import type { OutboxPort } from "./outbox.ts";
@@ -63,61 +63,61 @@ export class TcpCarrier implements Carrier {
 export class WsCarrier implements Carrier {
   readonly listener = "ws";
   readonly remoteAddress: string;
-  readonly #ws: WebSocket;
-  readonly #socket: Socket;
+  protected readonly socket: Socket;
+  /** The close frame is written: nothing may follow it. */
+  #isClosing = false;
 
-  constructor(ws: WebSocket, socket: Socket) {
-    this.#ws = ws;
-    this.#socket = socket;
+  constructor(socket: Socket) {
+    this.socket = socket;
     this.remoteAddress = clientAddress(socket);
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength;
+    return this.socket.writableLength;
   }
 
   write(bytes: Buffer): boolean {
-    this.#ws.send(bytes);
-    return !this.#socket.writableNeedDrain;
+    return this.socket.write(wsFrame(WsOpcode.BINARY, bytes));
   }
 
+  /** Answers a ping; not while the client does not read: there would be no end to what waits for it. */
+  pong(payload: Buffer): void {
+    if (this.#isClosing || this.socket.writableNeedDrain || !this.socket.writable) return;
+    this.socket.write(wsFrame(WsOpcode.PONG, payload));
+  }
+
+  /** The client answers with a close of its own; {@link finish} follows. */
   end(code: number, reason: string): void {
-    this.#ws.close(code, reason.slice(0, MAX_CLOSE_REASON));
+    if (!this.#isClosing && this.socket.writable) this.socket.write(wsCloseFrame(code, reason));
+    this.#isClosing = true;
+    // Its close must be read, and what comes before it dropped.
+    this.socket.resume();
+  }
+
+  /** Ends it from the server's side, with this close code unless one was sent before. */
+  finish(code: number): void {
+    this.end(code, "");
+    this.socket.end();
   }
 
   destroy(): void {
-    cut(this.#socket);
-    this.#ws.terminate();
+    cut(this.socket);
   }
 
   pause(): void {
-    this.#ws.pause();
+    this.socket.pause();
   }
 
   resume(): void {
-    this.#ws.resume();
+    this.socket.resume();
   }
 }
 
 /** A WebSocket of the JSON subprotocol: each frame is one text message. Its backlog counts as the text that it is. */
 export class JsonWsCarrier extends WsCarrier {
-  readonly #ws: WebSocket;
-  readonly #socket: Socket;
-
-  constructor(ws: WebSocket, socket: Socket) {
-    super(ws, socket);
-    this.#ws = ws;
-    this.#socket = socket;
-  }
-
   override write(bytes: Buffer): boolean {
+    const messages = showJsonFrames(bytes).map((text) => wsFrame(WsOpcode.TEXT, Buffer.from(text)));
     // One write for all.
-    this.#socket.cork();
-    for (const text of showJsonFrames(bytes)) this.#ws.send(text);
-    this.#socket.uncork();
-    return !this.#socket.writableNeedDrain;
+    return this.socket.write(messages.length === 1 ? (messages[0] as Buffer) : Buffer.concat(messages));
   }
 }
-
-/** A close frame holds 123 bytes of reason; ours are ASCII. */
-const MAX_CLOSE_REASON = 120;

@@ -138,13 +138,14 @@ describe("heartbeat", () => {
     const ends: ((opened: ReturnType<typeof openSession>) => void)[] = [
       ({ connection }) => connection.onGone(),
       ({ connection }) => connection.onGone("client_reset"),
+      ({ connection }) => connection.onLeaving("client_fault"),
       ({ connection }) => connection.onKick({ code: DisconnectCode.KICKED, reason: "", byDevice: "", retryAfterMs: 0 }),
       ({ connection }) => connection.close(DisconnectCode.DRAINED, "moved"),
       () => world.clock.advance(62_000),
     ];
     for (const end of ends) end(openSession(world));
     const text = await world.registry.render();
-    for (const reason of ["client_gone", "client_reset", "kicked", "drained", "ping_timeout"])
+    for (const reason of ["client_gone", "client_reset", "client_fault", "kicked", "drained", "ping_timeout"])
       assert.match(text, new RegExp(`im_entry_connections_closed_total\\{reason="${reason}"\\} 1`));
   });
 

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
-import { Command, Flag } from "#proto/commands.ts";
+import { Command, Flag, MAX_FRAME_BYTES_BEFORE_AUTH } from "#proto/commands.ts";
 import { Kick, Pong, Push } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { event, type FakeCarrier, hello, openSession, reply, send, setUp } from "../testing/connection-kit.ts";
+import { NO_LIMITS } from "./client-limits.ts";
 
 const pushedSeqs = (carrier: FakeCarrier): number[] =>
   carrier
@@ -167,6 +168,39 @@ describe("the end", () => {
     connection.onGone();
     assert.equal(connection.dueTick(), Number.POSITIVE_INFINITY);
     assert.equal(world.hub.lingering, 0);
+  });
+
+  it("that the client ends is over at once; its socket has 3 s to go", () => {
+    const world = setUp();
+    const { connection, carrier } = openSession(world);
+    connection.onDeliver(6, event(6));
+    connection.onLeaving("client_gone");
+    assert.deepEqual([world.hub.sessions, world.hub.lingering], [0, 1]);
+    assert.ok(world.logic.kinds().includes(RecordKind.CLOSED));
+    connection.flush();
+    send(connection, Command.SEND, 1);
+    assert.equal(carrier.written.length, 0, "nothing is written behind its end");
+    world.clock.advance(2000);
+    assert.equal(carrier.isDestroyed, false);
+    world.clock.advance(2000);
+    assert.equal(carrier.isDestroyed, true);
+    connection.onGone("client_reset");
+    connection.onLeaving("client_fault");
+    assert.deepEqual([world.hub.connections, world.hub.lingering], [0, 0]);
+  });
+
+  it("bytes without a meaning count before the login and against the rates", () => {
+    const paces = { frames: { perSecond: 10, burst: 5 }, bytes: undefined };
+    const world = setUp({ limits: { ...NO_LIMITS, reads: paces } });
+    const { connection, carrier } = openSession(world);
+    for (let i = 0; i < 6; i++) connection.onIdleBytes(0);
+    assert.equal(carrier.isPaused, true);
+    const early = world.connect();
+    early.connection.onIdleBytes(MAX_FRAME_BYTES_BEFORE_AUTH);
+    assert.equal(early.carrier.ended, undefined);
+    early.connection.onIdleBytes(1);
+    assert.equal(early.carrier.ended, DisconnectCode.FRAME_TOO_LARGE);
+    connection.onGone();
   });
 
   it("GOAWAY goes to open sessions once, and they stay open", () => {

@@ -86,6 +86,11 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     } else this.close(DisconnectCode.PROTOCOL_ERROR, reason, rid);
   }
 
+  /** Bytes that mean nothing here, such as a ping of the carrier's own: they count as a frame. */
+  onIdleBytes(bytes: number): void {
+    if (this.#intake.admit(bytes)) this.#intake.took(1, bytes);
+  }
+
   onHeldBack(dueTick: number): void {
     this.#deadlineTick = Math.max(this.#deadlineTick, dueTick);
   }
@@ -446,6 +451,13 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     this.#hub.gone(this);
   }
 
+  /** The client ends it or broke the carrier's rules, and was answered so: its socket has a moment to go. */
+  onLeaving(how: Gone): void {
+    if (this.#state.kind === "closed") return;
+    this.#leave(0, how);
+    this.#linger();
+  }
+
   /** Cuts the socket; onGone follows. */
   destroy(): void {
     this.#carrier.destroy();
@@ -455,8 +467,12 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     if (this.#state.kind === "closed") return;
     this.#outbox.flush(this.#hub.heartbeats.nowTick);
     this.#leave(code);
-    this.#outbox.clear();
     this.#carrier.end(code, reason);
+    this.#linger();
+  }
+
+  #linger(): void {
+    this.#outbox.clear();
     this.#deadlineTick = this.#hub.heartbeats.nowTick + LINGER_TICKS;
     this.#hub.heartbeats.schedule(this);
   }
