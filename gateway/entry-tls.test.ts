@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { loadInternalTls } from "#lib/grpc.ts";
+import { listen } from "#lib/listen.ts";
 import { Command } from "#proto/commands.ts";
 import { createTestAuthority, issueRoleFolders, type TestAuthority } from "../e2e/harness/tls.ts";
 import type { RunningEntry } from "./entry.ts";
@@ -175,6 +176,44 @@ describe("the TLS port", () => {
     socket.write("GET / HTTP/1.1\r\n\r\n");
     await waitFor("close", () => isClosed);
     await login(await FrameClient.tls(port(), options), "d");
+  });
+
+  it("a hello in pieces is one, and so are messages larger than any buffer", async () => {
+    const proxy = createServer((client) => {
+      const upstream = connectTcp(port(), "127.0.0.1");
+      let isFirst = true;
+      client.on("data", (chunk: Buffer) => {
+        upstream.write(isFirst ? chunk.subarray(0, 3) : chunk);
+        if (isFirst) setTimeout(() => upstream.write(chunk.subarray(3)), 50);
+        isFirst = false;
+      });
+      upstream.setNoDelay(true).pipe(client);
+      for (const socket of [client, upstream]) socket.on("error", () => socket.destroy());
+      client.on("close", () => upstream.destroy());
+    });
+    const proxyPort = await listen(proxy, 0, "127.0.0.1");
+    const client = await FrameClient.tls(proxyPort, { ...options, ALPNProtocols: ["im/1"] });
+    await client.login("f");
+    for (let rid = 1; rid <= 3; rid++) client.send(Command.SEND, rid, Buffer.alloc(60_000, "x"));
+    await client.wait(Command.SEND_ACK, 3);
+    const sizes = logic.received.filter(({ body }) => body.length > 59_000).map(({ body }) => body.length);
+    assert.deepEqual(sizes, [60_000, 60_000, 60_000]);
+    client.close();
+    proxy.close();
+  });
+
+  it("who says nothing at all has begun no handshake: counted and closed", async () => {
+    const failures = async (): Promise<number> => {
+      const text = await (await fetch(`http://127.0.0.1:${entry.ports.admin}/metrics`)).text();
+      return Number(/im_entry_handshake_failures_total\{stage="tls"\} (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    const before = await failures();
+    const socket = connectTcp(port(), "127.0.0.1");
+    await once(socket, "connect");
+    socket.end();
+    await once(socket, "close");
+    // The entry ended its side when it counted it.
+    assert.equal(await failures(), before + 1);
   });
 
   const get = (path: string): Promise<{ status: number; text: string; headers: Record<string, unknown> }> =>

@@ -7,6 +7,7 @@ import type { Logger } from "#lib/logger.ts";
 import { type TlsFiles, type TlsFilesWatch, watchTlsFiles } from "#lib/tls-files.ts";
 import type { EntryMetrics } from "../metrics.ts";
 import { setClientAddress } from "../session/client-address.ts";
+import { awaitFirstBytes, type FirstBytesTarget } from "./first-bytes.ts";
 import type { Front } from "./front.ts";
 import { TicketKeys } from "./tickets.ts";
 import { ToldAddresses } from "./told-addresses.ts";
@@ -102,9 +103,17 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
     options.metrics.handshakeFailed("tls");
     socket.destroy();
   });
+  const hello: FirstBytesTarget = {
+    onBytes: (socket) => tlsServer.emit("connection", socket),
+    onNothing: (socket) => {
+      options.metrics.handshakeFailed("tls");
+      socket.destroy();
+    },
+  };
   const server = options.front.createServer(options.maxSockets, (socket, address) => {
     if (address !== undefined) told.add(socket, address);
-    tlsServer.emit("connection", socket);
+    if (socket.readableLength > 0) hello.onBytes(socket);
+    else awaitFirstBytes(socket, clock, HANDSHAKE_TIMEOUT_MS, hello);
   });
   const close = (): void => {
     watch.close();
