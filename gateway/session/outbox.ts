@@ -43,14 +43,18 @@ const EMPTY = new Uint8Array(0);
 const OPEN_PUSH = Symbol("open push");
 type Slot = Buffer | typeof OPEN_PUSH;
 
+/** Of an outbox where nothing waits: most do nearly always, and an array each would be 64 bytes. Never added to. */
+const NO_SLOTS: Slot[] = [];
+const NO_EVENTS: Uint8Array[] = [];
+
 /**
  * What waits to be written to one client. Events of one tick become one PUSH, frames of one tick one write.
  * Events are views of the batch they came in, so a flush must follow in the same tick: it copies them.
  */
 export class Outbox {
-  #slots: Slot[] = [];
+  #slots: Slot[] = NO_SLOTS;
   #bytes = 0;
-  #events: Uint8Array[] = [];
+  #events: Uint8Array[] = NO_EVENTS;
   #eventBytes = 0;
   #isBlocked = false;
   #isPaused = false;
@@ -100,7 +104,7 @@ export class Outbox {
   /** Adds a frame; false, and nothing taken, over the hard limit: the client does not read. */
   add(frame: Buffer): boolean {
     if (this.bytes + frame.length > OUTBOX_HARD_MAX_BYTES) return false;
-    this.#slots.push(frame);
+    this.#append(frame);
     this.#bytes += frame.length;
     return true;
   }
@@ -116,10 +120,17 @@ export class Outbox {
       return false;
     }
     if (this.#eventBytes + event.length > MAX_PUSH_BYTES) this.#seal();
-    if (this.#events.length === 0) this.#slots.push(OPEN_PUSH);
-    this.#events.push(event);
+    if (this.#events.length === 0) {
+      this.#append(OPEN_PUSH);
+      this.#events = [event];
+    } else this.#events.push(event);
     this.#eventBytes += event.length;
     return true;
+  }
+
+  #append(slot: Slot): void {
+    if (this.#slots.length === 0) this.#slots = [slot];
+    else this.#slots.push(slot);
   }
 
   /**
@@ -155,7 +166,7 @@ export class Outbox {
       this.#isBlocked = true;
       this.#blockedTick = nowTick;
     }
-    if (written > 0) this.#slots = written === this.#slots.length ? [] : this.#slots.slice(written);
+    if (written > 0) this.#slots = written === this.#slots.length ? NO_SLOTS : this.#slots.slice(written);
     this.#isBacklogged = this.bytes > PAUSE_READING_BYTES;
     this.#steerReading();
   }
@@ -181,9 +192,9 @@ export class Outbox {
 
   /** Drops everything. */
   clear(): void {
-    this.#slots = [];
+    this.#slots = NO_SLOTS;
     this.#bytes = 0;
-    this.#events = [];
+    this.#events = NO_EVENTS;
     this.#eventBytes = 0;
     this.#needsPull = false;
     this.#lostCmd = 0;
@@ -200,7 +211,7 @@ export class Outbox {
     const frame = encodeFrameOf(Command.PUSH, 0, 0, this.#events, this.#eventBytes);
     this.#slots[this.#slots.lastIndexOf(OPEN_PUSH)] = frame;
     this.#bytes += frame.length;
-    this.#events = [];
+    this.#events = NO_EVENTS;
     this.#eventBytes = 0;
   }
 
