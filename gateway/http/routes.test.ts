@@ -17,6 +17,7 @@ describe("a login over HTTP", () => {
       const heartbeats = new HashedWheel(new FakeClock());
       const pending = new PendingSocket(socket, 1, 10, {
         onFrames: () => undefined,
+        onUpgrade: () => false,
         onHttp: () => undefined,
         onReleased: () => undefined,
       });

@@ -6,8 +6,11 @@ import { HttpCarriers, type HttpCarriersOptions } from "../http/carriers.ts";
 import type { Hub } from "../session/hub.ts";
 import { Admission } from "./admission.ts";
 import { HttpDoor } from "./http.ts";
+import { isAllowedOrigin } from "./origin.ts";
+import { readPlainUpgrade } from "./plain-upgrade.ts";
 import { PendingSocket, type SniffTarget } from "./sniff.ts";
 import { acceptFrames } from "./tcp.ts";
+import { acceptWebSocket } from "./ws.ts";
 
 /** Options of {@link ClientDoor}. */
 export interface DoorOptions {
@@ -27,6 +30,7 @@ export class ClientDoor implements SniffTarget {
   readonly #hub: Hub;
   readonly #admission: Admission;
   readonly #http: HttpDoor;
+  readonly #origins: ReadonlySet<string>;
   /** Sockets that are no connections yet. */
   readonly #pending = new Set<PendingSocket>();
 
@@ -35,6 +39,7 @@ export class ClientDoor implements SniffTarget {
     this.#hub = hub;
     this.#admission = new Admission(hub, maxConnections, isDraining);
     this.carriers = new HttpCarriers({ ...options.http, hub, admission: this.#admission, isReady });
+    this.#origins = options.http.origins;
     this.#http = new HttpDoor({
       heartbeats: hub.heartbeats,
       admission: this.#admission,
@@ -74,6 +79,14 @@ export class ClientDoor implements SniffTarget {
 
   onFrames(socket: Socket, acceptedTick: number, first: Buffer): void {
     acceptFrames(this.#admission, socket, acceptedTick, first);
+  }
+
+  onUpgrade(socket: Socket, pending: PendingSocket, first: Buffer): boolean {
+    const plain = readPlainUpgrade(first);
+    if (!plain || !isAllowedOrigin(plain.origin, plain.host, this.#origins)) return false;
+    pending.release();
+    acceptWebSocket(this.#admission, socket, plain.upgrade, plain.rest, pending.acceptedTick);
+    return true;
   }
 
   onHttp(socket: Socket, pending: PendingSocket): void {

@@ -24,6 +24,8 @@ export function sniff(bytes: Uint8Array): Protocol | undefined {
 export interface SniffTarget {
   /** @param first what was read of the socket, which goes on reading */
   onFrames(socket: Socket, acceptedTick: number, first: Buffer): void;
+  /** A request for a WebSocket that needs no parser: takes it, released and reading. False: it is not one. */
+  onUpgrade(socket: Socket, pending: PendingSocket, first: Buffer): boolean;
   /** What was read is given back to the socket. */
   onHttp(socket: Socket, pending: PendingSocket): void;
   /** It is no longer pending. */
@@ -93,6 +95,7 @@ export class PendingSocket implements HeartbeatItem {
       this.#target.onFrames(socket, this.acceptedTick, first);
       return;
     }
+    if (this.#target.onUpgrade(socket, this, first)) return;
     socket.off("data", onData);
     socket.pause();
     socket.unshift(first);

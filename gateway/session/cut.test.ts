@@ -95,7 +95,12 @@ describe("cutting a client off", () => {
     it(`${kind}: a socket that is no connection yet is cut off when its time is over`, async () => {
       const [client, socket] = await pair(kind);
       let released = 0;
-      const nobody = { onFrames: () => assert.fail(), onHttp: assert.fail, onReleased: () => released++ };
+      const nobody = {
+        onFrames: () => assert.fail(),
+        onUpgrade: () => assert.fail(),
+        onHttp: () => assert.fail(),
+        onReleased: () => released++,
+      };
       const pending = new PendingSocket(socket, 0, 1, nobody);
       socket.write(ANSWER);
       const closed = once(socket, "close");
