@@ -22,15 +22,25 @@ export interface FrontOptions {
 
 const PROXY_TIMEOUT_MS = 2000;
 
+/** Counted for this address while it is open. */
+const COUNTED = Symbol("counted address");
+type CountedSocket = Socket & { [COUNTED]?: string };
+
 /** Takes a socket that may stay. `address`: its client's, when a proxy told it. */
 export type OnAccepted = (socket: Socket, address: string | undefined) => void;
 
 /** The first thing behind every listening port: turns away whom limits forbid, before TLS or anything else costs time. */
 export class Front {
   readonly #options: FrontOptions;
+  /** One for all sockets. */
+  readonly #onClosed: (this: CountedSocket) => void;
 
   constructor(options: FrontOptions) {
     this.#options = options;
+    const { limits } = options;
+    this.#onClosed = function (this: CountedSocket) {
+      limits.closed(this[COUNTED] ?? "");
+    };
   }
 
   createServer(maxSockets: number, onAccepted: OnAccepted): Server {
@@ -68,7 +78,8 @@ export class Front {
       this.#refuse(socket, reason);
       return false;
     }
-    socket.once("close", () => limits.closed(key));
+    (socket as CountedSocket)[COUNTED] = key;
+    socket.on("close", this.#onClosed);
     return true;
   }
 
