@@ -12,6 +12,7 @@ import { encodeFrame, withLease } from "../wire/envelope.ts";
 import { readUints, type Uints } from "../wire/uints.ts";
 import { announceSession, bindSession, leaveLogic } from "./binding.ts";
 import type { Carrier, Gone } from "./carrier.ts";
+import { BUSY_RETRY_MS, forwardCommand } from "./forward-command.ts";
 import { isForwarded } from "./forwarded.ts";
 import { type HeartbeatItem, NO_ECHO, TICK_MS } from "./heartbeat/heartbeats.ts";
 import type { Hub } from "./hub.ts";
@@ -25,9 +26,6 @@ import type { LogicPort } from "./uplink-port.ts";
 
 /** A closed connection gets this long to read the last frame. */
 const LINGER_TICKS = 3;
-/** Requests of one connection that logic has not answered. */
-const MAX_IN_FLIGHT = 1024;
-const BUSY_RETRY_MS = 200;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** One client: frames in, frames out, and the state between. Never looks into a body. */
@@ -183,34 +181,8 @@ export class Connection implements IntakeOwner, HeartbeatItem {
   }
 
   #forward(envelope: EnvelopeReader, session: Session): void {
-    const { cmd, rid, flags, body } = envelope;
-    if (cmd === Command.SEND && this.#isLimited(rid, session.userId)) return;
-    const logic = bindSession(this.#hub.logics, this.conn, session);
-    if (!logic) {
-      this.#refuse(rid, ErrorCode.RETRYABLE, "no logic is reachable: try again");
-      return;
-    }
-    const isTooMany = session.inFlight >= MAX_IN_FLIGHT;
-    const record = { kind: RecordKind.COMMAND, cmd, flags: flags & 0xffff, conn: this.conn, rid, body };
-    if (isTooMany || !logic.send(record)) {
-      this.#hub.stats.rejectedBusy++;
-      this.#refuse(rid, ErrorCode.BUSY, isTooMany ? "too many requests without an answer" : "the server is busy");
-      return;
-    }
-    const { stats, clock } = this.#hub;
-    stats.commands++;
-    if (cmd === Command.SEND) stats.answers.sent(this.conn, rid, clock);
-    if (rid !== 0) session.inFlight++;
-    if (cmd === Command.PUSH_ACK) session.owesAck = false;
-  }
-
-  /** Has this user sent too many messages? Then it was told so. */
-  #isLimited(rid: number, userId: string): boolean {
-    const waitMs = this.#hub.limits.messages?.take(userId, this.#hub.clock.nowMs()) ?? 0;
-    if (waitMs === 0) return false;
-    this.#hub.stats.messagesLimited++;
-    this.#refuse(rid, ErrorCode.RATE_LIMITED, "too many messages: slow down", waitMs);
-    return true;
+    const refusal = forwardCommand(this.#hub, this.conn, session, envelope);
+    if (refusal) this.#refuse(envelope.rid, refusal.code, refusal.reason, refusal.retryAfterMs);
   }
 
   // From logic

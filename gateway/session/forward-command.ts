@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ErrorCode } from "#lib/errors.ts";
+import { Command } from "#proto/commands.ts";
+import { RecordKind } from "#proto/uplink/record.ts";
+import type { EnvelopeReader } from "../wire/envelope.ts";
+import { bindSession } from "./binding.ts";
+import type { Hub } from "./hub.ts";
+import type { Session } from "./session.ts";
+
+/** Requests of one connection that logic has not answered. */
+const MAX_IN_FLIGHT = 1024;
+/** When to try again what could not be taken. */
+export const BUSY_RETRY_MS = 200;
+
+/** Why a command was not taken; the client may try again. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly retryAfterMs: number;
+}
+
+/** What it needs of {@link Hub}. */
+export type ForwardHub = Pick<Hub, "clock" | "limits" | "logics" | "stats">;
+
+/** Hands a command to the logic of its session as it is. Undefined: it is on its way. */
+export function forwardCommand(
+  hub: ForwardHub,
+  conn: number,
+  session: Session,
+  { cmd, rid, flags, body }: EnvelopeReader,
+): Refusal | undefined {
+  const { clock, limits, logics, stats } = hub;
+  if (cmd === Command.SEND) {
+    const waitMs = limits.messages?.take(session.userId, clock.nowMs()) ?? 0;
+    if (waitMs > 0) {
+      stats.messagesLimited++;
+      return { code: ErrorCode.RATE_LIMITED, reason: "too many messages: slow down", retryAfterMs: waitMs };
+    }
+  }
+  const logic = bindSession(logics, conn, session);
+  if (!logic) return refusal(ErrorCode.RETRYABLE, "no logic is reachable: try again");
+  const isTooMany = session.inFlight >= MAX_IN_FLIGHT;
+  if (isTooMany || !logic.send({ kind: RecordKind.COMMAND, cmd, flags: flags & 0xffff, conn, rid, body })) {
+    stats.rejectedBusy++;
+    return refusal(ErrorCode.BUSY, isTooMany ? "too many requests without an answer" : "the server is busy");
+  }
+  stats.commands++;
+  if (cmd === Command.SEND) stats.answers.sent(conn, rid, clock);
+  if (rid !== 0) session.inFlight++;
+  if (cmd === Command.PUSH_ACK) session.owesAck = false;
+  return undefined;
+}
+
+function refusal(code: ErrorCode, reason: string): Refusal {
+  return { code, reason, retryAfterMs: BUSY_RETRY_MS };
+}
