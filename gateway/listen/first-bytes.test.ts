@@ -12,29 +12,48 @@ function setUp() {
   const clock = new FakeClock();
   const socket = new MemorySocket();
   const told: string[] = [];
+  const read: string[] = [];
   awaitFirstBytes(socket.asSocket, clock, TIMEOUT_MS, {
-    onBytes: (which) => void told.push(which === socket.asSocket ? "bytes" : "of another"),
+    onBytes: (which) => {
+      told.push(which === socket.asSocket ? "bytes" : "of another");
+      // As node does it for TLS.
+      process.nextTick(() => {
+        for (let piece = socket.read(); piece !== null; piece = socket.read()) read.push(String(piece));
+      });
+    },
     onNothing: () => void told.push("nothing"),
   });
-  return { clock, socket, told };
+  return { clock, socket, told, read };
 }
 
 describe("the first bytes of a socket", () => {
   it("are waited for, and stay in it", async () => {
-    const { clock, socket, told } = setUp();
+    const { clock, socket, told, read } = setUp();
     await turn();
     assert.deepEqual(told, []);
     socket.push(Buffer.from("hello"));
     await turn();
     assert.deepEqual(told, ["bytes"]);
-    assert.equal(String(socket.read()), "hello");
+    assert.deepEqual(read, ["hello"]);
     clock.advance(TIMEOUT_MS);
     socket.destroy();
     await turn();
     assert.deepEqual(told, ["bytes"], "told once");
     assert.equal(clock.pending, 0);
-    for (const event of ["readable", "close", "error"]) assert.equal(socket.listenerCount(event), 0, event);
+    for (const event of ["data", "end", "close", "error"]) assert.equal(socket.listenerCount(event), 0, event);
   });
+
+  for (const length of [1, 999, 1000, 1001, 2000, 5000]) {
+    it(`are put back in pieces: ${length}`, async () => {
+      const { socket, read } = setUp();
+      const bytes = Array.from({ length }, (_, i) => String.fromCharCode(97 + (i % 26))).join("");
+      socket.push(Buffer.from(bytes));
+      await turn();
+      assert.equal(read.join(""), bytes);
+      assert.equal(read.length, Math.ceil(length / 1000));
+      for (const piece of read) assert.ok(piece.length <= 1000);
+    });
+  }
 
   it("are not waited for forever", async () => {
     const { clock, told } = setUp();
