@@ -3,7 +3,7 @@ import { systemClock } from "#lib/clock.ts";
 import { toImError } from "#lib/errors.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger } from "#lib/logger.ts";
-import { wakeMemoryReducer } from "#lib/memory-reducer.ts";
+import { saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
 import { loadEntryConfig } from "./config.ts";
 import { startEntry } from "./entry.ts";
 
@@ -15,7 +15,7 @@ try {
   const log = createLogger("entry", config.logLevel);
   const lifecycle = new Lifecycle(log);
   const entry = await startEntry(config, { log });
-  lifecycle.onStop("memory reducer", wakeMemoryReducer(systemClock));
+  lifecycle.onStop("memory reducer", saveMemoryWhenCalm(systemClock));
   lifecycle.onStop("listeners", () => entry.close());
   const { drainWindowMs: windowMs, drainDeadlineMs: deadlineMs } = config;
   lifecycle.onStop("drain", () => entry.drainAll({ drainId: "sigterm", windowMs, deadlineMs, isFinal: true }));

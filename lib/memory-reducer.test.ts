@@ -3,43 +3,75 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, it } from "node:test";
 import { FakeClock } from "./clock.ts";
-import { wakeMemoryReducer } from "./memory-reducer.ts";
+import { MemorySaving, saveMemoryWhenCalm } from "./memory-reducer.ts";
 
-const TIMEOUT_MS = 90_000;
-/** Leaves 100 MB behind and goes on as a quiet server does. */
+const MIB = 1024 * 1024;
+const TIMEOUT_MS = 110_000;
+/** Leaves 100 MB behind, and goes on with hardly anything to do. */
 const BURST = `
   import { systemClock } from "#lib/clock.ts";
-  import { wakeMemoryReducer } from "#lib/memory-reducer.ts";
-  wakeMemoryReducer(systemClock);
-  globalThis.kept = Array.from({ length: 1_000_000 }, (_, n) => ({ n, text: "text " + n }));
-  globalThis.kept = undefined;
-  setInterval(() => ({ a: 1 }), 500);
+  import { saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
+  saveMemoryWhenCalm(systemClock);
+  let kept = Array.from({ length: 1_000_000 }, (_, n) => ({ n, text: "text " + n }));
+  kept = undefined;
+  setInterval(() => (kept = { a: 1 }), 50);
   console.log("burst over");
 `;
 
-describe("the memory reducer of V8", () => {
-  it("is woken at once and every 20 s, until it is ended", () => {
-    const clock = new FakeClock();
-    let times = 0;
-    const end = wakeMemoryReducer(clock, () => void times++);
-    assert.equal(times, 1);
-    clock.advance(60_000);
-    assert.equal(times, 4);
-    end();
-    clock.advance(60_000);
-    assert.equal(times, 4);
-    assert.equal(clock.pending, 0);
+/** What it says when it is asked for the given heap, in MiB, and share; one look after the other. */
+function looks(saving: MemorySaving, ...asked: readonly [number, number][]): boolean[] {
+  return asked.map(([mib, share]) => saving.look(mib * MIB, share));
+}
+const times = (count: number, mib: number, share: number): [number, number][] =>
+  Array.from({ length: count }, () => [mib, share]);
+
+describe("saving memory", () => {
+  it("begins when the heap has grown and the process is calm, and ends after 24 s", () => {
+    const saving = new MemorySaving(40 * MIB);
+    assert.deepEqual(looks(saving, [130, 0.9], [130, 0.9], [130, 0.2]), [false, false, false]);
+    assert.deepEqual(looks(saving, [130, 0.2]), [true]);
+    assert.deepEqual(looks(saving, ...times(11, 60, 0.9)), Array(11).fill(true));
+    assert.deepEqual(looks(saving, [60, 0.1]), [false]);
   });
 
-  it("collects what a burst left, by itself, as soon as the process is quiet", { timeout: TIMEOUT_MS }, async () => {
+  it("does not begin for a heap that is as small as it gets", () => {
+    const saving = new MemorySaving(40 * MIB);
+    assert.ok(!looks(saving, ...times(20, 51, 0)).includes(true), "40 MiB, a tenth, and 8 MiB");
+    assert.ok(looks(saving, ...times(2, 53, 0)).includes(true));
+    // 100 MiB are all in use: that is the new measure.
+    looks(saving, ...times(12, 100, 0));
+    assert.ok(!looks(saving, ...times(20, 117, 0)).includes(true));
+    // It shrank by itself.
+    looks(saving, [50, 0]);
+    assert.deepEqual(looks(saving, [64, 0]), [true]);
+  });
+
+  it("does not begin in a pause of a burst, nor while the process is busy", () => {
+    const saving = new MemorySaving(40 * MIB);
+    for (let i = 0; i < 10; i++) assert.deepEqual(looks(saving, [200, 0.1], [200, 0.6]), [false, false]);
+  });
+
+  it("is looked at every 2 s, until it is ended", () => {
+    const clock = new FakeClock();
+    const set: boolean[] = [];
+    const end = saveMemoryWhenCalm(clock, (isOn) => void set.push(isOn));
+    assert.equal(clock.pending, 1);
+    clock.advance(2000);
+    assert.equal(clock.pending, 1);
+    end();
+    clock.advance(60_000);
+    assert.equal(clock.pending, 0);
+    assert.deepEqual(set, []);
+  });
+
+  it("makes V8 collect what a burst left", { timeout: TIMEOUT_MS }, async () => {
     const args = ["--trace-gc", "--trace-memory-reducer", "--input-type=module", "--eval", BURST];
     const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "inherit"] });
     try {
       let text = "";
       for await (const chunk of child.stdout) {
         text += String(chunk);
-        // Without being woken: after 100 s, by the reducer's watchdog.
-        if (/burst over[^]*low alloc[^]*Mark-Compact \(reduce\)/.test(text)) return;
+        if (/burst over[^]*background[^]*Mark-Compact \(reduce\)/.test(text)) return;
       }
       assert.fail(text);
     } finally {
