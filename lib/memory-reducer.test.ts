@@ -71,7 +71,7 @@ describe("saving memory", () => {
       let text = "";
       for await (const chunk of child.stdout) {
         text += String(chunk);
-        if (/burst over[^]*background[^]*Mark-Compact \(reduce\)/.test(text)) return;
+        if (/burst over[\s\S]*background[\s\S]*Mark-Compact \(reduce\)/.test(text)) return;
       }
       assert.fail(text);
     } finally {
