@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { type Clock, systemClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
 import { Command } from "#proto/commands.ts";
-import { type DrainedSessionsReply, Goaway, type StatusReply } from "#proto/gen/messages.ts";
+import { Disconnect, type DrainedSessionsReply, Goaway, type StatusReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import { cleanups, connect, setUp } from "./testing/entry-suite.ts";
@@ -160,6 +161,35 @@ describe("drain", () => {
     late.hello("late");
     assert.equal((await late.waitError()).code, DisconnectCode.DRAINED);
     assert.equal((await call("Status", {})).arrivals, 2);
+  });
+
+  it("once purged it stays to tell who was there: its process ends a minute later, or by SIGTERM", async () => {
+    const later: { ms: number; run: () => void }[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, run) => {
+        later.push({ ms, run });
+        return systemClock.after(ms, run);
+      },
+    };
+    let fenced = "";
+    const { logic, entry, client } = await setUp({}, { clock, onFenced: (reason) => (fenced = reason) });
+    const call = control(entry.ports.control);
+    await call("Drain", { drainId: "d1", windowMs: 0, deadlineMs: 600_000 });
+    await client.wait(Command.GOAWAY);
+    client.close();
+    await waitFor("nobody is left", () => entry.status().connections === 0);
+    logic.send({ kind: RecordKind.FENCED, body: Disconnect.encode({ code: 4004, reason: "purged" }) });
+    await waitFor("the end of the process is put off", () => later.some(({ ms }) => ms === 60_000));
+    const drained = (await call("DrainedSessions", { cursor: 0 })) as unknown as DrainedSessionsReply;
+    assert.deepEqual(
+      drained.sessions.map(({ userId }) => userId),
+      ["alice"],
+    );
+    const { drainInitial, drainAsked, ready } = await call("Status", {});
+    assert.deepEqual([drainInitial, drainAsked, ready, fenced], [1, 1, false, ""]);
+    for (const { run } of later.filter(({ ms }) => ms === 60_000)) run();
+    assert.equal(fenced, "purged");
   });
 
   it("a login under way is finished, and then asked to move", async () => {

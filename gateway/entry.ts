@@ -60,6 +60,8 @@ export interface RunningEntry extends ControlTarget {
 /** Sockets above the connections allowed: handshakes, HTTP, and those that are told to go elsewhere. */
 const SPARE_SOCKETS = 1000;
 const FENCE_GRACE_MS = 500;
+/** Purged at the end of its drain: it still tells whom it had asked, until it is told to stop. */
+const PURGED_GRACE_MS = 60_000;
 const CONTROL_GRACE_MS = 500;
 const POLL_MS = 20;
 const LOOP_RESOLUTION_MS = 20;
@@ -105,6 +107,7 @@ class Entry implements RunningEntry {
   #isCordoned = false;
   #isFenced = false;
   #isClosed = false;
+  #cancelExit: () => void = () => undefined;
 
   constructor(config: EntryConfig, deps: EntryDeps) {
     this.#config = config;
@@ -250,9 +253,14 @@ class Entry implements RunningEntry {
   #onFenced(reason: string): void {
     if (this.#isFenced) return;
     this.#isFenced = true;
-    this.#log.error({ reason, connections: this.#hub.connections }, "fenced: closing every connection and leaving");
+    const { connections } = this.#hub;
+    const isDrained = this.#drain.isActive && connections === 0;
+    if (isDrained) this.#log.info({ reason }, "drained and purged: waiting to be stopped");
+    else this.#log.error({ reason, connections }, "fenced: closing every connection and leaving");
     this.#hub.closeAll(DisconnectCode.ENTRY_FENCED, "this entry was declared dead: connect again");
-    this.#clock.after(FENCE_GRACE_MS, () => this.#onFencedExit(reason));
+    this.#cancelExit = this.#clock.after(isDrained ? PURGED_GRACE_MS : FENCE_GRACE_MS, () =>
+      this.#onFencedExit(reason),
+    );
   }
 
   status(): StatusReply {
@@ -309,6 +317,7 @@ class Entry implements RunningEntry {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#cancelExit();
     this.#drain.stop();
     this.#announcer.stop();
     for (const { server, close } of this.#listeners) {
