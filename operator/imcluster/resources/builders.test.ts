@@ -187,6 +187,27 @@ describe("the entry pod", () => {
   });
 });
 
+describe("pods of a node that is lost", () => {
+  type Spread = { topologyKey: string; labelSelector: unknown; matchLabelKeys?: string[] };
+  const spreadOf = (name: string): Spread | undefined =>
+    (podSpecs[name]?.topologySpreadConstraints as Spread[] | undefined)?.[0];
+
+  for (const name of ["entry", "logic", "extlogic"])
+    it(`are given up after 30 s: ${name}`, () => {
+      const tolerations = (podSpecs[name]?.tolerations ?? []) as { key?: string; tolerationSeconds?: number }[];
+      const lost = tolerations.filter(({ tolerationSeconds }) => tolerationSeconds === 30).map(({ key }) => key);
+      assert.deepEqual(lost, ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]);
+    });
+
+  it("are not all of a Deployment: each version of it is spread by itself", () => {
+    for (const name of ["logic", "extlogic"]) {
+      assert.equal(spreadOf(name)?.topologyKey, "kubernetes.io/hostname");
+      assert.deepEqual(spreadOf(name)?.matchLabelKeys, ["pod-template-hash"]);
+    }
+    assert.equal("matchLabelKeys" in (spreadOf("entry") ?? {}), false, "a Pod has no such label");
+  });
+});
+
 describe("an entry pod made like another", () => {
   it("is of the same revision and spec, whatever the spec of the cluster says by now", () => {
     const old = entryPod(context, "abcde");

@@ -4,10 +4,12 @@ import type { Container, Deployment } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
 import { ANNOTATION, labelsOf, selectorLabels } from "../names.ts";
 import { type BuildContext, owned } from "./context.ts";
-import { IMAGE_UID, type Mount, podSpec } from "./pod-parts.ts";
+import { IMAGE_UID, leavesLostNodes, type Mount, podSpec } from "./pod-parts.ts";
 
 /** Logic finishes what it has in hand on SIGTERM, well within this. */
 const GRACE_SECONDS = 30;
+/** Label by which a Deployment tells the pods of its versions apart. */
+const POD_TEMPLATE_HASH = "pod-template-hash";
 
 export interface DeploymentParts {
   component: "logic" | "extlogic";
@@ -39,16 +41,21 @@ export function deployment(context: BuildContext, parts: DeploymentParts): Deplo
           labels: { ...template?.labels, ...labelsOf(cluster, component) },
           annotations: { ...template?.annotations, [ANNOTATION.configHash]: hashOf(parts.configHash) },
         },
-        spec: podSpec(context, {
-          component,
-          uid: IMAGE_UID,
-          serviceAccountName: context.names[component],
-          terminationGracePeriodSeconds: GRACE_SECONDS,
-          container: parts.container,
-          mounts: parts.mounts,
-          resources: parts.resources,
-          template,
-        }),
+        spec: {
+          ...podSpec(context, {
+            component,
+            uid: IMAGE_UID,
+            serviceAccountName: context.names[component],
+            terminationGracePeriodSeconds: GRACE_SECONDS,
+            // Else pods of the old version keep new ones away from their node, and all end up on the other one.
+            spreadWithin: [POD_TEMPLATE_HASH],
+            container: parts.container,
+            mounts: parts.mounts,
+            resources: parts.resources,
+            template,
+          }),
+          tolerations: [...(template?.tolerations ?? []), ...leavesLostNodes()],
+        },
       },
     },
   });

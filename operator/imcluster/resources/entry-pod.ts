@@ -12,6 +12,7 @@ import {
   INTERNAL_TLS_ENV,
   identityEnv,
   internalTls,
+  leavesLostNodes,
   type Mount,
   podSpec,
   secretMount,
@@ -22,8 +23,6 @@ const DEMO_DIR = "/app/demo";
 const PODINFO_DIR = "/etc/imcluster/podinfo";
 /** Time for an entry to leave after its drain deadline, before the kubelet kills it. */
 const GRACE_MARGIN_MS = 10_000;
-/** A node that does not answer is given up this fast (Kubernetes' own default is 300 s). */
-const NODE_LOST_SECONDS = 30;
 
 /** A pass asks several times, and a context never changes. */
 const revisions = new WeakMap<BuildContext, string>();
@@ -108,13 +107,8 @@ function entryPodSpec(context: BuildContext): Pod["spec"] {
       ...adminProbes(1),
     },
   });
-  const lostNode = ["not-ready", "unreachable"].map((state) => ({
-    key: `node.kubernetes.io/${state}`,
-    operator: "Exists",
-    effect: "NoExecute",
-    tolerationSeconds: NODE_LOST_SECONDS,
-  }));
-  return { ...spec, restartPolicy: "Always", tolerations: [...(entry.podTemplate?.tolerations ?? []), ...lostNode] };
+  const tolerations = [...(entry.podTemplate?.tolerations ?? []), ...leavesLostNodes()];
+  return { ...spec, restartPolicy: "Always", tolerations };
 }
 
 function entryEnv(context: BuildContext): EnvVar[] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { EntryPodTemplateSpec, EntryResourcesSpec } from "../../api/v1alpha1.ts";
+import type { EntryPodTemplateSpec, EntryPodTemplateTolerationSpec, EntryResourcesSpec } from "../../api/v1alpha1.ts";
 import type { Container, PodSpec } from "../../kube/types.ts";
 import { type Component, selectorLabels } from "../names.ts";
 import { durationMs } from "../units.ts";
@@ -40,11 +40,26 @@ export interface PodParts {
   template?: EntryPodTemplateSpec | undefined;
   serviceAccountName?: string;
   terminationGracePeriodSeconds: number;
+  /** Labels by whose values the pods are spread apart from each other, too. */
+  spreadWithin?: readonly string[];
+}
+
+/** A node that does not answer is given up this fast (Kubernetes' own default is 300 s). */
+const NODE_LOST_SECONDS = 30;
+
+/** For pods that have to be somewhere else soon when their node is lost. */
+export function leavesLostNodes(): EntryPodTemplateTolerationSpec[] {
+  return ["not-ready", "unreachable"].map((state) => ({
+    key: `node.kubernetes.io/${state}`,
+    operator: "Exists",
+    effect: "NoExecute",
+    tolerationSeconds: NODE_LOST_SECONDS,
+  }));
 }
 
 /** A pod spec of the "restricted" standard: no root, no capability, no token, read-only root with a /tmp of its own. */
 export function podSpec(context: BuildContext, parts: PodParts): PodSpec {
-  const { component, uid, template } = parts;
+  const { uid, template } = parts;
   const mounts = [...parts.mounts, { volume: { name: "tmp", emptyDir: {} }, path: "/tmp" }];
   const pullSecrets = context.cluster.spec.imagePullSecrets;
   return {
@@ -61,7 +76,7 @@ export function podSpec(context: BuildContext, parts: PodParts): PodSpec {
       seccompProfile: { type: "RuntimeDefault" },
     },
     terminationGracePeriodSeconds: parts.terminationGracePeriodSeconds,
-    topologySpreadConstraints: [spreadOverNodes(context, component)],
+    topologySpreadConstraints: [spreadOverNodes(context, parts)],
     ...(template?.nodeSelector ? { nodeSelector: template.nodeSelector } : {}),
     ...(template?.tolerations ? { tolerations: template.tolerations } : {}),
     containers: [
@@ -81,12 +96,13 @@ export function podSpec(context: BuildContext, parts: PodParts): PodSpec {
   };
 }
 
-function spreadOverNodes(context: BuildContext, component: Component) {
+function spreadOverNodes(context: BuildContext, { component, spreadWithin }: PodParts) {
   return {
     maxSkew: 1,
     topologyKey: "kubernetes.io/hostname",
     whenUnsatisfiable: "ScheduleAnyway",
     labelSelector: { matchLabels: selectorLabels(context.cluster.metadata.name, component) },
+    ...(spreadWithin ? { matchLabelKeys: spreadWithin } : {}),
   };
 }
 
