@@ -63,6 +63,28 @@ describe("terminal codes", () => {
     assert.deepEqual(codeOf(client), ["closed", DisconnectCode.SUPERSEDED]);
   });
 
+  it("nor is SUPERSEDED by a move that was interrupted: the server may have carried it out before it was lost", async () => {
+    const { LOGIC_UNAVAILABLE, LOGIN_TIMEOUT } = DisconnectCode;
+    for (const code of [LOGIC_UNAVAILABLE, LOGIN_TIMEOUT, ErrorCode.RETRYABLE, ErrorCode.INTERNAL]) {
+      const { client, server, clock } = setup();
+      client.connect();
+      const old = await server.login();
+      await client.ready();
+      old.goaway(0, 0);
+      clock.advance(1);
+      const move = await server.accept();
+      await move.hello();
+      move.error(1, code, { retryable: true });
+      assert.equal(client.state.kind, "open", "the old connection serves on");
+      old.kick(DisconnectCode.SUPERSEDED);
+      assert.equal(client.state.kind, "reconnecting", `${code}`);
+      clock.advance(2_000);
+      await server.login();
+      await client.ready();
+      await client.close();
+    }
+  });
+
   it("a login that was refused leaves no such excuse, nor does one from long ago", async () => {
     for (const wait of ["refused", "long ago"]) {
       const { client, server, clock } = setup();

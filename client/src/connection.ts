@@ -42,6 +42,13 @@ const DEFAULT_PING_INTERVAL_MS = 30_000;
 const MAX_HELD_MS = 600_000;
 /** Codes of ERROR from here on announce the end of the connection. */
 const FIRST_DISCONNECT_CODE = 4000;
+/** Refusals of a login that may be carried out all the same: the server lost sight of it. */
+const UNCERTAIN: ReadonlySet<number> = new Set([
+  DisconnectCode.LOGIC_UNAVAILABLE,
+  DisconnectCode.LOGIN_TIMEOUT,
+  ErrorCode.RETRYABLE,
+  ErrorCode.INTERNAL,
+]);
 
 type Phase = "dialling" | "login" | "open" | "ended";
 
@@ -76,7 +83,7 @@ export class Connection {
     return this.#phase === "open";
   }
 
-  /** HELLO went out and was answered neither way: the server may still be at work on it. */
+  /** HELLO went out and nobody knows what becomes of it: the server may still be at work on it. */
   get isLoginPending(): boolean {
     return this.#isLoginPending;
   }
@@ -164,7 +171,7 @@ export class Connection {
 
   #handle(frame: Envelope): void {
     if (this.#phase === "ended") return;
-    this.#isLoginPending = false;
+    if (frame.cmd !== Command.ERROR) this.#isLoginPending = false;
     if (frame.cmd === Command.KICK) this.#kicked(Kick.decode(frame.body));
     else if (frame.cmd === Command.ERROR && this.#isAboutConnection(frame)) this.#refused(ErrorInfo.decode(frame.body));
     else if (frame.cmd === Command.WELCOME) this.#welcome(frame, Welcome.decode(frame.body));
@@ -225,6 +232,7 @@ export class Connection {
   }
 
   #refused(info: ErrorInfo): void {
+    this.#isLoginPending &&= UNCERTAIN.has(info.code);
     // Answers to HELLO below 4000 say themselves whether to retry; above, the range does.
     const isDisconnect = info.code >= FIRST_DISCONNECT_CODE;
     const mayRetry = isDisconnect ? mayReconnect(info.code) : info.retryable || info.code === ErrorCode.INTERNAL;
