@@ -56,6 +56,8 @@ function apiserverFlags(): Record<string, string> {
     "service-account-signing-key-file": pkiFile("sa.key"),
     "service-account-issuer": `https://kubernetes.default.svc.${CLUSTER_DOMAIN}`,
     "service-cluster-ip-range": SERVICE_SUBNET,
+    // The API server's machine has no kube-proxy: it reaches webhooks by the addresses of their pods.
+    "enable-aggregator-routing": "true",
     "authorization-mode": "Node,RBAC",
     "enable-admission-plugins": "NodeRestriction",
     "allow-privileged": "true",
