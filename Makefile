@@ -23,6 +23,9 @@ status: node_modules/.installed ## What runs now, as JSON
 	@$(NODE) scripts/up/main.ts status
 smoke: node_modules/.installed ## 10,000 messages through the LoadBalancer while pods are killed; figures as JSON
 	@$(NODE) e2e/smoke/main.ts
+.PHONY: e2e-operator
+e2e-operator: node_modules/.installed ## 2,000 clients chat through scaling, upgrades, lost nodes, dead operators: SCENARIO=a,b CLIENTS=n; after make up
+	@$(NODE) e2e/live/main.ts $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(CLIENTS),--clients $(CLIENTS))
 dev: node_modules/.installed ## The fleet as local processes with real PostgreSQL and Redis, restarted on change
 	@$(NODE) scripts/dev/main.ts
 chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Timing } from "#client";
 import type { HistoryRecorder } from "../checker/history.ts";
 import { textOf } from "../harness/text.ts";
 import { LatencyHistogram } from "../workload/latency-histogram.ts";
@@ -8,7 +9,7 @@ import { type Habit, Person } from "./person.ts";
 /** Options of {@link Crowd}. */
 export interface CrowdOptions {
   /** Names users and messages. */
-  seed: number;
+  seed: number | string;
   /** One-to-one conversations; both members send. */
   pairs: number;
   /** Messages per second in all. What could not be sent in time is made up for later. */
@@ -18,9 +19,12 @@ export interface CrowdOptions {
   getToken: (uid: string) => Promise<string>;
   /** Where a person connects, on carriers in turn; `alias` for those whose links the nemesis makes half-open. */
   target: (index: number, isAlias: boolean) => ClientTarget;
+  /** Habits of the second members, in turn; the first ones are steady. Default: all there are. */
+  habits?: readonly Habit[];
+  /** Of the SDK clients. Default: a missing PONG is noticed after 3 s. */
+  timing?: Partial<Timing>;
 }
 
-/** Habits of the second members; the first ones are steady. */
 const CYCLE: readonly Habit[] = [
   ...["steady", "commuter", "half-open", "steady", "second", "commuter"],
   ...["half-open", "steady", "switcher", "steady", "away", "commuter"],
@@ -43,15 +47,16 @@ export class Crowd {
 
   constructor(options: CrowdOptions) {
     this.#options = options;
+    const { habits = CYCLE } = options;
     for (let pair = 0; pair < options.pairs; pair++) {
       const a = this.#person(`${options.seed}-a${pair}`, "steady");
-      const b = this.#person(`${options.seed}-b${pair}`, CYCLE[pair % CYCLE.length] ?? "steady");
+      const b = this.#person(`${options.seed}-b${pair}`, habits[pair % habits.length] ?? "steady");
       this.#partner.set(a, b).set(b, a);
     }
   }
 
   #person(uid: string, habit: Habit): Person {
-    const { getToken, recorder, random, target } = this.#options;
+    const { getToken, recorder, random, target, timing } = this.#options;
     const index = this.people.length;
     // Every third keeps the strict order of one send in flight.
     const conversationWindow = index % 3 === 0 ? 1 : CONVERSATION_WINDOW;
@@ -66,6 +71,7 @@ export class Crowd {
       ackLatency,
       conversationWindow,
       random,
+      ...(timing ? { timing } : {}),
     });
     this.people.push(person);
     return person;
@@ -92,11 +98,12 @@ export class Crowd {
     await Promise.all(this.people.map((person) => person.arrive()));
   }
 
-  /** Begins to chat, until {@link settleDown}. */
+  /** Begins to chat, until {@link settleDown}; with steady people once more after that. */
   start(): void {
-    const startedMs = performance.now();
+    const [startedMs, before] = [performance.now(), this.#sent];
     this.#timer = setInterval(() => {
-      const due = Math.floor(((performance.now() - startedMs) * this.#options.ratePerSecond) / 1000) - this.#sent;
+      const elapsedMs = performance.now() - startedMs;
+      const due = before + Math.floor((elapsedMs * this.#options.ratePerSecond) / 1000) - this.#sent;
       this.#sendSome(Math.min(due, MAX_BURST));
     }, TICK_MS);
     for (const person of this.people) this.#living.push(person.live());

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Timing } from "#client";
 import type { HistoryRecorder } from "../checker/history.ts";
 import type { LatencyHistogram } from "../workload/latency-histogram.ts";
 import { Peer } from "../workload/peer.ts";
@@ -22,6 +23,7 @@ export interface PersonOptions {
   ackLatency: LatencyHistogram;
   conversationWindow: number;
   random: () => number;
+  timing?: Partial<Timing>;
 }
 
 /** How often and how long people are somewhere else, ms. */
@@ -56,7 +58,7 @@ export class Person {
 
   #peer(device: string, platform: "android" | "ios" | "desktop" | "web"): Peer {
     const { uid, target, getToken, recorder, ackLatency, conversationWindow } = this.#options;
-    const timing = { pongTimeoutMs: PONG_TIMEOUT_MS };
+    const { timing = { pongTimeoutMs: PONG_TIMEOUT_MS } } = this.#options;
     const shared = { recorder, ackLatency, conversationWindow, timing };
     return new Peer({ uid, device, platform, target, getToken: () => getToken(uid), ...shared });
   }

@@ -73,6 +73,15 @@ for (const [name, start] of Object.entries({ single, cluster })) {
       assert.ok(leftMs > 0 && leftMs <= 9000);
     });
 
+    it("shows routes of the dead with their incarnation, when asked", async () => {
+      const routes = await view.allRoutes();
+      assert.equal(routes.length, 40);
+      assert.deepEqual(
+        routes.find(({ uid }) => uid === "user-0"),
+        { uid: "user-0", slot: "mobile", session: "dead.7/0", incarnation: "dead.7" },
+      );
+    });
+
     it("counts work in streams, and dead letters apart", async () => {
       await runPipeline(redis, [["XADD", "{w:01}:intents", "*", "u", "a"]]);
       await runPipeline(redis, [["XADD", "{w:02}:intents", "*", "u", "a"]]);
@@ -86,7 +95,7 @@ for (const [name, start] of Object.entries({ single, cluster })) {
     });
 
     it("shows nothing after a flush", async () => {
-      await setup.flush();
+      await view.flush();
       assert.deepEqual(await view.routes(), []);
       assert.deepEqual(await view.backlog(), []);
       assert.equal((await view.leases()).size, 0);

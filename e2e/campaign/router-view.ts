@@ -17,6 +17,11 @@ export interface RouteView {
   session: string;
 }
 
+/** Any route, also one of an incarnation that is gone. */
+export interface HeldRoute extends RouteView {
+  incarnation: string;
+}
+
 /** Reads the Redis of a fleet, on all its masters. Faults of a call are thrown as they come. */
 export class RouterView {
   readonly #masters: () => Promise<readonly string[]>;
@@ -40,17 +45,29 @@ export class RouterView {
   /** Routes whose incarnation holds a lease. */
   async routes(): Promise<RouteView[]> {
     const live = await this.leases();
-    const routes: RouteView[] = [];
+    const routes = (await this.allRoutes()).filter(({ incarnation }) => live.has(incarnation));
+    return routes.map(({ uid, slot, session }) => ({ uid, slot, session }));
+  }
+
+  /** Every route, whether its incarnation lives or not. */
+  async allRoutes(): Promise<HeldRoute[]> {
+    const routes: HeldRoute[] = [];
     for (const { key, reply } of await this.#ask("r:{*}", (name) => ["HGETALL", name])) {
       const fields = (reply ?? []) as string[];
       for (let i = 0; i + 1 < fields.length; i += 2) {
         const route = parseRoute(fields[i + 1] ?? "");
-        if (!route || !live.has(route.incarnation)) continue;
-        const session = `${route.incarnation}/${route.conn}`;
-        routes.push({ uid: key.slice("r:{".length, -1), slot: fields[i] ?? "", session });
+        if (!route) continue;
+        const { incarnation, conn } = route;
+        const base = { uid: key.slice("r:{".length, -1), slot: fields[i] ?? "" };
+        routes.push({ ...base, session: `${incarnation}/${conn}`, incarnation });
       }
     }
     return routes;
+  }
+
+  /** Forgets everything, as FLUSHALL does. */
+  async flush(): Promise<void> {
+    for (const url of await this.#masters()) await runPipeline(await this.#connection(url), [["FLUSHALL"]]);
   }
 
   /** Streams of work and how much is in each: not yet read, or read and not acknowledged. Dead letters apart. */

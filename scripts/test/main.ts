@@ -28,7 +28,7 @@ const SUITES: readonly Suite[] = [
     name: "unit",
     include: [
       "{lib,proto,gateway,logic,operator,kubectl,client,scripts,examples,bench}/**/*.test.ts",
-      "e2e/{campaign,checker,fuzz,harness,security,smoke,workload}/**/*.test.ts",
+      "e2e/{campaign,checker,fuzz,harness,live,security,smoke,workload}/**/*.test.ts",
     ],
     exclude: INT,
     concurrency: 2,
