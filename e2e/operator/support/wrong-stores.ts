@@ -59,6 +59,18 @@ export const WRONG_STORES: readonly Wrong[] = [
     remedy: /spec\.postgres\.urlSecretRef\.name must not be.*name your own Secret/,
   },
   {
+    what: "generated push keys named",
+    spec: { postgres: { pushKeysSecretRef: { name: "demo-push-keys", key: "keys" } } },
+    field: "",
+    remedy: /spec\.postgres\.pushKeysSecretRef\.name must not be.*leave the field out/,
+  },
+  {
+    what: "push keys without a name",
+    spec: { postgres: { pushKeysSecretRef: { key: "keys" } } },
+    field: "spec.postgres.pushKeysSecretRef.name",
+    remedy: /Required/,
+  },
+  {
     what: "generated keys named",
     spec: { auth: { jwksSecretRef: { name: "demo-auth", key: "jwks.json" } } },
     field: "",
