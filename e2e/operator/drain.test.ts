@@ -259,14 +259,18 @@ describe("a logic pod that takes long", () => {
 
 describe("what a drain shows of the network", () => {
   it("is in the status, and a condition judges it", async () => {
-    await withEntries({ replicas: 1, drain: { lbDetach: "3s" } }, async (bench) => {
+    await withEntries({ replicas: 1, drain: { deadline: "10m" } }, async (bench) => {
       assert.equal(conditionStatus(await bench.get(), "DataPlaneSafe"), "Unknown");
       const [victim] = await bench.entryPods();
       bench.fleet.arrivals = 5;
+      // Its clients stay until it was looked at for long enough.
+      bench.fleet.stuck.add(uidOf(victim));
       await request(bench, victim, "Manual");
       const cluster = await bench.until("seen", (now) => conditionStatus(now, "DataPlaneSafe") === "True");
       const { pod, cutsOnUnready, detachSeconds } = cluster.status?.dataPlane ?? {};
       assert.deepEqual([pod, cutsOnUnready, detachSeconds], [victim?.metadata.name, false, 0]);
+      bench.fleet.stuck.clear();
+      await untilDrains(bench, "Manual Released");
     });
   });
 });
