@@ -30,7 +30,7 @@ describe("saving memory", () => {
     const saving = new MemorySaving(40 * MIB);
     assert.deepEqual(looks(saving, [130, 0.9], [130, 0.9], [130, 0.2]), [false, false, false]);
     assert.deepEqual(looks(saving, [130, 0.2]), [true]);
-    assert.deepEqual(looks(saving, ...times(11, 60, 0.9)), Array(11).fill(true));
+    assert.deepEqual(looks(saving, ...times(11, 60, 0.1)), Array(11).fill(true));
     assert.deepEqual(looks(saving, [60, 0.1]), [false]);
   });
 
@@ -44,6 +44,13 @@ describe("saving memory", () => {
     // It shrank by itself.
     looks(saving, [50, 0]);
     assert.deepEqual(looks(saving, [64, 0]), [true]);
+  });
+
+  it("ends when the process is busy again, and begins anew after that", () => {
+    const saving = new MemorySaving(40 * MIB);
+    assert.deepEqual(looks(saving, [130, 0.1], [130, 0.1], [130, 0.1]), [false, true, true]);
+    assert.deepEqual(looks(saving, [130, 0.9], [130, 0.9]), [false, false]);
+    assert.deepEqual(looks(saving, [130, 0.1], [130, 0.1]), [false, true]);
   });
 
   it("does not begin in a pause of a burst, nor while the process is busy", () => {

@@ -27,14 +27,16 @@ export class MemorySaving {
 
   /** To be asked again and again, with what the heap takes now and how busy the process has been since. True: save. */
   look(heapBytes: number, busyShare: number): boolean {
+    const isCalm = busyShare <= CALM_SHARE;
+    this.#calmLooks = isCalm ? this.#calmLooks + 1 : 0;
     if (this.#looksLeft > 0) {
-      this.#looksLeft--;
-      // What it has become is small now, whatever that is.
-      this.#smallBytes = heapBytes;
+      // Busy again: speed is worth more, and it begins anew afterwards.
+      this.#looksLeft = isCalm ? this.#looksLeft - 1 : 0;
+      // What it has become at the end is small now, whatever that is.
+      if (isCalm && this.#looksLeft === 0) this.#smallBytes = heapBytes;
       return this.#looksLeft > 0;
     }
     this.#smallBytes = Math.min(this.#smallBytes, heapBytes);
-    this.#calmLooks = busyShare > CALM_SHARE ? 0 : this.#calmLooks + 1;
     if (this.#calmLooks < CALM_LOOKS || heapBytes <= this.#smallBytes * GROWTH + GROWTH_BYTES) return false;
     this.#looksLeft = SAVING_LOOKS;
     return true;
@@ -45,7 +47,8 @@ export class MemorySaving {
  * Gives back what a burst left behind, such as 18,000 logins: garbage in the old generation, and a young generation that has grown to
  * many times what pings need. V8's memory reducer would do so, by marking in small steps, compacting, and returning pages to the system. But
  * it waits until next to nothing is allocated, which with thousands of clients that ping is never (and in V8 13 not even then: it takes a
- * rate of zero C++ objects for an endless one). In the mode that saves memory it does not wait; so that is on for half a minute then.
+ * rate of zero C++ objects for an endless one). In the mode that saves memory it does not wait; so that is on for half a minute then, or until
+ * the process is busy again.
  *
  * @returns ends it
  */
