@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { runner } from "node-pg-migrate";
 import pg from "pg";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { silentLogger } from "#lib/logger.ts";
@@ -12,6 +15,19 @@ import { openPostgresStore } from "./postgres-store.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const FILES = readdirSync(new URL("migrations", import.meta.url));
+
+/** The schema as it was before the migration of this number. */
+async function migrateUntil(databaseUrl: string, number: string): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "im-migrations-"));
+  try {
+    for (const name of FILES.filter((file) => file < number))
+      copyFileSync(new URL(`migrations/${name}`, import.meta.url), join(dir, name));
+    const log = (): void => undefined;
+    await runner({ databaseUrl, dir, direction: "up", migrationsTable: "schema_migration", log });
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
 
 async function query(url: string, text: string): Promise<unknown[][]> {
   const client = new pg.Client({ connectionString: url });
@@ -77,13 +93,8 @@ describe("migrate", () => {
 
   it("lets statements through while it waits for the lock of a dump", async () => {
     const url = await server.createDatabase("dumped");
-    await migrate({ url, log: silentLogger });
-    // As before the migration that alters a table which every message reads.
-    await query(
-      url,
-      `ALTER TABLE store_meta DROP COLUMN login_floor CASCADE; DROP TRIGGER raise_login_floor ON store_meta;
-      DROP FUNCTION raise_login_floor; DELETE FROM schema_migration WHERE name >= '0009'`,
-    );
+    // The next one alters a table that every message reads.
+    await migrateUntil(url, "0009");
     const dump = new pg.Client({ connectionString: url });
     await dump.connect();
     try {
@@ -94,10 +105,8 @@ describe("migrate", () => {
       await Promise.race([waiting.promise, migrating]);
       await query(url, "SET statement_timeout = 900; SELECT inbox_epoch FROM store_meta");
       await dump.query("COMMIT");
-      assert.deepEqual(
-        await migrating,
-        FILES.filter((name) => name >= "0009").map((name) => name.replace(".sql", "")),
-      );
+      const later = FILES.filter((name) => name >= "0009").map((name) => name.replace(".sql", ""));
+      assert.deepEqual(await migrating, later);
     } finally {
       await dump.end();
     }
@@ -105,11 +114,10 @@ describe("migrate", () => {
 
   it("numbers logins above all earlier ones in a backup from before there was a floor", async () => {
     const url = await server.createDatabase("old_backup");
-    await migrate({ url, log: silentLogger });
+    await migrateUntil(url, "0010");
     await query(
       url,
-      `DELETE FROM schema_migration WHERE name >= '0010';
-      INSERT INTO session_slot (user_id, slot, login_seq, window_ms, window_logins) VALUES ('ann', 'mobile', 7, 0, 1)`,
+      "INSERT INTO session_slot (user_id, slot, login_seq, window_ms, window_logins) VALUES ('ann', 'mobile', 7, 0, 1)",
     );
     assert.deepEqual(await query(url, "SELECT login_floor FROM store_meta"), [["0"]]);
     const beforeMs = Date.now() - 60_000;
