@@ -41,6 +41,7 @@ class FakeEntryServer {
         this.draining = true;
         return this.#status();
       },
+      Shed: () => this.#status(),
       DrainedSessions: () => ({ sessions: [], nextCursor: 0 }),
     });
   }
