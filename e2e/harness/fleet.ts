@@ -234,13 +234,14 @@ async function ensureCertificates(dir: string): Promise<TestAuthority> {
 
 /** The signing key below `dir`, made when it is not there. */
 async function ensureTokens(dir: string): Promise<TokenAuthority> {
-  const path = join(dir, "private.jwk.json");
+  const [path, pushKeys] = [join(dir, "private.jwk.json"), join(dir, "push-keys")];
+  // A bench brings signing keys of its own, and none for push tokens.
+  if (!existsSync(pushKeys)) writeFileSync(pushKeys, `${randomBytes(32).toString("base64")}\n`);
   const names = { audience: CLUSTER };
   if (existsSync(path)) return await tokenAuthorityFrom(JSON.parse(readFileSync(path, "utf8")) as JWK, names);
   const tokens = await createTokenAuthority(names);
   tokens.writePrivate(path);
   tokens.writeJwks(join(dir, "jwks.json"));
-  writeFileSync(join(dir, "push-keys"), `${randomBytes(32).toString("base64")}\n`);
   return tokens;
 }
 
