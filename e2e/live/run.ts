@@ -20,7 +20,7 @@ const ROUTES_POLL_MS = 2000;
 export async function prepare(site: LiveSite): Promise<void> {
   // What a run that was broken off may have left.
   const update = { strategy: "BlueGreen", batch: null, canary: null };
-  await site.patch({ entry: { ...PACE, replicas: ENTRIES, update, resources: null } });
+  await site.patch({ image: null, entry: { ...PACE, replicas: ENTRIES, update, resources: null } });
   await site.gatherStores();
   await site.settled("the fleet is prepared");
 }
