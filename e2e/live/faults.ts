@@ -53,7 +53,19 @@ async function spread(site: LiveSite): Promise<void> {
     const there = [await site.entries(), await site.podsOf("logic"), await site.operators()];
     return there.every((pods) => pods.some((pod) => isThere(pod) && pod.isReady)) ? true : undefined;
   });
-  await site.settled(`${name} has its share`);
+  await site.settled(`${name} has its share of pods`);
+  // A new entry has nobody until clients come anew.
+  if ((await sessionsOn(site, name)) > 0) return;
+  await drainFullest(site);
+  await site.until(`${name} has its share of clients`, async () =>
+    (await sessionsOn(site, name)) > 0 ? true : undefined,
+  );
+  await site.settled();
+}
+
+async function sessionsOn(site: LiveSite, node: string): Promise<number> {
+  const { pods = [] } = (await site.imCluster()).status ?? {};
+  return pods.reduce((sum, pod) => sum + (pod.node === node ? (pod.sessions ?? 0) : 0), 0);
 }
 
 /** As many entries as wanted serve elsewhere. */
