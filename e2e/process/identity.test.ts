@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kicks, revocation, renewal of tokens, logout, flapping and presence on a whole fleet of real processes.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { ImClient } from "#client";
 import { DisconnectCode } from "#lib/codes.ts";
@@ -8,6 +9,7 @@ import { type ChannelClient, createChannelClient } from "#lib/grpc.ts";
 import type { KickUserReply, PresenceReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { fetchPresence, PresenceWatch } from "../../client/src/presence.ts";
+import { openTokenSeal } from "../../logic/push-token-keys.ts";
 import { openPostgresStore } from "../../logic/store/postgres-store.ts";
 import { waitWithin } from "../harness/cpu-wait.ts";
 import { waitUntil } from "../harness/processes.ts";
@@ -158,7 +160,8 @@ describe("who is logged in", () => {
   });
 
   it("logout unbinds the push token, also when the logic dies at that moment", async () => {
-    const store = await openPostgresStore({ url: fleet().postgresUrl, name: "test" });
+    const tokenSeal = await openTokenSeal(join(fleet().dir, "push-keys"));
+    const store = await openPostgresStore({ url: fleet().postgresUrl, name: "test", tokenSeal });
     const tokenOf = async (user: string): Promise<string | undefined> =>
       (await store.pushTargets([user]))[0]?.pushToken;
     for (const kills of [false, true]) {
