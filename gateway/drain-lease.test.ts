@@ -67,10 +67,20 @@ describe("a drain with leases", () => {
   it("asks as many as each lease says, within its time", () => {
     const { drain, delays } = fleet(5);
     drain.start({ ...ORDER, lease: lease(7, 2) });
-    assert.deepEqual(delays(), [500, 500, undefined, undefined, undefined]);
+    assert.deepEqual(delays(), [250, 750, undefined, undefined, undefined], "each in the middle of its part");
     assert.equal(drain.figures.waiting, 3);
     drain.start({ ...ORDER, lease: lease(8, 1, { afterMs: 300, spreadMs: 200 }) });
-    assert.deepEqual(delays(), [500, 500, 400, undefined, undefined]);
+    assert.deepEqual(delays(), [250, 750, 400, undefined, undefined]);
+  });
+
+  it("asks evenly, whatever the dice say: no part of the time gets more than its share", () => {
+    const { drain, delays } = fleet(40, Math.random);
+    drain.start({ ...ORDER, lease: lease(1, 40, { afterMs: 100 }) });
+    const parts = delays().map((delayMs) => Math.floor(((delayMs ?? 0) - 100) / 100));
+    for (let part = 0; part < 10; part++) {
+      const count = parts.filter((one) => one === part).length;
+      assert.ok(count >= 3 && count <= 5, `${count} of 40 in a tenth of the time`);
+    }
   });
 
   it("tells each client where there is room, as the newest order says, and not all of them the same first", () => {

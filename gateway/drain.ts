@@ -204,7 +204,10 @@ export class Drain {
       this.#closeLater(connections, afterMs, spreadMs);
       return;
     }
-    for (const one of this.#queue.take(connections)) this.#ask(one, this.#span(afterMs + this.#random() * spreadMs));
+    const asked = this.#queue.take(connections);
+    // One in each part of the time: left to chance, a second would now and then get more than the budget has for it.
+    for (const [at, one] of asked.entries())
+      this.#ask(one, this.#span(afterMs + ((at + this.#random()) / asked.length) * spreadMs));
   }
 
   #onLeaseEnd(): void {

@@ -220,7 +220,7 @@ export class ModelOperator {
   }
 
   #drain(one: SimPod, id: string): void {
-    const lease = this.#memory.budget.take(one.uid, this.#cluster.nowMs);
+    const lease = this.#memory.budget.take(one.uid, this.#cluster.nowMs, this.#cluster.nowMs);
     this.#cluster.order(one, { ...this.drain, id }, lease && { ...lease, ttlMs: LEASE_MS });
   }
 

@@ -48,7 +48,7 @@ export class DrainCalls {
     const leftMs = what === "force" ? 0 : Math.max(0, Date.parse(intent.deadline) - this.#clock.wallMs());
     // Past the deadline there is none that a late lease could miss.
     const ttlMs = what === "force" ? LEASE_TTL_MS : Math.min(LEASE_TTL_MS, Math.ceil(deadlineMs / 2));
-    const lease = pass.memory.budget.take(uid, this.#clock.wallMs());
+    const lease = pass.memory.budget.take(uid, this.#clock.wallMs(), this.#clock.nowMs());
     return {
       ...{ drainId: intent.id, windowMs, deadlineMs: Math.min(deadlineMs, Math.round(leftMs)) },
       ...{ hold: onDeadline === "Hold", force: what === "force" },

@@ -17,8 +17,8 @@ interface Sim {
   granted: [number, number, number][];
 }
 
-/** Passes a drain would make; `lose` says which answers never arrive. */
-function run(perSecond: number, windowMs: number, sizes: number[], gapsMs: number[], lost: boolean[]) {
+/** Passes a drain would make; `lost` says which answers never arrive, `lateMs` how long after the division the calls go out. */
+function run(perSecond: number, windowMs: number, sizes: number[], gapsMs: number[], lost: boolean[], lateMs = [0]) {
   const budget = new ReconnectBudget();
   const entries: Sim[] = sizes.map((initial, at) => ({ uid: `e${at}`, initial, waiting: initial, granted: [] }));
   let nowMs = 1_000;
@@ -29,9 +29,10 @@ function run(perSecond: number, windowMs: number, sizes: number[], gapsMs: numbe
     budget.judge(undefined, limitsOf(perSecond), nowMs);
     budget.divide(entries, windowMs, nowMs);
     for (const entry of entries) {
-      const lease = budget.take(entry.uid, 5_000) as Lease;
+      nowMs += lateMs[passes % lateMs.length] ?? 0;
+      const lease = budget.take(entry.uid, 5_000, nowMs) as Lease;
       assert.ok(lease.connections <= entry.waiting, "never more than there are");
-      assert.equal(budget.take(entry.uid, 5_000), undefined, "once a pass");
+      assert.equal(budget.take(entry.uid, 5_000, nowMs), undefined, "once a pass");
       if (lost[at]) continue;
       entry.waiting -= lease.connections;
       const fromMs = nowMs + lease.afterMs;
@@ -59,8 +60,9 @@ describe("ReconnectBudget", () => {
         fc.array(fc.integer({ min: 0, max: 5_000 }), { minLength: 1, maxLength: 8 }),
         fc.array(fc.integer({ min: 0, max: 2_000 }), { minLength: 1, maxLength: 40 }),
         fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
-        (perSecond, windowMs, sizes, gapsMs, lost) => {
-          const { entries, nowMs } = run(perSecond, windowMs, sizes, gapsMs, lost);
+        fc.array(fc.integer({ min: 0, max: 900 }), { minLength: 1, maxLength: 5 }),
+        (perSecond, windowMs, sizes, gapsMs, lost, lateMs) => {
+          const { entries, nowMs } = run(perSecond, windowMs, sizes, gapsMs, lost, lateMs);
           const granted = entries.flatMap((one) => one.granted);
           for (let fromMs = 1_000; fromMs < nowMs + 1_000; fromMs += 250) {
             // Each lease of an entry may round its spread by a millisecond.
@@ -71,6 +73,20 @@ describe("ReconnectBudget", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it("moves a lease that is handed out late, and what follows it", () => {
+    const budget = new ReconnectBudget();
+    budget.judge(undefined, limitsOf(100), 0);
+    const entry = { uid: "a", initial: 1_000, waiting: 1_000 };
+    const pass = (nowMs: number, lateMs: number): [number, number, number] => {
+      budget.divide([entry], 0, nowMs);
+      const { connections, afterMs, spreadMs } = budget.take("a", 0, nowMs + lateMs) as Lease;
+      return [connections, nowMs + lateMs + afterMs, nowMs + lateMs + afterMs + spreadMs];
+    };
+    assert.deepEqual(pass(1_000, 100), [100, 1_100, 2_100], "begins a tenth of a second late, and ends so");
+    assert.deepEqual(pass(1_500, 300), [40, 2_100, 2_500], "late, but not for its place in time");
+    assert.deepEqual(pass(2_000, 0), [50, 2_500, 3_000]);
   });
 
   it("lets no entry go faster than its window says", () => {
@@ -136,7 +152,7 @@ describe("ReconnectBudget", () => {
     const entry = (uid: string, waiting: number) => ({ uid, initial: 1_000, waiting });
     budget.divide([entry("a", 900), entry("b", 90), entry("c", 0)], 0, 0);
     assert.deepEqual(
-      ["a", "b", "c"].map((uid) => budget.take(uid, 0)?.connections),
+      ["a", "b", "c"].map((uid) => budget.take(uid, 0, 0)?.connections),
       [91, 9, 0],
     );
   });
@@ -146,7 +162,7 @@ describe("ReconnectBudget", () => {
       budget.judge(undefined, limitsOf(100), 0);
       return [1, 2, 3].map(() => {
         budget.divide([{ uid: "a", initial: 1, waiting: 1 }], 0, 0);
-        return budget.take("a", wallMs)?.number ?? 0;
+        return budget.take("a", wallMs, 0)?.number ?? 0;
       });
     };
     assert.deepEqual(numbers(new ReconnectBudget(), 7_000.5), [7_000, 7_001, 7_002]);

@@ -36,6 +36,8 @@ export class ReconnectBudget {
   #maxPerSecond = 0;
   /** What was handed out lasts until then. */
   #busyUntilMs = 0;
+  /** Of the last division: when it was made, and until when what it handed out lasts. */
+  #division = { dividedMs: 0, busyUntilMs: 0 };
   /** The same for each entry by its own window. */
   readonly #paced = new Map<string, number>();
   #leases = new Map<string, Lease>();
@@ -76,6 +78,7 @@ export class ReconnectBudget {
       const startMs = Math.max(fromMs, beginMs);
       this.#leases.set(uid, { number: 0, connections, afterMs: Math.round(startMs - nowMs), spreadMs: 0 });
     }
+    this.#division = { dividedMs: nowMs, busyUntilMs: this.#busyUntilMs };
     for (const [uid, lease] of this.#leases) {
       const untilMs = Math.max(this.#busyUntilMs, Math.min(this.#paced.get(uid) ?? 0, nowMs + HORIZON_MS));
       this.#leases.set(uid, { ...lease, spreadMs: Math.max(0, Math.round(untilMs - nowMs - lease.afterMs)) });
@@ -85,13 +88,17 @@ export class ReconnectBudget {
   /**
    * What this entry gets in this pass, once. `undefined`: it was not among those.
    * @param wallMs numbers leases so that those of the next operator are higher
+   * @param nowMs when it is handed out: a pass that was slow in between must not push clients into the time of the next lease
    */
-  take(uid: string, wallMs: number): Lease | undefined {
+  take(uid: string, wallMs: number, nowMs: number): Lease | undefined {
     const lease = this.#leases.get(uid);
     if (!lease) return undefined;
     this.#leases.delete(uid);
     this.#number = Math.max(this.#number + 1, Math.floor(wallMs));
-    return { ...lease, number: this.#number };
+    const { dividedMs, busyUntilMs } = this.#division;
+    const leftMs = lease.afterMs - Math.max(0, Math.round(nowMs - dividedMs));
+    if (lease.connections > 0) this.#busyUntilMs = Math.max(this.#busyUntilMs, busyUntilMs - Math.min(0, leftMs));
+    return { ...lease, afterMs: Math.max(0, leftMs), number: this.#number };
   }
 
   #rateFor(entries: readonly DrainingEntry[]): number {
