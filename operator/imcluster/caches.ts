@@ -20,7 +20,7 @@ import {
   SERVICES,
   STATEFUL_SETS,
 } from "../kube/types.ts";
-import { isNodeLeaving } from "./drain-cause.ts";
+import { isNodeLeaving, whatCountsOfNode } from "./drain-cause.ts";
 import { canonicalJson } from "./hash.ts";
 import { KindCache } from "./kind-cache.ts";
 import { LABEL } from "./names.ts";
@@ -96,7 +96,10 @@ export class Caches {
     onChange: (namespace: string, cluster: string) => void,
   ): ReflectorView<Node> {
     const { client, clock, log, metrics } = options;
-    const nodes = new Reflector<Node>({ client, resource: NODES, clock, log, ...(metrics ? { metrics } : {}) });
+    const nodes = new Reflector<Node>({
+      ...{ client, resource: NODES, clock, log, keep: whatCountsOfNode },
+      ...(metrics ? { metrics } : {}),
+    });
     this.#reflectors.push(nodes as unknown as Reflector<KubeObject>);
     nodes.on(({ object, old, type }) => {
       const isLeaving = type !== "deleted" && isNodeLeaving(object, this.#drainTaints);
@@ -144,7 +147,7 @@ export class Caches {
         new Reflector<T>({
           ...{ client, resource, clock, log },
           ...(namespace ? { namespace } : {}),
-          ...(label ? { labelSelector: label } : {}),
+          ...(label ? { labelSelector: label, indexedLabel: label } : {}),
           ...(metrics ? { metrics } : {}),
         }),
     );

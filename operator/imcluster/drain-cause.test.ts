@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Node, Pod } from "../kube/types.ts";
-import { DEFAULT_DRAIN_TAINTS, drainCause, isExternal, isNodeLeaving } from "./drain-cause.ts";
+import { DEFAULT_DRAIN_TAINTS, drainCause, isExternal, isNodeLeaving, whatCountsOfNode } from "./drain-cause.ts";
 
 const node = (spec: Node["spec"], metadata: object = {}): Node => ({
   metadata: { name: "n", ...metadata },
@@ -17,7 +17,22 @@ describe("a node", () => {
       node({}, { deletionTimestamp: "2026-01-01T00:00:00Z" }),
       ...DEFAULT_DRAIN_TAINTS.map(tainted),
     ];
-    for (const one of leaving) assert.equal(isNodeLeaving(one, DEFAULT_DRAIN_TAINTS), true, JSON.stringify(one));
+    for (const one of [...leaving, ...leaving.map(whatCountsOfNode)])
+      assert.equal(isNodeLeaving(one, DEFAULT_DRAIN_TAINTS), true, JSON.stringify(one));
+  });
+
+  it("is remembered without what nobody looks at", () => {
+    const taints = [{ key: "k", effect: "NoSchedule" }];
+    const whole = {
+      metadata: { name: "n", uid: "u", resourceVersion: "7", labels: { zone: "a" }, annotations: { a: "b" } },
+      spec: { taints, podCIDR: "10.1.0.0/24", unschedulable: false },
+      status: { images: [{ names: ["large"] }] },
+    } as Node;
+    assert.deepEqual(whatCountsOfNode(whole), {
+      metadata: { name: "n", uid: "u", resourceVersion: "7" },
+      spec: { taints },
+    });
+    assert.deepEqual(whatCountsOfNode({ metadata: { name: "n" } }), { metadata: { name: "n" }, spec: {} });
   });
 
   it("is not when it is merely busy, new or lost", () => {
@@ -26,7 +41,8 @@ describe("a node", () => {
       { metadata: { name: "n" } },
       ...["node.kubernetes.io/memory-pressure", "node.kubernetes.io/not-ready", "example.com/gpu"].map(tainted),
     ];
-    for (const one of staying) assert.equal(isNodeLeaving(one, DEFAULT_DRAIN_TAINTS), false, JSON.stringify(one));
+    for (const one of [...staying, ...staying.map(whatCountsOfNode)])
+      assert.equal(isNodeLeaving(one, DEFAULT_DRAIN_TAINTS), false, JSON.stringify(one));
   });
 
   it("that is only cordoned counts only when its taint is among those asked for", () => {

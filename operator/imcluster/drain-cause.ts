@@ -11,6 +11,23 @@ export const DEFAULT_DRAIN_TAINTS: readonly string[] = [
   "karpenter.sh/disruption",
 ];
 
+/** What {@link isNodeLeaving} looks at. A node is large: its kubelet lists every image that it has. */
+export function whatCountsOfNode({ metadata, spec }: Node): Node {
+  const { name, uid, resourceVersion, deletionTimestamp } = metadata;
+  return {
+    metadata: {
+      name,
+      ...(uid ? { uid } : {}),
+      ...(resourceVersion ? { resourceVersion } : {}),
+      ...(deletionTimestamp ? { deletionTimestamp } : {}),
+    },
+    spec: {
+      ...(spec?.unschedulable ? { unschedulable: true } : {}),
+      ...(spec?.taints ? { taints: spec.taints } : {}),
+    },
+  };
+}
+
 /** Is this node being emptied? */
 export function isNodeLeaving({ spec, metadata }: Node, drainTaints: readonly string[]): boolean {
   if (metadata.deletionTimestamp) return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { type Delta, ObjectCache } from "./object-cache.ts";
 import type { KubeObject } from "./types.ts";
 
@@ -79,4 +80,43 @@ test("a selection is by namespace and by labels", () => {
   assert.deepEqual(names({ namespace: "other" }), []);
   assert.equal(cache.get(undefined, "node")?.metadata.uid, "u3");
   assert.equal(cache.get("ns", "node"), undefined);
+});
+
+test("an index by label finds what a look at all objects finds, whatever happened before", () => {
+  const value = fc.option(fc.constantFrom("x", "y", "z"), { nil: undefined });
+  const made = fc.record({
+    name: fc.constantFrom("a", "b", "c", "d"),
+    uid: fc.constantFrom("u1", "u2"),
+    version: fc.nat(50).map(String),
+    value,
+  });
+  const step = fc.oneof(
+    fc.record({ do: fc.constantFrom("put" as const, "remove" as const), what: fc.tuple(made) }),
+    fc.record({ do: fc.constant("replace" as const), what: fc.uniqueArray(made, { selector: ({ name }) => name }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const [indexed, plain] = [new ObjectCache<KubeObject>("app"), new ObjectCache<KubeObject>()];
+      for (const { do: what, what: all } of steps) {
+        const objects = all.map((one) =>
+          object(one.name, one.uid, one.version, one.value === undefined ? {} : { app: one.value, other: "1" }),
+        );
+        const [first] = objects;
+        const deltas = [indexed, plain].map((cache) => {
+          if (what === "replace") return cache.replace(objects);
+          return first ? cache[what](first) : [];
+        });
+        assert.deepEqual(deltas[0], deltas[1]);
+        const selections: Record<string, string>[] = [{ app: "x" }, { app: "y", other: "1" }, { app: "z", other: "2" }];
+        for (const labels of [...selections, { other: "1" }, {}]) {
+          const names = (cache: ObjectCache<KubeObject>) =>
+            cache
+              .list({ labels })
+              .map(({ metadata }) => metadata.name)
+              .sort();
+          assert.deepEqual(names(indexed), names(plain), JSON.stringify(labels));
+        }
+      }
+    }),
+  );
 });

@@ -23,6 +23,14 @@ export interface CacheSelection {
  */
 export class ObjectCache<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
+  readonly #indexedLabel: string | undefined;
+  /** By value of the indexed label, then as above. */
+  readonly #byValue = new Map<string, Map<string, T>>();
+
+  /** @param indexedLabel lists that ask for a value of it look at those that have it only */
+  constructor(indexedLabel?: string) {
+    this.#indexedLabel = indexedLabel;
+  }
 
   get size(): number {
     return this.#objects.size;
@@ -35,7 +43,7 @@ export class ObjectCache<T extends KubeObject> {
   list(selection: CacheSelection = {}): T[] {
     const { namespace, labels } = selection;
     const found: T[] = [];
-    for (const object of this.#objects.values()) {
+    for (const object of this.#candidates(labels)) {
       if (namespace !== undefined && object.metadata.namespace !== namespace) continue;
       if (labels && !matchesLabels(object, labels)) continue;
       found.push(object);
@@ -58,7 +66,7 @@ export class ObjectCache<T extends KubeObject> {
     const key = keyOf(object);
     const old = this.#objects.get(key);
     if (!old || !isSameIncarnation(old, object)) return [];
-    this.#objects.delete(key);
+    this.#drop(key, old);
     return [{ type: "deleted", object, old }];
   }
 
@@ -68,7 +76,7 @@ export class ObjectCache<T extends KubeObject> {
     const deltas: Delta<T>[] = [];
     for (const [key, old] of this.#objects) {
       if (listed.has(key)) continue;
-      this.#objects.delete(key);
+      this.#drop(key, old);
       deltas.push({ type: "deleted", object: old, old });
     }
     for (const object of objects) {
@@ -80,8 +88,39 @@ export class ObjectCache<T extends KubeObject> {
     return deltas;
   }
 
+  #candidates(labels: CacheSelection["labels"]): Iterable<T> {
+    const value = this.#indexedLabel === undefined ? undefined : labels?.[this.#indexedLabel];
+    return (value === undefined ? this.#objects : this.#byValue.get(value))?.values() ?? [];
+  }
+
+  #valueOf({ metadata }: T): string | undefined {
+    return this.#indexedLabel === undefined ? undefined : metadata.labels?.[this.#indexedLabel];
+  }
+
+  #withValue(value: string): Map<string, T> {
+    const known = this.#byValue.get(value) ?? new Map<string, T>();
+    this.#byValue.set(value, known);
+    return known;
+  }
+
+  #drop(key: string, object: T): void {
+    this.#objects.delete(key);
+    this.#unfile(key, object);
+  }
+
+  #unfile(key: string, object: T): void {
+    const value = this.#valueOf(object);
+    const group = value === undefined ? undefined : this.#byValue.get(value);
+    group?.delete(key);
+    if (value !== undefined && group?.size === 0) this.#byValue.delete(value);
+  }
+
   #set(object: T, old: T | undefined): Delta<T>[] {
-    this.#objects.set(keyOf(object), object);
+    const key = keyOf(object);
+    if (old && this.#valueOf(old) !== this.#valueOf(object)) this.#unfile(key, old);
+    this.#objects.set(key, object);
+    const value = this.#valueOf(object);
+    if (value !== undefined) this.#withValue(value).set(key, object);
     if (!old) return [{ type: "added", object }];
     if (isSameIncarnation(old, object)) return [{ type: "updated", object, old }];
     return [

@@ -61,6 +61,22 @@ afterEach(async () => {
 });
 
 describe("list and watch", TIMEOUT, () => {
+  test("keeps of an object what it is told to, of a list and of an event", async () => {
+    server.put("listed");
+    const keep = ({ metadata: { name, namespace, uid, resourceVersion } }: ConfigMap): ConfigMap => ({
+      metadata: { name, namespace, uid, resourceVersion },
+    });
+    start({ keep });
+    await reflector.synced();
+    server.put("watched");
+    await untilCaughtUp();
+    for (const name of ["listed", "watched"]) {
+      const kept = reflector.get("default", name);
+      assert.deepEqual(Object.keys(kept ?? {}), ["metadata"], name);
+      assert.deepEqual(Object.keys(kept?.metadata ?? {}), ["name", "namespace", "uid", "resourceVersion"]);
+    }
+  });
+
   test("lists by pages, watches with bookmarks and a server timeout, and follows changes", async () => {
     for (let index = 0; index < 5; index++) server.put(`cm-${index}`);
     start({ pageSize: 2, watchTimeoutSeconds: 300, random: () => 1 });

@@ -32,6 +32,10 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
   clock?: Clock;
   random?: () => number;
   metrics?: ReflectorMetrics;
+  /** What of an object is kept; must leave name, namespace, UID, version and labels. Default: all but `managedFields`. */
+  keep?(object: T): T;
+  /** Lists that ask for a value of this label look at those that have it only, not at all objects. */
+  indexedLabel?: string;
   /** Objects a list page. Default 500. */
   pageSize?: number;
   /** Default 300 s, with +-20 % of jitter. */
@@ -80,7 +84,7 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
   readonly #log: Logger;
   readonly #random: () => number;
   readonly #backoff: Backoff;
-  readonly #cache = new ObjectCache<T>();
+  readonly #cache: ObjectCache<T>;
   readonly #feeds = new Set<DeltaFeed<T>>();
   readonly #stop = new AbortController();
   readonly #firstList = Promise.withResolvers<void>();
@@ -93,6 +97,7 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
+    this.#cache = new ObjectCache(options.indexedLabel);
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#log = options.log.child({ reflector: options.resource.plural, namespace: options.namespace });
@@ -180,7 +185,7 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
         continue: next,
         signal,
       });
-      for (const object of page.items) objects.push(trimmed(object));
+      for (const object of page.items) objects.push(this.#kept(object));
       resourceVersion = page.resourceVersion;
       next = page.continue;
     } while (next !== undefined);
@@ -227,7 +232,7 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
         if (this.#isNews(event.resourceVersion)) this.#resourceVersion = event.resourceVersion;
         break;
       default: {
-        const object = trimmed(event.object);
+        const object = this.#kept(event.object);
         const { resourceVersion } = object.metadata;
         if (!this.#isNews(resourceVersion)) break;
         this.#resourceVersion = resourceVersion;
@@ -243,6 +248,12 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
    */
   #isNews(resourceVersion: string | undefined): boolean {
     return (compareVersions(resourceVersion ?? "", this.#resourceVersion ?? "") ?? 1) > 0;
+  }
+
+  #kept(object: T): T {
+    const { managedFields: _, ...metadata } = object.metadata;
+    const whole = { ...object, metadata };
+    return this.#options.keep?.(whole) ?? whole;
   }
 
   #publish(deltas: readonly Delta<T>[]): void {
@@ -298,9 +309,4 @@ function causeOf(error: unknown): RestartCause {
   if (error.status === 429) return "throttled";
   if (error.status !== 0) return "refused";
   return error.reason === "Timeout" ? "silent" : "cut";
-}
-
-function trimmed<T extends KubeObject>(object: T): T {
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
 }
