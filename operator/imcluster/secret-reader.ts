@@ -46,7 +46,9 @@ export class SecretReader {
     const cached = this.#cached.get(key);
     const nowMs = this.#clock.nowMs();
     if (cached && nowMs - cached.readMs < (cached.secret ? FOUND_TTL_MS : ABSENT_TTL_MS)) return cached.secret;
-    const secret = await this.#client.get(SECRETS, namespace, name);
+    const read = await this.#client.get(SECRETS, namespace, name);
+    // The same object while it is the same Secret: what was found out about it stays known.
+    const secret = cached?.secret && read && isSame(cached.secret, read) ? cached.secret : read;
     this.#cached.set(key, { secret, readMs: nowMs });
     return secret;
   }
@@ -54,4 +56,8 @@ export class SecretReader {
 
 function keyOf({ metadata }: Secret): string {
   return objectKey(metadata.namespace, metadata.name);
+}
+
+function isSame(a: Secret, b: Secret): boolean {
+  return a.metadata.uid === b.metadata.uid && a.metadata.resourceVersion === b.metadata.resourceVersion;
 }

@@ -2,7 +2,7 @@
 import { parseEndpoint } from "#lib/endpoint.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
 import type { Secret } from "../kube/types.ts";
-import { canonicalName, isIssuedBy, readCertificate } from "../pki/x509.ts";
+import { type CertificateFacts, canonicalName, isIssuedBy, readCertificate } from "../pki/x509.ts";
 import { hashOf } from "./hash.ts";
 import { namesOf, type PodRole, ROLES } from "./names.ts";
 import type { ContentHashes } from "./resources/context.ts";
@@ -125,7 +125,7 @@ export function neededSecrets(cluster: ImCluster, secrets: Secrets, situation: S
     const existing = secrets.get(name);
     if (!existing)
       return isPossible(kind, cluster, secrets, situation) ? [{ kind, name, reason: "does not exist" }] : [];
-    const reason = staleReason(kind, cluster, secrets, situation);
+    const reason = staleReason({ kind, secret: existing }, cluster, secrets, situation);
     return reason ? [{ kind, name, reason, replaces: existing }] : [];
   });
 }
@@ -142,8 +142,26 @@ function signerOf(kind: SecretKind, cluster: ImCluster): string | undefined {
   return kind.startsWith("internal-") ? names.internalCa : undefined;
 }
 
+interface Issued {
+  caPem: string;
+  facts: CertificateFacts | undefined;
+}
+
+/** A signature costs more to verify than all the rest of a pass, and a Secret that was read does not change. */
+const issued = new WeakMap<Secret, Issued>();
+
+/** What its certificate says; `undefined` when this CA did not issue it. */
+function issuedFacts(secret: Secret, caPem: string): CertificateFacts | undefined {
+  const known = issued.get(secret);
+  if (known?.caPem === caPem) return known.facts;
+  const certPem = Buffer.from(secret.data?.["tls.crt"] ?? "", "base64").toString("utf8");
+  const facts = isIssuedBy(certPem, caPem) ? readCertificate(certPem) : undefined;
+  issued.set(secret, { caPem, facts });
+  return facts;
+}
+
 function staleReason(
-  kind: SecretKind,
+  { kind, secret }: { kind: SecretKind; secret: Secret },
   cluster: ImCluster,
   secrets: Secrets,
   situation: SecretSituation,
@@ -151,10 +169,8 @@ function staleReason(
   const signer = signerOf(kind, cluster);
   const caPem = signer && secretValue(secrets, signer, "ca.crt");
   if (!caPem) return undefined;
-  const name = generatedSecrets(cluster).find((one) => one.kind === kind)?.name ?? "";
-  const certPem = secretValue(secrets, name, "tls.crt") ?? "";
-  const facts = readCertificate(certPem);
-  if (!facts || !isIssuedBy(certPem, caPem)) return "was not issued by its CA";
+  const facts = issuedFacts(secret, caPem);
+  if (!facts) return "was not issued by its CA";
   if (facts.notAfterMs - situation.nowMs < RENEW_BEFORE_MS) return "ends in less than 30 days";
   if (kind !== "tls") return undefined;
   const missing = clientAltNames(cluster, situation.addresses).filter(
