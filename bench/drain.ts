@@ -8,7 +8,7 @@ import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { type Pair, type PairsReport, runPairs } from "../e2e/workload/pairs.ts";
 import type { ClientTarget } from "../e2e/workload/sdk-transport.ts";
 import { cpuSecondsOfAll, envNumber, microsEach, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
-import type { Moved } from "./held-crowd.ts";
+import { addCounts, type Moved } from "./held-crowd.ts";
 import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
@@ -118,12 +118,11 @@ async function drain(fleet: Fleet, holders: readonly GuardedProcess[]): Promise<
 
 /** Of two halves: counts are added, times are those of the slower one. */
 function together(a: Moved, b: Moved): Moved {
-  const refused = { ...a.refused };
-  for (const [reason, count] of Object.entries(b.refused)) refused[reason] = (refused[reason] ?? 0) + count;
   return {
     moved: a.moved + b.moved,
     forced: a.forced + b.forced,
-    refused,
+    refused: addCounts(a.refused, b.refused),
+    dials: addCounts(a.dials, b.dials),
     p50Ms: Math.max(a.p50Ms, b.p50Ms),
     p99Ms: Math.max(a.p99Ms, b.p99Ms),
     lastMs: Math.max(a.lastMs, b.lastMs),

@@ -32,6 +32,17 @@ export interface Moved {
   p50Ms: number;
   p99Ms: number;
   lastMs: number;
+  /** Their dials by second of the wall clock, those that came to nothing too. */
+  dials: Record<string, number>;
+}
+
+export function addCounts(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const sums = { ...a };
+  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
 }
 
 const MAX_FAILURES = 20;
@@ -58,6 +69,7 @@ export class Crowd<M extends Member> implements HeldEvents<M> {
   #backMs: number[] = [];
   #forced = 0;
   #refused: Record<string, number> = {};
+  #dials: Record<string, number> = {};
   #cancelSettled: (() => void) | undefined;
 
   constructor(options: CrowdOptions) {
@@ -116,6 +128,10 @@ export class Crowd<M extends Member> implements HeldEvents<M> {
   #logIn(client: M): void {
     const { port, moveTo } = this.#options;
     this.#underWay.set(client, this.#options.clock.nowMs());
+    if (this.#moving.has(client)) {
+      const second = Math.floor(this.#options.clock.wallMs() / 1000);
+      this.#dials[second] = (this.#dials[second] ?? 0) + 1;
+    }
     client.logIn(this.#moving.has(client) ? (moveTo[this.#asked++ % moveTo.length] ?? port) : port);
   }
 
@@ -123,7 +139,7 @@ export class Crowd<M extends Member> implements HeldEvents<M> {
     if (this.#moving.has(client)) return false;
     if (this.#backMs.length === 0 && this.#moving.size === 0) {
       this.#startedMs = this.#options.clock.nowMs();
-      [this.#forced, this.#refused] = [0, {}];
+      [this.#forced, this.#refused, this.#dials] = [0, {}, {}];
     }
     this.#cancelSettled?.();
     this.#moving.add(client);
@@ -141,7 +157,8 @@ export class Crowd<M extends Member> implements HeldEvents<M> {
     this.#backMs = [];
     const at = (share: number): number => Math.round(back[Math.ceil(back.length * share) - 1] ?? 0);
     const times = { p50Ms: at(0.5), p99Ms: at(0.99), lastMs: at(1) };
-    this.#options.onMoved({ moved: back.length, forced: this.#forced, refused: this.#refused, ...times });
+    const counts = { forced: this.#forced, refused: this.#refused, dials: this.#dials };
+    this.#options.onMoved({ moved: back.length, ...times, ...counts });
   }
 
   /** Logins that nobody answers are given up. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -13,8 +13,17 @@ const READY_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 3;
 const FOLDER_PREFIX = "imcluster-api-server-";
 
+export interface ApiServerOptions {
+  /** What these users ask is written to {@link TestApiServer.auditPath}, a line of JSON for each answer begun and ended. Default: nobody. */
+  auditUsers?: readonly string[];
+}
+
 /** A real etcd and kube-apiserver on loopback, without controllers, scheduler or kubelet. */
 export interface TestApiServer {
+  /** Its audit log; there is a file only with {@link ApiServerOptions.auditUsers}. */
+  readonly auditPath: string;
+  /** Process id of the API server. */
+  readonly pid: number;
   /** `system:masters`. */
   readonly kubeconfigPath: string;
   readonly url: string;
@@ -34,11 +43,11 @@ export interface TestApiServer {
  * minutes. It ends with the test process, however that ends. There is no garbage collection of owned objects, no namespace deletion and no default service account
  * (its admission is off), because no controller runs.
  */
-export async function startApiServer(): Promise<TestApiServer> {
+export async function startApiServer(options: ApiServerOptions = {}): Promise<TestApiServer> {
   const { etcd, "kube-apiserver": kubeApiServer } = await ensureBinaries(["etcd", "kube-apiserver"]);
   if (!etcd || !kubeApiServer) throw new Error("the toolchain gave no etcd or kube-apiserver");
   const dir = temporaryFolder(FOLDER_PREFIX);
-  const server = new LocalApiServer(dir, kubeApiServer);
+  const server = new LocalApiServer(dir, kubeApiServer, options.auditUsers ?? []);
   try {
     await server.start(etcd);
     return server;
@@ -52,15 +61,17 @@ class LocalApiServer implements TestApiServer {
   readonly #dir: string;
   readonly #binary: string;
   readonly #pki: ApiServerPki;
+  readonly #auditUsers: readonly string[];
   readonly #remove: () => void;
   #etcd: GuardedProcess | undefined;
   #apiServer: GuardedProcess | undefined;
   #port = 0;
   #kubeconfigPath = "";
 
-  constructor(dir: string, binary: string) {
+  constructor(dir: string, binary: string, auditUsers: readonly string[]) {
     this.#dir = dir;
     this.#binary = binary;
+    this.#auditUsers = auditUsers;
     this.#pki = new ApiServerPki(dir);
     this.#remove = () => rmSync(dir, { recursive: true, force: true });
     process.once("exit", this.#remove);
@@ -68,6 +79,14 @@ class LocalApiServer implements TestApiServer {
 
   get kubeconfigPath(): string {
     return this.#kubeconfigPath;
+  }
+
+  get auditPath(): string {
+    return join(this.#dir, "audit.log");
+  }
+
+  get pid(): number {
+    return this.#apiServer?.pid ?? 0;
   }
 
   get url(): string {
@@ -112,11 +131,19 @@ class LocalApiServer implements TestApiServer {
   }
 
   async #startApiServer(): Promise<GuardedProcess> {
-    const args = apiServerArguments(this.#dir, this.#port, this.#pki);
+    const args = [...apiServerArguments(this.#dir, this.#port, this.#pki), ...this.#auditArguments()];
     const child = await startProcess({ name: "kube-apiserver", command: this.#binary, args, cwd: this.#dir });
     const ca = readFileSync(this.#pki.path("ca.crt"));
     await untilUp(child, async () => (await probe(this.#port, ca)) === 200);
     return child;
+  }
+
+  #auditArguments(): string[] {
+    if (this.#auditUsers.length === 0) return [];
+    const policy = join(this.#dir, "audit-policy.json");
+    const rules = [{ level: "Metadata", users: this.#auditUsers, omitStages: ["RequestReceived"] }, { level: "None" }];
+    writeFileSync(policy, JSON.stringify({ apiVersion: "audit.k8s.io/v1", kind: "Policy", rules }));
+    return [`--audit-policy-file=${policy}`, `--audit-log-path=${this.auditPath}`, "--audit-log-format=json"];
   }
 }
 

@@ -3,52 +3,31 @@ import type { KubeClient } from "../../../operator/kube/client.ts";
 import { KubeError } from "../../../operator/kube/kube-error.ts";
 import {
   DEPLOYMENTS,
-  type Deployment,
   JOBS,
-  type Job,
   type KubeObject,
   PODS,
-  type Pod,
   type Resource,
   SERVICES,
-  type Service,
   STATEFUL_SETS,
-  type StatefulSet,
 } from "../../../operator/kube/types.ts";
+import { type KubeletOptions, PlayedControllers } from "./played-controllers.ts";
 
-/** What the test may decide about pods. */
-export interface KubeletOptions {
-  /** Is the process in this entry pod ready? Default: always. */
-  isEntryReady?(pod: Pod): boolean;
-  /** Address of a pod, loopback. */
-  podIp(pod: Pod): string;
-  /** How a migration Job ends. Default `complete`. */
-  migration?(job: Job): "complete" | "fail" | "run";
-  /** LoadBalancer address; `undefined` gives none. */
-  loadBalancerIp?(): string | undefined;
-  /** Should this pod start at all? Default: yes. */
-  starts?(pod: Pod): boolean;
-}
+export type { KubeletOptions };
 
 const POLL_MS = 60;
-const COMPONENT = "app.kubernetes.io/component";
 
-/**
- * Plays everything that is not here: kubelet, scheduler, Deployment, StatefulSet and Job controllers, load balancer. It only
- * writes status (and logic pods), as they would. One namespace.
- */
+/** Plays everything that is not here, in one namespace: looks at it again and again. */
 export class TestKubelet {
   readonly #client: KubeClient;
   readonly #namespace: string;
-  readonly #options: KubeletOptions;
+  readonly #played: PlayedControllers;
   #isStopped = false;
   #running: Promise<void> | undefined;
-  #madePods = 0;
 
   constructor(client: KubeClient, namespace: string, options: KubeletOptions) {
     this.#client = client;
     this.#namespace = namespace;
-    this.#options = options;
+    this.#played = new PlayedControllers(client, options);
   }
 
   start(): void {
@@ -81,114 +60,15 @@ export class TestKubelet {
       this.#list(SERVICES),
     ]);
     await Promise.all([
-      ...pods.map((pod) => this.#pod(pod)),
-      ...jobs.map((job) => this.#job(job)),
-      ...deployments.map((deployment) => this.#deployment(deployment, pods)),
-      ...statefulSets.map((set) => this.#statefulSet(set)),
-      ...services.map((service) => this.#service(service)),
+      ...pods.map((pod) => this.#played.pod(pod)),
+      ...jobs.map((job) => this.#played.job(job)),
+      ...deployments.map((deployment) => this.#played.deployment(deployment, pods)),
+      ...statefulSets.map((set) => this.#played.statefulSet(set)),
+      ...services.map((service) => this.#played.service(service)),
     ]);
   }
 
   async #list<T extends KubeObject>(resource: Resource<T>): Promise<T[]> {
     return (await this.#client.list(resource, this.#namespace)).items;
-  }
-
-  async #pod(pod: Pod): Promise<void> {
-    if (pod.status?.phase === "Failed" || pod.status?.phase === "Succeeded") return;
-    if (pod.metadata.deletionTimestamp || this.#options.starts?.(pod) === false) return;
-    const isReady = pod.metadata.labels?.[COMPONENT] !== "entry" || (this.#options.isEntryReady?.(pod) ?? true);
-    const was = pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
-    if (pod.status?.phase === "Running" && was === isReady) return;
-    const podIP = this.#options.podIp(pod);
-    const name = pod.spec.containers[0]?.name ?? "";
-    const started = { running: { startedAt: new Date().toISOString() } };
-    await this.#patch(PODS, pod, {
-      phase: "Running",
-      podIP,
-      podIPs: [{ ip: podIP }],
-      conditions: [{ type: "Ready", status: isReady ? "True" : "False" }],
-      containerStatuses: [{ name, ready: isReady, restartCount: 0, image: "i", imageID: "i", state: started }],
-    });
-  }
-
-  async #job(job: Job): Promise<void> {
-    if (job.status?.conditions?.some(({ status }) => status === "True")) return;
-    const outcome = this.#options.migration?.(job) ?? "complete";
-    const now = new Date().toISOString();
-    if (outcome === "run") return;
-    const types = outcome === "complete" ? ["SuccessCriteriaMet", "Complete"] : ["FailureTarget", "Failed"];
-    const times = { lastTransitionTime: now, lastProbeTime: now };
-    const conditions = types.map((type) => ({
-      type,
-      status: "True",
-      reason: "Test",
-      message: "said by the test",
-      ...times,
-    }));
-    const ended = outcome === "complete" ? { completionTime: now, succeeded: 1 } : { failed: 7 };
-    await this.#patch(JOBS, job, { startTime: job.status?.startTime ?? now, conditions, ...ended });
-  }
-
-  async #deployment(deployment: Deployment, pods: Pod[]): Promise<void> {
-    const component = deployment.metadata.labels?.[COMPONENT];
-    const own = pods.filter((pod) => pod.metadata.labels?.[COMPONENT] === component);
-    const replicas = deployment.spec.replicas ?? 1;
-    for (let missing = replicas - own.length; missing > 0; missing--) await this.#makePod(deployment);
-    for (const pod of own.slice(replicas)) {
-      await this.#client.delete(PODS, this.#namespace, pod.metadata.name, { gracePeriodSeconds: 0 });
-    }
-    const { generation } = deployment.metadata;
-    const { status } = deployment;
-    if (status?.observedGeneration === generation && status?.readyReplicas === replicas) return;
-    const counts = { replicas, updatedReplicas: replicas, readyReplicas: replicas, availableReplicas: replicas };
-    await this.#patch(DEPLOYMENTS, deployment, { observedGeneration: generation, ...counts });
-  }
-
-  async #makePod(deployment: Deployment): Promise<void> {
-    const { metadata, spec } = deployment.spec.template;
-    await this.#client.create(PODS, {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: {
-        name: `${deployment.metadata.name}-${this.#madePods++}-${process.pid}`,
-        namespace: this.#namespace,
-        labels: { ...metadata?.labels },
-        ownerReferences: [
-          {
-            apiVersion: "apps/v1",
-            kind: "Deployment",
-            name: deployment.metadata.name,
-            uid: deployment.metadata.uid ?? "",
-            controller: true,
-          },
-        ],
-      },
-      spec,
-    });
-  }
-
-  async #statefulSet(set: StatefulSet): Promise<void> {
-    const { generation } = set.metadata;
-    if (set.status?.observedGeneration === generation && set.status?.readyReplicas === 1) return;
-    const counts = { replicas: 1, readyReplicas: 1, updatedReplicas: 1, availableReplicas: 1, currentReplicas: 1 };
-    await this.#patch(STATEFUL_SETS, set, { observedGeneration: generation, ...counts });
-  }
-
-  async #service(service: Service): Promise<void> {
-    if (service.spec.type !== "LoadBalancer") return;
-    const ip = this.#options.loadBalancerIp ? this.#options.loadBalancerIp() : "192.0.2.10";
-    const now = service.status?.loadBalancer?.ingress?.[0]?.ip;
-    if (now === ip) return;
-    await this.#patch(SERVICES, service, { loadBalancer: { ingress: ip ? [{ ip }] : null } });
-  }
-
-  async #patch(resource: Resource, object: { metadata: { name: string } }, status: object): Promise<void> {
-    await this.#client.patchMerge(
-      resource,
-      this.#namespace,
-      object.metadata.name,
-      { status },
-      { subresource: "status" },
-    );
   }
 }

@@ -13,7 +13,7 @@ import {
   type KubeObject,
   NAMESPACES,
 } from "../../../operator/kube/types.ts";
-import { startApiServer, type TestApiServer } from "../../harness/api-server.ts";
+import { type ApiServerOptions, startApiServer, type TestApiServer } from "../../harness/api-server.ts";
 import { waitUntil } from "../../harness/processes.ts";
 
 /** A real API server with the CRD of this project, and an administrator's client. */
@@ -25,8 +25,8 @@ export interface ImApiServer {
   stop(): Promise<void>;
 }
 
-export async function startImApiServer(): Promise<ImApiServer> {
-  const api = await startApiServer();
+export async function startImApiServer(options: ApiServerOptions = {}): Promise<ImApiServer> {
+  const api = await startApiServer(options);
   // Strict: a typo in a builder is an error here.
   const client = createKubeClient({
     kubeConfig: loadKubeConfig({ path: api.kubeconfigPath }),
