@@ -21,7 +21,7 @@ import {
   STATEFUL_SETS,
 } from "../kube/types.ts";
 import { isNodeLeaving, whatCountsOfNode } from "./drain-cause.ts";
-import { canonicalJson } from "./hash.ts";
+import { isSameJson } from "./hash.ts";
 import { KindCache } from "./kind-cache.ts";
 import { LABEL } from "./names.ts";
 import { ObjectView } from "./object-view.ts";
@@ -166,7 +166,7 @@ function isWorthALook(old: ImCluster, now: ImCluster): boolean {
     before.generation !== generation ||
     before.deletionTimestamp !== deletionTimestamp ||
     before.uid !== uid ||
-    canonicalJson(before.annotations) !== canonicalJson(now.metadata.annotations) ||
+    !isSameJson(before.annotations, now.metadata.annotations) ||
     (before.finalizers ?? []).join() !== finalizers.join()
   );
 }

@@ -11,7 +11,7 @@ import type { WorkOutcome } from "../kube/work-queue.ts";
 import type { Caches } from "./caches.ts";
 import type { Cleanup } from "./cleanup.ts";
 import type { Executor, PassResult } from "./executor.ts";
-import { canonicalJson } from "./hash.ts";
+import { isSameJson } from "./hash.ts";
 import { AUDIT, ClusterMemory, type Observer } from "./observe.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planCluster } from "./plan.ts";
@@ -104,7 +104,7 @@ export class Controller {
     const { cluster } = observed;
     const status = statusOf(observed, { errors: result.errors, waits: result.waits });
     onStatus?.(cluster, status);
-    if (canonicalJson(status) === canonicalJson(cluster.status)) return;
+    if (isSameJson(status, cluster.status)) return;
     const { name, namespace, uid } = cluster.metadata;
     const object = {
       apiVersion: API_VERSION,

@@ -23,13 +23,14 @@ import { DataPlaneWatch } from "./data-plane.ts";
 import type { Verification } from "./drain-verification.ts";
 import { DrainWatch } from "./drain-watch.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
+import { isSameJson } from "./hash.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
 import { type EntryProbe, isLeaving, isMoving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { Rebalance } from "./rebalance.ts";
 import { ReceiverWatch } from "./receiver-watch.ts";
 import { ReconnectBudget } from "./reconnect-budget.ts";
-import { buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
+import { type BuildContext, buildContext, type OperandConfig, type PostgresStorage } from "./resources/context.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
 import type { RoutesSeen } from "./route-audit.ts";
 import { operatorLeaf } from "./secret-content.ts";
@@ -90,11 +91,26 @@ export class ClusterMemory {
   tls: { value: InternalTls; ca: string; issuedMs: number } | undefined;
   /** Passes with writes, one right after the other. */
   busyPasses = 0;
+  #context: BuildContext | undefined;
   /** UID of the cluster it is about. */
   readonly uid: string;
 
   constructor(uid: string) {
     this.uid = uid;
+  }
+
+  /** The context of the pass before while it says the same, with all that was built from it. The status plays no part in it. */
+  contextOf(now: BuildContext): BuildContext {
+    const before = this.#context;
+    const { generation } = now.cluster.metadata;
+    const isSame =
+      before !== undefined &&
+      generation !== undefined &&
+      before.cluster.metadata.generation === generation &&
+      isSameJson(before.hashes, now.hashes) &&
+      isSameJson(before.storage, now.storage);
+    if (!isSame) this.#context = now;
+    return this.#context ?? now;
   }
 }
 
@@ -135,7 +151,7 @@ export class Observer {
     const foreignSecrets = new OwnedObjects().add(SECRETS, [...secrets.values()]).foreign(uid);
     // They are about to be collected: look again the next time.
     for (const key of foreignSecrets) reader.forget(namespace, key.slice(key.indexOf("/") + 1));
-    const context = buildContext(cluster, config, contentHashes(cluster, secrets), storage);
+    const context = memory.contextOf(buildContext(cluster, config, contentHashes(cluster, secrets), storage));
     const scaling = decideScale(cluster, entries, entryRevision(context), memory.scaling, nowMs);
     memory.scaling = scaling?.history;
     const { strategy, maxSkewPercent } = cluster.spec.entry.update;

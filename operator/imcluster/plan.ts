@@ -75,10 +75,16 @@ function secrets(observed: ObservedCluster): Action[] {
   return needs.map((need) => ({ kind: "makeSecret", need, reason: `Secret ${need.name} ${need.reason}` }));
 }
 
+/** What was found to be as wanted. Neither side of a comparison ever changes: another object comes in its place. */
+const asWanted = new WeakMap<KubeObject, KubeObject>();
+
 /** An apply when the object is missing or differs, else nothing. */
 function ensure<T extends KubeObject>(observed: ObservedCluster, resource: Resource<T>, wanted: T): Action[] {
   const actual = observed.objects.get(resource, wanted.metadata.name);
-  if (actual && isSubset(wanted, actual)) return [];
+  if (actual && (asWanted.get(wanted) === actual || isSubset(wanted, actual))) {
+    asWanted.set(wanted, actual);
+    return [];
+  }
   const reason = `${resource.kind} ${wanted.metadata.name} ${actual ? "differs" : "does not exist"}`;
   return [{ kind: "apply", resource, object: wanted, reason }];
 }

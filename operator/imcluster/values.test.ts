@@ -2,9 +2,10 @@
 // The small pure modules: units, hashes, comparison, backoff, conditions.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { mergeConditions } from "../api/conditions.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
-import { canonicalJson, hashOf } from "./hash.ts";
+import { canonicalJson, hashOf, isSameJson } from "./hash.ts";
 import { observeEntry } from "./observed.ts";
 import { isSubset } from "./subset.ts";
 import { durationMs, quantity } from "./units.ts";
@@ -62,6 +63,59 @@ describe("hashOf", () => {
     assert.equal(hashOf({ a: 1, b: [2, { c: 3, d: undefined }] }), hashOf({ b: [2, { c: 3 }], a: 1 }));
     assert.notEqual(hashOf([1, 2]), hashOf([2, 1]));
     assert.equal(canonicalJson({ b: null, a: "x" }), '{"a":"x","b":null}');
+  });
+});
+
+/** As hashes were made from the first version on: another text would roll every pod of every cluster. */
+function firstCanonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((item) => firstCanonicalJson(item ?? null)).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+    return `{${entries
+      .map(([key, field]) => `${JSON.stringify(key)}:${firstCanonicalJson(field)}`)
+      .sort()
+      .join(",")}}`;
+  }
+  return JSON.stringify(value) ?? "null";
+}
+
+describe("canonical JSON", () => {
+  const key = fc.oneof(fc.constantFrom("a", "a-b", "a.b/c", "a b", "a!", 'a"', "a\\", "é", "\u0001", ""), fc.string());
+  const { json } = fc.letrec<{ json: unknown }>((tie) => ({
+    json: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      fc.constantFrom(undefined, null, true, false, "", "x", 0, 1, -1.5),
+      fc.string(),
+      fc.array(tie("json"), { maxLength: 4 }),
+      fc.dictionary(key, tie("json"), { maxKeys: 5 }),
+    ),
+  }));
+
+  it("is the text that it always was", () => {
+    fc.assert(fc.property(json, (value) => assert.equal(canonicalJson(value), firstCanonicalJson(value))));
+  });
+
+  it("is compared without being made", () => {
+    const changed = fc.tuple(json, json, fc.boolean());
+    fc.assert(
+      fc.property(changed, ([a, b, isCopy]) => {
+        const other = isCopy ? structuredClone(a) : b;
+        assert.equal(isSameJson(a, other), canonicalJson(a) === canonicalJson(other));
+      }),
+    );
+    for (const [a, b, isSame] of [
+      [{ a: 1, b: undefined }, { a: 1 }, true],
+      [{ a: 1 }, { a: 1, b: 2 }, false],
+      [{ a: undefined, b: 1 }, { c: undefined, b: 1 }, true],
+      [{ a: 1, b: undefined }, { b: 1 }, false],
+      [[undefined], [null], true],
+      [[], {}, false],
+      [{ a: {} }, { a: [] }, false],
+      [undefined, null, true],
+    ] as const) {
+      assert.equal(isSameJson(a, b), isSame, JSON.stringify([a, b]));
+      assert.equal(canonicalJson(a) === canonicalJson(b), isSame);
+    }
   });
 });
 

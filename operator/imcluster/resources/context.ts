@@ -66,6 +66,26 @@ export function buildContext(
   };
 }
 
+type Key = string | number | undefined;
+
+/**
+ * A builder that builds once for each context and further arguments: contexts never change, and a pass asks for the same object
+ * several times. What it returns is shared: do not change it.
+ */
+export function perContext<T, Rest extends readonly Key[]>(
+  build: (context: BuildContext, ...rest: Rest) => T,
+): (context: BuildContext, ...rest: Rest) => T {
+  const built = new WeakMap<BuildContext, Map<string, { value: T }>>();
+  return (context, ...rest) => {
+    const ofContext = built.get(context) ?? new Map<string, { value: T }>();
+    built.set(context, ofContext);
+    const key = rest.join();
+    const known = ofContext.get(key) ?? { value: build(context, ...rest) };
+    ofContext.set(key, known);
+    return known.value;
+  };
+}
+
 const VERSION_TAG = /^(.*[^/]):v?(\d+\.\d+\.\d+[-+0-9A-Za-z.]*)$/;
 
 /** `spec.image`; else the operand image, its tag replaced by `spec.version` where the tag is a version itself. */

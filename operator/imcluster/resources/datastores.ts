@@ -5,7 +5,7 @@ import type { PersistentVolumeClaim, StatefulSet } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
 import { ANNOTATION, labelsOf, PORT, selectorLabels } from "../names.ts";
 import { quantity } from "../units.ts";
-import { type BuildContext, owned } from "./context.ts";
+import { type BuildContext, owned, perContext } from "./context.ts";
 import { DATASTORE_UID, emptyDirMount, type Mount, type PodParts, podSpec } from "./pod-parts.ts";
 
 const DEFAULT_STORAGE = "5Gi";
@@ -48,7 +48,7 @@ function single(
 }
 
 /** One PostgreSQL for trying out. A StatefulSet, because it never runs two pods on one volume. */
-export function postgresStatefulSet(context: BuildContext): StatefulSet {
+export const postgresStatefulSet = perContext((context: BuildContext): StatefulSet => {
   const { names } = context;
   const data: Mount =
     context.storage.kind === "volume"
@@ -75,10 +75,10 @@ export function postgresStatefulSet(context: BuildContext): StatefulSet {
     },
     context.hashes.postgres,
   );
-}
+});
 
 /** Volume of the embedded PostgreSQL; goes with the ImCluster. @throws ImError INTERNAL when the storage is no volume */
-export function postgresClaim(context: BuildContext): PersistentVolumeClaim {
+export const postgresClaim = perContext((context: BuildContext): PersistentVolumeClaim => {
   const { storage } = context;
   if (storage.kind !== "volume") throw new ImError(ErrorCode.INTERNAL, "PostgreSQL has no volume here");
   return owned(context, "postgres", {
@@ -91,10 +91,10 @@ export function postgresClaim(context: BuildContext): PersistentVolumeClaim {
       resources: { requests: { storage: context.cluster.spec.postgres.embedded?.storageSize ?? DEFAULT_STORAGE } },
     },
   });
-}
+});
 
 /** One Redis for trying out, in memory only: an old dump would bring dead routes back. */
-export function redisStatefulSet(context: BuildContext): StatefulSet {
+export const redisStatefulSet = perContext((context: BuildContext): StatefulSet => {
   const maxMemory = quantity(context.cluster.spec.redis.embedded?.maxMemory ?? DEFAULT_REDIS_MEMORY);
   return single(
     context,
@@ -119,4 +119,4 @@ export function redisStatefulSet(context: BuildContext): StatefulSet {
     },
     context.hashes.redis,
   );
-}
+});

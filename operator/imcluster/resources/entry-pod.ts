@@ -3,7 +3,7 @@ import type { Pod } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
 import { ANNOTATION, FINALIZER, LABEL, PORT } from "../names.ts";
 import { durationMs } from "../units.ts";
-import { type BuildContext, owned, serviceHost } from "./context.ts";
+import { type BuildContext, owned, perContext, serviceHost } from "./context.ts";
 import {
   adminProbes,
   type EnvVar,
@@ -24,21 +24,12 @@ const PODINFO_DIR = "/etc/imcluster/podinfo";
 /** Time for an entry to leave after its drain deadline, before the kubelet kills it. */
 const GRACE_MARGIN_MS = 10_000;
 
-/** A pass asks several times, and a context never changes. */
-const revisions = new WeakMap<BuildContext, string>();
-
 /** Hash of everything that needs a new pod when it changes; label `imcluster.io/revision`. */
-export function entryRevision(context: BuildContext): string {
-  const known = revisions.get(context) ?? revisionOf(context);
-  revisions.set(context, known);
-  return known;
-}
-
-function revisionOf(context: BuildContext): string {
+export const entryRevision = perContext((context: BuildContext): string => {
   const { podTemplate } = context.cluster.spec.entry;
   const { labels, annotations } = podTemplate ?? {};
   return hashOf({ spec: entryPodSpec(context), labels, annotations, internalTls: context.hashes.internal.entry });
-}
+});
 
 /** An entry pod of the wanted revision. @param suffix what makes the name unique, 5 characters */
 export function entryPod(context: BuildContext, suffix: string): Pod {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Deployment } from "../../kube/types.ts";
 import { PORT } from "../names.ts";
-import type { BuildContext } from "./context.ts";
+import { type BuildContext, perContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
 import {
   ackTimeoutEnv,
@@ -23,7 +23,7 @@ import { pushEnv, pushMounts } from "./push.ts";
 const WEBHOOK_DIR = "/etc/imcluster/webhook";
 
 /** Extlogic pods: everything that may be slow or late. */
-export function extlogicDeployment(context: BuildContext): Deployment {
+export const extlogicDeployment = perContext((context: BuildContext): Deployment => {
   const { extlogic } = context.cluster.spec;
   const { internal, postgres, redis, webhook, push, pushKeys: sealKeys } = context.hashes;
   const secret = extlogic.webhook?.secretRef;
@@ -60,7 +60,7 @@ export function extlogicDeployment(context: BuildContext): Deployment {
       ...adminProbes(2),
     },
   });
-}
+});
 
 function retentionEnv({ cluster }: BuildContext): EnvVar[] {
   const { days, resendDays } = cluster.spec.retention;

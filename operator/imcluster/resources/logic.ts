@@ -3,7 +3,7 @@ import type { SessionsSpec } from "../../api/v1alpha1.ts";
 import type { Deployment } from "../../kube/types.ts";
 import { PORT } from "../names.ts";
 import { durationMs } from "../units.ts";
-import type { BuildContext } from "./context.ts";
+import { type BuildContext, perContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
 import {
   ackTimeoutEnv,
@@ -23,7 +23,7 @@ import {
 const AUTH_DIR = "/etc/imcluster/auth";
 
 /** Logic pods: persist, route, deliver. */
-export function logicDeployment(context: BuildContext): Deployment {
+export const logicDeployment = perContext((context: BuildContext): Deployment => {
   const { logic, auth, entry, sessions, presence } = context.cluster.spec;
   const keys = auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: context.names.auth, key: "jwks.json" };
   const keyFile = auth.sharedSecretRef ? "secret" : "jwks.json";
@@ -69,7 +69,7 @@ export function logicDeployment(context: BuildContext): Deployment {
       ...adminProbes(2),
     },
   });
-}
+});
 
 /** What `all` means: everything is bounded. */
 const MAX_SESSIONS_PER_SLOT = 32;

@@ -2,19 +2,19 @@
 import type { Job } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
 import { labelsOf } from "../names.ts";
-import { type BuildContext, owned } from "./context.ts";
+import { type BuildContext, owned, perContext } from "./context.ts";
 import { IMAGE_UID, identityEnv, POSTGRES_URL_ENV, podSpec, postgresUrl } from "./pod-parts.ts";
 
 const BACKOFF_LIMIT = 6;
 const DEADLINE_SECONDS = 900;
 
 /** What a migration is about: another version, image or database needs another Job. */
-export function migrationHash(context: BuildContext): string {
+export const migrationHash = perContext((context: BuildContext): string => {
   return hashOf([context.version, context.image, context.hashes.postgres], 8);
-}
+});
 
 /** Brings the schema to the version of the image. Never changed, only replaced; kept as a record after success. */
-export function migrateJob(context: BuildContext): Job {
+export const migrateJob = perContext((context: BuildContext): Job => {
   return owned(context, "migrate", {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -45,4 +45,4 @@ export function migrateJob(context: BuildContext): Job {
       },
     },
   });
-}
+});

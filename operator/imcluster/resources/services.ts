@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Service } from "../../kube/types.ts";
 import { type Component, PORT, selectorLabels } from "../names.ts";
-import { type BuildContext, owned } from "./context.ts";
+import { type BuildContext, owned, perContext } from "./context.ts";
 
 function service(context: BuildContext, component: Component, spec: Service["spec"], annotations = {}): Service {
   const names: Partial<Record<Component, string>> = { ...context.names, migrate: undefined };
@@ -14,7 +14,7 @@ function service(context: BuildContext, component: Component, spec: Service["spe
 }
 
 /** Where clients connect. Its selector never names a lifecycle label: flipping one cuts live connections on some networks. */
-export function entryService(context: BuildContext): Service {
+export const entryService = perContext((context: BuildContext): Service => {
   const wanted = context.cluster.spec.entry.service;
   return service(
     context,
@@ -30,22 +30,22 @@ export function entryService(context: BuildContext): Service {
     },
     wanted.annotations,
   );
-}
+});
 
 /** Headless: entries dial every ready logic pod by its own address. */
-export function logicService(context: BuildContext): Service {
+export const logicService = perContext((context: BuildContext): Service => {
   return service(context, "logic", {
     type: "ClusterIP",
     clusterIP: "None",
     publishNotReadyAddresses: false,
     ports: [{ name: "grpc", port: PORT.logicGrpc, targetPort: "grpc", protocol: "TCP" }],
   });
-}
+});
 
-export function datastoreService(context: BuildContext, component: "postgres" | "redis"): Service {
+export const datastoreService = perContext((context: BuildContext, component: "postgres" | "redis"): Service => {
   const port = PORT[component];
   return service(context, component, {
     type: "ClusterIP",
     ports: [{ name: component, port, targetPort: component, protocol: "TCP" }],
   });
-}
+});
