@@ -68,8 +68,14 @@ const CLIENT_OPTIONS: ChannelOptions = {
   "grpc-node.flow_control_window": 1024 * 1024,
 };
 
+/** One TLS context for all connections with the same pair: the operator has one to each pod of a cluster. */
+const credentials = new WeakMap<InternalTls, Credentials>();
+
 function clientCredentials(tls: InternalTls | undefined): Credentials {
-  return tls ? Credentials.createSsl(tls.ca, tls.key, tls.cert) : Credentials.createInsecure();
+  if (!tls) return Credentials.createInsecure();
+  const known = credentials.get(tls) ?? Credentials.createSsl(tls.ca, tls.key, tls.cert);
+  credentials.set(tls, known);
+  return known;
 }
 
 function clientOptions(role: string): ChannelOptions {

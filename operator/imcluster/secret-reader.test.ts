@@ -65,4 +65,17 @@ describe("SecretReader", () => {
     reader.forget("shop", "s");
     assert.equal(await read(), undefined, "asked at once");
   });
+
+  it("forgets those of a cluster that is gone", async () => {
+    const { clock, world, reader, read } = setUp();
+    world.now = secret("1");
+    await reader.read("shop", ["a", "b", "c"]);
+    for (let minute = 0; minute < 5; minute++) {
+      await read();
+      clock.advance(60_000);
+    }
+    assert.equal(reader.size, 4);
+    await read();
+    assert.equal(reader.size, 1);
+  });
 });

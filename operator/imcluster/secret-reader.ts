@@ -9,6 +9,8 @@ import type { Secrets } from "./secrets.ts";
 const FOUND_TTL_MS = 30_000;
 /** A Secret that was not there is asked for again after this. */
 const ABSENT_TTL_MS = 2_000;
+/** One that nobody asks for any more is forgotten after this: its cluster is gone. */
+const UNUSED_MS = 300_000;
 
 interface Cached {
   secret: Secret | undefined;
@@ -20,10 +22,17 @@ export class SecretReader {
   readonly #client: KubeClient;
   readonly #clock: Clock;
   readonly #cached = new Map<string, Cached>();
+  #sweptMs: number;
 
   constructor(client: KubeClient, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
+    this.#sweptMs = clock.nowMs();
+  }
+
+  /** Secrets and absences that are remembered. */
+  get size(): number {
+    return this.#cached.size;
   }
 
   /** Those of the names that exist. @throws KubeError when one cannot be read */
@@ -50,7 +59,14 @@ export class SecretReader {
     // The same object while it is the same Secret: what was found out about it stays known.
     const secret = cached?.secret && read && isSame(cached.secret, read) ? cached.secret : read;
     this.#cached.set(key, { secret, readMs: nowMs });
+    this.#sweep(nowMs);
     return secret;
+  }
+
+  #sweep(nowMs: number): void {
+    if (nowMs - this.#sweptMs < UNUSED_MS) return;
+    this.#sweptMs = nowMs;
+    for (const [key, { readMs }] of this.#cached) if (nowMs - readMs >= UNUSED_MS) this.#cached.delete(key);
   }
 }
 
