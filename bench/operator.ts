@@ -64,9 +64,29 @@ async function make({ server: { client }, namespace }: OperatorWorld, name: stri
   if (made === "exists") throw new Error(`${name} exists`);
 }
 
+/** Statuses by name, as text. */
+async function statuses({ server: { client }, namespace }: OperatorWorld): Promise<Map<string, string>> {
+  const { items } = await client.list(IM_CLUSTER, namespace);
+  return new Map(items.map(({ metadata: { name }, status }) => [name, JSON.stringify(status)]));
+}
+
+/** What a status said before and says now, from where they differ on: for whoever wonders about a write. */
+async function told(world: OperatorWorld, before: ReadonlyMap<string, string>): Promise<string[]> {
+  const now = await statuses(world);
+  return [...now].flatMap(([name, text]) => {
+    const old = before.get(name) ?? "";
+    if (old === text) return [];
+    let at = 0;
+    while (at < text.length && text[at] === old[at]) at++;
+    const around = (status: string): string => status.slice(Math.max(0, at - 100), at + 60);
+    return [`${name}: ${around(old)} -> ${around(text)}`];
+  });
+}
+
 /** Nothing happens any more: what is written, watched, read and used all the same. */
 async function steady(world: OperatorWorld) {
   await sleep(SETTLE_MS);
+  const before = await statuses(world);
   await world.passFigures();
   const cpu = cpuTimeOf(world.operator.pid);
   const span: Span = { fromMs: Date.now(), toMs: Date.now() + STEADY_SECONDS * 1000 };
@@ -75,6 +95,7 @@ async function steady(world: OperatorWorld) {
   const passes = await world.passFigures();
   const requests = world.requests();
   const writes = writesWithin(requests, span);
+  for (const line of (await told(world, before)).slice(0, 5)) progress(`written although nothing happened: ${line}`);
   return {
     seconds: STEADY_SECONDS,
     writes: without(writes, LEASE),

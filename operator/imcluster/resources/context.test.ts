@@ -2,15 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ClusterMemory } from "../observe.ts";
+import { contentHashes } from "../secrets.ts";
 import { OPERANDS, sampleCluster } from "../testing/sample.ts";
 import { buildContext, perContext } from "./context.ts";
 import { disruptionBudget } from "./policy.ts";
 import { datastoreService } from "./services.ts";
 
-const HASHES = {
-  internal: { entry: "a", logic: "b", extlogic: "c" },
-  ...{ postgres: "d", redis: "e", tokenKeys: "f", webhook: "", push: "" },
-};
+const HASHES = contentHashes(sampleCluster(), new Map());
 const made = (cluster = sampleCluster(), hashes = HASHES, kind: "pod" | "external" = "pod") =>
   buildContext(cluster, OPERANDS, hashes, { kind });
 
