@@ -11,6 +11,7 @@ import { waitUntil } from "../e2e/harness/processes.ts";
 import { imCluster } from "../e2e/operator/support/shared-api-server.ts";
 import { IM_CLUSTER } from "../operator/api/resource.ts";
 import type { ImCluster } from "../operator/api/v1alpha1.ts";
+import { KubeError } from "../operator/kube/kube-error.ts";
 import { PODS } from "../operator/kube/types.ts";
 import { ensureBinaries } from "../scripts/cluster/toolchain.ts";
 import { envNumber, progress, residentMiB } from "./bench-kit.ts";
@@ -59,14 +60,26 @@ function isDone({ status, metadata, spec }: ImCluster): boolean {
   );
 }
 
+/** A busy API server may not answer at all. */
+async function asked<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof KubeError && error.retryable)) throw error;
+      await sleep(POLL_MS);
+    }
+  }
+}
+
 async function make({ server: { client }, namespace }: OperatorWorld, name: string, replicas: number): Promise<void> {
-  const made = await client.create(IM_CLUSTER, imCluster(namespace, { entry: { replicas } }, name));
-  if (made === "exists") throw new Error(`${name} exists`);
+  // One that exists was made by a call whose answer did not come.
+  await asked(() => client.create(IM_CLUSTER, imCluster(namespace, { entry: { replicas } }, name)));
 }
 
 /** Statuses by name, as text. */
 async function statuses({ server: { client }, namespace }: OperatorWorld): Promise<Map<string, string>> {
-  const { items } = await client.list(IM_CLUSTER, namespace);
+  const { items } = await asked(() => client.list(IM_CLUSTER, namespace));
   return new Map(items.map(({ metadata: { name }, status }) => [name, JSON.stringify(status)]));
 }
 
@@ -120,7 +133,7 @@ async function oneLarge() {
     await make(world, "large", ENTRIES);
     let readyMs = 0;
     const isReady = async (): Promise<boolean> => {
-      const cluster = await client.get(IM_CLUSTER, world.namespace, "large");
+      const cluster = await asked(() => client.get(IM_CLUSTER, world.namespace, "large"));
       if (readyMs === 0 && cluster?.status?.entry?.ready === ENTRIES && cluster.status.phase === "Ready")
         readyMs = performance.now() - startedMs;
       await sleep(POLL_MS);
@@ -158,7 +171,7 @@ async function manySmall() {
     for (let at = 0; at < CLUSTERS; at++) await make(world, `c${at}`, ENTRIES_EACH);
     let done = 0;
     const areDone = async (): Promise<boolean> => {
-      const { items } = await client.list(IM_CLUSTER, world.namespace);
+      const { items } = await asked(() => client.list(IM_CLUSTER, world.namespace));
       const before = Math.floor((done * 10) / CLUSTERS);
       done = items.filter(isDone).length;
       if (Math.floor((done * 10) / CLUSTERS) > before) progress(`${done} of ${CLUSTERS} ImClusters are ready`);
@@ -167,7 +180,7 @@ async function manySmall() {
     };
     await waitUntil("all ImClusters are ready", areDone, CONVERGE_TIMEOUT_MS);
     const seconds = Math.round((performance.now() - startedMs) / 1000);
-    const pods = (await client.list(PODS, world.namespace, { limit: 10_000 })).items.length;
+    const pods = (await asked(() => client.list(PODS, world.namespace, { limit: 10_000 }))).items.length;
     const making = await world.passFigures();
     const idle = await steady(world);
     const figures = {

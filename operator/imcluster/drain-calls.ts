@@ -62,7 +62,7 @@ export class DrainCalls {
     const asking = new Set(memory.rebalance.asking);
     const entries = observed.entries.filter(({ uid }) => asking.has(uid));
     await atOnce(entries, CALLS_AT_ONCE, async (entry) => {
-      const lease = memory.budget.take(entry.uid, this.#clock.wallMs());
+      const lease = memory.budget.take(entry.uid, this.#clock.wallMs(), this.#clock.nowMs());
       if (!who || !lease || lease.connections === 0) return;
       const probe = await this.#fleet.shed(who, entry.pod, { ...lease, ttlMs: LEASE_TTL_MS });
       if (!probe) {

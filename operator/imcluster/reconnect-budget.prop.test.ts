@@ -134,7 +134,7 @@ describe("ReconnectBudget", () => {
         const closeWithinMs = Math.max(1_000, begunMs + 20_000 - nowMs);
         budget.judge(bad, LIMITS, nowMs);
         budget.divide([{ uid: "a", initial: left, waiting, closeWithinMs }], 600_000, nowMs);
-        const { connections, afterMs, spreadMs } = budget.take("a", 0) as Lease;
+        const { connections, afterMs, spreadMs } = budget.take("a", 0, nowMs) as Lease;
         waiting -= connections;
         if (connections > 0) granted.push([nowMs + afterMs, nowMs + afterMs + spreadMs, connections]);
         assert.ok(nowMs < begunMs + 100_000);
