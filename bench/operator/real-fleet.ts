@@ -46,6 +46,10 @@ class ProcessCalls implements Fleet {
     return await this.#of(pod)?.drain(plain(who), pod, order);
   }
 
+  async shed(who: FleetIdentity, pod: Pod, lease: Parameters<Fleet["shed"]>[2]) {
+    return await this.#of(pod)?.shed(plain(who), pod, lease);
+  }
+
   async drainedSessions(who: FleetIdentity, pod: Pod, cursor: number) {
     return await this.#of(pod)?.drainedSessions(plain(who), pod, cursor);
   }
