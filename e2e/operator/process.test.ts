@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operator as real processes: leader election, takeover, signals.
+// The operator as real processes: leader election, takeover, webhooks, signals.
 import assert from "node:assert/strict";
+import { type RequestOptions, request } from "node:https";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
-import { LEASES } from "../../operator/kube/types.ts";
+import { LEASES, SECRETS, type Secret } from "../../operator/kube/types.ts";
 import { freePort } from "../harness/ports.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../harness/processes.ts";
 import { Bench, OPERAND_IMAGE } from "./support/bench.ts";
@@ -55,6 +56,24 @@ async function get(port: number, path: string): Promise<{ status: number; text: 
   }
 }
 
+/** The body of the answer; empty when there is none. */
+function post(target: RequestOptions, body: string): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { ...target, method: "POST", agent: false, signal: AbortSignal.timeout(5_000) };
+    const sent = request(options, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (part: string) => {
+        text += part;
+      });
+      response.on("error", () => resolve(""));
+      response.on("end", () => resolve(text));
+    });
+    sent.on("error", () => resolve(""));
+    sent.end(body);
+  });
+}
+
 const leaderOf = async (namespace: string) =>
   (await server.client.get(LEASES, namespace, "im-operator"))?.spec.holderIdentity?.split("_")[0];
 
@@ -101,6 +120,39 @@ describe("operator/main.ts", () => {
       assert.notEqual(await leaderOf(bench.namespace), follower.name, "the Lease was given back");
     } finally {
       for (const { child } of started) child.signal("SIGKILL");
+      await bench.close();
+    }
+  });
+
+  it("serves its webhooks with a certificate that it made", async () => {
+    const bench = await Bench.open(server);
+    const webhookPort = await freePort();
+    const env = { IM_ADMISSION: "hooks", IM_WEBHOOK_PORT: String(webhookPort), IM_LEADER_ELECT: "false" };
+    const { child } = await startMain("operator-w", bench.namespace, env);
+    try {
+      let secret: Secret | undefined;
+      await waitUntil(
+        "the certificate is there",
+        async () => {
+          secret = await server.client.get(SECRETS, bench.namespace, "hooks");
+          return secret?.data?.["tls.crt"] !== undefined;
+        },
+        TAKEOVER_MS,
+      );
+      const ca = Buffer.from(secret?.data?.["ca.crt"] ?? "", "base64").toString();
+      const servername = `hooks.${bench.namespace}.svc`;
+      const target = { host: "127.0.0.1", port: webhookPort, ca, servername, path: "/updates" };
+      const review = { kind: "AdmissionReview", request: { uid: "q", namespace: bench.namespace, name: "demo" } };
+      let answer = "";
+      await waitUntil("it answers", async () => {
+        answer = await post(target, JSON.stringify(review));
+        return answer !== "";
+      });
+      assert.deepEqual(JSON.parse(answer).response, { uid: "q", allowed: true });
+      child.signal("SIGTERM");
+      assert.equal((await child.waitForExit(20_000)).code, 0);
+    } finally {
+      child.signal("SIGKILL");
       await bench.close();
     }
   });
