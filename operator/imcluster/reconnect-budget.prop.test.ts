@@ -89,6 +89,28 @@ describe("ReconnectBudget", () => {
     assert.deepEqual(pass(2_000, 0), [50, 2_500, 3_000]);
   });
 
+  it("counts what the window of an entry stretches, when another entry begins to drain beside it", () => {
+    const budget = new ReconnectBudget();
+    budget.judge(undefined, limitsOf(1_000), 0);
+    const granted: [number, number, number][] = [];
+    const pass = (nowMs: number, entries: { uid: string; initial: number; waiting: number }[]): void => {
+      budget.divide(entries, 5_000, nowMs);
+      for (const { uid } of entries) {
+        const { connections, afterMs, spreadMs } = budget.take(uid, 0, nowMs) as Lease;
+        if (connections > 0) granted.push([nowMs + afterMs, nowMs + afterMs + spreadMs, connections]);
+      }
+    };
+    const first = { uid: "a", initial: 3_100, waiting: 3_100 };
+    pass(0, [first]);
+    for (const nowMs of [400, 800, 1_200])
+      pass(nowMs, [
+        { ...first, waiting: 2_480 },
+        { uid: "b", initial: 50_000, waiting: 50_000 },
+      ]);
+    for (let fromMs = 0; fromMs < 2_000; fromMs += 100)
+      assert.ok(within(granted, fromMs) <= 1_010, `${within(granted, fromMs)} from ${fromMs}`);
+  });
+
   it("lets no entry go faster than its window says", () => {
     const { entries } = run(100_000, 10_000, [1_000], Array(19).fill(500), []);
     const granted = entries[0]?.granted ?? [];

@@ -78,11 +78,14 @@ export class ReconnectBudget {
       const startMs = Math.max(fromMs, beginMs);
       this.#leases.set(uid, { number: 0, connections, afterMs: Math.round(startMs - nowMs), spreadMs: 0 });
     }
-    this.#division = { dividedMs: nowMs, busyUntilMs: this.#busyUntilMs };
     for (const [uid, lease] of this.#leases) {
       const untilMs = Math.max(this.#busyUntilMs, Math.min(this.#paced.get(uid) ?? 0, nowMs + HORIZON_MS));
       this.#leases.set(uid, { ...lease, spreadMs: Math.max(0, Math.round(untilMs - nowMs - lease.afterMs)) });
     }
+    // Also where windows stretch what the rate would have let through sooner: what begins before would come on top of it.
+    for (const { connections, afterMs, spreadMs } of this.#leases.values())
+      if (connections > 0) this.#busyUntilMs = Math.max(this.#busyUntilMs, nowMs + afterMs + spreadMs);
+    this.#division = { dividedMs: nowMs, busyUntilMs: this.#busyUntilMs };
   }
 
   /**
