@@ -27,6 +27,53 @@ test("events become deltas, and what is not news becomes none", () => {
   assert.equal(cache.size, 0);
 });
 
+test("what comes after its deletion, but is older, does not bring an object back", () => {
+  const cache = new ObjectCache<KubeObject>();
+  cache.put(object("a", "u1", "9"));
+  cache.remove(object("a", "u1", "12"));
+  for (const late of ["9", "11", "12"]) assert.deepEqual(cache.put(object("a", "u1", late)), [], late);
+  assert.deepEqual(cache.remove(object("b", "u2", "14")), [], "a deletion that overtook the whole life of its object");
+  assert.deepEqual(cache.put(object("b", "u2", "13")), []);
+  assert.deepEqual(brief(cache.put(object("a", "u3", "10"))), ["added u3/10"], "another object, not heard of so far");
+});
+
+test("an object that left the selector and is back is not removed by its late deletion", () => {
+  const cache = new ObjectCache<KubeObject>();
+  cache.put(object("a", "u1", "9"));
+  cache.remove(object("a", "u1", "12"));
+  assert.deepEqual(brief(cache.put(object("a", "u1", "15"))), ["added u1/15"]);
+  assert.deepEqual(cache.remove(object("a", "u1", "12")), []);
+  assert.deepEqual(brief(cache.remove(object("a", "u1", "20"))), ["deleted u1/20 after u1/15"]);
+});
+
+test("a successor that overtakes the deletion of its predecessor stays", () => {
+  const cache = new ObjectCache<KubeObject>();
+  cache.put(object("a", "u1", "9"));
+  assert.equal(cache.put(object("a", "u2", "13")).length, 2);
+  assert.deepEqual(cache.remove(object("a", "u1", "12")), []);
+  assert.deepEqual(cache.put(object("a", "u1", "11")), []);
+  assert.equal(cache.get("ns", "a")?.metadata.uid, "u2");
+  cache.remove(object("a", "u2", "14"));
+  assert.deepEqual(cache.put(object("a", "u1", "9")), [], "also when its successor is gone");
+});
+
+test("of the time before a list nothing is believed that it does not have", () => {
+  const cache = new ObjectCache<KubeObject>();
+  cache.replace([object("a", "u1", "10")], "20");
+  assert.deepEqual(cache.put(object("b", "u2", "20")), [], "gone by then");
+  assert.deepEqual(brief(cache.put(object("b", "u2", "21"))), ["added u2/21"]);
+  assert.deepEqual(brief(cache.put(object("a", "u1", "15"))), ["updated u1/15 after u1/10"]);
+});
+
+test("of a great many deletions the oldest are remembered by their version alone", () => {
+  const cache = new ObjectCache<KubeObject>();
+  for (let index = 0; index < 3_000; index++) cache.remove(object(`o-${index}`, `u-${index}`, String(10_000 + index)));
+  for (const index of [0, 1_500, 2_999]) {
+    assert.deepEqual(cache.put(object(`o-${index}`, `u-${index}`, String(10_000 + index))), [], `object ${index}`);
+  }
+  assert.equal(cache.put(object("new", "u-new", "13001")).length, 1);
+});
+
 test("versions that are no numbers only have to differ", () => {
   const cache = new ObjectCache<KubeObject>();
   cache.put(object("a", "u1", "b"));
@@ -52,12 +99,15 @@ test("a late event of a former incarnation changes nothing", () => {
 test("a list replaces all, deletions first, even when its versions went back", () => {
   const cache = new ObjectCache<KubeObject>();
   for (const name of ["same", "gone", "changed", "again"]) cache.put(object(name, `u-${name}`, "20"));
-  const deltas = cache.replace([
-    object("same", "u-same", "20"),
-    object("changed", "u-changed", "15"),
-    object("again", "u-again-2", "30"),
-    object("new", "u-new", "31"),
-  ]);
+  const deltas = cache.replace(
+    [
+      object("same", "u-same", "20"),
+      object("changed", "u-changed", "15"),
+      object("again", "u-again-2", "30"),
+      object("new", "u-new", "31"),
+    ],
+    "31",
+  );
   assert.deepEqual(brief(deltas), [
     "deleted u-gone/20 after u-gone/20",
     "updated u-changed/15 after u-changed/20",
@@ -103,7 +153,7 @@ test("an index by label finds what a look at all objects finds, whatever happene
         );
         const [first] = objects;
         const deltas = [indexed, plain].map((cache) => {
-          if (what === "replace") return cache.replace(objects);
+          if (what === "replace") return cache.replace(objects, "1");
           return first ? cache[what](first) : [];
         });
         assert.deepEqual(deltas[0], deltas[1]);

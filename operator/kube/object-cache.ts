@@ -17,15 +17,23 @@ export interface CacheSelection {
   labels?: Readonly<Record<string, string>>;
 }
 
+/** Deletions remembered since the last list. Of those before, nothing that comes late is believed. */
+const MAX_GONE = 1_024;
+
 /**
  * Objects by namespace and name. A name with another UID is another object: its predecessor is reported as deleted first.
- * Every method that changes it returns what changed, in order; what changes nothing returns an empty list.
+ * Every method that changes it returns what changed, in order; what changes nothing returns an empty list. Events may come twice,
+ * late and in any order: in the end it holds what the newest of each object said.
  */
 export class ObjectCache<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #indexedLabel: string | undefined;
   /** By value of the indexed label, then as above. */
   readonly #byValue = new Map<string, Map<string, T>>();
+  /** By UID: the version at which an object went, in the order of the events. */
+  readonly #gone = new Map<string, string>();
+  /** An object that is not held was gone by this version. */
+  #knownTo = "";
 
   /** @param indexedLabel lists that ask for a value of it look at those that have it only */
   constructor(indexedLabel?: string) {
@@ -57,21 +65,36 @@ export class ObjectCache<T extends KubeObject> {
    */
   put(object: T): Delta<T>[] {
     const old = this.#objects.get(keyOf(object));
-    if (old && (isSameIncarnation(old, object) ? !isNewer(object, old) : isOlder(object, old))) return [];
+    if (old && isSameIncarnation(old, object)) {
+      if (!isNewer(versionOf(object), versionOf(old))) return [];
+    } else if (this.#hasGone(object) || (old && isOlder(object, old))) return [];
+    this.#gone.delete(uidOf(object));
     return this.#set(object, old);
   }
 
-  /** A DELETED event. One of another incarnation than the one held changes nothing. */
+  /**
+   * A DELETED event, also of an object that no longer matches the selector and may do so again later. One of another incarnation
+   * than the one held, or older than it, changes nothing.
+   */
   remove(object: T): Delta<T>[] {
     const key = keyOf(object);
     const old = this.#objects.get(key);
-    if (!old || !isSameIncarnation(old, object)) return [];
+    const isHeld = old !== undefined && isSameIncarnation(old, object);
+    if (isHeld && isOlder(object, old)) return [];
+    this.#remember(uidOf(object), versionOf(object));
+    if (!isHeld) return [];
     this.#drop(key, old);
     return [{ type: "deleted", object, old }];
   }
 
-  /** A whole list: deletions first, so that nobody sees two incarnations at once. */
-  replace(objects: readonly T[]): Delta<T>[] {
+  /**
+   * A whole list: deletions first, so that nobody sees two incarnations at once.
+   *
+   * @param resourceVersion of the list
+   */
+  replace(objects: readonly T[], resourceVersion: string): Delta<T>[] {
+    this.#gone.clear();
+    this.#knownTo = resourceVersion;
     const listed = new Set(objects.map(keyOf));
     const deltas: Delta<T>[] = [];
     for (const [key, old] of this.#objects) {
@@ -115,6 +138,25 @@ export class ObjectCache<T extends KubeObject> {
     if (value !== undefined && group?.size === 0) this.#byValue.delete(value);
   }
 
+  /** Is this a late event of an object that went? */
+  #hasGone(object: T): boolean {
+    const atVersion = this.#gone.get(uidOf(object)) ?? this.#knownTo;
+    return atVersion !== "" && !isNewer(versionOf(object), atVersion);
+  }
+
+  /** The deletion may have overtaken what the object was before: also one that is not held. */
+  #remember(uid: string, goneBy: string): void {
+    const before = this.#gone.get(uid);
+    if (before !== undefined && !isNewer(goneBy, before)) return;
+    this.#gone.delete(uid);
+    this.#gone.set(uid, goneBy);
+    if (this.#gone.size <= MAX_GONE) return;
+    const [oldest] = this.#gone;
+    if (!oldest) return;
+    this.#gone.delete(oldest[0]);
+    if (this.#knownTo === "" || isNewer(oldest[1], this.#knownTo)) this.#knownTo = oldest[1];
+  }
+
   #set(object: T, old: T | undefined): Delta<T>[] {
     const key = keyOf(object);
     if (old && this.#valueOf(old) !== this.#valueOf(object)) this.#unfile(key, old);
@@ -123,6 +165,7 @@ export class ObjectCache<T extends KubeObject> {
     if (value !== undefined) this.#withValue(value).set(key, object);
     if (!old) return [{ type: "added", object }];
     if (isSameIncarnation(old, object)) return [{ type: "updated", object, old }];
+    this.#remember(uidOf(old), versionOf(object));
     return [
       { type: "deleted", object: old, old },
       { type: "added", object },
@@ -138,9 +181,13 @@ function isSameIncarnation(a: KubeObject, b: KubeObject): boolean {
   return a.metadata.uid === b.metadata.uid;
 }
 
+function uidOf(object: KubeObject): string {
+  return object.metadata.uid ?? keyOf(object);
+}
+
 /** Versions without an order count as news when they differ. */
-function isNewer(object: KubeObject, than: KubeObject): boolean {
-  return (compareVersions(versionOf(object), versionOf(than)) ?? 1) > 0;
+function isNewer(version: string, than: string): boolean {
+  return (compareVersions(version, than) ?? 1) > 0;
 }
 
 /** Certainly older: never of versions without an order. */

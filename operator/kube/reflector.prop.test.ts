@@ -14,7 +14,9 @@ const step = fc.oneof(
   fc.record({ do: fc.constantFrom("put", "remove", "recreate", "replace"), name }, { noNullPrototype: true }),
   fc.record(
     {
-      do: fc.constantFrom("mute", "unmute", "compact", "end", "cut", "junk", "repeat", "bookmark", "pause"),
+      do: fc.constantFrom(
+        ...["mute", "unmute", "compact", "end", "cut", "junk", "repeat", "overtake", "stale list", "bookmark", "pause"],
+      ),
       name,
     },
     { noNullPrototype: true },
@@ -45,6 +47,8 @@ async function take(server: ScriptedApiServer, { do: what, name, status = 0 }: S
     cut: () => server.cutWatches(),
     junk: () => server.sendLine("{junk"),
     repeat: () => server.repeatEvent(server.requests.length),
+    overtake: () => server.overtakeNext(),
+    "stale list": () => server.fail("list", { stale: true }),
     bookmark: () => server.sendBookmark(),
     pause: () => pause(20),
     "fail list": () => server.fail("list", fault),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeError } from "./kube-error.ts";
@@ -243,6 +244,21 @@ describe("faults of a watch", TIMEOUT, () => {
     assert.deepEqual(new Set(restarts), new Set(["silent"]));
   });
 
+  test("watches of a quiet kind that are cut now and then are made anew without a growing delay", async () => {
+    const clock = new FakeClock();
+    start({ clock, random: () => 0.99, backoff: { baseMs: 10, capMs: 100_000 } });
+    for (let count = 1; count <= 6; count++) {
+      await until("a watch", () => server.requests.length === count + 1 && server.watches === 1);
+      // It must have heard of its opening before it is cut.
+      await until("it is open", () => reflector.lastError === undefined);
+      clock.advance(6_000);
+      server.cutWatches();
+      await until("a cut", () => restarts.length === count);
+      clock.advance(10);
+    }
+    await until("a watch", () => server.watches === 1);
+  });
+
   test("a stream cut within an event loses nothing", async () => {
     start();
     await until("a watch", () => server.watches === 1);
@@ -318,6 +334,85 @@ describe("content of a watch", TIMEOUT, () => {
     server.endWatches();
     await untilCaughtUp();
     assert.deepEqual(seen.slice(3), ["deleted a uid-2", "added a uid-3"]);
+  });
+
+  test("an event that was overtaken is taken, and one that is older than what is known is not", async () => {
+    server.put("a", { value: "1" });
+    start();
+    await until("a watch", () => server.watches === 1);
+    const seen: string[] = [];
+    reflector.on((delta) => seen.push(brief(delta)));
+    seen.length = 0;
+    server.overtakeNext();
+    server.remove("a");
+    server.put("b", { value: "1" });
+    server.overtakeNext();
+    server.put("b", { value: "2" });
+    server.put("b", { value: "3" });
+    server.overtakeNext();
+    server.put("c");
+    server.remove("c");
+    server.put("end");
+    await until("the end", () => seen.at(-1)?.startsWith("added end") === true);
+    assert.deepEqual(seen, ["added b uid-2 1", "deleted a uid-1", "updated b uid-2 3", "added end uid-4"]);
+    await untilCaughtUp();
+  });
+
+  test("an event that was overtaken when the connection was cut is caught up", async () => {
+    server.put("a");
+    start();
+    await until("a watch", () => server.watches === 1);
+    server.withholdNext();
+    server.remove("a");
+    server.put("b");
+    await until("the newer event", () => reflector.get("default", "b") !== undefined);
+    assert.ok(reflector.get("default", "a"));
+    server.cutWatches();
+    await untilCaughtUp();
+    assert.deepEqual(restarts, ["cut"]);
+    assert.equal(server.requests.filter((request) => request.startsWith("list")).length, 1);
+  });
+
+  test("a watch that only repeats what is known is asked again ever more slowly", async () => {
+    start({ backoff: { baseMs: 20, capMs: 400 }, random: () => 0.99 });
+    await until("a watch", () => server.watches === 1);
+    server.put("a");
+    await untilCaughtUp();
+    const startedMs = performance.now();
+    for (let count = 1; count <= 5; count++) {
+      server.cutWatches();
+      await until("the next watch", () => server.requests.length === count + 2 && server.watches === 1);
+      await until("it is open", () => reflector.lastError === undefined);
+    }
+    // 20 + 40 + 80 + 160 + 320 ms, although each new watch brought the event again.
+    assert.ok(performance.now() - startedMs >= 590);
+  });
+
+  test("a list older than what was seen is not believed, until six in a row say the same", async () => {
+    start();
+    await until("a watch", () => server.watches === 1);
+    const seen: string[] = [];
+    reflector.on((delta) => seen.push(brief(delta)));
+    server.put("a");
+    await untilCaughtUp();
+    server.fail("watch", { status: 410 });
+    server.fail("list", { stale: true }, { stale: true });
+    server.cutWatches();
+    await until("a list", () => server.requests.filter((request) => request.startsWith("list")).length === 4);
+    await until("a watch", () => server.watches === 1);
+    assert.deepEqual(
+      restarts.filter((cause) => cause === "list_stale"),
+      ["list_stale", "list_stale"],
+    );
+    assert.deepEqual(seen, ["added a uid-1"], "nobody was told that it went");
+
+    server.restore();
+    server.fail("watch", { status: 410 });
+    server.cutWatches();
+    await until("believed", () => seen.length === 2);
+    assert.deepEqual(seen, ["added a uid-1", "deleted a uid-1"]);
+    assert.equal(restarts.filter((cause) => cause === "list_stale").length, 7);
+    await untilCaughtUp();
   });
 
   test("an ERROR event that is not 410 is a fault like a refusal", async () => {

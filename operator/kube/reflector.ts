@@ -9,12 +9,22 @@ import { KubeError } from "./kube-error.ts";
 import { type CacheSelection, type Delta, ObjectCache } from "./object-cache.ts";
 import { keyOf } from "./owner.ts";
 import { compareVersions } from "./resource-version.ts";
+import { ResumePoint } from "./resume-point.ts";
 import type { KubeObject, Resource } from "./types.ts";
 
 export type { CacheSelection, Delta, DeltaHandler };
 
 /** Why a list or a watch was started again: a metric label. `ended` is the normal end after `timeoutSeconds`. */
-export type RestartCause = "ended" | "expired" | "silent" | "cut" | "throttled" | "refused" | "invalid" | "list_failed";
+export type RestartCause =
+  | "ended"
+  | "expired"
+  | "silent"
+  | "cut"
+  | "throttled"
+  | "refused"
+  | "invalid"
+  | "list_failed"
+  | "list_stale";
 
 export interface ReflectorMetrics {
   restarted?(kind: string, cause: RestartCause): void;
@@ -73,6 +83,8 @@ const JITTER = 0.2;
 const HEALTHY_WATCH_MS = 5_000;
 /** After so many failing watches in a row the version they start from is doubted, and everything is listed again. */
 const MAX_FAILED_WATCHES = 5;
+/** A list older than what was seen comes from a cache that lags; so many in a row, and etcd was restored from a backup. */
+const MAX_STALE_LISTS = 6;
 
 /**
  * A live copy of all objects of a kind (in a namespace, with labels): lists them, then watches, for ever. No fault ends it;
@@ -90,8 +102,13 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
   readonly #firstList = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
   /** Where the next watch starts; `undefined` when a list is due. */
-  #resourceVersion: string | undefined;
+  #resume: ResumePoint | undefined;
+  /** The newest version of a list or an event so far. */
+  #newestSeen = "";
+  #staleLists = 0;
   #failedWatches = 0;
+  /** Since when the present watch is open, monotonic; `undefined` while there is none. */
+  #openedAtMs: number | undefined;
   #isSynced = false;
   #lastError: Error | undefined;
 
@@ -159,10 +176,10 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const startedMs = this.#clock.nowMs();
+      this.#openedAtMs = undefined;
       try {
-        if (this.#resourceVersion === undefined) await this.#list();
-        else await this.#watch(this.#resourceVersion, startedMs);
+        if (this.#resume === undefined) await this.#list();
+        else await this.#watch(this.#resume);
       } catch (error) {
         await this.#recover(error);
       }
@@ -190,64 +207,76 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
       next = page.continue;
     } while (next !== undefined);
     if (signal.aborted) return;
-    this.#resourceVersion = resourceVersion;
+    this.#refuseStale(resourceVersion);
+    this.#resume = new ResumePoint(resourceVersion);
+    this.#newestSeen = resourceVersion;
     this.#failedWatches = 0;
-    this.#publish(this.#cache.replace(objects));
+    this.#publish(this.#cache.replace(objects, resourceVersion));
     this.#options.metrics?.listed?.(this.#kind, objects.length, this.#clock.nowMs() - startedMs);
     this.#isSynced = true;
     this.#firstList.resolve();
   }
 
-  async #watch(resourceVersion: string, startedMs: number): Promise<void> {
+  /** Taking an older state for the present one would undo what was seen: pods come back, and others are missing. */
+  #refuseStale(resourceVersion: string): void {
+    const isStale = (compareVersions(resourceVersion, this.#newestSeen) ?? 0) < 0;
+    if (isStale && ++this.#staleLists < MAX_STALE_LISTS) throw new StaleList(resourceVersion, this.#newestSeen);
+    this.#staleLists = 0;
+  }
+
+  async #watch(resume: ResumePoint): Promise<void> {
     const { client, resource, namespace, labelSelector, fieldSelector } = this.#options;
     const seconds = this.#options.watchTimeoutSeconds ?? DEFAULT_WATCH_TIMEOUT_SECONDS;
     const events = client.watch(resource, namespace, {
       labelSelector,
       fieldSelector,
-      resourceVersion,
+      resourceVersion: resume.newest,
       timeoutSeconds: seconds * (1 + JITTER * (2 * this.#random() - 1)),
       inactivityMs: this.#options.inactivityMs ?? DEFAULT_INACTIVITY_MS,
       signal: this.#stop.signal,
     });
     for await (const event of events) {
       if (this.#stop.signal.aborted) return;
-      this.#takeEvent(event);
+      this.#takeEvent(event, resume);
     }
     if (this.#stop.signal.aborted) return;
     this.#options.metrics?.restarted?.(this.#kind, "ended");
     // A server that ends every watch at once must not be asked again at once.
-    if (this.#clock.nowMs() - startedMs < HEALTHY_WATCH_MS) await this.#pause(this.#backoff.next());
+    if (!this.#livedLong()) await this.#pause(this.#backoff.next());
     else this.#backoff.reset();
   }
 
-  #takeEvent(event: WatchEvent<T>): void {
+  #livedLong(): boolean {
+    return this.#openedAtMs !== undefined && this.#clock.nowMs() - this.#openedAtMs >= HEALTHY_WATCH_MS;
+  }
+
+  #takeEvent(event: WatchEvent<T>, resume: ResumePoint): void {
     switch (event.type) {
       case "INVALID":
         throw new InvalidLine(event.detail);
       case "OPENED":
         this.#lastError = undefined;
         this.#failedWatches = 0;
+        this.#openedAtMs = this.#clock.nowMs();
         return;
       case "BOOKMARK":
-        if (this.#isNews(event.resourceVersion)) this.#resourceVersion = event.resourceVersion;
-        break;
+        this.#advance(event.resourceVersion, resume);
+        return;
       default: {
         const object = this.#kept(event.object);
-        const { resourceVersion } = object.metadata;
-        if (!this.#isNews(resourceVersion)) break;
-        this.#resourceVersion = resourceVersion;
+        this.#advance(object.metadata.resourceVersion ?? "", resume);
+        // Whatever came twice or late on the way, the cache takes the newest of each object.
         this.#publish(event.type === "DELETED" ? this.#cache.remove(object) : this.#cache.put(object));
       }
     }
-    this.#backoff.reset();
   }
 
-  /**
-   * Events of a watch come in the order of their versions, all above the one it began at. What is not above the last one
-   * was repeated on the way: taken in, it would bring a deleted object back for good.
-   */
-  #isNews(resourceVersion: string | undefined): boolean {
-    return (compareVersions(resourceVersion ?? "", this.#resourceVersion ?? "") ?? 1) > 0;
+  #advance(resourceVersion: string, resume: ResumePoint): void {
+    resume.advance(resourceVersion, this.#clock.nowMs());
+    // A watch that only repeats what is known does not get on: its next failure has to wait longer.
+    if ((compareVersions(resourceVersion, this.#newestSeen) ?? 1) <= 0) return;
+    this.#newestSeen = resourceVersion;
+    this.#backoff.reset();
   }
 
   #kept(object: T): T {
@@ -262,14 +291,16 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
 
   async #recover(error: unknown): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    const isList = this.#resourceVersion === undefined;
-    const cause = isList ? "list_failed" : causeOf(error);
+    const isList = this.#resume === undefined;
+    const cause = isList ? listCauseOf(error) : causeOf(error);
     this.#lastError = error instanceof Error ? error : new Error(String(error));
     this.#options.metrics?.restarted?.(this.#kind, cause);
     if (cause === "invalid") this.#options.metrics?.invalidLine?.(this.#kind);
     const relists =
       !isList && (cause === "expired" || cause === "invalid" || ++this.#failedWatches > MAX_FAILED_WATCHES);
-    if (relists) this.#resourceVersion = undefined;
+    this.#resume = relists || !this.#resume ? undefined : new ResumePoint(this.#resume.safe);
+    // A quiet kind whose watches are cut now and then must not be deaf for longer and longer.
+    if (this.#livedLong() || (cause === "silent" && this.#openedAtMs !== undefined)) this.#backoff.reset();
     const retryAfterMs = error instanceof ImError ? error.retryAfterMs : 0;
     const delayMs = Math.max(retryAfterMs, this.#backoff.next());
     const details = { cause, relists: relists || isList, delayMs };
@@ -300,6 +331,16 @@ export class Reflector<T extends KubeObject> implements ReflectorView<T> {
 }
 
 class InvalidLine extends Error {}
+
+class StaleList extends Error {
+  constructor(resourceVersion: string, seen: string) {
+    super(`the list is of version ${resourceVersion}, and ${seen} was seen already`);
+  }
+}
+
+function listCauseOf(error: unknown): RestartCause {
+  return error instanceof StaleList ? "list_stale" : "list_failed";
+}
 
 /** A version that is too old (410) or, after etcd was restored, too new needs a list; all else goes on from where it was. */
 function causeOf(error: unknown): RestartCause {

@@ -6,13 +6,23 @@ import { KubeConfig } from "@kubernetes/client-node";
 import type { KubeObject } from "../types.ts";
 
 /** What the next request of a kind gets instead of its answer. */
-export type Fault = { status: number; retryAfterSeconds?: number; body?: string } | { hang: true } | { reset: true };
+export type Fault =
+  | { status: number; retryAfterSeconds?: number; body?: string }
+  | { hang: true }
+  | { reset: true }
+  /** Of a list: what the first list said. */
+  | { stale: true };
 
 type EventType = "ADDED" | "MODIFIED" | "DELETED";
 
 interface LoggedEvent {
   version: number;
   line: string;
+}
+
+interface Listed {
+  version: string;
+  objects: ReadonlyMap<string, KubeObject>;
 }
 
 /**
@@ -28,7 +38,12 @@ export class ScriptedApiServer {
   readonly #faults: Record<"list" | "watch", Fault[]> = { list: [], watch: [] };
   #log: LoggedEvent[] = [];
   /** What the list that began last shows on all of its pages. */
-  #listed: { version: string; objects: ReadonlyMap<string, KubeObject> } = { version: "", objects: new Map() };
+  #listed: Listed = { version: "", objects: new Map() };
+  #firstListed: Listed | undefined;
+  /** A line that comes after the next one. */
+  #held: string | undefined;
+  #holdsNext = false;
+  #withholdsNext = false;
   #version = 100;
   #compactedTo = 0;
   #uids = 0;
@@ -110,6 +125,26 @@ export class ScriptedApiServer {
     this.put(name);
   }
 
+  /** The event of the next change is overtaken by the one after it. */
+  overtakeNext(): void {
+    this.#holdsNext = true;
+  }
+
+  /** The event of the next change is still on its way when the open watches are cut. */
+  withholdNext(): void {
+    this.#withholdsNext = true;
+  }
+
+  /** The server was restored from a backup: its versions begin again at the first list. */
+  restore(): void {
+    if (!this.#firstListed) return;
+    this.#objects.clear();
+    for (const [name, object] of this.#firstListed.objects) this.#objects.set(name, object);
+    this.#version = Number(this.#firstListed.version);
+    this.#log = [];
+    this.#held = undefined;
+  }
+
   /** As changes of other objects do. */
   skipVersions(count: number): void {
     this.#version += count;
@@ -136,11 +171,13 @@ export class ScriptedApiServer {
 
   /** A regular end, as after `timeoutSeconds`. */
   endWatches(): void {
+    this.#release();
     for (const watch of this.#watches) watch.end();
   }
 
   /** Half an event, then a reset. */
   cutWatches(): void {
+    this.#held = undefined;
     for (const watch of this.#watches) {
       watch.write('{"type":"ADDED","obj');
       watch.socket?.resetAndDestroy();
@@ -162,7 +199,23 @@ export class ScriptedApiServer {
     const line = JSON.stringify({ type, object });
     this.#log.push({ version, line });
     if (this.#isMute) for (const watch of this.#watches) this.#deaf.add(watch);
+    if (this.#withholdsNext) {
+      this.#withholdsNext = false;
+      return;
+    }
+    if (this.#holdsNext && this.#held === undefined) {
+      this.#held = line;
+      this.#holdsNext = false;
+      return;
+    }
     this.sendLine(line);
+    this.#release();
+  }
+
+  #release(): void {
+    const line = this.#held;
+    this.#held = undefined;
+    if (line !== undefined) this.sendLine(line);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
@@ -172,12 +225,12 @@ export class ScriptedApiServer {
     const name = kind === "watch" ? "resourceVersion" : "continue";
     this.requests.push(from ? `${kind} ${name}=${from}` : kind);
     const fault = this.#faults[kind].shift();
-    if (fault) this.#refuse(response, fault);
+    if (fault && !("stale" in fault)) this.#refuse(response, fault);
     else if (kind === "watch") this.#watch(response, query);
-    else this.#list(response, query);
+    else this.#list(response, query, fault !== undefined);
   }
 
-  #refuse(response: ServerResponse, fault: Fault): void {
+  #refuse(response: ServerResponse, fault: Exclude<Fault, { stale: true }>): void {
     if ("hang" in fault) return;
     if ("reset" in fault) {
       response.socket?.resetAndDestroy();
@@ -192,9 +245,11 @@ export class ScriptedApiServer {
   }
 
   /** All pages of a list are of the version of its first one, as the API server's are. */
-  #list(response: ServerResponse, query: URLSearchParams): void {
+  #list(response: ServerResponse, query: URLSearchParams, isStale: boolean): void {
     const from = query.get("continue");
-    if (from === null) this.#listed = { version: this.version, objects: new Map(this.#objects) };
+    const now = { version: this.version, objects: new Map(this.#objects) };
+    if (from === null) this.#listed = isStale && this.#firstListed ? this.#firstListed : now;
+    this.#firstListed ??= this.#listed;
     const { version, objects } = this.#listed;
     const names = [...objects.keys()].sort();
     const start = Number(from ?? 0);
