@@ -50,6 +50,7 @@ export interface CachesOptions {
 
 /** Live copies of everything the operator looks at, with its own writes laid over. */
 export class Caches {
+  readonly #options: CachesOptions;
   readonly #reflectors: Reflector<KubeObject>[] = [];
   readonly #all: ReflectorView<KubeObject>[] = [];
   readonly clusters: ObjectView<ImCluster>;
@@ -60,6 +61,7 @@ export class Caches {
 
   /** @param onChange namespace and name of the ImCluster that a change is about */
   constructor(options: CachesOptions, onChange: (namespace: string, cluster: string) => void) {
+    this.#options = options;
     const clusters = this.#cache(options, IM_CLUSTER, undefined);
     this.clusters = new ObjectView(clusters, options.clock);
     const pods = this.#cache(options, PODS, LABEL.cluster);
@@ -110,6 +112,28 @@ export class Caches {
       }
     });
     return nodes;
+  }
+
+  /**
+   * Asks the server about writes of ours to a cluster that are uncertain or overdue. By lists of one name: no right is needed
+   * besides those of watching.
+   *
+   * @throws KubeError when the server cannot be asked
+   */
+  async confirm(namespace: string, cluster: string): Promise<void> {
+    const { client } = this.#options;
+    const ask = async <T extends KubeObject>(view: ObjectView<T>, resource: Resource<T>, label?: string) => {
+      const isMeant = ({ metadata }: T) =>
+        metadata.namespace === namespace && (label ? metadata.labels?.[label] : metadata.name) === cluster;
+      await view.confirm(isMeant, async ({ metadata }) => {
+        const fieldSelector = `metadata.name=${metadata.name}`;
+        const { items, resourceVersion } = await client.list(resource, namespace, { fieldSelector });
+        return { object: items[0], resourceVersion };
+      });
+    };
+    await ask(this.clusters, IM_CLUSTER);
+    await ask(this.pods, PODS, LABEL.cluster);
+    for (const resource of OWNED_KINDS) await ask(this.owned(resource), resource, LABEL.cluster);
   }
 
   /** View of an owned kind. */

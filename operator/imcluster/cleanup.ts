@@ -6,7 +6,8 @@ import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { hasFinalizer, isControlledBy } from "../kube/owner.ts";
 import { type KubeObject, PODS, type Pod, type Resource } from "../kube/types.ts";
-import { FINALIZER } from "./names.ts";
+import { FINALIZER, LABEL } from "./names.ts";
+import type { ObjectView } from "./object-view.ts";
 
 /**
  * Deletion of an ImCluster: nobody is left to deliver to, so nothing is drained. The pods lose our finalizer, then the cluster
@@ -14,10 +15,13 @@ import { FINALIZER } from "./names.ts";
  */
 export class Cleanup {
   readonly #client: KubeClient;
+  readonly #pods: Pick<ObjectView<Pod>, "list">;
   readonly #log: Logger;
 
-  constructor(options: { client: KubeClient; log: Logger }) {
+  /** @param options.pods entry pods by their labels */
+  constructor(options: { client: KubeClient; pods: Pick<ObjectView<Pod>, "list">; log: Logger }) {
     this.#client = options.client;
+    this.#pods = options.pods;
     this.#log = options.log;
   }
 
@@ -32,16 +36,21 @@ export class Cleanup {
     return isDone;
   }
 
-  /** Listed afresh and without labels: a pod whose labels somebody changed is not in the cache, and would hang for ever. */
+  /**
+   * Listed afresh and without labels: a pod whose labels somebody changed is not in the cache, and would hang for ever. Those of the
+   * cache as well: one that a list of the past does not have would hang, too.
+   */
   async #heldPods(cluster: ImCluster): Promise<Pod[]> {
-    const held: Pod[] = [];
+    const { name, namespace = "", uid = "" } = cluster.metadata;
+    const pods = this.#pods.list(namespace, { [LABEL.cluster]: name });
     let next: string | undefined;
     do {
-      const page = await this.#client.list(PODS, cluster.metadata.namespace, next ? { continue: next } : {});
-      held.push(...page.items.filter((pod) => isControlledBy(pod, cluster.metadata.uid ?? "")));
+      const page = await this.#client.list(PODS, namespace, next ? { continue: next } : {});
+      pods.push(...page.items);
       next = page.continue;
     } while (next);
-    return held.filter((pod) => hasFinalizer(pod, FINALIZER.entry));
+    const held = pods.filter((pod) => isControlledBy(pod, uid) && hasFinalizer(pod, FINALIZER.entry));
+    return [...new Map(held.map((pod) => [pod.metadata.uid, pod])).values()];
   }
 
   async #drop<T extends KubeObject>(resource: Resource<T>, object: T, finalizer: string): Promise<boolean> {

@@ -56,6 +56,7 @@ export class Controller {
    */
   async reconcile(key: string): Promise<WorkOutcome> {
     const { namespace = "", name } = splitKey(key);
+    await this.#options.caches.confirm(namespace, name);
     const cluster = this.#options.caches.clusters.get(namespace, name);
     if (!cluster) {
       this.#forget(key);
@@ -89,6 +90,7 @@ export class Controller {
   /** After writes at once, because the next step often only waits for them; slower when that never ends. */
   #nextLook(result: PassResult, memory: ClusterMemory): number {
     memory.busyPasses = result.hasProgress ? memory.busyPasses + 1 : 0;
+    if (result.pauseMs !== undefined) return result.pauseMs;
     if (result.hasProgress) {
       const excess = memory.busyPasses - FREE_PASSES;
       if (excess <= 0) return 0;

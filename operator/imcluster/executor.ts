@@ -50,6 +50,8 @@ export interface PassResult {
   waits: string[];
   /** Shortest of the waits. */
   waitMs: number | undefined;
+  /** The API server is overloaded: nothing before this. */
+  pauseMs?: number;
   /** One of the errors may pass by itself. */
   isRetryable: boolean;
 }
@@ -66,6 +68,8 @@ export interface Pass {
 export type Outcome = "done" | "unchanged" | "later";
 
 const SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789";
+/** The API server may ask for a longer pause; but entries that drain wait for their next lease. */
+const MAX_PAUSE_MS = 5_000;
 /** After an expected "not now". */
 const LATER_MS = 500;
 const CALLS_AT_ONCE = 20;
@@ -109,7 +113,8 @@ export class Executor {
 
   /**
    * Calls to entries first, all together: their clients wait for the next lease. Then the writes, one after the other, while
-   * logic is asked. Goes on after a failed action, unless the API server cannot be reached: the others do not depend on it.
+   * logic is asked. Goes on after a failed action, unless the API server cannot be reached or asks for a pause: the others do not
+   * depend on it.
    */
   async run(actions: readonly Action[], given: Omit<Pass, "slowUntilMs">): Promise<PassResult> {
     const result: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
@@ -155,7 +160,9 @@ export class Executor {
     this.#options.log.warn({ err: error, action: action.kind, why: action.reason }, "action failed");
     result.errors.push(`${action.reason}: ${error.message}`);
     result.isRetryable ||= error.retryable;
-    return !(error instanceof KubeError && error.status === 0);
+    if (!(error instanceof KubeError)) return true;
+    if (error.status === 429) result.pauseMs = Math.min(MAX_PAUSE_MS, Math.max(LATER_MS, error.retryAfterMs));
+    return error.status !== 0 && error.status !== 429;
   }
 
   #report(action: Action, { observed }: Pass): void {
@@ -193,7 +200,9 @@ export class Executor {
       case "adopt":
         return this.#patchPod(entry, { ownerReferences: [controllerReference(IM_CLUSTER, pass.observed.cluster)] });
       case "setDrain":
+        // Whoever has old news must not turn a drain back.
         return this.#patchPod(entry, {
+          resourceVersion: entry.pod.metadata.resourceVersion,
           labels: { [LABEL.lifecycle]: LEAVING },
           annotations: { [ANNOTATION.drain]: JSON.stringify(action.intent) },
         });
@@ -265,7 +274,9 @@ export class Executor {
     const { namespace, name, uid = "" } = object.metadata;
     const outcome = await this.#options.client.delete(resource, namespace, name, { uid });
     if (outcome === "conflict") return "later";
-    this.#options.caches.owned(resource).removed(object);
+    const view = this.#options.caches.owned(resource);
+    if (outcome === "gone") view.gone(object);
+    else view.removed(object);
     return "done";
   }
 
@@ -275,19 +286,31 @@ export class Executor {
     const fingerprint = tlsFingerprint(observed.cluster, observed.secrets);
     const pod = like ? entryPodLike(observed.context, suffix, like) : entryPod(observed.context, suffix);
     pod.metadata.annotations = { ...pod.metadata.annotations, [ANNOTATION.tlsFingerprint]: fingerprint };
-    const written = await client.create(PODS, pod);
-    if (written === "exists") return "later";
-    caches.pods.wrote(written);
-    return "done";
+    try {
+      const written = await client.create(PODS, pod);
+      if (written === "exists") return "later";
+      caches.pods.wrote(written);
+      return "done";
+    } catch (error) {
+      // It may be there, and its name is known to nobody else: another one would be one too many.
+      if (toImError(error).retryable) caches.pods.unsure(pod);
+      throw error;
+    }
   }
 
   /** Only this incarnation of the pod. */
   async #patchPod({ pod }: ObservedEntry, metadata: object): Promise<Outcome> {
     const { namespace, name, uid } = pod.metadata;
-    const written = await this.#options.client.patchMerge(PODS, namespace, name, { metadata: { uid, ...metadata } });
-    if (!written) return "later";
-    this.#options.caches.pods.wrote(written);
-    return "done";
+    const { client, caches } = this.#options;
+    try {
+      const written = await client.patchMerge(PODS, namespace, name, { metadata: { uid, ...metadata } });
+      if (written) caches.pods.wrote(written);
+      else caches.pods.gone(pod);
+      return written ? "done" : "later";
+    } catch (error) {
+      if (error instanceof KubeError && error.isConflict) caches.pods.outdated(pod);
+      throw error;
+    }
   }
 
   /** The finalizer goes and the phase is recorded in one write; other finalizers stay. */
@@ -304,7 +327,8 @@ export class Executor {
     const { namespace, name, uid = "" } = pod.metadata;
     const outcome = await this.#options.client.delete(PODS, namespace, name, { uid });
     if (outcome === "conflict") return "later";
-    this.#options.caches.pods.removed(pod);
+    if (outcome === "gone") this.#options.caches.pods.gone(pod);
+    else this.#options.caches.pods.removed(pod);
     return "done";
   }
 
@@ -313,6 +337,7 @@ export class Executor {
     const isTold = entry.hasStarted && intent.phase !== "Planned";
     if (isTold && !(await this.#drainCalls.uncordon(entry, intent, pass))) return "later";
     return this.#patchPod(entry, {
+      resourceVersion: entry.pod.metadata.resourceVersion,
       labels: { [LABEL.lifecycle]: null },
       annotations: { [ANNOTATION.drain]: null },
     });
