@@ -21,6 +21,7 @@ export class TestKubelet {
   readonly #client: KubeClient;
   readonly #namespace: string;
   readonly #played: PlayedControllers;
+  readonly #pollMs: number;
   #isStopped = false;
   #running: Promise<void> | undefined;
 
@@ -28,6 +29,7 @@ export class TestKubelet {
     this.#client = client;
     this.#namespace = namespace;
     this.#played = new PlayedControllers(client, options);
+    this.#pollMs = options.pollMs ?? POLL_MS;
   }
 
   start(): void {
@@ -47,7 +49,7 @@ export class TestKubelet {
         // A slow or lost answer is no end of a kubelet: it looks again.
         if (!(error instanceof KubeError && error.retryable)) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await new Promise((resolve) => setTimeout(resolve, this.#pollMs));
     }
   }
 

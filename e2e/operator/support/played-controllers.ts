@@ -27,6 +27,8 @@ export interface KubeletOptions {
   migration?(job: Job): "complete" | "fail" | "run";
   /** LoadBalancer address; `undefined` gives none. */
   loadBalancerIp?(): string | undefined;
+  /** It looks around this often. Default 60 ms. */
+  pollMs?: number;
   /** Should this pod start at all? Default: yes. */
   starts?(pod: Pod): boolean;
 }
