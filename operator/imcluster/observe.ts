@@ -35,7 +35,7 @@ import { entryRevision } from "./resources/entry-pod.ts";
 import type { RoutesSeen } from "./route-audit.ts";
 import { operatorLeaf } from "./secret-content.ts";
 import type { SecretReader } from "./secret-reader.ts";
-import { contentHashes, type Secrets, secretNames, secretValue } from "./secrets.ts";
+import { contentHashes, generatedNames, type Secrets, secretNames, secretValue } from "./secrets.ts";
 import { SlowCalls } from "./slow-calls.ts";
 import { decideScale, isPaused, wantedEntries } from "./wanted.ts";
 
@@ -148,7 +148,8 @@ export class Observer {
     memory.dataPlane.look(entries, clock.nowMs(), nowMs);
     const service = objects.get(SERVICES, namesOf(name).entry);
     const addresses = addressesOf(service);
-    const foreignSecrets = new OwnedObjects().add(SECRETS, [...secrets.values()]).foreign(uid);
+    const generated = generatedNames(cluster).flatMap((one) => secrets.get(one) ?? []);
+    const foreignSecrets = new OwnedObjects().add(SECRETS, generated).foreign(uid);
     // They are about to be collected: look again the next time.
     for (const key of foreignSecrets) reader.forget(namespace, key.slice(key.indexOf("/") + 1));
     const context = memory.contextOf(buildContext(cluster, config, contentHashes(cluster, secrets), storage));

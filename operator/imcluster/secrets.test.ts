@@ -5,7 +5,14 @@ import { describe, it } from "node:test";
 import type { Secret } from "../kube/types.ts";
 import { isIssuedBy, readCertificate } from "../pki/x509.ts";
 import { makeSecret, operatorLeaf } from "./secret-content.ts";
-import { contentHashes, missingReferences, neededSecrets, secretNames, secretValue } from "./secrets.ts";
+import {
+  contentHashes,
+  generatedNames,
+  missingReferences,
+  neededSecrets,
+  secretNames,
+  secretValue,
+} from "./secrets.ts";
 import { NOW_MS, sampleCluster, sampleSecrets } from "./testing/sample.ts";
 
 const cluster = sampleCluster();
@@ -52,6 +59,16 @@ describe("neededSecrets", () => {
         .sort(),
       ["db", "keys", "own-tls", "r", "seal"],
     );
+  });
+
+  it("calls none its own that the spec names: its maker may own it", () => {
+    const own = sampleCluster({
+      auth: { jwksSecretRef: { name: "keys", key: "jwks" } },
+      tls: { secretName: "own-tls" },
+    });
+    const names = generatedNames(own);
+    assert.ok(names.includes("demo-postgres"));
+    for (const other of ["keys", "own-tls", "demo-auth", "demo-tls"]) assert.ok(!names.includes(other), other);
   });
 
   it("renews leaves in their last 30 days, never CAs, keys or passwords", () => {

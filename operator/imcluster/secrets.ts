@@ -81,10 +81,14 @@ export function missingReferences(cluster: ImCluster, secrets: Secrets): string[
   });
 }
 
+/** Names of the Secrets that are ours. Whoever makes one that the spec names may own it, too. */
+export function generatedNames(cluster: ImCluster): string[] {
+  return generatedSecrets(cluster).map(({ name }) => name);
+}
+
 /** Names of all Secrets that a reconcile reads. */
 export function secretNames(cluster: ImCluster): string[] {
-  const generated = generatedSecrets(cluster).map(({ name }) => name);
-  return [...new Set([...generated, ...references(cluster).map(({ name }) => name)])];
+  return [...new Set([...generatedNames(cluster), ...references(cluster).map(({ name }) => name)])];
 }
 
 function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string }[] {
