@@ -56,7 +56,7 @@ async function loginAll(router: RedisRouter, all: readonly Route[]): Promise<Rou
       return false;
     }
   };
-  await waitUntil("all logins are answered", isDone, 20_000);
+  await waitUntil("all logins are answered", isDone, 60_000);
   return outcomes;
 }
 
@@ -99,7 +99,7 @@ describe("router behind sentinels", () => {
         return false;
       }
     };
-    await waitUntil("the generation changed", isChanged, 15_000);
+    await waitUntil("the generation changed", isChanged, 60_000);
     assert.equal(await router.renewLease("dead.1"), "fenced");
   });
 });
@@ -209,7 +209,7 @@ describe("router on a Redis Cluster", () => {
       const found = await kinds().catch(() => new Set<string>());
       return found.size === 1 && found.has("ok");
     };
-    await waitUntil("everybody is known again", isWhole, 30_000);
+    await waitUntil("everybody is known again", isWhole, 60_000);
     await router.renewLease("a.1");
     assert.equal((await router.lookup(all.map(({ userId }) => userId))).size, all.length);
     await victim.start();
