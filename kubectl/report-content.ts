@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { inTurns } from "#lib/in-turns.ts";
 import type { ImCluster } from "../operator/api/v1alpha1.ts";
 import { LABEL } from "../operator/imcluster/names.ts";
 import { secretNames } from "../operator/imcluster/secrets.ts";
@@ -18,7 +20,6 @@ import {
   STATEFUL_SETS,
 } from "../operator/kube/types.ts";
 import type { Access } from "./access.ts";
-import { inTurns } from "./in-turns.ts";
 import { byTime } from "./log-lines.ts";
 import { containersOf, type LogSource, type ReadLog, readLog } from "./pod-logs.ts";
 import { Redactor, secretSummary } from "./redact.ts";

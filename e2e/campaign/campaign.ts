@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One campaign: a new fleet in a private network, people who chat, faults, the heal, and what the checker says.
+
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { inTurns } from "#lib/in-turns.ts";
 import type { HistoryReport } from "../checker/check-history.ts";
 import { type FinalState, HistoryRecorder, monotonicMs } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
@@ -311,12 +313,9 @@ class Campaign {
 
   /** A few at a time: what is measured here is the end of the faults, not a storm of logins. */
   async #pullAll(people: readonly Person[]): Promise<void> {
-    const waiting = people.values();
-    const worker = async (): Promise<void> => {
-      for (const person of waiting)
-        for (const problem of await person.pullAll(PULL_MS)) this.#note(`${person.uid}: ${problem}`);
-    };
-    await Promise.all(Array.from({ length: PULLING }, worker));
+    await inTurns(people, PULLING, async (person) => {
+      for (const problem of await person.pullAll(PULL_MS)) this.#note(`${person.uid}: ${problem}`);
+    });
   }
 
   /** Keeps everything for people; returns the folder. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import { inTurns } from "#lib/in-turns.ts";
 import { Crowd } from "../campaign/crowd.ts";
 import type { Person } from "../campaign/person.ts";
 import { seededRandom } from "../campaign/seeded-random.ts";
@@ -77,11 +77,7 @@ export class LoadCrowd {
 
   /** Everybody logs in, a few at a time. @throws when someone cannot within a minute */
   async arrive(): Promise<void> {
-    const waiting = [...this.#crowd.people];
-    const takeNext = async (): Promise<void> => {
-      for (let person = waiting.pop(); person; person = waiting.pop()) await person.arrive();
-    };
-    await Promise.all(Array.from({ length: ARRIVING }, takeNext));
+    await inTurns(this.#crowd.people, ARRIVING, (person) => person.arrive());
   }
 
   /** Messages acknowledged so far. */

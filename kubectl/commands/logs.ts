@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { inTurns } from "#lib/in-turns.ts";
 import type { Pod } from "../../operator/kube/types.ts";
 import { CliFault, EXIT, type ExitCode, usageFault } from "../fault.ts";
-import { inTurns } from "../in-turns.ts";
 import { LogFollower } from "../log-follower.ts";
 import { byTime, isAtLeast, jsonLine, type Level, type LogLine, prettyLine } from "../log-lines.ts";
 import { containersOf, type LogRange, readLog } from "../pod-logs.ts";

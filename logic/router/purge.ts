@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { inTurns } from "#lib/in-turns.ts";
 import { defineScript, type RedisClient, runPipeline } from "#lib/redis.ts";
 import { indexKeys, ROUTE_VERSION, routeKey, userOfIndexMember } from "./keys.ts";
 import type { PurgeCount } from "./router.ts";
@@ -15,21 +16,17 @@ const LANES = 4;
  */
 export async function purgeIncarnation(redis: RedisClient, incarnation: string): Promise<PurgeCount> {
   const shards = indexKeys(incarnation);
-  let deleted = 0;
-  const lane = async (): Promise<void> => {
-    for (let shard = shards.shift(); shard; shard = shards.shift()) {
-      const ofShard = await purgeShard(redis, incarnation, shard);
-      deleted += ofShard;
-    }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  const deleted = await inTurns(shards, LANES, (shard) => purgeShard(redis, incarnation, shard));
   const left = await runPipeline(
     redis,
-    indexKeys(incarnation).map((shard) => ["SCARD", shard] as const),
+    shards.map((shard) => ["SCARD", shard] as const),
   );
   const failed = left.find((count) => count instanceof Error);
   if (failed) throw failed;
-  return { deleted, remaining: left.reduce<number>((sum, count) => sum + Number(count), 0) };
+  return {
+    deleted: deleted.reduce((sum, count) => sum + count, 0),
+    remaining: left.reduce<number>((sum, count) => sum + Number(count), 0),
+  };
 }
 
 async function purgeShard(redis: RedisClient, incarnation: string, shard: string): Promise<number> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { inTurns } from "#lib/in-turns.ts";
 import type { DrainRequest } from "#proto/gen/messages.ts";
-import { atOnce } from "./at-once.ts";
 import type { DrainIntent } from "./drain.ts";
 import { drainLimits } from "./drain-limits.ts";
 import { Verification } from "./drain-verification.ts";
@@ -61,7 +61,7 @@ export class DrainCalls {
   async shed({ who, memory, observed }: Pass): Promise<boolean> {
     const asking = new Set(memory.rebalance.asking);
     const entries = observed.entries.filter(({ uid }) => asking.has(uid));
-    await atOnce(entries, CALLS_AT_ONCE, async (entry) => {
+    await inTurns(entries, CALLS_AT_ONCE, async (entry) => {
       const lease = memory.budget.take(entry.uid, this.#clock.wallMs(), this.#clock.nowMs());
       if (!who || !lease || lease.connections === 0) return;
       const probe = await this.#fleet.shed(who, entry.pod, { ...lease, ttlMs: LEASE_TTL_MS });

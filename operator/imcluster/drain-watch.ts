@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { inTurns } from "#lib/in-turns.ts";
 import type { LogicStatusReply } from "#proto/gen/messages.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
 import type { Pod } from "../kube/types.ts";
-import { atOnce } from "./at-once.ts";
 import { FORCE_DEADLINE_MS } from "./drain.ts";
 import { budgetLimits, drainLimits } from "./drain-limits.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
@@ -65,7 +65,7 @@ export class DrainWatch {
     for (const [uid, untilMs] of silent) if (untilMs <= this.#clock.nowMs()) silent.delete(uid);
     const asked = pods.filter(({ metadata }) => !silent.has(metadata.uid ?? "")).slice(0, MAX_LOGIC_ASKED);
     const replies = new Map<string, LogicStatusReply>();
-    await atOnce(asked, MAX_LOGIC_ASKED, async (pod) => {
+    await inTurns(asked, MAX_LOGIC_ASKED, async (pod) => {
       const [uid = "", reply] = [pod.metadata.uid, await this.#fleet.logicStatus(who, pod)];
       if (reply) replies.set(uid, reply);
       else silent.set(uid, this.#clock.nowMs() + SILENT_MS);

@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
 import { assertNever, toImError } from "#lib/errors.ts";
+import { inTurns } from "#lib/in-turns.ts";
 import type { Logger } from "#lib/logger.ts";
 import { IM_CLUSTER } from "../api/resource.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
@@ -10,7 +11,6 @@ import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { controllerReference, hasFinalizer } from "../kube/owner.ts";
 import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube/types.ts";
-import { atOnce } from "./at-once.ts";
 import type { Caches } from "./caches.ts";
 import { type DrainIntent, isPlanned } from "./drain.ts";
 import { DrainCalls } from "./drain-calls.ts";
@@ -126,12 +126,12 @@ export class Executor {
     const of = (lane: Lane) => actions.filter((action): action is Step => laneOf(action) === lane);
     const pass: Pass = { ...given, slowUntilMs: this.#options.clock.nowMs() + SLOW_WAIT_MS };
     const call = async (action: Step) => void (await this.#try(action, pass, result));
-    await atOnce(of("entry"), CALLS_AT_ONCE, call);
+    await inTurns(of("entry"), CALLS_AT_ONCE, call);
     if (await this.#drainCalls.shed(pass)) {
       result.waits.push("entries with more clients than others ask some of them to reconnect");
       waitAtMost(result, LATER_MS);
     }
-    const asked = atOnce(of("logic"), CALLS_AT_ONCE, call);
+    const asked = inTurns(of("logic"), CALLS_AT_ONCE, call);
     for (const action of of("write")) if (!(await this.#try(action, pass, result))) break;
     await asked;
     return result;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { InternalTls } from "#lib/grpc.ts";
+import { inTurns } from "#lib/in-turns.ts";
 import type { ImCluster, PostgresSpec } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
@@ -15,7 +16,6 @@ import {
   STORAGE_CLASSES,
   type StorageClass,
 } from "../kube/types.ts";
-import { atOnce } from "./at-once.ts";
 import type { ScalingHistory } from "./autoscaling.ts";
 import { type Caches, OWNED_KINDS } from "./caches.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
@@ -242,7 +242,7 @@ export class Observer {
     const rank = (entry: ObservedEntry) => (isMoving(entry) ? -1 : (memory.probes.get(entry.uid)?.askedMs ?? 0));
     const due = entries.filter(isDue).sort((a, b) => rank(a) - rank(b));
     const untilMs = clock.nowMs() + PROBE_WAIT_MS;
-    await atOnce(due, PROBES_AT_ONCE, async ({ uid, pod, restarts }) => {
+    await inTurns(due, PROBES_AT_ONCE, async ({ uid, pod, restarts }) => {
       if (clock.nowMs() >= untilMs) return;
       await memory.probing.within(uid, clock, untilMs, async () => {
         const probe = await fleet.status(who, pod);

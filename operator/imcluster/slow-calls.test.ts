@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { FakeClock } from "#lib/clock.ts";
-import { atOnce } from "./at-once.ts";
+import { inTurns } from "#lib/in-turns.ts";
 import { SlowCalls } from "./slow-calls.ts";
 
 /** A call that ends when told. */
@@ -80,7 +80,7 @@ describe("SlowCalls", () => {
 describe("atOnce", () => {
   it("does so many at a time, the next as soon as one is done", async () => {
     const calls = Array.from({ length: 4 }, () => call<void>());
-    const all = atOnce(calls, 2, ({ begin }) => begin());
+    const all = inTurns(calls, 2, ({ begin }) => begin());
     const begun = () => calls.map((one) => one.begun);
     assert.deepEqual(begun(), [1, 1, 0, 0]);
     calls[1]?.resolve();
@@ -92,6 +92,6 @@ describe("atOnce", () => {
   });
 
   it("has nothing to wait for without items", async () => {
-    await atOnce([], 5, () => assert.fail());
+    await inTurns([], 5, () => assert.fail());
   });
 });
