@@ -28,6 +28,11 @@ export function envNumber(name: string, byDefault: number): number {
   throw new RangeError(`${name} must be a positive number, not ${process.env[name]}`);
 }
 
+/** Names of the targets that were not met. */
+export function missedOf(checks: Readonly<Record<string, boolean>>): string[] {
+  return Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+}
+
 export const round1 = (value: number): number => Math.round(value * 10) / 10;
 
 /** User and system seconds of entry, logic and PostgreSQL since they began. */

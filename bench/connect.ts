@@ -8,7 +8,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type EntryProcess, type Fleet, SERVER_NAME, startFleet } from "../e2e/harness/fleet.ts";
 import { temporaryFolder } from "../e2e/harness/folders.ts";
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
-import { cpuSecondsOfAll, envNumber, microsEach, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
+import {
+  cpuSecondsOfAll,
+  envNumber,
+  microsEach,
+  missedOf,
+  progress,
+  round1,
+  UNLIMITED,
+  withFleet,
+} from "./bench-kit.ts";
 import type { HeldCarrier } from "./held-link.ts";
 import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -183,7 +192,7 @@ const checks = {
   loginsPerSecond: carriers.tcp.loginsPerSecond >= TARGETS.loginsPerSecond,
   growth: growth <= TARGETS.growth,
 };
-const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+const missed = missedOf(checks);
 console.log(
   JSON.stringify({ bench: "connect", ok: missed.length === 0, missed, targets: TARGETS, carriers, tls, growth, steps }),
 );

@@ -11,7 +11,7 @@ import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { firstUrl, targetTransport } from "../e2e/workload/sdk-transport.ts";
 import { inspectIncarnations } from "../logic/router/inspect.ts";
 import { PODS } from "../operator/kube/types.ts";
-import { envNumber, progress, UNLIMITED } from "./bench-kit.ts";
+import { envNumber, missedOf, progress, UNLIMITED } from "./bench-kit.ts";
 import { startHolder } from "./holders.ts";
 import { RealFleet } from "./operator/real-fleet.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -166,7 +166,7 @@ async function measure(fleet: RealFleet, redis: Redis): Promise<boolean> {
     failedPurgeMs: failed.purgeMs <= TARGETS.purgeMs,
     withoutOperatorMs: alone.offlineMs <= TARGETS.withoutOperatorMs,
   };
-  const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+  const missed = missedOf(checks);
   const ok = missed.length === 0;
   console.log(
     JSON.stringify({ bench: "crash-purge", ok, missed, targets: TARGETS, restarted, failed, withoutOperator: alone }),

@@ -8,8 +8,8 @@ import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import type { ImCluster } from "../operator/api/v1alpha1.ts";
 import { ANNOTATION } from "../operator/imcluster/names.ts";
 import { PODS } from "../operator/kube/types.ts";
-import { envNumber, progress, round1, UNLIMITED } from "./bench-kit.ts";
-import { addCounts, type Moved } from "./held-crowd.ts";
+import { envNumber, missedOf, progress, round1, UNLIMITED } from "./bench-kit.ts";
+import { addMoved, type Moved } from "./held-crowd.ts";
 import { startHolder } from "./holders.ts";
 import { RealFleet } from "./operator/real-fleet.ts";
 import { waitQuiet } from "./process-cpu.ts";
@@ -34,6 +34,8 @@ const SPEC = {
   reconnectBudget: { maxPerSecond: MAX_PER_SECOND, minPerSecond: Math.min(50, MAX_PER_SECOND) },
 };
 
+const NOBODY: Moved = { moved: 0, forced: 0, refused: {}, dials: {}, p50Ms: 0, p99Ms: 0, lastMs: 0 };
+
 function startHolders({ processes }: RealFleet): Promise<GuardedProcess[]> {
   const [from, to] = [processes.entry(0).plainPort, processes.entry(1).plainPort];
   const common = { port: from, moveTo: [to], count: EACH, pingIntervalMs: PING_INTERVAL_MS, concurrency: 128 };
@@ -43,19 +45,10 @@ function startHolders({ processes }: RealFleet): Promise<GuardedProcess[]> {
 }
 
 /** All that the holders said of moves, together. */
-function movedBy(holders: readonly GuardedProcess[]): Pick<Moved, "moved" | "forced" | "refused" | "dials"> {
-  let all: Pick<Moved, "moved" | "forced" | "refused" | "dials"> = { moved: 0, forced: 0, refused: {}, dials: {} };
-  for (const line of holders.flatMap(({ output }) => output.split("\n"))) {
-    if (!line.startsWith('{"moved":') || !line.endsWith("}")) continue;
-    const one = JSON.parse(line) as Moved;
-    all = {
-      moved: all.moved + one.moved,
-      forced: all.forced + one.forced,
-      refused: addCounts(all.refused, one.refused),
-      dials: addCounts(all.dials, one.dials),
-    };
-  }
-  return all;
+function movedBy(holders: readonly GuardedProcess[]): Moved {
+  const lines = holders.flatMap(({ output }) => output.split("\n"));
+  const told = lines.filter((line) => line.startsWith('{"moved":') && line.endsWith("}"));
+  return told.map((line) => JSON.parse(line) as Moved).reduce(addMoved, NOBODY);
 }
 
 interface Drained {
@@ -105,7 +98,7 @@ async function measure(fleet: RealFleet): Promise<boolean> {
   }
 }
 
-function report({ etaSeconds, seconds, cluster }: Drained, moves: ReturnType<typeof movedBy>): boolean {
+function report({ etaSeconds, seconds, cluster }: Drained, moves: Moved): boolean {
   const etaErrorPercent = round1((Math.abs(seconds - etaSeconds) / etaSeconds) * 100);
   const perSecond = Object.values(moves.dials);
   const peakPerSecond = Math.max(...perSecond);
@@ -116,7 +109,7 @@ function report({ etaSeconds, seconds, cluster }: Drained, moves: ReturnType<typ
     peakPerSecond: peakPerSecond <= TARGETS.peakPerSecond,
     routesLeft: record?.routesLeft === 0,
   };
-  const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+  const missed = missedOf(checks);
   const ok = missed.length === 0;
   const { moved, forced, refused } = moves;
   const times = { etaSeconds, seconds: round1(seconds), etaErrorPercent };

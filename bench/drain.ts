@@ -7,8 +7,17 @@ import { type Fleet, startFleet } from "../e2e/harness/fleet.ts";
 import { type GuardedProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { type Pair, type PairsReport, runPairs } from "../e2e/workload/pairs.ts";
 import type { ClientTarget } from "../e2e/workload/sdk-transport.ts";
-import { cpuSecondsOfAll, envNumber, microsEach, progress, round1, UNLIMITED, withFleet } from "./bench-kit.ts";
-import { addCounts, type Moved } from "./held-crowd.ts";
+import {
+  cpuSecondsOfAll,
+  envNumber,
+  microsEach,
+  missedOf,
+  progress,
+  round1,
+  UNLIMITED,
+  withFleet,
+} from "./bench-kit.ts";
+import { addMoved, type Moved } from "./held-crowd.ts";
 import { startHolder } from "./holders.ts";
 import { waitQuiet } from "./process-cpu.ts";
 
@@ -113,20 +122,7 @@ async function drain(fleet: Fleet, holders: readonly GuardedProcess[]): Promise<
     lines = told.map(([line]) => JSON.parse(line) as Moved);
   });
   await stopped;
-  return { ...lines.reduce(together), cpuMicros: microsEach({}, used, EACH * HOLDERS) };
-}
-
-/** Of two halves: counts are added, times are those of the slower one. */
-function together(a: Moved, b: Moved): Moved {
-  return {
-    moved: a.moved + b.moved,
-    forced: a.forced + b.forced,
-    refused: addCounts(a.refused, b.refused),
-    dials: addCounts(a.dials, b.dials),
-    p50Ms: Math.max(a.p50Ms, b.p50Ms),
-    p99Ms: Math.max(a.p99Ms, b.p99Ms),
-    lastMs: Math.max(a.lastMs, b.lastMs),
-  };
+  return { ...lines.reduce(addMoved), cpuMicros: microsEach({}, used, EACH * HOLDERS) };
 }
 
 function startHolders(fleet: Fleet): Promise<GuardedProcess[]> {
@@ -164,7 +160,7 @@ function report(calm: PairsReport, during: PairsReport, moved: AllMoved | undefi
     ghosts: ghosts === 0,
     p99Ratio: p99Ratio <= TARGETS.p99Ratio,
   };
-  const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+  const missed = missedOf(checks);
   const { sent, acked, delivered, lost, duplicated, reordered } = during;
   const kept = { sent, acked, delivered, lost, duplicated, reordered };
   const p99 = { calmP99Ms: round1(calm.ackP99Ms), drainP99Ms: round1(during.ackP99Ms), p99Ratio };

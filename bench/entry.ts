@@ -13,7 +13,7 @@ import { isInPrivateNetwork, runInPrivateNetwork } from "../e2e/harness/private-
 import { type GuardedProcess, startProcess, waitUntil } from "../e2e/harness/processes.ts";
 import { ServiceProcess } from "../e2e/harness/service-process.ts";
 import { createTestAuthority } from "../e2e/harness/tls.ts";
-import { envNumber, progress, residentMiB, round1, UNLIMITED } from "./bench-kit.ts";
+import { envNumber, missedOf, progress, residentMiB, round1, UNLIMITED } from "./bench-kit.ts";
 import { EchoCrowd } from "./echo-crowd.ts";
 import { cpuSecondsBetween, cpuTimeOf, waitQuiet } from "./process-cpu.ts";
 
@@ -175,7 +175,7 @@ async function main(): Promise<boolean> {
       answered: stalled.unanswered === 0,
       p99Ratio: stalled.p99Ratio <= TARGETS.p99Ratio,
     };
-    const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+    const missed = missedOf(checks);
     const ok = missed.length === 0;
     console.log(JSON.stringify({ bench: "entry", ok, missed, targets: TARGETS, messages, stalled }));
     return ok;

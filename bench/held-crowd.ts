@@ -36,13 +36,23 @@ export interface Moved {
   dials: Record<string, number>;
 }
 
-export function addCounts(
-  a: Readonly<Record<string, number>>,
-  b: Readonly<Record<string, number>>,
-): Record<string, number> {
+function addCounts(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
   const sums = { ...a };
   for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count;
   return sums;
+}
+
+/** Of two halves: counts are added, times are those of the slower one. */
+export function addMoved(a: Moved, b: Moved): Moved {
+  return {
+    moved: a.moved + b.moved,
+    forced: a.forced + b.forced,
+    refused: addCounts(a.refused, b.refused),
+    dials: addCounts(a.dials, b.dials),
+    p50Ms: Math.max(a.p50Ms, b.p50Ms),
+    p99Ms: Math.max(a.p99Ms, b.p99Ms),
+    lastMs: Math.max(a.lastMs, b.lastMs),
+  };
 }
 
 const MAX_FAILURES = 20;

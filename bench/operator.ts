@@ -14,7 +14,7 @@ import type { ImCluster } from "../operator/api/v1alpha1.ts";
 import { KubeError } from "../operator/kube/kube-error.ts";
 import { PODS } from "../operator/kube/types.ts";
 import { ensureBinaries } from "../scripts/cluster/toolchain.ts";
-import { envNumber, progress, residentMiB } from "./bench-kit.ts";
+import { envNumber, missedOf, progress, residentMiB } from "./bench-kit.ts";
 import { readsWithin, type Span, sumOf, watchesWithin, writesWithin } from "./operator/audit-log.ts";
 import { CONNECTIONS } from "./operator/control-servers.ts";
 import { OperatorWorld } from "./operator/world.ts";
@@ -214,7 +214,7 @@ async function main(): Promise<boolean> {
       residentMiB: many.residentMiB.peak <= TARGETS.residentMiB,
     }),
   };
-  const missed = Object.entries(checks).flatMap(([name, isMet]) => (isMet ? [] : [name]));
+  const missed = missedOf(checks);
   const ok = missed.length === 0;
   console.log(JSON.stringify({ bench: "operator", ok, missed, targets: TARGETS, large, many }));
   return ok;

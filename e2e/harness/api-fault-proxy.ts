@@ -139,8 +139,13 @@ export class ApiFaultProxy {
       send(response, await readAnswer(upstream));
       return;
     }
-    const { dice, faults, happened } = { dice: this.#dice, faults: () => this.faults, happened: this.#note };
-    await new WatchRelay({ response, faults, dice, happened }).run(upstream);
+    const relay = new WatchRelay({
+      response,
+      faults: () => this.faults,
+      dice: this.#dice,
+      happened: this.#note,
+    });
+    await relay.run(upstream);
   }
 
   async #pass(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { nearestRank } from "#lib/nearest-rank.ts";
 import type { HistoryEvent } from "../checker/history.ts";
 
 /** What happened to the connections of devices within some time. */
@@ -43,8 +44,8 @@ export function movesOf(events: readonly HistoryEvent[], fromMs: number, untilMs
   return { reconnects, reconnectsPerClientMax, offlineMs, mostMoved };
 }
 
-/** The value below which `share` (0 to 1) of `values` lie, whole ms; 0 without any. */
+/** The value below which `share` (above 0, at most 1) of `values` lie, whole ms; 0 without any. */
 export function quantileMs(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return Math.round(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0);
+  return Math.round(nearestRank(sorted, share));
 }
