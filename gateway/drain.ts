@@ -299,10 +299,11 @@ export class Drain {
 
   #closeDue(): void {
     const nowMs = this.#clock.nowMs();
-    const isDue = (atMs: number) => atMs <= nowMs;
-    this.#close(this.#closeAtMs.filter(isDue).length);
-    this.#closeAtMs = this.#closeAtMs.filter((atMs) => !isDue(atMs));
-    if (this.#closeAtMs.length > 0) this.#cancelClosing = this.#clock.after(CLOSE_STEP_MS, () => this.#closeDue());
+    const later = this.#closeAtMs.filter((atMs) => atMs > nowMs);
+    const due = this.#closeAtMs.length - later.length;
+    this.#closeAtMs = later;
+    this.#close(due);
+    if (later.length > 0) this.#cancelClosing = this.#clock.after(CLOSE_STEP_MS, () => this.#closeDue());
   }
 
   #stopClosing(): void {

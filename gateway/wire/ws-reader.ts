@@ -126,7 +126,7 @@ export class WsReader {
     const [first, second] = [buffer[at] as number, buffer[at + 1] as number];
     const short = second & 0x7f;
     if (!this.#isAllowed(first, second, short)) return -PROTOCOL_ERROR;
-    const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+    const head = headBytes(short);
     if (end - at < head) return head;
     let length = short;
     if (head === 4) length = buffer.readUInt16BE(at + 2);
@@ -162,7 +162,7 @@ export class WsReader {
     const first = buffer[start] as number;
     const opcode = first & 0x0f;
     const short = (buffer[start + 1] as number) & 0x7f;
-    const mask = start + (short < 126 ? 2 : short === 126 ? 4 : 10);
+    const mask = start + headBytes(short);
     const payload = buffer.subarray(mask + MASK_BYTES, end);
     unmask(buffer, mask, end);
     if (opcode === WsOpcode.CLOSE) return this.#close(payload, sink);
@@ -194,6 +194,12 @@ export class WsReader {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** Of a frame, without its mask, by the seven bits of its length. */
+function headBytes(short: number): number {
+  if (short < 126) return 2;
+  return short === 126 ? 4 : 10;
+}
 
 /** A copy: a chunk is not ours to keep, and the shared pool's 8 KiB not this client's to pin. Parts are few. */
 function joined(before: Buffer, part: Buffer): Buffer {
