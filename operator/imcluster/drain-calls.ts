@@ -5,7 +5,6 @@ import type { DrainRequest } from "#proto/gen/messages.ts";
 import type { DrainIntent } from "./drain.ts";
 import { drainLimits } from "./drain-limits.ts";
 import { Verification } from "./drain-verification.ts";
-import { endpointHint } from "./endpoint-hint.ts";
 import type { Outcome, Pass } from "./executor.ts";
 import type { Fleet } from "./fleet-client.ts";
 import type { ClusterMemory } from "./observe.ts";
@@ -53,7 +52,7 @@ export class DrainCalls {
       ...{ drainId: intent.id, windowMs, deadlineMs: Math.min(deadlineMs, Math.round(leftMs)) },
       ...{ hold: onDeadline === "Hold", force: what === "force" },
       lease: lease ? { ...lease, ttlMs } : null,
-      endpoints: endpointHint(pass.observed.entries),
+      endpoints: [...pass.endpoints],
     };
   }
 

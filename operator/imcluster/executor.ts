@@ -14,6 +14,7 @@ import { type KubeObject, PODS, type Pod, type Resource, SECRETS } from "../kube
 import type { Caches } from "./caches.ts";
 import { type DrainIntent, isPlanned } from "./drain.ts";
 import { DrainCalls } from "./drain-calls.ts";
+import { endpointHint } from "./endpoint-hint.ts";
 import type { EntryAction } from "./entry-plan.ts";
 import type { ClusterEvents } from "./events.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
@@ -62,6 +63,8 @@ export interface Pass {
   who: FleetIdentity | undefined;
   /** Monotonic: after this the pass waits for no answer of logic any more. */
   slowUntilMs: number;
+  /** Where clients of entries that drain go best. */
+  endpoints: readonly string[];
 }
 
 /** `done`: something changed. `unchanged`: it was so already. `later`: it could not be done now, an expected outcome. */
@@ -116,7 +119,7 @@ export class Executor {
    * logic is asked. Goes on after a failed action, unless the API server cannot be reached or asks for a pause: the others do not
    * depend on it.
    */
-  async run(actions: readonly Action[], given: Omit<Pass, "slowUntilMs">): Promise<PassResult> {
+  async run(actions: readonly Action[], given: Omit<Pass, "slowUntilMs" | "endpoints">): Promise<PassResult> {
     const result: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
     for (const action of actions) {
       if (action.kind !== "wait") continue;
@@ -124,7 +127,8 @@ export class Executor {
       waitAtMost(result, action.afterMs);
     }
     const of = (lane: Lane) => actions.filter((action): action is Step => laneOf(action) === lane);
-    const pass: Pass = { ...given, slowUntilMs: this.#options.clock.nowMs() + SLOW_WAIT_MS };
+    const slowUntilMs = this.#options.clock.nowMs() + SLOW_WAIT_MS;
+    const pass: Pass = { ...given, slowUntilMs, endpoints: endpointHint(given.observed.entries) };
     const call = async (action: Step) => void (await this.#try(action, pass, result));
     await inTurns(of("entry"), CALLS_AT_ONCE, call);
     if (await this.#drainCalls.shed(pass)) {
