@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { composeChat } from "./compose-chat.ts";
 import { composeIdentity } from "./compose-identity.ts";
 import { composePresence, type PresenceParts } from "./compose-presence.ts";
 import { AckWatch } from "./deliver/ack-watch.ts";
@@ -184,7 +185,7 @@ function composeReads(ports: LogicPorts, acks: AckBuffer, epochs: EpochWatch) {
   const history = new HistoryHandler({ store, desk });
   const snapshot = new SnapshotHandler({ store, epochs, desk });
   const heads = new HeadReader({ store, epochs, defer, onFault, metrics });
-  return { gate, handlers: { pull, history, snapshot, heads } };
+  return { gate, desk, handlers: { pull, history, snapshot, heads } };
 }
 
 function composeWatch(
@@ -236,15 +237,8 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const entries = new Entries();
   const epochs = new EpochWatch({ store, clock, entries, onFault, log });
   const leases = new EntryLeases({
-    store,
-    router,
-    logicName: ports.name,
-    leaseTtlMs,
-    clock,
+    ...{ store, router, logicName: ports.name, leaseTtlMs, clock, onFault, log, metrics },
     onFenced: (incarnation) => gone(incarnation),
-    onFault,
-    log,
-    metrics,
   });
   const memory = new RouterMemory({ clock, isSame: () => watch.isSame() });
   const watch = composeWatch(ports, entries, leases, { onAnswered: () => routes.retryMissed(), memory });
@@ -260,16 +254,15 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const commits = composeCommits(ports, epochs);
   const removeLater = (session: Session): void => routes.remove(session);
   const identity = composeIdentity(ports, { entries, kicks, acks, epochs, changes, removeLater, onRouterFault });
-  const send = new SendHandler({
-    clock,
-    random,
+  const sending = {
     messageId: createMessageIds(() => clock.wallMs()),
-    submit: (input, done) => commits.submit(input, done),
+    submit: commits.submit.bind(commits),
+    deliver: delivery.deliver.bind(delivery),
     epochs,
-    deliver: (outgoing) => delivery.deliver(outgoing),
-    metrics,
-  });
+  };
+  const send = new SendHandler({ clock, random, metrics, ...sending });
   const reads = composeReads(ports, acks, epochs);
+  const chat = composeChat(ports, { entries, routes: delivering.cache, desk: reads.desk, ...sending });
   const lateHeads = new LateHeads({
     clock,
     delayMs: LATE_HEAD_MS,
@@ -289,6 +282,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       ...reads.handlers,
       ...own,
       presence: presence.desk,
+      chat: chat.commands,
       onAttached: delivering.attached,
       ...{ clock, defer, log, metrics },
     }),
@@ -308,13 +302,16 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       entries.leaving();
       delivery.close();
     },
-    isIdle: () =>
-      isIdle() && identity.isIdle() && presence.isIdle() && commits.unanswered === 0 && reads.gate.running === 0,
+    isIdle: () => {
+      const isQuiet = commits.unanswered === 0 && reads.gate.running === 0;
+      return isQuiet && isIdle() && [identity, presence, chat].every((part) => part.isIdle());
+    },
     close: () => {
       watch.stop();
       epochs.stop();
       stopFencing();
-      for (const part of [identity, presence, acks, ackWatch, lateHeads, delivering.cache, delivery]) part.close();
+      for (const part of [identity, presence, chat, acks, ackWatch, lateHeads, delivering.cache, delivery])
+        part.close();
     },
   };
 }

@@ -4,7 +4,11 @@ import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
 import protobuf from "protobufjs";
 
 /** The .proto files of this project, relative to this folder. This module is the one place that loads them. */
-export const PROTO_FILES = ["im/client/v1/client.proto", "im/uplink/v1/uplink.proto"] as const;
+export const PROTO_FILES = [
+  "im/client/v1/client.proto",
+  "im/uplink/v1/uplink.proto",
+  // The chat: a file for each part.
+] as const;
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
@@ -36,7 +40,10 @@ export function bodyCodec<T>(typeName: string): BodyCodec<T> {
   };
 }
 
-const definitions = loadSync(PROTO_FILES.map(here), { longs: Number, defaults: true, arrays: true });
+const definitions = loadSync([...PROTO_FILES], {
+  ...{ longs: Number, defaults: true, arrays: true },
+  includeDirs: [here(".")],
+});
 
 /** gRPC definition of a service by full name, e.g. `im.uplink.v1.EntryControl`, for `lib/grpc.ts`. */
 export function serviceDefinition(name: string): ServiceDefinition {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
+import { MODEL_CODECS } from "../test/model-codecs.ts";
 import { usedFields } from "../test/unused-fields.ts";
 import * as codec from "./codec.ts";
 import { ImClientError } from "./errors.ts";
@@ -43,7 +44,7 @@ function revive(value: unknown): unknown {
 }
 
 type AnyMessage = codec.Codec<Record<string, unknown>>;
-const messages = { ...codec, ...presenceCodec } as unknown as Record<string, AnyMessage>;
+const messages = { ...codec, ...presenceCodec, ...MODEL_CODECS } as unknown as Record<string, AnyMessage>;
 
 describe("golden vectors", () => {
   for (const { name, frame, ...fields } of vectors.frames) {

@@ -5,9 +5,10 @@ import * as server from "../../lib/codes.ts";
 import { ErrorCode } from "../../lib/errors.ts";
 import * as wire from "../../proto/commands.ts";
 import * as ours from "./codes.ts";
+import { ChatCommand } from "./models/chat-commands.ts";
 
 it("the SDK's tables are copies of the servers'", () => {
-  assert.deepEqual(ours.Command, wire.Command);
+  assert.deepEqual({ ...ours.Command, ...ChatCommand }, wire.Command);
   assert.deepEqual(ours.Flag, wire.Flag);
   assert.deepEqual(ours.ErrorCode, ErrorCode);
   assert.deepEqual(ours.DisconnectCode, server.DisconnectCode);

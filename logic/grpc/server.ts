@@ -7,6 +7,7 @@ import type { Logger } from "#lib/logger.ts";
 import { Command } from "#proto/commands.ts";
 import { AttachRequest, SessionTag } from "#proto/gen/messages.ts";
 import { RecordKind, readRecords, type UplinkRecord } from "#proto/uplink/record.ts";
+import type { CommandHandlers } from "../command-handlers.ts";
 import type { UnreachableHandler } from "../deliver/unreachable.ts";
 import type { Gate } from "../gate.ts";
 import { readPushAck } from "../inbox/ack-bytes.ts";
@@ -58,6 +59,8 @@ export interface UplinkServerPorts {
   lateHeads: LateHeads;
   unreachable: UnreachableHandler;
   presence: PresenceDesk;
+  /** Commands of the chat beyond delivery. */
+  chat: CommandHandlers;
   /** An entry is attached from this turn on. */
   onAttached: (entry: EntryPort) => void;
   clock: Clock;
@@ -210,6 +213,11 @@ export class UplinkServer {
         this.#ports.presence.handle(session, { cmd, rid, body }, () => isBound(stream, session));
         return;
       default: {
+        const handler = this.#ports.chat.get(cmd);
+        if (handler) {
+          handler(session, rid, body);
+          return;
+        }
         const reason = `command ${cmd} is not known here: see the capabilities in WELCOME`;
         this.#ports.metrics.commands.inc({ code: "unknown" });
         sendError(session, rid, { code: ErrorCode.UNKNOWN_COMMAND, reason });

@@ -22,15 +22,8 @@ import {
   Sync,
   Welcome,
 } from "../gen/messages.ts";
-
-/** A text message of the JSON subprotocol and the frame that it stands for. `from`: who sends it. */
-export interface JsonVector {
-  name: string;
-  from: "client" | "server";
-  text: string;
-  /** Hex, with its length. */
-  frame: string;
-}
+import { CHAT_VECTORS } from "./chat-vectors.ts";
+import { type JsonVector, NONE, utf8 } from "./vector-kit.ts";
 
 /** Text that is refused: `code` is a disconnect code, or an error code of an ERROR that answers. */
 export interface JsonInvalidVector {
@@ -47,9 +40,6 @@ export interface JsonVectors {
 }
 
 export const JSON_VECTORS_FILE: string = fileURLToPath(new URL("json-frames.json", import.meta.url));
-
-const utf8 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
-const NONE = new Uint8Array(0);
 
 /** A frame with its length, in hex; envelopes of vectors are below 16 KiB. */
 function encode(cmd: number, rid: number, flags: number, body: Uint8Array): string {
@@ -312,7 +302,7 @@ function invalid(): JsonInvalidVector[] {
 /** Text of json-frames.json. */
 export function renderJsonVectors(): string {
   const vectors: JsonVectors = {
-    frames: [...fromClients(), ...fromServers(), ...pagesOfServers()],
+    frames: [...fromClients(), ...fromServers(), ...pagesOfServers(), ...CHAT_VECTORS.flatMap((part) => part.json)],
     invalid: invalid(),
   };
   return `${JSON.stringify(vectors, undefined, 2)}\n`;

@@ -7,7 +7,6 @@ import { Command, Flag, MAX_FRAME_BYTES } from "../commands.ts";
 import {
   AppState,
   Device,
-  Envelope,
   ErrorInfo,
   Goaway,
   Hello,
@@ -32,32 +31,27 @@ import {
   SyncPage,
   Welcome,
 } from "../gen/messages.ts";
-import type { BodyCodec } from "../load.ts";
+import { CHAT_VECTORS } from "./chat-vectors.ts";
+import {
+  type BodyVector,
+  body,
+  type FrameVector,
+  frame,
+  hex,
+  NONE,
+  prefixed,
+  utf8,
+  varint,
+  withoutDefaults,
+} from "./vector-kit.ts";
 
 export const VECTORS_FILE: string = fileURLToPath(new URL("frames.json", import.meta.url));
-
-/** A frame and what it means; `body` and `frame` are hex, `frame` starts with its length. */
-export interface FrameVector {
-  name: string;
-  cmd: number;
-  rid: number;
-  flags: number;
-  body: string;
-  frame: string;
-}
 
 /** Bytes no peer may accept; `code` is the disconnect code. */
 export interface InvalidVector {
   name: string;
   bytes: string;
   code: number;
-}
-
-/** A body and its fields; bytes fields are `{ "hex": ... }`. */
-export interface BodyVector {
-  message: string;
-  fields: Record<string, unknown>;
-  hex: string;
 }
 
 export interface Vectors {
@@ -69,34 +63,6 @@ export interface Vectors {
   bodies: BodyVector[];
 }
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const utf8 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  bytes.push(rest);
-  return Buffer.from(bytes);
-}
-
-/** proto3: a field with its default value is not on the wire; protobufjs writes what it is given. */
-function withoutDefaults<T extends object>(fields: T): Partial<T> {
-  const isDefault = (value: unknown): boolean =>
-    value === 0 || value === "" || value === false || (value instanceof Uint8Array && value.length === 0);
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => !isDefault(value))) as Partial<T>;
-}
-
-function prefixed(envelope: Uint8Array): string {
-  return hex(Buffer.concat([varint(envelope.length), envelope]));
-}
-
-function frame(name: string, cmd: number, rid: number, flags: number, body: Uint8Array): FrameVector {
-  const envelope = Envelope.encode(withoutDefaults({ cmd, rid, flags, body }));
-  return { name, cmd, rid, flags, body: hex(body), frame: prefixed(envelope) };
-}
-
-const NONE = new Uint8Array(0);
 const BOB_ONLINE = { userId: "bob", online: true, platforms: ["mobile", "web"] } as PeerPresence;
 /** Envelope bytes around a body of 100 to 16,000 bytes with cmd and rid below 128: two tags with values, tag, length. */
 const bodyForEnvelopeOf = (bytes: number): Uint8Array => new Uint8Array(bytes - (bytes < 132 ? 6 : 7)).fill(0x61);
@@ -209,22 +175,6 @@ function eventOf(inboxSeq: number) {
     clientMessageId: `m-${inboxSeq}`,
     contentType: "",
     content: utf8("hi 你好"),
-  };
-}
-
-function jsonOf(value: unknown): unknown {
-  if (value instanceof Uint8Array) return { hex: hex(value) };
-  if (Array.isArray(value)) return value.map(jsonOf);
-  if (value !== null && typeof value === "object")
-    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, jsonOf(field)]));
-  return value;
-}
-
-function body<T extends object>(message: string, codec: BodyCodec<T>, fields: Partial<T>): BodyVector {
-  return {
-    message,
-    fields: jsonOf(fields) as Record<string, unknown>,
-    hex: hex(codec.encode(withoutDefaults(fields))),
   };
 }
 
@@ -345,7 +295,12 @@ function sessionBodies(): BodyVector[] {
 
 /** All vectors, as they must stand in frames.json. */
 export function buildVectors(): Vectors {
-  return { frames: frames(), decodeOnly: decodeOnly(), invalid: invalid(), bodies: [...bodies(), ...sessionBodies()] };
+  return {
+    frames: [...frames(), ...CHAT_VECTORS.flatMap((part) => part.frames)],
+    decodeOnly: decodeOnly(),
+    invalid: invalid(),
+    bodies: [...bodies(), ...sessionBodies(), ...CHAT_VECTORS.flatMap((part) => part.bodies)],
+  };
 }
 
 /** Text of frames.json. */

@@ -19,6 +19,7 @@ it("the SDK's API reference and reports are those of the code, and every export 
       "client/etc/client-indexeddb.api.md",
       "client/etc/client-endpoints.api.md",
       "client/etc/client-presence.api.md",
+      "client/etc/client-models.api.md",
     ],
   );
   for (const { path, content } of files) {

@@ -10,6 +10,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Events and states", "events", "ClientState", "state"],
   ["Device", "identity"],
   ["Presence", "presence"],
+  ["Unasked frames", "models/hear"],
   ["Errors and codes", "errors", "codes"],
   ["Stores", "store", "file-store", "indexeddb"],
   [

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Commands of the chat, which the core of the SDK does not know. A test compares both with the servers' table. */
+export const ChatCommand = {} as const;

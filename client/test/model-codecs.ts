@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Codec } from "../src/codec.ts";
+
+/** Codecs of `client/src/models/`, by the names of their messages: one line for each part. */
+export const MODEL_CODECS: Readonly<Record<string, Codec<never>>> = {};

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type CommandHandlers, joinHandlers } from "./command-handlers.ts";
+import type { LogicPorts } from "./compose.ts";
+import type { Delivery } from "./deliver/deliver.ts";
+import type { RouteCache } from "./deliver/route-cache.ts";
+import type { EpochWatch } from "./inbox/epoch-watch.ts";
+import type { ReadDesk } from "./inbox/read-desk.ts";
+import type { EntryDirectory } from "./session/session.ts";
+import type { GroupCommit } from "./store/group-commit.ts";
+
+/** What the delivery core lends to the parts of the chat. */
+export interface ChatCore {
+  readonly entries: EntryDirectory;
+  readonly routes: Pick<RouteCache, "fresh" | "lookup">;
+  /** Stores a message in the next transaction; false: overloaded, nothing was done. */
+  readonly submit: GroupCommit["submit"];
+  /** Hands a committed message to its recipients. */
+  readonly deliver: Delivery["deliver"];
+  readonly messageId: () => string;
+  readonly epochs: EpochWatch;
+  /** Bounds work on SQL, and answers what cannot be read. */
+  readonly desk: ReadDesk;
+}
+
+/** One part of the chat: conversations, changes, groups and so on. Its `compose-*.ts` makes it. */
+export interface ChatPart {
+  readonly commands: CommandHandlers;
+  /** Nothing taken is unanswered. */
+  isIdle(): boolean;
+  /** Releases timers. */
+  close(): void;
+}
+
+/** Everything that a marketplace's chat has beyond delivery: one line for each part. */
+function chatParts(_ports: LogicPorts, _core: ChatCore): readonly ChatPart[] {
+  return [];
+}
+
+/** The parts of the chat as one. */
+export function composeChat(ports: LogicPorts, core: ChatCore): ChatPart {
+  const parts = chatParts(ports, core);
+  return {
+    commands: joinHandlers(parts.map(({ commands }) => commands)),
+    isIdle: () => parts.every((part) => part.isIdle()),
+    close: () => {
+      for (const part of parts) part.close();
+    },
+  };
+}
