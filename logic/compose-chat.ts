@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type CommandHandlers, joinHandlers } from "./command-handlers.ts";
 import type { LogicPorts } from "./compose.ts";
+import { composeConversations } from "./conversations/compose-conversations.ts";
 import type { Delivery } from "./deliver/deliver.ts";
+import { EphemeralFrames } from "./deliver/ephemeral.ts";
 import type { RouteCache } from "./deliver/route-cache.ts";
 import type { EpochWatch } from "./inbox/epoch-watch.ts";
 import type { ReadDesk } from "./inbox/read-desk.ts";
@@ -10,8 +12,8 @@ import type { GroupCommit } from "./store/group-commit.ts";
 
 /** What the delivery core lends to the parts of the chat. */
 export interface ChatCore {
-  readonly entries: EntryDirectory;
-  readonly routes: Pick<RouteCache, "fresh" | "lookup">;
+  /** Frames for whoever is connected, stored nowhere. */
+  readonly ephemeral: EphemeralFrames;
   /** Stores a message in the next transaction; false: overloaded, nothing was done. */
   readonly submit: GroupCommit["submit"];
   /** Hands a committed message to its recipients. */
@@ -20,6 +22,13 @@ export interface ChatCore {
   readonly epochs: EpochWatch;
   /** Bounds work on SQL, and answers what cannot be read. */
   readonly desk: ReadDesk;
+}
+
+/** What {@link composeChat} makes the rest of {@link ChatCore} of. */
+export interface ChatWays extends Omit<ChatCore, "ephemeral"> {
+  readonly entries: EntryDirectory;
+  readonly routes: Pick<RouteCache, "lookup">;
+  readonly onRouterFault: (op: string, error: unknown) => void;
 }
 
 /** One part of the chat: conversations, changes, groups and so on. Its `compose-*.ts` makes it. */
@@ -32,16 +41,18 @@ export interface ChatPart {
 }
 
 /** Everything that a marketplace's chat has beyond delivery: one line for each part. */
-function chatParts(_ports: LogicPorts, _core: ChatCore): readonly ChatPart[] {
-  return [];
+function chatParts(ports: LogicPorts, core: ChatCore): readonly ChatPart[] {
+  return [composeConversations(ports, core)];
 }
 
 /** The parts of the chat as one. */
-export function composeChat(ports: LogicPorts, core: ChatCore): ChatPart {
-  const parts = chatParts(ports, core);
+export function composeChat(ports: LogicPorts, { entries, routes, onRouterFault, ...core }: ChatWays): ChatPart {
+  const { defer, metrics } = ports;
+  const ephemeral = new EphemeralFrames({ entries, routes, onRouterFault, defer, metrics });
+  const parts = chatParts(ports, { ...core, ephemeral });
   return {
     commands: joinHandlers(parts.map(({ commands }) => commands)),
-    isIdle: () => parts.every((part) => part.isIdle()),
+    isIdle: () => ephemeral.isIdle && parts.every((part) => part.isIdle()),
     close: () => {
       for (const part of parts) part.close();
     },

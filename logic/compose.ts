@@ -262,7 +262,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   };
   const send = new SendHandler({ clock, random, metrics, ...sending });
   const reads = composeReads(ports, acks, epochs);
-  const chat = composeChat(ports, { entries, routes: delivering.cache, desk: reads.desk, ...sending });
+  const chat = composeChat(ports, { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, ...sending });
   const lateHeads = new LateHeads({
     clock,
     delayMs: LATE_HEAD_MS,

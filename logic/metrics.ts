@@ -31,7 +31,10 @@ export function createLogicMetrics(metrics: Metrics) {
       ...(["delivered", "parked", "offline"] as const),
       ...(["unreachable", "unknown", "dropped"] as const),
     ]),
-    reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY and SNAPSHOT by result.", ["kind", "result"]),
+    reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY, SNAPSHOT and CONTACTS by result.", [
+      "kind",
+      "result",
+    ]),
     readSeconds: metrics.histogram("im_logic_read_duration_seconds", "Reading one page of messages.", ["kind"]),
     presenceRequests: metrics.counter("im_presence_requests_total", "PRESENCE and PRESENCE_SUB by result.", [
       "kind",
@@ -40,6 +43,12 @@ export function createLogicMetrics(metrics: Metrics) {
     presenceFrames: metrics.counter("im_presence_frames_total", "Changes of presence by what became of them.", [
       "result",
     ]),
+    chatCommands: metrics.counter("im_chat_commands_total", "Commands of the chat by result.", ["command", "result"]),
+    ephemeralFrames: metrics.counter(
+      "im_chat_ephemeral_total",
+      "Frames for whoever is connected, by what became of them.",
+      ["result"],
+    ),
     acks: metrics.counter("im_logic_acks_total", "Device cursors written, by result.", ["result"]),
     heads: metrics.counter("im_logic_heads_total", "Inbox heads asked for, by result.", ["result"]),
     leases: metrics.counter("im_router_lease_renew_total", "Lease renewals of entries by result.", ["result"]),

@@ -8,6 +8,7 @@ export const PROTO_FILES = [
   "im/client/v1/client.proto",
   "im/uplink/v1/uplink.proto",
   // The chat: a file for each part.
+  "im/client/v1/conversations.proto",
 ] as const;
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Codec } from "../src/codec.ts";
+import * as conversations from "../src/models/conversations-codec.ts";
 
 /** Codecs of `client/src/models/`, by the names of their messages: one line for each part. */
-export const MODEL_CODECS: Readonly<Record<string, Codec<never>>> = {};
+export const MODEL_CODECS: Readonly<Record<string, Codec<never>>> = {
+  ...(conversations as unknown as Record<string, Codec<never>>),
+};

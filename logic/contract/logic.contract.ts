@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe } from "node:test";
+import { contactLists, reading, typists } from "./conversations.ts";
 import { devices, logouts, presence } from "./devices.ts";
 import { kicks, revocation, slots, tokens } from "./identity.ts";
 import type { LogicHarness } from "./kit.ts";
@@ -29,5 +30,8 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     presence(get);
     peerPresence(get);
     peerSubscriptions(get);
+    reading(get);
+    contactLists(get);
+    typists(get);
   });
 }

@@ -16,7 +16,7 @@ export interface ReadDeskPorts {
 }
 
 /** Kinds of reads, as in metrics. */
-export type ReadKind = "sync" | "history" | "snapshot";
+export type ReadKind = "sync" | "history" | "snapshot" | "contacts";
 
 /** A read request of a client. */
 export interface ReadRequest {

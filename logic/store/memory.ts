@@ -14,6 +14,7 @@ import {
   type RevocationPage,
   type TokenFacts,
 } from "./identity.ts";
+import { MemoryConversations } from "./memory-conversations.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
@@ -50,6 +51,8 @@ interface Conversation {
   /** Members, and the last seq when they joined. */
   members: Map<string, number>;
   messages: StoredEvent[];
+  /** Both users of a one-to-one conversation. */
+  pair?: readonly [string, string];
 }
 
 interface Key {
@@ -84,6 +87,11 @@ export class MemoryStore implements Store {
     floor: () => this.#loginFloor,
   });
   readonly pushStore: MemoryPushStore;
+  readonly conversations: MemoryConversations = new MemoryConversations({
+    conversation: (conversationId) => this.#conversations.get(conversationId),
+    inbox: (userId) => this.#inboxes.get(userId) ?? [],
+    epoch: () => this.#epoch,
+  });
   readonly traces: MemoryTraces = new MemoryTraces({
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
     members: (conversationId) => this.#conversations.get(conversationId)?.members ?? new Map(),
@@ -247,7 +255,10 @@ export class MemoryStore implements Store {
       return { kind: "not-member" };
     }
     const conversation = this.#conversation(input.conversationId);
-    if (input.peer !== "" && conversation.lastSeq === 0) conversation.members.set(input.sender, 0).set(input.peer, 0);
+    if (input.peer !== "" && conversation.lastSeq === 0) {
+      conversation.members.set(input.sender, 0).set(input.peer, 0);
+      conversation.pair = [input.sender, input.peer];
+    }
     const userIds = input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]);
     const { messageId, conversationId, sentAtMs } = input;
     const convSeq = ++conversation.lastSeq;
@@ -295,7 +306,8 @@ export class MemoryStore implements Store {
     const joinedSeq = conversation?.members.get(userId);
     if (!conversation || joinedSeq === undefined) return undefined;
     const isForward = direction === "forward";
-    const visible = conversation.messages.filter(({ convSeq }) => convSeq > joinedSeq);
+    const hiddenSeq = Math.max(joinedSeq, this.conversations.deletedTo(userId, conversationId));
+    const visible = conversation.messages.filter(({ convSeq }) => convSeq > hiddenSeq);
     const asked = visible.filter(({ convSeq }) => (isForward ? convSeq > from : from === 0 || convSeq < from));
     if (!isForward) asked.reverse();
     const events = within(asked.slice(0, Math.max(1, limit)), limitBytes);
@@ -310,6 +322,8 @@ export class MemoryStore implements Store {
     const newest = new Map<string, StoredEvent>();
     for (const event of below.toReversed())
       if (!newest.has(event.conversationId)) newest.set(event.conversationId, event);
+    for (const { conversationId, convSeq } of [...newest.values()])
+      if (convSeq <= this.conversations.deletedTo(userId, conversationId)) newest.delete(conversationId);
     const kept: StoredEvent[] = [];
     let bytes = 0;
     for (const event of [...newest.values()].slice(0, Math.max(1, limit))) {

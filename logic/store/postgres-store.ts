@@ -16,6 +16,7 @@ import type {
   TokenFacts,
 } from "./identity.ts";
 import { PostgresAppender } from "./postgres-append.ts";
+import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresIdentity } from "./postgres-identity.ts";
 import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
@@ -127,6 +128,7 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 /** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
 export class PostgresStore implements Store {
   readonly pushes: PostgresPushLedger;
+  readonly conversations: PostgresConversations;
   readonly traces: PostgresTraces;
   readonly retention: PostgresRetention;
   readonly epoch: string;
@@ -145,6 +147,7 @@ export class PostgresStore implements Store {
     this.#seenEpoch = epoch;
     this.#appender = new PostgresAppender(pools.append);
     this.pushes = new PostgresPushLedger(pools.rest);
+    this.conversations = new PostgresConversations(pools.rest);
     this.traces = new PostgresTraces(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);

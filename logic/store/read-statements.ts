@@ -42,6 +42,10 @@ export const READ_RANGES: Statement = {
                          AND m.created_ms BETWEEN $5 AND $6`,
 };
 
+/** $1 user: what it deleted of a conversation is nowhere for it. */
+const deletedTo = (conversation: string): string =>
+  `coalesce((SELECT deleted_to_seq FROM conversation_state s WHERE s.user_id = $1 AND s.conversation_id = ${conversation}), 0)`;
+
 /**
  * $1 user, $2 conversation, $3 lower and $4 upper bound of the conversation seq (both outside), $5 limit, $6 limit in
  * bytes. No row when the user is no member, or there is no such conversation.
@@ -51,7 +55,7 @@ function readHistory(name: string, order: "ASC" | "DESC"): Statement {
   return {
     name,
     text: `WITH c AS MATERIALIZED (
-                  SELECT * FROM (
+                  SELECT last_seq, greatest(joined_seq, ${deletedTo("$2")}) AS joined_seq FROM (
                     SELECT last_seq, CASE WHEN user_a IS NULL THEN (SELECT joined_seq FROM conversation_member m
                                                                      WHERE m.conversation_id = $2 AND m.user_id = $1)
                                           WHEN $1 IN (user_a, user_b) THEN 0 END AS joined_seq
@@ -86,6 +90,7 @@ export const READ_HEADS: Statement = {
               d AS (
                 SELECT seq, conversation_id, conv_seq, created_ms, count(*) OVER () AS conversations
                   FROM (SELECT DISTINCT ON (conversation_id) * FROM w ORDER BY conversation_id, seq DESC) q
+                 WHERE q.conv_seq > ${deletedTo("q.conversation_id")}
                  ORDER BY seq DESC LIMIT $4),
               m AS (
                 SELECT d.seq AS inbox_seq, d.conversation_id, d.conv_seq, m.message_id, m.sender, m.client_message_id,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
+import type { ConversationStore } from "./conversation-store.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
 import type { PushLedger } from "./push-ledger.ts";
@@ -61,9 +62,9 @@ export interface Store extends IdentityStore {
   readInbox(request: InboxRequest): Promise<InboxPage>;
   /** The same, with the events given to the writer that `begin` makes: pages of thousands are written without objects. */
   readInboxInto(request: InboxRequest, begin: BeginPage): Promise<PageEnd>;
-  /** Messages of a conversation by their seq. Undefined: no such conversation, or the user is no member. */
+  /** Messages of a conversation by their seq, without those that the user deleted. Undefined: no such conversation, or the user is no member. */
   readHistory(request: HistoryRequest): Promise<HistoryPage | undefined>;
-  /** The user's conversations by their last events, newest first, from pointers below `before`. */
+  /** The user's conversations by their last events, newest first, from pointers below `before`, without those that the user deleted up to there. */
   readHeads(request: HeadsRequest): Promise<HeadsPage>;
   /** Heads of the users' inboxes, 0 for a user without one, and the epoch that they are of. */
   inboxHeads(userIds: readonly string[]): Promise<InboxHeads>;
@@ -87,6 +88,9 @@ export interface Store extends IdentityStore {
 
   /** Which pushes are done and which are late. */
   readonly pushes: PushLedger;
+
+  /** What users keep of their conversations. */
+  readonly conversations: ConversationStore;
 
   /** What became of a message, for people. */
   readonly traces: MessageTraces;

@@ -253,6 +253,96 @@ export interface PeerPresence {
 }
 export const PeerPresence: BodyCodec<PeerPresence> = bodyCodec("im.client.v1.PeerPresence");
 
+export interface Read {
+  conversationId: string;
+  convSeq: number;
+  withReceipts: boolean;
+}
+export const Read: BodyCodec<Read> = bodyCodec("im.client.v1.Read");
+
+export interface ReadState {
+  conversationId: string;
+  userId: string;
+  readSeq: number;
+  version: number;
+  receipts: Receipt[];
+}
+export const ReadState: BodyCodec<ReadState> = bodyCodec("im.client.v1.ReadState");
+
+export interface Receipt {
+  userId: string;
+  readSeq: number;
+}
+export const Receipt: BodyCodec<Receipt> = bodyCodec("im.client.v1.Receipt");
+
+export interface Typing {
+  conversationId: string;
+  stopped: boolean;
+}
+export const Typing: BodyCodec<Typing> = bodyCodec("im.client.v1.Typing");
+
+export interface TypingState {
+  conversationId: string;
+  userId: string;
+  stopped: boolean;
+}
+export const TypingState: BodyCodec<TypingState> = bodyCodec("im.client.v1.TypingState");
+
+export interface Contacts {
+  inboxEpoch: string;
+  before: number;
+  limit: number;
+  limitBytes: number;
+  changes: boolean;
+  sinceVersion: number;
+  sinceInboxSeq: number;
+  conversationIds: string[];
+}
+export const Contacts: BodyCodec<Contacts> = bodyCodec("im.client.v1.Contacts");
+
+export interface ContactsPage {
+  inboxEpoch: string;
+  contacts: Contact[];
+  version: number;
+  inboxSeq: number;
+  nextBefore: number;
+  more: boolean;
+}
+export const ContactsPage: BodyCodec<ContactsPage> = bodyCodec("im.client.v1.ContactsPage");
+
+export interface Contact {
+  conversationId: string;
+  peerId: string;
+  lastSeq: number;
+  lastAtMs: number;
+  lastEvent: Event | null;
+  unread: number;
+  peerReadSeq: number;
+  state: ConvState | null;
+}
+export const Contact: BodyCodec<Contact> = bodyCodec("im.client.v1.Contact");
+
+export interface ConvState {
+  conversationId: string;
+  readSeq: number;
+  pinned: boolean;
+  archived: boolean;
+  mutedUntilMs: number;
+  deletedToSeq: number;
+  version: number;
+}
+export const ConvState: BodyCodec<ConvState> = bodyCodec("im.client.v1.ConvState");
+
+export interface ConvSet {
+  conversationId: string;
+  pin: number;
+  archive: number;
+  mute: number;
+  mutedUntilMs: number;
+  deleteToSeq: number;
+}
+export const ConvSet: BodyCodec<ConvSet> = bodyCodec("im.client.v1.ConvSet");
+
 export interface Batch {
   records: Uint8Array;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { CONVERSATION_VECTORS } from "./conversation-vectors.ts";
 import type { ChatVectors } from "./vector-kit.ts";
 
 /** Golden vectors of the chat's commands: one line for each part. */
-export const CHAT_VECTORS: readonly ChatVectors[] = [];
+export const CHAT_VECTORS: readonly ChatVectors[] = [CONVERSATION_VECTORS];

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Commands of the chat, which the core of the SDK does not know. A test compares both with the servers' table. */
-export const ChatCommand = {} as const;
+export const ChatCommand = {
+  READ: 23,
+  TYPING: 24,
+  CONTACTS: 48,
+  CONV_SET: 49,
+} as const;

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract suite: what every Store must do, run on memory and on real PostgreSQL.
 import { contentContract, membershipContract, numberingContract } from "./append.ts";
+import {
+  busyContactContract,
+  contactChangesContract,
+  contactListContract,
+  conversationBatchContract,
+  conversationDeleteContract,
+  conversationStateContract,
+} from "./conversations.ts";
 import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import { epochContract, epochNamesContract } from "./epoch.ts";
@@ -44,6 +52,12 @@ export function storeContract(store: () => ContractStore): void {
     pushLeaseRaceContract,
     pushLimitContract,
     traceContract,
+    conversationStateContract,
+    conversationBatchContract,
+    conversationDeleteContract,
+    contactListContract,
+    contactChangesContract,
+    busyContactContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,
