@@ -5,6 +5,7 @@ import { composeConversations } from "./conversations/compose-conversations.ts";
 import type { Delivery } from "./deliver/deliver.ts";
 import { EphemeralFrames } from "./deliver/ephemeral.ts";
 import type { RouteCache } from "./deliver/route-cache.ts";
+import { composeGroups } from "./groups/compose-groups.ts";
 import type { EpochWatch } from "./inbox/epoch-watch.ts";
 import type { ReadDesk } from "./inbox/read-desk.ts";
 import type { EntryDirectory } from "./session/session.ts";
@@ -42,7 +43,7 @@ export interface ChatPart {
 
 /** Everything that a marketplace's chat has beyond delivery: one line for each part. */
 function chatParts(ports: LogicPorts, core: ChatCore): readonly ChatPart[] {
-  return [composeConversations(ports, core)];
+  return [composeConversations(ports, core), composeGroups(ports, core)];
 }
 
 /** The parts of the chat as one. */

@@ -8,6 +8,8 @@ import {
   Disconnect,
   ErrorInfo,
   type Event,
+  Group,
+  GroupReply,
   Hello,
   History,
   HistoryPage,
@@ -161,6 +163,11 @@ export class TestEntry {
   watch(conn: number, userIds: string[]): Promise<TestAnswer<Presence>> {
     const body = PresenceSub.encode({ userIds });
     return this.ask(conn, Command.PRESENCE_SUB, body, Command.PRESENCE, (bytes) => Presence.decode(bytes));
+  }
+
+  /** GROUP, and its answer. */
+  group(conn: number, group: Partial<Group>): Promise<TestAnswer<GroupReply>> {
+    return this.ask(conn, Command.GROUP, Group.encode(group), Command.GROUP, (bytes) => GroupReply.decode(bytes));
   }
 
   /** The next KICK of a connection. */

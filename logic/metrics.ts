@@ -40,6 +40,7 @@ export function createLogicMetrics(metrics: Metrics) {
       "kind",
       "result",
     ]),
+    groupRequests: metrics.counter("im_group_requests_total", "GROUP by result.", ["result"]),
     presenceFrames: metrics.counter("im_presence_frames_total", "Changes of presence by what became of them.", [
       "result",
     ]),

@@ -38,4 +38,5 @@ export const COMMAND_BODIES: Readonly<Record<keyof typeof Command, CommandBodies
   CONV_SET: { up: "ConvSet", down: "ConvState" },
   PRESENCE_SUB: { up: "PresenceSub" },
   PRESENCE: { up: "PresenceAsk", down: "Presence" },
+  GROUP: { up: "Group", down: "GroupReply" },
 };

@@ -29,6 +29,7 @@ export const Command = {
   CONV_SET: 49,
   PRESENCE_SUB: 50,
   PRESENCE: 51,
+  GROUP: 54,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 

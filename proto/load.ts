@@ -9,6 +9,7 @@ export const PROTO_FILES = [
   "im/uplink/v1/uplink.proto",
   // The chat: a file for each part.
   "im/client/v1/conversations.proto",
+  "im/client/v1/groups.proto",
 ] as const;
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));

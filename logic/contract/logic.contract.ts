@@ -2,6 +2,7 @@
 import { describe } from "node:test";
 import { contactLists, reading, typists } from "./conversations.ts";
 import { devices, logouts, presence } from "./devices.ts";
+import { groupChanges, groupSecrecy, groups } from "./groups.ts";
 import { kicks, revocation, slots, tokens } from "./identity.ts";
 import type { LogicHarness } from "./kit.ts";
 import { inboxes, refusals, resending, sending } from "./messages.ts";
@@ -33,5 +34,8 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     reading(get);
     contactLists(get);
     typists(get);
+    groups(get);
+    groupChanges(get);
+    groupSecrecy(get);
   });
 }

@@ -15,6 +15,8 @@ import { directConversationId, payloadHash } from "./conversation.ts";
 import { readSend } from "./send-bytes.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
+/** What a device must learn for certain comes as a message of these types, which nobody else may write. */
+const SERVER_TYPES = "im/";
 const BUSY_BASE_MS = 200;
 
 /** What {@link SendHandler} needs. */
@@ -195,6 +197,8 @@ function sendProblem(sender: string, send: Send): Refusal | undefined {
     return bad(`conversation_id is longer than ${MAX_ID_CHARS} characters: use one the server gave you`);
   if (contentType.length > MAX_CONTENT_TYPE_CHARS || contentType.includes("\0"))
     return bad(`content_type is longer than ${MAX_CONTENT_TYPE_CHARS} characters`);
+  if (contentType.startsWith(SERVER_TYPES))
+    return bad(`content types that begin with ${SERVER_TYPES} are the server's: choose another one`);
   if (content.length > MAX_CONTENT_BYTES)
     return {
       code: ErrorCode.TOO_LARGE,

@@ -15,6 +15,7 @@ import {
   type TokenFacts,
 } from "./identity.ts";
 import { MemoryConversations } from "./memory-conversations.ts";
+import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
@@ -58,6 +59,7 @@ interface Conversation {
 interface Key {
   payloadHash: Uint8Array;
   message: AppendedMessage;
+  content: Uint8Array;
 }
 
 interface EntryRow {
@@ -91,6 +93,15 @@ export class MemoryStore implements Store {
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
     epoch: () => this.#epoch,
+  });
+  readonly groups: MemoryGroups = new MemoryGroups({
+    find: (conversationId) => this.#conversations.get(conversationId),
+    make: (conversationId) => this.#conversation(conversationId),
+    known: (sender, clientMessageId) => this.#keys.get(pair(sender, clientMessageId)),
+    note: (event) =>
+      this.#note({ ...event, content: Buffer.alloc(0) }, { ...event, kind: "stored", convSeq: 0, recipients: [] }),
+    store: (event, userIds) => this.#store(event, userIds),
+    isCurrent: (epoch) => epoch === this.#epoch,
   });
   readonly traces: MemoryTraces = new MemoryTraces({
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
@@ -259,16 +270,24 @@ export class MemoryStore implements Store {
       conversation.members.set(input.sender, 0).set(input.peer, 0);
       conversation.pair = [input.sender, input.peer];
     }
-    const userIds = input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]);
+    return this.#store(input, input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]));
+  }
+
+  #store(input: AppendInput, userIds: Iterable<string>): AppendedMessage {
+    const conversation = this.#conversation(input.conversationId);
     const { messageId, conversationId, sentAtMs } = input;
     const convSeq = ++conversation.lastSeq;
     const stored = toStored(input, convSeq);
     conversation.messages.push(stored);
     const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, stored) }));
     const message: AppendedMessage = { kind: "stored", messageId, conversationId, convSeq, sentAtMs, recipients };
-    this.#keys.set(pair(input.sender, input.clientMessageId), { payloadHash: input.payloadHash, message });
+    this.#note(input, message);
     this.pushes.appended(recipients.filter(({ userId }) => userId !== input.sender));
     return message;
+  }
+
+  #note({ sender, clientMessageId, payloadHash, content }: AppendInput, message: AppendedMessage): void {
+    this.#keys.set(pair(sender, clientMessageId), { payloadHash, message, content });
   }
 
   #deliver(userId: string, stored: StoredEvent): number {
@@ -363,7 +382,10 @@ export class MemoryStore implements Store {
       const spoken = this.#conversations.get(conversationId)?.messages.slice(-SPOKEN_MESSAGES) ?? [];
       if (spoken.some(({ sender }) => sender === peerId)) return true;
       const others = [...this.#conversations].filter(([id]) => id !== conversationId);
-      return others.some(([, { members }]) => members.has(userId) && members.has(peerId));
+      return others.some(([id, { members, messages }]) => {
+        if (!members.has(userId) || !members.has(peerId)) return false;
+        return !this.groups.has(id) || messages.slice(-SPOKEN_MESSAGES).some(({ sender }) => sender === peerId);
+      });
     };
     return peers.filter(isVisible).map(({ peerId }) => peerId);
   }

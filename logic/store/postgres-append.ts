@@ -2,9 +2,9 @@
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { AppendPlan, type Delivery } from "./append-plan.ts";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
-import { byteaArray, textArray } from "./binary-array.ts";
-import { isDuplicateKey, toStoreError } from "./postgres-errors.ts";
-import type { PostgresPool } from "./postgres-pool.ts";
+import { bigintArray, byteaArray, textArray } from "./binary-array.ts";
+import { isDuplicateKey, isGroupChanged, toStoreError } from "./postgres-errors.ts";
+import type { PostgresPool, Row } from "./postgres-pool.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
 import { type AppendInput, type AppendResult, OtherEpochError } from "./store.ts";
@@ -73,12 +73,14 @@ export class PostgresAppender {
       try {
         return await this.#appendOnce(batch, epoch);
       } catch (error) {
-        if (!isDuplicateKey(error)) throw toStoreError(error, "append");
+        const isRepeated = isDuplicateKey(error);
+        if (!isRepeated && !isGroupChanged(error)) throw toStoreError(error, "append");
         failure = error;
-        this.#cautiousBatches = CAUTIOUS_BATCHES;
+        if (isRepeated) this.#cautiousBatches = CAUTIOUS_BATCHES;
       }
     }
-    throw new ImError(ErrorCode.RETRYABLE, "append: the same message is being stored elsewhere", { cause: failure });
+    const reason = "the same message is being stored elsewhere, or a group changes all the time";
+    throw new ImError(ErrorCode.RETRYABLE, `append: ${reason}`, { cause: failure });
   }
 
   async #appendOnce(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
@@ -96,7 +98,7 @@ export class PostgresAppender {
         results[index] = known;
       } else if (userIds) {
         // A later message of the batch may continue the conversation by its id.
-        if (isAnyById && !members.has(input.conversationId)) members.set(input.conversationId, userIds);
+        if (isAnyById && !members.has(input.conversationId)) members.set(input.conversationId, { userIds });
         indexes.push(index);
         deliveries.push({ input, userIds });
       } else {
@@ -106,11 +108,19 @@ export class PostgresAppender {
     let stored = 0;
     for (const part of splitByRows(deliveries)) {
       const plan = new AppendPlan(part);
-      const [row] = await this.#pool.run(sql.APPEND, [...plan.encode(), epoch ?? null]);
+      const [row] = await this.#store(plan, epoch, versionsOf(part, members));
       if (!row) throw new OtherEpochError("append");
       for (const message of plan.decode(row)) results[indexes[stored++] ?? 0] = message;
     }
     return results;
+  }
+
+  /** @param versions of the groups among the conversations, as their members were read */
+  #store(plan: AppendPlan, epoch: string | undefined, versions: ReadonlyMap<string, number>): Promise<Row[]> {
+    const values = [...plan.encode(), epoch ?? null];
+    if (versions.size === 0) return this.#pool.run(sql.APPEND, values);
+    const groups = [textArray([...versions.keys()]), bigintArray([...versions.values()])];
+    return this.#pool.run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
   }
 
   async #lookUp(batch: readonly AppendInput[], epoch: string | undefined): Promise<Lookup> {
@@ -127,7 +137,7 @@ export class PostgresAppender {
       known.set(entry[0] - 1, toResult(entry, batch[entry[0] - 1]?.sender ?? ""));
     }
     if (known.size > 0) this.#cautiousBatches = CAUTIOUS_BATCHES;
-    return { known, members: new Map(parse<[string, string[]][]>(row[1]) ?? []) };
+    return { known, members: membersOf(row[1]) };
   }
 }
 
@@ -154,7 +164,27 @@ interface Lookup {
   /** Results of what is stored already, by index. */
   known: ReadonlyMap<number, AppendResult>;
   /** Members of the conversations that were given without a peer. */
-  members: Map<string, readonly string[]>;
+  members: Map<string, Members>;
+}
+
+interface Members {
+  userIds: readonly string[];
+  /** Of a group: its members are these as long as it has this version. */
+  version?: number;
+}
+
+function membersOf(column: string | null | undefined): Map<string, Members> {
+  const rows = parse<[string, string[], number | null][]>(column) ?? [];
+  return new Map(rows.map(([id, userIds, version]) => [id, version === null ? { userIds } : { userIds, version }]));
+}
+
+function versionsOf(part: readonly Delivery[], members: ReadonlyMap<string, Members>): Map<string, number> {
+  const versions = new Map<string, number>();
+  for (const { input } of part) {
+    const version = members.get(input.conversationId)?.version;
+    if (version !== undefined) versions.set(input.conversationId, version);
+  }
+  return versions;
 }
 
 function nothingKnown(): Lookup {
@@ -162,9 +192,9 @@ function nothingKnown(): Lookup {
 }
 
 /** Who gets the message; undefined when its sender may not send it. */
-function usersOf(input: AppendInput, members: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
+function usersOf(input: AppendInput, members: ReadonlyMap<string, Members>): readonly string[] | undefined {
   if (input.peer !== "") return input.peer === input.sender ? [input.sender] : [input.sender, input.peer];
-  const userIds = members.get(input.conversationId);
+  const userIds = members.get(input.conversationId)?.userIds;
   return userIds?.includes(input.sender) ? userIds : undefined;
 }
 

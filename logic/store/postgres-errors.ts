@@ -7,6 +7,8 @@ const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 const UNIQUE_VIOLATION = "23505";
 /** By its timeout, or by an operator. */
 const QUERY_CANCELED = "57014";
+/** Of ours: see require_group_versions_v1 in migrations/. */
+const GROUP_CHANGED = "IM001";
 const IDEMPOTENCY_KEY = "idempotency_pkey";
 
 /**
@@ -33,6 +35,11 @@ export function isConflict(error: unknown): boolean {
 export function isDuplicateKey(error: unknown): boolean {
   const cause = error instanceof ImError ? error.cause : error;
   return sqlState(cause) === UNIQUE_VIOLATION && (cause as pg.DatabaseError).constraint === IDEMPOTENCY_KEY;
+}
+
+/** Is this error of an append that a group has other members than those that were read? */
+export function isGroupChanged(error: unknown): boolean {
+  return sqlState(error instanceof ImError ? error.cause : error) === GROUP_CHANGED;
 }
 
 /** May the connection be used again after this error? Not when it, or the server's role or life, is in doubt. */

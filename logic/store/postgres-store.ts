@@ -18,6 +18,7 @@ import type {
 import { PostgresAppender } from "./postgres-append.ts";
 import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
+import { PostgresGroups } from "./postgres-groups.ts";
 import { PostgresIdentity } from "./postgres-identity.ts";
 import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
 import { PostgresPushStore } from "./postgres-push.ts";
@@ -137,6 +138,7 @@ export class PostgresStore implements Store {
   readonly #pools: Record<"append" | "rest", PostgresPool>;
   readonly #appender: PostgresAppender;
   readonly pushStore: PostgresPushStore;
+  readonly groups: PostgresGroups;
   readonly #identity: PostgresIdentity;
   readonly #seal: TokenSeal;
 
@@ -151,6 +153,7 @@ export class PostgresStore implements Store {
     this.traces = new PostgresTraces(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
+    this.groups = new PostgresGroups(pools.rest);
     this.#identity = new PostgresIdentity(pools.rest, seal);
   }
 

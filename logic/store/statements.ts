@@ -4,21 +4,42 @@ import { SHARED_GROUPS, SPOKEN_MESSAGES } from "./store.ts";
 
 /**
  * See append_v1 in migrations/; $21 recipients, $22 their inboxes, $23 how far below the head their last message is; $24
- * the inbox epoch that the numbers are to be of, or null. No row: the database is of another one, and nothing was stored.
+ * the inbox epoch that the numbers are to be of, or null.
  */
-export const APPEND: Statement = {
-  name: "append",
-  text: `WITH stored AS MATERIALIZED (
-           SELECT append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) AS r
-             FROM store_meta WHERE inbox_epoch = coalesce($24::uuid, inbox_epoch)
-         ), outbox AS (
+const APPEND_V1 =
+  "append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+const SAME_EPOCH = "store_meta WHERE inbox_epoch = coalesce($24::uuid, inbox_epoch)";
+const OUTBOX = `outbox AS (
            INSERT INTO push_outbox (user_ids, seqs)
            SELECT $21::text[],
                   ARRAY(SELECT (stored.r).heads[u.i] + u.back FROM unnest($22::int[], $23::int[]) AS u(i, back))
              FROM stored WHERE cardinality($21::text[]) > 0
-         )
+         )`;
+
+/** No row: the database is of another epoch, and nothing was stored. */
+export const APPEND: Statement = {
+  name: "append",
+  text: `WITH stored AS MATERIALIZED (SELECT ${APPEND_V1} AS r FROM ${SAME_EPOCH}), ${OUTBOX}
          SELECT (r).last_seqs, (r).heads FROM stored`,
 };
+
+/** The same, if groups ($25) are still at the versions ($26) that their members were read at; fails with IM001 otherwise. */
+export const APPEND_TO_GROUPS: Statement = {
+  name: "append_to_groups",
+  text: `WITH locked AS MATERIALIZED (SELECT ${APPEND_V1} AS r FROM ${SAME_EPOCH}),
+              stored AS MATERIALIZED (SELECT r, require_group_versions_v1($25::text[], $26::bigint[]) FROM locked), ${OUTBOX}
+         SELECT (r).last_seqs, (r).heads FROM stored`,
+};
+
+/**
+ * The same, when a condition holds that is evaluated before, in the same transaction. Third column: did it? No row: the database is of
+ * another epoch, and neither was done.
+ */
+export function appendingAfter(condition: string): string {
+  return `WITH met AS MATERIALIZED (SELECT ${condition} AS is_met FROM ${SAME_EPOCH}),
+               stored AS MATERIALIZED (SELECT ${APPEND_V1} AS r FROM met WHERE is_met), ${OUTBOX}
+          SELECT (r).last_seqs, (r).heads, is_met FROM met LEFT JOIN stored ON true`;
+}
 
 /**
  * $1 senders, $2 client ids, $3 hashes, $4 conversations whose members are wanted (or null), $5 inbox epoch that the seqs
@@ -35,7 +56,8 @@ export const APPEND_LOOKUP: Statement = {
                 (SELECT json_agg(json_build_array(u.id, CASE WHEN c.user_a = c.user_b THEN ARRAY[c.user_a]
                                    WHEN c.user_a IS NOT NULL THEN ARRAY[c.user_a, c.user_b]
                                    ELSE ARRAY(SELECT m.user_id FROM conversation_member m
-                                               WHERE m.conversation_id = u.id) END))
+                                               WHERE m.conversation_id = u.id) END,
+                                   CASE WHEN c.user_a IS NULL THEN c.group_version END))
                    FROM (SELECT DISTINCT id FROM unnest($4::text[]) AS id WHERE id IS NOT NULL) u
                   CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)
            FROM store_meta WHERE inbox_epoch = coalesce($5::uuid, inbox_epoch)`,
@@ -69,18 +91,30 @@ export const ADVANCE_ACKS: Statement = {
 
 /**
  * $1 user, $2 peers, $3 their one-to-one conversations with the user. In most of them one of the first rows is the peer's. Whether a peer is
- * in a group is asked of the key: with LIMIT, the planner cannot read whole groups, which may be large.
+ * in a group is asked of the key: with LIMIT, the planner cannot read whole groups, which may be large. Into a group that users made
+ * anybody may be put, so there only those count who have written.
  */
 export const VISIBLE_PEERS: Statement = {
   name: "visible_peers",
   text: `WITH mine AS MATERIALIZED (
-           SELECT conversation_id FROM conversation_member WHERE user_id = $1 ORDER BY joined_at DESC LIMIT ${SHARED_GROUPS}
+           SELECT o.conversation_id,
+                  EXISTS (SELECT FROM conversation_group g WHERE g.conversation_id = o.conversation_id) AS is_of_users
+             FROM (SELECT conversation_id FROM conversation_member WHERE user_id = $1
+                    ORDER BY joined_at DESC LIMIT ${SHARED_GROUPS}) o
+         ), spoke AS MATERIALIZED (
+           SELECT DISTINCT g.conversation_id, s.sender
+             FROM mine g
+            CROSS JOIN LATERAL (SELECT m.sender FROM message m WHERE m.conversation_id = g.conversation_id
+                                 ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s
+            WHERE g.is_of_users
          )
          SELECT p.peer_id
            FROM unnest($2::text[], $3::text[]) AS p(peer_id, conversation_id)
           WHERE EXISTS (SELECT FROM (SELECT m.sender FROM message m WHERE m.conversation_id = p.conversation_id
                                       ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id)
-             OR EXISTS (SELECT FROM mine g
+             OR EXISTS (SELECT FROM (SELECT g.conversation_id FROM mine g WHERE NOT g.is_of_users
+                                      UNION ALL
+                                     SELECT s.conversation_id FROM spoke s WHERE s.sender = p.peer_id) g
                          CROSS JOIN LATERAL (SELECT FROM conversation_member o
                                               WHERE o.conversation_id = g.conversation_id AND o.user_id = p.peer_id LIMIT 1) m)`,
 };
@@ -96,7 +130,7 @@ export const CREATE_CONVERSATION: Statement = {
   name: "create_conversation",
   text: `WITH locked AS (
            INSERT INTO conversation AS c (conversation_id, last_seq) VALUES ($1, 0)
-           ON CONFLICT (conversation_id) DO UPDATE SET last_seq = c.last_seq
+           ON CONFLICT (conversation_id) DO UPDATE SET group_version = c.group_version + 1
            RETURNING last_seq
          )
          INSERT INTO conversation_member (conversation_id, user_id, joined_seq)

@@ -2,6 +2,7 @@
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
 import type { ConversationStore } from "./conversation-store.ts";
+import type { GroupStore } from "./groups.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
 import type { PushLedger } from "./push-ledger.ts";
@@ -77,8 +78,8 @@ export interface Store extends IdentityStore {
   advanceAcks(acks: readonly DeviceAck[], epoch?: string): Promise<void>;
   /**
    * Those of the peers whose presence the user may see: who wrote one of the last {@link SPOKEN_MESSAGES} messages of their
-   * one-to-one conversation, or is with the user in one of the {@link SHARED_GROUPS} groups that the user joined last. To write to somebody is not
-   * enough: else a stranger could watch anyone for a message.
+   * one-to-one conversation, or is with the user in one of the {@link SHARED_GROUPS} groups that the user joined last; if users made that, who wrote
+   * one of its last messages. To write to somebody, or to put somebody into a group, is not enough: else a stranger could watch anyone.
    */
   visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]>;
   /** Devices of the users, for phone push. */
@@ -91,6 +92,9 @@ export interface Store extends IdentityStore {
 
   /** What users keep of their conversations. */
   readonly conversations: ConversationStore;
+
+  /** Groups: their members, roles and names. */
+  readonly groups: GroupStore;
 
   /** What became of a message, for people. */
   readonly traces: MessageTraces;

@@ -343,6 +343,83 @@ export interface ConvSet {
 }
 export const ConvSet: BodyCodec<ConvSet> = bodyCodec("im.client.v1.ConvSet");
 
+export interface Group {
+  requestId: string;
+  conversationId: string;
+  create: GroupCreate | null;
+  invite: GroupUsers | null;
+  remove: GroupUsers | null;
+  leave: GroupLeave | null;
+  setRole: GroupSetRole | null;
+  rename: GroupRename | null;
+  info: GroupPage | null;
+  mine: GroupPage | null;
+}
+export const Group: BodyCodec<Group> = bodyCodec("im.client.v1.Group");
+
+export interface GroupCreate {
+  name: string;
+  userIds: string[];
+  fromStart: boolean;
+}
+export const GroupCreate: BodyCodec<GroupCreate> = bodyCodec("im.client.v1.GroupCreate");
+
+export interface GroupUsers {
+  userIds: string[];
+}
+export const GroupUsers: BodyCodec<GroupUsers> = bodyCodec("im.client.v1.GroupUsers");
+
+export interface GroupLeave {
+}
+export const GroupLeave: BodyCodec<GroupLeave> = bodyCodec("im.client.v1.GroupLeave");
+
+export interface GroupSetRole {
+  userId: string;
+  role: string;
+}
+export const GroupSetRole: BodyCodec<GroupSetRole> = bodyCodec("im.client.v1.GroupSetRole");
+
+export interface GroupRename {
+  name: string;
+}
+export const GroupRename: BodyCodec<GroupRename> = bodyCodec("im.client.v1.GroupRename");
+
+export interface GroupPage {
+  after: string;
+  limit: number;
+}
+export const GroupPage: BodyCodec<GroupPage> = bodyCodec("im.client.v1.GroupPage");
+
+export interface GroupReply {
+  conversationId: string;
+  version: number;
+  convSeq: number;
+  duplicate: boolean;
+  userIds: string[];
+  group: GroupSummary | null;
+  members: GroupMember[];
+  groups: GroupSummary[];
+  next: string;
+}
+export const GroupReply: BodyCodec<GroupReply> = bodyCodec("im.client.v1.GroupReply");
+
+export interface GroupSummary {
+  conversationId: string;
+  name: string;
+  version: number;
+  memberCount: number;
+  role: string;
+  fromStart: boolean;
+  lastSeq: number;
+}
+export const GroupSummary: BodyCodec<GroupSummary> = bodyCodec("im.client.v1.GroupSummary");
+
+export interface GroupMember {
+  userId: string;
+  role: string;
+}
+export const GroupMember: BodyCodec<GroupMember> = bodyCodec("im.client.v1.GroupMember");
+
 export interface Batch {
   records: Uint8Array;
 }

@@ -11,6 +11,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Device", "identity"],
   ["Presence", "presence"],
   ["Unasked frames", "models/hear"],
+  ["Groups", "models/groups"],
   ["Errors and codes", "errors", "codes"],
   ["Stores", "store", "file-store", "indexeddb"],
   [

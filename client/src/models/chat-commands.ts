@@ -6,4 +6,5 @@ export const ChatCommand = {
   TYPING: 24,
   CONTACTS: 48,
   CONV_SET: 49,
+  GROUP: 54,
 } as const;

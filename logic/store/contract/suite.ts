@@ -13,6 +13,13 @@ import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import { epochContract, epochNamesContract } from "./epoch.ts";
 import type { ContractStore } from "./fixture.ts";
+import {
+  groupChangesContract,
+  groupHistoryContract,
+  groupMembersContract,
+  groupRequestsContract,
+  groupSightsContract,
+} from "./groups.ts";
 import { historyContract, snapshotContract } from "./history.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
@@ -40,6 +47,11 @@ export function storeContract(store: () => ContractStore): void {
     snapshotContract,
     deviceContract,
     visiblePeersContract,
+    groupMembersContract,
+    groupHistoryContract,
+    groupChangesContract,
+    groupRequestsContract,
+    groupSightsContract,
     slotContract,
     deviceProfileContract,
     loginAgeContract,

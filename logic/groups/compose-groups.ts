@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Command } from "#proto/commands.ts";
+import type { LogicPorts } from "../compose.ts";
+import type { ChatCore, ChatPart } from "../compose-chat.ts";
+import { Gate } from "../gate.ts";
+import { GroupChanger } from "./group-changer.ts";
+import { GroupHandler } from "./group-handler.ts";
+
+/** Requests under way: each is a query or two, and none may crowd out a pull. */
+const GROUP_GATE = { maxRunning: 4, maxWaiting: 2000, maxWaitMs: 2000 };
+
+/** GROUP. */
+export function composeGroups(ports: LogicPorts, { epochs, messageId, deliver }: ChatCore): ChatPart {
+  const { clock, random, onFault, metrics } = ports;
+  const { groups: store } = ports.store;
+  const gate = new Gate({ clock, ...GROUP_GATE });
+  const changer = new GroupChanger({ store, epochs, messageId, deliver, clock, random });
+  const handler = new GroupHandler({ store, changer, gate, epochs, clock, random, onFault, metrics });
+  return {
+    commands: new Map([[Command.GROUP, handler.handle.bind(handler)]]),
+    isIdle: () => gate.running === 0,
+    close: () => undefined,
+  };
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import type { GroupReply } from "#proto/gen/messages.ts";
+import type { Outgoing } from "../deliver/deliver.ts";
+import type { EpochWatch } from "../inbox/epoch-watch.ts";
+import { payloadHash } from "../send/conversation.ts";
+import { NO_SUCH_CONVERSATION, type Refusal } from "../session/session.ts";
+import type { GroupState, GroupStore, KnownRequest } from "../store/groups.ts";
+import type { AppendInput } from "../store/store.ts";
+import { decodeGroupEvent, encodeGroupEvent, GROUP_CONTENT_TYPE, type GroupEvent } from "./group-event.ts";
+import type { GroupRequest } from "./group-request.ts";
+import { decideGroup, decideNewGroup, type GroupPlan } from "./group-rules.ts";
+
+/** Each time another change of the group came first. */
+const MAX_ATTEMPTS = 6;
+const PAUSE_MS = 20;
+/** No connection has it: the device that asked for a change learns of it by its event, as all others do. */
+const NO_CONN = 0;
+
+/** A request for a change. */
+export type GroupChangeRequest = Extract<GroupRequest, { requestId: string }>;
+
+/** What {@link GroupChanger} needs. */
+export interface GroupChangerPorts {
+  store: Pick<GroupStore, "look" | "change" | "noteUnchanged">;
+  epochs: Pick<EpochWatch, "current" | "markOf">;
+  messageId: () => string;
+  /** Hands the committed event to those whom it is for. */
+  deliver: (outgoing: Outgoing) => void;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+}
+
+const EMPTY_STATE: GroupState = { version: 0, name: "", roles: new Map() };
+
+/**
+ * Changes groups: looks, decides by the rules, and has the change made if the group is still the one that was looked at. So the
+ * rules hold in the transaction, whoever else changes the group or writes to it at that moment.
+ */
+export class GroupChanger {
+  readonly #ports: GroupChangerPorts;
+
+  constructor(ports: GroupChangerPorts) {
+    this.#ports = ports;
+  }
+
+  /** @throws {ImError} as the store does; RETRYABLE when others changed the group again and again */
+  async change(actor: string, request: GroupChangeRequest): Promise<Partial<GroupReply> | Refusal> {
+    const hash = requestHash(request);
+    const groupId = request.kind === "create" ? "" : request.groupId;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (attempt > 0) await this.#pause(attempt);
+      const look = { actor, requestId: request.requestId, payloadHash: hash, groupId };
+      const { known, group } = await this.#ports.store.look(look);
+      if (known) return answerOf(known);
+      const answer = await this.#try(actor, request, hash, group);
+      if (answer) return answer;
+    }
+    throw new ImError(ErrorCode.RETRYABLE, "the group was changed by others again and again");
+  }
+
+  /** Undefined: somebody else was faster. */
+  async #try(
+    actor: string,
+    request: GroupChangeRequest,
+    hash: Uint8Array,
+    group: GroupState | undefined,
+  ): Promise<Partial<GroupReply> | Refusal | undefined> {
+    if (request.kind !== "create" && !group) return { code: ErrorCode.PERMISSION_DENIED, reason: NO_SUCH_CONVERSATION };
+    const state = group ?? EMPTY_STATE;
+    const decision =
+      request.kind === "create"
+        ? decideNewGroup(actor, request.userIds, request.name)
+        : decideGroup(state, actor, request.operation);
+    if (decision.kind === "refused") return { code: decision.code, reason: decision.reason };
+    const messageId = this.#ports.messageId();
+    const conversationId = request.kind === "create" ? `g_${messageId.replaceAll("-", "")}` : request.groupId;
+    const event: AppendInput = {
+      ...{ sender: actor, clientMessageId: request.requestId, payloadHash: hash, conversationId, peer: "", messageId },
+      ...{ contentType: GROUP_CONTENT_TYPE, content: NO_CONTENT, sentAtMs: this.#ports.clock.wallMs() },
+    };
+    if (decision.kind === "nothing") {
+      const isNoted = await this.#ports.store.noteUnchanged(event);
+      return isNoted ? { conversationId } : undefined;
+    }
+    const told = eventOf(actor, request, state, decision);
+    return this.#make({ ...event, content: encodeGroupEvent(told) }, request, state, decision);
+  }
+
+  async #make(
+    event: AppendInput,
+    request: GroupChangeRequest,
+    { version, roles }: GroupState,
+    { userIds, removed, put, name }: GroupPlan,
+  ): Promise<Partial<GroupReply> | undefined> {
+    const { store, epochs, deliver } = this.#ports;
+    const epoch = epochs.current;
+    const recipients = [...new Set([...roles.keys(), ...put.map(({ userId }) => userId)])];
+    const fromStart = request.kind === "create" && request.fromStart;
+    const stored = await store.change({ event, version, name, fromStart, removed, put, recipients }, epoch);
+    if (!stored) return undefined;
+    const { sender, clientMessageId, contentType, content } = event;
+    const { messageId, conversationId, convSeq, sentAtMs } = stored;
+    deliver({
+      event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
+      recipients: stored.recipients,
+      epochMark: epochs.markOf(epoch),
+      origin: { incarnation: "", conn: NO_CONN },
+    });
+    return { conversationId, version: version + 1, convSeq, userIds: [...userIds] };
+  }
+
+  #pause(attempt: number): Promise<void> {
+    const { clock, random } = this.#ports;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.after(PAUSE_MS * attempt * (0.5 + random()), resolve);
+    return promise;
+  }
+}
+
+const NO_CONTENT: Uint8Array = new Uint8Array(0);
+
+/** What makes two requests the same. No message has it: clients may not send this content type. */
+function requestHash(request: GroupChangeRequest): Uint8Array {
+  const groupId = request.kind === "create" ? "" : request.groupId;
+  const { requestId: _, ...what } = request;
+  return payloadHash(groupId, GROUP_CONTENT_TYPE, Buffer.from(JSON.stringify(what)));
+}
+
+/** The first answer, from what is stored of it. */
+function answerOf(known: KnownRequest): Partial<GroupReply> | Refusal {
+  if (known.kind === "conflict") {
+    const reason = "this request_id belongs to another request or message: use a new one";
+    return { code: ErrorCode.CONFLICT, reason, messageId: known.messageId };
+  }
+  const { groupId: conversationId, convSeq, content } = known;
+  // Nothing was to be changed, or it was so long ago that retention took the event.
+  if (convSeq === 0) return { conversationId, duplicate: true };
+  const { version, users } = decodeGroupEvent(content);
+  return { conversationId, version, convSeq, userIds: [...users], duplicate: true };
+}
+
+const EVENT_KINDS = { invite: "invited", remove: "removed", leave: "left", role: "role", rename: "renamed" } as const;
+
+function eventOf(
+  actor: string,
+  request: GroupChangeRequest,
+  { version, roles }: GroupState,
+  plan: GroupPlan,
+): GroupEvent {
+  const { userIds, removed, put, name } = plan;
+  const joined = put.filter(({ userId }) => !roles.has(userId)).length;
+  const common = { actor, users: userIds, version: version + 1, members: roles.size + joined - removed.length };
+  if (request.kind === "create")
+    return { kind: "created", ...common, name: request.name, fromStart: request.fromStart };
+  const { operation } = request;
+  return {
+    kind: EVENT_KINDS[operation.kind],
+    ...common,
+    ...(name === undefined ? {} : { name }),
+    ...(operation.kind === "role" ? { role: operation.role } : {}),
+  };
+}
