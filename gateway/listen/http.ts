@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { requestFault } from "#lib/request-rules.ts";
 import type { DemoFiles } from "../demo.ts";
 import { HTTP_PREFIX, type HttpRoutes, KEEP_ALIVE_MS } from "../http/routes.ts";
 import type { Heartbeats } from "../session/heartbeat/heartbeats.ts";
 import type { Admission } from "./admission.ts";
 import { isAllowedOrigin } from "./origin.ts";
-import { requestFault } from "./request-rules.ts";
 import type { PendingSocket } from "./sniff.ts";
 import { acceptWebSocket, WS_PATH } from "./ws.ts";
 import { readUpgrade, type Upgrade } from "./ws-upgrade.ts";

@@ -4,10 +4,10 @@ import { createServer, type IncomingMessage } from "node:http";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
+import { requestFault } from "#lib/request-rules.ts";
 import { MemorySocket } from "../../e2e/fuzz/memory-socket.ts";
 import { upgradeRequest } from "../testing/ws-frame.ts";
 import { readPlainUpgrade } from "./plain-upgrade.ts";
-import { requestFault } from "./request-rules.ts";
 import { readUpgrade } from "./ws-upgrade.ts";
 
 /** What node:http and the rules for requests make of it; undefined: not an upgrade that is granted. */
