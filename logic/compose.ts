@@ -34,6 +34,7 @@ import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
+import type { AppendAsPorts } from "./server-api/append-as.ts";
 import type { ActivityBuffer } from "./session/activity.ts";
 import { KickDesk } from "./session/kick.ts";
 import type { EntryPort, Session } from "./session/session.ts";
@@ -92,6 +93,8 @@ export interface LogicCore {
   readonly server: UplinkServer;
   readonly control: ControlServicePorts;
   readonly admin: AdminPorts;
+  /** How messages go that no session sends. */
+  readonly sending: AppendAsPorts;
   readonly acks: AckBuffer;
   readonly ackWatch: AckWatch;
   readonly activity: ActivityBuffer;
@@ -288,6 +291,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     }),
     control: { store, router, onFenced, ackWatch, clock, startedMs: clock.nowMs(), log, metrics },
     admin: identity.admin,
+    sending: { ...sending, clock, metrics },
     acks,
     ackWatch,
     activity: identity.handlers.activity,

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { envDurationMs, envInt, envList, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
+import { serverApiShape } from "./server-api/config.ts";
 import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
 
 const common = {
@@ -54,6 +55,7 @@ export const logicSchema = z.object({
   IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(13_000),
   IM_SYNC_MAX_GAP_EVENTS: envInt(1, 1_000_000).default(2000),
   IM_SYNC_MAX_GAP_DAYS: envInt(1, 3650).default(30),
+  ...serverApiShape,
 });
 export type LogicConfig = z.infer<typeof logicSchema>;
 

@@ -21,6 +21,8 @@ import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
+import { openServerApi } from "./server-api/compose-server-api.ts";
+import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
 import { TokenVerifier } from "./token/verify.ts";
@@ -45,6 +47,8 @@ export interface LogicDeps {
 export interface Logic {
   grpcPort: number;
   adminPort: number;
+  /** Of the API for the shop's backends; undefined: it is off. */
+  apiPort: number | undefined;
   lifecycle: Lifecycle;
   core: LogicCore;
 }
@@ -90,10 +94,11 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   lifecycle.onStop("redis", () => redis.disconnect());
   const queue = openQueue(config, redis, onFault, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
+  const intents = new RedisIntents(queue);
   const core = composeLogic({
     store,
     router,
-    intents: new RedisIntents(queue),
+    intents,
     wheel: new RedisAckWheel(queue),
     ...(config.IM_PRESENCE_VISIBLE_TO === "peers" ? { changeLog: new RedisChangeLog(redis) } : {}),
     tokens: new TokenVerifier({
@@ -136,9 +141,13 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
+  const random = deps.random ?? Math.random;
+  const deadLetters = new RedisDeadLetters({ redis: queue, intents });
+  const apiParts = { core, store, router, deadLetters, clock, random, registry, onFault, log };
+  const apiPort = await openServerApi(config, apiParts, lifecycle);
   running = { core, health, redis };
-  log.info({ grpcPort, adminPort: admin.port }, "logic is up");
-  return { grpcPort, adminPort: admin.port, lifecycle, core };
+  log.info({ grpcPort, adminPort: admin.port, apiPort }, "logic is up");
+  return { grpcPort, adminPort: admin.port, apiPort, lifecycle, core };
 }
 
 /** What is counted when somebody looks. */

@@ -45,7 +45,12 @@ export interface AdminPorts {
  */
 export async function revokeUser(ports: AdminPorts, { userId, validAfterMs }: RevokeUserRequest): Promise<void> {
   requireUserId(userId);
-  await ports.store.revokeUser(userId, requireTime(validAfterMs) || undefined);
+  await refuseTokensOf(ports, userId, requireTime(validAfterMs));
+}
+
+/** As {@link revokeUser}, of a user whose id was checked. @param validAfterMs 0 = now */
+export async function refuseTokensOf(ports: AdminPorts, userId: string, validAfterMs: number): Promise<void> {
+  await ports.store.revokeUser(userId, validAfterMs || undefined);
   ports.log.info({ userId }, "tokens of a user revoked");
   await ports.guard.poll();
 }
@@ -54,7 +59,12 @@ export async function revokeUser(ports: AdminPorts, { userId, validAfterMs }: Re
 export async function revokeToken(ports: AdminPorts, { tokenId, expiresMs }: RevokeTokenRequest): Promise<void> {
   if (tokenId === "" || tokenId.length > MAX_TOKEN_ID_CHARS || tokenId.includes("\0"))
     throw new ImError(ErrorCode.BAD_REQUEST, `token_id must have 1 to ${MAX_TOKEN_ID_CHARS} characters: the claim jti`);
-  await ports.store.revokeToken(tokenId, requireTime(expiresMs) || ports.clock.wallMs() + UNKNOWN_EXPIRY_MS);
+  await refuseTokenOf(ports, tokenId, requireTime(expiresMs));
+}
+
+/** As {@link revokeToken}, of a token whose id was checked. @param expiresMs 0 = nobody knows */
+export async function refuseTokenOf(ports: AdminPorts, tokenId: string, expiresMs: number): Promise<void> {
+  await ports.store.revokeToken(tokenId, expiresMs || ports.clock.wallMs() + UNKNOWN_EXPIRY_MS);
   ports.log.info({}, "a token revoked");
   await ports.guard.poll();
 }
@@ -64,8 +74,13 @@ export async function revokeToken(ports: AdminPorts, { tokenId, expiresMs }: Rev
  * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router is away
  */
 export async function kickUser(ports: AdminPorts, request: KickUserRequest): Promise<KickUserReply> {
+  requireUserId(request.userId);
+  return await closeSessions(ports, request);
+}
+
+/** As {@link kickUser}, of a user whose id was checked. */
+export async function closeSessions(ports: AdminPorts, request: KickUserRequest): Promise<KickUserReply> {
   const { userId, slot } = request;
-  requireUserId(userId);
   const routes = (await ports.router.lookup([userId])).get(userId) ?? [];
   const targets = routes.filter((route) => slot === "" || route.slot === slot || classOf(route.slot) === slot);
   const reason = request.reason.slice(0, MAX_REASON_CHARS) || "closed by the service: log in again when asked to";

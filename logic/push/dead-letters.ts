@@ -37,7 +37,7 @@ export async function buryLetters(redis: RedisClient, letters: readonly PushLett
 }
 
 /** All letters, oldest first, page by page. */
-async function* readLetters(redis: RedisClient): AsyncGenerator<DeadLetter[]> {
+export async function* readLetters(redis: RedisClient): AsyncGenerator<DeadLetter[]> {
   for (let from = "-"; ; ) {
     const [reply] = await runPipeline(redis, [["XRANGE", DEAD_LETTER_STREAM, from, "+", "COUNT", PAGE]]);
     if (reply instanceof Error) throw reply;

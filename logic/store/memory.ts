@@ -19,6 +19,7 @@ import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
+import { MemoryServerApi } from "./memory-server-api.ts";
 import { MemoryTraces } from "./memory-traces.ts";
 import {
   type AppendedMessage,
@@ -89,6 +90,7 @@ export class MemoryStore implements Store {
     floor: () => this.#loginFloor,
   });
   readonly pushStore: MemoryPushStore;
+  readonly serverApi: MemoryServerApi;
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
@@ -117,6 +119,7 @@ export class MemoryStore implements Store {
   constructor(nowMs: () => number = () => performance.now(), wallMs: () => number = () => Date.now()) {
     this.#nowMs = nowMs;
     this.#wallMs = wallMs;
+    this.serverApi = new MemoryServerApi(wallMs);
     this.pushStore = new MemoryPushStore(
       (userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)),
       wallMs,

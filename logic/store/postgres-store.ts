@@ -25,6 +25,7 @@ import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
 import { readHeads, readHistory, readInbox, readInboxInto } from "./postgres-read.ts";
 import { PostgresRetention } from "./postgres-retention.ts";
+import { PostgresServerApi } from "./postgres-server-api.ts";
 import { PostgresTraces } from "./postgres-traces.ts";
 import { number, text } from "./rows.ts";
 import * as sql from "./statements.ts";
@@ -131,6 +132,7 @@ export class PostgresStore implements Store {
   readonly pushes: PostgresPushLedger;
   readonly conversations: PostgresConversations;
   readonly traces: PostgresTraces;
+  readonly serverApi: PostgresServerApi;
   readonly retention: PostgresRetention;
   readonly epoch: string;
   /** As the last ping said. */
@@ -151,6 +153,7 @@ export class PostgresStore implements Store {
     this.pushes = new PostgresPushLedger(pools.rest);
     this.conversations = new PostgresConversations(pools.rest);
     this.traces = new PostgresTraces(pools.rest);
+    this.serverApi = new PostgresServerApi(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.groups = new PostgresGroups(pools.rest);

@@ -7,6 +7,7 @@ import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
 import type { PushLedger } from "./push-ledger.ts";
 import type { PushStore } from "./push-store.ts";
+import type { ServerApiStore } from "./server-api-store.ts";
 
 export type { LoginInput, LoginRecord } from "./identity.ts";
 
@@ -98,6 +99,9 @@ export interface Store extends IdentityStore {
 
   /** What became of a message, for people. */
   readonly traces: MessageTraces;
+
+  /** Keys, answers and the audit log of the API for the shop's backends. */
+  readonly serverApi: ServerApiStore;
 
   /** Resolves with the inbox epoch that holds now, when the database answers and is writable. */
   ping(): Promise<string>;

@@ -79,7 +79,7 @@ export interface KeyFileOptions {
 }
 
 /** A file with keys that is read again when its content changes, as mounted Secrets do. */
-export class KeyFile<T extends JSONWebKeySet | Uint8Array> implements KeySet {
+export class KeyFile<T> {
   readonly #path: string;
   readonly #options: KeyFileOptions;
   readonly #parse: (text: string) => T;
@@ -105,6 +105,17 @@ export class KeyFile<T extends JSONWebKeySet | Uint8Array> implements KeySet {
   /** A shared secret. @throws {ImError} when the file cannot be read or is too short */
   static async openSecret(path: string, options: KeyFileOptions): Promise<KeyFile<Uint8Array>> {
     return new KeyFile(path, await readKeys(path, "IM_TOKEN_SECRET_FILE"), parseSecret, options);
+  }
+
+  /**
+   * Keys of any kind. @param variable that names the path, for the message of a fault
+   * @throws {ImError} when the file cannot be read, and as `parse` does
+   */
+  static async open<T>(
+    { path, variable, parse }: { path: string; variable: string; parse: (text: string) => T },
+    options: KeyFileOptions,
+  ): Promise<KeyFile<T>> {
+    return new KeyFile(path, await readKeys(path, variable), parse, options);
   }
 
   current(): T {

@@ -2,6 +2,8 @@
 // Writes every generated file, or with --check says which are not current and exits 1.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { openApiText } from "../../logic/server-api/openapi.ts";
+import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
 import { chartSchema } from "./chart-schema.ts";
 import { generateCrdTypes } from "./crd-types.ts";
 import { messagesSource } from "./proto.ts";
@@ -25,6 +27,7 @@ const GENERATED: readonly Generated[] = [
     content: () => chartSchema(readFileSync(root("crds/imcluster.yaml"), "utf8")),
   },
   { path: "charts/im-operator/files/imcluster.yaml", content: copyOf("crds/imcluster.yaml") },
+  { path: "docs/openapi.json", content: () => openApiText(OPERATIONS) },
   { path: "charts/im-operator/files/rbac.yaml", content: copyOf("operator/rbac.yaml") },
 ];
 

@@ -28,6 +28,7 @@ import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
+import { apiAuditContract, apiKeyContract, apiRequestContract } from "./server-api.ts";
 import { traceContract } from "./traces.ts";
 import { visiblePeersContract } from "./visible-peers.ts";
 
@@ -70,6 +71,9 @@ export function storeContract(store: () => ContractStore): void {
     contactListContract,
     contactChangesContract,
     busyContactContract,
+    apiKeyContract,
+    apiRequestContract,
+    apiAuditContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API for the shop's backends against a whole fleet of real processes.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { DisconnectCode } from "#lib/codes.ts";
+import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
+import { type ExampleFacts, exampleCalls } from "../../logic/server-api/example-calls.ts";
+import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
+import { fits } from "../../logic/server-api/validate.ts";
+import { waitWithin } from "../harness/cpu-wait.ts";
+import { temporaryFolder } from "../harness/folders.ts";
+import { freePort } from "../harness/ports.ts";
+import { waitUntil } from "../harness/processes.ts";
+import { type ApiReply, apiKeys, callApi, createApiKey } from "./api-caller.ts";
+import { login, targetOf, useFleet, waitMessages } from "./fleet-suite.ts";
+
+const WAIT_MS = 30_000;
+/** A revoked key works no longer than this. */
+const REVOKED_MS = 5000;
+
+const port = await freePort();
+const keysFile = join(temporaryFolder("im-api-keys-"), "keys.json");
+const fileKey = makeKey();
+writeFileSync(keysFile, JSON.stringify([{ key: fileKey.text, name: "from a Secret", scopes: ["users:read"] }]));
+
+describe("the server API", () => {
+  const logicEnv = { IM_API_PORT: String(port), IM_API_KEYS_FILE: keysFile };
+  const fleet = useFleet({ entries: 1, logics: 1, extlogics: 1, logicEnv });
+  const target = () => targetOf(fleet(), "tls", 0);
+  let shared: Promise<string> | undefined;
+  /** One with every scope of the default tenant, for all tests. */
+  const allKey = (): Promise<string> => {
+    shared ??= createApiKey(fleet().postgresUrl, SCOPES);
+    return shared;
+  };
+  const message = (to: string, content = "hello") => ({
+    ...{ method: "POST", path: "/v1/messages" },
+    body: { from: "svc:shop", to, contentType: "text/plain", content },
+  });
+
+  it("sends as a service account: a client gets it, answers, and the ledger tells", async () => {
+    const [key, bob] = [await allKey(), await login(fleet(), "api-bob", target())];
+    const sent = await callApi(port, { ...message("api-bob"), key });
+    assert.equal(sent.status, 201, JSON.stringify(sent.body));
+    await waitMessages(bob, 1);
+    assert.deepEqual([bob.messages[0]?.sender, bob.messages[0]?.text], ["svc:shop", "hello"]);
+    await bob.client.send({ to: "svc:shop", content: "thanks" });
+    const { conversationId, messageId } = sent.body;
+    const history = await callApi(port, {
+      ...{ method: "GET", key, path: `/v1/users/api-bob/conversations/${String(conversationId)}/messages` },
+    });
+    const messages = history.body.messages as { content: string; from: string }[];
+    assert.deepEqual(
+      messages.map(({ from, content }) => [from, content]),
+      [
+        ["svc:shop", "hello"],
+        ["api-bob", "thanks"],
+      ],
+    );
+    const path = `/v1/users/api-bob/messages/${String(messageId)}`;
+    await waitUntil(
+      "the ledger says that it was acknowledged",
+      async () => {
+        const { body } = await callApi(port, { method: "GET", path, key });
+        const receivers = body.receivers as { userId: string; state: string }[];
+        return receivers.some(({ userId, state }) => userId === "api-bob" && state === "acknowledged");
+      },
+      WAIT_MS,
+    );
+    await bob.client.close();
+  });
+
+  it("knows where a user is, kicks it, and keeps its old tokens out", async () => {
+    const [key, carol] = [await allKey(), await login(fleet(), "api-carol", target())];
+    const { body } = await callApi(port, { method: "GET", path: "/v1/users/api-carol/devices", key });
+    const [device] = body.devices as { deviceId: string; online: boolean; entry: string; slot: string }[];
+    assert.deepEqual([body.online, device?.deviceId, device?.slot], [true, "api-carol-device", "mobile"]);
+    assert.ok(device?.entry.startsWith(fleet().entry(0).podUid));
+    const kicked = await callApi(port, { method: "POST", path: "/v1/users/api-carol/kick", key, body: {} });
+    assert.deepEqual(kicked.body, { sessions: 1 });
+    await waitUntil("the client is closed", () => carol.client.state.kind === "closed", WAIT_MS);
+    assert.ok(carol.client.state.kind === "closed" && carol.client.state.code === DisconnectCode.EVICTED);
+    const presence = { method: "GET", path: "/v1/presence?userId=api-carol&userId=nobody", key };
+    await waitUntil(
+      "it is offline",
+      async () => {
+        const { users } = (await callApi(port, presence)).body as { users: { online: boolean }[] };
+        return users.length === 2 && users.every(({ online }) => !online);
+      },
+      WAIT_MS,
+    );
+    const ahead = Date.now() + 60_000;
+    const revoke = { method: "POST", path: "/v1/users/api-carol/revoke", key, body: { validAfterMs: ahead } };
+    assert.equal((await callApi(port, revoke)).status, 204);
+    await assert.rejects(login(fleet(), "api-carol", target()));
+  });
+
+  it("does a repeated call once, also when the process was killed in between", async () => {
+    const [key, idempotencyKey] = [await allKey(), randomUUID()];
+    const call = { ...message("api-dave"), key, idempotencyKey };
+    const first = await callApi(port, call);
+    await fleet().logic(0).kill9();
+    await fleet().logic(0).start();
+    await fleet().logic(0).waitReady();
+    const again = await callApi(port, call);
+    assert.deepEqual([again.status, again.body], [201, first.body]);
+    assert.equal(again.headers.get("idempotent-replayed"), "true");
+    const other = await callApi(port, { ...call, ...message("api-dave", "other") });
+    assert.deepEqual([other.status, other.body.code], [409, "conflict"]);
+    const dave = await login(fleet(), "api-dave", target());
+    await waitMessages(dave, 1);
+    await callApi(port, { ...message("api-dave", "last"), key });
+    await waitMessages(dave, 2);
+    assert.deepEqual(
+      dave.messages.map(({ text }) => text),
+      ["hello", "last"],
+    );
+    await dave.client.close();
+  });
+
+  it("takes the keys of its file, and refuses a revoked key within 5 s, whichever it is", async () => {
+    const call = { method: "GET", path: "/v1/users/nobody/devices" };
+    const made = await createApiKey(fleet().postgresUrl, ["users:read"]);
+    for (const key of [made, fileKey.text]) assert.equal((await callApi(port, { ...call, key })).status, 200);
+    for (const keyId of [made.slice(4, 16), fileKey.keyId]) await apiKeys(fleet().postgresUrl, "revoke", keyId);
+    for (const key of [made, fileKey.text])
+      await waitWithin(
+        "the key is refused",
+        REVOKED_MS,
+        async () => (await callApi(port, { ...call, key })).status === 401,
+      );
+    const listed = (await apiKeys(fleet().postgresUrl, "list")) as unknown as { keyId: string; revokedMs: number }[];
+    assert.ok(listed.some(({ keyId, revokedMs: at }) => keyId === made.slice(4, 16) && at > 0));
+    assert.ok(!JSON.stringify(listed).includes("secretHash"));
+  });
+
+  it("answers every operation as documented, to every kind of caller", async () => {
+    const [right, stranger] = [await allKey(), await createApiKey(fleet().postgresUrl, SCOPES, "acme")];
+    const { body } = await callApi(port, { ...message("api-eve"), key: right });
+    const { conversationId, messageId } = body as { conversationId: string; messageId: string };
+    const facts: ExampleFacts = { userId: "api-eve", service: "svc:shop", conversationId, messageId };
+    const calls = exampleCalls(facts);
+    const scopeless = await createApiKey(fleet().postgresUrl, ["audit:read"]);
+    for (const { id, reply, scope } of OPERATIONS) {
+      const call = calls[id];
+      assert.ok(call, id);
+      const hidden = ["readHistory", "readLedger"].includes(id) ? 404 : reply.status;
+      const callers: [string | undefined, number][] = [
+        [undefined, 401],
+        [makeKey().text, 401],
+        [`${right.slice(0, 17)}${makeKey().secret}`, 401],
+        [scopeless, scope === "audit:read" ? reply.status : 403],
+        [stranger, hidden],
+        [right, reply.status],
+      ];
+      for (const [key, status] of callers) {
+        const answer = await callApi(port, { ...call, key });
+        assert.equal(answer.status, status, `${id}: ${JSON.stringify(answer.body)}`);
+        if (status < 300 && reply.schema)
+          assert.ok(fits(reply.schema, answer.body), `${id}: ${JSON.stringify(answer.body)}`);
+      }
+    }
+  });
+
+  it("has no 5xx for anything that a caller can do wrong", async () => {
+    const key = await allKey();
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", "idempotency-key": "k" };
+    const url = `http://127.0.0.1:${port}`;
+    const wrong: [path: string, init: RequestInit][] = [
+      ["/", {}],
+      ["/v1", {}],
+      ["/v1/messages", { method: "GET", headers }],
+      ["/v1/messages", { method: "DELETE", headers }],
+      ["/v1/messages", { method: "POST", headers, body: "{" }],
+      ["/v1/messages", { method: "POST", headers, body: "" }],
+      ["/v1/messages", { method: "POST", headers, body: '{"from":"\\u0000"}' }],
+      ["/v1/messages", { method: "POST", headers, body: Buffer.alloc(1024 * 1024) }],
+      ["/v1/users/%00/devices", { headers }],
+      ["/v1/users/%c3%28/devices", { headers }],
+      ["/v1/users/a/messages/%00", { headers }],
+      ["/v1/users/a/messages/'%20OR%201=1--", { headers }],
+      [`/v1/users/${"a".repeat(7000)}/devices`, { headers }],
+      ["/v1/audit?cursor=%00&limit=1e9", { headers }],
+      ["/openapi.json", { method: "POST", headers, body: "{}" }],
+    ];
+    for (const [path, init] of wrong) {
+      const response = await fetch(url + path, { ...init, signal: AbortSignal.timeout(WAIT_MS) });
+      const text = await response.text();
+      assert.ok(response.status >= 400 && response.status < 500, `${path.slice(0, 60)}: ${response.status} ${text}`);
+      assert.equal(response.headers.get("content-type"), "application/problem+json", path.slice(0, 60));
+    }
+    assert.equal((await fetch(`${url}/openapi.json`)).status, 200);
+    const metrics = await fleet().logic(0).metrics();
+    assert.match(metrics, /im_api_calls_total\{operation="sendMessage",status="201",tenant=""\} \d/);
+    assert.doesNotMatch(metrics, /im_api_calls_total\{[^}]*status="5/);
+    assert.doesNotMatch(metrics, /im_api_audit_lost_total [1-9]/);
+  });
+
+  it("writes down who did what, and no secret and no content into its log", async () => {
+    const [key, words] = [await allKey(), randomUUID()];
+    await callApi(port, { ...message("api-frank", words), key });
+    const { body }: ApiReply = await callApi(port, { method: "GET", path: "/v1/audit?limit=1", key });
+    const [entry] = body.entries as { operation: string; target: string; keyId: string }[];
+    assert.deepEqual([entry?.operation, entry?.target, entry?.keyId], ["sendMessage", "api-frank", key.slice(4, 16)]);
+    const log = fleet().logic(0).logTail(10_000_000);
+    assert.ok(!log.includes(words) && !log.includes(key.slice(17)) && !JSON.stringify(body).includes(words));
+  });
+});

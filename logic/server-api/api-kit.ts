@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: the API over a logic in memory.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { FakeClock } from "#lib/clock.ts";
+import { silentLogger } from "#lib/logger.ts";
+import { Metrics } from "#lib/metrics.ts";
+import { composeLogic } from "../compose.ts";
+import { MemoryAckWheel } from "../deliver/ack-wheel-memory.ts";
+import type { PushIntent } from "../deliver/offline.ts";
+import { type TestEntry, wireEntry } from "../entry-kit.ts";
+import { unreadMetrics } from "../metrics.ts";
+import { MemoryRouter } from "../router/memory.ts";
+import { MemoryStore } from "../store/memory.ts";
+import type { NewApiKey } from "../store/server-api-store.ts";
+import type { ApiDesk, ApiRequest, ApiResponse } from "./api-desk.ts";
+import { hashOfSecret, makeKey, SCOPES } from "./api-key.ts";
+import { composeApiDesk } from "./compose-server-api.ts";
+import type { DeadLetterDesk, ShownLetter } from "./dead-letter-desk.ts";
+import { externalId } from "./tenant-ids.ts";
+
+/** A call as a test writes it. */
+export interface TestCall {
+  method: string;
+  path: string;
+  key?: string | undefined;
+  body?: unknown;
+  idempotencyKey?: string | undefined;
+  contentType?: string;
+}
+
+export interface TestAnswer {
+  status: number;
+  headers: ApiResponse["headers"];
+  body: Record<string, unknown>;
+}
+
+/** Letters in memory; `letters` may be changed by the test. */
+class MemoryDeadLetters implements DeadLetterDesk {
+  letters: ShownLetter[] = [];
+
+  async list(tenant: string, limit: number) {
+    const own = this.#own(tenant);
+    return { letters: own.length, oldest: own.slice(0, limit) };
+  }
+
+  async replay(tenant: string): Promise<number> {
+    const own = this.#own(tenant);
+    this.letters = this.letters.filter(({ userId }) => externalId(tenant, userId) === undefined);
+    return own.length;
+  }
+
+  #own(tenant: string): ShownLetter[] {
+    return this.letters.flatMap((letter) => {
+      const userId = externalId(tenant, letter.userId);
+      return userId === undefined ? [] : [{ ...letter, userId }];
+    });
+  }
+}
+
+/** The API, what it stands on, and one entry with a stream to the logic; tokens are the user ids. */
+export class TestApi {
+  readonly clock = new FakeClock();
+  readonly store = new MemoryStore(
+    () => this.clock.nowMs(),
+    () => this.clock.wallMs(),
+  );
+  readonly router = new MemoryRouter(this.clock, 1e9);
+  readonly deadLetters = new MemoryDeadLetters();
+  readonly intents: PushIntent[] = [];
+  readonly faults: string[] = [];
+  readonly registry = new Metrics();
+  readonly core = composeLogic({
+    wheel: new MemoryAckWheel(this.clock, () => undefined),
+    ackTimeoutMs: 5000,
+    store: this.store,
+    router: this.router,
+    intents: {
+      append: async (intents) => {
+        this.intents.push(...intents);
+        return intents.length;
+      },
+    },
+    tokens: { verify: async (userId) => ({ kind: "ok", userId, tokenId: "", issuedAtMs: 0, expiresAtMs: 0 }) },
+    name: "api-test",
+    leaseTtlMs: 60_000,
+    pingIntervalMs: 30_000,
+    maxLingerMs: 0,
+    gap: { maxEvents: 2000, maxAgeMs: 30 * 86_400_000 },
+    clock: this.clock,
+    random: () => 0.5,
+    defer: setImmediate,
+    onFault: (op) => void this.faults.push(op),
+    log: silentLogger,
+    metrics: unreadMetrics(),
+  });
+  readonly desk: ApiDesk;
+  readonly entry: TestEntry;
+
+  constructor(ratePerSecond = 100_000) {
+    const { core, store, router, deadLetters, clock, registry } = this;
+    const onFault = (op: string): void => void this.faults.push(op);
+    const parts = { core, store, router, deadLetters, clock, registry, onFault };
+    this.desk = composeApiDesk({ IM_API_RATE_PER_SECOND: ratePerSecond }, parts, () => new Map());
+    this.entry = wireEntry("pod", (uplink) => core.server.accept(uplink));
+  }
+
+  async start(): Promise<this> {
+    await this.core.start();
+    assert.ok(await this.entry.attach());
+    return this;
+  }
+
+  close(): void {
+    this.core.close();
+  }
+
+  /** A new key, with every scope of the default tenant unless said otherwise. */
+  async key(fields: Partial<Pick<NewApiKey, "scopes" | "tenant" | "expiresMs">> = {}): Promise<string> {
+    const { keyId, secret, text } = makeKey();
+    const facts = { scopes: [...SCOPES], tenant: "", expiresMs: 0, ...fields };
+    await this.store.serverApi.addKey({ keyId, secretHash: hashOfSecret(secret), name: "test", ...facts });
+    return text;
+  }
+
+  /** A call; a POST gets a fresh idempotency key unless it has one. */
+  async call({ method, path, key, body, contentType = "application/json", ...call }: TestCall): Promise<TestAnswer> {
+    const url = new URL(path, "http://api");
+    const idempotencyKey = "idempotencyKey" in call ? call.idempotencyKey : method === "GET" ? undefined : randomUUID();
+    const bytes =
+      body instanceof Uint8Array ? body : Buffer.from(typeof body === "string" ? body : JSON.stringify(body ?? {}));
+    const request: ApiRequest = {
+      ...{ id: randomUUID(), method, path: url.pathname, query: url.searchParams, contentType, idempotencyKey },
+      authorization: key === undefined ? undefined : `Bearer ${key}`,
+      readBody: async () => bytes,
+    };
+    const { status, headers, body: text } = await this.desk.handle(request);
+    return { status, headers, body: text === "" ? {} : (JSON.parse(text) as Record<string, unknown>) };
+  }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import { ErrorCode, ImError } from "#lib/errors.ts";
+import type { Outgoing } from "../deliver/deliver.ts";
+import type { EpochWatch } from "../inbox/epoch-watch.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import { directConversationId, payloadHash } from "../send/conversation.ts";
+import type { SendPorts } from "../send/send.ts";
+import type { AppendedMessage, AppendResult } from "../store/store.ts";
+
+/** What {@link AppendAs} needs: the ways that SEND goes, too. */
+export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId"> {
+  epochs: Pick<EpochWatch, "markOf">;
+  clock: Clock;
+  metrics: Pick<LogicMetrics, "sends">;
+}
+
+/** A message of the server's own. */
+export interface ServerMessage {
+  /** Who it is from, as the store knows it. */
+  readonly sender: string;
+  /** The other user of a one-to-one conversation; "" = `conversationId`. */
+  readonly to: string;
+  readonly conversationId: string;
+  /** The same message again has the same one. */
+  readonly clientMessageId: string;
+  readonly contentType: string;
+  readonly content: Uint8Array;
+}
+
+export type ServerAppend =
+  | { readonly kind: "appended"; readonly message: AppendedMessage }
+  | { readonly kind: "conflict" }
+  | { readonly kind: "not-member" };
+
+const RETRY_AFTER_MS = 200;
+/** No connection sent it, so that every session of the sender hears of it. */
+const NO_ORIGIN = { incarnation: "", conn: 0 };
+
+/** Sends for accounts that have no session: the same transaction, the same delivery and the same pushes as SEND. */
+export class AppendAs {
+  readonly #ports: AppendAsPorts;
+
+  constructor(ports: AppendAsPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Resolves when the message is committed; a repetition gets the first one's place and is delivered no second time.
+   * @throws {ImError} BUSY when nothing was done, RETRYABLE when nobody knows
+   */
+  append(message: ServerMessage): Promise<ServerAppend> {
+    const { sender, to, clientMessageId, contentType, content } = message;
+    const { submit, messageId, clock, epochs } = this.#ports;
+    const conversationId = to === "" ? message.conversationId : directConversationId(sender, to);
+    const input = {
+      ...{ sender, clientMessageId, conversationId, peer: to, contentType, content },
+      payloadHash: payloadHash(conversationId, contentType, content),
+      messageId: messageId(),
+      sentAtMs: clock.wallMs(),
+    };
+    return new Promise((resolve, reject) => {
+      const taken = submit(input, (result, epoch) => {
+        if (result instanceof ImError) {
+          this.#ports.metrics.sends[result.code === ErrorCode.BUSY ? "busy" : "retryable"]++;
+          reject(result);
+        } else resolve(this.#finish(message, result, epochs.markOf(epoch)));
+      });
+      if (taken) return;
+      this.#ports.metrics.sends.busy++;
+      reject(new ImError(ErrorCode.BUSY, "too many messages wait", { retryAfterMs: RETRY_AFTER_MS }));
+    });
+  }
+
+  #finish(message: ServerMessage, result: AppendResult, epochMark: number): ServerAppend {
+    const { metrics, deliver } = this.#ports;
+    if (result.kind === "conflict" || result.kind === "not-member") {
+      metrics.sends[result.kind === "conflict" ? "conflict" : "denied"]++;
+      return { kind: result.kind };
+    }
+    metrics.sends[result.kind]++;
+    if (result.kind === "stored") deliver(outgoingOf(message, result, epochMark));
+    return { kind: "appended", message: result };
+  }
+}
+
+function outgoingOf(message: ServerMessage, stored: AppendedMessage, epochMark: number): Outgoing {
+  const { sender, clientMessageId, contentType, content } = message;
+  const { conversationId, convSeq, messageId, sentAtMs, recipients } = stored;
+  return {
+    event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
+    ...{ recipients, epochMark, origin: NO_ORIGIN },
+  };
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import type { Lifecycle } from "#lib/lifecycle.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { Metrics } from "#lib/metrics.ts";
+import { type TlsFiles, watchTlsFiles } from "#lib/tls-files.ts";
+import type { LogicCore } from "../compose.ts";
+import type { Router } from "../router/router.ts";
+import type { Store } from "../store/store.ts";
+import { KeyFile } from "../token/jwks.ts";
+import { ApiDesk, type ApiMetrics } from "./api-desk.ts";
+import { AppendAs } from "./append-as.ts";
+import { AuditLog } from "./audit-log.ts";
+import type { ServerApiConfig } from "./config.ts";
+import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { type FileKeys, parseKeyFile } from "./key-file.ts";
+import { KeyRing } from "./key-ring.ts";
+import { type ApiListener, startApiListener } from "./listener.ts";
+import { openApiText } from "./openapi.ts";
+import type { ApiPorts } from "./operation.ts";
+import { OPERATIONS } from "./operations/index.ts";
+import { RateLimits } from "./rate-limits.ts";
+import { Repeatable } from "./repeatable.ts";
+import { RouteTable } from "./route-table.ts";
+import { UserDesk } from "./user-desk.ts";
+
+const DAY_MS = 86_400_000;
+
+/** What the rest of logic lends. */
+export interface ServerApiParts {
+  core: Pick<LogicCore, "admin" | "sending">;
+  store: Pick<Store, "pushTargets" | "readHistory" | "traces" | "serverApi">;
+  router: Pick<Router, "lookup">;
+  deadLetters: DeadLetterDesk;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  registry: Metrics;
+  onFault: (op: string, error: unknown) => void;
+  log: Logger;
+}
+
+/**
+ * Opens the API for the shop's backends where it is configured; it stops with the process, before what it stands on.
+ * Resolves with its port, or undefined when it is off.
+ * @throws {ImError} BAD_REQUEST when its keys or certificates cannot be read
+ */
+export async function openServerApi(
+  config: ServerApiConfig,
+  parts: ServerApiParts,
+  lifecycle: Lifecycle,
+): Promise<number | undefined> {
+  if (config.IM_API_PORT === undefined) return undefined;
+  const { clock, store, onFault } = parts;
+  const fileKeys = await openKeyFile(config, parts, lifecycle);
+  const desk = composeApiDesk(config, parts, fileKeys);
+  const auditKeepMs = config.IM_API_AUDIT_DAYS * DAY_MS;
+  const housekeeping = new Housekeeping({ store: store.serverApi, auditKeepMs, clock, random: parts.random, onFault });
+  housekeeping.start();
+  lifecycle.onStop("api housekeeping", () => housekeeping.stop());
+  const listener = await openListener(config.IM_API_PORT, config, { desk, log: parts.log }, lifecycle);
+  return listener.port;
+}
+
+/** The API without its listener: runs on memory parts, too. */
+export function composeApiDesk(
+  config: Pick<ServerApiConfig, "IM_API_RATE_PER_SECOND">,
+  parts: Omit<ServerApiParts, "log" | "random">,
+  fileKeys: () => FileKeys,
+): ApiDesk {
+  const { core, store, router, deadLetters, clock, registry, onFault } = parts;
+  const { serverApi } = store;
+  const metrics = createApiMetrics(registry);
+  const api: ApiPorts = {
+    append: new AppendAs(core.sending),
+    users: new UserDesk({ admin: core.admin, router, store }),
+    ...{ deadLetters, store },
+    readAudit: (tenant, page) => serverApi.readAudit(tenant, page),
+  };
+  return new ApiDesk({
+    routes: new RouteTable(OPERATIONS),
+    keys: new KeyRing({ store: serverApi, fileKeys, clock }),
+    rates: new RateLimits(config.IM_API_RATE_PER_SECOND, clock),
+    repeatable: new Repeatable({ store: serverApi, onFault }),
+    audit: new AuditLog({
+      ...{ store: serverApi, defer: setImmediate, onFault },
+      onLost: (entries) => metrics.auditLost.inc(entries),
+    }),
+    ...{ api, clock, onFault, metrics },
+  });
+}
+
+/** Registers the figures of the API. */
+export function createApiMetrics(registry: Metrics): ApiMetrics {
+  return {
+    calls: registry.counter("im_api_calls_total", "Calls of the server API.", ["operation", "status", "tenant"]),
+    seconds: registry.histogram("im_api_call_duration_seconds", "One call of the server API.", ["operation"]),
+    auditLost: registry.counter("im_api_audit_lost_total", "Entries of the audit log that were not written."),
+  };
+}
+
+const NO_KEYS: FileKeys = new Map();
+
+/** The keys of the deployment, followed while the process runs. */
+async function openKeyFile(
+  { IM_API_KEYS_FILE: path }: ServerApiConfig,
+  { clock, onFault }: ServerApiParts,
+  lifecycle: Lifecycle,
+): Promise<() => FileKeys> {
+  if (path === undefined) return () => NO_KEYS;
+  const source = { path, variable: "IM_API_KEYS_FILE", parse: parseKeyFile };
+  const file = await KeyFile.open(source, { clock, onError: (error) => onFault("api keys", error) });
+  lifecycle.onStop("api keys", () => file.close());
+  return () => file.current();
+}
+
+async function openListener(
+  port: number,
+  { IM_API_TLS_DIR: tlsDir }: ServerApiConfig,
+  { desk, log }: { desk: ApiDesk; log: Logger },
+  lifecycle: Lifecycle,
+): Promise<ApiListener> {
+  let listener: ApiListener | undefined;
+  const onChange = (files: TlsFiles): void => {
+    listener?.setTls(files);
+    log.info({}, "new certificate of the server API in force");
+  };
+  const onError = (err: unknown): void =>
+    log.error({ err }, "new certificate of the server API is not usable: the old one stays in force");
+  const tls = tlsDir === undefined ? undefined : watchTlsFiles(tlsDir, onChange, { onError });
+  if (tls) lifecycle.onStop("api tls", () => tls.close());
+  const opened = await startApiListener({ port, desk, document: openApiText(OPERATIONS), tls: tls?.current() });
+  listener = opened;
+  lifecycle.onStop("api", () => opened.close());
+  return opened;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a right call of every operation. A new operation without one fails the matrix.
+import type { Method } from "./operation.ts";
+
+/** What the calls are about: two users who have talked, and where. */
+export interface ExampleFacts {
+  readonly userId: string;
+  readonly service: string;
+  readonly conversationId: string;
+  readonly messageId: string;
+}
+
+export interface ExampleCall {
+  readonly method: Method;
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** By operation id. */
+export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
+  const { userId, service, conversationId, messageId } = facts;
+  const user = `/v1/users/${encodeURIComponent(userId)}`;
+  const post = (path: string, body: object): ExampleCall => ({ method: "POST", path, body });
+  const get = (path: string): ExampleCall => ({ method: "GET", path });
+  return {
+    sendMessage: post("/v1/messages", { from: service, to: userId, contentType: "text/plain", content: "hello" }),
+    sendNotification: post("/v1/notifications", {
+      ...{ from: service, to: userId, kind: "order.paid", title: "Paid", facts: { orderId: "o-1" } },
+    }),
+    readLedger: get(`${user}/messages/${messageId}`),
+    readHistory: get(`${user}/conversations/${conversationId}/messages?limit=10`),
+    readDevices: get(`${user}/devices`),
+    readPresence: get(`/v1/presence?userId=${encodeURIComponent(userId)}&userId=nobody`),
+    kickUser: post(`${user}/kick`, { slot: "desktop", reason: "for a test" }),
+    revokeUser: post(`${user}/revoke`, { validAfterMs: 1 }),
+    revokeToken: post("/v1/tokens/revoke", { tokenId: "no-such-token" }),
+    listDeadLetters: get("/v1/dead-letters"),
+    replayDeadLetters: post("/v1/dead-letters/replay", {}),
+    readAudit: get("/v1/audit?limit=5"),
+  };
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Operation } from "../operation.ts";
+import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
+import { listDeadLetters, readAudit, replayDeadLetters } from "./service.ts";
+import { kickUser, readDevices, readPresence, revokeToken, revokeUser } from "./users.ts";
+
+/** The whole API, one row each: what is not here is not served, and what is here is in the OpenAPI document. */
+export const OPERATIONS: readonly Operation[] = [
+  sendMessage,
+  sendNotification,
+  readLedger,
+  readHistory,
+  readDevices,
+  readPresence,
+  kickUser,
+  revokeUser,
+  revokeToken,
+  listDeadLetters,
+  replayDeadLetters,
+  readAudit,
+];
