@@ -366,6 +366,40 @@ export interface EntrySpec {
   podTemplate?: EntryPodTemplateSpec;
 }
 
+/**
+ * Secret key with API keys as JSON. Default none. A changed value is in force when the kubelet has written it,
+ * without a restart.
+ */
+export interface LogicServerApiKeysSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/**
+ * The HTTP API for the shop's backends, at port 8090 of the Service '<name>-api'. Default none; {} is enough to have
+ * it. Every call needs an API key: those of keysSecretRef, and those that keys-main.ts makes in a logic pod. Changing
+ * it rolls logic.
+ */
+export interface LogicServerApiSpec {
+  /**
+   * Secret key with API keys as JSON. Default none. A changed value is in force when the kubelet has written it,
+   * without a restart.
+   */
+  keysSecretRef?: LogicServerApiKeysSecretRefSpec;
+  /**
+   * Secret of type kubernetes.io/tls with tls.crt and tls.key. With ca.crt in it, callers must show a certificate of
+   * that CA. Default none, the API is plain HTTP: let nobody but a proxy of yours that ends TLS reach it. A renewed
+   * certificate is reloaded without a restart.
+   */
+  tlsSecretName?: string;
+  /** Calls per second of one API key at each logic pod, 1 to 100000. Default 100; twice as many may come at once. */
+  ratePerSecond: number;
+  /** How long the audit log of the API is kept, 90 to 3650 days. Default 400. */
+  auditDays: number;
+}
+
 /** Logic pods log users in, persist messages and deliver them. A Deployment; they hold no state. */
 export interface LogicSpec {
   /** Number of logic pods, 1 to 100. Default 2. */
@@ -374,6 +408,12 @@ export interface LogicSpec {
   resources?: EntryResourcesSpec;
   /** Additions to the pods. Changing them rolls the pods. */
   podTemplate?: EntryPodTemplateSpec;
+  /**
+   * The HTTP API for the shop's backends, at port 8090 of the Service '<name>-api'. Default none; {} is enough to
+   * have it. Every call needs an API key: those of keysSecretRef, and those that keys-main.ts makes in a logic pod.
+   * Changing it rolls logic.
+   */
+  serverApi?: LogicServerApiSpec;
 }
 
 /** When a message that nobody acknowledges leads to a push. */

@@ -55,6 +55,7 @@ export const PORT = {
   entryControl: 9443,
   logicGrpc: 7443,
   admin: 9090,
+  api: 8090,
   postgres: 5432,
   redis: 6379,
 } as const;
@@ -63,6 +64,8 @@ export const PORT = {
 export interface Names {
   entry: string;
   logic: string;
+  /** Service of the API for the shop's backends. */
+  api: string;
   extlogic: string;
   postgres: string;
   redis: string;
@@ -80,6 +83,7 @@ export function namesOf(cluster: string): Names {
   return {
     entry: `${cluster}-entry`,
     logic: `${cluster}-logic`,
+    api: `${cluster}-api`,
     extlogic: `${cluster}-extlogic`,
     postgres: `${cluster}-postgres`,
     redis: `${cluster}-redis`,

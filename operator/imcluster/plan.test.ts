@@ -128,6 +128,18 @@ describe("planCluster", () => {
     ]);
   });
 
+  it("makes the Service of the server API when the spec has one, and takes it away again", () => {
+    const cluster = sampleCluster({ logic: { serverApi: {} } });
+    const { observed, order } = settle(sampleObserved(cluster, secrets));
+    assert.ok(order.includes("apply Service demo-api") || order.includes("create Service demo-api"), order.join());
+    const without = sampleCluster();
+    const actions = names(planCluster({ ...observed, cluster: without, context: sampleContext(without, secrets) }));
+    assert.deepEqual(
+      actions.filter((name) => name.startsWith("delete")),
+      ["delete Service demo-api"],
+    );
+  });
+
   it("leaves logic alone while something that it mounts is missing", () => {
     const cluster = sampleCluster({ auth: { jwksSecretRef: { name: "keys", key: "jwks" } } });
     const { observed } = settle(sampleObserved(cluster, secrets));

@@ -26,7 +26,7 @@ import { extlogicDeployment } from "./resources/extlogic.ts";
 import { logicDeployment } from "./resources/logic.ts";
 import { migrateJob } from "./resources/migrate-job.ts";
 import { disruptionBudget, serviceAccount } from "./resources/policy.ts";
-import { datastoreService, entryService, logicService } from "./resources/services.ts";
+import { apiService, datastoreService, entryService, logicService } from "./resources/services.ts";
 import { updateLimits } from "./rollout.ts";
 import { missingReferences, neededSecrets, type SecretNeed, tlsFingerprint } from "./secrets.ts";
 import { isSubset } from "./subset.ts";
@@ -113,6 +113,9 @@ function foundation(observed: ObservedCluster): Action[] {
   return [
     ...ensure(observed, SERVICES, entryService(context)),
     ...ensure(observed, SERVICES, logicService(context)),
+    ...(observed.cluster.spec.logic.serverApi
+      ? ensure(observed, SERVICES, apiService(context))
+      : remove(observed, SERVICES, context.names.api, "the spec has no server API")),
     ...ROLES.flatMap((role) => ensure(observed, SERVICE_ACCOUNTS, serviceAccount(context, role))),
     ...ROLES.flatMap((role) => ensure(observed, POD_DISRUPTION_BUDGETS, budget(observed, role))),
   ];

@@ -56,7 +56,7 @@ function pushReferences({ spec }: ImCluster): [string, { name: string; key: stri
 
 /** Secrets that the spec names and somebody else makes. */
 function references(cluster: ImCluster): Reference[] {
-  const { postgres, redis, auth, tls, extlogic } = cluster.spec;
+  const { postgres, redis, auth, tls, logic, extlogic } = cluster.spec;
   const byKey: [string, { name: string; key: string } | undefined][] = [
     ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
     ["spec.postgres.pushKeysSecretRef", postgres.pushKeysSecretRef],
@@ -64,11 +64,16 @@ function references(cluster: ImCluster): Reference[] {
     ["spec.redis.queueUrlSecretRef", redis.queueUrlSecretRef],
     ["spec.auth.jwksSecretRef", auth.jwksSecretRef],
     ["spec.auth.sharedSecretRef", auth.sharedSecretRef],
+    ["spec.logic.serverApi.keysSecretRef", logic.serverApi?.keysSecretRef],
     ["spec.extlogic.webhook.secretRef", extlogic.webhook?.secretRef],
     ...pushReferences(cluster),
   ];
   const found = byKey.flatMap(([field, ref]) => (ref ? [{ field, name: ref.name, keys: [ref.key] }] : []));
-  if (tls.secretName) found.push({ field: "spec.tls.secretName", name: tls.secretName, keys: ["tls.crt", "tls.key"] });
+  const pairs: [string, string | undefined][] = [
+    ["spec.tls.secretName", tls.secretName],
+    ["spec.logic.serverApi.tlsSecretName", logic.serverApi?.tlsSecretName],
+  ];
+  for (const [field, name] of pairs) if (name) found.push({ field, name, keys: ["tls.crt", "tls.key"] });
   return found;
 }
 

@@ -19,6 +19,7 @@ import {
   redisUrls,
   secretMount,
 } from "./pod-parts.ts";
+import { serverApiEnv, serverApiMounts } from "./server-api.ts";
 
 const AUTH_DIR = "/etc/imcluster/auth";
 
@@ -40,6 +41,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
       ...redisUrls(context),
       pushKeys(context),
       secretMount("auth", keys.name, AUTH_DIR, { [keys.key]: keyFile }),
+      ...serverApiMounts(logic.serverApi),
     ],
     container: {
       name: "logic",
@@ -61,10 +63,12 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
         { name: "IM_PING_INTERVAL_MS", value: String(durationMs(entry.pingInterval)) },
         { name: "IM_BACKGROUND_PING_INTERVAL_MS", value: String(durationMs(entry.backgroundPingInterval)) },
         ackTimeoutEnv(context),
+        ...serverApiEnv(logic.serverApi),
       ],
       ports: [
         { name: "grpc", containerPort: PORT.logicGrpc },
         { name: "admin", containerPort: PORT.admin },
+        ...(logic.serverApi ? [{ name: "api", containerPort: PORT.api }] : []),
       ],
       ...adminProbes(2),
     },

@@ -42,6 +42,20 @@ export const logicService = perContext((context: BuildContext): Service => {
   });
 });
 
+/** Where the shop's backends call. */
+export const apiService = perContext((context: BuildContext): Service => {
+  return owned(context, "logic", {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: context.names.api },
+    spec: {
+      type: "ClusterIP",
+      ports: [{ name: "api", port: PORT.api, targetPort: "api", protocol: "TCP" }],
+      selector: selectorLabels(context.cluster.metadata.name, "logic"),
+    },
+  });
+});
+
 export const datastoreService = perContext((context: BuildContext, component: "postgres" | "redis"): Service => {
   const port = PORT[component];
   return service(context, component, {
