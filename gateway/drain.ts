@@ -150,6 +150,15 @@ export class Drain {
     else if (this.#order) this.#ask(connection, this.#random() * this.#span(this.#order.windowMs));
   }
 
+  /** It was declared dead: who is left goes at once, and no lease is waited for. */
+  closeNow(): void {
+    this.stop();
+    this.#closeAtMs = [];
+    this.#closing = "all";
+    this.#warn("declared dead: closing the rest at once");
+    this.#close(Number.POSITIVE_INFINITY);
+  }
+
   stop(): void {
     this.#cancelDeadline();
     this.#cancelLease();

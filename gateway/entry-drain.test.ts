@@ -163,33 +163,72 @@ describe("drain", () => {
     assert.equal((await call("Status", {})).arrivals, 2);
   });
 
-  it("once purged it stays to tell who was there: its process ends a minute later, or by SIGTERM", async () => {
-    const later: { ms: number; run: () => void }[] = [];
-    const clock: Clock = {
-      ...systemClock,
-      after: (ms, run) => {
-        later.push({ ms, run });
-        return systemClock.after(ms, run);
-      },
+  /** A clock that knows what it was asked to do later. */
+  function noted() {
+    const later: number[] = [];
+    const after: Clock["after"] = (ms, run) => {
+      later.push(ms);
+      return systemClock.after(ms, run);
     };
+    return { later, clock: { ...systemClock, after } };
+  }
+  const fence = { kind: RecordKind.FENCED, body: Disconnect.encode({ code: 4004, reason: "purged" }) };
+  const refused = async (port: number): Promise<number> => {
+    const late = await connect(port);
+    late.hello("late");
+    return (await late.waitError()).code;
+  };
+
+  it("once purged it stays to tell who was there, and ends by SIGTERM alone", async () => {
     let fenced = "";
+    const { later, clock } = noted();
     const { logic, entry, client } = await setUp({}, { clock, onFenced: (reason) => (fenced = reason) });
     const call = control(entry.ports.control);
     await call("Drain", { drainId: "d1", windowMs: 0, deadlineMs: 600_000 });
     await client.wait(Command.GOAWAY);
     client.close();
     await waitFor("nobody is left", () => entry.status().connections === 0);
-    logic.send({ kind: RecordKind.FENCED, body: Disconnect.encode({ code: 4004, reason: "purged" }) });
-    await waitFor("the end of the process is put off", () => later.some(({ ms }) => ms === 60_000));
+    later.length = 0;
+    logic.send(fence);
     const drained = (await call("DrainedSessions", { cursor: 0 })) as unknown as DrainedSessionsReply;
     assert.deepEqual(
       drained.sessions.map(({ userId }) => userId),
       ["alice"],
     );
-    const { drainInitial, drainAsked, ready } = await call("Status", {});
-    assert.deepEqual([drainInitial, drainAsked, ready, fenced], [1, 1, false, ""]);
-    for (const { run } of later.filter(({ ms }) => ms === 60_000)) run();
-    assert.equal(fenced, "purged");
+    const { drainInitial, drainAsked, drainForced, ready } = await call("Status", {});
+    assert.deepEqual([drainInitial, drainAsked, drainForced, ready], [1, 1, 0, false]);
+    await logic.close();
+    await waitFor("the stream to logic to end", () => entry.status().uplinks === 0);
+    assert.deepEqual([fenced, later.includes(500)], ["", false]);
+    await entry.drainAll({ drainId: "sigterm", windowMs: 60_000, deadlineMs: 60_000, isFinal: true });
+  });
+
+  it("purged with clients it closes them as drained, and is out of service until it is stopped", async () => {
+    let fenced = "";
+    const { later, clock } = noted();
+    const { logic, entry, client } = await setUp({}, { clock, onFenced: (reason) => (fenced = reason) });
+    const call = control(entry.ports.control);
+    const lease = { number: 1, connections: 0, afterMs: 0, spreadMs: 0, ttlMs: 60_000 };
+    const order = { drainId: "d1", windowMs: 60_000, deadlineMs: 600_000, lease };
+    await call("Drain", order);
+    later.length = 0;
+    logic.send(fence);
+    assert.equal((await client.waitError()).code, DisconnectCode.DRAINED);
+    await client.waitClosed();
+    assert.equal(await refused(entry.plainPort), DisconnectCode.DRAINED);
+    const { connections, drainForced, ready } = await call("Drain", { ...order, lease: { ...lease, number: 2 } });
+    assert.deepEqual([connections, drainForced, ready], [0, 1, false]);
+    const drained = (await call("DrainedSessions", { cursor: 0 })) as unknown as DrainedSessionsReply;
+    assert.deepEqual(
+      drained.sessions.map(({ userId }) => userId),
+      ["alice"],
+    );
+    assert.deepEqual(
+      [fenced, later.includes(500)],
+      ["", false],
+      "its process does not end by itself: it would start again",
+    );
+    await entry.drainAll({ drainId: "sigterm", windowMs: 60_000, deadlineMs: 60_000, isFinal: true });
   });
 
   it("a login under way is finished, and then asked to move", async () => {

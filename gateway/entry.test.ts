@@ -314,14 +314,17 @@ describe("logic that comes and goes", () => {
     await logic.wait(RecordKind.CLOSED);
   });
 
-  it("FENCED closes every connection with 4004 and ends the process", async () => {
+  it("FENCED without a drain closes every connection with 4004, takes no other, and ends the process", async () => {
     let fenced = "";
     const { logic, entry, client } = await setUp({}, { onFenced: (reason) => (fenced = reason) });
     logic.send({ kind: RecordKind.FENCED, body: Disconnect.encode({ code: 4004, reason: "purged" }) });
     assert.equal((await client.waitError()).code, DisconnectCode.ENTRY_FENCED);
     await client.waitClosed();
-    await waitFor("the end of the process", () => fenced === "purged");
     assert.equal(entry.isReady, false);
+    const late = await connect(entry.plainPort);
+    late.hello("late");
+    assert.equal((await late.waitError()).code, DisconnectCode.DRAINED);
+    await waitFor("the end of the process", () => fenced === "purged");
   });
 });
 

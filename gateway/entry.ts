@@ -35,7 +35,7 @@ export interface EntryDeps {
   resolve?: Resolve;
   /** Interface of every listener; all by default. */
   host?: string;
-  /** This incarnation was fenced and every client told: end the process. Default: exit code 1. */
+  /** This incarnation was fenced without a drain, and every client told: end the process. Default: exit code 1. */
   onFenced?: (reason: string) => void;
 }
 
@@ -60,8 +60,6 @@ export interface RunningEntry extends ControlTarget {
 /** Sockets above the connections allowed: handshakes, HTTP, and those that are told to go elsewhere. */
 const SPARE_SOCKETS = 1000;
 const FENCE_GRACE_MS = 500;
-/** Purged at the end of its drain: it still tells whom it had asked, until it is told to stop. */
-const PURGED_GRACE_MS = 60_000;
 const CONTROL_GRACE_MS = 500;
 const POLL_MS = 20;
 const LOOP_RESOLUTION_MS = 20;
@@ -166,7 +164,7 @@ class Entry implements RunningEntry {
     this.#door = new ClientDoor({
       hub: this.#hub,
       maxConnections: config.maxConnections,
-      isDraining: () => this.#drain.isActive || this.#isClosed,
+      isDraining: () => this.#drain.isActive || this.#isFenced || this.#isClosed,
       isReady: () => this.isReady,
       http: {
         ...{ clock, log, origins: new Set(config.httpOrigins), endpoints: config.endpoints },
@@ -250,17 +248,22 @@ class Entry implements RunningEntry {
     return bound;
   }
 
+  /**
+   * One that drains is on its way out: it still tells whom it had asked, and serves nobody any more until it is told to stop. Any
+   * other was taken for dead by mistake: its next start is another incarnation, and serves.
+   */
   #onFenced(reason: string): void {
     if (this.#isFenced) return;
     this.#isFenced = true;
     const { connections } = this.#hub;
-    const isDrained = this.#drain.isActive && connections === 0;
-    if (isDrained) this.#log.info({ reason }, "drained and purged: waiting to be stopped");
-    else this.#log.error({ reason, connections }, "fenced: closing every connection and leaving");
+    if (this.#drain.isActive) {
+      this.#log.info({ reason, connections }, "drained and purged: waiting to be stopped");
+      this.#drain.closeNow();
+      return;
+    }
+    this.#log.error({ reason, connections }, "fenced: closing every connection and leaving");
     this.#hub.closeAll(DisconnectCode.ENTRY_FENCED, "this entry was declared dead: connect again");
-    this.#cancelExit = this.#clock.after(isDrained ? PURGED_GRACE_MS : FENCE_GRACE_MS, () =>
-      this.#onFencedExit(reason),
-    );
+    this.#cancelExit = this.#clock.after(FENCE_GRACE_MS, () => this.#onFencedExit(reason));
   }
 
   status(): StatusReply {
