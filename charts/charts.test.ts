@@ -223,6 +223,11 @@ describe("im-operator values", () => {
       assert.ok(text.includes(part), part);
     }
   });
+
+  it("is not process 1: SIGTERM ends it also while it starts", async () => {
+    const deployment = byKind(await render("im-operator"), "Deployment")[0];
+    assert.ok(JSON.stringify(deployment?.spec).includes('"shareProcessNamespace":true'));
+  });
 });
 
 describe("im-cluster values", () => {

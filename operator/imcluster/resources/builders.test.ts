@@ -101,6 +101,13 @@ describe("pods", () => {
     }
   });
 
+  it("of our image end at once also while they start: the kernel drops a SIGTERM for process 1 that has no handler yet", () => {
+    for (const [name, spec] of Object.entries(podSpecs)) {
+      const isOurs = onlyContainer(spec).image === context.image;
+      assert.equal(spec.shareProcessNamespace, isOurs ? true : undefined, name);
+    }
+  });
+
   it("never have a secret in their environment", () => {
     const values = [...secrets.values()].flatMap(({ data }) => Object.values(data ?? {}));
     const plain = values.map((value) => Buffer.from(value, "base64").toString());

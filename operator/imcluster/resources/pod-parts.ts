@@ -31,6 +31,13 @@ const CONTAINER_SECURITY = {
   capabilities: { drop: ["ALL"] },
 } as const;
 
+/**
+ * The pause container is process 1 of the pod, and ours is not: the kernel drops a SIGTERM for process 1 that comes before the
+ * program has a handler, and then the pod would take all of its grace period. PostgreSQL stays process 1: what its lock file says
+ * after a crash is about process ids.
+ */
+const NOT_FIRST_PROCESS = { shareProcessNamespace: true } as const;
+
 export interface PodParts {
   component: Component;
   uid: number;
@@ -75,6 +82,7 @@ export function podSpec(context: BuildContext, parts: PodParts): PodSpec {
       fsGroupChangePolicy: "OnRootMismatch",
       seccompProfile: { type: "RuntimeDefault" },
     },
+    ...(uid === IMAGE_UID ? NOT_FIRST_PROCESS : {}),
     terminationGracePeriodSeconds: parts.terminationGracePeriodSeconds,
     topologySpreadConstraints: [spreadOverNodes(context, parts)],
     ...(template?.nodeSelector ? { nodeSelector: template.nodeSelector } : {}),
