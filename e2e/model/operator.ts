@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { EntryUpdateSpec, UpdateStatus } from "../../operator/api/v1alpha1.ts";
+import { ClosingTime } from "../../operator/imcluster/closing-time.ts";
 import { CrashBackoff } from "../../operator/imcluster/crash-backoff.ts";
 import type { DrainLimits, DrainReport } from "../../operator/imcluster/drain.ts";
 import { asDraining } from "../../operator/imcluster/drain-watch.ts";
@@ -31,10 +32,12 @@ interface Memory {
   verified: Set<string>;
   backoff: CrashBackoff;
   budget: ReconnectBudget;
+  closing: ClosingTime;
 }
 
 const blank = (): Memory => ({
   ...{ purged: new Set(), verified: new Set(), backoff: new CrashBackoff(), budget: new ReconnectBudget() },
+  closing: new ClosingTime(),
 });
 
 export interface Trouble {
@@ -108,6 +111,7 @@ export class ModelOperator {
     this.passes++;
     const entries = this.#observe();
     this.#memory.backoff.observe(entries, this.#cluster.nowMs);
+    this.#memory.closing.look(entries, this.#cluster.nowMs);
     this.#divide(entries);
     const gate = this.#gate(entries);
     const input = this.input(entries, gate.stage);
@@ -165,6 +169,7 @@ export class ModelOperator {
   #entry(one: SimPod, pod: Pod): ObservedEntry {
     return observeEntry(pod, {
       ...{ ownerUid: OWNER, probe: this.#cluster.probe(one), isPurged: this.#memory.purged.has(one.uid) },
+      hadClosingTime: this.#memory.closing.hadTime(one.uid, this.limits.maxPerSecond),
       verification: this.#memory.verified.has(one.uid) ? { isDone: true, report: NOBODY } : undefined,
       nowMs: this.#cluster.nowMs,
     });

@@ -29,6 +29,7 @@ const lookOf = fc.record({
   isReady: fc.boolean(),
   hasStarted: fc.boolean(),
   mayLeave: fc.boolean(),
+  hadClosingTime: fc.boolean(),
   isPurged: fc.boolean(),
   isVerified: fc.boolean(),
   hasLogic: fc.boolean(),
@@ -89,7 +90,7 @@ describe("nextDrainStep", () => {
         (limits, reason, phase, look) => {
           // A node that is only cordoned waits for a replacement; a hold waits for the clients: both on purpose.
           const forced = { ...limits, onDeadline: "Force" } as const;
-          const steady = { ...look, mayLeave: true };
+          const steady = { ...look, mayLeave: true, hadClosingTime: true };
           let intent = inPhase(newIntent("d", reason, phase, NOW_MS), phase, forced, NOW_MS);
           let nowMs = NOW_MS;
           for (let pass = 0; pass < 40; pass++) {

@@ -38,7 +38,14 @@ function intent(phase: DrainPhase, reason: DrainIntent["reason"] = "ScaleDown"):
 function step(phase: DrainPhase, fields: Partial<DrainView>, afterMs = 0) {
   const view: DrainView = {
     ...{ intent: intent(phase), isAlive: true, isReady: false, hasStarted: true, mayLeave: false },
-    ...{ probe: probe(), isPurged: false, isVerified: false, hasLogic: true, onDeadline: "Force" },
+    ...{
+      probe: probe(),
+      hadClosingTime: true,
+      isPurged: false,
+      isVerified: false,
+      hasLogic: true,
+      onDeadline: "Force",
+    },
     ...fields,
   };
   return nextDrainStep(view, NOW_MS + afterMs);
@@ -140,6 +147,20 @@ describe("a drain", () => {
     ["waits a little for it", "Forcing", { probe: undefined }, 0, { do: "wait" }],
     ["goes on when they are closed", "Forcing", gone, 0, to("Purging")],
     ["or when it takes too long", "Forcing", {}, FORCE_DEADLINE_MS, to("Purging")],
+    [
+      "has them closed first when nobody did so before the deadline",
+      "Forcing",
+      { hadClosingTime: false },
+      FORCE_DEADLINE_MS,
+      { do: "force" },
+    ],
+    [
+      "asks an entry again that did not answer meanwhile",
+      "Forcing",
+      { hadClosingTime: false, probe: undefined },
+      FORCE_DEADLINE_MS,
+      { do: "wait" },
+    ],
     ["has the routes removed", "Purging", {}, 0, { do: "purge" }],
     ["waits for a logic pod that can", "Purging", { hasLogic: false }, 0, { do: "wait" }],
     ["does not wait for ever", "Purging", { hasLogic: false }, PURGE_DEADLINE_MS, { do: "release" }],

@@ -179,6 +179,8 @@ export interface DrainView {
   hasStarted: boolean;
   /** Last answer of the entry; `undefined` when it did not answer. */
   probe: EntryProbe | undefined;
+  /** In phase Forcing: the operator was there to have everything closed. A deadline that passed while it stood still was no time. */
+  hadClosingTime: boolean;
   /** Enough others are ready to take its clients. */
   mayLeave: boolean;
   /** Why it has to go at present, when that is somebody's wish. */
@@ -258,9 +260,9 @@ function draining({ probe, onDeadline }: DrainView, isLate: boolean): DrainStep 
   return probe ? { do: "drain" } : waitFor("the entry to answer");
 }
 
-function forcing({ probe }: DrainView, isLate: boolean): DrainStep {
+function forcing({ probe, hadClosingTime }: DrainView, isLate: boolean): DrainStep {
   if (probe?.connections === 0) return advance("Purging", "no connection is left");
-  if (isLate) return advance("Purging", "it did not close its connections in time");
+  if (isLate && hadClosingTime) return advance("Purging", "it did not close its connections in time");
   return probe ? { do: "force" } : waitFor("the entry to answer");
 }
 

@@ -18,6 +18,7 @@ import {
 } from "../kube/types.ts";
 import type { ScalingHistory } from "./autoscaling.ts";
 import { type Caches, OWNED_KINDS } from "./caches.ts";
+import { ClosingTime } from "./closing-time.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
 import { DataPlaneWatch } from "./data-plane.ts";
 import type { Verification } from "./drain-verification.ts";
@@ -82,6 +83,7 @@ export class ClusterMemory {
   /** Logic pods that did not answer, by UID, and until when nobody asks them how they are. */
   readonly silentLogic = new Map<string, number>();
   readonly budget = new ReconnectBudget();
+  readonly closing = new ClosingTime();
   readonly receivers = new ReceiverWatch();
   readonly dataPlane = new DataPlaneWatch();
   readonly rebalance = new Rebalance();
@@ -215,18 +217,22 @@ export class Observer {
     const pods = caches.pods.list(namespace, selectorLabels(name, "entry")).filter((pod) => isOursOrNobodys(pod, uid));
     forgetOthers(memory, new Set(pods.map((pod) => pod.metadata.uid ?? "")));
     const nowMs = clock.wallMs();
+    const { maxPerSecond } = cluster.spec.entry.drain.reconnectBudget;
     const observe = (pod: Pod) => {
       const podUid = pod.metadata.uid ?? "";
       const probe = memory.probes.get(podUid)?.probe;
       const proof = memory.verifications.get(podUid);
       return observeEntry(pod, {
         ...{ ownerUid: uid, probe, isPurged: memory.purged.has(podUid), nowMs },
+        hadClosingTime: memory.closing.hadTime(podUid, maxPerSecond),
         isNodeLeaving: caches.isNodeLeaving(pod.spec.nodeName),
         verification: proof && { isDone: proof.isDone(clock.nowMs()), report: proof.report(probe) },
       });
     };
     if (who) await this.#probe(pods.map(observe), memory, who);
-    return pods.map(observe);
+    const entries = pods.map(observe);
+    memory.closing.look(entries, clock.nowMs());
+    return entries;
   }
 
   async #probe(entries: ObservedEntry[], memory: ClusterMemory, who: FleetIdentity): Promise<void> {

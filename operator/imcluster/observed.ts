@@ -48,6 +48,8 @@ export interface ObservedEntry {
   isOrphan: boolean;
   restarts: number;
   probe: EntryProbe | undefined;
+  /** See the view of a drain. */
+  hadClosingTime: boolean;
   isPurged: boolean;
   /** Why it has to go although the spec wants it. */
   cause: DrainReason | undefined;
@@ -64,6 +66,8 @@ export interface EntryFacts {
   ownerUid: string;
   probe: EntryProbe | undefined;
   isPurged: boolean;
+  /** Default yes: only its deadline counts. */
+  hadClosingTime?: boolean;
   /** Its node is being emptied; "unknown" before nodes were listed. Default no. */
   isNodeLeaving?: boolean | "unknown";
   verification?: { isDone: boolean; report: DrainReport } | undefined;
@@ -91,6 +95,7 @@ export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
     isOrphan: !metadata.ownerReferences?.some((reference) => reference.uid === facts.ownerUid),
     restarts: containers.reduce((sum, container) => sum + container.restartCount, 0),
     probe: facts.probe,
+    hadClosingTime: facts.hadClosingTime ?? true,
     isPurged: facts.isPurged,
     cause: drainCause(pod, isNodeGoing(facts.isNodeLeaving ?? false, intent)),
     isVerified: facts.verification?.isDone ?? false,
