@@ -9,7 +9,8 @@ import { durationMs } from "./units.ts";
 const MAX_DRAINS = 20;
 
 /**
- * The last 20 drains, newest first: those that pods say are under way, and those that were and whose pod has been released.
+ * The last 20 drains, newest first: those that pods say are under way, and those that were and whose pod has been released. One
+ * that was called off is about a pod that serves on: it goes with that pod.
  * The pods are the truth; what a lost status write leaves out is only missing from the history.
  */
 export function drainHistory(
@@ -21,8 +22,9 @@ export function drainHistory(
   const isRunning = ({ id }: DrainStatus) => running.some((drain) => drain.id === id);
   const serves = ({ podUID, abortable }: DrainStatus) =>
     abortable === true && entries.some(({ uid, intent }) => uid === podUID && !intent);
+  const exists = ({ podUID }: DrainStatus) => entries.some(({ uid }) => uid === podUID);
   const finished = previous
-    .filter((drain) => !isRunning(drain))
+    .filter((drain) => !isRunning(drain) && (drain.phase !== "Aborted" || exists(drain)))
     .map((drain) => finish(drain, serves(drain) ? "Aborted" : "Released", nowMs));
   return [
     ...running.map((drain) => (drain.phase === "Released" ? finish(drain, "Released", nowMs, previous) : drain)),

@@ -131,8 +131,8 @@ describe("decideScale", () => {
 
   it("reads from the status how many went within the hour", () => {
     const spec = { entry: { autoscaling: { ...fast, scaleDown: { ...fast.scaleDown, maxPodsPerHour: 2 } } } };
-    const drain = (minutes: number, reason: string) => ({
-      ...{ id: `${minutes}-${reason}`, pod: "p", phase: "Released", reason },
+    const drain = (minutes: number, reason: string, phase = "Released") => ({
+      ...{ id: `${minutes}-${reason}`, pod: "p", phase, reason },
       startedAt: new Date(NOW_MS - minutes * 60_000).toISOString(),
     });
     const still = entriesOf(Array.from({ length: 6 }, () => ({ connections: 0 })));
@@ -141,5 +141,10 @@ describe("decideScale", () => {
     assert.equal(after(), 4);
     assert.equal(after(drain(59, "ScaleDown"), drain(5, "Update"), drain(61, "ScaleDown")), 5);
     assert.equal(after(drain(59, "ScaleDown"), drain(5, "ScaleDown")), 6);
+    assert.equal(
+      after(drain(59, "ScaleDown"), drain(5, "ScaleDown", "Aborted")),
+      5,
+      "one that was called off is there",
+    );
   });
 });

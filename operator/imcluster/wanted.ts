@@ -75,7 +75,9 @@ export function decideScale(
     connections: connectionsOf(entries),
     isComplete: !isResting && active.every((entry) => entry.probe !== undefined || !entry.hasStarted),
     isMoving: entries.some(isLeaving) || active.length !== current || active.some((one) => isUnsettled(one, revision)),
-    goneLately: drains.filter(({ reason, startedAt }) => reason === "ScaleDown" && isLate(startedAt)).length,
+    goneLately: drains.filter(
+      ({ reason, phase, startedAt }) => reason === "ScaleDown" && phase !== "Aborted" && isLate(startedAt),
+    ).length,
   });
 }
 
