@@ -195,7 +195,12 @@ describe("the entry pod", () => {
 });
 
 describe("pods of a node that is lost", () => {
-  type Spread = { topologyKey: string; labelSelector: unknown; matchLabelKeys?: string[] };
+  type Spread = {
+    topologyKey: string;
+    whenUnsatisfiable: string;
+    labelSelector: { matchLabels: Record<string, string> };
+    matchLabelKeys?: string[];
+  };
   const spreadOf = (name: string): Spread | undefined =>
     (podSpecs[name]?.topologySpreadConstraints as Spread[] | undefined)?.[0];
 
@@ -212,6 +217,18 @@ describe("pods of a node that is lost", () => {
       assert.deepEqual(spreadOf(name)?.matchLabelKeys, ["pod-template-hash"]);
     }
     assert.equal("matchLabelKeys" in (spreadOf("entry") ?? {}), false, "a Pod has no such label");
+  });
+
+  it("are not all of a revision: entries of each are spread by themselves, and run somewhere in any case", () => {
+    const [next] = (entryPod(sampleContext(sampleCluster({ version: "0.2.0" }), secrets), "b").spec
+      .topologySpreadConstraints ?? []) as Spread[];
+    const spread = spreadOf("entry");
+    assert.deepEqual([spread?.topologyKey, spread?.whenUnsatisfiable], ["kubernetes.io/hostname", "ScheduleAnyway"]);
+    const { labels = {} } = entryPod(context, "a").metadata;
+    const selector = spread?.labelSelector.matchLabels ?? {};
+    assert.equal(selector[LABEL.revision], entryRevision(context));
+    for (const [key, value] of Object.entries(selector)) assert.equal(labels[key], value, "it selects the pod itself");
+    assert.notEqual(next?.labelSelector.matchLabels[LABEL.revision], selector[LABEL.revision]);
   });
 });
 

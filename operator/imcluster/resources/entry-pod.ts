@@ -31,19 +31,25 @@ export const entryRevision = perContext((context: BuildContext): string => {
   return hashOf({ spec: entryPodSpec(context), labels, annotations, internalTls: context.hashes.internal.entry });
 });
 
-/** An entry pod of the wanted revision. @param suffix what makes the name unique, 5 characters */
+/**
+ * An entry pod of the wanted revision. It is spread over the nodes among those of the same revision: an update makes it beside old
+ * ones that are about to go, and they must not say where it runs. That is part of no hash: it follows from the revision.
+ *
+ * @param suffix what makes the name unique, 5 characters
+ */
 export function entryPod(context: BuildContext, suffix: string): Pod {
   const { podTemplate } = context.cluster.spec.entry;
+  const revision = { [LABEL.revision]: entryRevision(context) };
   return owned(context, "entry", {
     apiVersion: "v1",
     kind: "Pod",
     metadata: {
       name: `${context.names.entry}-${suffix}`,
-      labels: { ...podTemplate?.labels, [LABEL.revision]: entryRevision(context) },
+      labels: { ...podTemplate?.labels, ...revision },
       annotations: { ...podTemplate?.annotations },
       finalizers: [FINALIZER.entry],
     },
-    spec: entryPodSpec(context),
+    spec: entryPodSpec(context, revision),
   });
 }
 
@@ -74,7 +80,7 @@ export function entryPodLike(context: BuildContext, suffix: string, { metadata, 
   });
 }
 
-function entryPodSpec(context: BuildContext): Pod["spec"] {
+function entryPodSpec(context: BuildContext, spreadBeside: Record<string, string> = {}): Pod["spec"] {
   const { entry } = context.cluster.spec;
   const spec = podSpec(context, {
     component: "entry",
@@ -84,6 +90,7 @@ function entryPodSpec(context: BuildContext): Pod["spec"] {
     resources: entry.resources,
     template: entry.podTemplate,
     mounts: entryMounts(context),
+    spreadBeside,
     container: {
       name: "entry",
       image: context.image,

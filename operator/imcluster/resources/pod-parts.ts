@@ -49,6 +49,8 @@ export interface PodParts {
   terminationGracePeriodSeconds: number;
   /** Labels by whose values the pods are spread apart from each other, too. */
   spreadWithin?: readonly string[];
+  /** The same with values that are known beforehand. */
+  spreadBeside?: Readonly<Record<string, string>>;
 }
 
 /** A node that does not answer is given up this fast (Kubernetes' own default is 300 s). */
@@ -104,12 +106,14 @@ export function podSpec(context: BuildContext, parts: PodParts): PodSpec {
   };
 }
 
-function spreadOverNodes(context: BuildContext, { component, spreadWithin }: PodParts) {
+/** A wish: a pod that waits for a node serves nobody, and a node that is cordoned or full would keep it waiting for good. */
+function spreadOverNodes(context: BuildContext, { component, spreadWithin, spreadBeside }: PodParts) {
+  const labels = selectorLabels(context.cluster.metadata.name, component);
   return {
     maxSkew: 1,
     topologyKey: "kubernetes.io/hostname",
     whenUnsatisfiable: "ScheduleAnyway",
-    labelSelector: { matchLabels: selectorLabels(context.cluster.metadata.name, component) },
+    labelSelector: { matchLabels: { ...labels, ...spreadBeside } },
     ...(spreadWithin ? { matchLabelKeys: spreadWithin } : {}),
   };
 }
