@@ -81,6 +81,13 @@ describe("an edit of an ImCluster", () => {
         assert.equal((await bench.get()).spec.entry.replicas, 3, "dry runs change nothing");
         assert.match((await person.edit({ entry: { replicas: 2 } })).join(), /3 sessions will reconnect/);
         assert.equal((await bench.get()).spec.entry.replicas, 2, "the edit is not refused");
+
+        await person.edit({ paused: true, entry: { maxConnectionsPerPod: 12_345 } });
+        await bench.until("the status has what the pause holds back", ({ status }) => {
+          const { changes = [], sessionsAffected = 0 } = status?.plan ?? {};
+          return sessionsAffected > 0 && changes.some((change) => change.includes("of another revision"));
+        });
+        assert.match((await person.edit({ paused: false }, { dryRun: true })).join(), /sessions will reconnect within/);
       } finally {
         await admission.close();
       }

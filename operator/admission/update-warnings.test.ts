@@ -57,6 +57,19 @@ describe("updateWarnings", () => {
     assert.match(paused[1] ?? "", /while the ImCluster is paused/);
   });
 
+  it("says what begins with the end of a pause", () => {
+    const plan = {
+      ...{ changes: ["4 entries of another revision to replace"], sessionsAffected: 6_500, estimatedSeconds: 50 },
+      ...{ peakReconnectsPerSecond: 600, needsApproval: true },
+    };
+    const paused = { ...calm, spec: edited({}, { paused: true }), status: { ...calm.status, plan } };
+    assert.deepEqual(updateWarnings(paused, edited({})), [
+      "6,500 sessions will reconnect within about 50 s, at most 600 per second",
+      "the update waits until a person approves it: see spec.entry.update.approval",
+    ]);
+    assert.deepEqual(updateWarnings(paused, edited({}, { paused: true })), []);
+  });
+
   it("says that nobody can come back to a cluster without entries", () => {
     for (const spec of [edited({}, { hibernate: true }), edited({}, { fencedEntries: ["*"] })])
       assert.match(updateWarnings(calm, spec).join(), /^6,500 sessions will be closed, and cannot come back/);

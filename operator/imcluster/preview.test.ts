@@ -43,6 +43,25 @@ describe("previewPlan", () => {
     });
   });
 
+  it("counts what a pause has held back when the pause ends", () => {
+    const plan = {
+      ...{ changes: ["4 entries of another revision to replace"], sessionsAffected: 6_500, estimatedSeconds: 50 },
+      ...{ peakReconnectsPerSecond: 600, needsApproval: false },
+    };
+    const paused = { ...calm, spec: { ...calm.spec, paused: true }, status: { ...calm.status, plan } };
+    const resumed = preview(paused, {});
+    const { sessionsAffected, estimatedSeconds, peakReconnectsPerSecond } = resumed;
+    assert.deepEqual([sessionsAffected, estimatedSeconds, peakReconnectsPerSecond], [6_500, 50, 600]);
+    assert.deepEqual(resumed.changes, ["held back by the pause: 4 entries of another revision to replace"]);
+    assert.equal(preview(paused, { replicas: 2 }).sessionsAffected, 6_500, "those that go are among them");
+    assert.equal(preview(paused, {}, { paused: true }).sessionsAffected, 0, "it goes on");
+    const { plan: _, ...unplanned } = paused.status;
+    assert.equal(preview({ ...paused, status: unplanned }, {}).sessionsAffected, 0, "nothing was asked for");
+    const annotated = { "imcluster.io/paused": "true" };
+    const twice = { ...paused, metadata: { ...paused.metadata, annotations: annotated } };
+    assert.equal(preview(twice, {}).sessionsAffected, 0, "it is paused in another way, too");
+  });
+
   it("counts those of the emptiest when fewer are wanted", () => {
     const found = preview(calm, { replicas: 2 });
     assert.deepEqual([found.changes, found.sessionsAffected], [["entries: 4 become 2"], 1_500]);

@@ -13,7 +13,7 @@ import { entryService } from "./resources/services.ts";
 import { updateLimits } from "./rollout.ts";
 import { contentHashes } from "./secrets.ts";
 import { durationMs } from "./units.ts";
-import { wantedBy } from "./wanted.ts";
+import { isPaused, wantedBy } from "./wanted.ts";
 
 /** What a change of the spec costs the users, or what is left of one that is under way. */
 export interface UpdatePreview {
@@ -72,6 +72,25 @@ export function estimateMove(move: Move): { seconds: number; peakPerSecond: numb
  * @param spec with the defaults filled in, as a dry run of the API server returns it
  */
 export function previewPlan(cluster: ImCluster, spec: ImClusterSpec): UpdatePreview {
+  const preview = previewEdit(cluster, spec);
+  const held = isPaused(cluster) && !isPaused({ ...cluster, spec }) ? cluster.status?.plan : undefined;
+  return held ? withHeld(preview, held) : preview;
+}
+
+/** What was asked for during a pause begins with its end. Of sessions that both move each moves once: the larger figure counts. */
+function withHeld(preview: UpdatePreview, held: UpdatePreview): UpdatePreview {
+  const larger = (of: (one: UpdatePreview) => number) => Math.max(of(preview), of(held));
+  return {
+    changes: [...held.changes.map((change) => `held back by the pause: ${change}`), ...preview.changes],
+    sessionsAffected: larger(({ sessionsAffected }) => sessionsAffected),
+    estimatedSeconds: larger(({ estimatedSeconds }) => estimatedSeconds),
+    peakReconnectsPerSecond: larger(({ peakReconnectsPerSecond }) => peakReconnectsPerSecond),
+    needsApproval: preview.needsApproval || held.needsApproval,
+  };
+}
+
+/** Compares what the two specs ask for. */
+function previewEdit(cluster: ImCluster, spec: ImClusterSpec): UpdatePreview {
   const [before, after] = [contextOf(cluster, cluster.spec), contextOf(cluster, spec)];
   const isRolled = entryRevision(before) !== entryRevision(after);
   const moved = movedSessions(cluster, spec, isRolled);
