@@ -93,6 +93,9 @@ export const entryEnv = z.object({
     .describe("how silent connections are found: wheel, scan, list or buckets"),
   IM_DRAIN_WINDOW_MS: envDurationMs().default(5000).describe("the time over which clients move on SIGTERM"),
   IM_DRAIN_DEADLINE_MS: envDurationMs().default(20_000).describe("the time after which the rest is closed on SIGTERM"),
+  IM_PODINFO_DIR: envString()
+    .optional()
+    .describe("a folder with the file drain: what the operator has noted on the pod; unset = nothing"),
   IM_DEMO_DIR: envString().optional().describe("a folder of static files for /demo/; unset = no demo"),
 });
 
@@ -125,6 +128,8 @@ export interface EntryConfig {
   heartbeat: HeartbeatAlgorithm;
   drainWindowMs: number;
   drainDeadlineMs: number;
+  /** Undefined: no operator notes anything. */
+  podinfoDir: string | undefined;
   demoDir: string | undefined;
   logLevel: string;
 }
@@ -167,6 +172,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     heartbeat: vars.IM_HEARTBEAT,
     drainWindowMs: vars.IM_DRAIN_WINDOW_MS,
     drainDeadlineMs: vars.IM_DRAIN_DEADLINE_MS,
+    podinfoDir: vars.IM_PODINFO_DIR,
     demoDir: vars.IM_DEMO_DIR,
     logLevel: vars.IM_LOG_LEVEL,
   };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
@@ -9,7 +12,9 @@ import { Command } from "#proto/commands.ts";
 import { Disconnect, type DrainedSessionsReply, Goaway, type StatusReply } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
-import { cleanups, connect, setUp } from "./testing/entry-suite.ts";
+import type { EntryConfig } from "./config.ts";
+import { startTestEntry } from "./testing/entry-kit.ts";
+import { cleanups, connect, setUp, startLogic } from "./testing/entry-suite.ts";
 import type { FrameClient } from "./testing/frame-client.ts";
 import { waitFor } from "./testing/wait.ts";
 
@@ -229,6 +234,54 @@ describe("drain", () => {
       "its process does not end by itself: it would start again",
     );
     await entry.drainAll({ drainId: "sigterm", windowMs: 60_000, deadlineMs: 60_000, isFinal: true });
+  });
+
+  /** A folder as the kubelet shows it, with a drain in `phase` noted on the pod. */
+  function podinfo(phase: string) {
+    const podinfoDir = mkdtempSync(join(tmpdir(), "im-podinfo-"));
+    cleanups.push(() => rmSync(podinfoDir, { recursive: true, force: true }));
+    const note = (text: string): void => writeFileSync(join(podinfoDir, "drain"), text);
+    note(JSON.stringify({ id: "d1", reason: "Update", phase }));
+    return { podinfoDir, note };
+  }
+
+  async function startUnready(config: Partial<EntryConfig>) {
+    const { target } = await startLogic();
+    const entry = await startTestEntry([target], config);
+    cleanups.push(() => entry.close());
+    await waitFor("attached", () => entry.status().uplinks === 1);
+    return entry;
+  }
+
+  it("started again on a pod that leaves it takes nobody, until the mark is gone", async () => {
+    const { podinfoDir, note } = podinfo("Draining");
+    const entry = await startUnready({ podinfoDir });
+    assert.deepEqual([entry.isReady, entry.status().cordoned, entry.status().draining], [false, true, false]);
+    note("");
+    await waitFor("it serves", () => entry.isReady);
+    assert.equal(entry.status().cordoned, false);
+  });
+
+  it("started again on a pod that leaves it hears the operator all the same", async () => {
+    const { podinfoDir } = podinfo("Cordoned");
+    const entry = await startUnready({ podinfoDir });
+    const call = control(entry.ports.control);
+    assert.equal((await call("Uncordon", { drainId: "d1" })).ready, true);
+  });
+
+  it("declared dead on a pod that leaves it stays out of service", async () => {
+    const { podinfoDir, note } = podinfo("Planned");
+    let fenced = "";
+    const { later, clock } = noted();
+    const { logic, entry, client } = await setUp({ podinfoDir }, { clock, onFenced: (reason) => (fenced = reason) });
+    assert.equal(entry.isReady, true, "a drain that is only planned takes nobody away");
+    note(JSON.stringify({ id: "d1", reason: "Fenced", phase: "Purging" }));
+    later.length = 0;
+    logic.send(fence);
+    assert.equal((await client.waitError()).code, DisconnectCode.ENTRY_FENCED);
+    await client.waitClosed();
+    assert.equal(await refused(entry.plainPort), DisconnectCode.DRAINED);
+    assert.deepEqual([fenced, later.includes(500), entry.isReady], ["", false, false]);
   });
 
   it("a login under way is finished, and then asked to move", async () => {

@@ -16,6 +16,7 @@ import { type ControlTarget, controlService } from "./control.ts";
 import { DemoFiles } from "./demo.ts";
 import { Drain, type DrainOrder, type ReconnectGrant } from "./drain.ts";
 import { createGate, type Gate } from "./gate.ts";
+import { LeaveMark } from "./leave-mark.ts";
 import { ClientDoor } from "./listen/door.ts";
 import { createRedirectServer } from "./listen/http.ts";
 import { type ClientListener, createPlainListener, createTlsListener, type OnSocket } from "./listen/tls.ts";
@@ -91,6 +92,7 @@ class Entry implements RunningEntry {
   readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
   readonly #shed: Shed;
+  readonly #mark: LeaveMark;
   readonly #stats = new EntryStats();
   readonly #door: ClientDoor;
   readonly #gate: Gate;
@@ -153,6 +155,7 @@ class Entry implements RunningEntry {
     });
     this.#drain = new Drain(this.#hub, clock, log);
     this.#shed = new Shed(this.#hub, clock);
+    this.#mark = new LeaveMark({ dir: config.podinfoDir, clock, log });
     this.#announcer = new SessionAnnouncer({
       connections: () => this.#hub.all(),
       sessions: () => this.#hub.sessions,
@@ -201,6 +204,7 @@ class Entry implements RunningEntry {
   async start(): Promise<void> {
     const { tlsPort, plainPort, httpPort, controlPort, adminPort, maxConnections } = this.#config;
     this.#loopDelay.enable();
+    this.#heedMark();
     this.#hub.heartbeats.start();
     this.#gate.guard.start();
     const { front } = this.#gate;
@@ -228,6 +232,17 @@ class Entry implements RunningEntry {
     log.info({ ports: this.ports, targets: this.#config.logicTargets }, "entry is listening");
   }
 
+  /** Its container has started again on a pod that is on its way out: the operator goes on with the drain, or takes the mark away. */
+  #heedMark(): void {
+    if (!this.#mark.isSet) return;
+    this.#log.warn({}, "the pod is to leave: it takes no new connections");
+    this.#isCordoned = true;
+    this.#mark.whenGone(() => {
+      this.#log.info({}, "the pod stays: it takes connections");
+      this.#isCordoned = false;
+    });
+  }
+
   #createTlsListener(maxSockets: number, onSocket: OnSocket): ClientListener | undefined {
     const { tlsDir, tlsReloadMs, tlsMinVersion } = this.#config;
     if (tlsDir === undefined) return undefined;
@@ -249,7 +264,7 @@ class Entry implements RunningEntry {
   }
 
   /**
-   * One that drains is on its way out: it still tells whom it had asked, and serves nobody any more until it is told to stop. Any
+   * One that is on its way out serves nobody any more until it is told to stop; after a drain it still tells whom it had asked. Any
    * other was taken for dead by mistake: its next start is another incarnation, and serves.
    */
   #onFenced(reason: string): void {
@@ -263,6 +278,7 @@ class Entry implements RunningEntry {
     }
     this.#log.error({ reason, connections }, "fenced: closing every connection and leaving");
     this.#hub.closeAll(DisconnectCode.ENTRY_FENCED, "this entry was declared dead: connect again");
+    if (this.#mark.isSet) return;
     this.#cancelExit = this.#clock.after(FENCE_GRACE_MS, () => this.#onFencedExit(reason));
   }
 
@@ -295,10 +311,12 @@ class Entry implements RunningEntry {
   }
 
   setCordoned(isCordoned: boolean): void {
+    this.#mark.stop();
     this.#isCordoned = isCordoned;
   }
 
   drain(order: DrainOrder): void {
+    this.#mark.stop();
     this.#isCordoned = true;
     this.#shed.stop();
     this.#drain.start(order);
@@ -321,6 +339,7 @@ class Entry implements RunningEntry {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelExit();
+    this.#mark.stop();
     this.#drain.stop();
     this.#announcer.stop();
     for (const { server, close } of this.#listeners) {

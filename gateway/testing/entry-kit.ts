@@ -51,6 +51,7 @@ export async function startTestEntry(
       heartbeat: "wheel",
       drainWindowMs: 0,
       drainDeadlineMs: 0,
+      podinfoDir: undefined,
       demoDir: undefined,
       logLevel: "error",
       ...config,

@@ -162,6 +162,21 @@ describe("the entry pod", () => {
     assert.ok(envOf(entryPod(sampleContext(sampleCluster({ entry: { demo: true } })), "a").spec).get("IM_DEMO_DIR"));
   });
 
+  it("shows its container what is noted on the pod about its drain", () => {
+    const volumes = pod.spec.volumes as { name: string; downwardAPI?: { items: unknown[] } }[];
+    const fieldPath = `metadata.annotations['${ANNOTATION.drain}']`;
+    assert.deepEqual(volumes.find(({ name }) => name === "podinfo")?.downwardAPI?.items, [
+      { path: "drain", fieldRef: { fieldPath } },
+    ]);
+    const mounts = onlyContainer(pod.spec).volumeMounts as { name: string; mountPath: string }[];
+    assert.equal(mounts.find(({ name }) => name === "podinfo")?.mountPath, env.get("IM_PODINFO_DIR"));
+  });
+
+  it("is given nothing that the entry does not read", () => {
+    const read = readFileSync(new URL("../../../gateway/config.ts", import.meta.url), "utf8");
+    for (const name of env.keys()) assert.ok(read.includes(`${name}: env`) || read.includes(`${name}: z`), name);
+  });
+
   it("has more grace than its drain takes", () => {
     assert.equal(pod.spec.terminationGracePeriodSeconds, 30);
     const slow = sampleContext(sampleCluster({ entry: { drain: { deadline: "1h" } } }));

@@ -148,7 +148,10 @@ function limitsEnv(context: BuildContext): EnvVar[] {
 }
 
 function entryMounts(context: BuildContext): Mount[] {
-  const podinfo = { items: [{ path: "annotations", fieldRef: { fieldPath: "metadata.annotations" } }] };
+  // A container that starts again must know that its pod leaves, whether or not the operator is there.
+  const podinfo = {
+    items: [{ path: "drain", fieldRef: { fieldPath: `metadata.annotations['${ANNOTATION.drain}']` } }],
+  };
   return [
     secretMount("tls", context.cluster.spec.tls.secretName ?? context.names.tls, "/etc/imcluster/tls", {
       "tls.crt": "tls.crt",
