@@ -5,6 +5,7 @@ import type { AdminPorts } from "./grpc/admin.ts";
 import type { Entries } from "./grpc/entries.ts";
 import type { AckBuffer } from "./inbox/acks.ts";
 import type { EpochWatch } from "./inbox/epoch-watch.ts";
+import type { RouterMemory } from "./presence/router-memory.ts";
 import type { Router } from "./router/router.ts";
 import { ActivityBuffer } from "./session/activity.ts";
 import { DeviceHandler } from "./session/devices.ts";
@@ -27,6 +28,7 @@ export interface IdentityParts {
   kicks: KickDesk;
   acks: AckBuffer;
   epochs: EpochWatch;
+  memory: RouterMemory;
   /** Sets and deletes routes. */
   changes: Pick<Router, "login" | "logout">;
   removeLater: (session: Session) => void;
@@ -68,7 +70,7 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const activity = new ActivityBuffer({ store, clock, onFault });
   const devices = new DeviceHandler({ store, activity, gate, onFault });
   const logouts = new LogoutQueue({ store, clock, defer, onFault });
-  const admin: AdminPorts = { store, router, kicks, guard, onKick, clock, log };
+  const admin: AdminPorts = { store, router, kicks, guard, memory: parts.memory, onKick, clock, log };
   return {
     handlers: { loginGate, login, reauth, guard, devices, activity, logouts },
     admin,

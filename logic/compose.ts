@@ -256,7 +256,8 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const acks = new AckBuffer({ store, epochs, clock, onNoted, onFault, metrics });
   const commits = composeCommits(ports, epochs);
   const removeLater = (session: Session): void => routes.remove(session);
-  const identity = composeIdentity(ports, { entries, kicks, acks, epochs, changes, removeLater, onRouterFault });
+  const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, onRouterFault };
+  const identity = composeIdentity(ports, lent);
   const sending = {
     messageId: createMessageIds(() => clock.wallMs()),
     submit: commits.submit.bind(commits),

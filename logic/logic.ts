@@ -137,7 +137,11 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   );
   server.addService(controlService(core.control), ["operator"]);
   server.addService(adminService(core.admin), ["operator", "admin", "logic"]);
-  server.addService(inspectService({ store, router, clock }), ["operator", "admin", "logic"]);
+  server.addService(inspectService({ store, router, memory: core.admin.memory, clock }), [
+    "operator",
+    "admin",
+    "logic",
+  ]);
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));

@@ -14,6 +14,7 @@ import type {
 } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
 import { readPresence } from "../presence/presence.ts";
+import type { RouterMemory } from "../presence/router-memory.ts";
 import type { Router } from "../router/router.ts";
 import type { SessionGuard } from "../session/guard.ts";
 import type { Kicker } from "../session/kick.ts";
@@ -33,6 +34,7 @@ export interface AdminPorts {
   router: Pick<Router, "lookup">;
   kicks: Kicker;
   guard: Pick<SessionGuard, "poll">;
+  memory: Pick<RouterMemory, "requireWhole">;
   onKick: (code: DisconnectCode) => void;
   clock: Clock;
   log: Logger;

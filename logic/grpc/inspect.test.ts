@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
+import { RouterMemory } from "../presence/router-memory.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import { direct, message } from "../store/contract/fixture.ts";
 import { MemoryStore } from "../store/memory.ts";
@@ -24,7 +25,13 @@ async function setUp() {
     const { loginSeq, slot } = record;
     if (isOnline) await router.login([{ userId, slot, incarnation, conn: 7, loginSeq, deviceId }]);
   };
-  return { ports: { store, router, clock }, store, router, incarnation, login, clock };
+  let isSame = true;
+  const memory = new RouterMemory({ clock, isSame: async () => isSame });
+  const forget = (): void => {
+    router.flush();
+    isSame = false;
+  };
+  return { ports: { store, router, memory, clock }, store, router, incarnation, login, forget, clock };
 }
 
 describe("LogicInspect.Locate", () => {
@@ -57,6 +64,16 @@ describe("LogicInspect.Locate", () => {
     await assert.rejects(locate(ports, { userId: "no body" }), { code: ErrorCode.BAD_REQUEST });
     router.isDown = true;
     await assert.rejects(locate(ports, { userId: "alice" }), { code: ErrorCode.RETRYABLE });
+  });
+});
+
+describe("LogicInspect.Locate of a router that forgot", () => {
+  it("calls nobody offline before the entries had time to announce their sessions", async () => {
+    const { ports, login, forget } = await setUp();
+    await login("alice", "phone", true);
+    forget();
+    await assert.rejects(locate(ports, { userId: "alice" }), { code: ErrorCode.RETRYABLE });
+    assert.deepEqual((await locate(ports, { userId: "nobody" })).devices, [], "there is nothing to say of a stranger");
   });
 });
 

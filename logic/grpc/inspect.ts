@@ -11,6 +11,7 @@ import type {
   TraceRequest,
 } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
+import type { RouterMemory } from "../presence/router-memory.ts";
 import type { Route, Router } from "../router/router.ts";
 import type { TracedRecipient } from "../store/message-traces.ts";
 import type { Store } from "../store/store.ts";
@@ -22,6 +23,7 @@ const MAX_MESSAGE_CHARS = 128;
 export interface InspectPorts {
   store: Pick<Store, "devicesOf" | "pushTargets" | "inboxHeads" | "traces">;
   router: Pick<Router, "lookup">;
+  memory: Pick<RouterMemory, "requireWhole">;
   clock: Pick<Clock, "wallMs">;
 }
 
@@ -35,15 +37,20 @@ export function inspectService(ports: InspectPorts): GrpcService {
 
 /**
  * Where the user's devices are.
- * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router or the store is away
+ * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router or the store is away, or the router lost its memory just now
  */
 export async function locate(ports: InspectPorts, { userId }: LocateRequest): Promise<LocateReply> {
   requireUserId(userId);
   const [devices, { heads }] = await Promise.all([devicesOf(ports, [userId]), ports.store.inboxHeads([userId])]);
-  return { inboxHead: heads.get(userId) ?? 0, devices: devices.get(userId) ?? [] };
+  const located = devices.get(userId) ?? [];
+  if (located.some(({ online }) => !online)) await ports.memory.requireWhole();
+  return { inboxHead: heads.get(userId) ?? 0, devices: located };
 }
 
-/** What became of a message; `found` is false for one that the user neither sent nor has. @throws as {@link locate} */
+/**
+ * What became of a message; `found` is false for one that the user neither sent nor has.
+ * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router or the store is away
+ */
 export async function trace(ports: InspectPorts, { userId, message }: TraceRequest): Promise<TraceReply> {
   requireUserId(userId);
   if (message === "" || message.length > MAX_MESSAGE_CHARS || message.includes("\0"))
