@@ -19,8 +19,8 @@ export interface ControlTarget {
   /** Not ready for new connections; existing ones stay. */
   setCordoned(isCordoned: boolean): void;
   drain(order: DrainOrder): void;
-  /** Some clients are asked to move; it serves on. */
-  shed(grant: ReconnectGrant): void;
+  /** Some clients are asked to move; it serves on. @param endpoints addresses of entries with room, the best first */
+  shed(grant: ReconnectGrant, endpoints: readonly string[]): void;
   /** A page of the sessions that a drain moved or closed. */
   drained(cursor: number): DrainedSessionsReply;
 }
@@ -29,6 +29,11 @@ const MAX_DRAIN_MS = 24 * 3_600_000;
 const MAX_LEASE_MS = 60_000;
 /** Addresses for clients that are kept of an order. */
 const MAX_HINTS = 8;
+
+/** Those of the addresses that are some. */
+function usable(endpoints: readonly string[]): string[] {
+  return endpoints.filter((address) => parseEndpoint(`direct=${address}`)).slice(0, MAX_HINTS);
+}
 
 /** `EntryControl`, for role operator. Every call may be repeated. */
 export function controlService(entry: ControlTarget): GrpcService {
@@ -51,13 +56,13 @@ export function controlService(entry: ControlTarget): GrpcService {
         ...{ drainId, windowMs: Math.min(windowMs, deadlineMs), deadlineMs },
         ...{ isHeld: request.hold, isForced: request.force },
         ...(lease ? { lease: { ...lease, ttlMs: Math.min(lease.ttlMs, MAX_LEASE_MS) } } : {}),
-        endpoints: endpoints.filter((address) => parseEndpoint(`direct=${address}`)).slice(0, MAX_HINTS),
+        endpoints: usable(endpoints),
       });
       return entry.status();
     },
-    Shed: ({ lease }: ShedRequest) => {
+    Shed: ({ lease, endpoints }: ShedRequest) => {
       if (!lease) throw new ImError(ErrorCode.BAD_REQUEST, "lease must be set");
-      entry.shed(lease);
+      entry.shed(lease, usable(endpoints));
       return entry.status();
     },
     DrainedSessions: (request: DrainedSessionsRequest) => entry.drained(request.cursor),

@@ -5,6 +5,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { DrainedSessionsReply } from "#proto/gen/messages.ts";
 import { DrainQueue } from "./drain-queue.ts";
 import { DrainRecord } from "./drain-record.ts";
+import { Hints } from "./hints.ts";
 import type { Connection } from "./session/connection.ts";
 import type { Session } from "./session/session.ts";
 
@@ -69,8 +70,6 @@ const CLOSE_STEP_MS = 100;
 /** So many at once are no storm. */
 const MIN_CLOSED_A_STEP = 50;
 const REASON = "this entry is being drained: connect again";
-/** Addresses that a client is told. Each begins with another one, so that a crowd does not run to the emptiest. */
-const HINTS_A_CLIENT = 3;
 
 /** What is left is closed: as many as the leases say, or all of it by itself. */
 type Closing = "no" | "byLease" | "all";
@@ -97,7 +96,7 @@ export class Drain {
   #initial = 0;
   #asked = 0;
   #forced = 0;
-  #hints: readonly string[] = [];
+  readonly #hints = new Hints();
   /** By its own window: those that stay until they are asked, in the order of their turns. */
   #line: Leaver[] = [];
   #next = 0;
@@ -137,7 +136,7 @@ export class Drain {
    */
   start(order: DrainOrder): void {
     if (this.#order?.isFinal && this.#order.drainId !== order.drainId) return;
-    this.#hints = order.endpoints ?? [];
+    this.#hints.endpoints = order.endpoints ?? [];
     if (this.#order?.drainId !== order.drainId) this.#begin(order);
     if (order.isForced && order.lease) this.#closeByLease(order.lease.ttlMs);
     else if (order.isForced) this.#closeRest();
@@ -267,14 +266,7 @@ export class Drain {
     this.#asked++;
     this.#note(connection);
     const ms = Math.round(delayMs);
-    connection.askToMove(REASON, ms, ms, this.#hintFor(this.#asked - 1));
-  }
-
-  #hintFor(turn: number): readonly string[] {
-    const hints = this.#hints;
-    if (hints.length <= 1) return hints;
-    const from = turn % hints.length;
-    return [...hints.slice(from), ...hints.slice(0, from)].slice(0, HINTS_A_CLIENT);
+    connection.askToMove(REASON, ms, ms, this.#hints.next());
   }
 
   #note(connection: Leaver): void {

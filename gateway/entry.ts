@@ -322,8 +322,8 @@ class Entry implements RunningEntry {
     this.#drain.start(order);
   }
 
-  shed(grant: ReconnectGrant): void {
-    if (!this.#drain.isActive) this.#shed.ask(grant);
+  shed(grant: ReconnectGrant, endpoints: readonly string[]): void {
+    if (!this.#drain.isActive) this.#shed.ask(grant, endpoints);
   }
 
   drained(cursor: number): DrainedSessionsReply {

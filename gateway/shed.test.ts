@@ -41,6 +41,18 @@ describe("an entry that has too many clients", () => {
     assert.ok(sessions.every(({ carrier }) => carrier.ended === undefined));
   });
 
+  it("tells them where there is room, each another entry first", () => {
+    const { shed, sessions } = fleet(3);
+    shed.ask(grant(1, 1), ["a:443", "b:443"]);
+    shed.ask(grant(2, 1), ["a:443", "b:443"]);
+    shed.ask(grant(3, 1));
+    const told = sessions.map(({ carrier, connection }) => {
+      connection.flush();
+      return carrier.frames().flatMap(({ cmd, body }) => (cmd === Command.GOAWAY ? Goaway.decode(body).endpoints : []));
+    });
+    assert.deepEqual(told, [["a:443", "b:443"], ["b:443", "a:443"], []]);
+  });
+
   it("takes each grant once, and asks no more than there are", () => {
     const { shed, delays } = fleet(3);
     for (const again of [grant(5, 1), grant(5, 1), grant(4, 1)]) shed.ask(again);

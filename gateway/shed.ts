@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { type DrainHub, heardAt, isBusy, type Leaver, type ReconnectGrant } from "./drain.ts";
 import { DrainQueue } from "./drain-queue.ts";
+import { Hints } from "./hints.ts";
 
 const REASON = "this entry has more clients than others: connect again";
 /** Who is idle is looked up again after this. */
@@ -13,6 +14,7 @@ export class Shed {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #queue = new DrainQueue<Leaver>({ isBusy, heardAt });
+  readonly #hints = new Hints();
   #filledMs = Number.NEGATIVE_INFINITY;
   #lastLease = 0;
 
@@ -22,9 +24,10 @@ export class Shed {
     this.#random = random;
   }
 
-  /** A grant that came before, or out of turn, adds nothing. */
-  ask({ number, connections, afterMs, spreadMs }: ReconnectGrant): void {
+  /** A grant that came before, or out of turn, adds nothing. @param endpoints addresses of entries with room, the best first */
+  ask({ number, connections, afterMs, spreadMs }: ReconnectGrant, endpoints: readonly string[] = []): void {
     if (number <= this.#lastLease) return;
+    this.#hints.endpoints = endpoints;
     this.#lastLease = number;
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#filledMs >= REFRESH_MS) {
@@ -33,7 +36,7 @@ export class Shed {
     }
     for (const one of this.#queue.take(connections)) {
       const ms = Math.round(afterMs + this.#random() * spreadMs);
-      if (one.state.kind === "open") one.askToMove(REASON, ms, ms);
+      if (one.state.kind === "open") one.askToMove(REASON, ms, ms, this.#hints.next());
     }
   }
 

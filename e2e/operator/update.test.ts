@@ -165,12 +165,21 @@ describe("an update in batches", () => {
       assert.ok(first);
       bench.fleet.setConnections(first, 300);
       const uid = first.metadata.uid ?? "";
+      const isNew = (pod: Pod) => imageOf(pod) === NEXT;
+      await bench.until("the second new one", async () => (await bench.entryPods()).filter(isNew).length === 2);
+      for (const { metadata } of (await bench.entryPods()).filter(isNew)) {
+        const annotations = { [ANNOTATION.address]: `${metadata.name}.example.com:443` };
+        await bench.client.patchMerge(PODS, bench.namespace, metadata.name, { metadata: { annotations } });
+      }
       // 300 and 3: 148 above the mean, and every second one comes back.
       const isAsked = () => bench.fleet.shedding.get(uid) === 296;
       await bench.until("all that are too many are asked", isAsked, SETTLED_MS);
       const isSpread = (cluster: ImCluster) => isUpdated(cluster) && cluster.status?.entry?.sessions === 7;
       await bench.until("updated", isSpread, SETTLED_MS);
       assert.deepEqual([...bench.fleet.shedding.keys()], [uid], "and nobody else");
+      const other = (await bench.entryPods()).find(({ metadata }) => metadata.uid !== uid);
+      assert.ok(bench.fleet.hints.length > 0);
+      for (const hint of bench.fleet.hints) assert.deepEqual(hint, [`${other?.metadata.name}.example.com:443`]);
     });
   });
 });

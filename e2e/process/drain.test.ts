@@ -61,7 +61,7 @@ describe("an entry that has too many clients", () => {
       const pod = { metadata: { name: "e", uid: podUid }, spec: { containers: [] }, status: { podIP: "127.0.0.1" } };
       const lease = { number, connections: 2, afterMs: 0, spreadMs: 200, ttlMs: 1_000 };
       run.note(`entry ${index} asks two clients to move`);
-      const probe = await fleetClient.shed({ clusterUid: "test", tls: undefined }, pod, lease);
+      const probe = await fleetClient.shed({ clusterUid: "test", tls: undefined }, pod, { lease, endpoints: [] });
       assert.deepEqual([probe?.draining, probe?.cordoned], [false, false]);
     };
     try {

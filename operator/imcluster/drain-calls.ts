@@ -5,6 +5,7 @@ import type { DrainRequest } from "#proto/gen/messages.ts";
 import type { DrainIntent } from "./drain.ts";
 import { drainLimits } from "./drain-limits.ts";
 import { Verification } from "./drain-verification.ts";
+import { endpointHint } from "./endpoint-hint.ts";
 import type { Outcome, Pass } from "./executor.ts";
 import type { Fleet } from "./fleet-client.ts";
 import type { ClusterMemory } from "./observe.ts";
@@ -60,10 +61,11 @@ export class DrainCalls {
   async shed({ who, memory, observed }: Pass): Promise<boolean> {
     const asking = new Set(memory.rebalance.asking);
     const entries = observed.entries.filter(({ uid }) => asking.has(uid));
+    const endpoints = entries.length > 0 ? endpointHint(observed.entries.filter(({ uid }) => !asking.has(uid))) : [];
     await inTurns(entries, CALLS_AT_ONCE, async (entry) => {
       const lease = memory.budget.take(entry.uid, this.#clock.wallMs(), this.#clock.nowMs());
       if (!who || !lease || lease.connections === 0) return;
-      const probe = await this.#fleet.shed(who, entry.pod, { ...lease, ttlMs: LEASE_TTL_MS });
+      const probe = await this.#fleet.shed(who, entry.pod, { lease: { ...lease, ttlMs: LEASE_TTL_MS }, endpoints });
       if (!probe) {
         memory.rebalance.failed(entry.uid);
         return;

@@ -7,7 +7,7 @@ import { isActive, type ObservedEntry } from "./observed.ts";
 const MAX_HINTS = 8;
 
 /**
- * Where clients of an entry that is drained go best: addresses of entries that take connections, the emptiest first. Empty where entries
+ * Where clients that are asked to move go best: addresses of entries that take connections, the emptiest first. Empty where entries
  * have no addresses of their own, as behind a plain load balancer. Pure.
  */
 export function endpointHint(entries: readonly ObservedEntry[]): string[] {

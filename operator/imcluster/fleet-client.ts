@@ -12,8 +12,8 @@ import type {
   DrainRequest,
   LogicStatusReply,
   PurgeEntryReply,
-  ReconnectLease,
   ReturnedReply,
+  ShedRequest,
   StatusReply,
 } from "#proto/gen/messages.ts";
 import { serviceDefinition } from "#proto/load.ts";
@@ -36,7 +36,7 @@ export interface Fleet {
   /** Repeating it with the same id brings the next lease. */
   drain(who: FleetIdentity, entry: Pod, order: DrainRequest): Promise<EntryProbe | undefined>;
   /** Has it ask some of its clients to move, though it serves on. Repeating it with the same number adds nothing. */
-  shed(who: FleetIdentity, entry: Pod, lease: ReconnectLease): Promise<EntryProbe | undefined>;
+  shed(who: FleetIdentity, entry: Pod, request: ShedRequest): Promise<EntryProbe | undefined>;
   /** A page of the sessions that its drain moved or closed. */
   drainedSessions(who: FleetIdentity, entry: Pod, cursor: number): Promise<DrainedSessionsReply | undefined>;
   /** Asks one logic pod after the other. @returns routes left, 0 when done; `undefined` when none answered */
@@ -123,8 +123,8 @@ export class FleetClient implements Fleet {
     return this.#entry(who, entry, "Drain", order, COMMAND_DEADLINE_MS);
   }
 
-  shed(who: FleetIdentity, entry: Pod, lease: ReconnectLease): Promise<EntryProbe | undefined> {
-    return this.#entry(who, entry, "Shed", { lease }, COMMAND_DEADLINE_MS);
+  shed(who: FleetIdentity, entry: Pod, request: ShedRequest): Promise<EntryProbe | undefined> {
+    return this.#entry(who, entry, "Shed", request, COMMAND_DEADLINE_MS);
   }
 
   drainedSessions(who: FleetIdentity, entry: Pod, cursor: number): Promise<DrainedSessionsReply | undefined> {

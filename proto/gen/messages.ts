@@ -695,6 +695,7 @@ export const ReconnectLease: BodyCodec<ReconnectLease> = bodyCodec("im.uplink.v1
 
 export interface ShedRequest {
   lease: ReconnectLease | null;
+  endpoints: string[];
 }
 export const ShedRequest: BodyCodec<ShedRequest> = bodyCodec("im.uplink.v1.ShedRequest");
 

@@ -5,8 +5,8 @@ import type {
   DrainRequest,
   LivingEntry,
   LogicStatusReply,
-  ReconnectLease,
   ReturnedReply,
+  ShedRequest,
 } from "#proto/gen/messages.ts";
 import type { Fleet, FleetIdentity } from "../../../operator/imcluster/fleet-client.ts";
 import type { EntryProbe } from "../../../operator/imcluster/observed.ts";
@@ -42,6 +42,8 @@ export class FakeFleet implements Fleet {
   readonly orders: DrainRequest[] = [];
   /** Clients that entries were told to ask although they serve on, by UID. */
   readonly shedding = new Map<string, number>();
+  /** Where these clients were told that there is room, with each such call. */
+  readonly hints: string[][] = [];
   /** Connections of clients that all entries say they had since their start. */
   arrivals: number | undefined;
   /** Connections of an entry at its start. */
@@ -94,8 +96,10 @@ export class FakeFleet implements Fleet {
     return Promise.resolve(this.#probe(entry));
   }
 
-  shed(_who: FleetIdentity, pod: Pod, { connections }: ReconnectLease): Promise<EntryProbe | undefined> {
+  shed(_who: FleetIdentity, pod: Pod, { lease, endpoints }: ShedRequest): Promise<EntryProbe | undefined> {
     const entry = this.#of(pod);
+    const { connections = 0 } = lease ?? {};
+    this.hints.push(endpoints);
     entry.connections -= connections;
     this.shedding.set(pod.metadata.uid ?? "", (this.shedding.get(pod.metadata.uid ?? "") ?? 0) + connections);
     return Promise.resolve(this.#probe(entry));
