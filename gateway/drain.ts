@@ -8,6 +8,7 @@ import { DrainRecord } from "./drain-record.ts";
 import { Hints } from "./hints.ts";
 import type { Connection } from "./session/connection.ts";
 import type { Session } from "./session/session.ts";
+import { turnsOf } from "./turns.ts";
 
 /** So many clients may be asked now; see `ReconnectLease` of the control protocol. */
 export interface ReconnectGrant {
@@ -201,7 +202,8 @@ export class Drain {
   }
 
   /** A lease that came before, or out of turn, adds nothing: an answer was lost and the call repeated. */
-  #take({ number, connections, afterMs, spreadMs, ttlMs }: ReconnectGrant): void {
+  #take(grant: ReconnectGrant): void {
+    const { number, connections, afterMs, spreadMs, ttlMs } = grant;
     if (this.#closing === "all" || number <= this.#lastLease) return;
     if (!this.#isLeased && this.#lastLease === 0) return;
     if (!this.#isLeased) this.#lineBack();
@@ -213,9 +215,8 @@ export class Drain {
       return;
     }
     const asked = this.#queue.take(connections);
-    // One in each part of the time: left to chance, a second would now and then get more than the budget has for it.
-    for (const [at, one] of asked.entries())
-      this.#ask(one, this.#span(afterMs + ((at + this.#random()) / asked.length) * spreadMs));
+    const turns = turnsOf(asked.length, grant, this.#random);
+    for (const [at, one] of asked.entries()) this.#ask(one, this.#span(turns[at] ?? 0));
   }
 
   #onLeaseEnd(): void {

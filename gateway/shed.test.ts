@@ -35,9 +35,9 @@ describe("an entry that has too many clients", () => {
   it("asks as many as it may, those that were silent longest first, and keeps the others", () => {
     const { shed, delays, sessions } = fleet(4);
     shed.ask(grant(1, 2));
-    assert.deepEqual(delays(), [500, 500, undefined, undefined]);
+    assert.deepEqual(delays(), [250, 750, undefined, undefined], "each in its part of the time");
     shed.ask(grant(2, 1, { afterMs: 300, spreadMs: 200 }));
-    assert.deepEqual(delays(), [500, 500, 400, undefined]);
+    assert.deepEqual(delays(), [250, 750, 400, undefined]);
     assert.ok(sessions.every(({ carrier }) => carrier.ended === undefined));
   });
 

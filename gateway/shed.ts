@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import { type DrainHub, heardAt, isBusy, type Leaver, type ReconnectGrant } from "./drain.ts";
 import { DrainQueue } from "./drain-queue.ts";
 import { Hints } from "./hints.ts";
+import { turnsOf } from "./turns.ts";
 
 const REASON = "this entry has more clients than others: connect again";
 /** Who is idle is looked up again after this. */
@@ -25,7 +26,8 @@ export class Shed {
   }
 
   /** A grant that came before, or out of turn, adds nothing. @param endpoints addresses of entries with room, the best first */
-  ask({ number, connections, afterMs, spreadMs }: ReconnectGrant, endpoints: readonly string[] = []): void {
+  ask(grant: ReconnectGrant, endpoints: readonly string[] = []): void {
+    const { number, connections } = grant;
     if (number <= this.#lastLease) return;
     this.#hints.endpoints = endpoints;
     this.#lastLease = number;
@@ -34,8 +36,10 @@ export class Shed {
       this.#filledMs = nowMs;
       this.#queue.fill([...this.#hub.all()].filter(({ state }) => state.kind === "open"));
     }
-    for (const one of this.#queue.take(connections)) {
-      const ms = Math.round(afterMs + this.#random() * spreadMs);
+    const asked = this.#queue.take(connections);
+    const turns = turnsOf(asked.length, grant, this.#random);
+    for (const [at, one] of asked.entries()) {
+      const ms = Math.round(turns[at] ?? 0);
       if (one.state.kind === "open") one.askToMove(REASON, ms, ms, this.#hints.next());
     }
   }
