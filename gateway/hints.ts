@@ -3,7 +3,10 @@
 /** Addresses that a client is told. */
 const HINTS_A_CLIENT = 3;
 
-/** Addresses of entries with room, for clients that are asked to move. Each client's begin with another one, so that a crowd does not run to the emptiest. */
+/**
+ * Addresses of entries with room, for clients that are asked to move. Each client's begin with another one, so that a crowd does
+ * not run to the emptiest.
+ */
 export class Hints {
   /** The best first. */
   endpoints: readonly string[] = [];
