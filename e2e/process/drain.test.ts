@@ -5,7 +5,10 @@ import { systemClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { FleetClient } from "../../operator/imcluster/fleet-client.ts";
 import type { NemesisView } from "../workload/pairs.ts";
-import { assertKept, chat, targetOf, useFleet } from "./fleet-suite.ts";
+import { assertKept, type Carrier, chat, login, targetOf, useFleet } from "./fleet-suite.ts";
+
+/** Above everything that a slow machine takes. */
+const DEADLINE_MS = 240_000;
 
 describe("drain of an entry by SIGTERM", () => {
   const fleet = useFleet({
@@ -44,6 +47,31 @@ describe("drain of an entry by SIGTERM", () => {
     const lost = report.events.filter((event) => event.op === "connection" && event.what.startsWith("reconnecting"));
     assert.deepEqual(lost, [], "a client was without a connection");
     assert.equal(report.reconnects, 0);
+  });
+});
+
+describe("an entry whose clients have all moved", () => {
+  const fleet = useFleet({
+    entries: 2,
+    logics: 1,
+    internalTls: true,
+    entryEnv: { IM_DRAIN_WINDOW_MS: "500", IM_DRAIN_DEADLINE_MS: String(DEADLINE_MS) },
+  });
+
+  it("ends then, long before its deadline, however they were connected", async () => {
+    const carriers: readonly Carrier[] = ["tls", "tcp", "wss", "ws", "sse", "poll"];
+    const users = await Promise.all(
+      carriers.map((carrier) => login(fleet(), `mover-${carrier}`, targetOf(fleet(), carrier, 0, 1))),
+    );
+    const entry = fleet().entry(0);
+    assert.equal(await entry.metric("im_entry_connections"), carriers.length);
+    const startedMs = performance.now();
+    entry.signal("SIGTERM");
+    assert.deepEqual(await entry.waitExit(DEADLINE_MS), { code: 0, signal: null });
+    const tookMs = performance.now() - startedMs;
+    assert.ok(tookMs < DEADLINE_MS / 2, `it took ${Math.round(tookMs)} ms`);
+    assert.equal(await fleet().entry(1).metric("im_entry_sessions"), carriers.length);
+    await Promise.all(users.map(({ client }) => client.close()));
   });
 });
 
