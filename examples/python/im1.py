@@ -12,7 +12,7 @@ import ssl
 import time
 from pathlib import Path
 
-SCHEMA_FILE = Path(__file__).resolve().parents[2] / "proto/im/client/v1/client.proto"
+SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "proto/im/client/v1"
 MAX_FRAME_BYTES = 256 * 1024
 REPLY, ERROR = 1, 2
 HELLO, WELCOME, PING, PONG, GOAWAY, KICK, ERROR_CMD = 1, 2, 3, 4, 6, 7, 9
@@ -36,8 +36,9 @@ def camel(name):
     return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
 
-def load_schema(path=SCHEMA_FILE):
-    text = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
+def load_schema(folder=SCHEMA_FOLDER):
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.proto")))
+    text = re.sub(r"//.*", "", text)
     schema = {}
     for name, body in re.findall(r"message\s+(\w+)\s*\{([^}]*)\}", text):
         fields = re.findall(r"(repeated\s+)?(\w+)\s+(\w+)\s*=\s*(\d+)\s*;", body)

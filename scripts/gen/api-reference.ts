@@ -10,6 +10,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Events and states", "events", "ClientState", "state"],
   ["Device", "identity"],
   ["Presence", "presence"],
+  ["Conversations", "models/conversations", "models/contact-book", "models/typing-board"],
   ["Unasked frames", "models/hear"],
   ["Groups", "models/groups"],
   ["Errors and codes", "errors", "codes"],

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The chat beyond messages. Not part of the core: `import { ... } from "@imcluster/client/models"`.
+export type { Contact } from "./contact-book.ts";
+export {
+  type CallOptions,
+  Conversations,
+  type ConversationsClient,
+  type ConversationsOptions,
+  type ReceiptNotice,
+} from "./conversations.ts";
 export {
   GROUP_EVENT_TYPE,
   type GroupChanged,
@@ -13,3 +21,4 @@ export {
   type NewGroup,
 } from "./groups.ts";
 export { type Heard, hear } from "./hear.ts";
+export type { TypingNotice } from "./typing-board.ts";
