@@ -49,7 +49,9 @@ async function answer(call: LoadCall): Promise<LoadWindow | undefined> {
 }
 
 process.on("message", ({ id, ...call }: LoadCall & { id: number }) => {
-  const reply = (rest: Omit<LoadReply, "id">): void => void process.send?.({ id, ...rest } satisfies LoadReply);
+  // The starter may be gone before the answer is there; "disconnect" follows then.
+  const reply = (rest: Omit<LoadReply, "id">): void =>
+    void process.send?.({ id, ...rest } satisfies LoadReply, () => undefined);
   answer(call).then(
     (window) => reply(window ? { window } : {}),
     (error: unknown) => reply({ fault: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
