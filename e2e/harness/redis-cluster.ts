@@ -12,7 +12,7 @@ const MASTERS = 3;
 const REPLICAS = 3;
 /** Of a node towards its peers: a dead master is replaced after about twice this. */
 const NODE_TIMEOUT_MS = 1000;
-const FORM_TIMEOUT_MS = 30_000;
+const FORM_TIMEOUT_MS = 90_000;
 const FAILOVER_TIMEOUT_MS = 20_000;
 /** So long nobody is replaced. */
 const PATIENT_NODE_TIMEOUT_MS = 600_000;
