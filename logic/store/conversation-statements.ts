@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { CONTACTS_WINDOW, EXACT_UNREAD } from "./conversation-store.ts";
+import { CONTACTS_WINDOW, EXACT_UNREAD, UNCOUNTED_TYPES, UNLISTED_TYPE } from "./conversation-store.ts";
 import type { Statement } from "./postgres-pool.ts";
 import { EVENT_OVERHEAD_BYTES } from "./store.ts";
 
@@ -10,6 +10,10 @@ export const CHANGE_STATES: Statement = {
            FROM conversation_change_v1($1, $2, $3, $4, $5, $6, $7, $8)`,
 };
 
+/** SQL literals: none of the types has a quote. */
+const UNLISTED = `'${UNLISTED_TYPE}'`;
+const UNCOUNTED = UNCOUNTED_TYPES.map((type) => `'${type}'`).join(", ");
+
 /** Is user `$1` a member of conversation `c`, and what it may see of a group begins behind this. */
 const JOINED_SEQ = `CASE WHEN c.user_a IS NULL THEN (SELECT m.joined_seq FROM conversation_member m
                                            WHERE m.conversation_id = c.conversation_id AND m.user_id = $1)
@@ -19,7 +23,7 @@ const JOINED_SEQ = `CASE WHEN c.user_a IS NULL THEN (SELECT m.joined_seq FROM co
  * Conversations as their user sees them. `source` gives (position, conversation_id), and who is no member of one is not told of it.
  * $1 user, $2 most bytes of last events: what is beyond comes without. Columns of a contact:
  * position, conversation, last seq, peer, message id, sender, client message id, content type, content, time, unread, peer's read seq,
- * read seq, deleted to, pinned, archived, muted until, version. `header` is the first row: position NULL, and three numbers and the epoch.
+ * read seq, deleted to, pinned, archived, muted until, version, seq of the event. `header` is the first row: position NULL, and three numbers and the epoch.
  */
 function contacts(name: string, source: string, header: string): Statement {
   return {
@@ -43,22 +47,30 @@ function contacts(name: string, source: string, header: string): Statement {
                  + octet_length(own.conversation_id) + ${EVENT_OVERHEAD_BYTES})
                OVER (ORDER BY own.position DESC, own.conversation_id) AS total
         FROM own
-        LEFT JOIN LATERAL (SELECT m.message_id, m.sender, m.client_message_id, m.content_type, m.content, m.created_ms FROM message m
-                            WHERE m.conversation_id = own.conversation_id AND m.seq = own.last_seq
-                              AND own.last_seq > greatest(own.joined_seq, own.deleted_to_seq) LIMIT 1) e ON true
+        LEFT JOIN LATERAL (SELECT m.message_id, m.sender, m.client_message_id, m.content_type, m.content, m.created_ms, m.seq AS event_seq
+                             FROM message m
+                            WHERE m.conversation_id = own.conversation_id AND m.seq <= own.last_seq AND m.content_type <> ${UNLISTED}
+                              AND m.seq > greatest(own.joined_seq, own.deleted_to_seq, own.last_seq - ${EXACT_UNREAD})
+                            ORDER BY m.seq DESC LIMIT 1) e ON true
         LEFT JOIN LATERAL (SELECT s.read_seq FROM conversation_state s
                             WHERE s.user_id = own.peer_id AND s.conversation_id = own.conversation_id LIMIT 1) p ON true)
     ${header}
      UNION ALL
     SELECT seen.position, seen.conversation_id, seen.last_seq, seen.peer_id, seen.message_id, seen.sender, seen.client_message_id,
            seen.content_type, CASE WHEN seen.total <= $2 THEN seen.content END, seen.created_ms,
-           seen.last_seq - greatest(seen.floor_seq, (
-             SELECT m.seq FROM message m
-              WHERE m.conversation_id = seen.conversation_id AND m.sender = $1
-                AND m.seq > greatest(seen.floor_seq, seen.last_seq - ${EXACT_UNREAD}) AND m.seq <= seen.last_seq
-              ORDER BY m.seq DESC LIMIT 1)),
-           seen.peer_read_seq, seen.read_seq, seen.deleted_to_seq, seen.pinned, seen.archived, seen.muted_until_ms, seen.version
-      FROM seen`,
+           seen.last_seq - r.read_to - (
+             SELECT count(*) FROM message m
+              WHERE m.conversation_id = seen.conversation_id AND m.content_type IN (${UNCOUNTED})
+                AND m.seq > greatest(r.read_to, seen.last_seq - ${EXACT_UNREAD}) AND m.seq <= seen.last_seq),
+           seen.peer_read_seq, seen.read_seq, seen.deleted_to_seq, seen.pinned, seen.archived, seen.muted_until_ms, seen.version,
+           seen.event_seq
+      FROM seen
+     CROSS JOIN LATERAL (
+       SELECT greatest(seen.floor_seq, (
+                SELECT m.seq FROM message m
+                 WHERE m.conversation_id = seen.conversation_id AND m.sender = $1 AND m.content_type <> ${UNLISTED}
+                   AND m.seq > greatest(seen.floor_seq, seen.last_seq - ${EXACT_UNREAD}) AND m.seq <= seen.last_seq
+                 ORDER BY m.seq DESC LIMIT 1)) AS read_to) r`,
   };
 }
 
@@ -66,7 +78,7 @@ function contacts(name: string, source: string, header: string): Statement {
 const header = (position: string): string => `SELECT NULL::bigint, (SELECT inbox_epoch FROM store_meta)::text,
            coalesce((SELECT version FROM conversation_state_head WHERE user_id = $1), 0), NULL, NULL::uuid, NULL, NULL, NULL, NULL::bytea,
            coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0), ${position}, 0::bigint, 0::bigint, 0::bigint, false, false,
-           0::bigint, 0::bigint`;
+           0::bigint, 0::bigint, 0::bigint`;
 
 /**
  * A pointer is the last one of its conversation when it points at the conversation's last message: everybody has each conversation at

@@ -7,6 +7,10 @@ export const MAX_CHANGES = 64;
 export const MAX_PINNED = 100;
 /** So many messages are looked at for the user's own last one: what is unread is exact up to here, and never too low beyond. */
 export const EXACT_UNREAD = 100;
+/** Says that an earlier message was changed: it is nobody's last message, and nothing to be read. */
+export const UNLISTED_TYPE = "im/change";
+/** Messages that nobody has to read. */
+export const UNCOUNTED_TYPES: readonly string[] = [UNLISTED_TYPE, "im/recalled"];
 /** Pointers of an inbox that are looked at for one page. */
 export const CONTACTS_WINDOW = 2000;
 /** "For ever", as a time. */
@@ -57,7 +61,7 @@ export interface Contact {
   readonly lastSeq: number;
   /** 0 when the last message is gone. */
   readonly lastAtMs: number;
-  /** Undefined when it is gone, is not the user's to see, or did not fit the page. Its inbox seq is 0. */
+  /** The newest of the last {@link EXACT_UNREAD} that is not of {@link UNLISTED_TYPE}. Undefined when it is gone, is not the user's to see, or did not fit the page. Its inbox seq is 0. */
   readonly lastEvent: StoredEvent | undefined;
   readonly unread: number;
   readonly peerReadSeq: number;

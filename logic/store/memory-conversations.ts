@@ -13,6 +13,8 @@ import {
   type MembersAsk,
   type StateChange,
   type StateResult,
+  UNCOUNTED_TYPES,
+  UNLISTED_TYPE,
 } from "./conversation-store.ts";
 import { eventBytes, type StoredEvent } from "./store.ts";
 
@@ -191,10 +193,13 @@ export class MemoryConversations implements ConversationStore {
     const { lastSeq, messages, pair } = conversation;
     const state = this.#states.get(userId)?.get(conversationId) ?? emptyState(conversationId);
     const floor = Math.max(state.readSeq, state.deletedToSeq, joinedSeq);
-    const looked = messages.filter(({ convSeq }) => convSeq > Math.max(floor, lastSeq - EXACT_UNREAD));
-    const own = looked.findLast(({ sender }) => sender === userId)?.convSeq ?? 0;
-    const isVisible = lastSeq > Math.max(joinedSeq, state.deletedToSeq);
-    const last = isVisible ? messages.find(({ convSeq }) => convSeq === lastSeq) : undefined;
+    const newest = messages.filter(({ convSeq }) => convSeq > lastSeq - EXACT_UNREAD);
+    const isOwn = ({ sender, contentType }: StoredEvent) => sender === userId && contentType !== UNLISTED_TYPE;
+    const readTo = Math.max(floor, newest.findLast(isOwn)?.convSeq ?? 0);
+    const isUncounted = ({ convSeq, contentType }: StoredEvent) =>
+      convSeq > readTo && UNCOUNTED_TYPES.includes(contentType);
+    const hiddenTo = Math.max(joinedSeq, state.deletedToSeq);
+    const last = newest.findLast(({ convSeq, contentType }) => convSeq > hiddenTo && contentType !== UNLISTED_TYPE);
     const peerId = pair === undefined ? "" : (pair.find((id) => id !== userId) ?? userId);
     return {
       ...{
@@ -204,7 +209,7 @@ export class MemoryConversations implements ConversationStore {
         lastAtMs: last?.sentAtMs ?? 0,
         lastEvent: last && { ...last, inboxSeq: 0 },
       },
-      unread: lastSeq - Math.max(floor, own),
+      unread: lastSeq - readTo - newest.filter(isUncounted).length,
       peerReadSeq: peerId === "" ? 0 : this.#readSeq(peerId, conversationId),
       state: { ...state },
     };

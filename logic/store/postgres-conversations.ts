@@ -156,7 +156,7 @@ function toContact(row: Row): Contact {
     lastSeq,
     peerId: text(row, 3),
     lastAtMs: row[9] ? number(row, 9) : 0,
-    lastEvent: row[8] ? toEvent(row, conversationId, lastSeq) : undefined,
+    lastEvent: row[8] ? toEvent(row, conversationId) : undefined,
     unread: number(row, 10),
     peerReadSeq: number(row, 11),
     state: {
@@ -171,9 +171,9 @@ function toContact(row: Row): Contact {
   };
 }
 
-function toEvent(row: Row, conversationId: string, convSeq: number): StoredEvent {
+function toEvent(row: Row, conversationId: string): StoredEvent {
   return {
-    ...{ inboxSeq: 0, conversationId, convSeq, messageId: text(row, 4), sender: text(row, 5) },
+    ...{ inboxSeq: 0, conversationId, convSeq: number(row, 18), messageId: text(row, 4), sender: text(row, 5) },
     ...{ clientMessageId: text(row, 6), contentType: text(row, 7), sentAtMs: number(row, 9) },
     // bytea comes as \x and hex digits.
     content: Buffer.from(text(row, 8).slice(2), "hex"),

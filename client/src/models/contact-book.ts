@@ -74,7 +74,11 @@ export class ContactBook {
     const known = this.#contacts.get(message.conversationId);
     const { convSeq, sentAtMs: lastAtMs, own, sender } = message;
     if (!known || convSeq <= known.lastSeq) return undefined;
-    const unread = own ? 0 : known.unread + (convSeq - known.lastSeq);
+    const missed = convSeq - known.lastSeq;
+    // It says what became of an earlier message: nothing to be read, and nobody's last message.
+    if (message.contentType === UNLISTED_TYPE)
+      return this.#save({ ...known, lastSeq: convSeq, unread: known.unread + missed - 1 });
+    const unread = own ? 0 : known.unread + missed;
     const peerReadSeq = sender === known.peerId ? convSeq : known.peerReadSeq;
     return this.#save({ ...known, lastSeq: convSeq, lastAtMs, lastMessage: message, unread, peerReadSeq });
   }
@@ -112,6 +116,7 @@ export function isHidden({ deletedToSeq, lastSeq }: Contact): boolean {
   return deletedToSeq > 0 && deletedToSeq >= lastSeq;
 }
 
+const UNLISTED_TYPE = "im/change";
 const EMPTY = { readSeq: 0, pinned: false, archived: false, mutedUntilMs: 0, deletedToSeq: 0 } as const;
 
 function withState(contact: Contact, state: ConvState): Contact {

@@ -124,6 +124,13 @@ describe("the list", () => {
     );
     await turn();
     assert.deepEqual(take(), ["c2 10/0"]);
+    entry.push(eventAt(5, { conversationId: "c2", convSeq: 11, contentType: "im/change" }));
+    await turn();
+    assert.deepEqual(
+      [take(), conversations.find("c2")?.lastMessage?.convSeq],
+      [["c2 11/0"], 10],
+      "a change is no message",
+    );
     const sent = conversations.send({ conversationId: "c1", content: "hi" });
     entry.ack(await entry.nextSend(), { conversationId: "c1", convSeq: 6 });
     assert.equal((await sent).convSeq, 6);

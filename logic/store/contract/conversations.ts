@@ -305,6 +305,35 @@ export function contactListContract(store: () => ContractStore): void {
   });
 }
 
+/** Messages about messages. */
+export function changedContactContract(store: () => ContractStore): void {
+  const kit: Kit = kitOf(store);
+
+  it("counts and shows no message that says what became of an earlier one", async () => {
+    const [alice, bob] = [user(), user()];
+    const id = await kit.write(alice, bob, 2);
+    const say = (sender: string, contentType: string): Promise<unknown> =>
+      store().append([message({ sender, peer: sender === alice ? bob : alice, contentType })]);
+    const seen = async (userId: string) => {
+      const { unread, lastSeq, lastEvent } = await kit.contact(userId, id);
+      return [lastSeq, unread, lastEvent?.convSeq];
+    };
+    await say(alice, "im/change");
+    assert.deepEqual(await seen(bob), [3, 2, 2]);
+    await say(bob, "im/change");
+    assert.deepEqual(await seen(bob), [4, 2, 2], "who changes a message has not read the others");
+    assert.deepEqual(await seen(alice), [4, 0, 2]);
+    await say(alice, "im/recalled");
+    await say(alice, "im/card");
+    assert.deepEqual(await seen(bob), [6, 3, 6]);
+    await kit.change(bob, id, { readSeq: 4 });
+    assert.deepEqual(await seen(bob), [6, 1, 6]);
+    await kit.change(bob, id, { deletedToSeq: 6 });
+    await say(alice, "im/change");
+    assert.deepEqual(await seen(bob), [7, 0, undefined]);
+  });
+}
+
 /** CONTACTS in an inbox that one conversation fills. */
 export function busyContactContract(store: () => ContractStore): void {
   const kit: Kit = kitOf(store);

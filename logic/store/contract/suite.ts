@@ -3,6 +3,7 @@
 import { contentContract, membershipContract, numberingContract } from "./append.ts";
 import {
   busyContactContract,
+  changedContactContract,
   contactChangesContract,
   contactListContract,
   conversationBatchContract,
@@ -71,6 +72,7 @@ export function storeContract(store: () => ContractStore): void {
     contactListContract,
     contactChangesContract,
     busyContactContract,
+    changedContactContract,
     apiKeyContract,
     apiRequestContract,
     apiAuditContract,
