@@ -18,7 +18,9 @@ const CONNECTIONS = envNumber("IM_BENCH_CONNECTIONS", 10_000);
 const WINDOW_SECONDS = envNumber("IM_BENCH_WINDOW_SECONDS", 30);
 const MAX_PER_SECOND = envNumber("IM_BENCH_BUDGET", 250);
 const QUIET_SECONDS = envNumber("IM_BENCH_QUIET_SECONDS", 20);
-const TARGETS = { etaErrorPercent: 20, peakPerSecond: MAX_PER_SECOND };
+const TARGETS = { etaErrorPercent: 20, peakPerSecond: MAX_PER_SECOND, usedPercent: 85 };
+/** The rate is raised from its half to the whole in this time. */
+const RISE_SECONDS = 11;
 const HOLDERS = 2;
 const EACH = Math.ceil(CONNECTIONS / HOLDERS);
 const DEADLINE_SECONDS = 300;
@@ -54,6 +56,8 @@ function movedBy(holders: readonly GuardedProcess[]): Moved {
 interface Drained {
   etaSeconds: number;
   seconds: number;
+  /** What the status said on the way of the time that was left, and when. */
+  told: { atSeconds: number; etaSeconds: number }[];
   cluster: ImCluster;
 }
 
@@ -65,22 +69,38 @@ async function drain({ bench, pods }: RealFleet): Promise<Drained> {
   const annotations = { [ANNOTATION.drainRequest]: "Manual" };
   await bench.client.patchMerge(PODS, bench.namespace, name, { metadata: { annotations } });
   await sleep(SEEN_MS);
+  const { metadata } = await bench.get();
   const startedMs = performance.now();
+  const elapsedSeconds = (): number => (performance.now() - startedMs) / 1000;
   await bench.patchSpec({ paused: false, entry: { replicas: 1 } });
   let etaSeconds = 0;
+  const told: Drained["told"] = [];
   let cluster = await bench.get();
   const isOver = async (): Promise<boolean> => {
     cluster = await bench.get();
-    const { plan, drains } = cluster.status ?? {};
+    const { plan, drains = [], observedGeneration = 0 } = cluster.status ?? {};
+    // While it was paused, the plan was another one.
+    if (observedGeneration <= (metadata.generation ?? 0)) return false;
     if (etaSeconds === 0 && plan && plan.sessionsAffected > 0) {
       etaSeconds = plan.estimatedSeconds;
       progress(`the plan: ${JSON.stringify(plan)}`);
     }
+    const record = drains.find(({ pod }) => pod === name);
+    if (record?.etaSeconds !== undefined && told.at(-1)?.etaSeconds !== record.etaSeconds)
+      told.push({ atSeconds: round1(elapsedSeconds()), etaSeconds: record.etaSeconds });
     await sleep(POLL_MS);
-    return drains?.some(({ pod, phase }) => pod === name && phase === "Released") ?? false;
+    return record?.phase === "Released";
   };
   await waitUntil("the drain is over", isOver, 2 * DEADLINE_SECONDS * 1000);
-  return { etaSeconds, seconds: (performance.now() - startedMs) / 1000, cluster };
+  return { etaSeconds, seconds: elapsedSeconds(), told, cluster };
+}
+
+/** Of the second half of the drain: by how many percent of the whole the end was expected too early or too late, at the most. */
+function lateErrorPercent({ told, seconds }: Drained): number {
+  const errors = told
+    .filter(({ atSeconds }) => atSeconds > seconds / 2)
+    .map(({ atSeconds, etaSeconds }) => (Math.abs(atSeconds + etaSeconds - seconds) / seconds) * 100);
+  return round1(Math.max(0, ...errors));
 }
 
 async function measure(fleet: RealFleet): Promise<boolean> {
@@ -98,14 +118,27 @@ async function measure(fleet: RealFleet): Promise<boolean> {
   }
 }
 
-function report({ etaSeconds, seconds, cluster }: Drained, moves: Moved): boolean {
+/** How much of the budget is used between the first ten seconds, in which it rises, and the last. */
+function usedPercent(perSecond: readonly number[]): number {
+  const middle = perSecond.slice(RISE_SECONDS, -1);
+  return middle.length === 0 ? 0 : (sum(middle) / (middle.length * MAX_PER_SECOND)) * 100;
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+function report(drained: Drained, moves: Moved): boolean {
+  const { etaSeconds, seconds, cluster } = drained;
   const etaErrorPercent = round1((Math.abs(seconds - etaSeconds) / etaSeconds) * 100);
   const perSecond = Object.values(moves.dials);
   const peakPerSecond = Math.max(...perSecond);
+  const used = { usedPercent: round1(usedPercent(perSecond)), lateErrorPercent: lateErrorPercent(drained) };
   const [record] = cluster.status?.drains ?? [];
   const checks = {
     moved: moves.moved === EACH * HOLDERS && moves.forced === 0,
     etaErrorPercent: etaErrorPercent <= TARGETS.etaErrorPercent,
+    lateErrorPercent: used.lateErrorPercent <= TARGETS.etaErrorPercent,
+    // Of few clients the budget is never used up.
+    usedPercent: perSecond.length < 2 * RISE_SECONDS || used.usedPercent >= TARGETS.usedPercent,
     peakPerSecond: peakPerSecond <= TARGETS.peakPerSecond,
     routesLeft: record?.routesLeft === 0,
   };
@@ -123,7 +156,7 @@ function report({ etaSeconds, seconds, cluster }: Drained, moves: Moved): boolea
         windowSeconds: WINDOW_SECONDS,
         maxPerSecond: MAX_PER_SECOND,
       },
-      ...{ moved, forced, refused, ...times, peakPerSecond, perSecond, drain: record },
+      ...{ moved, forced, refused, ...times, ...used, peakPerSecond, perSecond, drain: record },
     }),
   );
   return ok;

@@ -37,6 +37,7 @@ const TARGETS = {
   residentMiB: 250,
 };
 const CONVERGE_TIMEOUT_MS = 600_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
 /** What follows an event has followed by then: conditions that wait, series of Events (10 s), a look at every entry. */
 const SETTLE_MS = 15_000;
@@ -60,13 +61,14 @@ function isDone({ status, metadata, spec }: ImCluster): boolean {
   );
 }
 
-/** A busy API server may not answer at all. */
+/** A busy API server may not answer at all, for a while. */
 async function asked<T>(call: () => Promise<T>): Promise<T> {
+  const untilMs = performance.now() + ANSWER_TIMEOUT_MS;
   for (;;) {
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof KubeError && error.retryable)) throw error;
+      if (!(error instanceof KubeError && error.retryable) || performance.now() > untilMs) throw error;
       await sleep(POLL_MS);
     }
   }

@@ -40,6 +40,22 @@ describe("DrainQueue", () => {
     assert.equal(names(queue.take(3)), "late");
   });
 
+  it("gives nobody's place to one that has left, or was asked already", () => {
+    const gone = new Set(["a", "d"]);
+    const queue = new DrainQueue<Client>({ ...ORDER, isHere: ({ name }) => !gone.has(name) });
+    queue.fill([client("a", 1), client("b", 2), client("c", 3), client("d", 4, true), client("e", 5, true)]);
+    assert.equal(names(queue.take(2)), "bc");
+    gone.add("e");
+    assert.equal(names(queue.take(2)), "");
+    gone.delete("e");
+    queue.add(client("f", 6, true));
+    queue.add(client("g", 7, true));
+    assert.equal(names(queue.take(0)), "");
+    assert.equal(names(queue.take(1)), "f");
+    gone.add("g");
+    assert.equal(names(queue.take(1)), "");
+  });
+
   it("gives each client once, whatever is asked for in what order", () => {
     const clients = fc.array(fc.record({ heardTick: fc.nat(50), isBusy: fc.boolean() }), { maxLength: 40 });
     fc.assert(

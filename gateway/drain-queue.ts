@@ -6,6 +6,8 @@ export interface Order<T> {
   isBusy(one: T): boolean;
   /** When it was last heard; any unit. */
   heardAt(one: T): number;
+  /** It can be asked; it may have left meanwhile, or not be in yet. Default: all can. */
+  isHere?(one: T): boolean;
 }
 
 /** Who is asked to move next: those that were silent longest first, those in the middle of something last. */
@@ -30,20 +32,24 @@ export class DrainQueue<T> {
     this.#idle.push(one);
   }
 
-  /** Takes up to `count`. One that was busy at its turn comes when all others have been taken. */
+  /**
+   * Takes up to `count`. One that was busy at its turn comes when all others have been taken; one that cannot be asked is in
+   * nobody's place.
+   */
   take(count: number): T[] {
-    const { isBusy } = this.#order;
+    const { isBusy, isHere = () => true } = this.#order;
     const taken: T[] = [];
     for (; taken.length < count && this.#at < this.#idle.length; this.#at++) {
       const one = this.#idle[this.#at];
-      if (one) (isBusy(one) ? this.#busy : taken).push(one);
+      if (one && isHere(one)) (isBusy(one) ? this.#busy : taken).push(one);
     }
     if (this.#at === this.#idle.length) {
       this.#idle = [];
       this.#at = 0;
     }
     if (taken.length >= count || this.#busy.length === 0) return taken;
-    const waiting = [...this.#busy.filter((one) => !isBusy(one)), ...this.#busy.filter(isBusy)];
+    const here = this.#busy.filter(isHere);
+    const waiting = [...here.filter((one) => !isBusy(one)), ...here.filter(isBusy)];
     taken.push(...waiting.splice(0, count - taken.length));
     this.#busy = waiting;
     return taken;

@@ -86,7 +86,7 @@ export class Drain {
   readonly #log: Logger;
   readonly #random: () => number;
   readonly #record: DrainRecord;
-  readonly #queue = new DrainQueue<Leaver>({ isBusy, heardAt });
+  readonly #queue = new DrainQueue<Leaver>({ isBusy, heardAt, isHere });
   #order: DrainOrder | undefined;
   #deadlineAtMs = 0;
   #lastLease = 0;
@@ -355,6 +355,11 @@ function sessionOf({ state }: Leaver): Session | undefined {
 export function isBusy(connection: Leaver): boolean {
   const session = sessionOf(connection);
   return session !== undefined && (session.inFlight > 0 || session.owesAck);
+}
+
+/** One that is logging in comes into the queue when it is in. */
+function isHere({ state }: Leaver): boolean {
+  return state.kind === "open";
 }
 
 /** Its deadline is so many ticks of silence away. */

@@ -180,7 +180,8 @@ function apiServerArguments(dir: string, port: number, pki: ApiServerPki): strin
     `--service-account-signing-key-file=${pki.path("service-account.key")}`,
     "--service-account-issuer=https://kubernetes.default.svc",
     "--authorization-mode=RBAC",
-    "--service-cluster-ip-range=10.0.0.0/24",
+    // Room for the Services of hundreds of ImClusters.
+    "--service-cluster-ip-range=10.96.0.0/16",
     "--disable-admission-plugins=ServiceAccount",
     "--allow-privileged=true",
     "--profiling=false",

@@ -9,8 +9,9 @@ import type { EntryAction, EntryPlanInput } from "../../operator/imcluster/entry
 import { planEntries } from "../../operator/imcluster/entry-pods.ts";
 import { ANNOTATION, FINALIZER } from "../../operator/imcluster/names.ts";
 import { isMoving, type ObservedEntry, observeEntry } from "../../operator/imcluster/observed.ts";
+import { type RemainingWork, remainingWork } from "../../operator/imcluster/plan-status.ts";
 import { ReconnectBudget } from "../../operator/imcluster/reconnect-budget.ts";
-import type { BudgetLimits } from "../../operator/imcluster/reconnect-rate.ts";
+import type { BudgetLimits, ReceiverSignals } from "../../operator/imcluster/reconnect-rate.ts";
 import { batchOf } from "../../operator/imcluster/rollout.ts";
 import { updateGate } from "../../operator/imcluster/update-gate.ts";
 import type { Pod } from "../../operator/kube/types.ts";
@@ -75,6 +76,8 @@ export class ModelOperator {
   record: UpdateStatus | undefined;
   trouble: Trouble = CALM;
   limits: BudgetLimits = BUDGET;
+  /** How receivers cope; nobody can say. */
+  signals: ReceiverSignals | undefined;
   drain: DrainLimits = LIMITS;
   deaths = 0;
   passes = 0;
@@ -130,8 +133,21 @@ export class ModelOperator {
 
   /** What a fresh and undisturbed operator would do now. */
   planNow(): EntryAction[] {
-    const entries = [...this.#cluster.pods.values()].map((one) => this.#entry(one, one.pod));
+    const entries = this.#present();
     return planEntries(this.input(entries, this.#gate(entries).stage));
+  }
+
+  /** What the status would say is left to do. */
+  remaining(): RemainingWork {
+    const entries = this.#present();
+    const gate = this.#gate(entries);
+    const ratePerSecond = this.#memory.budget.rateAt(this.#cluster.nowMs);
+    const terms = { update: this.spec.update, budget: this.limits, ratePerSecond };
+    return remainingWork(this.input(entries, gate.stage), gate, terms);
+  }
+
+  #present(): ObservedEntry[] {
+    return [...this.#cluster.pods.values()].map((one) => this.#entry(one, one.pod));
   }
 
   input(entries: readonly ObservedEntry[], stage: EntryPlanInput["stage"]): EntryPlanInput {
@@ -235,7 +251,7 @@ export class ModelOperator {
     const { nowMs } = this.#cluster;
     const moving = entries.filter(isMoving);
     if (moving.length === 0) return;
-    budget.judge(undefined, this.limits, nowMs);
+    budget.judge(this.signals, this.limits, nowMs);
     budget.divide(
       moving.map((entry) => asDraining(entry, nowMs)),
       this.drain.windowMs,

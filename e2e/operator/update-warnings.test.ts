@@ -69,7 +69,7 @@ describe("an edit of an ImCluster", () => {
           heard = await person.edit(fewer, { dryRun: true });
           return heard.length > 0;
         });
-        assert.deepEqual(heard, ['299 - "6 sessions will reconnect within about 20 s, at most 1 per second"']);
+        assert.deepEqual(heard, ['299 - "6 sessions will reconnect within about 19 s, at most 1 per second"']);
         const roll = await person.edit({ entry: { maxConnectionsPerPod: 12_345 } }, { dryRun: true });
         assert.match(roll.join(), /9 sessions will reconnect within about \d+ s, at most 1 per second/);
         const off = await person.edit({ hibernate: true }, { dryRun: true });

@@ -22,11 +22,11 @@ const edited = (entry: object, spec: object = {}) => sampleCluster({ ...spec, en
 describe("updateWarnings", () => {
   it("says how many reconnect, how long and how fast", () => {
     assert.deepEqual(updateWarnings(calm, edited({ maxConnectionsPerPod: 30_000 })), [
-      "6,500 sessions will reconnect within about 50 s, at most 600 per second",
+      "6,500 sessions will reconnect within about 34 s, at most 600 per second",
     ]);
     assert.deepEqual(
       updateWarnings(running([0, 1]), sampleCluster({ version: "0.2.0", entry: { replicas: 2 } }).spec),
-      ["1 session will reconnect within about 30 s, at most 1 per second"],
+      ["1 session will reconnect within about 20 s, at most 1 per second"],
     );
     const slow = edited({ replicas: 2, drain: { window: "10m" } });
     assert.match(updateWarnings(calm, slow).join(), /within about 41 min/);
@@ -94,7 +94,7 @@ describe("UpdateAdviser", () => {
     ...{ uid: "q", namespace: "shop", name: "demo", subResource: "", isDryRun: false },
     ...{ object: undefined, oldObject: undefined, ...more },
   });
-  const SMALLER = ["1,500 sessions will reconnect within about 20 s, at most 200 per second"];
+  const SMALLER = ["1,500 sessions will reconnect within about 19 s, at most 234 per second"];
 
   it("compares the objects of an update", () => {
     const object = { ...calm, spec: edited({ replicas: 2 }) };

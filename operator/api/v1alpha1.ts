@@ -1073,7 +1073,7 @@ export interface DrainStatus {
   abortable?: boolean;
   /** Clients that all drains together may ask per second, at present. */
   ratePerSecond?: number;
-  /** About so long until all are asked. */
+  /** About so long until its pod is let go, if nobody suffers from it. */
   etaSeconds?: number;
   /** Sessions when clients began to be asked. */
   initial?: number;

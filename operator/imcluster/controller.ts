@@ -12,6 +12,7 @@ import type { Caches } from "./caches.ts";
 import type { Cleanup } from "./cleanup.ts";
 import type { Executor, PassResult } from "./executor.ts";
 import { isSameJson } from "./hash.ts";
+import { nextLookMs, streakAfter } from "./next-look.ts";
 import { AUDIT, ClusterMemory, type Observer } from "./observe.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planCluster } from "./plan.ts";
@@ -31,11 +32,6 @@ export interface ControllerOptions {
   onStatus?(cluster: ImCluster, status: ImClusterStatus | undefined): void;
 }
 
-/** Looked at this often without any event: sessions, certificates and Secrets are polled. */
-const RESYNC_MS = 10_000;
-/** Passes with writes that follow each other at once; more than a creation or a rollout step ever needs. */
-const FREE_PASSES = 20;
-const BUSY_MAX_MS = 30_000;
 /** A longer audit goes on while the next passes do what else there is to do. */
 const AUDIT_WAIT_MS = 500;
 const NOTHING_DONE: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
@@ -71,7 +67,8 @@ export class Controller {
     const result = isPaused(cluster) ? NOTHING_DONE : await this.#apply(observed, memory);
     if (!isPaused(cluster)) await this.#audit(observed, memory);
     await this.#writeStatus({ ...observed, routes: memory.routes }, result);
-    return { requeueAfterMs: this.#nextLook(result, memory) };
+    memory.streak = streakAfter(memory.streak, result);
+    return { requeueAfterMs: nextLookMs(memory.streak, result) };
   }
 
   #apply(observed: ObservedCluster, memory: ClusterMemory): Promise<PassResult> {
@@ -85,19 +82,6 @@ export class Controller {
     const look = () => routeAudit.run(observed, memory.routes, who);
     const seen = await memory.slow.within(AUDIT, clock, clock.nowMs() + AUDIT_WAIT_MS, look);
     memory.routes = seen ?? memory.routes;
-  }
-
-  /** After writes at once, because the next step often only waits for them; slower when that never ends. */
-  #nextLook(result: PassResult, memory: ClusterMemory): number {
-    memory.busyPasses = result.hasProgress ? memory.busyPasses + 1 : 0;
-    if (result.pauseMs !== undefined) return result.pauseMs;
-    if (result.hasProgress) {
-      const excess = memory.busyPasses - FREE_PASSES;
-      if (excess <= 0) return 0;
-      return Math.min(BUSY_MAX_MS, result.waitMs ?? BUSY_MAX_MS, 100 * 2 ** Math.min(excess, 10));
-    }
-    const failedMs = result.errors.length > 0 ? 5_000 : RESYNC_MS;
-    return Math.min(result.waitMs ?? RESYNC_MS, failedMs);
   }
 
   /** Only when it differs: the write would wake every watcher. */

@@ -123,6 +123,6 @@ export class DrainCalls {
   }
 
   #remember(entry: ObservedEntry, memory: ClusterMemory, probe: EntryProbe): void {
-    memory.probes.set(entry.uid, { probe, askedMs: this.#clock.nowMs() });
+    memory.probes.set(entry.uid, { probe, said: probe, askedMs: this.#clock.nowMs() });
   }
 }

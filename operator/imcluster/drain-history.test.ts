@@ -6,7 +6,7 @@ import { type DrainIntent, type DrainPhase, type DrainReport, newIntent } from "
 import { drainHistory } from "./drain-history.ts";
 import { ANNOTATION, FINALIZER } from "./names.ts";
 import { type EntryProbe, type ObservedEntry, observeEntry } from "./observed.ts";
-import { NOW_MS, sampleCluster } from "./testing/sample.ts";
+import { NOW_MS } from "./testing/sample.ts";
 
 const REPORT: DrainReport = {
   ...{ initial: 100, asked: 98, forced: 2, returned: 97, absent: 3 },
@@ -30,25 +30,25 @@ function entry(phase: DrainPhase | undefined, report?: DrainReport): ObservedEnt
   return observeEntry(pod, { ownerUid: "o", probe: PROBE, isPurged: false, nowMs: NOW_MS });
 }
 
-const observed = (entries: ObservedEntry[], reconnectsPerSecond: number | undefined = 10) => ({
-  ...{ cluster: sampleCluster(), entries, reconnectsPerSecond, nowMs: NOW_MS },
-});
+const observed = (entries: ObservedEntry[]) => ({ entries, reconnectsPerSecond: 10, nowMs: NOW_MS });
+const ETA = new Map([["u", 7]]);
 
 describe("the history of drains", () => {
   it("tells of one that runs how far it is, how fast, and for how long still", () => {
-    const [drain] = drainHistory([], observed([entry("Draining")]));
+    const [drain] = drainHistory([], observed([entry("Draining")]), ETA);
     const { initial, asked, remaining, ratePerSecond, etaSeconds, abortable } = drain ?? {};
-    assert.deepEqual([initial, asked, remaining, ratePerSecond, etaSeconds, abortable], [100, 40, 60, 10, 6, false]);
+    assert.deepEqual([initial, asked, remaining, ratePerSecond, etaSeconds, abortable], [100, 40, 60, 10, 7, false]);
     assert.equal(drainHistory([], observed([entry("Cordoned")]))[0]?.abortable, true);
   });
 
-  it("is slowed by the window when the budget is larger", () => {
-    // 100 clients in a window of 5 s.
-    assert.equal(drainHistory([], observed([entry("Draining")], 1_000))[0]?.etaSeconds, 3);
+  it("says also before clients are asked, and while their users are looked for, for how long still", () => {
+    const eta = (phase: DrainPhase) => drainHistory([], observed([entry(phase)]), ETA)[0]?.etaSeconds;
+    assert.deepEqual([eta("Cordoned"), eta("Verifying"), eta("Released")], [7, 7, undefined]);
+    assert.equal(drainHistory([], observed([entry("Draining")]))[0]?.etaSeconds, undefined, "nobody has found out");
   });
 
   it("keeps the report of one that ended, and nothing that was only true on the way", () => {
-    const running = drainHistory([], observed([entry("Draining")]));
+    const running = drainHistory([], observed([entry("Draining")]), ETA);
     const [released] = drainHistory(running, observed([entry("Released", REPORT)]));
     assert.deepEqual([released?.phase, released?.returned, released?.offlineP99Ms], ["Released", 97, 2_100]);
     const [gone] = drainHistory([released ?? assert.fail()], observed([]));

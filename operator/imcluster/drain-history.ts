@@ -4,7 +4,6 @@ import type { DrainStatus } from "../api/v1alpha1.ts";
 import { isRevocable } from "./drain.ts";
 import type { ObservedEntry } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
-import { durationMs } from "./units.ts";
 
 const MAX_DRAINS = 20;
 
@@ -12,13 +11,16 @@ const MAX_DRAINS = 20;
  * The last 20 drains, newest first: those that pods say are under way, and those that were and whose pod has been released. One
  * that was called off is about a pod that serves on: it goes with that pod.
  * The pods are the truth; what a lost status write leaves out is only missing from the history.
+ *
+ * @param etaSeconds until the pods that leave are let go, by UID
  */
 export function drainHistory(
   previous: readonly DrainStatus[],
-  observed: Pick<ObservedCluster, "cluster" | "entries" | "reconnectsPerSecond" | "nowMs">,
+  observed: Pick<ObservedCluster, "entries" | "reconnectsPerSecond" | "nowMs">,
+  etaSeconds: ReadonlyMap<string, number> = new Map(),
 ): DrainStatus[] {
-  const { entries, nowMs } = observed;
-  const running = entries.flatMap((entry) => runningDrain(entry, observed));
+  const { entries, nowMs, reconnectsPerSecond } = observed;
+  const running = entries.flatMap((entry) => runningDrain(entry, { reconnectsPerSecond, etaSeconds }));
   const isRunning = ({ id }: DrainStatus) => running.some((drain) => drain.id === id);
   const serves = ({ podUID, abortable }: DrainStatus) =>
     abortable === true && entries.some(({ uid, intent }) => uid === podUID && !intent);
@@ -34,12 +36,13 @@ export function drainHistory(
     .slice(0, MAX_DRAINS);
 }
 
-type Figures = Pick<ObservedCluster, "cluster" | "reconnectsPerSecond">;
+type Figures = Pick<ObservedCluster, "reconnectsPerSecond"> & { etaSeconds: ReadonlyMap<string, number> };
 
 function runningDrain(entry: ObservedEntry, figures: Figures): DrainStatus[] {
   const { name, uid, intent } = entry;
   if (!intent) return [];
   const { id, reason, phase } = intent;
+  const etaSeconds = phase === "Released" ? undefined : figures.etaSeconds.get(uid);
   return [
     {
       ...{ id, pod: name, podUID: uid, reason, phase },
@@ -47,23 +50,21 @@ function runningDrain(entry: ObservedEntry, figures: Figures): DrainStatus[] {
       deadline: rfc3339Seconds(Date.parse(intent.deadline)),
       abortable: isRevocable(intent),
       ...progress(entry, figures),
+      ...(etaSeconds === undefined ? {} : { etaSeconds }),
       ...(phase === "Released" || phase === "Verifying" ? entry.report : {}),
     },
   ];
 }
 
 /** Figures of an entry that can still be asked. */
-function progress({ probe, intent }: ObservedEntry, { cluster, reconnectsPerSecond: rate }: Figures) {
+function progress({ probe, intent }: ObservedEntry, { reconnectsPerSecond: rate }: Figures) {
   if (!probe?.drain || !probe.draining) return {};
-  const { initial, asked, waiting, forced } = probe.drain;
+  const { initial, asked, forced } = probe.drain;
   const counts = { initial, asked, forced };
   if (intent?.phase !== "Draining" && intent?.phase !== "Forcing") return counts;
   const moving = { ...counts, remaining: probe.connections };
   if (intent.phase === "Forcing" || rate === undefined) return moving;
-  const windowMs = durationMs(cluster.spec.entry.drain.window);
-  const perSecond = windowMs > 0 ? Math.min(rate, (initial / windowMs) * 1000) : rate;
-  const etaSeconds = waiting > 0 ? Math.ceil(waiting / Math.max(perSecond, 1)) : 0;
-  return { ...moving, ratePerSecond: Math.round(rate), etaSeconds };
+  return { ...moving, ratePerSecond: Math.round(rate) };
 }
 
 function finish(

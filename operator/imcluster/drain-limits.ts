@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ImCluster } from "../api/v1alpha1.ts";
 import type { DrainLimits } from "./drain.ts";
+import { HANDED_OUT } from "./reconnect-budget.ts";
 import type { BudgetLimits } from "./reconnect-rate.ts";
 import { durationMs } from "./units.ts";
 
@@ -23,12 +24,12 @@ export function drainLimits(cluster: Pick<ImCluster, "spec" | "status">): DrainL
     deadlineMs: durationMs(deadline),
     onDeadline: onDeadline === "Hold" ? "Hold" : "Force",
     lbDetachMs: lbDetachMs(cluster),
-    maxPerSecond: reconnectBudget.maxPerSecond,
+    maxPerSecond: reconnectBudget.maxPerSecond * HANDED_OUT,
   };
 }
 
 /** `spec.entry.drain.reconnectBudget`. */
-export function budgetLimits({ spec }: ImCluster): BudgetLimits {
+export function budgetLimits({ spec }: Pick<ImCluster, "spec">): BudgetLimits {
   const { maxPerSecond, minPerSecond, targets } = spec.entry.drain.reconnectBudget;
   return {
     maxPerSecond,

@@ -43,7 +43,10 @@ export class DrainWatch {
   ): Promise<void> {
     const draining = entries.filter(isMoving);
     const isStill = draining.length + spread.length === 0;
-    if (isStill) memory.receivers.rest(entries, this.#clock.nowMs());
+    if (isStill) {
+      memory.receivers.rest(entries, this.#clock.nowMs());
+      memory.budget.rest();
+    }
     if (isStill || !who) return;
     const limits = budgetLimits(cluster);
     if (this.#clock.nowMs() - memory.budget.judgedMs >= JUDGE_EVERY_MS) {

@@ -79,7 +79,7 @@ export interface DrainLimits {
   onDeadline: DeadlinePolicy;
   /** New connections still arrive for that long after the entry was cordoned. */
   lbDetachMs: number;
-  /** Clients that all drains together may ask to reconnect, or close. Default: as many as there are. */
+  /** Clients that all drains together ask to reconnect, or close, at the most. Default: as many as there are. */
   maxPerSecond?: number;
 }
 

@@ -4,7 +4,7 @@ import type { EntryAction, EntryPlanInput } from "./entry-plan.ts";
 import { type RolloutStep, rolloutStep } from "./entry-rollout.ts";
 
 /** Pods made in one pass; the next pass comes at once. */
-const CREATE_BATCH = 10;
+export const CREATE_BATCH = 50;
 
 /**
  * What to do about the entry pods now. Pure and idempotent: with nothing left to do it returns nothing but waits.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DrainReason } from "./drain.ts";
 import { canReopen, drainsAtOnce, isAbortable, isCalledOff, isCutOff, takesPlace } from "./entry-drains.ts";
-import type { EntryPlanInput } from "./entry-plan.ts";
+import type { EntryPlanInput, UpdateLimits } from "./entry-plan.ts";
 import { isActive, isLeaving, isUnschedulable, type ObservedEntry, podTrouble } from "./observed.ts";
 
 /** What is to be done about the number of pods of each revision. */
@@ -203,8 +203,12 @@ function enoughFresh(input: EntryPlanInput, census: Census): number {
   const serving = [...census.active, ...census.leaving].filter((entry) => entry.hasStarted);
   if (serving.some(({ probe }) => probe === undefined)) return replicas;
   const connections = serving.reduce((sum, { probe }) => sum + (probe?.connections ?? 0), 0);
-  const roomy = Math.ceil(connections / (update.maxConnectionsPerPod * FILL));
-  return Math.min(replicas, Math.max(update.batch, roomy));
+  return Math.min(replicas, Math.max(update.batch, roomyEntries(connections, update)));
+}
+
+/** Entries that have room for so many clients. */
+export function roomyEntries(clients: number, { maxConnectionsPerPod }: Pick<UpdateLimits, "maxConnectionsPerPod">) {
+  return Math.ceil(clients / (maxConnectionsPerPod * FILL));
 }
 
 function victims(input: EntryPlanInput, census: Census): RolloutStep["victims"] {
@@ -264,7 +268,7 @@ function mayLeave(entry: ObservedEntry, ready: number, replicas: number): boolea
 }
 
 /** Not ready first, then of other revisions, then with the fewest sessions. */
-function compareVictims(a: ObservedEntry, b: ObservedEntry, revision: string): number {
+export function compareVictims(a: ObservedEntry, b: ObservedEntry, revision: string): number {
   const rank = (entry: ObservedEntry): number => (entry.isReady ? 2 : 0) + (entry.revision === revision ? 1 : 0);
   const sessions = (entry: ObservedEntry) => entry.probe?.sessions ?? 0;
   return rank(a) - rank(b) || sessions(a) - sessions(b) || a.name.localeCompare(b.name);

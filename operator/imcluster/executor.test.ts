@@ -6,6 +6,7 @@ import { FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import type { DrainRequest } from "#proto/gen/messages.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/kube-error.ts";
 import type { Pod } from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
 import { newIntent } from "./drain.ts";
@@ -84,5 +85,64 @@ describe("a pass", () => {
     assert.ok(memory.purged.has("uid-p"));
     assert.equal((await run(actions)).hasProgress, true);
     assert.equal(clock.pending, 0);
+  });
+});
+
+describe("new pods", () => {
+  const create: Action = { kind: "createEntry", reason: "missing" };
+
+  /** An API server that makes a pod when it is told to; \`refusal\` is what the pods from that one on get. */
+  function setUpMaking(
+    refusal: { from: number; error: Error } = { from: Number.POSITIVE_INFINITY, error: new Error() },
+  ) {
+    const waiting: (() => void)[] = [];
+    const wrote: Pod[] = [];
+    let asked = 0;
+    const client: Partial<KubeClient> = {
+      create: (async (_resource: unknown, pod: Pod) => {
+        const number = asked++;
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        if (number >= refusal.from) throw refusal.error;
+        return pod;
+      }) as KubeClient["create"],
+      patchMerge: async () => undefined,
+    };
+    const caches = { pods: { wrote: (pod: Pod) => wrote.push(pod), unsure: () => undefined, gone: () => undefined } };
+    const executor = new Executor({
+      ...{ client: client as KubeClient, caches: caches as unknown as Caches, secrets: {} as SecretReader },
+      ...{ fleet: {} as Fleet, events: new ClusterEvents({ record: () => undefined }) },
+      ...{ clock: new FakeClock(), log: silentLogger },
+    });
+    const observed = sampleObserved(sampleCluster(), new Map());
+    const pass = executor.run(
+      Array.from({ length: 40 }, () => create),
+      { observed, memory: new ClusterMemory("u"), who: WHO },
+    );
+    /** Lets all calls under way end. @returns how many there were */
+    const answer = async (): Promise<number> => {
+      await turn();
+      const under = waiting.splice(0);
+      for (const resolve of under) resolve();
+      await turn();
+      return under.length;
+    };
+    return { pass, answer, wrote };
+  }
+
+  it("are asked for side by side, more each time that all of them were made, sixteen at most", async () => {
+    const { pass, answer, wrote } = setUpMaking();
+    const groups: number[] = [];
+    for (let count = await answer(); count > 0; count = await answer()) groups.push(count);
+    assert.deepEqual(groups, [1, 2, 4, 8, 16, 9]);
+    assert.equal((await pass).hasProgress, true);
+    assert.equal(new Set(wrote.map(({ metadata }) => metadata.name)).size, 40);
+  });
+
+  it("are not asked for again and again in a pass in which one was refused", async () => {
+    const { pass, answer, wrote } = setUpMaking({ from: 3, error: new KubeError(403, "Forbidden", "exceeded quota") });
+    const groups: number[] = [];
+    for (let count = await answer(); count > 0; count = await answer()) groups.push(count);
+    assert.deepEqual([groups, wrote.length], [[1, 2, 4], 3]);
+    assert.equal((await pass).errors.length, 4);
   });
 });

@@ -47,6 +47,7 @@ export interface ExecutorOptions {
 export interface PassResult {
   /** Something was written or done: the next observation will differ. */
   hasProgress: boolean;
+  /** Refused or failed writes and calls: when to try again is for the caller to say, who knows how often they failed. */
   errors: string[];
   waits: string[];
   /** Shortest of the waits. */
@@ -78,6 +79,8 @@ const LATER_MS = 500;
 const CALLS_AT_ONCE = 20;
 /** Logic answers in less when all is well. */
 const SLOW_WAIT_MS = 500;
+/** New pods that are asked for at the same time, at most. */
+const CREATES_AT_ONCE = 16;
 
 type Step = Exclude<Action, { kind: "wait" }>;
 type Lane = "entry" | "logic" | "write";
@@ -100,6 +103,13 @@ function laneOf({ kind }: Action): Lane | undefined {
   }
 }
 
+/** Up to `width` new pods from there on, or the one write that is there. */
+function groupAt(writes: readonly Step[], at: number, width: number): readonly Step[] {
+  let end = at;
+  while (end < at + width && writes[end]?.kind === "createEntry") end++;
+  return writes.slice(at, Math.max(end, at + 1));
+}
+
 function waitAtMost(result: PassResult, ms: number): void {
   result.waitMs = Math.min(result.waitMs ?? ms, ms);
 }
@@ -115,9 +125,9 @@ export class Executor {
   }
 
   /**
-   * Calls to entries first, all together: their clients wait for the next lease. Then the writes, one after the other, while
-   * logic is asked. Goes on after a failed action, unless the API server cannot be reached or asks for a pause: the others do not
-   * depend on it.
+   * Calls to entries first, all together: their clients wait for the next lease. Then the writes, one after the other but for new
+   * pods, while logic is asked. Goes on after a failed action, unless the API server cannot be reached or asks for a pause: the
+   * others do not depend on it.
    */
   async run(actions: readonly Action[], given: Omit<Pass, "slowUntilMs" | "endpoints">): Promise<PassResult> {
     const result: PassResult = { hasProgress: false, errors: [], waits: [], waitMs: undefined, isRetryable: false };
@@ -136,9 +146,28 @@ export class Executor {
       waitAtMost(result, LATER_MS);
     }
     const asked = inTurns(of("logic"), CALLS_AT_ONCE, call);
-    for (const action of of("write")) if (!(await this.#try(action, pass, result))) break;
+    await this.#write(of("write"), pass, result);
     await asked;
     return result;
+  }
+
+  /**
+   * New pods side by side: one, then twice as many each time that all of them were made. What would refuse a hundred (a quota, a
+   * webhook) refuses one; the rest waits for the next pass.
+   */
+  async #write(writes: readonly Step[], pass: Pass, result: PassResult): Promise<void> {
+    let width = 1;
+    for (let at = 0; at < writes.length; ) {
+      const group = groupAt(writes, at, width);
+      at += group.length;
+      const failedBefore = result.errors.length;
+      const goesOn = await Promise.all(group.map((action) => this.#try(action, pass, result)));
+      if (goesOn.includes(false)) return;
+      if (group[0]?.kind !== "createEntry") continue;
+      const isRefused = result.errors.length > failedBefore;
+      while (isRefused && writes[at]?.kind === "createEntry") at++;
+      width = Math.min(2 * width, CREATES_AT_ONCE);
+    }
   }
 
   /** @returns false when there is no point in going on */
@@ -150,9 +179,7 @@ export class Executor {
       if (outcome === "done") this.#report(action, pass);
       return true;
     } catch (thrown) {
-      if (!this.#note(thrown, action, result)) return false;
-      waitAtMost(result, LATER_MS);
-      return true;
+      return this.#note(thrown, action, result);
     }
   }
 
@@ -160,7 +187,10 @@ export class Executor {
   #note(thrown: unknown, action: Action, result: PassResult): boolean {
     const error = toImError(thrown);
     // Somebody wrote in between: the next observation has the news. No error for anybody to see.
-    if (error instanceof KubeError && error.isConflict) return true;
+    if (error instanceof KubeError && error.isConflict) {
+      waitAtMost(result, LATER_MS);
+      return true;
+    }
     this.#options.log.warn({ err: error, action: action.kind, why: action.reason }, "action failed");
     result.errors.push(`${action.reason}: ${error.message}`);
     result.isRetryable ||= error.retryable;

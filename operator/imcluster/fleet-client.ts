@@ -84,6 +84,8 @@ const AVOID_MS = 60_000;
 /** Of 500 starts of entries each: more than there are in a week of updates. */
 const AUDIT_PAGES = 40;
 const IDLE_MS = 60_000;
+/** Idle connections are looked for this often. */
+const SWEEP_MS = 1_000;
 
 const ENTRY_CONTROL = serviceDefinition("im.uplink.v1.EntryControl");
 const LOGIC_CONTROL = serviceDefinition("im.uplink.v1.LogicControl");
@@ -101,6 +103,7 @@ export class FleetClient implements Fleet {
   readonly #channels = new Map<string, Channel>();
   /** Logic pods that did not answer, by address, and until when they come last. */
   readonly #avoided = new Map<string, number>();
+  #sweptMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: FleetClientOptions) {
     this.#options = options;
@@ -255,6 +258,8 @@ export class FleetClient implements Fleet {
 
   #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
     for (const [key, { client, usedMs }] of this.#channels) {
       if (nowMs - usedMs < IDLE_MS) continue;
       client.close();

@@ -26,6 +26,7 @@ import { DrainWatch } from "./drain-watch.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { isSameJson } from "./hash.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
+import { NO_STREAK, type Streak } from "./next-look.ts";
 import { type EntryProbe, isLeaving, isMoving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { Rebalance } from "./rebalance.ts";
@@ -47,6 +48,8 @@ const UNANSWERED_MS = 1_000;
 /** And this often while clients move to them. */
 const RECEIVER_EVERY_MS = 1_000;
 const PROBES_AT_ONCE = 20;
+/** What an entry said counts as news for people this long, if it does not answer. */
+const SAID_MS = 15_000;
 /** A pass waits this long for answers: those that come later count in the next one. */
 const PROBE_WAIT_MS = 600;
 /** As many as a cluster may have entries, and as many again that leave. */
@@ -64,6 +67,8 @@ export interface Probed {
   askedMs: number;
   /** Restarts of its container then. */
   restarts?: number;
+  /** The last answer of this start of its container. */
+  said?: EntryProbe | undefined;
 }
 
 /** Key of the audit among {@link ClusterMemory.slow}; the others are `<UID of a pod>/<what>`. */
@@ -91,8 +96,7 @@ export class ClusterMemory {
   scaling: ScalingHistory | undefined;
   routes: RoutesSeen | undefined;
   tls: { value: InternalTls; ca: string; issuedMs: number } | undefined;
-  /** Passes with writes, one right after the other. */
-  busyPasses = 0;
+  streak: Streak = NO_STREAK;
   #context: BuildContext | undefined;
   /** UID of the cluster it is about. */
   readonly uid: string;
@@ -174,7 +178,7 @@ export class Observer {
       routes: memory.routes,
       dataPlane: memory.dataPlane.last ?? cluster.status?.dataPlane,
       logicPods,
-      reconnectsPerSecond: memory.budget.ratePerSecond,
+      reconnectsPerSecond: memory.budget.rateAt(clock.nowMs()),
       addresses,
       awaitsAddress: addresses.length === 0 && isFreshLoadBalancer(cluster, service, nowMs),
       foreign: [...objects.foreign(uid), ...foreignSecrets],
@@ -220,10 +224,11 @@ export class Observer {
     const { maxPerSecond } = cluster.spec.entry.drain.reconnectBudget;
     const observe = (pod: Pod) => {
       const podUid = pod.metadata.uid ?? "";
-      const probe = memory.probes.get(podUid)?.probe;
+      const { probe, said } = memory.probes.get(podUid) ?? {};
+      const isNews = said !== undefined && clock.nowMs() - said.atMs < SAID_MS;
       const proof = memory.verifications.get(podUid);
       return observeEntry(pod, {
-        ...{ ownerUid: uid, probe, isPurged: memory.purged.has(podUid), nowMs },
+        ...{ ownerUid: uid, probe, said: isNews ? said : undefined, isPurged: memory.purged.has(podUid), nowMs },
         hadClosingTime: memory.closing.hadTime(podUid, maxPerSecond),
         isNodeLeaving: caches.isNodeLeaving(pod.spec.nodeName),
         verification: proof && { isDone: proof.isDone(clock.nowMs()), report: proof.report(probe) },
@@ -251,8 +256,10 @@ export class Observer {
     await inTurns(due, PROBES_AT_ONCE, async ({ uid, pod, restarts }) => {
       if (clock.nowMs() >= untilMs) return;
       await memory.probing.within(uid, clock, untilMs, async () => {
+        const before = memory.probes.get(uid);
         const probe = await fleet.status(who, pod);
-        memory.probes.set(uid, { probe, askedMs: clock.nowMs(), restarts });
+        const said = probe ?? (before?.restarts === restarts ? before.said : undefined);
+        memory.probes.set(uid, { probe, said, askedMs: clock.nowMs(), restarts });
       });
     });
   }

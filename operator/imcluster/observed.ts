@@ -48,6 +48,8 @@ export interface ObservedEntry {
   isOrphan: boolean;
   restarts: number;
   probe: EntryProbe | undefined;
+  /** The same, or what it said a moment ago: figures for people do not come and go with one answer that is late. */
+  said: EntryProbe | undefined;
   /** See the view of a drain. */
   hadClosingTime: boolean;
   isPurged: boolean;
@@ -65,6 +67,8 @@ const LOST_AFTER_MS = 10_000;
 export interface EntryFacts {
   ownerUid: string;
   probe: EntryProbe | undefined;
+  /** Default: the probe. */
+  said?: EntryProbe | undefined;
   isPurged: boolean;
   /** Default yes: only its deadline counts. */
   hadClosingTime?: boolean;
@@ -95,6 +99,7 @@ export function observeEntry(pod: Pod, facts: EntryFacts): ObservedEntry {
     isOrphan: !metadata.ownerReferences?.some((reference) => reference.uid === facts.ownerUid),
     restarts: containers.reduce((sum, container) => sum + container.restartCount, 0),
     probe: facts.probe,
+    said: facts.probe ?? facts.said,
     hadClosingTime: facts.hadClosingTime ?? true,
     isPurged: facts.isPurged,
     cause: drainCause(pod, isNodeGoing(facts.isNodeLeaving ?? false, intent)),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ImCluster, ImClusterSpec } from "../api/v1alpha1.ts";
-import { drainsAtOnce } from "./entry-drains.ts";
-import type { UpdateLimits } from "./entry-plan.ts";
+import { budgetLimits, drainLimits } from "./drain-limits.ts";
 import { canonicalJson, hashOf } from "./hash.ts";
+import { estimateMove, roughSeconds } from "./move-estimate.ts";
 import { type BuildContext, buildContext } from "./resources/context.ts";
 import { redisStatefulSet } from "./resources/datastores.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
@@ -28,42 +28,7 @@ export interface UpdatePreview {
   needsApproval: boolean;
 }
 
-/** Pods whose clients move. */
-export interface Move {
-  /** On each pod that goes. */
-  sessions: readonly number[];
-  /** New pods to wait for. */
-  starts: number;
-  replicas: number;
-  update: UpdateLimits;
-  windowMs: number;
-  /** Reconnects that all drains together may ask for. */
-  maxPerSecond: number;
-}
-
-/** From the creation of a pod until it is ready, with an image that the node has. */
-const START_SECONDS = 10;
-/** Pods that start at the same time. */
-const STARTS_AT_ONCE = 10;
-/** What a drain takes besides its window: out of the Service, purge, release. */
-const DRAIN_SECONDS = 5;
-
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-
-/** How long the moves take, and how many reconnect per second at the worst. Pure. */
-export function estimateMove(move: Move): { seconds: number; peakPerSecond: number } {
-  const atOnce = drainsAtOnce(move);
-  const windowSeconds = Math.max(1, move.windowMs / 1000);
-  const waves = Math.ceil(move.sessions.length / atOnce);
-  const isBatched = move.update.strategy === "Batched";
-  const starts = Math.ceil(move.starts / (isBatched ? Math.min(move.update.batch, STARTS_AT_ONCE) : STARTS_AT_ONCE));
-  const fullest = [...move.sessions].sort((a, b) => b - a).slice(0, atOnce);
-  const moveSeconds = Math.max(waves * windowSeconds, sum(move.sessions) / move.maxPerSecond);
-  return {
-    seconds: Math.round(starts * START_SECONDS + moveSeconds + waves * DRAIN_SECONDS),
-    peakPerSecond: Math.min(move.maxPerSecond, Math.ceil(sum(fullest) / windowSeconds)),
-  };
-}
 
 /**
  * What would happen if `spec` took the place of the spec of `cluster`. Pure; needs nothing but the object as the API server has it.
@@ -99,16 +64,16 @@ function previewEdit(cluster: ImCluster, spec: ImClusterSpec): UpdatePreview {
   const limits = updateLimits(spec.entry, replicas);
   const isReplaced = isRolled && limits.strategy !== "OnDelete";
   const added = Math.max(0, replicas - wantedBy(cluster, cluster.spec));
-  const windowMs = durationMs(spec.entry.drain.window);
-  const starts = isReplaced ? replicas : added;
-  const { maxPerSecond } = spec.entry.drain.reconnectBudget;
-  const move: Move = { sessions: moved, starts, replicas, update: limits, windowMs, maxPerSecond };
-  const { seconds, peakPerSecond } = estimateMove(move);
+  const { seconds, peakPerSecond } = estimateMove({
+    leavers: moved.map((sessions) => ({ phase: undefined, leftMs: 0, initial: sessions, waiting: sessions })),
+    ...{ starts: isReplaced ? replicas : added, fresh: 0, replicas, update: limits, isUpdate: isReplaced },
+    ...{ drain: drainLimits({ ...cluster, spec }), budget: budgetLimits({ spec }) },
+  });
   const sessionsAffected = sum(moved);
   return {
     changes: [...paused(spec), ...others(before, after), ...entryChanges(cluster, spec, isRolled)],
     sessionsAffected,
-    estimatedSeconds: seconds + (isReplaced && canary ? Math.round(durationMs(canary.soak) / 1000) : 0),
+    estimatedSeconds: roughSeconds(seconds) + (isReplaced && canary ? Math.round(durationMs(canary.soak) / 1000) : 0),
     peakReconnectsPerSecond: peakPerSecond,
     needsApproval: isReplaced && approval.mode === "Manual" && sessionsAffected > approval.manualAboveSessions,
   };

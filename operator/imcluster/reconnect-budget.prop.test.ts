@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Lease, ReconnectBudget } from "./reconnect-budget.ts";
+import { HANDED_OUT, type Lease, ReconnectBudget } from "./reconnect-budget.ts";
 import type { BudgetLimits } from "./reconnect-rate.ts";
 
+/** A budget of which so many a second are handed out. */
+const handsOut = (perSecond: number): BudgetLimits => limitsOf(perSecond / HANDED_OUT);
 const limitsOf = (perSecond: number): BudgetLimits => ({
   ...{ maxPerSecond: perSecond, minPerSecond: perSecond, loginP99Ms: 500, loginFailureRatio: 0.05 },
 });
@@ -66,7 +68,7 @@ describe("ReconnectBudget", () => {
           const granted = entries.flatMap((one) => one.granted);
           for (let fromMs = 1_000; fromMs < nowMs + 1_000; fromMs += 250) {
             // Each lease of an entry may round its spread by a millisecond.
-            const allowed = perSecond * 1.01 + entries.length;
+            const allowed = perSecond * HANDED_OUT * 1.01 + entries.length;
             assert.ok(within(granted, fromMs) <= allowed, `${within(granted, fromMs)} > ${perSecond} at ${fromMs}`);
           }
         },
@@ -75,9 +77,61 @@ describe("ReconnectBudget", () => {
     );
   });
 
+  it("is used up while nobody suffers, however slow the passes are", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 10, max: 3_000 }),
+        fc.array(fc.integer({ min: 1, max: 10 }), { minLength: 1, maxLength: 6 }),
+        fc.integer({ min: 300, max: 2_500 }),
+        fc.array(fc.double({ min: 0.3, max: 1, noNaN: true }), { minLength: 1, maxLength: 7 }),
+        fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1, maxLength: 3 }),
+        (perSecond, shares, slowestMs, speeds, lateMs) => {
+          const parts = shares.reduce((sum, share) => sum + share, 0);
+          const sizes = shares.map((share) => Math.ceil((share / parts) * perSecond * 60));
+          const gapsMs = Array.from({ length: 1_500 }, (_, at) => slowestMs * (speeds[at % speeds.length] ?? 1));
+          const { entries } = run(perSecond, 0, sizes, gapsMs, [], lateMs);
+          assert.ok(entries.every(({ waiting }) => waiting === 0));
+          const granted = entries.flatMap((one) => one.granted);
+          const [begin, end] = [Math.min(...granted.map(([at]) => at)), Math.max(...granted.map(([, at]) => at))];
+          const used = sizes.reduce((sum, size) => sum + size, 0) / (((end - begin) / 1000) * perSecond);
+          assert.ok(
+            used >= 0.85,
+            `${Math.round(used * 100)} % of ${perSecond} a second with passes up to ${slowestMs} ms`,
+          );
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it("comes to an end also where a second has not even one", () => {
+    const { entries } = run(1, 0, [3], Array(20).fill(500), []);
+    assert.equal(entries[0]?.waiting, 0);
+    const begins = entries[0]?.granted.map(([begin]) => begin) ?? [];
+    assert.ok(
+      begins.every((begin, at) => at === 0 || begin - (begins[at - 1] ?? 0) >= 1_000),
+      begins.join(),
+    );
+  });
+
+  it("looks no further ahead than a second when passes are quick, and again when they are", () => {
+    const budget = new ReconnectBudget();
+    budget.judge(undefined, handsOut(100), 0);
+    const entry = { uid: "a", initial: 100_000, waiting: 100_000 };
+    const endAfter = (nowMs: number): number => {
+      budget.divide([entry], 0, nowMs);
+      const { afterMs, spreadMs } = budget.take("a", 0, nowMs) as Lease;
+      return afterMs + spreadMs;
+    };
+    assert.deepEqual([endAfter(0), endAfter(500), endAfter(1_000)], [1_000, 1_000, 1_000]);
+    assert.deepEqual([endAfter(2_500), endAfter(5_500)], [3_000, 4_000], "at most four seconds, whatever comes");
+    budget.rest();
+    assert.equal(endAfter(60_000), 1_000);
+  });
+
   it("moves a lease that is handed out late, and what follows it", () => {
     const budget = new ReconnectBudget();
-    budget.judge(undefined, limitsOf(100), 0);
+    budget.judge(undefined, handsOut(100), 0);
     const entry = { uid: "a", initial: 1_000, waiting: 1_000 };
     const pass = (nowMs: number, lateMs: number): [number, number, number] => {
       budget.divide([entry], 0, nowMs);
@@ -133,7 +187,7 @@ describe("ReconnectBudget", () => {
         `${perSecond}/s`,
       );
       const lastMs = Math.max(...entries.flatMap(({ granted }) => granted.map(([, end]) => end))) - 1_500;
-      assert.ok(lastMs <= expectedMs * 1.2 + 500, `${sizes.join()} at ${perSecond}/s: ${lastMs} ms`);
+      assert.ok(lastMs <= (expectedMs / HANDED_OUT) * 1.2 + 500, `${sizes.join()} at ${perSecond}/s: ${lastMs} ms`);
     }
   });
 
@@ -170,7 +224,7 @@ describe("ReconnectBudget", () => {
 
   it("divides by what each has left", () => {
     const budget = new ReconnectBudget();
-    budget.judge(undefined, limitsOf(100), 0);
+    budget.judge(undefined, handsOut(100), 0);
     const entry = (uid: string, waiting: number) => ({ uid, initial: 1_000, waiting });
     budget.divide([entry("a", 900), entry("b", 90), entry("c", 0)], 0, 0);
     assert.deepEqual(

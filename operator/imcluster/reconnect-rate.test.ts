@@ -52,6 +52,12 @@ describe("the rate", () => {
     assert.equal(state.ratePerSecond, 1_000);
   });
 
+  it("rises by the time that has passed, of a look that is late by three seconds of it", () => {
+    const state = firstRate(LIMITS, 0);
+    assert.equal(nextRate(state, CALM, LIMITS, 1_500).ratePerSecond, 575);
+    assert.equal(nextRate(state, CALM, LIMITS, 60_000).ratePerSecond, 650);
+  });
+
   it("is halved at once, then waits for the effect, and never falls below the minimum", () => {
     let state = nextRate(firstRate(LIMITS, 0), bad, LIMITS, 1_000);
     assert.equal(state.ratePerSecond, 250);
@@ -61,7 +67,7 @@ describe("the rate", () => {
     assert.equal(state.ratePerSecond, 125);
     for (let second = 8; second < 60; second += 4) state = nextRate(state, bad, LIMITS, second * 1_000);
     assert.equal(state.ratePerSecond, 50);
-    assert.equal(nextRate(state, CALM, LIMITS, 61_000).ratePerSecond, 100);
+    assert.equal(nextRate(state, CALM, LIMITS, 57_000).ratePerSecond, 100);
   });
 
   it("stays as it is when nobody can say, and is forgotten after ten minutes", () => {

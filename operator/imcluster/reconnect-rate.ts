@@ -39,6 +39,8 @@ const HOLD_MS = 3_000;
 const FORGET_MS = 600_000;
 /** A second without trouble raises the rate by this share of the maximum. */
 const RAISE_SHARE = 0.05;
+/** A look that comes late raises it for this time at most: what happened before is known from counters only. */
+const MAX_RAISE_SECONDS = 3;
 /** Fewer logins say nothing about a 99th percentile, or a share. */
 export const MIN_LOGINS = 20;
 /** So many acknowledgements late per second are nothing, whatever is usual. */
@@ -57,14 +59,24 @@ export function distress(signals: ReceiverSignals, limits: BudgetLimits): string
   return undefined;
 }
 
+/** How fast the rate is raised while all is well. Pure. */
+export function raisePerSecond({ maxPerSecond }: BudgetLimits): number {
+  return Math.max(1, maxPerSecond * RAISE_SHARE);
+}
+
 /** Half of what is allowed: raised within ten seconds when all is well. */
 export function firstRate(limits: BudgetLimits, nowMs: number): RateState {
   const ratePerSecond = Math.max(limits.minPerSecond, limits.maxPerSecond / 2);
   return { ratePerSecond, judgedMs: nowMs, heldUntilMs: nowMs };
 }
 
+/** There was no drain for so long that nothing is known any more. Pure. */
+export function isForgotten({ judgedMs }: RateState, nowMs: number): boolean {
+  return nowMs - judgedMs > FORGET_MS;
+}
+
 /**
- * The rate from now on: halved in distress, raised by a step in a second without, the same when nobody could say. Pure.
+ * The rate from now on: halved in distress, raised by each second without, the same when nobody could say. Pure.
  * Always within the limits.
  */
 export function nextRate(
@@ -76,7 +88,7 @@ export function nextRate(
   const within = (rate: number) => Math.min(limits.maxPerSecond, Math.max(limits.minPerSecond, rate));
   const { heldUntilMs } = state;
   const ratePerSecond = within(state.ratePerSecond);
-  if (nowMs - state.judgedMs > FORGET_MS) return firstRate(limits, nowMs);
+  if (isForgotten(state, nowMs)) return firstRate(limits, nowMs);
   if (nowMs - state.judgedMs < JUDGE_EVERY_MS) return { ...state, ratePerSecond };
   if (!signals) return { ratePerSecond, judgedMs: nowMs, heldUntilMs };
   if (distress(signals, limits)) {
@@ -84,6 +96,6 @@ export function nextRate(
     return { ratePerSecond: within(ratePerSecond / 2), judgedMs: nowMs, heldUntilMs: nowMs + HOLD_MS };
   }
   if (signals.isPartial) return { ratePerSecond, judgedMs: nowMs, heldUntilMs };
-  const step = Math.max(1, limits.maxPerSecond * RAISE_SHARE);
-  return { ratePerSecond: within(ratePerSecond + step), judgedMs: nowMs, heldUntilMs };
+  const seconds = Math.min(MAX_RAISE_SECONDS, (nowMs - state.judgedMs) / 1000);
+  return { ratePerSecond: within(ratePerSecond + raisePerSecond(limits) * seconds), judgedMs: nowMs, heldUntilMs };
 }

@@ -59,7 +59,7 @@ export function situationOf(observed: ObservedCluster): Situation {
     ready: active.filter(({ isReady }) => isReady).length,
     established: active.filter((entry) => entry.isReady || !isStarting(entry, observed.nowMs)).length,
     updated: active.filter((entry) => entry.revision === revision).length,
-    sessions: entries.reduce((sum, entry) => sum + (entry.isDead ? 0 : (entry.probe?.sessions ?? 0)), 0),
+    sessions: entries.reduce((sum, entry) => sum + (entry.isDead ? 0 : (entry.said?.sessions ?? 0)), 0),
     revision,
     logic: workload(observed, logicDeployment(context)),
     extlogic: workload(observed, extlogicDeployment(context)),

@@ -4,11 +4,12 @@ import type { DrainStatus, ImClusterStatus, PodStatus } from "../api/v1alpha1.ts
 import * as judge from "./cluster-conditions.ts";
 import { cordonRequest } from "./cordon-requests.ts";
 import { drainHistory } from "./drain-history.ts";
+import { budgetLimits } from "./drain-limits.ts";
 import { entrySelector } from "./names.ts";
 import { type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryPlanInput } from "./plan.ts";
-import { remainingPlan } from "./plan-status.ts";
+import { type RemainingWork, remainingWork } from "./plan-status.ts";
 import { routerFigures } from "./route-audit.ts";
 import { type Situation, situationOf, type WorkloadSituation } from "./situation.ts";
 import { freeConnectionsPercent, isPaused, wantedEntries } from "./wanted.ts";
@@ -30,7 +31,8 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
   const { cluster, context, addresses } = observed;
   const situation = situationOf(observed);
   const generation = cluster.metadata.generation ?? 0;
-  const drains = drainHistory(cluster.status?.drains ?? [], observed);
+  const { plan, etaSeconds } = remainingOf(observed, situation);
+  const drains = drainHistory(cluster.status?.drains ?? [], observed, etaSeconds);
   const verdicts = verdictsOf(observed, situation, report, drains);
   const [phase, phaseReason] = phaseOf(observed, situation, verdicts, report);
   return {
@@ -43,7 +45,7 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
     addresses: [...addresses],
     entry: entryFigures(observed, situation),
     ...(situation.update.record ? { update: situation.update.record } : {}),
-    ...planField(observed, situation),
+    ...(plan ? { plan } : {}),
     ...autoscalingFigures(observed),
     ...routerFigures(observed),
     ...(observed.dataPlane ? { dataPlane: observed.dataPlane } : {}),
@@ -55,9 +57,10 @@ export function statusOf(observed: ObservedCluster, report: PassReport): ImClust
   };
 }
 
-function planField(observed: ObservedCluster, { update }: Situation): Pick<ImClusterStatus, "plan"> {
-  const plan = remainingPlan(entryPlanInput(observed), update, observed.cluster.spec.entry);
-  return plan ? { plan } : {};
+function remainingOf(observed: ObservedCluster, { update }: Situation): RemainingWork {
+  const { cluster, reconnectsPerSecond: ratePerSecond } = observed;
+  const terms = { update: cluster.spec.entry.update, budget: budgetLimits(cluster), ratePerSecond };
+  return remainingWork(entryPlanInput(observed), update, terms);
 }
 
 function entryFigures(observed: ObservedCluster, situation: Situation): ImClusterStatus["entry"] {
@@ -214,7 +217,7 @@ function podStatus(entry: ObservedEntry): PodStatus {
     ...(entry.pod.spec.nodeName ? { node: entry.pod.spec.nodeName } : {}),
     revision: entry.revision,
     state: podState(entry),
-    ...(entry.probe ? { sessions: entry.probe.sessions } : {}),
+    ...(entry.said ? { sessions: entry.said.sessions } : {}),
     restarts: entry.restarts,
     ...(trouble ? { message: trouble.slice(0, 500) } : {}),
   };

@@ -91,7 +91,8 @@ export function freeConnectionsPercent(cluster: ImCluster, entries: readonly Obs
   const ready = entries.filter((entry) => isActive(entry) && entry.isReady).length;
   const capacity = ready * cluster.spec.entry.maxConnectionsPerPod;
   if (capacity === 0) return undefined;
-  return Math.max(0, Math.floor(((capacity - connectionsOf(entries)) * 100) / capacity));
+  const connections = entries.reduce((sum, { isDead, said }) => sum + (isDead ? 0 : (said?.connections ?? 0)), 0);
+  return Math.max(0, Math.floor(((capacity - connections) * 100) / capacity));
 }
 
 function connectionsOf(entries: readonly ObservedEntry[]): number {
