@@ -28,8 +28,8 @@ describe("updateWarnings", () => {
       updateWarnings(running([0, 1]), sampleCluster({ version: "0.2.0", entry: { replicas: 2 } }).spec),
       ["1 session will reconnect within about 20 s, at most 1 per second"],
     );
-    const slow = edited({ replicas: 2, drain: { window: "10m" } });
-    assert.match(updateWarnings(calm, slow).join(), /within about 41 min/);
+    const slow = edited({ replicas: 2, drain: { window: "10m", deadline: "20m" } });
+    assert.match(updateWarnings(calm, slow).join(), /within about 40 min/);
     const canary = { maxConnectionsPerPod: 30_000, update: { canary: { soak: "24h" } } };
     assert.match(updateWarnings(calm, edited(canary)).join(), /within about 24 h/);
   });

@@ -111,6 +111,7 @@ export class Controller {
     const key = `${cluster.metadata.namespace}/${cluster.metadata.name}`;
     const known = this.#memories.get(key);
     if (known && known.uid === cluster.metadata.uid) return known;
+    if (known) this.#options.observer.forget(known.uid);
     const memory = new ClusterMemory(cluster.metadata.uid ?? "");
     this.#memories.set(key, memory);
     return memory;
@@ -118,6 +119,7 @@ export class Controller {
 
   #forget(key: string): void {
     const { namespace = "", name } = splitKey(key);
+    this.#options.observer.forget(this.#memories.get(key)?.uid ?? "");
     this.#memories.delete(key);
     this.#options.onStatus?.({ metadata: { namespace, name } } as ImCluster, undefined);
   }

@@ -72,6 +72,8 @@ export interface FleetClientOptions {
   log: Logger;
   /** Ports of the control services; tests use others than pods. */
   ports?: { entry: number; logic: number };
+  /** Connections that are kept while no call needs them. Default 256. */
+  maxIdle?: number;
 }
 
 const STATUS_DEADLINE_MS = 1_000;
@@ -86,6 +88,8 @@ const AUDIT_PAGES = 40;
 const IDLE_MS = 60_000;
 /** Idle connections are looked for this often. */
 const SWEEP_MS = 1_000;
+/** As many as large clusters that are drained need once a second. */
+const MAX_IDLE = 256;
 
 const ENTRY_CONTROL = serviceDefinition("im.uplink.v1.EntryControl");
 const LOGIC_CONTROL = serviceDefinition("im.uplink.v1.LogicControl");
@@ -94,12 +98,18 @@ interface Channel {
   client: ChannelClient;
   tls: InternalTls | undefined;
   usedMs: number;
+  /** Under way. */
+  calls: number;
 }
 
-/** Calls pods at their own address over mutual TLS; keeps connections for a minute after their last use. */
+/**
+ * Calls pods at their own address over mutual TLS. Keeps connections for a minute after their last use, but only so many: one
+ * takes 200 KiB of the process, and those of a thousand entries that are asked now and then are cheaper made anew.
+ */
 export class FleetClient implements Fleet {
   readonly #options: FleetClientOptions;
   readonly #ports: { entry: number; logic: number };
+  /** Those first that were used longest ago. */
   readonly #channels = new Map<string, Channel>();
   /** Logic pods that did not answer, by address, and until when they come last. */
   readonly #avoided = new Map<string, number>();
@@ -175,6 +185,11 @@ export class FleetClient implements Fleet {
     return this.#call(who, logic, "logic", "Status", {}, STATUS_DEADLINE_MS);
   }
 
+  /** Connections that are kept at present. */
+  get connections(): number {
+    return this.#channels.size;
+  }
+
   close(): void {
     for (const { client } of this.#channels.values()) client.close();
     this.#channels.clear();
@@ -231,37 +246,46 @@ export class FleetClient implements Fleet {
     const ip = pod.status?.podIP;
     if (!ip) return undefined;
     const address = hostPort(ip, this.#ports[role]);
+    const channel = this.#channel(who, role, address);
+    channel.calls++;
     try {
-      return await this.#channel(who, role, address).call<Reply>(method, request, deadlineMs);
+      return await channel.client.call<Reply>(method, request, deadlineMs);
     } catch (error) {
       const fault = toImError(error);
       if (role === "logic") this.#avoided.set(address, this.#options.clock.nowMs() + AVOID_MS);
       this.#options.log.debug({ pod: pod.metadata.name, method, err: fault }, "pod did not answer");
       return undefined;
+    } finally {
+      channel.calls--;
     }
   }
 
-  #channel(who: FleetIdentity, role: Role & ("entry" | "logic"), address: string): ChannelClient {
+  #channel(who: FleetIdentity, role: Role & ("entry" | "logic"), address: string): Channel {
     this.#closeIdle();
     const key = `${who.clusterUid}/${role}/${address}`;
     const known = this.#channels.get(key);
-    if (known && known.tls === who.tls) {
-      known.usedMs = this.#options.clock.nowMs();
-      return known.client;
-    }
-    known?.client.close();
+    this.#channels.delete(key);
+    const channel = known?.tls === who.tls && known !== undefined ? known : this.#open(who, role, address);
+    if (channel !== known) known?.client.close();
+    channel.usedMs = this.#options.clock.nowMs();
+    this.#channels.set(key, channel);
+    return channel;
+  }
+
+  #open({ tls }: FleetIdentity, role: Role & ("entry" | "logic"), address: string): Channel {
     const definition = role === "entry" ? ENTRY_CONTROL : LOGIC_CONTROL;
-    const client = createChannelClient({ address, definition, role, tls: who.tls });
-    this.#channels.set(key, { client, tls: who.tls, usedMs: this.#options.clock.nowMs() });
-    return client;
+    return { client: createChannelClient({ address, definition, role, tls }), tls, usedMs: 0, calls: 0 };
   }
 
   #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
-    if (nowMs - this.#sweptMs < SWEEP_MS) return;
+    const { maxIdle = MAX_IDLE } = this.#options;
+    if (nowMs - this.#sweptMs < SWEEP_MS && this.#channels.size <= maxIdle) return;
     this.#sweptMs = nowMs;
-    for (const [key, { client, usedMs }] of this.#channels) {
-      if (nowMs - usedMs < IDLE_MS) continue;
+    for (const [key, { client, usedMs, calls }] of this.#channels) {
+      const isOld = nowMs - usedMs >= IDLE_MS;
+      if (!isOld && this.#channels.size <= maxIdle) break;
+      if (calls > 0 && !isOld) continue;
       client.close();
       this.#channels.delete(key);
     }

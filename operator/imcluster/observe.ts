@@ -21,6 +21,7 @@ import { type Caches, OWNED_KINDS } from "./caches.ts";
 import { ClosingTime } from "./closing-time.ts";
 import { CrashBackoff } from "./crash-backoff.ts";
 import { DataPlaneWatch } from "./data-plane.ts";
+import { drainLimits } from "./drain-limits.ts";
 import type { Verification } from "./drain-verification.ts";
 import { DrainWatch } from "./drain-watch.ts";
 import type { Fleet, FleetIdentity } from "./fleet-client.ts";
@@ -29,6 +30,7 @@ import { LABEL, namesOf, selectorLabels } from "./names.ts";
 import { NO_STREAK, type Streak } from "./next-look.ts";
 import { type EntryProbe, isLeaving, isMoving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
+import { ProbePace } from "./probe-pace.ts";
 import { Rebalance } from "./rebalance.ts";
 import { ReceiverWatch } from "./receiver-watch.ts";
 import { ReconnectBudget } from "./reconnect-budget.ts";
@@ -41,15 +43,11 @@ import { contentHashes, generatedNames, type Secrets, secretNames, secretValue }
 import { SlowCalls } from "./slow-calls.ts";
 import { decideScale, isPaused, wantedEntries } from "./wanted.ts";
 
-/** Entries that do not leave are asked this often. */
-const PROBE_EVERY_MS = 5_000;
 /** One that did not answer is asked again after this, when there is a pass. */
 const UNANSWERED_MS = 1_000;
 /** And this often while clients move to them. */
 const RECEIVER_EVERY_MS = 1_000;
 const PROBES_AT_ONCE = 20;
-/** What an entry said counts as news for people this long, if it does not answer. */
-const SAID_MS = 15_000;
 /** A pass waits this long for answers: those that come later count in the next one. */
 const PROBE_WAIT_MS = 600;
 /** As many as a cluster may have entries, and as many again that leave. */
@@ -133,10 +131,16 @@ export interface ObserverOptions {
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #drains: DrainWatch;
+  readonly #pace = new ProbePace();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
     this.#drains = new DrainWatch(options.fleet, options.clock);
+  }
+
+  /** The cluster is gone. */
+  forget(uid: string): void {
+    this.#pace.resize(uid, 0);
   }
 
   /** @throws KubeError when a Secret or the StorageClasses cannot be read */
@@ -220,12 +224,13 @@ export class Observer {
     const { caches, clock } = this.#options;
     const pods = caches.pods.list(namespace, selectorLabels(name, "entry")).filter((pod) => isOursOrNobodys(pod, uid));
     forgetOthers(memory, new Set(pods.map((pod) => pod.metadata.uid ?? "")));
+    this.#pace.resize(uid, pods.length);
     const nowMs = clock.wallMs();
-    const { maxPerSecond } = cluster.spec.entry.drain.reconnectBudget;
+    const { maxPerSecond = Number.POSITIVE_INFINITY } = drainLimits(cluster);
     const observe = (pod: Pod) => {
       const podUid = pod.metadata.uid ?? "";
       const { probe, said } = memory.probes.get(podUid) ?? {};
-      const isNews = said !== undefined && clock.nowMs() - said.atMs < SAID_MS;
+      const isNews = said !== undefined && clock.nowMs() - said.atMs < this.#pace.newsMs;
       const proof = memory.verifications.get(podUid);
       return observeEntry(pod, {
         ...{ ownerUid: uid, probe, said: isNews ? said : undefined, isPurged: memory.purged.has(podUid), nowMs },
@@ -242,7 +247,8 @@ export class Observer {
 
   async #probe(entries: ObservedEntry[], memory: ClusterMemory, who: FleetIdentity): Promise<void> {
     const { clock, fleet } = this.#options;
-    const everyMs = entries.some(isMoving) || memory.rebalance.asking.length > 0 ? RECEIVER_EVERY_MS : PROBE_EVERY_MS;
+    const isMove = entries.some(isMoving) || memory.rebalance.asking.length > 0;
+    const everyMs = isMove ? RECEIVER_EVERY_MS : this.#pace.everyMs;
     const isDue = (entry: ObservedEntry) => {
       if (entry.isDead || !entry.hasStarted) return false;
       const known = memory.probes.get(entry.uid);
