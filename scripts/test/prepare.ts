@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ensureSchemathesis } from "../../e2e/security/schemathesis.ts";
 import { ensureAptPackages } from "../cluster/apt.ts";
 import { createProgress } from "../cluster/progress.ts";
 import { ensureBinaries } from "../cluster/toolchain.ts";
@@ -7,6 +8,8 @@ import { ensureBinaries } from "../cluster/toolchain.ts";
 export interface Needs {
   aptPackages: readonly string[];
   binaries: readonly string[];
+  /** Programs in Python environments of their own. */
+  pythonTools?: readonly "schemathesis"[];
 }
 
 const API_SERVER = ["etcd", "kube-apiserver"];
@@ -17,7 +20,7 @@ const SERVERS: Needs = { aptPackages: ["redis-server", "openssl"], binaries: [] 
 export const NEEDS: Readonly<Record<string, Needs>> = {
   unit: { aptPackages: ["redis-server", "openssl", "chromium"], binaries: [] },
   int: { ...SERVERS, binaries: API_SERVER },
-  process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...BROWSER] },
+  process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...BROWSER], pythonTools: ["schemathesis"] },
   operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl"] },
   charts: { aptPackages: [], binaries: ["helm"] },
   cluster: {
@@ -47,4 +50,5 @@ export async function prepare(suites: readonly string[]): Promise<void> {
   const packages = unique(needs.map((need) => need.aptPackages));
   if (packages.length > 0) await ensureAptPackages(packages, { progress });
   await ensureBinaries(unique(needs.map((need) => need.binaries)), { progress });
+  if (needs.some((need) => need.pythonTools?.includes("schemathesis"))) await ensureSchemathesis({ progress });
 }

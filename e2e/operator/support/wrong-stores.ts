@@ -65,6 +65,30 @@ export const WRONG_STORES: readonly Wrong[] = [
     remedy: /spec\.postgres\.pushKeysSecretRef\.name must not be.*leave the field out/,
   },
   {
+    what: "server API without any calls",
+    spec: { logic: { serverApi: { ratePerSecond: 0 } } },
+    field: "spec.logic.serverApi.ratePerSecond",
+    remedy: /between 1 and 100000/,
+  },
+  {
+    what: "audit log that is forgotten too soon",
+    spec: { logic: { serverApi: { auditDays: 89 } } },
+    field: "spec.logic.serverApi.auditDays",
+    remedy: /between 90 and 3650/,
+  },
+  {
+    what: "path for the server API's certificate",
+    spec: { logic: { serverApi: { tlsSecretName: "/etc/tls" } } },
+    field: "spec.logic.serverApi.tlsSecretName",
+    remedy: /name of a Secret/,
+  },
+  {
+    what: "API keys without a key",
+    spec: { logic: { serverApi: { keysSecretRef: { name: "shop-keys" } } } },
+    field: "spec.logic.serverApi.keysSecretRef.key",
+    remedy: /Required/,
+  },
+  {
     what: "push keys without a name",
     spec: { postgres: { pushKeysSecretRef: { key: "keys" } } },
     field: "spec.postgres.pushKeysSecretRef.name",
