@@ -96,8 +96,14 @@ export class ApiDesk {
         response = await this.#inTime(this.#answer(request, known));
       } catch (thrown) {
         const error = toImError(thrown);
-        onFault(`api ${known.operation?.id ?? "call"} ${request.id}`, error);
-        response = refused(refusalOf(error), request.id);
+        const refusal = refusalOf(error);
+        response = refused(refusal, request.id);
+        // The id is not in the name: there are few names, and each is logged once in a while.
+        if (response.status >= 500)
+          onFault(
+            `api ${known.operation?.id ?? "call"}`,
+            new ImError(error.code, `${request.id}: ${error.message}`, { cause: thrown }),
+          );
       } finally {
         this.#running--;
       }

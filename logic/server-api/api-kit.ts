@@ -100,7 +100,8 @@ export class TestApi {
   constructor(ratePerSecond = 100_000) {
     const { core, store, router, deadLetters, clock, registry } = this;
     const onFault = (op: string): void => void this.faults.push(op);
-    const parts = { core, store, router, deadLetters, clock, registry, onFault };
+    const random = (): number => 0.5;
+    const parts = { core, store, router, deadLetters, clock, random, registry, onFault };
     this.desk = composeApiDesk({ IM_API_RATE_PER_SECOND: ratePerSecond }, parts, () => new Map());
     this.entry = wireEntry("pod", (uplink) => core.server.accept(uplink));
   }

@@ -24,7 +24,9 @@ const CALLERS = [
 type Caller = (typeof CALLERS)[number];
 
 /** What another tenant sees of these: the same as of something that is not there. */
-const HIDDEN: readonly string[] = ["readLedger", "readHistory"];
+const HIDDEN: readonly string[] = [
+  ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
+];
 
 describe("the API's matrix of callers", () => {
   let api: TestApi;
@@ -37,7 +39,10 @@ describe("the API's matrix of callers", () => {
     const sent = await api.call({ method: "POST", path: "/v1/messages", key, body });
     assert.equal(sent.status, 201, JSON.stringify(sent.body));
     const { conversationId, messageId } = sent.body;
-    facts = { userId, service, conversationId: String(conversationId), messageId: String(messageId) };
+    const group = { actor: service, name: "team", userIds: [userId] };
+    const made = await api.call({ method: "POST", path: "/v1/groups", key, body: group });
+    const groupId = String(made.body.groupId);
+    facts = { userId, service, conversationId: String(conversationId), messageId: String(messageId), groupId };
   });
   after(() => api.close());
 
@@ -101,7 +106,7 @@ describe("the API's matrix of callers", () => {
       rest,
     ];
     for (const id of HIDDEN) {
-      const absent = { ...facts, conversationId: randomUUID(), messageId: randomUUID() };
+      const absent = { ...facts, groupId: randomUUID(), conversationId: randomUUID(), messageId: randomUUID() };
       const [there, not] = [exampleCalls(facts)[id], exampleCalls(absent)[id]];
       assert.ok(there && not);
       assert.deepEqual(shape(await api.call({ ...there, key })), shape(await api.call({ ...not, key })));

@@ -10,7 +10,7 @@ import type { AppendedMessage, AppendResult } from "../store/store.ts";
 
 /** What {@link AppendAs} needs: the ways that SEND goes, too. */
 export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId"> {
-  epochs: Pick<EpochWatch, "markOf">;
+  epochs: Pick<EpochWatch, "current" | "markOf">;
   clock: Clock;
   metrics: Pick<LogicMetrics, "sends">;
 }

@@ -5,6 +5,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { Metrics } from "#lib/metrics.ts";
 import { type TlsFiles, watchTlsFiles } from "#lib/tls-files.ts";
 import type { LogicCore } from "../compose.ts";
+import { GroupChanger } from "../groups/group-changer.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
 import { KeyFile } from "../token/jwks.ts";
@@ -13,6 +14,7 @@ import { AppendAs } from "./append-as.ts";
 import { AuditLog } from "./audit-log.ts";
 import type { ServerApiConfig } from "./config.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import { GroupDesk } from "./group-desk.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { type FileKeys, parseKeyFile } from "./key-file.ts";
 import { KeyRing } from "./key-ring.ts";
@@ -26,11 +28,13 @@ import { RouteTable } from "./route-table.ts";
 import { UserDesk } from "./user-desk.ts";
 
 const DAY_MS = 86_400_000;
+const IDLE_WAIT_MS = 2000;
+const IDLE_POLL_MS = 10;
 
 /** What the rest of logic lends. */
 export interface ServerApiParts {
   core: Pick<LogicCore, "admin" | "sending">;
-  store: Pick<Store, "pushTargets" | "readHistory" | "traces" | "serverApi">;
+  store: Pick<Store, "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi">;
   router: Pick<Router, "lookup">;
   deadLetters: DeadLetterDesk;
   clock: Clock;
@@ -59,22 +63,34 @@ export async function openServerApi(
   const housekeeping = new Housekeeping({ store: store.serverApi, auditKeepMs, clock, random: parts.random, onFault });
   housekeeping.start();
   lifecycle.onStop("api housekeeping", () => housekeeping.stop());
+  lifecycle.onStop("api calls", () => untilIdle(desk, clock));
   const listener = await openListener(config.IM_API_PORT, config, { desk, log: parts.log }, lifecycle);
   return listener.port;
+}
+
+/** The log is written when the answer to a read is out already. */
+async function untilIdle(desk: ApiDesk, clock: Clock): Promise<void> {
+  const endMs = clock.nowMs() + IDLE_WAIT_MS;
+  while (!desk.isIdle && clock.nowMs() < endMs)
+    await new Promise<void>((resolve) => void clock.after(IDLE_POLL_MS, resolve));
 }
 
 /** The API without its listener: runs on memory parts, too. */
 export function composeApiDesk(
   config: Pick<ServerApiConfig, "IM_API_RATE_PER_SECOND">,
-  parts: Omit<ServerApiParts, "log" | "random">,
+  parts: Omit<ServerApiParts, "log">,
   fileKeys: () => FileKeys,
 ): ApiDesk {
-  const { core, store, router, deadLetters, clock, registry, onFault } = parts;
+  const { core, store, router, deadLetters, clock, random, registry, onFault } = parts;
   const { serverApi } = store;
   const metrics = createApiMetrics(registry);
   const api: ApiPorts = {
     append: new AppendAs(core.sending),
     users: new UserDesk({ admin: core.admin, router, store }),
+    groups: new GroupDesk({
+      store: store.groups,
+      changer: new GroupChanger({ ...core.sending, store: store.groups, random }),
+    }),
     ...{ deadLetters, store },
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),
   };

@@ -8,6 +8,8 @@ export interface ExampleFacts {
   readonly service: string;
   readonly conversationId: string;
   readonly messageId: string;
+  /** A group of the service account and the user, which the account owns. */
+  readonly groupId: string;
 }
 
 export interface ExampleCall {
@@ -18,7 +20,7 @@ export interface ExampleCall {
 
 /** By operation id. */
 export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
-  const { userId, service, conversationId, messageId } = facts;
+  const { userId, service, conversationId, messageId, groupId } = facts;
   const user = `/v1/users/${encodeURIComponent(userId)}`;
   const post = (path: string, body: object): ExampleCall => ({ method: "POST", path, body });
   const get = (path: string): ExampleCall => ({ method: "GET", path });
@@ -29,6 +31,13 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     }),
     readLedger: get(`${user}/messages/${messageId}`),
     readHistory: get(`${user}/conversations/${conversationId}/messages?limit=10`),
+    listConversations: get(`${user}/conversations?limit=10`),
+    createGroup: post("/v1/groups", { actor: service, name: "team", userIds: [userId] }),
+    readGroup: get(`/v1/groups/${groupId}?actor=${encodeURIComponent(service)}`),
+    addGroupMembers: post(`/v1/groups/${groupId}/members`, { actor: service, userIds: ["group-guest"] }),
+    removeGroupMembers: post(`/v1/groups/${groupId}/members/remove`, { actor: service, userIds: ["group-guest"] }),
+    setGroupRole: post(`/v1/groups/${groupId}/role`, { actor: service, userId, role: "admin" }),
+    renameGroup: post(`/v1/groups/${groupId}/name`, { actor: service, name: "crew" }),
     readDevices: get(`${user}/devices`),
     readPresence: get(`/v1/presence?userId=${encodeURIComponent(userId)}&userId=nobody`),
     kickUser: post(`${user}/kick`, { slot: "desktop", reason: "for a test" }),

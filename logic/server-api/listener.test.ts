@@ -171,6 +171,31 @@ describe("the listener of the API", () => {
     assert.equal(response.status, 200, "others are served on");
   });
 
+  it("ends a connection whose client does not read its answer", async () => {
+    const large = "x".repeat(32 * 2 ** 20);
+    const own = await startApiListener({
+      ...{ port: 0, document: "", tls: undefined, idleMs: 200 },
+      desk: { handle: async () => ({ status: 200, headers: {}, body: large }) },
+    });
+    try {
+      const socket = connect(own.port, "127.0.0.1");
+      let bytes = 0;
+      const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+      socket.on("error", () => undefined);
+      socket.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+      socket.pause();
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      socket.on("data", (chunk) => {
+        bytes += chunk.length;
+      });
+      socket.resume();
+      await closed;
+      assert.ok(bytes < large.length, `${bytes} bytes came`);
+    } finally {
+      await own.close();
+    }
+  });
+
   it("answers what it has begun when it closes", async () => {
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();

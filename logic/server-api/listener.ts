@@ -18,6 +18,9 @@ const LIMITS = {
   keepAliveTimeout: 20_000,
   connectionsCheckingInterval: 1000,
 } as const;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Longer than any call takes: who does not read the answer by then keeps its memory no longer. */
+const IDLE_MS = 60_000;
 const MAX_CONNECTIONS = 1000;
 const MAX_URL_CHARS = 8 * 1024;
 /** A refused body: its sender may still write, and hears the answer first. */
@@ -34,6 +37,8 @@ export interface ApiListenerOptions {
   document: string;
   /** Undefined: plain HTTP, for what ends TLS in front of it. With a CA, clients must show a certificate of it. */
   tls: TlsFiles | undefined;
+  /** A connection on which nothing moves for so long ends. Default 60,000. */
+  idleMs?: number;
 }
 
 export interface ApiListener {
@@ -51,6 +56,7 @@ export async function startApiListener(options: ApiListenerOptions): Promise<Api
   const secure = tls && createTlsServer({ ...LIMITS, ...tlsOptions(tls) }, onRequest);
   const server = secure ?? createServer(LIMITS, onRequest);
   server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = options.idleMs ?? IDLE_MS;
   // node:http would drop the rest of too many unseen; requestFault counts them, and their bytes are bounded.
   server.maxHeadersCount = 0;
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -71,7 +77,12 @@ export async function startApiListener(options: ApiListenerOptions): Promise<Api
 
 function tlsOptions({ cert, key, ca }: TlsFiles): ServerOptions {
   const mutual = ca ? { ca, requestCert: true, rejectUnauthorized: true } : {};
-  return { cert, key, minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"], ...mutual };
+  const common = {
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  } as const;
+  return { cert, key, ...common, ...mutual };
 }
 
 function closeServer(server: Server): Promise<void> {

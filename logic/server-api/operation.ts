@@ -4,6 +4,7 @@ import type { Store } from "../store/store.ts";
 import type { Scope } from "./api-key.ts";
 import type { AppendAs } from "./append-as.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import type { GroupDesk } from "./group-desk.ts";
 import type { ProblemCode, Refusal } from "./problem.ts";
 import { type Infer, NO_FIELDS, type ObjectSchema, type Schema } from "./schema.ts";
 import type { UserDesk } from "./user-desk.ts";
@@ -14,8 +15,9 @@ export type Method = "GET" | "POST" | "DELETE";
 export interface ApiPorts {
   readonly append: AppendAs;
   readonly users: UserDesk;
+  readonly groups: GroupDesk;
   readonly deadLetters: DeadLetterDesk;
-  readonly store: Pick<Store, "readHistory" | "traces">;
+  readonly store: Pick<Store, "readHistory" | "traces" | "conversations">;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
 }
 

@@ -13,6 +13,7 @@ export const PROBLEMS = {
   invalid: { status: 400, title: "The request does not fit its schema" },
   unauthenticated: { status: 401, title: "The API key is missing or not good" },
   forbidden: { status: 403, title: "The API key lacks the scope" },
+  not_allowed: { status: 403, title: "The account may not do this" },
   not_found: { status: 404, title: "There is nothing of that name" },
   method_not_allowed: { status: 405, title: "The path takes other methods" },
   conflict: { status: 409, title: "The idempotency key belongs to another request" },

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Operation } from "../operation.ts";
+import { listConversations } from "./conversations.ts";
+import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
 import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
 import { listDeadLetters, readAudit, replayDeadLetters } from "./service.ts";
 import { kickUser, readDevices, readPresence, revokeToken, revokeUser } from "./users.ts";
@@ -10,6 +12,13 @@ export const OPERATIONS: readonly Operation[] = [
   sendNotification,
   readLedger,
   readHistory,
+  listConversations,
+  createGroup,
+  readGroup,
+  addGroupMembers,
+  removeGroupMembers,
+  setGroupRole,
+  renameGroup,
   readDevices,
   readPresence,
   kickUser,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { hash } from "node:crypto";
+import { clientMessageIdOf } from "../client-message-id.ts";
 import { readContent, writeContent } from "../content.ts";
 import { cursorOf, readCursor } from "../cursor.ts";
 import {
@@ -37,11 +37,6 @@ interface Letter {
   conversationId: string;
   contentType: string;
   content: Uint8Array;
-}
-
-/** A resend has the same id, also when the answer to the first is forgotten: the message store knows it for longer. */
-function clientMessageIdOf(tenant: string, idempotencyKey: string): string {
-  return `api-${hash("sha256", `${tenant}\0${idempotencyKey}`, "hex").slice(0, 40)}`;
 }
 
 async function send({ append }: ApiPorts, letter: Letter): Promise<Outcome> {
