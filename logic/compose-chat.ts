@@ -23,6 +23,8 @@ export interface ChatCore {
   readonly epochs: EpochWatch;
   /** Bounds work on SQL, and answers what cannot be read. */
   readonly desk: ReadDesk;
+  /** Recalls, edits and cards: SEND needs them, too. */
+  readonly changing: ChatPart;
 }
 
 /** What {@link composeChat} makes the rest of {@link ChatCore} of. */
@@ -43,7 +45,7 @@ export interface ChatPart {
 
 /** Everything that a marketplace's chat has beyond delivery: one line for each part. */
 function chatParts(ports: LogicPorts, core: ChatCore): readonly ChatPart[] {
-  return [composeConversations(ports, core), composeGroups(ports, core)];
+  return [composeConversations(ports, core), core.changing, composeGroups(ports, core)];
 }
 
 /** The parts of the chat as one. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { type ChangeParts, type ChangeSettings, composeChanges } from "./compose-changes.ts";
 import { composeChat } from "./compose-chat.ts";
 import { composeIdentity } from "./compose-identity.ts";
 import { composePresence, type PresenceParts } from "./compose-presence.ts";
@@ -10,6 +11,7 @@ import { Delivery } from "./deliver/deliver.ts";
 import { type IntentSink, OfflineQueue } from "./deliver/offline.ts";
 import { OverdueSlots } from "./deliver/overdue.ts";
 import { ROUTE_MAX_AGE_MS, RouteCache } from "./deliver/route-cache.ts";
+import { SilentSeqs } from "./deliver/silent-seqs.ts";
 import { UnreachableHandler } from "./deliver/unreachable.ts";
 import { Gate } from "./gate.ts";
 import type { AdminPorts } from "./grpc/admin.ts";
@@ -65,6 +67,8 @@ export interface LogicPorts {
   tokens: Pick<TokenVerifier, "verify">;
   /** Tells whose sessions come and go, for clients that watch. Default: clients see nobody's presence. */
   changeLog?: ChangeLog;
+  /** Recalls, edits and cards. */
+  changes?: ChangeSettings;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;
@@ -99,6 +103,8 @@ export interface LogicCore {
   readonly ackWatch: AckWatch;
   readonly activity: ActivityBuffer;
   readonly presence: Pick<PresenceParts, "watcher">;
+  /** For backends: cards and their updates. */
+  readonly cards: ChangeParts["cards"];
   /** Watches the router; resolves when it was asked for the first time. */
   start(): Promise<void>;
   /** Deliveries that wait until their entry is attached. */
@@ -138,8 +144,9 @@ function composeDelivery(
   const delivered = ackWatch.delivered.bind(ackWatch);
   const ways = { router, routes: cache, changes: leaving, entries };
   const shared = { ...ways, offline, delivered, onRouterFault, clock, defer, metrics };
-  const delivery = new Delivery(shared);
-  const unreachable = new UnreachableHandler(shared);
+  const silent = new SilentSeqs();
+  const delivery = new Delivery({ ...shared, silent: (userId, seq) => silent.add(userId, seq) });
+  const unreachable = new UnreachableHandler({ ...shared, isSilent: (userId, seq) => silent.has(userId, seq) });
   const routes = new RouteWriter({
     router: { ...leaving, forget: (incarnation, conns) => router.forget(incarnation, conns) },
     kicks,
@@ -177,6 +184,23 @@ function composeCommits({ store, clock, metrics, onFault, maxLingerMs }: LogicPo
       if (error) onFault("append", error);
     },
   });
+}
+
+/** What writes into conversations, for a client and for other parts. */
+function composeSends(
+  ports: LogicPorts,
+  { commits, delivery, epochs }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch },
+) {
+  const { clock, random, metrics } = ports;
+  const sending = {
+    messageId: createMessageIds(() => clock.wallMs()),
+    submit: commits.submit.bind(commits),
+    deliver: delivery.deliver.bind(delivery),
+    epochs,
+  };
+  const changing = composeChanges(ports, sending);
+  const checkCard = changing.cards.check.bind(changing.cards);
+  return { sending, changing, send: new SendHandler({ clock, random, metrics, checkCard, ...sending }) };
 }
 
 /** Everything that reads messages for a client. */
@@ -236,7 +260,7 @@ function routerFaults({ metrics, onFault }: LogicPorts): OnFault {
 
 /** Wires handlers to ports. */
 export function composeLogic(ports: LogicPorts): LogicCore {
-  const { store, router, clock, random, defer, onFault, log, metrics, leaseTtlMs } = ports;
+  const { store, router, clock, defer, onFault, log, metrics, leaseTtlMs } = ports;
   const entries = new Entries();
   const epochs = new EpochWatch({ store, clock, entries, onFault, log });
   const leases = new EntryLeases({
@@ -258,15 +282,10 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const removeLater = (session: Session): void => routes.remove(session);
   const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, onRouterFault };
   const identity = composeIdentity(ports, lent);
-  const sending = {
-    messageId: createMessageIds(() => clock.wallMs()),
-    submit: commits.submit.bind(commits),
-    deliver: delivery.deliver.bind(delivery),
-    epochs,
-  };
-  const send = new SendHandler({ clock, random, metrics, ...sending });
+  const { sending, changing, send } = composeSends(ports, { commits, delivery, epochs });
   const reads = composeReads(ports, acks, epochs);
-  const chat = composeChat(ports, { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, ...sending });
+  const ways = { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, changing };
+  const chat = composeChat(ports, { ...ways, ...sending });
   const lateHeads = new LateHeads({
     clock,
     delayMs: LATE_HEAD_MS,
@@ -297,6 +316,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     ackWatch,
     activity: identity.handlers.activity,
     presence,
+    cards: changing.cards,
     start: async () => {
       ackWatch.start();
       await Promise.all([watch.start(), identity.handlers.guard.start()]);

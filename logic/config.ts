@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
 import { envDurationMs, envInt, envList, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
+import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
 import { serverApiShape } from "./server-api/config.ts";
 import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
@@ -53,6 +54,19 @@ export const logicSchema = z.object({
   IM_BACKGROUND_PING_INTERVAL_MS: envDurationMs(1000, 600_000).optional(),
   // A crashed entry counts as online for 15 s at most: this, a renewal on its way, and the second of cached answers.
   IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(13_000),
+  /** How long after it was sent a message may be recalled or edited by its sender; 0 = never. */
+  IM_RECALL_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.recallWindowMs),
+  IM_EDIT_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.editWindowMs),
+  IM_CARD_KEYS_FILE: envString()
+    .optional()
+    .describe("a file with the keys that sign cards, an id and 32 bytes in base64 a line, the newest first"),
+  IM_CARD_ACTION_URL: envUrl("https:", "http:")
+    .optional()
+    .describe("https://... of the backend that is told of pressed buttons"),
+  IM_CARD_ACTION_SECRET: envString(1024).default("").describe("the secret that signs what this backend is told"),
+  IM_WEBHOOK_ALLOWED_NETWORKS: envList()
+    .optional()
+    .describe("private networks that webhooks may go to, such as 10.1.0.0/16,fd00::/8"),
   IM_SYNC_MAX_GAP_EVENTS: envInt(1, 1_000_000).default(2000),
   IM_SYNC_MAX_GAP_DAYS: envInt(1, 3650).default(30),
   ...serverApiShape,

@@ -107,6 +107,7 @@ async function start(
   lifecycle.onStop("reconciler", () => reconciler.stop());
   const retention = new RetentionJob({
     store: store.retention,
+    changes: store.changes,
     limits: { keepMs: config.IM_RETENTION_DAYS * DAY_MS, keepKeysMs: config.IM_IDEMPOTENCY_DAYS * DAY_MS },
     ...{ clock, random, onFault, log, metrics: createRetentionMetrics(metrics) },
   });

@@ -8,7 +8,9 @@ import { Lifecycle } from "#lib/lifecycle.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { connectRedis, type RedisClient, whenReady } from "#lib/redis.ts";
-import { composeLogic, type LogicCore } from "./compose.ts";
+import { parseCardKeys } from "./changes/card-keys.ts";
+import { composeLogic, type LogicCore, type LogicPorts } from "./compose.ts";
+import type { ChangeSettings } from "./compose-changes.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
 import { RedisAckWheel } from "./deliver/ack-wheel-redis.ts";
 import { createFaultLog } from "./faults.ts";
@@ -26,6 +28,8 @@ import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
 import { TokenVerifier } from "./token/verify.ts";
+import { AllowedNetworks } from "./webhook/public-address.ts";
+import { WebhookSender } from "./webhook/webhook-sender.ts";
 
 const STOP_DEADLINE_MS = 15_000;
 /** Commands on their way when LEAVING was written still arrive within this. */
@@ -93,6 +97,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   });
   lifecycle.onStop("redis", () => redis.disconnect());
   const queue = openQueue(config, redis, onFault, lifecycle);
+  const random = deps.random ?? Math.random;
+  const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const intents = new RedisIntents(queue);
   const core = composeLogic({
@@ -108,6 +114,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
       ...(config.IM_TOKEN_ALGORITHMS ? { algorithms: config.IM_TOKEN_ALGORITHMS } : {}),
       nowMs: () => clock.wallMs(),
     }),
+    changes,
     name: config.IM_POD_NAME,
     leaseTtlMs: config.IM_LEASE_TTL_MS,
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
@@ -116,7 +123,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     ackTimeoutMs: config.IM_ACK_TIMEOUT_MS,
     sessionPolicy: { sessionsPerSlot: config.IM_SESSIONS_PER_SLOT, loginsPerMinute: config.IM_LOGINS_PER_MINUTE },
     clock,
-    random: deps.random ?? Math.random,
+    random,
     defer: setImmediate,
     onFault,
     log,
@@ -145,7 +152,6 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
-  const random = deps.random ?? Math.random;
   const deadLetters = new RedisDeadLetters({ redis: queue, intents });
   const apiParts = { core, store, router, deadLetters, clock, random, registry, onFault, log };
   const apiPort = await openServerApi(config, apiParts, lifecycle);
@@ -197,6 +203,31 @@ function openQueue(
 function openKeys(config: LogicConfig, options: KeyFileOptions): Promise<KeyFile<JSONWebKeySet | Uint8Array>> {
   const { IM_TOKEN_SECRET_FILE: secretFile, IM_JWKS_FILE: jwksFile } = config;
   return secretFile === undefined ? KeyFile.openJwks(jwksFile, options) : KeyFile.openSecret(secretFile, options);
+}
+
+/** Policy of changes, the keys of cards, and who is told of pressed buttons. */
+async function openChanges(
+  config: LogicConfig,
+  { clock, random, onFault }: Pick<LogicPorts, "clock" | "random" | "onFault">,
+  lifecycle: Lifecycle,
+): Promise<ChangeSettings> {
+  const { IM_CARD_KEYS_FILE: keysFile, IM_CARD_ACTION_URL: url, IM_CARD_ACTION_SECRET: secret } = config;
+  const policy = { recallWindowMs: config.IM_RECALL_WINDOW_MS, editWindowMs: config.IM_EDIT_WINDOW_MS };
+  const settings: ChangeSettings = { policy };
+  if (keysFile !== undefined) {
+    const onError = (error: unknown): void => onFault("card keys", error);
+    const source = { path: keysFile, variable: "IM_CARD_KEYS_FILE", parse: parseCardKeys };
+    const keys = await KeyFile.open(source, { clock, onError });
+    lifecycle.onStop("card keys", () => keys.close());
+    settings.cardKeys = () => keys.current();
+  }
+  if (url !== undefined) {
+    const allowed = new AllowedNetworks(config.IM_WEBHOOK_ALLOWED_NETWORKS ?? []);
+    const webhooks = new WebhookSender({ allowed, clock, random });
+    lifecycle.onStop("webhooks", () => webhooks.close());
+    settings.cardActions = { target: { url, secret }, webhooks };
+  }
+  return settings;
 }
 
 interface LogicState {

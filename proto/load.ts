@@ -10,6 +10,7 @@ export const PROTO_FILES = [
   // The chat: a file for each part.
   "im/client/v1/conversations.proto",
   "im/client/v1/groups.proto",
+  "im/client/v1/changes.proto",
 ] as const;
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));

@@ -10,6 +10,7 @@ import type { EntryPort } from "../session/session.ts";
 import { Delivery, type Outgoing } from "./deliver.ts";
 import { OfflineQueue, type PushIntent } from "./offline.ts";
 import { RouteCache } from "./route-cache.ts";
+import { SilentSeqs } from "./silent-seqs.ts";
 import { UnreachableHandler } from "./unreachable.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -27,6 +28,7 @@ async function setUp() {
   const tripsMs: number[] = [];
   const faults: string[] = [];
   const registry = new Metrics();
+  const silent = new SilentSeqs();
   let isFull = false;
   const entry: EntryPort = {
     incarnation: "pod.1",
@@ -45,6 +47,8 @@ async function setUp() {
       armed.push(`${userId}/${slot}/${inboxSeq}`);
       tripsMs.push(roundTripMs);
     },
+    silent: (userId: string, inboxSeq: number) => silent.add(userId, inboxSeq),
+    isSilent: (userId: string, inboxSeq: number) => silent.has(userId, inboxSeq),
     onRouterFault: (op: string) => void faults.push(op),
     clock,
     defer: setImmediate,
@@ -103,6 +107,22 @@ describe("delivery", () => {
     assert.equal(sent.length, 10);
     assert.deepEqual(offline, []);
     assert.equal(delivery.isIdle, true);
+  });
+
+  it("pushes to nobody for what is silent, reached or not, and waits for no acknowledgement", async () => {
+    const { sent, offline, armed, ports, online } = await setUp();
+    await online("bob", 2);
+    const delivery = new Delivery(ports);
+    const unreachable = new UnreachableHandler(ports);
+    const silent = (recipients: Outgoing["recipients"]): Outgoing => ({ ...outgoing(recipients), isSilent: true });
+    delivery.deliver(silent([...both, { userId: "carol", inboxSeq: 7 }]));
+    await settle();
+    assert.deepEqual([sent.length, offline, armed], [1, [], []]);
+    // Its connection was gone, and so is that of a message before.
+    unreachable.add({ userId: "bob", incarnation: "pod.1", conn: 2, inboxSeq: 5 });
+    unreachable.add({ userId: "bob", incarnation: "pod.1", conn: 2, inboxSeq: 4 });
+    await settle();
+    assert.deepEqual(offline, [{ userId: "bob", inboxSeq: 4, cause: "unreachable" }]);
   });
 
   it("tells the wait for its acknowledgement by the round trip of the connection", async () => {

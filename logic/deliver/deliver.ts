@@ -28,6 +28,8 @@ export interface Outgoing {
   epochMark: number;
   /** The sending connection: its SEND_ACK says it all. */
   origin: { incarnation: string; conn: number };
+  /** Nobody is pushed to for it, and nobody waits for its acknowledgement. Default false. */
+  isSilent?: boolean;
 }
 
 /** What {@link Delivery} needs. */
@@ -38,6 +40,8 @@ export interface DeliveryPorts {
   delivered: (userId: string, slot: string, inboxSeq: number, roundTripMs: number) => void;
   /** Takes a recipient who could not be reached online. */
   offline: (intent: PushIntent) => void;
+  /** Notes that the user is not to be pushed to for what has this inbox seq. */
+  silent: (userId: string, inboxSeq: number) => void;
   /** A router call failed; delivery goes on without it. */
   onRouterFault: (op: string, error: unknown) => void;
   clock: Clock;
@@ -158,14 +162,10 @@ export class Delivery {
   }
 
   /** To all sessions of the user but the one it came from. Whom nobody reaches, now or later, is pushed to. */
-  #toUser(
-    { userId, inboxSeq }: Recipient,
-    routes: readonly Route[],
-    fields: EventFields,
-    { event, epochMark, origin }: Outgoing,
-  ): void {
+  #toUser({ userId, inboxSeq }: Recipient, routes: readonly Route[], fields: EventFields, outgoing: Outgoing): void {
     const { entries, metrics } = this.#ports;
-    const isOwn = userId === event.sender;
+    const { epochMark, origin } = outgoing;
+    const isOwn = this.#isQuiet(outgoing, userId, inboxSeq);
     let isReached = false;
     let body: Uint8Array | undefined;
     let parcel: Parcel | undefined;
@@ -188,6 +188,12 @@ export class Delivery {
     if (isReached || isOwn) return;
     if (parcel) parcel.owesPush = true;
     else this.#toOffline(userId, inboxSeq);
+  }
+
+  /** Is nobody to be pushed to for it: by the user themselves, or silent? */
+  #isQuiet({ event, isSilent }: Outgoing, userId: string, inboxSeq: number): boolean {
+    if (isSilent) this.#ports.silent(userId, inboxSeq);
+    return isSilent === true || userId === event.sender;
   }
 
   #toOffline(userId: string, inboxSeq: number): void {

@@ -23,7 +23,7 @@ export interface Parcel {
   parkedFor: number;
   /** Nobody saw it yet, and nobody else pushes it. */
   owesPush: boolean;
-  /** By the user themselves: nobody waits for its acknowledgement. */
+  /** By the user themselves, or silent: nobody waits for its acknowledgement. */
   readonly isOwn: boolean;
 }
 

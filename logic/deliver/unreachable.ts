@@ -27,6 +27,8 @@ export interface UnreachablePorts {
   changes: Pick<Router, "logout">;
   entries: EntryDirectory;
   offline: (intent: PushIntent) => void;
+  /** Is the user not to be pushed to for what has this inbox seq? */
+  isSilent: (userId: string, inboxSeq: number) => boolean;
   /** The user's device in this slot was told of a message, which it must acknowledge in time. */
   delivered: (userId: string, slot: string, inboxSeq: number) => void;
   onRouterFault: (op: string, error: unknown) => void;
@@ -78,6 +80,7 @@ export class UnreachableHandler {
       const reached = (routes.get(userId) ?? []).filter(({ incarnation, conn }) =>
         this.#ports.entries.find(incarnation)?.send({ kind: RecordKind.HEAD, conn, aux: inboxSeq }),
       );
+      if (this.#ports.isSilent(userId, inboxSeq)) continue;
       for (const { slot } of reached) this.#ports.delivered(userId, slot, inboxSeq);
       if (reached.length === 0 && this.#isNew(userId, inboxSeq))
         this.#ports.offline({ userId, inboxSeq, cause: "unreachable" });

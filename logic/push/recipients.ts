@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { Gathered } from "../gathered.ts";
+import { isSilentType } from "../store/changes.ts";
 import type { PushContact, PushStore } from "../store/push-store.ts";
 import type { PushTarget, Store, StoredEvent } from "../store/store.ts";
 import type { Defer } from "../tick-batch.ts";
@@ -81,7 +82,10 @@ export class Recipients {
         limit: PAGE_EVENTS,
         limitBytes: PAGE_BYTES,
       });
-      for (const event of events) found.set(eventKey({ userId, inboxSeq: event.inboxSeq }), { event, head });
+      // What was recalled meanwhile is not there any more, and a change wakes nobody.
+      for (const event of events)
+        if (!isSilentType(event.contentType))
+          found.set(eventKey({ userId, inboxSeq: event.inboxSeq }), { event, head });
     }
     return found;
   }

@@ -9,7 +9,7 @@ import { createRetentionMetrics, RetentionJob } from "./retention.ts";
 
 const DAY_MS = 86_400_000;
 
-function setUp(over: Partial<RetentionStore> = {}) {
+function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = []) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const faults: unknown[] = [];
@@ -24,8 +24,14 @@ function setUp(over: Partial<RetentionStore> = {}) {
     },
     ...over,
   };
+  const prunes: number[] = [];
+  const pruneChanges = async (cutoffMs: number): Promise<number> => {
+    prunes.push(Math.round((clock.wallMs() - cutoffMs) / DAY_MS));
+    return pruned.shift() ?? 0;
+  };
   const job = new RetentionJob({
     store,
+    changes: { pruneChanges },
     limits: { keepMs: 90 * DAY_MS, keepKeysMs: 14 * DAY_MS },
     clock,
     random: () => 0.5,
@@ -33,7 +39,7 @@ function setUp(over: Partial<RetentionStore> = {}) {
     log: silentLogger,
     metrics: createRetentionMetrics(new Metrics()),
   });
-  return { clock, calls, faults, job };
+  return { clock, calls, faults, job, prunes };
 }
 
 /** Lets a round run whose pauses are those of the clock. */
@@ -59,6 +65,14 @@ describe("retention", () => {
     await job.stop();
     assert.deepEqual(calls, ["partitions 90 2", "idempotency 14", "message_default 90", "inbox_default 90"]);
     assert.equal(clock.pending, 0);
+  });
+
+  it("forgets what is about old messages, some at a time", async () => {
+    const { clock, job, prunes } = setUp({}, [2000, 2000, 7]);
+    job.start();
+    await finish(clock, job.round());
+    assert.deepEqual(prunes, [90, 90, 90, 90]);
+    await job.stop();
   });
 
   it("drops one partition after the other, and none while another process works", async () => {

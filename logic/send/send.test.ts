@@ -7,6 +7,7 @@ import { Command, Flag } from "#proto/commands.ts";
 import { ErrorInfo, Send, SendAck } from "#proto/gen/messages.ts";
 import { epochMark } from "#proto/uplink/epoch-mark.ts";
 import type { RecordInput } from "#proto/uplink/record.ts";
+import type { Card } from "../changes/card.ts";
 import type { Outgoing } from "../deliver/deliver.ts";
 import { TestEpochs } from "../inbox/epoch-kit.ts";
 import { unreadMetrics } from "../metrics.ts";
@@ -16,7 +17,9 @@ import { SendHandler } from "./send.ts";
 
 type Done = (result: AppendResult | ImError, epoch: string) => void;
 
-function setUp(accepts = true, sessionEpoch = "e1") {
+const CARD: Card = { type: "item", ref: "i-1", version: 4, snapshot: {}, actions: [] };
+
+function setUp(accepts = true, sessionEpoch = "e1", contentType = "") {
   const epochs = new TestEpochs();
   const sent: RecordInput[] = [];
   const submitted: { input: AppendInput; done: Done }[] = [];
@@ -30,6 +33,7 @@ function setUp(accepts = true, sessionEpoch = "e1") {
       if (accepts) submitted.push({ input, done });
       return accepts;
     },
+    checkCard: (content) => (content[0] === 1 ? CARD : "the card is not signed"),
     deliver: (outgoing) => delivered.push(outgoing),
     metrics: unreadMetrics(),
   });
@@ -45,10 +49,12 @@ function setUp(accepts = true, sessionEpoch = "e1") {
     notedAckSeq: 0,
     token: { tokenId: "", issuedAtMs: 0, expiresAtMs: 0 },
   };
-  handler.handle(session, 3, Send.encode({ to: "bob", clientMessageId: "m", content: Uint8Array.of(1) }));
+  const send = (type: string, content = Uint8Array.of(1)): void =>
+    handler.handle(session, 3, Send.encode({ to: "bob", clientMessageId: "m", contentType: type, content }));
+  send(contentType);
   const [pending] = submitted;
   const finish = (result: AppendResult | ImError, epoch = "e1"): void => pending?.done(result, epoch);
-  return { sent, delivered, pending, epochs, finish };
+  return { sent, delivered, pending, epochs, finish, send, submitted };
 }
 
 const stored: AppendResult = {
@@ -64,6 +70,26 @@ const stored: AppendResult = {
 };
 
 const errorOf = (record: RecordInput | undefined): ErrorInfo => ErrorInfo.decode(record?.body ?? new Uint8Array(0));
+
+describe("content types of the server", () => {
+  it("are refused, in any writing, and others are not", () => {
+    for (const type of ["im/change", "im/recalled", "im/group", "IM/Card", " im/x", "im/", "text/plain;im-version=9"]) {
+      const { sent, submitted } = setUp(true, "e1", type);
+      assert.deepEqual([errorOf(sent[0]).code, submitted.length], [ErrorCode.BAD_REQUEST, 0], type);
+      assert.equal(errorOf(sent[0]).clientMessageId, "m");
+    }
+    for (const type of ["", "text/plain", "image/png", "imx/y", "text/im/", "x-im/y"])
+      assert.equal(setUp(true, "e1", type).submitted.length, 1, type);
+  });
+
+  it("but for cards that the shop signed", () => {
+    const { sent, submitted, send } = setUp(true, "e1", "im/card");
+    assert.deepEqual(submitted[0]?.input.card, { ref: "i-1", version: 4 });
+    send("im/card", Uint8Array.of(2));
+    const { code, reason } = errorOf(sent[0]);
+    assert.deepEqual([code, reason, submitted.length], [ErrorCode.PERMISSION_DENIED, "the card is not signed", 1]);
+  });
+});
 
 describe("send", () => {
   it("says and delivers nothing before the commit", () => {

@@ -4,10 +4,12 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import { Command, Flag, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import type { Send } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
+import type { Card } from "../changes/card.ts";
 import type { Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError } from "../session/session.ts";
+import { CARD_TYPE, isServerType } from "../store/changes.ts";
 import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
 import { isUserId } from "../token/verify.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
@@ -15,8 +17,6 @@ import { directConversationId, payloadHash } from "./conversation.ts";
 import { readSend } from "./send-bytes.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
-/** What a device must learn for certain comes as a message of these types, which nobody else may write. */
-const SERVER_TYPES = "im/";
 const BUSY_BASE_MS = 200;
 
 /** What {@link SendHandler} needs. */
@@ -25,6 +25,8 @@ export interface SendPorts {
   /** Uniform in [0, 1). */
   random: () => number;
   messageId: () => string;
+  /** The card that a client sends, or why it may not. */
+  checkCard: (content: Uint8Array) => Card | string;
   /** Takes the message for the next commit; false = overloaded, nothing was done. `done` runs once otherwise. */
   submit: (input: AppendInput, done: (result: AppendResult | ImError, epoch: string) => void) => boolean;
   epochs: Pick<EpochWatch, "mark" | "markOf" | "doubt">;
@@ -50,9 +52,14 @@ export class SendHandler {
       this.#refuse(session, rid, parsed, "invalid");
       return;
     }
+    const input = this.#input(session.userId, parsed);
+    const refusal = isServerType(parsed.contentType) ? this.#typeProblem(parsed, input) : undefined;
+    if (refusal) {
+      this.#refuse(session, rid, { ...refusal, clientMessageId: input.clientMessageId }, "invalid");
+      return;
+    }
     const { clock, epochs, submit, metrics } = this.#ports;
     const startedMs = clock.nowMs();
-    const input = this.#input(session.userId, parsed);
     if (session.epochMark !== epochs.mark) {
       epochs.doubt();
       this.#refuseForNow(session, rid, input);
@@ -81,6 +88,18 @@ export class SendHandler {
       content: send.content,
       sentAtMs: this.#ports.clock.wallMs(),
     };
+  }
+
+  /** Of what only the server writes a client may send cards that the shop signed. */
+  #typeProblem({ contentType, content }: Send, input: AppendInput): Refusal | undefined {
+    if (contentType !== CARD_TYPE) {
+      const reason = "content types that begin with im/ are the server's: choose another one";
+      return { code: ErrorCode.BAD_REQUEST, reason };
+    }
+    const card = this.#ports.checkCard(content);
+    if (typeof card === "string") return { code: ErrorCode.PERMISSION_DENIED, reason: card };
+    input.card = { ref: card.ref, version: card.version };
+    return undefined;
   }
 
   /** @param epochMark of the inbox epoch that the result is of */
@@ -197,8 +216,6 @@ function sendProblem(sender: string, send: Send): Refusal | undefined {
     return bad(`conversation_id is longer than ${MAX_ID_CHARS} characters: use one the server gave you`);
   if (contentType.length > MAX_CONTENT_TYPE_CHARS || contentType.includes("\0"))
     return bad(`content_type is longer than ${MAX_CONTENT_TYPE_CHARS} characters`);
-  if (contentType.startsWith(SERVER_TYPES))
-    return bad(`content types that begin with ${SERVER_TYPES} are the server's: choose another one`);
   if (content.length > MAX_CONTENT_BYTES)
     return {
       code: ErrorCode.TOO_LARGE,

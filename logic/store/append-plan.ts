@@ -120,6 +120,27 @@ export class AppendPlan {
     ];
   }
 
+  /**
+   * The cards among them, for `card_ref`: conversations, how far below its counter each message is, what they show, versions,
+   * times. Of several that show one thing in one conversation the last. Undefined: there is none, as nearly always.
+   */
+  cards(): Buffer[] | undefined {
+    const last = new Map<string, { input: AppendInput; index: number }>();
+    for (const [index, { input }] of this.#deliveries.entries())
+      if (input.card) last.set(`${input.conversationId}\0${input.card.ref}`, { input, index });
+    if (last.size === 0) return undefined;
+    const cards = [...last.values()];
+    const { indexes, backs } = this.#conversations;
+    return [
+      textArray(cards.map(({ input }) => input.conversationId)),
+      intArray(cards.map(({ index }) => at(indexes, index))),
+      intArray(cards.map(({ index }) => at(backs, index))),
+      textArray(cards.map(({ input }) => input.card?.ref)),
+      bigintArray(cards.map(({ input }) => input.card?.version ?? 0)),
+      bigintArray(cards.map(({ input }) => input.sentAtMs)),
+    ];
+  }
+
   /** A message with both users per conversation, where there is one: they become the users of a new conversation. */
   #pairs(): Map<string, AppendInput> {
     const pairs = new Map<string, AppendInput>();

@@ -14,6 +14,7 @@ import {
   type RevocationPage,
   type TokenFacts,
 } from "./identity.ts";
+import { MemoryChanges } from "./memory-changes.ts";
 import { MemoryConversations } from "./memory-conversations.ts";
 import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
@@ -112,6 +113,8 @@ export class MemoryStore implements Store {
     steps: () => this.pushStore.steps,
   });
 
+  readonly changes: MemoryChanges;
+
   /**
    * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}
    * @param wallMs the store's time, for {@link MemoryStore.pushStore} and {@link MemoryStore.changeEpoch}
@@ -126,6 +129,16 @@ export class MemoryStore implements Store {
     );
     const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
     this.pushes = new MemoryPushLedger(devices, (userId) => this.#head(userId), nowMs);
+    this.changes = new MemoryChanges(
+      {
+        epoch: () => this.#epoch,
+        conversation: (id) => this.#conversations.get(id),
+        inboxes: () => this.#inboxes.values(),
+        key: (sender, clientMessageId) => this.#keys.get(pair(sender, clientMessageId)),
+        append: (input) => this.#store(input, this.#conversation(input.conversationId).members.keys()),
+      },
+      nowMs,
+    );
   }
 
   /** As it is now. */
@@ -273,7 +286,12 @@ export class MemoryStore implements Store {
       conversation.members.set(input.sender, 0).set(input.peer, 0);
       conversation.pair = [input.sender, input.peer];
     }
-    return this.#store(input, input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]));
+    const message = this.#store(
+      input,
+      input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]),
+    );
+    this.pushes.appended(message.recipients.filter(({ userId }) => userId !== input.sender));
+    return message;
   }
 
   #store(input: AppendInput, userIds: Iterable<string>): AppendedMessage {
@@ -285,7 +303,7 @@ export class MemoryStore implements Store {
     const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, stored) }));
     const message: AppendedMessage = { kind: "stored", messageId, conversationId, convSeq, sentAtMs, recipients };
     this.#note(input, message);
-    this.pushes.appended(recipients.filter(({ userId }) => userId !== input.sender));
+    if (input.card) this.changes.addCard(conversationId, input.card, stored);
     return message;
   }
 

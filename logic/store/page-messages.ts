@@ -106,9 +106,15 @@ export class PageMessages {
     }
   }
 
-  /** Ends the page where the limit in bytes does, but not before its first event. @returns positions without content */
+  /**
+   * Ends the page where the limit in bytes does, but not before its first event. Called again when contents were read after
+   * that: an edit in between may have changed their sizes. @returns positions without content
+   */
   cut(limitBytes: number): number[] {
     const bare: number[] = [];
+    const wasCut = this.isCut;
+    this.bytes = 0;
+    this.lastSeq = 0;
     for (let position = 0; position < this.#end; position++) {
       const row = this.#open(position);
       if (!row) continue;
@@ -120,6 +126,7 @@ export class PageMessages {
         if (row.isBare) bare.push(position);
       }
     }
+    this.isCut ||= wasCut;
     return bare;
   }
 

@@ -19,7 +19,8 @@ export interface ReadPage {
 /**
  * Reads a page of an inbox: its pointers by the user, then its messages by their conversations, from one server. Which of
  * them it has room for is known when their sizes are; contents that are large for so many events are read after that.
- * Between the questions nothing can change but that retention takes a message: its event is passed over then.
+ * Between the questions retention may take a message: its event is passed over then; and an edit may change its size: the page
+ * is cut once more.
  */
 export async function readPage(
   pool: Pick<PostgresPool, "readRaw" | "readAnew" | "renewSince">,
@@ -49,7 +50,10 @@ async function askPage(ask: AskRaw, request: InboxRequest): Promise<ReadPage> {
     messages.add(await ask(READ_RANGES, [...pointers.ranges(all), bytesEach]));
   }
   const bare = messages.cut(limitBytes);
-  if (bare.length > 0) messages.add(await ask(READ_RANGES, [...pointers.ranges(bare), ANY_BYTES]));
+  if (bare.length > 0) {
+    messages.add(await ask(READ_RANGES, [...pointers.ranges(bare), ANY_BYTES]));
+    messages.cut(limitBytes);
+  }
   return { end: endOf(pointers, messages, cursor, limit), messages };
 }
 

@@ -118,9 +118,11 @@ export class PostgresAppender {
   /** @param versions of the groups among the conversations, as their members were read */
   #store(plan: AppendPlan, epoch: string | undefined, versions: ReadonlyMap<string, number>): Promise<Row[]> {
     const values = [...plan.encode(), epoch ?? null];
-    if (versions.size === 0) return this.#pool.run(sql.APPEND, values);
+    const cards = plan.cards();
+    if (versions.size === 0 && !cards) return this.#pool.run(sql.APPEND, values);
     const groups = [textArray([...versions.keys()]), bigintArray([...versions.values()])];
-    return this.#pool.run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
+    if (!cards) return this.#pool.run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
+    return this.#pool.run(sql.APPEND_CARDS, [...values, ...groups, ...cards]);
   }
 
   async #lookUp(batch: readonly AppendInput[], epoch: string | undefined): Promise<Lookup> {

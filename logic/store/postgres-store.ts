@@ -16,6 +16,7 @@ import type {
   TokenFacts,
 } from "./identity.ts";
 import { PostgresAppender } from "./postgres-append.ts";
+import { PostgresChanges } from "./postgres-changes.ts";
 import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresGroups } from "./postgres-groups.ts";
@@ -133,6 +134,7 @@ export class PostgresStore implements Store {
   readonly conversations: PostgresConversations;
   readonly traces: PostgresTraces;
   readonly serverApi: PostgresServerApi;
+  readonly changes: PostgresChanges;
   readonly retention: PostgresRetention;
   readonly epoch: string;
   /** As the last ping said. */
@@ -154,6 +156,7 @@ export class PostgresStore implements Store {
     this.conversations = new PostgresConversations(pools.rest);
     this.traces = new PostgresTraces(pools.rest);
     this.serverApi = new PostgresServerApi(pools.rest);
+    this.changes = new PostgresChanges(pools.append, pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.groups = new PostgresGroups(pools.rest);

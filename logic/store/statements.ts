@@ -32,6 +32,25 @@ export const APPEND_TO_GROUPS: Statement = {
 };
 
 /**
+ * The same (none of the groups need be there), with cards: $27 their conversations, $28 and $29 index and distance to the counters of
+ * those, $30 what they show, $31 versions, $32 times. The newest card that shows a thing is the one that its updates change.
+ */
+export const APPEND_CARDS: Statement = {
+  name: "append_cards",
+  text: `WITH locked AS MATERIALIZED (SELECT ${APPEND_V1} AS r FROM ${SAME_EPOCH}),
+              stored AS MATERIALIZED (SELECT r, require_group_versions_v1($25::text[], $26::bigint[]) FROM locked), ${OUTBOX},
+              cards AS (
+           INSERT INTO card_ref (conversation_id, ref, seq, created_ms, version)
+           SELECT u.id, u.ref, (stored.r).last_seqs[u.i] + u.back, u.ms, u.version
+             FROM stored, unnest($27::text[], $28::int[], $29::int[], $30::text[], $31::bigint[], $32::bigint[])
+                          AS u(id, i, back, ref, version, ms)
+           ON CONFLICT (conversation_id, ref) DO UPDATE
+              SET seq = excluded.seq, created_ms = excluded.created_ms, version = excluded.version
+         )
+         SELECT (r).last_seqs, (r).heads FROM stored`,
+};
+
+/**
  * The same, when a condition holds that is evaluated before, in the same transaction. Third column: did it? No row: the database is of
  * another epoch, and neither was done.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
+import type { ChangeStore } from "./changes.ts";
 import type { ConversationStore } from "./conversation-store.ts";
 import type { GroupStore } from "./groups.ts";
 import type { IdentityStore } from "./identity.ts";
@@ -85,6 +86,9 @@ export interface Store extends IdentityStore {
   visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]>;
   /** Devices of the users, for phone push. */
   pushTargets(userIds: readonly string[]): Promise<PushTarget[]>;
+  /** Messages that change after they were sent. */
+  readonly changes: ChangeStore;
+
   /** What push keeps: contacts, waiting steps, allowances. */
   readonly pushStore: PushStore;
 
@@ -140,6 +144,8 @@ export interface AppendInput {
   content: Uint8Array;
   /** Server's wall clock in ms since the epoch; used only when the message is new. */
   sentAtMs: number;
+  /** It is a card that shows this, in this state: see ChangeStore.findCard. */
+  card?: { ref: string; version: number };
 }
 
 export type AppendResult = AppendedMessage | { kind: "conflict"; messageId: string } | { kind: "not-member" };

@@ -420,6 +420,62 @@ export interface GroupMember {
 }
 export const GroupMember: BodyCodec<GroupMember> = bodyCodec("im.client.v1.GroupMember");
 
+export interface Recall {
+  conversationId: string;
+  convSeq: number;
+  messageId: string;
+  clientMessageId: string;
+}
+export const Recall: BodyCodec<Recall> = bodyCodec("im.client.v1.Recall");
+
+export interface Edit {
+  conversationId: string;
+  convSeq: number;
+  messageId: string;
+  clientMessageId: string;
+  version: number;
+  content: Uint8Array;
+}
+export const Edit: BodyCodec<Edit> = bodyCodec("im.client.v1.Edit");
+
+export interface Changed {
+  clientMessageId: string;
+  conversationId: string;
+  convSeq: number;
+  version: number;
+  code: number;
+  eventSeq: number;
+  changedAtMs: number;
+  duplicate: boolean;
+}
+export const Changed: BodyCodec<Changed> = bodyCodec("im.client.v1.Changed");
+
+export interface Change {
+  convSeq: number;
+  messageId: string;
+  version: number;
+  kind: number;
+  content: Uint8Array;
+}
+export const Change: BodyCodec<Change> = bodyCodec("im.client.v1.Change");
+
+export interface CardAction {
+  conversationId: string;
+  convSeq: number;
+  messageId: string;
+  action: string;
+  clientActionId: string;
+  input: Uint8Array;
+}
+export const CardAction: BodyCodec<CardAction> = bodyCodec("im.client.v1.CardAction");
+
+export interface CardActionResult {
+  clientActionId: string;
+  status: number;
+  output: Uint8Array;
+}
+export const CardActionResult: BodyCodec<CardActionResult> = bodyCodec("im.client.v1.CardActionResult");
+
 export interface Batch {
   records: Uint8Array;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { CHANGE_VECTORS } from "./change-vectors.ts";
 import { CONVERSATION_VECTORS } from "./conversation-vectors.ts";
 import { GROUP_VECTORS } from "./group-vectors.ts";
 import type { ChatVectors } from "./vector-kit.ts";
 
 /** Golden vectors of the chat's commands: one line for each part. */
-export const CHAT_VECTORS: readonly ChatVectors[] = [CONVERSATION_VECTORS, GROUP_VECTORS];
+export const CHAT_VECTORS: readonly ChatVectors[] = [CONVERSATION_VECTORS, CHANGE_VECTORS, GROUP_VECTORS];

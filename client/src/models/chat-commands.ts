@@ -7,4 +7,7 @@ export const ChatCommand = {
   CONTACTS: 48,
   CONV_SET: 49,
   GROUP: 54,
+  RECALL: 20,
+  EDIT: 21,
+  CARD_ACTION: 28,
 } as const;

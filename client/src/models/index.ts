@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The chat beyond messages. Not part of the core: `import { ... } from "@imcluster/client/models"`.
+export {
+  type ChangeCallOptions,
+  Changes,
+  type ChangesClient,
+  type ChangesOptions,
+  type EditOutcome,
+  type MessageRef,
+  type PressOutcome,
+} from "./changes.ts";
 export type { Contact } from "./contact-book.ts";
 export {
   type CallOptions,
@@ -21,4 +30,17 @@ export {
   type NewGroup,
 } from "./groups.ts";
 export { type Heard, hear } from "./hear.ts";
+export {
+  applyMessage,
+  type Card,
+  type CardButton,
+  type Known,
+  type KnownChange,
+  NOTHING_SHOWN,
+  parseCard,
+  type ShownMessage,
+  type ShownState,
+  shownMessage,
+  shownMessages,
+} from "./shown-messages.ts";
 export type { TypingNotice } from "./typing-board.ts";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { signature } from "../../webhook/signature.ts";
 import type { PushProvider, PushRequest, PushResult } from "../provider.ts";
 import { callHttp, failure, isRetryableStatus } from "./http-call.ts";
 import { fillTemplate } from "./template-data.ts";
-import { signature } from "./webhook.ts";
 
 /** Options of {@link SmsProvider}. */
 export interface SmsOptions {

@@ -4,7 +4,8 @@ import { afterEach, describe, it } from "node:test";
 import { systemClock } from "#lib/clock.ts";
 import { requestFor } from "../../../e2e/sandbox/provider-contract.ts";
 import { startWebhookSandbox, type WebhookSandbox, type WebhookSandboxOptions } from "../../../e2e/sandbox/webhook.ts";
-import { signature, WebhookProvider } from "./webhook.ts";
+import { signature } from "../../webhook/signature.ts";
+import { WebhookProvider } from "./webhook.ts";
 
 let sandbox: WebhookSandbox | undefined;
 afterEach(async () => {

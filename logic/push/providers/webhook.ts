@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHmac } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
+import { signature } from "../../webhook/signature.ts";
 import type { PushProvider, PushRequest, PushResult } from "../provider.ts";
 import { callHttp, failure, isRetryableStatus } from "./http-call.ts";
 
@@ -12,15 +12,6 @@ export interface WebhookOptions {
   clock: Clock;
   /** Default 5,000. */
   timeoutMs?: number;
-}
-
-/**
- * The value of X-Im-Signature: `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`. A receiver recomputes it
- * and refuses old timestamps.
- */
-export function signature(secret: string, unixSeconds: number, body: string): string {
-  const mac = createHmac("sha256", secret).update(`${unixSeconds}.${body}`).digest("hex");
-  return `t=${unixSeconds},v1=${mac}`;
 }
 
 /** POSTs notifications to one URL of the business, which knows its users' addresses itself. */

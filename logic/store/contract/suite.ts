@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract suite: what every Store must do, run on memory and on real PostgreSQL.
 import { contentContract, membershipContract, numberingContract } from "./append.ts";
+import { cardContract, changeContract, changeRepeatContract, changeRightsContract, pressContract } from "./changes.ts";
 import {
   busyContactContract,
   changedContactContract,
@@ -76,6 +77,11 @@ export function storeContract(store: () => ContractStore): void {
     apiKeyContract,
     apiRequestContract,
     apiAuditContract,
+    changeContract,
+    changeRepeatContract,
+    changeRightsContract,
+    cardContract,
+    pressContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,
