@@ -109,17 +109,15 @@ describe("checkHistory, properties", () => {
 
   for (const [name, mutate] of Object.entries(MUTATIONS)) {
     it(`finds one mutation in any valid history: ${name}`, () => {
-      let applied = 0;
       fc.assert(
         fc.property(run, fc.nat(1000), ({ users, steps }, n) => {
           const sample = structuredClone(sampleHistory(users, steps));
-          if (!mutate(sample, n)) return;
-          applied++;
+          // A history that has nothing to mutate is drawn anew.
+          fc.pre(mutate(sample, n));
           assert.notDeepEqual(checkHistory(sample.events, sample.final).violations, []);
         }),
-        { numRuns: 100 },
+        { numRuns: 30, maxSkipsPerRun: 500 },
       );
-      assert.ok(applied > 10, `the mutation applied to only ${applied} histories`);
     });
   }
 });
