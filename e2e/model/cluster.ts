@@ -62,6 +62,8 @@ export interface SimPod {
   startsAtMs: number;
   readyAtMs: number;
   cordoned: boolean;
+  /** Its routes were purged while it drained: it lets nobody in any more. */
+  isFenced: boolean;
   /** Serves, and does not answer the operator. */
   isMute: boolean;
   /** While it asks its clients to move. */
@@ -130,7 +132,15 @@ export class SimCluster {
     };
     this.pods.set(uid, {
       ...{ pod, uid, revision, clients: new Set<Client>(), node: undefined, startsAtMs: 0, readyAtMs: 0 },
-      ...{ cordoned: false, isMute: false, drain: undefined, listedUntilMs: 0, hasServed: false, endedMs: undefined },
+      ...{
+        cordoned: false,
+        isFenced: false,
+        isMute: false,
+        drain: undefined,
+        listedUntilMs: 0,
+        hasServed: false,
+        endedMs: undefined,
+      },
     });
   }
 
@@ -246,6 +256,7 @@ export class SimCluster {
     if (!isRunning(one)) return;
     this.#cutOff(one, 2_000);
     one.cordoned = false;
+    one.isFenced = false;
     one.drain = undefined;
     one.readyAtMs = this.nowMs + this.#random.int(1_000, 5_000);
     run(one, (one.pod.status?.containerStatuses?.[0]?.restartCount ?? 0) + 1);
@@ -317,7 +328,7 @@ export class SimCluster {
   /** Where the load balancer may send somebody. */
   #reachable(): SimPod[] {
     const listed = [...this.pods.values()].filter((one) => one.listedUntilMs > this.nowMs && isRunning(one));
-    return listed.filter(({ node, drain }) => node?.downUntilMs === 0 && !drain);
+    return listed.filter(({ node, drain, isFenced }) => node?.downUntilMs === 0 && !drain && !isFenced);
   }
 
   #stepClient(client: Client, reachable: readonly SimPod[]): void {

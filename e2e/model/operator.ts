@@ -230,6 +230,7 @@ export class ModelOperator {
         if (!this.#cluster.isLogicUp) return;
         this.#cluster.routes.delete(one.uid);
         this.#memory.purged.add(one.uid);
+        if (action.entry.intent?.phase === "Purging") one.isFenced = true;
         return;
       case "release":
         this.#release(one, action.entry);
