@@ -2,12 +2,12 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
-import { TokenBucket } from "#lib/token-bucket.ts";
 import { Command } from "#proto/commands.ts";
 import { CardAction, CardActionResult } from "#proto/gen/messages.ts";
 import type { Gate } from "../gate.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
+import { SessionPace } from "../session/session-pace.ts";
 import { baseType, CARD_TYPE, type CardAnswer, type CardPress } from "../store/changes.ts";
 import type { Store } from "../store/store.ts";
 import type { WebhookSender } from "../webhook/webhook-sender.ts";
@@ -52,8 +52,7 @@ export interface CardActionNotice {
 
 export const MAX_INPUT_BYTES = 4096;
 /** Presses of one session. */
-const PER_SECOND = 2;
-const BURST = 10;
+const PACE = { perSecond: 2, burst: 10 };
 const RETRY_BASE_MS = 500;
 /** Longer than the longest call: who has a press in hand is gone when it ends. */
 const LEASE_SLACK_MS = 5000;
@@ -67,10 +66,11 @@ type Outcome = { readonly answer: CardAnswer; readonly result: string } | { read
  */
 export class CardActionHandler {
   readonly #ports: CardActionPorts;
-  readonly #buckets = new WeakMap<Session, TokenBucket>();
+  readonly #pace: SessionPace;
 
   constructor(ports: CardActionPorts) {
     this.#ports = ports;
+    this.#pace = new SessionPace({ ...PACE, clock: ports.clock });
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
@@ -88,10 +88,10 @@ export class CardActionHandler {
       return;
     }
     const { clientActionId: clientMessageId } = parsed;
-    const bucket = this.#bucketOf(session);
-    if (!bucket.take()) {
+    const retryAfterMs = this.#pace.take(session);
+    if (retryAfterMs > 0) {
       const reason = "buttons are pressed too often: wait for the delay";
-      const again = { retryable: true, retryAfterMs: bucket.retryAfterMs(), clientMessageId };
+      const again = { retryable: true, retryAfterMs, clientMessageId };
       refuse({ code: ErrorCode.RATE_LIMITED, reason, ...again }, "limited");
       return;
     }
@@ -176,14 +176,6 @@ export class CardActionHandler {
 
   #again(): { retryable: true; retryAfterMs: number } {
     return { retryable: true, retryAfterMs: Math.round(RETRY_BASE_MS * (1 + this.#ports.random())) };
-  }
-
-  #bucketOf(session: Session): TokenBucket {
-    const known = this.#buckets.get(session);
-    if (known) return known;
-    const bucket = new TokenBucket(PER_SECOND, BURST, this.#ports.clock);
-    this.#buckets.set(session, bucket);
-    return bucket;
   }
 }
 

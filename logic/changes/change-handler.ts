@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, type ImError, toImError } from "#lib/errors.ts";
-import { TokenBucket } from "#lib/token-bucket.ts";
 import { Command, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import { Changed, Edit, Recall } from "#proto/gen/messages.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
+import { SessionPace } from "../session/session-pace.ts";
 import { type ChangeOrder, type ChangeRefusal, type ChangeResult, RECALLED_VERSION } from "../store/changes.ts";
 import type { ChangeDesk } from "./change-desk.ts";
 import { orderOf } from "./change-event.ts";
@@ -26,8 +26,7 @@ export interface ChangeHandlerPorts {
 export const MAX_EDIT_BYTES: number = MAX_CONTENT_BYTES - 1024;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Changes of one session. */
-const PER_SECOND = 10;
-const BURST = 50;
+const PACE = { perSecond: 10, burst: 50 };
 const RETRY_BASE_MS = 200;
 const NONE = new Uint8Array(0);
 
@@ -49,10 +48,11 @@ interface Target {
 /** RECALL and EDIT: only the sender's, only for a while. Answered after the commit; a resend gets the answer of the first. */
 export class ChangeHandler {
   readonly #ports: ChangeHandlerPorts;
-  readonly #buckets = new WeakMap<Session, TokenBucket>();
+  readonly #pace: SessionPace;
 
   constructor(ports: ChangeHandlerPorts) {
     this.#ports = ports;
+    this.#pace = new SessionPace({ ...PACE, clock: ports.clock });
   }
 
   handle(session: Session, frame: ChangeFrame): void {
@@ -62,10 +62,9 @@ export class ChangeHandler {
       sendError(session, rid, order);
       return;
     }
-    const bucket = this.#bucketOf(session);
-    if (!bucket.take()) {
+    const retryAfterMs = this.#pace.take(session);
+    if (retryAfterMs > 0) {
       const reason = "messages are changed too often: wait for the delay";
-      const retryAfterMs = bucket.retryAfterMs();
       sendError(session, rid, { code: ErrorCode.RATE_LIMITED, reason, retryable: true, retryAfterMs });
       return;
     }
@@ -123,14 +122,6 @@ export class ChangeHandler {
     const reason = "the outcome is not known: send it again with the same client_message_id";
     const retryAfterMs = error?.retryAfterMs || Math.round(RETRY_BASE_MS * (1 + this.#ports.random()));
     return { code, reason, retryable: true, retryAfterMs, clientMessageId };
-  }
-
-  #bucketOf(session: Session): TokenBucket {
-    const known = this.#buckets.get(session);
-    if (known) return known;
-    const bucket = new TokenBucket(PER_SECOND, BURST, this.#ports.clock);
-    this.#buckets.set(session, bucket);
-    return bucket;
   }
 }
 

@@ -6,6 +6,7 @@ import type { EphemeralFrames } from "../deliver/ephemeral.ts";
 import { Gathered } from "../gathered.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Refusal, Session } from "../session/session.ts";
+import { SessionPace } from "../session/session-pace.ts";
 import {
   type ConversationState,
   type ConversationStore,
@@ -18,7 +19,6 @@ import {
 } from "../store/conversation-store.ts";
 import type { Defer } from "../tick-batch.ts";
 import { type Asked, answer, badRequest, DENIED, idProblem, isSeq, refusalOf, refuse, tooFast } from "./answers.ts";
-import { SessionPace } from "./session-pace.ts";
 
 /** Members of a group that are told at once who has read: beyond it reading a message once by all would be a frame for each pair. */
 export const TOLD_MEMBERS = 50;

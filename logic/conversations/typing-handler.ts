@@ -6,10 +6,10 @@ import type { EphemeralFrames } from "../deliver/ephemeral.ts";
 import { Gathered } from "../gathered.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
+import { SessionPace } from "../session/session-pace.ts";
 import type { ConversationStore, MembersAsk } from "../store/conversation-store.ts";
 import type { Defer } from "../tick-batch.ts";
 import { type Asked, answer, badRequest, DENIED, idProblem, refusalOf, refuse, tooFast } from "./answers.ts";
-import { SessionPace } from "./session-pace.ts";
 
 /** In a larger group nobody is told who writes. */
 export const TYPING_MEMBERS = 200;

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { TokenBucket } from "#lib/token-bucket.ts";
 import { Command } from "#proto/commands.ts";
 import { GroupReply } from "#proto/gen/messages.ts";
 import type { Gate } from "../gate.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
+import { SessionPace } from "../session/session-pace.ts";
 import type { GroupStore } from "../store/groups.ts";
 import { OtherEpochError } from "../store/store.ts";
 import type { GroupChanger } from "./group-changer.ts";
 import { type GroupRequest, readGroupRequest } from "./group-request.ts";
 
 /** Requests of one session. */
-const PER_SECOND = 2;
-const BURST = 30;
+const PACE = { perSecond: 2, burst: 30 };
 const RETRY_BASE_MS = 200;
 
 /** What {@link GroupHandler} needs. */
@@ -37,10 +36,11 @@ export interface GroupHandlerPorts {
  */
 export class GroupHandler {
   readonly #ports: GroupHandlerPorts;
-  readonly #buckets = new WeakMap<Session, TokenBucket>();
+  readonly #pace: SessionPace;
 
   constructor(ports: GroupHandlerPorts) {
     this.#ports = ports;
+    this.#pace = new SessionPace({ ...PACE, clock: ports.clock });
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
@@ -49,10 +49,9 @@ export class GroupHandler {
       this.#refuse(session, rid, request, "invalid");
       return;
     }
-    const bucket = this.#bucketOf(session);
-    if (!bucket.take()) {
+    const retryAfterMs = this.#pace.take(session);
+    if (retryAfterMs > 0) {
       const reason = "groups are asked for too often: ask again after the delay";
-      const retryAfterMs = bucket.retryAfterMs();
       this.#refuse(session, rid, { code: ErrorCode.RATE_LIMITED, reason, retryable: true, retryAfterMs }, "limited");
       return;
     }
@@ -113,13 +112,5 @@ export class GroupHandler {
   #refuse(session: Session, rid: number, refusal: Refusal, result: string): void {
     this.#ports.metrics.groupRequests.inc({ result });
     sendError(session, rid, refusal);
-  }
-
-  #bucketOf(session: Session): TokenBucket {
-    const known = this.#buckets.get(session);
-    if (known) return known;
-    const bucket = new TokenBucket(PER_SECOND, BURST, this.#ports.clock);
-    this.#buckets.set(session, bucket);
-    return bucket;
   }
 }

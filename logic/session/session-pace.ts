@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { TokenBucket } from "#lib/token-bucket.ts";
-import type { Session } from "../session/session.ts";
+import type { Session } from "./session.ts";
 
 /** A bucket for each session that has asked: gone with the session. */
 export class SessionPace {
@@ -16,6 +16,7 @@ export class SessionPace {
   take(session: Session): number {
     const bucket = this.#buckets.get(session) ?? this.#make();
     this.#buckets.set(session, bucket);
-    return bucket.take() ? 0 : bucket.retryAfterMs();
+    // Between the two looks at the clock a token may have come: it was refused all the same.
+    return bucket.take() ? 0 : Math.max(1, bucket.retryAfterMs());
   }
 }
