@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { CHANGE_TYPE, RECALLED_TYPE } from "./changes.ts";
 import type { StoredEvent } from "./store.ts";
 
 /** Most changes in one {@link ConversationStore.change}. */
@@ -8,9 +9,9 @@ export const MAX_PINNED = 100;
 /** So many messages are looked at for the user's own last one: what is unread is exact up to here, and never too low beyond. */
 export const EXACT_UNREAD = 100;
 /** Says that an earlier message was changed: it is nobody's last message, and nothing to be read. */
-export const UNLISTED_TYPE = "im/change";
+export const UNLISTED_TYPE: string = CHANGE_TYPE;
 /** Messages that nobody has to read. */
-export const UNCOUNTED_TYPES: readonly string[] = [UNLISTED_TYPE, "im/recalled"];
+export const UNCOUNTED_TYPES: readonly string[] = [CHANGE_TYPE, RECALLED_TYPE];
 /** Pointers of an inbox that are looked at for one page. */
 export const CONTACTS_WINDOW = 2000;
 /** "For ever", as a time. */

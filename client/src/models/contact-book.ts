@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { InboxMessage, type Message } from "../events.ts";
+import { CHANGE_TYPE } from "./content-types.ts";
 import type { ConvState, Contact as WireContact } from "./conversations-codec.ts";
 
 /** A conversation of the user, as a list shows it. */
@@ -76,7 +77,7 @@ export class ContactBook {
     if (!known || convSeq <= known.lastSeq) return undefined;
     const missed = convSeq - known.lastSeq;
     // It says what became of an earlier message: nothing to be read, and nobody's last message.
-    if (message.contentType === UNLISTED_TYPE)
+    if (message.contentType === CHANGE_TYPE)
       return this.#save({ ...known, lastSeq: convSeq, unread: known.unread + missed - 1 });
     const unread = own ? 0 : known.unread + missed;
     const peerReadSeq = sender === known.peerId ? convSeq : known.peerReadSeq;
@@ -116,7 +117,6 @@ export function isHidden({ deletedToSeq, lastSeq }: Contact): boolean {
   return deletedToSeq > 0 && deletedToSeq >= lastSeq;
 }
 
-const UNLISTED_TYPE = "im/change";
 const EMPTY = { readSeq: 0, pinned: false, archived: false, mutedUntilMs: 0, deletedToSeq: 0 } as const;
 
 function withState(contact: Contact, state: ConvState): Contact {

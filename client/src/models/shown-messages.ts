@@ -3,6 +3,7 @@
 import type { Message } from "../events.ts";
 import { text } from "../wire.ts";
 import { Change } from "./changes-codec.ts";
+import { CARD_TYPE, CHANGE_TYPE, RECALLED_TYPE } from "./content-types.ts";
 
 /** A message as it is to be shown now. */
 export interface ShownMessage {
@@ -56,9 +57,6 @@ export type ShownState = ReadonlyMap<string, ReadonlyMap<number, Known>>;
 /** Nothing is known yet. */
 export const NOTHING_SHOWN: ShownState = new Map();
 
-const CHANGE_TYPE = "im/change";
-const RECALLED_TYPE = "im/recalled";
-const CARD_TYPE = "im/card";
 const VERSION_MARK = ";im-version=";
 const RECALLED = 1;
 const EMPTY = new Uint8Array(0);
