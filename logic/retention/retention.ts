@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Counter, Metrics } from "#lib/metrics.ts";
+import { Rounds } from "../rounds.ts";
 import type { ChangeStore } from "../store/changes.ts";
 import { type RetentionStore, SWEPT_TABLES, type SweptTable } from "../store/postgres-retention.ts";
 
@@ -40,7 +41,6 @@ export function createRetentionMetrics(metrics: Metrics): RetentionMetrics {
   };
 }
 
-/** Half to one and a half of it lies between two rounds: processes take turns. */
 const ROUND_MS = 60_000;
 const PAUSE_MS = 100;
 const MONTHS_AHEAD = 2;
@@ -58,26 +58,24 @@ const MAX_STEPS = 500;
  */
 export class RetentionJob {
   readonly #ports: RetentionPorts;
-  #isStopped = true;
-  #cancel: () => void = () => undefined;
+  readonly #rounds: Rounds;
   #wake: () => void = () => undefined;
-  #running: Promise<void> = Promise.resolve();
 
   constructor(ports: RetentionPorts) {
     this.#ports = ports;
+    const { clock, random } = ports;
+    this.#rounds = new Rounds({ everyMs: ROUND_MS, round: () => this.round(), clock, random });
   }
 
   start(): void {
-    this.#isStopped = false;
-    this.#later();
+    this.#rounds.start();
   }
 
   /** Resolves when the running step, if any, is done. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#cancel();
+    const stopped = this.#rounds.stop();
     this.#wake();
-    await this.#running;
+    await stopped;
   }
 
   /** One round: all partitions that are too old, then a part of each sweep. Never rejects. */
@@ -95,14 +93,6 @@ export class RetentionJob {
       this.#ports.metrics.steps.inc({ step: "round", result: "failed" });
       this.#ports.onFault("retention", error);
     }
-  }
-
-  #later(): void {
-    if (this.#isStopped) return;
-    const { clock, random } = this.#ports;
-    this.#cancel = clock.after(ROUND_MS * (0.5 + random()), () => {
-      this.#running = this.round().finally(() => this.#later());
-    });
   }
 
   /** False when another process works, or this one stops. */
@@ -147,7 +137,7 @@ export class RetentionJob {
 
   /** Lets others at the database; false when it is time to stop. */
   async #pause(): Promise<boolean> {
-    if (this.#isStopped) return false;
+    if (this.#rounds.isStopped) return false;
     await new Promise<void>((resolve) => {
       const cancel = this.#ports.clock.after(PAUSE_MS, resolve);
       this.#wake = () => {
@@ -155,7 +145,7 @@ export class RetentionJob {
         resolve();
       };
     });
-    return !this.#isStopped;
+    return !this.#rounds.isStopped;
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { Rounds } from "../rounds.ts";
 import { PRUNE_ROWS, type ServerApiStore } from "../store/server-api-store.ts";
 
-/** Half to one and a half of it lies between two rounds: processes take turns. */
 const ROUND_MS = 60_000;
 /** Bounds a round: what is left waits for the next one. */
 const MAX_STEPS = 20;
@@ -20,42 +20,31 @@ export interface HousekeepingPorts {
 /** Forgets answers and audit entries whose time is over, some at a time. */
 export class Housekeeping {
   readonly #ports: HousekeepingPorts;
-  #isStopped = true;
-  #cancel: () => void = () => undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #rounds: Rounds;
 
   constructor(ports: HousekeepingPorts) {
     this.#ports = ports;
+    const { clock, random } = ports;
+    this.#rounds = new Rounds({ everyMs: ROUND_MS, round: () => this.round(), clock, random });
   }
 
   start(): void {
-    this.#isStopped = false;
-    this.#later();
+    this.#rounds.start();
   }
 
   /** Resolves when the running step, if any, is done. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#cancel();
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** One round. Never rejects. */
   async round(): Promise<void> {
     const { store, auditKeepMs, onFault } = this.#ports;
     try {
-      for (let step = 0; step < MAX_STEPS && !this.#isStopped; step++)
+      for (let step = 0; step < MAX_STEPS && !this.#rounds.isStopped; step++)
         if ((await store.prune(auditKeepMs)) < PRUNE_ROWS) return;
     } catch (error) {
       onFault("api housekeeping", error);
     }
-  }
-
-  #later(): void {
-    if (this.#isStopped) return;
-    const { clock, random } = this.#ports;
-    this.#cancel = clock.after(ROUND_MS * (0.5 + random()), () => {
-      this.#running = this.round().finally(() => this.#later());
-    });
   }
 }
