@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
-import type { Outgoing } from "../deliver/deliver.ts";
+import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { Gate } from "../gate.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
@@ -27,8 +27,6 @@ export interface CarriedOut {
 }
 
 const RETRY_AFTER_MS = 500;
-/** Of a connection that there is not: whoever asked learns by the event, like everybody else. */
-const NOBODY = { incarnation: "", conn: 0 };
 
 /**
  * Carries out changes of messages, a bounded number at a time: each is a transaction of its own, which checks, changes and
@@ -87,7 +85,7 @@ export class ChangeDesk {
       },
       recipients: result.recipients,
       epochMark,
-      origin: NOBODY,
+      origin: NO_ORIGIN,
       isSilent: true,
     });
   }

@@ -32,6 +32,9 @@ export interface Outgoing {
   isSilent?: boolean;
 }
 
+/** Of a message that no connection sent: every session of its sender hears of it, too. */
+export const NO_ORIGIN: Outgoing["origin"] = { incarnation: "", conn: 0 };
+
 /** What {@link Delivery} needs. */
 export interface DeliveryPorts {
   routes: Pick<RouteCache, "fresh" | "lookup">;

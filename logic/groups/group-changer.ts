@@ -2,7 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { GroupReply } from "#proto/gen/messages.ts";
-import type { Outgoing } from "../deliver/deliver.ts";
+import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { payloadHash } from "../send/conversation.ts";
 import { NO_SUCH_CONVERSATION, type Refusal } from "../session/session.ts";
@@ -15,8 +15,6 @@ import { decideGroup, decideNewGroup, type GroupPlan } from "./group-rules.ts";
 /** Each time another change of the group came first. */
 const MAX_ATTEMPTS = 6;
 const PAUSE_MS = 20;
-/** No connection has it: the device that asked for a change learns of it by its event, as all others do. */
-const NO_CONN = 0;
 
 /** A request for a change. */
 export type GroupChangeRequest = Extract<GroupRequest, { requestId: string }>;
@@ -107,7 +105,7 @@ export class GroupChanger {
       event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
       recipients: stored.recipients,
       epochMark: epochs.markOf(epoch),
-      origin: { incarnation: "", conn: NO_CONN },
+      origin: NO_ORIGIN,
     });
     return { conversationId, version: version + 1, convSeq, userIds: [...userIds] };
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import type { Outgoing } from "../deliver/deliver.ts";
+import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { directConversationId, payloadHash } from "../send/conversation.ts";
@@ -34,8 +34,6 @@ export type ServerAppend =
   | { readonly kind: "not-member" };
 
 const RETRY_AFTER_MS = 200;
-/** No connection sent it, so that every session of the sender hears of it. */
-const NO_ORIGIN = { incarnation: "", conn: 0 };
 
 /** Sends for accounts that have no session: the same transaction, the same delivery and the same pushes as SEND. */
 export class AppendAs {
