@@ -14,13 +14,15 @@ export interface Needs {
 
 const API_SERVER = ["etcd", "kube-apiserver"];
 const BROWSER = ["chromium", "fonts-wqy-zenhei", "fonts-noto-color-emoji"];
+/** Networks of namespaces, whose links are cut. */
+const NETWORK = ["iproute2", "iptables"];
 const SERVERS: Needs = { aptPackages: ["redis-server", "openssl"], binaries: [] };
 
 /** By suite. The cluster suite's bring-up installs and builds the rest by itself. */
 export const NEEDS: Readonly<Record<string, Needs>> = {
   unit: { aptPackages: ["redis-server", "openssl", "chromium"], binaries: [] },
-  int: { ...SERVERS, binaries: API_SERVER },
-  process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...BROWSER], pythonTools: ["schemathesis"] },
+  int: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK], binaries: API_SERVER },
+  process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK, ...BROWSER], pythonTools: ["schemathesis"] },
   operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl"] },
   charts: { aptPackages: [], binaries: ["helm"] },
   cluster: {
