@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect as connectTcp, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -269,6 +270,9 @@ describe("the TLS port", () => {
     for (const untilMs = performance.now() + 60_000; (await serialNow()) === serial; )
       assert.ok(performance.now() < untilMs, "the new certificate");
     assert.equal(await isResumed(port(), ticket), true);
+    const text = await (await fetch(`http://127.0.0.1:${entry.ports.admin}/metrics`)).text();
+    const { validToDate } = new X509Certificate(readFileSync(join(next, "tls.crt")));
+    assert.match(text, new RegExp(`im_entry_certificate_expiry_timestamp_seconds ${validToDate.getTime() / 1000}\n`));
     old.send(Command.SEND, 2);
     await old.wait(Command.SEND_ACK);
     old.close();

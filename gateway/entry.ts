@@ -189,6 +189,7 @@ class Entry implements RunningEntry {
   #observe(metrics: EntryMetrics): void {
     metrics.observe(this.#metrics, {
       connections: () => this.#hub.connections,
+      maxConnections: () => this.#config.maxConnections,
       sessions: () => this.#hub.sessions,
       uplinks: () => this.#pool.attached,
       uplinkQueueBytes: () => this.#pool.queueBytes,

@@ -5,6 +5,8 @@ import type { EntryStats } from "./session/stats.ts";
 /** Gauges that are read when Prometheus asks. */
 export interface EntryGauges {
   connections(): number;
+  /** Beyond so many a client is told to try another entry. */
+  maxConnections(): number;
   sessions(): number;
   uplinks(): number;
   uplinkQueueBytes(): number;
@@ -31,6 +33,7 @@ export class EntryMetrics {
   readonly #handshakeFailures;
   readonly #refused;
   readonly #uplinkLost;
+  readonly #certificateExpiry;
   readonly #roundTrip;
   readonly #stats: EntryStats;
 
@@ -44,6 +47,10 @@ export class EntryMetrics {
     ]);
     for (const reason of REFUSAL_REASONS) this.#refused.inc({ reason }, 0);
     this.#uplinkLost = metrics.counter("im_entry_uplinks_lost_total", "Streams to logic that ended.");
+    this.#certificateExpiry = metrics.gauge(
+      "im_entry_certificate_expiry_timestamp_seconds",
+      "When the certificate that clients are shown ends; 0 without one.",
+    );
     this.#roundTrip = metrics.histogram("im_entry_round_trip_seconds", "Round trips, by the PINGs of clients.");
     const count = (name: string, help: string, read: () => number) => metrics.counterOf(`im_entry_${name}`, help, read);
     count("connections_opened_total", "Connections that spoke frames.", () => stats.opened);
@@ -73,6 +80,7 @@ export class EntryMetrics {
   observe(metrics: Metrics, entry: EntryGauges): void {
     const gauge = (name: string, help: string, read: () => number) => metrics.gaugeOf(`im_entry_${name}`, help, read);
     gauge("connections", "Open client connections.", () => entry.connections());
+    gauge("connections_limit", "Connections beyond which clients are sent on.", () => entry.maxConnections());
     gauge("sessions", "Authenticated connections.", () => entry.sessions());
     gauge("uplinks", "Logic pods attached.", () => entry.uplinks());
     gauge("uplink_queue_bytes", "Bytes that wait for logic.", () => entry.uplinkQueueBytes());
@@ -100,6 +108,11 @@ export class EntryMetrics {
 
   refused(reason: RefusalReason): void {
     this.#refused.inc({ reason });
+  }
+
+  /** @param notAfterMs end of the certificate in force, wall clock */
+  certificate(notAfterMs: number): void {
+    this.#certificateExpiry.set(notAfterMs / 1000);
   }
 
   uplinkLost(): void {

@@ -29,6 +29,27 @@ describe("Metrics", () => {
     assert.match(await metrics.render(), /im_kept_total 10\n/);
   });
 
+  it("reads gauges by a label at each scrape", async () => {
+    const metrics = new Metrics();
+    const busy = { append: 1, rest: 0 };
+    metrics.gaugesOf("im_busy", "Busy.", "pool", () => busy);
+    assert.match(await metrics.render(), /im_busy\{pool="append"\} 1\nim_busy\{pool="rest"\} 0/);
+    busy.rest = 4;
+    assert.match(await metrics.render(), /im_busy\{pool="append"\} 1\nim_busy\{pool="rest"\} 4/);
+  });
+
+  it("describes what is registered, by name", () => {
+    const metrics = new Metrics();
+    metrics.plainHistogram("im_b_seconds", "B.");
+    metrics.counter("im_a_total", "A.", ["kind", "result"]);
+    metrics.gaugeOf("im_c", "C.", () => 0);
+    assert.deepEqual(metrics.describe(), [
+      { name: "im_a_total", help: "A.", type: "counter", labels: ["kind", "result"] },
+      { name: "im_b_seconds", help: "B.", type: "histogram", labels: [] },
+      { name: "im_c", help: "C.", type: "gauge", labels: [] },
+    ]);
+  });
+
   it("counts by a label as plain numbers", async () => {
     const metrics = new Metrics();
     const counts = metrics.tally("im_done_total", "Done.", "result", ["ok", "late"]);

@@ -15,6 +15,15 @@ export interface BuildInfo {
   version: string;
 }
 
+/** One metric as its reader needs to know it. */
+export interface MetricDescription {
+  name: string;
+  help: string;
+  /** counter, gauge or histogram. */
+  type: string;
+  labels: string[];
+}
+
 /** The metrics of one process: one object, no global registry, so tests can hold several. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -101,6 +110,28 @@ export class Metrics {
         this.set(read());
       },
     });
+  }
+
+  /** Gauges by one label, read at scrape time. */
+  gaugesOf<const L extends string>(name: string, help: string, label: L, read: () => Record<string, number>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        for (const [value, now] of Object.entries(read())) this.set({ [label]: value } as Record<L, string>, now);
+      },
+    });
+  }
+
+  /** Every metric registered here, by name. */
+  describe(): MetricDescription[] {
+    const described = this.#registry.getMetricsAsArray().map((metric) => {
+      const { name, help, type, labelNames = [] } = metric as unknown as MetricDescription & { labelNames?: string[] };
+      return { name, help, type: String(type), labels: [...labelNames] };
+    });
+    return described.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Event loop lag, GC, heap and handles of this process. Call once. */

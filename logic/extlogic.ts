@@ -9,10 +9,10 @@ import { connectRedis } from "#lib/redis.ts";
 import { type ExtlogicConfig, extlogicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
 import { HealthPoll } from "./health.ts";
-import { composePush, type PushCore } from "./push/compose-push.ts";
+import { composePush } from "./push/compose-push.ts";
 import { PushConsumer } from "./push/consumer.ts";
 import { buryLetters } from "./push/dead-letters.ts";
-import { createPushMetrics } from "./push/metrics.ts";
+import { createPushMetrics, observePushes } from "./push/metrics.ts";
 import { Reconciler } from "./push/reconciler.ts";
 import type { PushLetter } from "./push/step-schedule.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
@@ -89,7 +89,6 @@ async function start(
   const push = composePush(config, { ...common, bury, defer: setImmediate, onFault });
   lifecycle.onStop("push", () => push.stop());
   push.schedule.start();
-  watchPush(metrics, push);
   const ports = { ...common, redis, dispatch: push.dispatch };
   const reconciler = new Reconciler({
     ...ports,
@@ -113,27 +112,17 @@ async function start(
   });
   retention.start();
   lifecycle.onStop("retention", () => retention.stop());
-  metrics.gaugeOf("im_push_stream_length", "Push intents not finished.", () => consumer.backlog.length);
-  metrics.gaugeOf(
-    "im_push_stream_oldest_seconds",
-    "Age of the oldest push intent.",
-    () => consumer.backlog.oldestMs / 1000,
-  );
+  observePushes(metrics, {
+    streamLength: () => consumer.backlog.length,
+    streamOldestMs: () => consumer.backlog.oldestMs,
+    stepsWaiting: () => push.schedule.backlog.waiting,
+    stepsOverdueMs: () => push.schedule.backlog.overdueMs,
+  });
   health = new HealthPoll(() => store.ping(), clock);
   await health.start();
   lifecycle.onStop("health", () => health?.stop());
   log.info({ adminPort: admin.port, providers: [...push.channels.keys()] }, "extlogic is up");
   return { adminPort: admin.port, lifecycle };
-}
-
-/** Gauges that are read when somebody looks. */
-function watchPush(metrics: Metrics, { schedule }: PushCore): void {
-  metrics.gaugeOf("im_push_steps_waiting", "Delayed or repeated steps, at most 10000.", () => schedule.backlog.waiting);
-  metrics.gaugeOf(
-    "im_push_steps_overdue_seconds",
-    "Age of the oldest step whose time has come.",
-    () => schedule.backlog.overdueMs / 1000,
-  );
 }
 
 if (import.meta.main) {

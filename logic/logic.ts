@@ -18,14 +18,14 @@ import { adminService } from "./grpc/admin.ts";
 import { controlService } from "./grpc/control.ts";
 import { inspectService } from "./grpc/inspect.ts";
 import { HealthPoll } from "./health.ts";
-import { createLogicMetrics } from "./metrics.ts";
+import { createLogicMetrics, type LogicGauges, observeLogic } from "./metrics.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { openServerApi } from "./server-api/compose-server-api.ts";
 import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
-import { openPostgresStore } from "./store/postgres-store.ts";
+import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
 import { TokenVerifier } from "./token/verify.ts";
 import { AllowedNetworks } from "./webhook/public-address.ts";
@@ -130,7 +130,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     metrics: createLogicMetrics(registry),
   });
   lifecycle.onStop("core", () => core.close());
-  addGauges(registry, core);
+  observeLogic(registry, logicGauges(core, store));
   // A first look that comes before the connection would only report it as away.
   await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
@@ -161,25 +161,18 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
 }
 
 /** What is counted when somebody looks. */
-function addGauges(registry: Metrics, core: LogicCore): void {
-  registry.gaugeOf("im_logic_entries", "Entries attached to this process.", () => core.entries.size);
-  registry.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", () => core.entries.sessions);
-  registry.gaugeOf("im_logic_parked_delivers", "Events that wait until their entry is attached.", () => core.parked());
-  registry.gaugeOf(
-    "im_ack_pending",
-    "Slots that wait for an acknowledgement, in the cluster.",
-    () => core.ackWatch.pending,
-  );
-  registry.gaugeOf(
-    "im_ack_wheel_lag_seconds",
-    "By how much deadlines were missed at the last look.",
-    () => core.ackWatch.lagMs / 1000,
-  );
+function logicGauges(core: LogicCore, store: PostgresStore): LogicGauges {
   const { watcher } = core.presence;
-  if (watcher) {
-    registry.gaugeOf("im_presence_watching_sessions", "Sessions that watch somebody.", () => watcher.sessions);
-    registry.gaugeOf("im_presence_watched_users", "Users watched by sessions of this process.", () => watcher.peers);
-  }
+  return {
+    entries: () => core.entries.size,
+    sessions: () => core.entries.sessions,
+    parkedDelivers: () => core.parked(),
+    ackPending: () => core.ackWatch.pending,
+    ackWheelLagMs: () => core.ackWatch.lagMs,
+    pools: () => store.pools,
+    watchingSessions: watcher && (() => watcher.sessions),
+    watchedUsers: watcher && (() => watcher.peers),
+  };
 }
 
 /** The Redis of the push intents: the router's, unless it has its own. */

@@ -74,6 +74,57 @@ export function createLogicMetrics(metrics: Metrics) {
   };
 }
 
+/** What is read from the running process when Prometheus asks. */
+export interface LogicGauges {
+  entries(): number;
+  sessions(): number;
+  parkedDelivers(): number;
+  ackPending(): number;
+  ackWheelLagMs(): number;
+  /** Connections to PostgreSQL by pool and state, and callers that wait for one. */
+  pools(): Record<string, { total: number; idle: number; waiting: number }>;
+  /** Absent where nobody may see who is online. */
+  watchingSessions: (() => number) | undefined;
+  watchedUsers: (() => number) | undefined;
+}
+
+/** Adds the gauges of the logic process. */
+export function observeLogic(metrics: Metrics, gauges: LogicGauges): void {
+  metrics.gaugeOf("im_logic_entries", "Entries attached to this process.", gauges.entries);
+  metrics.gaugeOf("im_logic_sessions", "Sessions whose commands come to this process.", gauges.sessions);
+  metrics.gaugeOf("im_logic_parked_delivers", "Events that wait until their entry is attached.", gauges.parkedDelivers);
+  metrics.gaugeOf("im_ack_pending", "Slots that wait for an acknowledgement, in the cluster.", gauges.ackPending);
+  const lagHelp = "By how much deadlines were missed at the last look.";
+  metrics.gaugeOf("im_ack_wheel_lag_seconds", lagHelp, () => gauges.ackWheelLagMs() / 1000);
+  observePools(metrics, gauges.pools);
+  if (gauges.watchingSessions) {
+    metrics.gaugeOf("im_presence_watching_sessions", "Sessions that watch somebody.", gauges.watchingSessions);
+  }
+  if (gauges.watchedUsers) {
+    metrics.gaugeOf("im_presence_watched_users", "Users watched by sessions of this process.", gauges.watchedUsers);
+  }
+}
+
+function observePools(metrics: Metrics, pools: LogicGauges["pools"]): void {
+  const each = (of: (pool: { total: number; idle: number; waiting: number }) => number) => () =>
+    Object.fromEntries(Object.entries(pools()).map(([name, pool]) => [name, of(pool)]));
+  const busy = each(({ total, idle }) => total - idle);
+  metrics.gaugesOf(
+    "im_store_pool_connections",
+    "Open connections to PostgreSQL.",
+    "pool",
+    each(({ total }) => total),
+  );
+  metrics.gaugesOf("im_store_pool_busy", "Connections to PostgreSQL in use.", "pool", busy);
+  const waitingHelp = "Callers that wait for a connection to PostgreSQL.";
+  metrics.gaugesOf(
+    "im_store_pool_waiting",
+    waitingHelp,
+    "pool",
+    each(({ waiting }) => waiting),
+  );
+}
+
 /** Metrics nobody reads, for tests. */
 export function unreadMetrics(): LogicMetrics {
   return createLogicMetrics(new Metrics());

@@ -13,7 +13,7 @@ import { FleetClient } from "./imcluster/fleet-client.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { LeaderElection } from "./kube/leader-election.ts";
 import { createKubeClient, loadKubeConfig } from "./kube/rest-client.ts";
-import { createOperatorMetrics } from "./metrics.ts";
+import { createOperatorMetrics, observeOperator } from "./metrics.ts";
 import { Operator } from "./operator.ts";
 
 const LEASE = "im-operator";
@@ -58,7 +58,7 @@ async function main(config: OperatorConfig): Promise<void> {
     },
   });
   const election = electLeader(config, client, log, () => void lead(operator, log));
-  registry.gaugeOf("im_operator_leader", "1 while this process leads.", () => (isLeading(election) ? 1 : 0));
+  observeOperator(registry, { isLeader: () => isLeading(election) });
   const admin = await startAdminServer({
     port: config.IM_ADMIN_PORT,
     metrics: registry,

@@ -34,6 +34,11 @@ export function createOperatorMetrics(metrics: Metrics): OperatorMetrics {
   };
 }
 
+/** Adds what is read from the running operator. */
+export function observeOperator(metrics: Metrics, gauges: { isLeader(): boolean }): void {
+  metrics.gaugeOf("im_operator_leader", "1 while this process leads.", () => Number(gauges.isLeader()));
+}
+
 function queueMetrics(metrics: Metrics): WorkQueueMetrics {
   const total = metrics.counter("im_operator_reconcile_total", "Passes over an ImCluster.", ["result"]);
   const seconds = metrics.histogram("im_operator_reconcile_duration_seconds", "Time of one pass.", ["result"]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { constants } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
 import type { Server, Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import type { Clock } from "#lib/clock.ts";
@@ -61,6 +61,11 @@ const CIPHERS = [
 /** Sessions are resumed where this is the same; by default it is made of the arguments of the process. */
 const SESSION_CONTEXT = "imcluster";
 
+/** End of the certificate itself, wall clock ms: those it is signed by outlive it. */
+function expiryOf({ cert }: TlsFiles): number {
+  return new X509Certificate(cert).validToDate.getTime();
+}
+
 /** TLS for clients; certificates are exchanged while connections stay. @throws {ImError} without a usable pair */
 export function createTlsListener(options: TlsListenerOptions): ClientListener {
   const { clock, minVersion, ticketSecret } = options;
@@ -79,6 +84,7 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
     (files) => {
       // Forgets the ticket keys unless it is told them again.
       tls?.setSecureContext(contextOf(files));
+      options.metrics.certificate(expiryOf(files));
       options.log.info({ dir: options.dir }, "new TLS certificate in force");
     },
     {
@@ -86,6 +92,7 @@ export function createTlsListener(options: TlsListenerOptions): ClientListener {
       onError: (err) => options.log.error({ err }, "new TLS certificate is not usable: the old one stays in force"),
     },
   );
+  options.metrics.certificate(expiryOf(watch.current()));
   // It never listens: sockets come from the front.
   const tlsServer = createTlsServer({
     ...contextOf(watch.current()),

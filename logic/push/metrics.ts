@@ -36,3 +36,24 @@ export function createPushMetrics(metrics: Metrics) {
     faults: metrics.counter("im_push_faults_total", "Rounds that failed because Redis or SQL was away."),
   };
 }
+
+/** What is read from the running extlogic when Prometheus asks. */
+export interface PushGauges {
+  streamLength(): number;
+  streamOldestMs(): number;
+  stepsWaiting(): number;
+  stepsOverdueMs(): number;
+}
+
+/** Adds the gauges of the extlogic process. */
+export function observePushes(metrics: Metrics, gauges: PushGauges): void {
+  const inSeconds = (readMs: () => number) => () => readMs() / 1000;
+  metrics.gaugeOf("im_push_stream_length", "Push intents not finished.", gauges.streamLength);
+  metrics.gaugeOf("im_push_stream_oldest_seconds", "Age of the oldest push intent.", inSeconds(gauges.streamOldestMs));
+  metrics.gaugeOf("im_push_steps_waiting", "Delayed or repeated steps, at most 10000.", gauges.stepsWaiting);
+  metrics.gaugeOf(
+    "im_push_steps_overdue_seconds",
+    "Age of the oldest step whose time has come.",
+    inSeconds(gauges.stepsOverdueMs),
+  );
+}

@@ -6,6 +6,7 @@ import { openApiText } from "../../logic/server-api/openapi.ts";
 import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
 import { chartSchema } from "./chart-schema.ts";
 import { generateCrdTypes } from "./crd-types.ts";
+import { metricsPage } from "./metrics-doc.ts";
 import { messagesSource } from "./proto.ts";
 
 interface Generated {
@@ -27,6 +28,7 @@ const GENERATED: readonly Generated[] = [
     content: () => chartSchema(readFileSync(root("crds/imcluster.yaml"), "utf8")),
   },
   { path: "charts/im-operator/files/imcluster.yaml", content: copyOf("crds/imcluster.yaml") },
+  { path: "docs/metrics.md", content: metricsPage },
   { path: "docs/openapi.json", content: () => openApiText(OPERATIONS) },
   { path: "charts/im-operator/files/rbac.yaml", content: copyOf("operator/rbac.yaml") },
 ];
