@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { MarketStep } from "../walk.ts";
+import { edit, recall } from "./changes.ts";
+import { group } from "./group.ts";
+import { itemCard } from "./item-card.ts";
+import { kick } from "./kick.ts";
+import { notification } from "./notification.ts";
+import { presence } from "./presence.ts";
+import { push } from "./push.ts";
+import { receipts } from "./receipts.ts";
+
+/** The walk, in its order. */
+export const MARKET_STEPS: readonly MarketStep[] = [
+  itemCard,
+  push,
+  notification,
+  recall,
+  edit,
+  group,
+  receipts,
+  presence,
+  kick,
+];
