@@ -23,6 +23,9 @@ status: node_modules/.installed ## What runs now, as JSON
 	@$(NODE) scripts/up/main.ts status
 smoke: node_modules/.installed ## 10,000 messages through the LoadBalancer while pods are killed; figures as JSON
 	@$(NODE) e2e/smoke/main.ts
+.PHONY: smoke-market
+smoke-market: node_modules/.installed ## What a marketplace's chat does, step by step, on the running cluster: STEPS=a,b CONTEXT=name
+	@$(NODE) e2e/market/main.ts $(if $(STEPS),--steps $(STEPS)) $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: e2e-operator
 e2e-operator: node_modules/.installed ## 2,000 clients chat through scaling, upgrades, lost nodes, dead operators: SCENARIO=a,b CLIENTS=n; after make up
 	@$(NODE) e2e/live/main.ts $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(CLIENTS),--clients $(CLIENTS))

@@ -8,10 +8,12 @@ import { type Fleet, type FleetOptions, SERVER_NAME } from "../harness/fleet.ts"
 import { temporaryFolder } from "../harness/folders.ts";
 import { freePort } from "../harness/ports.ts";
 import { callApi, createApiKey } from "../process/api-caller.ts";
+import { startShopSandbox } from "../sandbox/shop.ts";
 import { startWebhookSandbox, type WebhookSandbox } from "../sandbox/webhook.ts";
 import type { MarketSite } from "./site.ts";
 
 const PUSH_SECRET = "of the push provider and the cluster";
+const SHOP_SECRET = "of the shop and the cluster";
 
 /** What has to be there before the fleet is, and how the fleet is to be started. */
 export interface MarketGround {
@@ -22,18 +24,21 @@ export interface MarketGround {
   close(): Promise<void>;
 }
 
-/** Keys, a push provider, a free port. */
+/** Keys, a push provider, a shop, a free port. */
 export async function prepareGround(): Promise<MarketGround> {
   const folder = temporaryFolder("im-market-");
   const cardKey = { id: "market", secret: randomBytes(32) };
   writeFileSync(join(folder, "card-keys"), `${cardKey.id} ${cardKey.secret.toString("base64")}\n`);
   const [apiPort, provider] = [await freePort(), await startWebhookSandbox({ secret: PUSH_SECRET })];
+  const shop = await startShopSandbox({ secret: SHOP_SECRET });
   const options: FleetOptions = {
     ...{ entries: 2, logics: 1, extlogics: 1, internalTls: true },
     env: { IM_PING_INTERVAL_MS: "2000" },
     logicEnv: {
       IM_API_PORT: String(apiPort),
       IM_CARD_KEYS_FILE: join(folder, "card-keys"),
+      ...{ IM_CARD_ACTION_URL: shop.url, IM_CARD_ACTION_SECRET: SHOP_SECRET },
+      IM_WEBHOOK_ALLOWED_NETWORKS: "127.0.0.0/8",
       IM_PRESENCE_VISIBLE_TO: "peers",
     },
     extlogicEnv: { IM_PUSH_WEBHOOK_URL: provider.url, IM_PUSH_WEBHOOK_SECRET: PUSH_SECRET },
@@ -41,7 +46,7 @@ export async function prepareGround(): Promise<MarketGround> {
   return {
     ...{ options, cardKey, apiPort, provider },
     async close() {
-      await provider.close();
+      await Promise.all([provider.close(), shop.close()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };

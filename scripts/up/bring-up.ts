@@ -17,6 +17,7 @@ import { bindKubeTools, type KubeTools } from "./kube-tools.ts";
 import { type OperandImages, operatorRelease } from "./operator-release.ts";
 import { proveDelivery } from "./prove.ts";
 import { applyPushSandbox, PUSH_SANDBOX_WEBHOOK } from "./push-sandbox.ts";
+import { applyShop } from "./shop.ts";
 
 export const OPERATOR_NAMESPACE = "imcluster-system";
 export const SAMPLE_USERS = ["alice", "bob"] as const;
@@ -57,12 +58,12 @@ async function explainNotReady(tools: KubeTools): Promise<string> {
   return `${object.status?.phase ?? "no phase"}: ${object.status?.phaseReason ?? ""}\n${bad.join("\n")}\n${pods}`;
 }
 
-/** Applies the demo with its push provider and waits for Ready. Returns the seconds from apply to Ready. */
+/** Applies the demo with its push provider and its shop, and waits for Ready. Returns the seconds from apply to Ready. */
 export async function applyDemo(tools: KubeTools, image: string, options: RunContext): Promise<number> {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: DEMO_NAMESPACE } };
   await tools.kubectl(["apply", "-f", "-"], { input: JSON.stringify(namespace) });
   await applyPushSandbox(tools, image, options);
-  const manifest = demoManifest({ webhook: PUSH_SANDBOX_WEBHOOK });
+  const manifest = demoManifest({ webhook: PUSH_SANDBOX_WEBHOOK, shop: await applyShop(tools) });
   const startedMs = performance.now();
   await tools.kubectl(["apply", "-f", "-"], { input: manifest });
   options.progress.line(`ImCluster ${DEMO_NAMESPACE}/${DEMO_NAME} applied, waiting for Ready`);
@@ -115,7 +116,7 @@ ImCluster is Ready.
   browser   https://${access.address}/demo/#${fragment}
             (the certificate is signed by the demo's own CA)
   kubectl   export KUBECONFIG=${tools.kubeconfig}; kubectl get imc -A
-  next      make smoke, make down
+  next      make smoke, make smoke-market, make down
 `;
 }
 

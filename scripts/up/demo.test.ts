@@ -11,6 +11,7 @@ import { demoAccess, demoManifest, loadBalancerAddress, writeDemoFiles } from ".
 import type { KubeTools } from "./kube-tools.ts";
 import { splitImage } from "./operator-release.ts";
 import { PUSH_SANDBOX_WEBHOOK } from "./push-sandbox.ts";
+import { shopSpec } from "./shop.ts";
 
 const { privateKey, publicKey } = generateKeyPairSync("ed25519");
 const privateJwk = { ...privateKey.export({ format: "jwk" }), kid: "k1", alg: "EdDSA" };
@@ -46,6 +47,9 @@ describe("the demo", () => {
     const manifest = parse(demoManifest()) as { kind: string; spec: { entry: { replicas: number; demo: boolean } } };
     assert.equal(manifest.kind, "ImCluster");
     assert.deepEqual(manifest.spec.entry, { replicas: 3, demo: true });
+    const shop = shopSpec("10.96.0.7");
+    const withShop = parse(demoManifest({ shop })) as { spec: { logic: object } };
+    assert.deepEqual(withShop.spec.logic, { replicas: 2, serverApi: shop.serverApi });
   });
 
   it("mints tokens that the fleet's key set accepts", async () => {

@@ -22,12 +22,23 @@ export interface DemoAccess {
   mintToken(userId: string): Promise<string>;
 }
 
+/** Options of {@link demoManifest}. */
+export interface DemoOptions {
+  /** Of the entries; default 3. */
+  replicas?: number;
+  webhook?: object;
+  /** What the shop has: the server API. */
+  shop?: { readonly serverApi: object };
+}
+
 /** The demo's manifest. Pure. */
-export function demoManifest(options: { replicas?: number; webhook?: object } = {}): string {
+export function demoManifest(options: DemoOptions = {}): string {
+  const { replicas = 3, webhook, shop } = options;
   const spec = {
-    entry: { replicas: options.replicas ?? 3, demo: true },
-    logic: { replicas: 2 },
-    extlogic: { replicas: 1, ...(options.webhook ? { webhook: options.webhook } : {}) },
+    entry: { replicas, demo: true },
+    logic: { replicas: 2, ...(shop ? { serverApi: shop.serverApi } : {}) },
+    extlogic: { replicas: 1, ...(webhook ? { webhook } : {}) },
+    presence: { visibleTo: "peers" },
   };
   const metadata = { name: DEMO_NAME, namespace: DEMO_NAMESPACE };
   return stringify({ apiVersion: "imcluster.io/v1alpha1", kind: "ImCluster", metadata, spec });

@@ -7,17 +7,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, describe, it } from "node:test";
-import type { RunResult } from "../cluster/command.ts";
 import { silentProgress } from "../cluster/progress.ts";
 import { DEMO_NAMESPACE } from "./demo.ts";
-import type { CallOptions, KubeTools } from "./kube-tools.ts";
 import {
   applyPushSandbox,
+  PUSH_SANDBOX,
   PUSH_SANDBOX_WEBHOOK,
   pushSandboxLog,
   pushSandboxManifests,
+  SHOP_ACTIONS,
   sandboxModules,
 } from "./push-sandbox.ts";
+import { fakeCluster, toolsFor } from "./testing/fake-cluster.ts";
 
 interface Manifest {
   kind: string;
@@ -41,7 +42,10 @@ function startPod(secret: string): AsyncIterator<string> {
   for (const [name, content] of Object.entries(config?.data ?? {})) writeFileSync(join(folder, name), content);
   const [, program = ""] = deployment?.spec.template.spec.containers[0]?.command ?? [];
   const child = spawn(process.execPath, [join(folder, program.replace("/sandbox/", ""))], {
-    env: { IM_SANDBOX_PORT: "0", IM_SANDBOX_SECRET: secret },
+    env: {
+      ...{ IM_SANDBOX_PORT: "0", IM_SANDBOX_SECRET: secret },
+      ...{ IM_SANDBOX_SHOP_PORT: "0", IM_SANDBOX_SHOP_SECRET: `shop ${secret}` },
+    },
     stdio: ["ignore", "pipe", "inherit"],
   });
   started.push(child);
@@ -61,25 +65,12 @@ async function post(url: string, body: string, secret: string): Promise<number> 
   return (await fetch(url, { method: "POST", body, headers, signal: AbortSignal.timeout(5000) })).status;
 }
 
-/** Answers commands from a function: a stand-in for kubectl. */
-function toolsFor(answer: (args: readonly string[], options?: CallOptions) => RunResult): KubeTools {
-  const call = (args: readonly string[], options?: CallOptions): RunResult => answer(args, options);
-  return {
-    kubeconfig: "",
-    kubectlPath: "",
-    contextArgs: [],
-    kubectl: async (args, options) => call(args, options).stdout,
-    tryKubectl: async (args, options) => call(args, options),
-    helm: () => Promise.reject(new Error("not used")),
-    getJson: () => Promise.reject(new Error("not used")),
-  };
-}
-
 describe("the push sandbox of the demo", () => {
   it("is where the demo's webhook points, in the fleet's own image", () => {
     const url = new URL(PUSH_SANDBOX_WEBHOOK.url);
     assert.equal(url.hostname, `${service?.metadata.name}.${DEMO_NAMESPACE}.svc`);
     assert.equal(Number(url.port), service?.spec.ports[0]?.port);
+    assert.equal(Number(new URL(SHOP_ACTIONS.url).port), service?.spec.ports[1]?.port);
     assert.equal(deployment?.spec.template.spec.containers[0]?.image, "registry/imcluster:1");
     for (const { metadata } of manifests) assert.equal(metadata.namespace, DEMO_NAMESPACE);
   });
@@ -87,7 +78,9 @@ describe("the push sandbox of the demo", () => {
   it("runs from its ConfigMap alone, logs signed pushes and refuses others", async () => {
     const lines = startPod("s3cret");
     const { listening } = await nextLine(lines);
-    const url = String(listening).replace(/\[::\]|0\.0\.0\.0/, "127.0.0.1");
+    const { shop } = await nextLine(lines);
+    const local = (url: unknown): string => String(url).replace(/\[::\]|0\.0\.0\.0/, "127.0.0.1");
+    const url = local(listening);
     const push = {
       type: "push",
       userId: "bob",
@@ -103,20 +96,28 @@ describe("the push sandbox of the demo", () => {
     const { receivedAtMs, ...logged } = await nextLine(lines);
     assert.deepEqual(logged, push);
     assert.ok(Number(receivedAtMs) >= beforeMs);
+    const press = JSON.stringify({
+      type: "card.action",
+      action: "buy",
+      card: { type: "item", ref: "i-1", version: 1 },
+    });
+    assert.equal(await post(local(shop), press, "s3cret"), 401);
+    assert.equal(await post(local(shop), press, "shop s3cret"), 200);
+    assert.equal(await post(local(shop), "{}", "shop s3cret"), 400);
   });
 
-  it("makes its secret once and keeps it", async () => {
-    const ok = { code: 0, stdout: "", stderr: "" };
-    for (const exists of [false, true]) {
-      const inputs: string[] = [];
-      const tools = toolsFor((args, options) => {
-        if (options?.input !== undefined) inputs.push(options.input);
-        return args[0] === "get" && !exists ? { ...ok, code: 1 } : ok;
-      });
-      await applyPushSandbox(tools, "i:1", { progress: silentProgress });
-      const kinds = inputs.map((input) => (JSON.parse(input) as { kind: string }).kind);
-      assert.deepEqual(kinds, exists ? ["List"] : ["Secret", "List"]);
+  it("makes its secrets once and keeps them", async () => {
+    const cluster = fakeCluster();
+    for (const kinds of [["Secret", "List"], ["List"]]) {
+      cluster.applied.splice(0);
+      await applyPushSandbox(cluster.tools, "i:1", { progress: silentProgress });
+      assert.deepEqual(
+        cluster.applied.map(({ kind }) => kind),
+        kinds,
+      );
     }
+    const secrets = cluster.secrets.get(PUSH_SANDBOX);
+    assert.deepEqual(Object.keys(secrets ?? {}).sort(), ["secret", "shop"]);
   });
 
   it("has no log where there is none", async () => {

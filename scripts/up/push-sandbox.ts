@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// A push provider for the demo: a pod that checks signatures, accepts every push and logs it. The fleet's image does not
-// hold test code; the sandbox's few modules come in a ConfigMap, and Node runs them as they are.
+// A push provider for the demo, and the shop that is told of pressed buttons: a pod that checks signatures, accepts everything
+// and logs pushes. The fleet's image does not hold test code; the sandbox's few modules come in a ConfigMap, and Node runs them as they are.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PROJECT_ROOT } from "../cluster/paths.ts";
 import type { RunContext } from "../cluster/progress.ts";
 import { DEMO_NAMESPACE } from "./demo.ts";
+import { ensureSecret } from "./ensure-secret.ts";
 import type { KubeTools } from "./kube-tools.ts";
 
 export const PUSH_SANDBOX = "push-sandbox";
 /** Key of the Secret {@link PUSH_SANDBOX} that signs pushes. */
 export const PUSH_SANDBOX_SECRET_KEY = "secret";
+/** Key of that Secret for what the shop is told of pressed buttons. */
+export const SHOP_SECRET_KEY = "shop";
 const PORT = 8080;
+const SHOP_PORT = 8081;
 const PROGRAM = "e2e/sandbox/webhook-pod.ts";
 const READY_TIMEOUT_S = 60;
 const LOG_LIMIT_BYTES = 8 * 1024 * 1024;
@@ -21,6 +25,12 @@ const LOG_LIMIT_BYTES = 8 * 1024 * 1024;
 export const PUSH_SANDBOX_WEBHOOK = {
   url: `http://${PUSH_SANDBOX}.${DEMO_NAMESPACE}.svc:${PORT}/push`,
   secretRef: { name: PUSH_SANDBOX, key: PUSH_SANDBOX_SECRET_KEY },
+} as const;
+
+/** What `spec.chat.cards.actions` of the demo says. */
+export const SHOP_ACTIONS = {
+  url: `http://${PUSH_SANDBOX}.${DEMO_NAMESPACE}.svc:${SHOP_PORT}/actions`,
+  secretRef: { name: PUSH_SANDBOX, key: SHOP_SECRET_KEY },
 } as const;
 
 /** The program and every module of its folder that it imports, by file name. */
@@ -46,6 +56,11 @@ const metadata = {
   labels: { "app.kubernetes.io/name": PUSH_SANDBOX },
 };
 
+const secretVariable = (name: string, key: string): object => ({
+  name,
+  valueFrom: { secretKeyRef: { name: PUSH_SANDBOX, key } },
+});
+
 /** ConfigMap, Deployment and Service. Pure. */
 export function pushSandboxManifests(image: string, modules: Record<string, string>): object[] {
   const { labels } = metadata;
@@ -55,12 +70,14 @@ export function pushSandboxManifests(image: string, modules: Record<string, stri
     command: ["node", `/sandbox/${basename(PROGRAM)}`],
     env: [
       { name: "IM_SANDBOX_PORT", value: String(PORT) },
-      {
-        name: "IM_SANDBOX_SECRET",
-        valueFrom: { secretKeyRef: { name: PUSH_SANDBOX, key: PUSH_SANDBOX_SECRET_KEY } },
-      },
+      secretVariable("IM_SANDBOX_SECRET", PUSH_SANDBOX_SECRET_KEY),
+      { name: "IM_SANDBOX_SHOP_PORT", value: String(SHOP_PORT) },
+      secretVariable("IM_SANDBOX_SHOP_SECRET", SHOP_SECRET_KEY),
     ],
-    ports: [{ name: "http", containerPort: PORT }],
+    ports: [
+      { name: "http", containerPort: PORT },
+      { name: "shop", containerPort: SHOP_PORT },
+    ],
     readinessProbe: { tcpSocket: { port: "http" }, periodSeconds: 1 },
     resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { memory: "192Mi" } },
     securityContext: {
@@ -98,19 +115,21 @@ export function pushSandboxManifests(image: string, modules: Record<string, stri
       apiVersion: "v1",
       kind: "Service",
       metadata,
-      spec: { selector: labels, ports: [{ name: "http", port: PORT, targetPort: "http" }] },
+      spec: {
+        selector: labels,
+        ports: [
+          { name: "http", port: PORT, targetPort: "http" },
+          { name: "shop", port: SHOP_PORT, targetPort: "shop" },
+        ],
+      },
     },
   ];
 }
 
 /** Creates or updates the sandbox in the demo's namespace, which must exist; resolves when it answers. */
 export async function applyPushSandbox(tools: KubeTools, image: string, options: RunContext): Promise<void> {
-  const secret = ["secret", PUSH_SANDBOX, "-n", DEMO_NAMESPACE];
-  if ((await tools.tryKubectl(["get", ...secret])).code !== 0) {
-    const stringData = { [PUSH_SANDBOX_SECRET_KEY]: randomBytes(24).toString("base64url") };
-    const input = JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, stringData });
-    await tools.kubectl(["apply", "-f", "-"], { input });
-  }
+  const secretOf = (known: string | undefined): string => known ?? randomBytes(24).toString("base64url");
+  await ensureSecret(tools, PUSH_SANDBOX, { [PUSH_SANDBOX_SECRET_KEY]: secretOf, [SHOP_SECRET_KEY]: secretOf });
   const items = pushSandboxManifests(image, sandboxModules());
   await tools.kubectl(["apply", "-f", "-"], { input: JSON.stringify({ apiVersion: "v1", kind: "List", items }) });
   const rollout = ["rollout", "status", `deployment/${PUSH_SANDBOX}`, "-n", DEMO_NAMESPACE];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MarketStep } from "../walk.ts";
+import { cardButton } from "./card-button.ts";
 import { edit, recall } from "./changes.ts";
 import { group } from "./group.ts";
 import { itemCard } from "./item-card.ts";
@@ -12,6 +13,7 @@ import { receipts } from "./receipts.ts";
 /** The walk, in its order. */
 export const MARKET_STEPS: readonly MarketStep[] = [
   itemCard,
+  cardButton,
   push,
   notification,
   recall,

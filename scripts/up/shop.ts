@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the demo's shop has of its own: a key of the server API, a key that signs cards, and the rules that messages pass.
+import { randomBytes } from "node:crypto";
+import { type CardKey, parseCardKeys } from "../../logic/changes/card-keys.ts";
+import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
+import { DEMO_NAMESPACE } from "./demo.ts";
+import { ensureSecret, readSecret } from "./ensure-secret.ts";
+import type { KubeTools } from "./kube-tools.ts";
+import { PUSH_SANDBOX, SHOP_ACTIONS } from "./push-sandbox.ts";
+
+/** Secret and ConfigMap of the demo's shop. */
+export const SHOP = "demo-shop";
+const API_KEYS = "api-keys.json";
+const CARD_KEYS = "card-keys";
+const RULES = "rules.json";
+
+/** What the shop's backend works with. */
+export interface ShopAccess {
+  /** Of the server API, with every scope. */
+  readonly apiKey: string;
+  readonly cardKey: CardKey;
+}
+
+/** Messages that the demo bounces. The numbers are small enough to be tried by hand. */
+export const DEMO_RULES = {
+  version: 1,
+  rules: [
+    {
+      id: "contacts",
+      kind: "contact",
+      verdict: "bounce",
+      finds: ["phone", "wechat", "qq"],
+      window: { messages: 4, seconds: 120 },
+      unlessOrder: true,
+      explanation: "请在平台内交易 · Please keep contacts out of the chat until there is an order",
+    },
+    {
+      id: "strangers",
+      kind: "stranger",
+      verdict: "bounce",
+      maxUnanswered: 5,
+      explanation: "请等待对方回复 · Please wait for an answer before you write more",
+    },
+  ],
+} as const;
+
+/** What `spec.logic` and `spec.chat` of the demo say of the shop. `sandboxAddress` is that of its Service. */
+export function shopSpec(sandboxAddress: string): { serverApi: object; chat: object } {
+  const range = sandboxAddress.includes(":") ? `${sandboxAddress}/128` : `${sandboxAddress}/32`;
+  return {
+    serverApi: { keysSecretRef: { name: SHOP, key: API_KEYS } },
+    chat: {
+      cards: { keysSecretRef: { name: SHOP, key: CARD_KEYS }, actions: SHOP_ACTIONS },
+      policy: { configMapRef: { name: SHOP, key: RULES } },
+      webhookAllowedNetworks: [range],
+    },
+  };
+}
+
+interface ApiKeyEntry {
+  key: string;
+  name: string;
+  scopes: readonly string[];
+}
+
+/** The file of API keys: the one that is there, if any, with every scope that there is now. */
+function apiKeyFile(known: string | undefined): string {
+  const [entry] = known === undefined ? [] : (JSON.parse(known) as ApiKeyEntry[]);
+  return JSON.stringify([
+    { key: entry?.key ?? makeKey().text, name: "demo shop", scopes: SCOPES } satisfies ApiKeyEntry,
+  ]);
+}
+
+const cardKeyFile = (known: string | undefined): string => known ?? `demo ${randomBytes(32).toString("base64")}\n`;
+
+/** Makes the shop's keys and rules in the demo's namespace, which must exist; resolves with what the demo's spec says of them. */
+export async function applyShop(tools: KubeTools): Promise<ReturnType<typeof shopSpec>> {
+  await ensureSecret(tools, SHOP, { [API_KEYS]: apiKeyFile, [CARD_KEYS]: cardKeyFile });
+  const metadata = { name: SHOP, namespace: DEMO_NAMESPACE };
+  const data = { [RULES]: JSON.stringify(DEMO_RULES, undefined, 2) };
+  const input = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data });
+  await tools.kubectl(["apply", "-f", "-"], { input });
+  const service = await tools.getJson<{ spec: { clusterIP: string } }>(["service", PUSH_SANDBOX, "-n", DEMO_NAMESPACE]);
+  return shopSpec(service.spec.clusterIP);
+}
+
+/** The keys of the running demo. @throws Error when it has none: it was brought up by an older version */
+export async function shopAccess(tools: KubeTools): Promise<ShopAccess> {
+  const { [API_KEYS]: apiKeys, [CARD_KEYS]: cardKeys } = (await readSecret(tools, SHOP)) ?? {};
+  const [entry] = JSON.parse(apiKeys ?? "[]") as ApiKeyEntry[];
+  const [cardKey] = cardKeys === undefined ? [] : parseCardKeys(cardKeys);
+  if (!entry || !cardKey) throw new Error(`the demo has no Secret ${SHOP} with keys: run \`make up\` again`);
+  return { apiKey: entry.key, cardKey };
+}
