@@ -57,6 +57,19 @@ describe("attempts of push intents", () => {
     assert.deepEqual([pushed, await mark()], [[1, 2, 3], 2]);
   });
 
+  it("of what is muted move no mark: an older message may be owed its push, unless it is the debt itself", async () => {
+    const { store, mark } = await setUp();
+    const metrics = createPushMetrics(new Metrics());
+    const dispatch = async (intents: readonly QueuedIntent[]) =>
+      new Map(intents.map(({ id }) => [id, { kind: "finished", result: "muted" } as const]));
+    const ports = { store, dispatch, metrics, signal: new AbortController().signal };
+    const intent: QueuedIntent = { id: "1", userId: "bob", inboxSeq: 4, cause: "timeout" };
+    await attemptIntents(ports, [intent]);
+    assert.equal(await mark(), 0);
+    await attemptIntents(ports, [{ ...intent, cause: "reconciled" }]);
+    assert.equal(await mark(), 4);
+  });
+
   it("leave what failed, and do not take its next try for a repetition", async () => {
     const { pushed, answers, attempt, mark } = await setUp();
     answers.set(2, failed);

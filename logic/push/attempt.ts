@@ -54,12 +54,17 @@ function apart(intents: readonly QueuedIntent[]): { open: QueuedIntent[]; twins:
   return { open: [...firsts.values()], twins };
 }
 
-/** How far each user is done: below the first intent that failed, so that its next try is not taken for a repetition. */
+/**
+ * How far each user is done: below the first intent that failed, so that its next try is not taken for a repetition. What
+ * is muted moves no mark: an older message may yet be owed its push. The debts of the ledger end by their mark.
+ */
 function marksOf(intents: readonly QueuedIntent[], outcomes: ReadonlyMap<string, AttemptOutcome>): PushMark[] {
   const failedFrom = new Map<string, number>();
   const doneUpTo = new Map<string, number>();
-  for (const { id, userId, inboxSeq } of intents) {
-    const isFailed = (outcomes.get(id)?.kind ?? "failed") === "failed";
+  for (const { id, userId, inboxSeq, cause } of intents) {
+    const outcome = outcomes.get(id);
+    if (outcome?.kind === "finished" && outcome.result === "muted" && cause !== "reconciled") continue;
+    const isFailed = (outcome?.kind ?? "failed") === "failed";
     if (isFailed) failedFrom.set(userId, Math.min(inboxSeq, failedFrom.get(userId) ?? inboxSeq));
     else doneUpTo.set(userId, Math.max(inboxSeq, doneUpTo.get(userId) ?? 0));
   }

@@ -24,7 +24,7 @@ import { type PushLetter, StepSchedule } from "./step-schedule.ts";
 
 /** What {@link composePush} needs. */
 export interface PushPorts {
-  store: Pick<Store, "pushTargets" | "readInbox" | "pushStore">;
+  store: Pick<Store, "pushTargets" | "pushStore">;
   bury: (letters: readonly PushLetter[]) => Promise<void>;
   clock: StoreClock;
   random: () => number;

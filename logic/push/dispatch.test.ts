@@ -212,6 +212,44 @@ describe("dispatch of push intents", () => {
   });
 });
 
+describe("a conversation that its user muted", () => {
+  const muted = { kind: "finished", result: "muted" };
+
+  it("pushes nothing by any channel until it is over, and the others push as ever", async () => {
+    const world = kit();
+    await world.device("bob", "phone", APNS);
+    await world.contact("bob");
+    const [quiet, loud] = [await world.message("bob"), await world.message("bob", "c_2")];
+    await world.mute("bob", world.clock.wallMs() + MINUTE_MS);
+    assert.deepEqual(await world.dispatch(["bob", quiet], ["bob", loud]), [muted, accepted]);
+    assert.deepEqual([world.provider("apns").requests.length, world.waiting()], [1, ["wechat@60"]]);
+    assert.equal(world.provider("apns").requests[0]?.notification.inboxSeq, loud);
+    await world.pass(MINUTE_MS);
+    assert.deepEqual(await world.dispatch(["bob", await world.message("bob")]), [accepted]);
+  });
+
+  it("is muted for that user only", async () => {
+    const world = kit();
+    for (const userId of ["bob", "carol"]) await world.device(userId, "phone", APNS);
+    const seq = await world.message("bob");
+    await world.store.conversations.change([
+      { userId: "alice", conversationId: "c_1:bob", mutedUntilMs: Number.MAX_SAFE_INTEGER },
+    ]);
+    assert.deepEqual(await world.dispatch(["bob", seq]), [accepted]);
+  });
+
+  it("ends the escalation of what was pushed before", async () => {
+    const world = kit();
+    world.schedule.start();
+    await world.device("bob", "phone", APNS);
+    await world.contact("bob");
+    await world.dispatch(["bob", await world.message("bob")]);
+    await world.mute("bob", Number.MAX_SAFE_INTEGER);
+    await world.pass(10 * MINUTE_MS);
+    assert.deepEqual([world.pushed, world.waiting(), world.letters], [["apns:t-apns"], [], []]);
+  });
+});
+
 describe("a user without an address", () => {
   it("for a channel is not kept waiting for it", async () => {
     const world = kit({

@@ -8,10 +8,13 @@ import type { StepRun, StepSchedule } from "./step-schedule.ts";
 
 /**
  * What became of an intent: finished ones leave the stream, failed ones stay pending and come back. `scheduled`: kept
- * in the database for a later try.
+ * in the database for a later try. `muted`: the user does not want to hear of the conversation.
  */
 export type IntentOutcome =
-  | { readonly kind: "finished"; readonly result: "accepted" | "acked" | "gone" | "scheduled" | "unreachable" }
+  | {
+      readonly kind: "finished";
+      readonly result: "accepted" | "acked" | "gone" | "muted" | "scheduled" | "unreachable";
+    }
   | { readonly kind: "rejected"; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -62,8 +65,12 @@ export async function dispatchIntents(
   const later: PushStepRow[] = [];
   for (const intent of open) {
     const found = events.get(eventKey(intent));
+    if (found?.isMuted) {
+      outcomes.set(intent.id, { kind: "finished", result: "muted" });
+      continue;
+    }
     const recipient = users.get(intent.userId);
-    const step = found && recipient && firstStep(schedule, intent, found.event.conversationId, recipient);
+    const step = found && recipient && firstStep(schedule, intent, found.conversationId, recipient);
     if (!found || !recipient || !step) {
       outcomes.set(intent.id, { kind: "finished", result: found ? "unreachable" : "gone" });
       continue;

@@ -109,6 +109,7 @@ class TokenStore extends MemoryStore {
     this.clock = clock;
     this.pushStore = new MemoryPushStore(
       (userId, deviceId) => this.tokens.get(`${userId}/${deviceId}`),
+      (position) => this.pushSubject(position),
       () => this.clock.wallMs(),
     );
   }
@@ -201,6 +202,12 @@ export class PushKit {
     ]);
     const recipients = result && "recipients" in result ? result.recipients : [];
     return recipients.find((recipient) => recipient.userId === userId)?.inboxSeq ?? 0;
+  }
+
+  /** As CONV_SET does with the conversation of {@link message}. */
+  async mute(userId: string, untilMs: number, conversationId = "c_1"): Promise<void> {
+    const change = { userId, conversationId: `${conversationId}:${userId}`, mutedUntilMs: untilMs };
+    await this.store.conversations.change([change]);
   }
 
   /** Dispatches one intent each, moving the clock to the end of the hand-over. */

@@ -2,13 +2,11 @@
 
 import { Gathered } from "../gathered.ts";
 import { isSilentType } from "../store/changes.ts";
-import type { PushContact, PushStore } from "../store/push-store.ts";
-import type { PushTarget, Store, StoredEvent } from "../store/store.ts";
+import type { InboxPosition, PushContact, PushStore, PushSubject } from "../store/push-store.ts";
+import type { PushTarget, Store } from "../store/store.ts";
 import type { Defer } from "../tick-batch.ts";
 import { type PushPolicy, readSeq } from "./policy.ts";
 
-const PAGE_EVENTS = 100;
-const PAGE_BYTES = 256 * 1024;
 const MAX_BATCH = 200;
 const MAX_WAITING = 20_000;
 
@@ -20,15 +18,9 @@ export interface Recipient {
   readonly readSeq: number;
 }
 
-/** A message in a user's inbox, and how many they have. */
-export interface PushEvent {
-  readonly event: StoredEvent;
-  readonly head: number;
-}
-
 /** The store's part that is read for a push. */
-export type RecipientStore = Pick<Store, "pushTargets" | "readInbox"> & {
-  readonly pushStore: Pick<PushStore, "readContacts">;
+export type RecipientStore = Pick<Store, "pushTargets"> & {
+  readonly pushStore: Pick<PushStore, "readContacts" | "readSubjects">;
 };
 
 /** Reads users and messages from the store, in batches. */
@@ -72,22 +64,14 @@ export class Recipients {
   }
 
   /** The messages that exist, by {@link eventKey}. @throws {ImError} when the store is away */
-  async events(wanted: readonly { userId: string; inboxSeq: number }[]): Promise<Map<string, PushEvent>> {
-    const found = new Map<string, PushEvent>();
-    for (const { userId, inboxSeq } of [...wanted].sort((a, b) => a.inboxSeq - b.inboxSeq)) {
-      if (found.has(eventKey({ userId, inboxSeq }))) continue;
-      const { events, head } = await this.#store.readInbox({
-        userId,
-        cursor: inboxSeq - 1,
-        limit: PAGE_EVENTS,
-        limitBytes: PAGE_BYTES,
-      });
-      // What was recalled meanwhile is not there any more, and a change wakes nobody.
-      for (const event of events)
-        if (!isSilentType(event.contentType))
-          found.set(eventKey({ userId, inboxSeq: event.inboxSeq }), { event, head });
-    }
-    return found;
+  async events(wanted: readonly InboxPosition[]): Promise<Map<string, PushSubject>> {
+    const distinct = new Map(
+      wanted.map(({ userId, inboxSeq }) => [eventKey({ userId, inboxSeq }), { userId, inboxSeq }]),
+    );
+    const subjects = await this.#store.pushStore.readSubjects([...distinct.values()]);
+    // What was recalled meanwhile is not there any more, and a change wakes nobody.
+    const found = subjects.filter(({ contentType }) => !isSilentType(contentType));
+    return new Map(found.map((subject) => [eventKey(subject), subject]));
   }
 
   async #readAll(userIds: readonly string[]): Promise<number[]> {
@@ -97,6 +81,6 @@ export class Recipients {
 }
 
 /** Key of {@link Recipients.events}. */
-export function eventKey({ userId, inboxSeq }: { userId: string; inboxSeq: number }): string {
+export function eventKey({ userId, inboxSeq }: InboxPosition): string {
   return `${inboxSeq}:${userId}`;
 }

@@ -36,6 +36,7 @@ describe("leases of steps in hand", () => {
     clock = new FakeClock();
     store = new RenewalStore(
       () => undefined,
+      () => undefined,
       () => clock.wallMs(),
     );
     [faults, aborted] = [[], []];

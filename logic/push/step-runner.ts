@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { Gathered } from "../gathered.ts";
-import type { PushStepRow, PushStore, QuotaRequest } from "../store/push-store.ts";
+import type { PushStepRow, PushStore, PushSubject, QuotaRequest } from "../store/push-store.ts";
 import type { Defer } from "../tick-batch.ts";
 import { type Address, addressesOf, type ChannelSet } from "./addresses.ts";
 import type { AttemptResult } from "./channel.ts";
@@ -17,7 +17,7 @@ import {
   stepAfter,
 } from "./policy.ts";
 import type { PushRequest } from "./provider.ts";
-import type { PushEvent, Recipient, Recipients } from "./recipients.ts";
+import type { Recipient, Recipients } from "./recipients.ts";
 
 /** Tries of one address that the provider may fail; the sum of their pauses is some 10 minutes. */
 const MAX_ATTEMPTS = 12;
@@ -45,7 +45,7 @@ export interface StepRunnerPorts {
 
 /** What became of a run; `letter`: given up, and why. */
 export interface RunEnd {
-  readonly result: "accepted" | "read" | "scheduled" | "unreachable" | "given-up";
+  readonly result: "accepted" | "muted" | "read" | "scheduled" | "unreachable" | "given-up";
   /** Steps to be kept for later. */
   readonly rows: readonly PushStepRow[];
   readonly letter: string | undefined;
@@ -63,7 +63,7 @@ interface Subject {
   recipient: Recipient;
   /** When `recipient` was read, monotonic ms. */
   readAtMs: number;
-  found: PushEvent;
+  found: PushSubject;
   signal: AbortSignal;
 }
 
@@ -279,12 +279,11 @@ export class StepRunner {
 
 function requestOf(
   step: PushStepRow,
-  { event, head }: PushEvent,
+  { conversationId, messageId, sender, sentAtMs, inboxSeq, head }: PushSubject,
   deviceId: string,
   address: string,
   { urgency, ttlMs }: Pick<PushRequest, "urgency" | "ttlMs">,
 ): PushRequest {
-  const { conversationId, messageId, sender, sentAtMs, inboxSeq } = event;
   return {
     notification: { type: "push", userId: step.userId, conversationId, messageId, inboxSeq, sender, sentAtMs },
     address,

@@ -2,12 +2,12 @@
 import { Backoff } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Gathered } from "../gathered.ts";
-import { type PushStepRow, type PushStore, type SettledStep, stepKey } from "../store/push-store.ts";
+import { type PushStepRow, type PushStore, type PushSubject, type SettledStep, stepKey } from "../store/push-store.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { PushMetrics } from "./metrics.ts";
 import type { PushPolicy } from "./policy.ts";
-import { eventKey, type PushEvent, type Recipient, type Recipients } from "./recipients.ts";
+import { eventKey, type Recipient, type Recipients } from "./recipients.ts";
 import { type HeldStep, StepLeases } from "./step-leases.ts";
 import type { RunEnd, StepRunner } from "./step-runner.ts";
 
@@ -27,6 +27,8 @@ export interface PushLetter {
 
 /** Of a step whose message or user is no longer there. */
 const GONE: RunEnd = { result: "read", rows: [], letter: undefined };
+/** Of a step whose conversation the user muted after it was taken up. */
+const MUTED: RunEnd = { result: "muted", rows: [], letter: undefined };
 
 /** What {@link StepSchedule} needs. */
 export interface StepSchedulePorts {
@@ -104,7 +106,7 @@ export class StepSchedule {
     if (!this.ports.clock.isSet) await this.#look();
   }
 
-  run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushEvent }): StepRun {
+  run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushSubject }): StepRun {
     const run = new AbortController();
     if (this.#abort.signal.aborted) run.abort();
     this.#runs.add(run);
@@ -191,7 +193,8 @@ export class StepSchedule {
       const { step } = held;
       const found = events.get(eventKey({ userId: step.userId, inboxSeq: step.lastSeq }));
       const recipient = users.get(step.userId);
-      if (!found || !recipient) this.adopt(held, { end: Promise.resolve(GONE), abort: () => undefined });
+      if (!found || !recipient || found.isMuted)
+        this.adopt(held, { end: Promise.resolve(found?.isMuted ? MUTED : GONE), abort: () => undefined });
       else this.adopt(held, this.run(step, { recipient, readAtMs, found }));
     }
   }

@@ -54,6 +54,11 @@ export class MemoryConversations implements ConversationStore {
     return this.#states.get(userId)?.get(conversationId)?.deletedToSeq ?? 0;
   }
 
+  /** Nothing of it is pushed to the user. @param nowMs ms since the epoch */
+  isMuted(userId: string, conversationId: string, nowMs: number): boolean {
+    return (this.#states.get(userId)?.get(conversationId)?.mutedUntilMs ?? 0) > nowMs;
+  }
+
   async change(changes: readonly StateChange[]): Promise<StateResult[]> {
     return changes.map((change) => this.#change(change));
   }

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { classOf } from "./identity.ts";
-import type { OwedPush, PushLedger, PushMark, UnpushedCount, UnpushedRequest } from "./push-ledger.ts";
+import {
+  MUTED_WINDOW,
+  type OwedPush,
+  type PushLedger,
+  type PushMark,
+  type UnpushedCount,
+  type UnpushedRequest,
+} from "./push-ledger.ts";
 
 interface Debt {
   seq: number;
@@ -18,6 +25,7 @@ interface AckedDevice {
 export class MemoryPushLedger implements PushLedger {
   readonly #devices: (userId: string) => readonly AckedDevice[];
   readonly #headOf: (userId: string) => number;
+  readonly #isMuted: (position: PushMark) => boolean;
   readonly #nowMs: () => number;
   readonly #marks = new Map<string, number>();
   readonly #owed = new Map<string, Debt>();
@@ -26,10 +34,12 @@ export class MemoryPushLedger implements PushLedger {
   constructor(
     devices: (userId: string) => readonly AckedDevice[],
     headOf: (userId: string) => number,
+    isMuted: (position: PushMark) => boolean,
     nowMs: () => number,
   ) {
     this.#devices = devices;
     this.#headOf = headOf;
+    this.#isMuted = isMuted;
     this.#nowMs = nowMs;
   }
 
@@ -65,14 +75,21 @@ export class MemoryPushLedger implements PushLedger {
     for (const { userId, inboxSeq } of old.flatMap(({ recipients }) => recipients))
       due.set(userId, Math.max(inboxSeq, due.get(userId) ?? 0));
     let owed = 0;
-    for (const [userId, seq] of due) {
-      const debt = this.#owed.get(userId)?.seq ?? 0;
-      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId, readByClass), debt);
-      if (seq <= settled) continue;
+    for (const [userId, last] of due) {
+      const settled = Math.max(this.#marks.get(userId) ?? 0, this.#ackedSeq(userId, readByClass));
+      const seq = this.#audible(userId, settled, last);
+      if (seq <= Math.max(settled, this.#owed.get(userId)?.seq ?? 0)) continue;
       this.#owed.set(userId, { seq, tries: 0, freeAtMs: this.#nowMs() });
       owed++;
     }
     return { appends: old.length, owed };
+  }
+
+  /** The newest message behind `settled` whose conversation is not muted; 0 = none. */
+  #audible(userId: string, settled: number, last: number): number {
+    for (let inboxSeq = last; inboxSeq > Math.max(settled, last - MUTED_WINDOW); inboxSeq--)
+      if (!this.#isMuted({ userId, inboxSeq })) return inboxSeq;
+    return 0;
   }
 
   #ackedSeq(userId: string, readByClass: string): number {

@@ -3,10 +3,12 @@ import {
   type BackgroundTurn,
   type ClaimedSteps,
   type ContactKind,
+  type InboxPosition,
   mergeStep,
   type PushContact,
   type PushStepRow,
   type PushStore,
+  type PushSubject,
   type QuotaRequest,
   type SettledStep,
   type StepBacklog,
@@ -20,6 +22,7 @@ type TokenHolder = { pushToken: string };
 /** {@link PushStore} in maps: the reference model of PostgreSQL's, and for tests. */
 export class MemoryPushStore implements PushStore {
   readonly #device: (userId: string, deviceId: string) => TokenHolder | undefined;
+  readonly #subject: (position: InboxPosition) => PushSubject | undefined;
   readonly #wallMs: () => number;
   readonly #contacts = new Map<string, PushContact>();
   readonly #steps = new Map<string, PushStepRow>();
@@ -29,9 +32,11 @@ export class MemoryPushStore implements PushStore {
   /** @param wallMs the store's time */
   constructor(
     device: (userId: string, deviceId: string) => TokenHolder | undefined,
+    subject: (position: InboxPosition) => PushSubject | undefined,
     wallMs: () => number = () => Date.now(),
   ) {
     this.#device = device;
+    this.#subject = subject;
     this.#wallMs = wallMs;
   }
 
@@ -49,6 +54,10 @@ export class MemoryPushStore implements PushStore {
       const contact = this.#contacts.get(userId);
       return contact ? [{ ...contact }] : [];
     });
+  }
+
+  async readSubjects(positions: readonly InboxPosition[]): Promise<PushSubject[]> {
+    return positions.flatMap((position) => this.#subject(position) ?? []);
   }
 
   async saveSteps(steps: readonly PushStepRow[]): Promise<void> {

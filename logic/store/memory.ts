@@ -22,6 +22,7 @@ import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
 import { MemoryServerApi } from "./memory-server-api.ts";
 import { MemoryTraces } from "./memory-traces.ts";
+import type { InboxPosition, PushSubject } from "./push-store.ts";
 import {
   type AppendedMessage,
   type AppendInput,
@@ -125,10 +126,12 @@ export class MemoryStore implements Store {
     this.serverApi = new MemoryServerApi(wallMs);
     this.pushStore = new MemoryPushStore(
       (userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)),
+      (position) => this.pushSubject(position),
       wallMs,
     );
     const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
-    this.pushes = new MemoryPushLedger(devices, (userId) => this.#head(userId), nowMs);
+    const isMuted = (position: InboxPosition) => this.pushSubject(position)?.isMuted ?? false;
+    this.pushes = new MemoryPushLedger(devices, (userId) => this.#head(userId), isMuted, nowMs);
     this.changes = new MemoryChanges(
       {
         epoch: () => this.#epoch,
@@ -417,6 +420,16 @@ export class MemoryStore implements Store {
     return devices.map(({ userId, deviceId, slot, platform, ackedSeq, pushProvider, pushToken }) => ({
       ...{ userId, deviceId, slot: classOf(slot), platform, ackedSeq, pushProvider, pushToken },
     }));
+  }
+
+  /** What a push of this message would be about. */
+  protected pushSubject({ userId, inboxSeq }: InboxPosition): PushSubject | undefined {
+    const event = this.#inboxes.get(userId)?.[inboxSeq - 1];
+    if (!event) return undefined;
+    const { conversationId, messageId, sender, contentType, sentAtMs } = event;
+    const isMuted = this.conversations.isMuted(userId, conversationId, this.#wallMs());
+    const message = { conversationId, messageId, sender, contentType, sentAtMs };
+    return { userId, inboxSeq, ...message, head: this.#head(userId), isMuted };
   }
 
   async ping(): Promise<string> {

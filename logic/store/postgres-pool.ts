@@ -146,6 +146,15 @@ export class PostgresPool {
    * be. There is one for all who doubt, made anew once in a second: the others serve on whatever is claimed.
    */
   readAnew<T>(name: string, use: (ask: AskRaw) => Promise<T>): Promise<T> {
+    return this.#poolAnew().readRaw(name, use);
+  }
+
+  /** {@link run}, as {@link readAnew} does it. */
+  runAnew(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+    return this.#poolAnew().run(statement, values);
+  }
+
+  #poolAnew(): PostgresPool {
     const { url, maxWaiting, waitTimeoutMs, statementTimeoutMs, observe, onIdleError } = this.#options;
     this.#anew ??= new PostgresPool({
       ...{ url, maxWaiting, waitTimeoutMs, observe, onIdleError },
@@ -155,7 +164,7 @@ export class PostgresPool {
       idleTimeoutMs: ANEW_IDLE_MS,
     });
     this.#anew.renewSince(performance.now() - ANEW_PAUSE_MS);
-    return this.#anew.readRaw(name, use);
+    return this.#anew;
   }
 
   /**

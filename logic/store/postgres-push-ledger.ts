@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { bigintArray, textArray } from "./binary-array.ts";
 import type { PostgresPool, Statement } from "./postgres-pool.ts";
-import type { OwedPush, PushLedger, PushMark, UnpushedCount, UnpushedRequest } from "./push-ledger.ts";
+import {
+  MUTED_WINDOW,
+  type OwedPush,
+  type PushLedger,
+  type PushMark,
+  type UnpushedCount,
+  type UnpushedRequest,
+} from "./push-ledger.ts";
+import { isMuted } from "./push-statements.ts";
 
 const PUSHED_SEQS: Statement = {
   name: "pushed_seqs",
@@ -25,7 +33,11 @@ const RECORD_PUSHES: Statement = {
          ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq WHERE p.seq < excluded.seq`,
 };
 
-/** $1 age in ms, $2 most appends, $3 platform class that counts ("" = any). A newer message makes a debt free at once: it may not wait for the older one's try. */
+/**
+ * $1 age in ms, $2 most appends, $3 platform class that counts ("" = any). Muted conversations are owed nothing: the debt
+ * is for the newest message of another one. A newer message makes a debt free at once: it may not wait for the older
+ * one's try.
+ */
 const FIND_UNPUSHED: Statement = {
   name: "find_unpushed",
   text: `WITH old AS (
@@ -36,14 +48,24 @@ const FIND_UNPUSHED: Statement = {
          ), due AS (
            SELECT u.user_id, max(u.seq) AS seq FROM taken, unnest(taken.user_ids, taken.seqs) AS u(user_id, seq)
             GROUP BY u.user_id
+         ), late AS MATERIALIZED (
+           SELECT user_id, seq, settled FROM (
+             SELECT d.user_id, d.seq,
+                    greatest((SELECT m.seq FROM push_mark m WHERE m.user_id = d.user_id),
+                             (SELECT coalesce(max(v.acked_seq) FILTER (WHERE split_part(v.slot, '#', 1) = $3), max(v.acked_seq))
+                                FROM device v WHERE v.user_id = d.user_id), 0) AS settled
+               FROM due d) s
+            WHERE seq > settled
          ), found AS (
            INSERT INTO push_owed AS o (user_id, seq)
-           SELECT d.user_id, d.seq FROM due d
-            WHERE d.seq > coalesce((SELECT m.seq FROM push_mark m WHERE m.user_id = d.user_id), 0)
-              AND d.seq > coalesce((SELECT coalesce(max(v.acked_seq) FILTER (WHERE split_part(v.slot, '#', 1) = $3),
-                                                     max(v.acked_seq))
-                                      FROM device v WHERE v.user_id = d.user_id), 0)
-            ORDER BY d.user_id COLLATE "C"
+           SELECT l.user_id, a.seq FROM late l
+            CROSS JOIN LATERAL (
+              SELECT i.seq
+                FROM (SELECT seq, conversation_id FROM inbox
+                       WHERE user_id = l.user_id AND seq > l.settled AND seq <= l.seq ORDER BY seq DESC LIMIT ${MUTED_WINDOW}) i
+               WHERE NOT ${isMuted("l.user_id", "i.conversation_id")}
+               ORDER BY i.seq DESC LIMIT 1) a
+            ORDER BY l.user_id COLLATE "C"
            ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, tries = 0, free_at = clock_timestamp()
             WHERE o.seq < excluded.seq
            RETURNING 1

@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import { textArray } from "./binary-array.ts";
+import { bigintArray, textArray } from "./binary-array.ts";
 import type { PostgresPool, Row } from "./postgres-pool.ts";
 import * as sql from "./push-statements.ts";
 import {
   type BackgroundTurn,
   type ClaimedSteps,
   type ContactKind,
+  type InboxPosition,
   mergeSteps,
   type PushContact,
   type PushStepRow,
   type PushStore,
+  type PushSubject,
   type QuotaRequest,
   type SettledStep,
   type StepBacklog,
   type StepLease,
 } from "./push-store.ts";
-import { number } from "./rows.ts";
+import { number, text } from "./rows.ts";
+
+type Pool = Pick<PostgresPool, "run" | "runAnew" | "renewSince">;
 
 /** {@link PushStore} on PostgreSQL. */
 export class PostgresPushStore implements PushStore {
-  readonly #pool: Pick<PostgresPool, "run">;
+  readonly #pool: Pool;
 
-  constructor(pool: Pick<PostgresPool, "run">) {
+  constructor(pool: Pool) {
     this.#pool = pool;
   }
 
@@ -46,6 +50,19 @@ export class PostgresPushStore implements PushStore {
       wechat: row[2] ?? "",
       timeZone: row[3] ?? "",
     }));
+  }
+
+  async readSubjects(positions: readonly InboxPosition[]): Promise<PushSubject[]> {
+    if (positions.length === 0) return [];
+    const askedMs = performance.now();
+    const users = textArray(positions.map(({ userId }) => userId));
+    const values = [users, bigintArray(positions.map(({ inboxSeq }) => inboxSeq))];
+    const rows = await this.#pool.run(sql.READ_SUBJECTS, values);
+    if (rows.every(isUpToHead)) return toSubjects(rows);
+    // Whoever wants the push knows more than the database. It is believed when it says so on a connection of now.
+    const again = await this.#pool.runAnew(sql.READ_SUBJECTS, values);
+    if (again.every(isUpToHead)) this.#pool.renewSince(askedMs);
+    return toSubjects(again);
   }
 
   async saveSteps(steps: readonly PushStepRow[]): Promise<void> {
@@ -176,4 +193,16 @@ function toStep(row: Row): PushStepRow {
     dueMs: Number(row[10]),
     leased: row[11] === "t",
   };
+}
+
+const isUpToHead = (row: Row): boolean => number(row, 1) <= number(row, 2);
+
+function toSubjects(rows: readonly Row[]): PushSubject[] {
+  return rows
+    .filter((row) => row[3] !== null)
+    .map((row) => ({
+      ...{ userId: text(row, 0), inboxSeq: number(row, 1), head: number(row, 2), messageId: text(row, 3) },
+      ...{ conversationId: text(row, 4), sender: text(row, 5), contentType: text(row, 6), sentAtMs: number(row, 7) },
+      isMuted: row[8] === "t",
+    }));
 }

@@ -6,6 +6,9 @@ export interface PushMark {
   inboxSeq: number;
 }
 
+/** Messages of muted conversations that may hide, from the end of an inbox, an older one that is owed a push. */
+export const MUTED_WINDOW = 100;
+
 /** A push that is late: nobody acknowledged or pushed up to `inboxSeq`. */
 export interface OwedPush extends PushMark {
   /** How often it was taken, this time included. */
@@ -22,7 +25,7 @@ export interface PushLedger {
   recordPushes(marks: readonly PushMark[]): Promise<void>;
   /**
    * Looks at appends that are older than `olderThanMs`, at most `limit` of them, each once: recipients who neither
-   * acknowledged nor were pushed to become debts. Callers at the same time share the work.
+   * acknowledged nor were pushed to become debts; what is of a conversation they muted is no debt. Callers at the same time share the work.
    */
   findUnpushed(request: UnpushedRequest): Promise<UnpushedCount>;
   /** Takes debts that are free, the oldest first; nobody else gets them for `holdMs`. */

@@ -27,6 +27,25 @@ export const READ_CONTACTS: Statement = {
   text: `SELECT user_id, phone, wechat, time_zone FROM push_contact WHERE user_id = ANY ($1::text[])`,
 };
 
+/** SQL: did this user mute this conversation? Then nothing of it is pushed. */
+export const isMuted = (userId: string, conversationId: string): string =>
+  `EXISTS (SELECT FROM conversation_state s WHERE s.user_id = ${userId} AND s.conversation_id = ${conversationId}
+              AND s.muted_until_ms > ${NOW_MS})`;
+
+/** $1 users, $2 inbox seqs. A row for each, with the head; the message is NULL where there is none (any more). */
+export const READ_SUBJECTS: Statement = {
+  name: "push_read_subjects",
+  text: `SELECT w.user_id, w.seq, coalesce((SELECT head FROM inbox_head h WHERE h.user_id = w.user_id), 0),
+                m.message_id, i.conversation_id, m.sender, m.content_type, i.created_ms,
+                ${isMuted("w.user_id", "i.conversation_id")}
+           FROM unnest($1::text[], $2::bigint[]) AS w(user_id, seq)
+           LEFT JOIN LATERAL (SELECT conversation_id, conv_seq, created_ms FROM inbox
+                               WHERE user_id = w.user_id AND seq = w.seq LIMIT 1) i ON true
+           LEFT JOIN LATERAL (SELECT message_id, sender, content_type FROM message
+                               WHERE conversation_id = i.conversation_id AND seq = i.conv_seq
+                                 AND created_ms = i.created_ms LIMIT 1) m ON true`,
+};
+
 /** $1 JSON array of steps, each identity once; see mergeStep. */
 export const SAVE_STEPS: Statement = {
   name: "push_save_steps",

@@ -10,6 +10,8 @@ export interface PushStore {
   saveContacts(contacts: readonly PushContact[]): Promise<void>;
   /** Those of the users that have any. */
   readContacts(userIds: readonly string[]): Promise<PushContact[]>;
+  /** The messages at these positions of inboxes, as far as they exist; at most 1,000, distinct. */
+  readSubjects(positions: readonly InboxPosition[]): Promise<PushSubject[]>;
 
   /**
    * Adds steps, or merges them into the same user's, conversation's, channel's and device's: the wider range of
@@ -39,6 +41,24 @@ export interface PushStore {
   takeQuota(requests: readonly QuotaRequest[]): Promise<number[]>;
   /** True when the device had no background push for `intervalMs`, and counts this one. */
   takeBackgroundTurn(turn: BackgroundTurn): Promise<boolean>;
+}
+
+export interface InboxPosition {
+  userId: string;
+  inboxSeq: number;
+}
+
+/** What a push is about: a message in a user's inbox, without its content. */
+export interface PushSubject extends InboxPosition {
+  conversationId: string;
+  messageId: string;
+  sender: string;
+  contentType: string;
+  sentAtMs: number;
+  /** How many messages the user's inbox has. */
+  head: number;
+  /** The user muted the conversation, and its time is not over. */
+  isMuted: boolean;
 }
 
 /** Steps that the caller has in hand now; `nowMs`: the store's time. */

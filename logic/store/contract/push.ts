@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { PushStepRow, SettledStep } from "../push-store.ts";
-import { type ContractStore, user } from "./fixture.ts";
+import type { AppendInput } from "../store.ts";
+import { type ContractStore, direct, message, readAll, user } from "./fixture.ts";
 
 export const T0 = 1_700_000_000_000;
 
@@ -53,6 +54,51 @@ export function pushContactContract(store: () => ContractStore): void {
     assert.equal(await push().forgetContacts([{ userId: alice, kind: "wechat", address: "" }]), 0);
     assert.equal(await push().forgetContacts([{ userId: alice, kind: "phone", address: "+861" }]), 1);
     assert.deepEqual(await push().readContacts([alice]), [{ userId: alice, phone: "", wechat: "o1", timeZone: "" }]);
+  });
+}
+
+/** What a push is about. */
+export function pushSubjectContract(store: () => ContractStore): void {
+  const subjects = (...positions: [userId: string, inboxSeq: number][]) =>
+    store().pushStore.readSubjects(positions.map(([userId, inboxSeq]) => ({ userId, inboxSeq })));
+
+  it("reads the messages of several users at once, those that exist", async () => {
+    const [alice, bob, carol] = [user(), user(), user()];
+    const sent = [message({ sender: alice, peer: bob }), message({ sender: carol, peer: bob, sentAtMs: T0 })];
+    await store().append(sent);
+    const read = await subjects([bob, 2], [carol, 1], [bob, 1], [bob, 3], [alice, 7], [user(), 1]);
+    const shown = ({ sender, messageId, contentType }: AppendInput) => ({ sender, messageId, contentType });
+    assert.deepEqual(
+      read.map(({ userId, inboxSeq, head, isMuted, ...rest }) => [
+        userId,
+        inboxSeq,
+        head,
+        isMuted,
+        shown(rest as AppendInput),
+      ]),
+      [
+        [bob, 2, 2, false, shown(sent[1] as AppendInput)],
+        [carol, 1, 1, false, shown(sent[1] as AppendInput)],
+        [bob, 1, 2, false, shown(sent[0] as AppendInput)],
+      ],
+    );
+    assert.deepEqual(read[0]?.conversationId, direct(carol, bob));
+    const { events } = await readAll(store(), bob);
+    assert.equal(read[0]?.sentAtMs, events[1]?.sentAtMs);
+    assert.deepEqual(await subjects(), []);
+  });
+
+  it("says what its user muted, by the store's time", async () => {
+    const [alice, bob] = [user(), user()];
+    await store().append([message({ sender: alice, peer: bob })]);
+    const isMuted = async (mutedUntilMs: number): Promise<(boolean | undefined)[]> => {
+      await store().conversations.change([{ userId: bob, conversationId: direct(alice, bob), mutedUntilMs }]);
+      return (await subjects([bob, 1], [alice, 1])).map((subject) => subject.isMuted);
+    };
+    assert.deepEqual(await isMuted(Number.MAX_SAFE_INTEGER), [true, false]);
+    assert.deepEqual(await isMuted(Date.now() + 60_000), [true, false]);
+    assert.deepEqual(await isMuted(Date.now() - 1), [false, false]);
+    assert.deepEqual(await isMuted(0), [false, false]);
   });
 }
 

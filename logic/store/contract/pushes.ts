@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { OwedPush } from "../push-ledger.ts";
-import { byUser, type ContractStore, message, user } from "./fixture.ts";
+import { byUser, type ContractStore, direct, message, readAll, user } from "./fixture.ts";
 
 const HOLD_MS = 60_000;
 
@@ -118,8 +118,47 @@ export function pushContract(store: () => ContractStore): void {
     );
   });
 
+  mutedContract(store);
   readByContract(store);
   debtContract(store);
+}
+
+/** What a user muted is owed no push. */
+function mutedContract(store: () => ContractStore): void {
+  const FOR_EVER = Number.MAX_SAFE_INTEGER;
+  const mute = (userId: string, peer: string, mutedUntilMs: number) =>
+    store().conversations.change([{ userId, conversationId: direct(userId, peer), mutedUntilMs }]);
+
+  it("owes nothing for a muted conversation, and the older message of another one all the same", async () => {
+    const [loud, quiet, bob, carol] = [user(), user(), user(), user()];
+    await store().append([message({ sender: loud, peer: bob }), message({ sender: quiet, peer: bob })]);
+    await store().append([message({ sender: quiet, peer: carol })]);
+    for (const userId of [bob, carol]) await mute(userId, quiet, FOR_EVER);
+    await mute(loud, bob, FOR_EVER);
+    await findAll(store());
+    assert.deepEqual(await claim(store(), [bob, carol, loud]), [{ userId: bob, inboxSeq: 1, tries: 1 }]);
+    const { contacts } = await store().conversations.find(bob, [direct(quiet, bob)], 1 << 20);
+    assert.equal(contacts[0]?.unread, 1, "muted is no less unread");
+    assert.equal((await readAll(store(), bob)).events.length, 2, "nor less delivered");
+  });
+
+  it("looks behind what was pushed or acknowledged for nothing", async () => {
+    const [loud, quiet, bob] = [user(), user(), user()];
+    await send(store(), loud, bob);
+    await store().pushes.recordPushes([{ userId: bob, inboxSeq: 1 }]);
+    await send(store(), quiet, bob);
+    await mute(bob, quiet, FOR_EVER);
+    await findAll(store());
+    assert.deepEqual(await claim(store(), [bob]), []);
+  });
+
+  it("owes pushes again when the time is over", async () => {
+    const [alice, bob] = [user(), user()];
+    await send(store(), alice, bob);
+    await mute(bob, alice, Date.now() - 1);
+    await findAll(store());
+    assert.deepEqual(await claim(store(), [bob]), [{ userId: bob, inboxSeq: 1, tries: 1 }]);
+  });
 }
 
 /** Whose acknowledgement counts. */

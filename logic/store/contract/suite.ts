@@ -25,7 +25,7 @@ import {
 import { historyContract, snapshotContract } from "./history.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
-import { pushContactContract, pushLimitContract, pushStepContract } from "./push.ts";
+import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
 import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
 import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
@@ -63,6 +63,7 @@ export function storeContract(store: () => ContractStore): void {
     pushContract,
     pushContactContract,
     pushStepContract,
+    pushSubjectContract,
     pushLeaseContract,
     pushLeaseRaceContract,
     pushLimitContract,
