@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import { Conversations } from "../../client/src/models/index.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { startWebhookSandbox } from "../sandbox/webhook.ts";
-import { login, targetOf, useFleet } from "./fleet-suite.ts";
+import { login, targetOf, useFleet, waitMessages } from "./fleet-suite.ts";
 
 const SECRET = "a secret of the test";
 
@@ -37,6 +38,35 @@ describe("messages for people who are away", async () => {
       assert.equal(webhook.invalid, 0);
     } finally {
       await Promise.all([alice, carol].map(({ client }) => client.close()));
+    }
+  });
+
+  it("of a conversation that they muted push nothing, and are there when they come", async () => {
+    const target = targetOf(fleet(), "tls", 0);
+    const erin = await login(fleet(), "erin", target);
+    const alice = await login(fleet(), "alice", target);
+    const dave = await login(fleet(), "dave", target);
+    try {
+      const { conversationId } = await alice.client.send({ to: "erin", content: "seen" });
+      const book = new Conversations(erin.client);
+      await book.load();
+      await book.mute(conversationId);
+      await erin.client.close();
+      const quiet = await alice.client.send({ to: "erin", content: "muted" });
+      const loud = await dave.client.send({ to: "erin", content: "not muted" });
+      const isPushed = ({ messageId }: { messageId: string }): boolean =>
+        webhook.pushes.some((push) => push.messageId === messageId);
+      await waitUntil("the other conversation was pushed", () => isPushed(loud), 20_000);
+      const again = await login(fleet(), "erin", target);
+      await waitMessages(again, 3);
+      assert.deepEqual(
+        again.messages.slice(1).map(({ messageId }) => messageId),
+        [quiet.messageId, loud.messageId],
+      );
+      assert.equal(isPushed(quiet), false);
+      await again.client.close();
+    } finally {
+      await Promise.all([alice, dave, erin].map(({ client }) => client.close()));
     }
   });
 

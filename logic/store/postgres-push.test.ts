@@ -29,7 +29,13 @@ function setUp(head: number, headNow: number) {
 describe("subjects of pushes that a connection does not know", () => {
   it("are asked for on a connection of now, and the others are left when it knows them", async () => {
     const { read, asked } = setUp(1, 2);
-    assert.deepEqual([await read(), asked], [[1, 2], ["pool", "now", "renew"]]);
+    assert.deepEqual(
+      [await read(), asked],
+      [
+        [1, 2],
+        ["pool", "now", "renew"],
+      ],
+    );
   });
 
   it("are gone when a connection of now does not know them either", async () => {
