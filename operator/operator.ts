@@ -10,13 +10,14 @@ import { ClusterEvents } from "./imcluster/events.ts";
 import { Executor } from "./imcluster/executor.ts";
 import type { Fleet } from "./imcluster/fleet-client.ts";
 import { LABEL } from "./imcluster/names.ts";
+import { ObjectReader } from "./imcluster/object-reader.ts";
 import { Observer } from "./imcluster/observe.ts";
 import type { OperandConfig } from "./imcluster/resources/context.ts";
 import { RouteAudit } from "./imcluster/route-audit.ts";
-import { SecretReader } from "./imcluster/secret-reader.ts";
 import type { KubeClient } from "./kube/client.ts";
 import type { EventSink } from "./kube/events.ts";
 import { objectKey } from "./kube/owner.ts";
+import { CONFIG_MAPS, SECRETS } from "./kube/types.ts";
 import { WorkQueue } from "./kube/work-queue.ts";
 import type { OperatorMetrics } from "./metrics.ts";
 
@@ -60,9 +61,10 @@ export class Operator {
       (namespace, cluster) => this.#queue.add(objectKey(namespace, cluster)),
     );
     const caches = this.#caches;
-    const secrets = new SecretReader(client, clock);
+    const secrets = new ObjectReader(client, SECRETS, clock);
+    const configMaps = new ObjectReader(client, CONFIG_MAPS, clock);
     const events = new ClusterEvents(options.events);
-    const observer = new Observer({ client, caches, secrets, fleet, config: operands, clock });
+    const observer = new Observer({ client, caches, secrets, configMaps, fleet, config: operands, clock });
     const hooks = metrics ? { onAction: metrics.onAction, onDrained: metrics.onDrained } : {};
     const executor = new Executor({ client, caches, secrets, fleet, events, clock, log, ...hooks });
     const cleanup = new Cleanup({ client, pods: caches.pods, log });

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import { FINALIZER } from "../../operator/imcluster/names.ts";
-import { PODS, type Pod, SECRETS } from "../../operator/kube/types.ts";
+import { CONFIG_MAPS, PODS, type Pod, SECRETS } from "../../operator/kube/types.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { Bench, conditionStatus, OPERAND_IMAGE } from "./support/bench.ts";
 import { Crash, hookedClient } from "./support/counting-client.ts";
@@ -155,6 +155,23 @@ describe("a Secret that is not as the spec says", TOGETHER, () => {
       });
     });
   }
+
+  it("has company in a ConfigMap that does not exist, lacks the key, and is read again", async () => {
+    await inWorld(async (world) => {
+      const { bench } = world;
+      const configMapRef = { name: "rules", key: "policy.json" };
+      await bench.create({ entry: { replicas: 1 }, chat: { policy: { configMapRef } } });
+      const which = String.raw`ConfigMap rules, named by spec\.chat\.policy\.configMapRef,`;
+      const stuck = await world.untilStuck("Degraded", "True", new RegExp(`${which} does not exist: create it with`));
+      assert.equal(stuck.status?.conditions?.find(({ type }) => type === "Ready")?.reason, "ConfigMapMissing");
+      const metadata = { name: "rules", namespace: bench.namespace };
+      await bench.client.create(CONFIG_MAPS, { apiVersion: "v1", kind: "ConfigMap", metadata, data: { other: "{}" } });
+      await world.untilStuck("Degraded", "True", new RegExp(`${which} has no key policy\\.json`));
+      const data = { "policy.json": "{}" };
+      await bench.client.patchMerge(CONFIG_MAPS, bench.namespace, "rules", { data });
+      await world.untilHealed();
+    });
+  });
 
   it("of the clients' certificate keeps entries from being made, and is read again", async () => {
     await inWorld(async (world) => {

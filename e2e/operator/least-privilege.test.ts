@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import { DEFAULT_DRAIN_TAINTS } from "../../operator/imcluster/drain-cause.ts";
 import { createKubeClient, loadKubeConfig } from "../../operator/kube/rest-client.ts";
-import { type KubeObject, PODS, type Resource, SECRETS } from "../../operator/kube/types.ts";
+import { CONFIG_MAPS, type KubeObject, PODS, type Resource, SECRETS } from "../../operator/kube/types.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { Bench } from "./support/bench.ts";
 import { type ApiUse, hookedClient } from "./support/counting-client.ts";
@@ -56,7 +56,7 @@ describe("operator/rbac.yaml", () => {
   it("has no wildcard, lists no Secrets, and cannot execute, escalate or impersonate", () => {
     for (const one of granted) assert.ok(!one.includes("*"), one);
     const forbidden = [
-      /^(list|watch|delete|deletecollection) \/secrets$/,
+      /^(list|watch|delete|deletecollection) \/(secrets|configmaps)$/,
       /\/pods\/(exec|attach|portforward)/,
       /^(bind|escalate|impersonate) /,
     ];
@@ -92,7 +92,7 @@ describe("operator/rbac.yaml", () => {
       await bench.startOperator(client);
       await bench.create({ entry: { replicas: 2 } });
       await bench.untilReady();
-      // Another address (another certificate), scale down, adopt, another version (which removes the Job before), another Redis, deletion.
+      // Another address (another certificate), scale down, adopt, another version (which removes the Job before), another Redis, rules, deletion.
       address.ip = "192.0.2.11";
       const [orphan] = await bench.entryPods();
       await bench.client.patchMerge(PODS, bench.namespace, orphan?.metadata.name ?? "", {
@@ -104,6 +104,11 @@ describe("operator/rbac.yaml", () => {
         ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "r", namespace: bench.namespace } },
         stringData: { url: "redis://r:6379" },
       });
+      await bench.client.create(CONFIG_MAPS, {
+        ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "rules", namespace: bench.namespace } },
+        data: { "policy.json": "{}" },
+      });
+      await bench.patchSpec({ chat: { policy: { configMapRef: { name: "rules", key: "policy.json" } } } });
       await bench.patchSpec({ version: "0.2.0", redis: { urlSecretRef: { name: "r", key: "url" } } });
       await bench.until("updated", ({ status }) => status?.phase === "Ready" && status.version === "0.2.0");
       const imCluster: Resource = {

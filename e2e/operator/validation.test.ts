@@ -140,6 +140,15 @@ describe("the API server accepts", () => {
           },
           sessions: { policy: "n-per-slot", perSlot: 2, loginsPerMinute: 0 },
           presence: { visibleTo: "peers" },
+          chat: {
+            ...{ recallWindow: "0s", editWindow: "720h", webhookAllowedNetworks: ["10.1.0.0/16", "fd00:1::/32"] },
+            cards: {
+              keysSecretRef: { name: "cards", key: "keys" },
+              actions: { url: "http://buttons.shop.svc:8080/im", secretRef: { name: "buttons", key: "s" } },
+            },
+            policy: { configMapRef: { name: "rules", key: "policy.json" } },
+            hooks: { secretRef: { name: "hooks", key: "hooks.json" } },
+          },
         },
         "full",
       ),
@@ -188,6 +197,7 @@ describe("the API server accepts", () => {
       ...{ postgres: {}, redis: {}, tls: { minVersion: "TLSv1.3" }, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
       presence: { visibleTo: "nobody" },
+      chat: { recallWindow: "2m", editWindow: "15m" },
     });
   });
 });

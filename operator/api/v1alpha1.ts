@@ -868,6 +868,125 @@ export interface PresenceSpec {
   visibleTo: "nobody" | "peers";
 }
 
+/**
+ * Secret key with the keys that sign cards, an id and at least 32 bytes in base64 a line, the newest first. A changed
+ * value is in force when the kubelet has written it, without a restart.
+ */
+export interface ChatCardsKeysSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/** Secret key with the secret that signs what this backend is told. */
+export interface ChatCardsActionsSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/**
+ * The backend that is told of pressed buttons. Default none, buttons do nothing. Changing it, or its secret, rolls
+ * logic.
+ */
+export interface ChatCardsActionsSpec {
+  /**
+   * POST target. https; http only to addresses of webhookAllowedNetworks, and private addresses only when they are in
+   * them.
+   */
+  url: string;
+  /** Secret key with the secret that signs what this backend is told. */
+  secretRef: ChatCardsActionsSecretRefSpec;
+}
+
+/** Signed cards of items, orders and offers. Default none, cards are refused. */
+export interface ChatCardsSpec {
+  /**
+   * Secret key with the keys that sign cards, an id and at least 32 bytes in base64 a line, the newest first. A
+   * changed value is in force when the kubelet has written it, without a restart.
+   */
+  keysSecretRef: ChatCardsKeysSecretRefSpec;
+  /**
+   * The backend that is told of pressed buttons. Default none, buttons do nothing. Changing it, or its secret, rolls
+   * logic.
+   */
+  actions?: ChatCardsActionsSpec;
+}
+
+/**
+ * Key of a ConfigMap in the same namespace with the rules as JSON. A changed value is in force when the kubelet has
+ * written it, without a restart; one that cannot be read leaves the rules before it in force.
+ */
+export interface ChatPolicyConfigMapRefSpec {
+  /** Name of the ConfigMap. */
+  name: string;
+  /** Key in the ConfigMap's data. */
+  key: string;
+}
+
+/** Rules that every message passes before it is stored. Default none. */
+export interface ChatPolicySpec {
+  /**
+   * Key of a ConfigMap in the same namespace with the rules as JSON. A changed value is in force when the kubelet has
+   * written it, without a restart; one that cannot be read leaves the rules before it in force.
+   */
+  configMapRef: ChatPolicyConfigMapRefSpec;
+}
+
+/**
+ * Secret key with the hooks as JSON: addresses, events and the secrets that sign them. A changed value is in force
+ * when the kubelet has written it, without a restart.
+ */
+export interface ChatHooksSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/**
+ * Backends of the shop that are asked about messages before they are stored, and told of what happens. Default none.
+ */
+export interface ChatHooksSpec {
+  /**
+   * Secret key with the hooks as JSON: addresses, events and the secrets that sign them. A changed value is in force
+   * when the kubelet has written it, without a restart.
+   */
+  secretRef: ChatHooksSecretRefSpec;
+}
+
+/**
+ * What clients may do with messages that are sent, what is looked at before, and which backends of the shop are told.
+ */
+export interface ChatSpec {
+  /**
+   * How long after it was sent its sender may recall a message, 0s (never) to 720h. Default 2m. Changing it rolls
+   * logic.
+   */
+  recallWindow: string;
+  /**
+   * How long after it was sent its sender may edit a message, 0s (never) to 720h. Default 15m. Changing it rolls
+   * logic.
+   */
+  editWindow: string;
+  /** Signed cards of items, orders and offers. Default none, cards are refused. */
+  cards?: ChatCardsSpec;
+  /** Rules that every message passes before it is stored. Default none. */
+  policy?: ChatPolicySpec;
+  /**
+   * Backends of the shop that are asked about messages before they are stored, and told of what happens. Default
+   * none.
+   */
+  hooks?: ChatHooksSpec;
+  /**
+   * Address ranges that are not the Internet's and that webhooks may go to all the same, for backends inside: name no
+   * more than those. There, and only there, http is allowed, too. Default none. Changing it rolls logic and extlogic.
+   */
+  webhookAllowedNetworks?: string[];
+}
+
 /** What the fleet should be. Every field has a default; an empty spec is a working cluster for trying out. */
 export interface ImClusterSpec {
   /**
@@ -930,6 +1049,11 @@ export interface ImClusterSpec {
   sessions: SessionsSpec;
   /** Whether clients may see who is online. Administrators may at any time. */
   presence: PresenceSpec;
+  /**
+   * What clients may do with messages that are sent, what is looked at before, and which backends of the shop are
+   * told.
+   */
+  chat: ChatSpec;
 }
 
 /** Entry pods in figures. */

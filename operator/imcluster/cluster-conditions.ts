@@ -229,7 +229,7 @@ export function notServing(observed: ObservedCluster, situation: Situation): Ver
   // Once it served, losing one entry is a degradation and no outage; nor is a pod that was only just asked for.
   const needed = situation.wasReady ? Math.max(1, Math.min(replicas, situation.established) - 1) : replicas;
   const [missing] = situation.missing;
-  if (missing) return no("SecretMissing", missing);
+  if (missing) return no(missing.startsWith("ConfigMap") ? "ConfigMapMissing" : "SecretMissing", missing);
   if (replicas === 0) {
     const { message, reason } = hibernated(observed, situation);
     return no(reason, message);

@@ -7,15 +7,15 @@ import { silentLogger } from "#lib/logger.ts";
 import type { DrainRequest } from "#proto/gen/messages.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
-import type { Pod } from "../kube/types.ts";
+import type { Pod, Secret } from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
 import { newIntent } from "./drain.ts";
 import { ClusterEvents } from "./events.ts";
 import { Executor } from "./executor.ts";
 import type { Fleet } from "./fleet-client.ts";
+import type { ObjectReader } from "./object-reader.ts";
 import { ClusterMemory } from "./observe.ts";
 import type { Action } from "./plan.ts";
-import type { SecretReader } from "./secret-reader.ts";
 import { NOW_MS, sampleCluster, sampleObserved } from "./testing/sample.ts";
 import { sampleEntry } from "./testing/sample-entry.ts";
 
@@ -48,7 +48,12 @@ function setUp() {
     },
   };
   const executor = new Executor({
-    ...{ client: client as KubeClient, caches: {} as Caches, secrets: {} as SecretReader, fleet: fleet as Fleet },
+    ...{
+      client: client as KubeClient,
+      caches: {} as Caches,
+      secrets: {} as ObjectReader<Secret>,
+      fleet: fleet as Fleet,
+    },
     ...{ events: new ClusterEvents({ record: () => undefined }), clock, log: silentLogger },
   });
   const memory = new ClusterMemory("cluster-uid");
@@ -109,7 +114,7 @@ describe("new pods", () => {
     };
     const caches = { pods: { wrote: (pod: Pod) => wrote.push(pod), unsure: () => undefined, gone: () => undefined } };
     const executor = new Executor({
-      ...{ client: client as KubeClient, caches: caches as unknown as Caches, secrets: {} as SecretReader },
+      ...{ client: client as KubeClient, caches: caches as unknown as Caches, secrets: {} as ObjectReader<Secret> },
       ...{ fleet: {} as Fleet, events: new ClusterEvents({ record: () => undefined }) },
       ...{ clock: new FakeClock(), log: silentLogger },
     });

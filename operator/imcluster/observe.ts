@@ -6,11 +6,13 @@ import type { ImCluster, PostgresSpec } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import {
+  type ConfigMap,
   type KubeObject,
   PERSISTENT_VOLUME_CLAIMS,
   type Pod,
   SECRETS,
   SERVICES,
+  type Secret,
   type Service,
   STATEFUL_SETS,
   STORAGE_CLASSES,
@@ -28,6 +30,7 @@ import type { Fleet, FleetIdentity } from "./fleet-client.ts";
 import { isSameJson } from "./hash.ts";
 import { LABEL, namesOf, selectorLabels } from "./names.ts";
 import { NO_STREAK, type Streak } from "./next-look.ts";
+import type { ObjectReader } from "./object-reader.ts";
 import { type EntryProbe, isLeaving, isMoving, isPodReady, type ObservedEntry, observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
 import { ProbePace } from "./probe-pace.ts";
@@ -38,8 +41,7 @@ import { type BuildContext, buildContext, type OperandConfig, type PostgresStora
 import { entryRevision } from "./resources/entry-pod.ts";
 import type { RoutesSeen } from "./route-audit.ts";
 import { operatorLeaf } from "./secret-content.ts";
-import type { SecretReader } from "./secret-reader.ts";
-import { contentHashes, generatedNames, type Secrets, secretNames, secretValue } from "./secrets.ts";
+import { configMapNames, contentHashes, generatedNames, type Secrets, secretNames, secretValue } from "./secrets.ts";
 import { SlowCalls } from "./slow-calls.ts";
 import { decideScale, isPaused, wantedEntries } from "./wanted.ts";
 
@@ -121,7 +123,8 @@ export class ClusterMemory {
 export interface ObserverOptions {
   client: KubeClient;
   caches: Caches;
-  secrets: SecretReader;
+  secrets: ObjectReader<Secret>;
+  configMaps: ObjectReader<ConfigMap>;
   fleet: Fleet;
   config: OperandConfig;
   clock: Clock;
@@ -143,11 +146,14 @@ export class Observer {
     this.#pace.resize(uid, 0);
   }
 
-  /** @throws KubeError when a Secret or the StorageClasses cannot be read */
+  /** @throws KubeError when a Secret, a ConfigMap or the StorageClasses cannot be read */
   async observe(cluster: ImCluster, memory: ClusterMemory): Promise<ObservedCluster> {
-    const { secrets: reader, config, clock } = this.#options;
+    const { secrets: reader, configMaps, config, clock } = this.#options;
     const { name, namespace = "", uid = "" } = cluster.metadata;
-    const secrets = await reader.read(namespace, secretNames(cluster));
+    const [secrets, maps] = await Promise.all([
+      reader.read(namespace, secretNames(cluster)),
+      configMaps.read(namespace, configMapNames(cluster)),
+    ]);
     const objects = this.#ownedObjects(namespace, name);
     const storage = await this.#storage(cluster, objects);
     const nowMs = clock.wallMs();
@@ -176,6 +182,7 @@ export class Observer {
       cluster,
       context,
       secrets,
+      configMaps: maps,
       objects,
       entries,
       scaling,

@@ -6,7 +6,7 @@ import type { ScalingDecision } from "./autoscaling.ts";
 import type { ObservedEntry } from "./observed.ts";
 import type { BuildContext } from "./resources/context.ts";
 import type { RoutesSeen } from "./route-audit.ts";
-import type { Secrets } from "./secrets.ts";
+import type { ConfigMaps, Secrets } from "./secrets.ts";
 
 /** Objects that carry the labels of one ImCluster, read once. */
 export class OwnedObjects {
@@ -39,6 +39,7 @@ export interface ObservedCluster {
   cluster: ImCluster;
   context: BuildContext;
   secrets: Secrets;
+  configMaps: ConfigMaps;
   objects: OwnedObjects;
   entries: readonly ObservedEntry[];
   /** What autoscaling decided; `undefined` when it is off. */

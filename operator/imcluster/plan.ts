@@ -223,7 +223,9 @@ export function entriesBlocked(observed: ObservedCluster): string | undefined {
   const { cluster, context } = observed;
   if (!context.hashes.internal.entry) return "the internal certificates are not there yet";
   if (tlsFingerprint(cluster, observed.secrets)) return undefined;
-  const missing = missingReferences(cluster, observed.secrets).find((text) => text.includes("spec.tls.secretName"));
+  const missing = missingReferences(cluster, observed.secrets, observed.configMaps).find((text) =>
+    text.includes("spec.tls.secretName"),
+  );
   return missing ?? "the certificate for clients waits for the address of the load balancer";
 }
 

@@ -166,17 +166,17 @@ describe("references", () => {
   const own = sampleCluster({ postgres: { urlSecretRef: { name: "db", key: "url" } }, tls: { secretName: "own-tls" } });
 
   it("that lead nowhere are named with their field", () => {
-    assert.deepEqual(missingReferences(own, new Map()), [
-      "Secret db, named by spec.postgres.urlSecretRef, does not exist",
-      "Secret own-tls, named by spec.tls.secretName, does not exist",
+    assert.deepEqual(missingReferences(own, new Map(), new Map()), [
+      "Secret db, named by spec.postgres.urlSecretRef, does not exist: create it with url, or name another one",
+      "Secret own-tls, named by spec.tls.secretName, does not exist: create it with tls.crt and tls.key, or name another one",
     ]);
     const half = new Map<string, Secret>([
       ["db", { metadata: { name: "db" }, data: { other: "eA==" } }],
       ["own-tls", { metadata: { name: "own-tls" }, data: { "tls.crt": "eA==" } }],
     ]);
-    assert.deepEqual(missingReferences(own, half), [
-      "Secret db, named by spec.postgres.urlSecretRef, has no key url",
-      "Secret own-tls, named by spec.tls.secretName, has no key tls.key",
+    assert.deepEqual(missingReferences(own, half, new Map()), [
+      "Secret db, named by spec.postgres.urlSecretRef, has no key url: add it, or name another key",
+      "Secret own-tls, named by spec.tls.secretName, has no key tls.key: add it, or name another key",
     ]);
   });
 
@@ -188,7 +188,9 @@ describe("references", () => {
         ["routes", { metadata: { name: "routes" }, data: { url: "eA==" } }],
         ["queue", { metadata: { name: "queue" }, data: { url: queue } }],
       ]);
-    assert.ok(missingReferences(two, new Map()).some((text) => text.includes("spec.redis.queueUrlSecretRef")));
+    assert.ok(
+      missingReferences(two, new Map(), new Map()).some((text) => text.includes("spec.redis.queueUrlSecretRef")),
+    );
     assert.equal(contentHashes(two, new Map()).pushKeys, "", "logic waits for the keys of push tokens");
     assert.notEqual(contentHashes(two, have("eA==")).redis, contentHashes(two, have("eQ==")).redis);
     assert.equal(contentHashes(two, new Map([...have("eA==")].slice(1))).redis, "", "unknown until both are there");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseEndpoint } from "#lib/endpoint.ts";
 import type { ImCluster } from "../api/v1alpha1.ts";
-import type { Secret } from "../kube/types.ts";
+import type { ConfigMap, Secret } from "../kube/types.ts";
 import { type CertificateFacts, canonicalName, isIssuedBy, readCertificate } from "../pki/x509.ts";
 import { hashOf } from "./hash.ts";
 import { namesOf, type PodRole, ROLES } from "./names.ts";
@@ -19,6 +19,8 @@ export type SecretKind =
   | "redis";
 /** By name; only those that exist. */
 export type Secrets = ReadonlyMap<string, Secret>;
+/** By name; of those that the spec names, the ones that exist. */
+export type ConfigMaps = ReadonlyMap<string, ConfigMap>;
 
 /** A Secret to make, or with `replaces` to make again. */
 export interface SecretNeed {
@@ -56,7 +58,7 @@ function pushReferences({ spec }: ImCluster): [string, { name: string; key: stri
 
 /** Secrets that the spec names and somebody else makes. */
 function references(cluster: ImCluster): Reference[] {
-  const { postgres, redis, auth, tls, logic, extlogic } = cluster.spec;
+  const { postgres, redis, auth, tls, logic, extlogic, chat } = cluster.spec;
   const byKey: [string, { name: string; key: string } | undefined][] = [
     ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
     ["spec.postgres.pushKeysSecretRef", postgres.pushKeysSecretRef],
@@ -66,6 +68,9 @@ function references(cluster: ImCluster): Reference[] {
     ["spec.auth.sharedSecretRef", auth.sharedSecretRef],
     ["spec.logic.serverApi.keysSecretRef", logic.serverApi?.keysSecretRef],
     ["spec.extlogic.webhook.secretRef", extlogic.webhook?.secretRef],
+    ["spec.chat.cards.keysSecretRef", chat.cards?.keysSecretRef],
+    ["spec.chat.cards.actions.secretRef", chat.cards?.actions?.secretRef],
+    ["spec.chat.hooks.secretRef", chat.hooks?.secretRef],
     ...pushReferences(cluster),
   ];
   const found = byKey.flatMap(([field, ref]) => (ref ? [{ field, name: ref.name, keys: [ref.key] }] : []));
@@ -77,13 +82,33 @@ function references(cluster: ImCluster): Reference[] {
   return found;
 }
 
-/** One sentence for each Secret or key that the spec names and that is not there. */
-export function missingReferences(cluster: ImCluster, secrets: Secrets): string[] {
-  return references(cluster).flatMap(({ field, name, keys }) => {
-    if (!secrets.has(name)) return [`Secret ${name}, named by ${field}, does not exist`];
-    const missing = keys.filter((key) => !secretValue(secrets, name, key));
-    return missing.map((key) => `Secret ${name}, named by ${field}, has no key ${key}`);
-  });
+/** ConfigMaps that the spec names. */
+function configMapReferences({ spec }: ImCluster): Reference[] {
+  const ref = spec.chat.policy?.configMapRef;
+  return ref ? [{ field: "spec.chat.policy.configMapRef", name: ref.name, keys: [ref.key] }] : [];
+}
+
+/** One sentence for each Secret, ConfigMap or key that the spec names and that is not there: what it is, and what to do. */
+export function missingReferences(cluster: ImCluster, secrets: Secrets, configMaps: ConfigMaps): string[] {
+  return [
+    ...references(cluster).flatMap((ref) =>
+      missingOf("Secret", ref, secrets.has(ref.name), (key) => secretValue(secrets, ref.name, key)),
+    ),
+    ...configMapReferences(cluster).flatMap((ref) =>
+      missingOf("ConfigMap", ref, configMaps.has(ref.name), (key) => configMaps.get(ref.name)?.data?.[key]),
+    ),
+  ];
+}
+
+function missingOf(
+  kind: "Secret" | "ConfigMap",
+  { field, name, keys }: Reference,
+  exists: boolean,
+  read: (key: string) => string | undefined,
+): string[] {
+  const which = `${kind} ${name}, named by ${field},`;
+  if (!exists) return [`${which} does not exist: create it with ${keys.join(" and ")}, or name another one`];
+  return keys.filter((key) => !read(key)).map((key) => `${which} has no key ${key}: add it, or name another key`);
 }
 
 /** Names of the Secrets that are ours. Whoever makes one that the spec names may own it, too. */
@@ -94,6 +119,11 @@ export function generatedNames(cluster: ImCluster): string[] {
 /** Names of all Secrets that a reconcile reads. */
 export function secretNames(cluster: ImCluster): string[] {
   return [...new Set([...generatedNames(cluster), ...references(cluster).map(({ name }) => name)])];
+}
+
+/** Names of all ConfigMaps that a reconcile reads. */
+export function configMapNames(cluster: ImCluster): string[] {
+  return configMapReferences(cluster).map(({ name }) => name);
 }
 
 function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string }[] {
@@ -191,7 +221,7 @@ function staleReason(
 /** Hashes of the contents that pods read once, at their start. */
 export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHashes {
   const names = namesOf(cluster.metadata.name);
-  const { postgres, redis, auth, extlogic } = cluster.spec;
+  const { postgres, redis, auth, extlogic, chat } = cluster.spec;
   const of = (ref: { name: string; key: string } | undefined): string => {
     const value = ref && secretValue(secrets, ref.name, ref.key);
     return value === undefined ? "" : hashOf(value);
@@ -206,6 +236,7 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     tokenKeys: of(auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: names.auth, key: "jwks.json" }),
     pushKeys: of(postgres.pushKeysSecretRef ?? { name: names.pushKeys, key: "keys" }),
     webhook: of(extlogic.webhook?.secretRef),
+    cardActions: of(chat.cards?.actions?.secretRef),
     push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),
   };
 }

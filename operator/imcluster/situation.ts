@@ -64,7 +64,7 @@ export function situationOf(observed: ObservedCluster): Situation {
     logic: workload(observed, logicDeployment(context)),
     extlogic: workload(observed, extlogicDeployment(context)),
     migration: migrationState(observed),
-    missing: missingReferences(cluster, observed.secrets),
+    missing: missingReferences(cluster, observed.secrets, observed.configMaps),
     postgresReady: embeddedReady(cluster.spec.postgres.urlSecretRef !== undefined, context.names.postgres),
     redisReady: embeddedReady(cluster.spec.redis.urlSecretRef !== undefined, context.names.redis),
     wasReady: wasReady(observed),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { WRONG_CHATS } from "./wrong-chats.ts";
 import { WRONG_ENTRIES } from "./wrong-entries.ts";
 import { WRONG_PUSH } from "./wrong-push.ts";
 import { WRONG_STORES } from "./wrong-stores.ts";
@@ -128,4 +129,5 @@ export const WRONG: readonly Wrong[] = [
   ...WRONG_UPDATES,
   ...WRONG_PUSH,
   ...WRONG_STORES,
+  ...WRONG_CHATS,
 ];

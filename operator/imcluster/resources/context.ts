@@ -26,6 +26,8 @@ export interface ContentHashes {
   /** Of the keys that seal push tokens. */
   pushKeys: string;
   webhook: string;
+  /** Of the secret that signs what the backend of pressed buttons is told. */
+  cardActions: string;
   /** Keys of all push providers. */
   push: string;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Deployment } from "../../kube/types.ts";
 import { PORT } from "../names.ts";
+import { hooksEnv, hooksMounts } from "./chat.ts";
 import { type BuildContext, perContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
 import {
@@ -24,7 +25,7 @@ const WEBHOOK_DIR = "/etc/imcluster/webhook";
 
 /** Extlogic pods: everything that may be slow or late. */
 export const extlogicDeployment = perContext((context: BuildContext): Deployment => {
-  const { extlogic } = context.cluster.spec;
+  const { extlogic, chat } = context.cluster.spec;
   const { internal, postgres, redis, webhook, push, pushKeys: sealKeys } = context.hashes;
   const secret = extlogic.webhook?.secretRef;
   return deployment(context, {
@@ -40,6 +41,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
       pushKeys(context),
       ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
       ...pushMounts(extlogic.push),
+      ...hooksMounts(chat),
     ],
     container: {
       name: "extlogic",
@@ -55,6 +57,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
         ...retentionEnv(context),
         ...webhookEnv(context),
         ...pushEnv(extlogic.push),
+        ...hooksEnv(chat),
       ],
       ports: [{ name: "admin", containerPort: PORT.admin }],
       ...adminProbes(2),

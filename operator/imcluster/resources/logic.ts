@@ -3,6 +3,7 @@ import type { SessionsSpec } from "../../api/v1alpha1.ts";
 import type { Deployment } from "../../kube/types.ts";
 import { PORT } from "../names.ts";
 import { durationMs } from "../units.ts";
+import { chatEnv, chatMounts, hooksEnv, hooksMounts } from "./chat.ts";
 import { type BuildContext, perContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
 import {
@@ -25,7 +26,7 @@ const AUTH_DIR = "/etc/imcluster/auth";
 
 /** Logic pods: persist, route, deliver. */
 export const logicDeployment = perContext((context: BuildContext): Deployment => {
-  const { logic, auth, entry, sessions, presence } = context.cluster.spec;
+  const { logic, auth, entry, sessions, presence, chat } = context.cluster.spec;
   const keys = auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: context.names.auth, key: "jwks.json" };
   const keyFile = auth.sharedSecretRef ? "secret" : "jwks.json";
   const { hashes } = context;
@@ -34,7 +35,14 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
     replicas: logic.replicas,
     resources: logic.resources,
     template: logic.podTemplate,
-    configHash: [hashes.internal.logic, hashes.postgres, hashes.redis, hashes.tokenKeys, hashes.pushKeys],
+    configHash: [
+      hashes.internal.logic,
+      hashes.postgres,
+      hashes.redis,
+      hashes.tokenKeys,
+      hashes.pushKeys,
+      hashes.cardActions,
+    ],
     mounts: [
       internalTls(context, "logic"),
       postgresUrl(context),
@@ -42,6 +50,8 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
       pushKeys(context),
       secretMount("auth", keys.name, AUTH_DIR, { [keys.key]: keyFile }),
       ...serverApiMounts(logic.serverApi),
+      ...chatMounts(chat),
+      ...hooksMounts(chat),
     ],
     container: {
       name: "logic",
@@ -64,6 +74,8 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
         { name: "IM_BACKGROUND_PING_INTERVAL_MS", value: String(durationMs(entry.backgroundPingInterval)) },
         ackTimeoutEnv(context),
         ...serverApiEnv(logic.serverApi),
+        ...chatEnv(chat),
+        ...hooksEnv(chat),
       ],
       ports: [
         { name: "grpc", containerPort: PORT.logicGrpc },

@@ -125,6 +125,18 @@ export function secretMount(name: string, secretName: string, path: string, item
   return { volume: { name, secret }, path, readOnly: true };
 }
 
+/** A ConfigMap as a read-only folder; `items` picks keys and names the files. */
+export function configMapMount(
+  name: string,
+  configMapName: string,
+  path: string,
+  items: Readonly<Record<string, string>>,
+): Mount {
+  const picked = Object.entries(items).map(([key, file]) => ({ key, path: file }));
+  const configMap = { name: configMapName, defaultMode: SECRET_MODE, items: picked };
+  return { volume: { name, configMap }, path, readOnly: true };
+}
+
 export function emptyDirMount(name: string, path: string): Mount {
   return { volume: { name, emptyDir: {} }, path };
 }

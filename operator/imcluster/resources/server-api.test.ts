@@ -69,9 +69,9 @@ describe("the server API of an ImCluster", () => {
     const serverApi = { keysSecretRef: { name: "shop-keys", key: "k.json" }, tlsSecretName: "api-cert" };
     const cluster = sampleCluster({ logic: { serverApi } });
     assert.ok(["shop-keys", "api-cert"].every((name) => secretNames(cluster).includes(name)));
-    assert.deepEqual(missingReferences(cluster, secrets), [
-      "Secret shop-keys, named by spec.logic.serverApi.keysSecretRef, does not exist",
-      "Secret api-cert, named by spec.logic.serverApi.tlsSecretName, does not exist",
+    assert.deepEqual(missingReferences(cluster, secrets, new Map()), [
+      "Secret shop-keys, named by spec.logic.serverApi.keysSecretRef, does not exist: create it with k.json, or name another one",
+      "Secret api-cert, named by spec.logic.serverApi.tlsSecretName, does not exist: create it with tls.crt and tls.key, or name another one",
     ]);
   });
 });

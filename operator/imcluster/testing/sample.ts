@@ -78,7 +78,7 @@ export function sampleContext(
 
 export function sampleObserved(cluster: ImCluster, secrets: ReadonlyMap<string, Secret>): ObservedCluster {
   return {
-    ...{ cluster, secrets, context: sampleContext(cluster, secrets) },
+    ...{ cluster, secrets, configMaps: new Map(), context: sampleContext(cluster, secrets) },
     ...{ objects: new OwnedObjects(), entries: [], logicPods: [], foreign: [] },
     ...{ addresses: ["192.0.2.1"], awaitsAddress: false },
     ...{ createNotBeforeMs: 0, crashes: 0, reconnectsPerSecond: undefined, nowMs: NOW_MS },

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import type { KubeClient } from "../kube/client.ts";
-import type { Secret } from "../kube/types.ts";
-import { SecretReader } from "./secret-reader.ts";
+import { SECRETS, type Secret } from "../kube/types.ts";
+import { ObjectReader } from "./object-reader.ts";
 
 const secret = (resourceVersion: string, uid = "u"): Secret => ({
   metadata: { namespace: "shop", name: "s", uid, resourceVersion },
@@ -18,12 +18,12 @@ function setUp() {
     world.asked++;
     return Promise.resolve(structuredClone(world.now));
   };
-  const reader = new SecretReader({ get } as unknown as KubeClient, clock);
+  const reader = new ObjectReader({ get } as unknown as KubeClient, SECRETS, clock);
   const read = async () => (await reader.read("shop", ["s"])).get("s");
   return { clock, world, reader, read };
 }
 
-describe("SecretReader", () => {
+describe("ObjectReader", () => {
   it("asks again for one that is there after 30 s, for one that is not after 2 s", async () => {
     const { clock, world, read } = setUp();
     for (const [waitMs, asked] of [
