@@ -22,6 +22,8 @@ export const ErrorCode = {
   CURSOR_INVALID: 12,
   /** This entry incarnation was fenced: it must close its sockets and exit. */
   FENCED: 13,
+  /** A rule of the shop refused the message; the reason is for its sender to read. */
+  BOUNCED: 14,
 } as const;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 export type ErrorCodeName = keyof typeof ErrorCode;

@@ -34,6 +34,7 @@ import type { ChangeLog } from "./presence/change-log.ts";
 import { RouterMemory } from "./presence/router-memory.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
+import { NO_GUARDS, type SendGuards } from "./send/before-send.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
 import type { AppendAsPorts } from "./server-api/append-as.ts";
@@ -69,6 +70,8 @@ export interface LogicPorts {
   changeLog?: ChangeLog;
   /** Recalls, edits and cards. */
   changes?: ChangeSettings;
+  /** Who looks at messages before and after they are stored; default nobody. */
+  guards?: SendGuards;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;
@@ -191,7 +194,7 @@ function composeSends(
   ports: LogicPorts,
   { commits, delivery, epochs }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch },
 ) {
-  const { clock, random, metrics } = ports;
+  const { clock, random, metrics, onFault, guards = NO_GUARDS } = ports;
   const sending = {
     messageId: createMessageIds(() => clock.wallMs()),
     submit: commits.submit.bind(commits),
@@ -200,7 +203,11 @@ function composeSends(
   };
   const changing = composeChanges(ports, sending);
   const checkCard = changing.cards.check.bind(changing.cards);
-  return { sending, changing, send: new SendHandler({ clock, random, metrics, checkCard, ...sending }) };
+  return {
+    sending,
+    changing,
+    send: new SendHandler({ clock, random, metrics, checkCard, guards, onFault, ...sending }),
+  };
 }
 
 /** Everything that reads messages for a client. */
@@ -328,7 +335,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       delivery.close();
     },
     isIdle: () => {
-      const isQuiet = commits.unanswered === 0 && reads.gate.running === 0;
+      const isQuiet = send.isIdle && commits.unanswered === 0 && reads.gate.running === 0;
       return isQuiet && isIdle() && [identity, presence, chat].every((part) => part.isIdle());
     },
     close: () => {

@@ -17,7 +17,11 @@ export function createLogicMetrics(metrics: Metrics) {
     commands: metrics.counter("im_logic_refused_commands_total", "Commands answered with ERROR, by code.", ["code"]),
     sends: metrics.tally("im_send_total", "SEND by result.", "result", [
       ...(["stored", "duplicate", "conflict"] as const),
-      ...(["denied", "invalid", "busy", "retryable"] as const),
+      ...(["denied", "invalid", "busy", "retryable", "bounced", "blocked"] as const),
+    ]),
+    policyVerdicts: metrics.counter("im_policy_verdicts_total", "Messages that rules had something to say about.", [
+      "verdict",
+      "rule",
     ]),
     sendSeconds: metrics.plainHistogram("im_send_duration_seconds", "From SEND to the committed answer, in logic."),
     commitMessages: metrics.histogram(

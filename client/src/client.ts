@@ -335,7 +335,7 @@ export class ImClient implements AsyncDisposable {
       this.#identity.retry();
       return;
     }
-    const options = { ...(info.retryable ? { retryable: true } : {}), messageId: info.messageId };
+    const options = { ...(info.retryable ? { retryable: true } : {}), messageId: info.messageId, rule: info.rule };
     const error = new ImClientError(info.code, info.reason, options);
     if (rid === 0) this.#events.emit("error", error);
     else if (this.#identity.refused(rid, info)) return;

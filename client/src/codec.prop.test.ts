@@ -114,6 +114,7 @@ const CASES: Record<string, fc.Arbitrary<object>> = {
     retryAfterMs: u32,
     clientMessageId: str,
     messageId: str,
+    rule: str,
   }),
   Event: event,
   Send: record({ conversationId: str, to: str, clientMessageId: str, contentType: str, content: raw }),

@@ -125,6 +125,7 @@ export const ErrorInfo = message({
   retryAfterMs: uint32(4),
   clientMessageId: string(5),
   messageId: string(6),
+  rule: string(7),
 });
 export type ErrorInfo = Decoded<typeof ErrorInfo>;
 

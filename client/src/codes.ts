@@ -64,6 +64,8 @@ export const ErrorCode = {
   CURSOR_INVALID: 12,
   /** The session was replaced by a newer one. */
   FENCED: 13,
+  /** A rule of the shop refused the message: the error's message is for the person to read, `rule` names the rule. */
+  BOUNCED: 14,
 } as const;
 
 /** Why a connection ended. 4000-4499: the client reconnects by itself; 4500-4999: only when a person asks. */

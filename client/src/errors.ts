@@ -7,6 +7,8 @@ export interface ImClientErrorOptions extends ErrorOptions {
   retryable?: boolean;
   /** With CONFLICT: id of the message that holds the client message id. */
   messageId?: string;
+  /** With BOUNCED: the rule that refused the message. */
+  rule?: string;
 }
 
 const RETRYABLE: ReadonlySet<number> = new Set([ErrorCode.BUSY, ErrorCode.RETRYABLE, ErrorCode.RATE_LIMITED]);
@@ -21,6 +23,8 @@ export class ImClientError extends Error {
   readonly retryable: boolean;
   /** With CONFLICT: id of the stored message that holds the client message id. Else empty. */
   readonly messageId: string;
+  /** With BOUNCED: the rule that refused the message, for an appeal. Else empty. */
+  readonly rule: string;
 
   /** For a `getToken` or a store of your own: one that is not `retryable` ends the attempts. */
   constructor(code: number, message: string, options: ImClientErrorOptions = {}) {
@@ -30,6 +34,7 @@ export class ImClientError extends Error {
     this.codeName = codeName(code);
     this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.messageId = options.messageId ?? "";
+    this.rule = options.rule ?? "";
   }
 }
 

@@ -13,13 +13,14 @@ import { TestEpochs } from "../inbox/epoch-kit.ts";
 import { unreadMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
 import type { AppendInput, AppendResult } from "../store/store.ts";
+import type { BeforeSend, Passage } from "./before-send.ts";
 import { SendHandler } from "./send.ts";
 
 type Done = (result: AppendResult | ImError, epoch: string) => void;
 
 const CARD: Card = { type: "item", ref: "i-1", version: 4, snapshot: {}, actions: [] };
 
-function setUp(accepts = true, sessionEpoch = "e1", contentType = "") {
+function setUp(accepts = true, sessionEpoch = "e1", contentType = "", guards: readonly BeforeSend[] = []) {
   const epochs = new TestEpochs();
   const sent: RecordInput[] = [];
   const submitted: { input: AppendInput; done: Done }[] = [];
@@ -36,6 +37,8 @@ function setUp(accepts = true, sessionEpoch = "e1", contentType = "") {
     checkCard: (content) => (content[0] === 1 ? CARD : "the card is not signed"),
     deliver: (outgoing) => delivered.push(outgoing),
     metrics: unreadMetrics(),
+    onFault: () => undefined,
+    guards: { before: guards, after: [] },
   });
   const session: Session = {
     entry: { incarnation: "pod.1", send: (record) => sent.push(record) > 0 },
@@ -162,5 +165,63 @@ describe("send", () => {
     const { sent, delivered, finish } = setUp();
     finish({ ...stored, kind: "duplicate", recipients: [{ userId: "alice", inboxSeq: 8 }] }, "e2");
     assert.deepEqual([errorOf(sent[0]).code, delivered.length], [ErrorCode.RETRYABLE, 0]);
+  });
+});
+
+describe("messages that a guard has something to say about", () => {
+  const guarded = (verdict: Passage["verdict"]) => {
+    const passage: Passage = { verdict, by: "phones", explanation: "keep it here", retryAfterMs: 70 };
+    return setUp(true, "e1", "", [{ name: "rules", budgetMs: 1, late: passage, judge: () => passage }]);
+  };
+
+  it("bounces with the rule and its explanation, once nothing is found stored", () => {
+    const { sent, delivered, pending, finish } = guarded("bounce");
+    assert.deepEqual([pending?.input.lookUpOnly, sent.length], [true, 0]);
+    finish({ kind: "refused" });
+    const { code, reason, rule, retryable, retryAfterMs, clientMessageId } = errorOf(sent[0]);
+    assert.deepEqual(
+      { code, reason, rule, retryable, retryAfterMs, clientMessageId },
+      { ...{ code: ErrorCode.BOUNCED, reason: "keep it here", rule: "phones" }, ...AFTER },
+    );
+    assert.equal(delivered.length, 0);
+  });
+
+  const AFTER = { retryable: false, retryAfterMs: 70, clientMessageId: "m" };
+
+  it("acknowledges a resend of what was stored before the rule", () => {
+    const { sent, delivered, finish } = guarded("block");
+    finish({ ...stored, kind: "duplicate", recipients: [{ userId: "alice", inboxSeq: 8 }] });
+    assert.deepEqual([sent[0]?.cmd, sent[0]?.flags, delivered.length], [Command.SEND_ACK, DUPLICATE_REPLY, 0]);
+  });
+
+  const DUPLICATE_REPLY = Flag.REPLY | Flag.DUPLICATE;
+
+  it("blocks without a word about the rule", () => {
+    const { sent, finish } = guarded("block");
+    finish({ kind: "refused" });
+    const { code, reason, rule } = errorOf(sent[0]);
+    assert.deepEqual([code, reason, rule], [ErrorCode.PERMISSION_DENIED, "this message cannot be sent", ""]);
+  });
+
+  it("has what is to be shadowed stored for its sender alone, and answers as ever", () => {
+    const { sent, delivered, pending, finish } = guarded("shadow");
+    assert.deepEqual([pending?.input.hidden, pending?.input.lookUpOnly], [true, undefined]);
+    finish({ ...stored, recipients: [{ userId: "alice", inboxSeq: 8 }] });
+    assert.equal(sent[0]?.cmd, Command.SEND_ACK);
+    assert.deepEqual(delivered[0]?.recipients, [{ userId: "alice", inboxSeq: 8 }]);
+  });
+
+  it("stores what is flagged like any other", () => {
+    const { pending } = guarded("flag");
+    assert.deepEqual([pending?.input.hidden, pending?.input.lookUpOnly], [undefined, undefined]);
+  });
+
+  it("tells who has blocked the other to unblock first", () => {
+    const { sent, finish } = setUp();
+    finish({ kind: "blocks-peer" });
+    assert.deepEqual(
+      [errorOf(sent[0]).code, errorOf(sent[0]).reason],
+      [ErrorCode.PERMISSION_DENIED, "you have blocked this user: unblock it first"],
+    );
   });
 });

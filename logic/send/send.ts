@@ -13,8 +13,10 @@ import { CARD_TYPE, isServerType } from "../store/changes.ts";
 import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
 import { isUserId } from "../token/verify.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
+import { type AfterSend, isRefusal, NO_GUARDS, type Passage, type SendGuards } from "./before-send.ts";
 import { directConversationId, payloadHash } from "./conversation.ts";
 import { readSend } from "./send-bytes.ts";
+import { SendGate } from "./send-gate.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
 const BUSY_BASE_MS = 200;
@@ -33,6 +35,9 @@ export interface SendPorts {
   /** Hands a committed message to its recipients. */
   deliver: (outgoing: Outgoing) => void;
   metrics: LogicMetrics;
+  /** Who looks at messages before they are stored; default nobody. */
+  guards?: SendGuards;
+  onFault: (op: string, error: unknown) => void;
 }
 
 /**
@@ -41,9 +46,19 @@ export interface SendPorts {
  */
 export class SendHandler {
   readonly #ports: SendPorts;
+  readonly #gate: SendGate;
+  readonly #after: readonly AfterSend[];
 
   constructor(ports: SendPorts) {
     this.#ports = ports;
+    const { before, after } = ports.guards ?? NO_GUARDS;
+    this.#gate = new SendGate({ ...ports, guards: before });
+    this.#after = after;
+  }
+
+  /** No message waits for a guard. */
+  get isIdle(): boolean {
+    return this.#gate.isIdle;
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
@@ -58,18 +73,31 @@ export class SendHandler {
       this.#refuse(session, rid, { ...refusal, clientMessageId: input.clientMessageId }, "invalid");
       return;
     }
-    const { clock, epochs, submit, metrics } = this.#ports;
-    const startedMs = clock.nowMs();
+    const { epochs } = this.#ports;
     if (session.epochMark !== epochs.mark) {
       epochs.doubt();
       this.#refuseForNow(session, rid, input);
       return;
     }
+    const startedMs = this.#ports.clock.nowMs();
+    const taken = this.#gate.enter(input, (passage) => this.#submit(session, rid, input, { passage, startedMs }));
+    if (!taken) this.#refuseBusy(session, rid, input);
+  }
+
+  /** What was refused is only looked up: a resend of what is stored is none the less stored. */
+  #submit(session: Session, rid: number, input: AppendInput, judged: Judged): void {
+    const { clock, epochs, submit, metrics } = this.#ports;
+    if (isRefusal(judged.passage)) input.lookUpOnly = true;
+    if (judged.passage.verdict === "shadow") input.hidden = true;
     const taken = submit(input, (result, epoch) => {
-      metrics.sendSeconds.observe((clock.nowMs() - startedMs) / 1000);
-      this.#finish(session, rid, input, result, epochs.markOf(epoch));
+      metrics.sendSeconds.observe((clock.nowMs() - judged.startedMs) / 1000);
+      this.#finish(session, rid, input, result, { passage: judged.passage, epochMark: epochs.markOf(epoch) });
     });
     if (taken) return;
+    this.#refuseBusy(session, rid, input);
+  }
+
+  #refuseBusy(session: Session, rid: number, input: AppendInput): void {
     const retryAfterMs = Math.round(BUSY_BASE_MS * (1 + this.#ports.random()));
     const reason = "the cluster is overloaded: send it again after the delay, with the same client_message_id";
     this.#refuse(session, rid, { code: ErrorCode.BUSY, reason, ...again(input), retryAfterMs }, "busy");
@@ -102,8 +130,13 @@ export class SendHandler {
     return undefined;
   }
 
-  /** @param epochMark of the inbox epoch that the result is of */
-  #finish(session: Session, rid: number, input: AppendInput, result: AppendResult | ImError, epochMark: number): void {
+  #finish(
+    session: Session,
+    rid: number,
+    input: AppendInput,
+    result: AppendResult | ImError,
+    { passage, epochMark }: Finished,
+  ): void {
     if (result instanceof ImError) {
       this.#refuseForNow(session, rid, input, result);
       return;
@@ -134,9 +167,26 @@ export class SendHandler {
           "denied",
         );
         return;
+      case "blocks-peer": {
+        const { clientMessageId } = input;
+        const reason = "you have blocked this user: unblock it first";
+        this.#refuse(session, rid, { code: ErrorCode.PERMISSION_DENIED, reason, clientMessageId }, "denied");
+        return;
+      }
+      case "refused":
+        this.#refuseByRule(session, rid, input, passage);
+        return;
       default:
         this.#accept(session, rid, input, result, epochMark);
+        if (result.kind === "stored") for (const guard of this.#after) guard.stored(input, result, passage);
     }
+  }
+
+  #refuseByRule(session: Session, rid: number, { clientMessageId }: AppendInput, passage: Passage): void {
+    const { verdict, by: rule, explanation: reason, retryAfterMs } = passage;
+    if (verdict === "bounce")
+      this.#refuse(session, rid, { code: ErrorCode.BOUNCED, reason, rule, retryAfterMs, clientMessageId }, "bounced");
+    else this.#refuse(session, rid, { ...NOT_TO_BE_SENT, clientMessageId }, "blocked");
   }
 
   #accept(session: Session, rid: number, input: AppendInput, stored: AppendedMessage, epochMark: number): void {
@@ -183,6 +233,21 @@ export class SendHandler {
     sendError(session, rid, refusal);
   }
 }
+
+/** A message that the guards have looked at. */
+interface Judged {
+  readonly passage: Passage;
+  readonly startedMs: number;
+}
+
+interface Finished {
+  readonly passage: Passage;
+  /** Of the inbox epoch that the result is of. */
+  readonly epochMark: number;
+}
+
+/** Of a rule that does not explain itself. */
+const NOT_TO_BE_SENT: Refusal = { code: ErrorCode.PERMISSION_DENIED, reason: "this message cannot be sent" };
 
 function again(input: AppendInput): { clientMessageId: string; retryable: true } {
   return { clientMessageId: input.clientMessageId, retryable: true };

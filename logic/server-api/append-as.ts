@@ -72,9 +72,10 @@ export class AppendAs {
 
   #finish(message: ServerMessage, result: AppendResult, epochMark: number): ServerAppend {
     const { metrics, deliver } = this.#ports;
-    if (result.kind === "conflict" || result.kind === "not-member") {
-      metrics.sends[result.kind === "conflict" ? "conflict" : "denied"]++;
-      return { kind: result.kind };
+    if (result.kind !== "stored" && result.kind !== "duplicate") {
+      const kind = result.kind === "conflict" ? "conflict" : "not-member";
+      metrics.sends[kind === "conflict" ? "conflict" : "denied"]++;
+      return { kind };
     }
     metrics.sends[result.kind]++;
     if (result.kind === "stored") deliver(outgoingOf(message, result, epochMark));

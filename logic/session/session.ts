@@ -76,6 +76,8 @@ export interface Refusal {
   retryAfterMs?: number;
   clientMessageId?: string;
   messageId?: string;
+  /** Of BOUNCED: the rule, for an appeal. */
+  rule?: string;
 }
 
 /** One answer for both: whoever makes ids up learns nothing. */

@@ -8,6 +8,10 @@ import type { AppendedMessage, AppendInput } from "./store.ts";
 export interface Delivery {
   input: AppendInput;
   userIds: readonly string[];
+  /** Of a one-to-one conversation, unless it was looked up who blocks whom. */
+  pair?: readonly [string, string] | undefined;
+  /** For its sender alone. */
+  isHidden?: boolean;
 }
 
 /** Occurrences of keys, numbered so that the server only has to add: seq = counter of the key + back. */
@@ -88,8 +92,8 @@ export class AppendPlan {
     return [
       textArray(keys),
       intArray(counts),
-      textArray(keys.map((key) => pairs.get(key)?.sender)),
-      textArray(keys.map((key) => pairs.get(key)?.peer)),
+      textArray(keys.map((key) => pairs.get(key)?.[0])),
+      textArray(keys.map((key) => pairs.get(key)?.[1])),
       textArray(this.#inboxes.keys),
       intArray(this.#inboxes.counts),
       intArray(indexes),
@@ -141,10 +145,24 @@ export class AppendPlan {
     ];
   }
 
-  /** A message with both users per conversation, where there is one: they become the users of a new conversation. */
-  #pairs(): Map<string, AppendInput> {
-    const pairs = new Map<string, AppendInput>();
-    for (const { input } of this.#deliveries) if (input.peer !== "") pairs.set(input.conversationId, input);
+  /** Messages for their senders alone, for `hide_appended_v1`: conversations, how far below their counters, times, senders. */
+  hidden(): Buffer[] | undefined {
+    const positions = [...this.#deliveries.keys()].filter((index) => this.#deliveries[index]?.isHidden);
+    if (positions.length === 0) return undefined;
+    const { indexes, backs } = this.#conversations;
+    const inputs = positions.map((index) => (this.#deliveries[index] as Delivery).input);
+    return [
+      intArray(positions.map((index) => at(indexes, index))),
+      intArray(positions.map((index) => at(backs, index))),
+      bigintArray(inputs.map(({ sentAtMs }) => sentAtMs)),
+      textArray(inputs.map(({ sender }) => sender)),
+    ];
+  }
+
+  /** Both users per conversation, where they are given: they become the users of a new conversation. */
+  #pairs(): Map<string, readonly [string, string]> {
+    const pairs = new Map<string, readonly [string, string]>();
+    for (const { input, pair } of this.#deliveries) if (pair) pairs.set(input.conversationId, pair);
     return pairs;
   }
 

@@ -49,7 +49,7 @@ export async function appendRepeats(batch: readonly AppendInput[], append: Appen
  * conflicts with something stored that the repetition may agree with.
  */
 function repeatOf(input: AppendInput, first: AppendInput, result: AppendResult | undefined): AppendResult | undefined {
-  if (!result || result.kind === "not-member" || result.kind === "conflict") return undefined;
+  if (result?.kind !== "stored" && result?.kind !== "duplicate") return undefined;
   if (Buffer.compare(input.payloadHash, first.payloadHash) !== 0) {
     return { kind: "conflict", messageId: result.messageId };
   }

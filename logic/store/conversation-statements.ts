@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CONTACTS_WINDOW, EXACT_UNREAD, UNCOUNTED_TYPES, UNLISTED_TYPE } from "./conversation-store.ts";
 import type { Statement } from "./postgres-pool.ts";
+import { IS_FOR_USER, IS_OF_PAIR, SEEN_LAST_SEQ } from "./read-statements.ts";
 import { EVENT_OVERHEAD_BYTES } from "./store.ts";
 
 /** See conversation_change_v1 in migrations/: arrays of users, conversations, seqs and flags; -1 = leave it. A row for each. */
@@ -17,7 +18,7 @@ const UNCOUNTED = UNCOUNTED_TYPES.map((type) => `'${type}'`).join(", ");
 /** Is user `$1` a member of conversation `c`, and what it may see of a group begins behind this. */
 const JOINED_SEQ = `CASE WHEN c.user_a IS NULL THEN (SELECT m.joined_seq FROM conversation_member m
                                            WHERE m.conversation_id = c.conversation_id AND m.user_id = $1)
-                         WHEN $1 IN (c.user_a, c.user_b) THEN 0 END`;
+                         WHEN ${IS_OF_PAIR} THEN 0 END`;
 
 /**
  * Conversations as their user sees them. `source` gives (position, conversation_id), and who is no member of one is not told of it.
@@ -30,7 +31,7 @@ function contacts(name: string, source: string, header: string): Statement {
     name,
     text: `WITH src AS MATERIALIZED (${source}),
     own AS MATERIALIZED (
-      SELECT src.position, c.conversation_id, c.last_seq, j.joined_seq,
+      SELECT src.position, c.conversation_id, ${SEEN_LAST_SEQ} AS last_seq, j.joined_seq, c.blockers IS NULL AS shows_reading,
              coalesce(CASE WHEN c.user_a <> $1 THEN c.user_a ELSE c.user_b END, '') AS peer_id,
              coalesce(s.read_seq, 0) AS read_seq, coalesce(s.deleted_to_seq, 0) AS deleted_to_seq,
              coalesce(s.pinned, false) AS pinned, coalesce(s.archived, false) AS archived,
@@ -42,14 +43,15 @@ function contacts(name: string, source: string, header: string): Statement {
                             WHERE s.user_id = $1 AND s.conversation_id = c.conversation_id LIMIT 1) s ON true
        WHERE j.joined_seq IS NOT NULL),
     seen AS (
-      SELECT own.*, greatest(own.read_seq, own.deleted_to_seq, own.joined_seq) AS floor_seq, e.*, coalesce(p.read_seq, 0) AS peer_read_seq,
+      SELECT own.*, greatest(own.read_seq, own.deleted_to_seq, own.joined_seq) AS floor_seq, e.*,
+             CASE WHEN own.shows_reading THEN coalesce(p.read_seq, 0) ELSE 0 END AS peer_read_seq,
              sum(octet_length(e.content) + octet_length(e.sender) + octet_length(e.client_message_id) + octet_length(e.content_type)
                  + octet_length(own.conversation_id) + ${EVENT_OVERHEAD_BYTES})
                OVER (ORDER BY own.position DESC, own.conversation_id) AS total
         FROM own
         LEFT JOIN LATERAL (SELECT m.message_id, m.sender, m.client_message_id, m.content_type, m.content, m.created_ms, m.seq AS event_seq
                              FROM message m
-                            WHERE m.conversation_id = own.conversation_id AND m.seq <= own.last_seq AND m.content_type <> ${UNLISTED}
+                            WHERE m.conversation_id = own.conversation_id AND m.seq <= own.last_seq AND m.content_type <> ${UNLISTED} AND ${IS_FOR_USER}
                               AND m.seq > greatest(own.joined_seq, own.deleted_to_seq, own.last_seq - ${EXACT_UNREAD})
                             ORDER BY m.seq DESC LIMIT 1) e ON true
         LEFT JOIN LATERAL (SELECT s.read_seq FROM conversation_state s
@@ -60,7 +62,7 @@ function contacts(name: string, source: string, header: string): Statement {
            seen.content_type, CASE WHEN seen.total <= $2 THEN seen.content END, seen.created_ms,
            seen.last_seq - r.read_to - (
              SELECT count(*) FROM message m
-              WHERE m.conversation_id = seen.conversation_id AND m.content_type IN (${UNCOUNTED})
+              WHERE m.conversation_id = seen.conversation_id AND (m.content_type IN (${UNCOUNTED}) OR NOT ${IS_FOR_USER})
                 AND m.seq > greatest(r.read_to, seen.last_seq - ${EXACT_UNREAD}) AND m.seq <= seen.last_seq),
            seen.peer_read_seq, seen.read_seq, seen.deleted_to_seq, seen.pinned, seen.archived, seen.muted_until_ms, seen.version,
            seen.event_seq
@@ -89,7 +91,7 @@ function lastPointers(order: "ASC" | "DESC", where: string): string {
             FROM (SELECT seq, conversation_id, conv_seq FROM inbox
                    WHERE user_id = $1 AND seq ${order === "DESC" ? "<" : ">"} $3 ORDER BY seq ${order} LIMIT ${CONTACTS_WINDOW}) w
            CROSS JOIN LATERAL (SELECT FROM conversation c
-                                WHERE c.conversation_id = w.conversation_id AND c.last_seq = w.conv_seq LIMIT 1) c
+                                WHERE c.conversation_id = w.conversation_id AND w.conv_seq = ${SEEN_LAST_SEQ} LIMIT 1) c
             LEFT JOIN LATERAL (SELECT s.pinned, s.deleted_to_seq FROM conversation_state s
                                 WHERE s.user_id = $1 AND s.conversation_id = w.conversation_id LIMIT 1) s ON true
            WHERE ${where} ORDER BY w.seq ${order} LIMIT $4`;
@@ -137,16 +139,20 @@ export const FIND_CONTACTS: Statement = contacts(
   header("0::bigint"),
 );
 
-/** $1 users, $2 conversations, $3 limit. For each whose user is a member: its position from 1, and the members as JSON. */
+/**
+ * $1 users, $2 conversations, $3 limit. For each whose user is a member: its position from 1, and the members as JSON; of a pair of
+ * whom one has blocked the other the user alone.
+ */
 export const MEMBERS: Statement = {
   name: "conversation_members",
-  text: `SELECT a.i, CASE WHEN c.user_a IS NOT NULL THEN json_build_array(c.user_a, c.user_b)
+  text: `SELECT a.i, CASE WHEN c.blockers IS NOT NULL THEN json_build_array(a.user_id)
+                          WHEN c.user_a IS NOT NULL THEN json_build_array(c.user_a, c.user_b)
                           ELSE (SELECT json_agg(l.user_id) FROM (
                                   SELECT m.user_id FROM conversation_member m WHERE m.conversation_id = c.conversation_id
                                    ORDER BY m.user_id LIMIT $3) l) END
            FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a(user_id, conversation_id, i)
           CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = a.conversation_id LIMIT 1) c
-          WHERE CASE WHEN c.user_a IS NOT NULL THEN a.user_id IN (c.user_a, c.user_b)
+          WHERE CASE WHEN c.user_a IS NOT NULL THEN a.user_id IN (c.user_a, c.user_b) AND c.last_seq > 0
                      ELSE EXISTS (SELECT FROM conversation_member m
                                    WHERE m.conversation_id = c.conversation_id AND m.user_id = a.user_id) END`,
 };
@@ -165,7 +171,7 @@ export const RECEIPTS: Statement = {
               SELECT m.user_id FROM conversation_member m
                WHERE m.conversation_id = c.conversation_id AND m.user_id <> $1 ORDER BY m.user_id LIMIT $3) m
              WHERE c.user_a IS NULL))
-         SELECT p.user_id, coalesce(s.read_seq, 0)
+         SELECT p.user_id, CASE WHEN p.place = 0 OR (SELECT blockers FROM c) IS NULL THEN coalesce(s.read_seq, 0) ELSE 0 END
            FROM people p
            LEFT JOIN LATERAL (SELECT s.read_seq FROM conversation_state s
                                WHERE s.user_id = p.user_id AND s.conversation_id = $2 LIMIT 1) s ON true

@@ -19,15 +19,22 @@ import { type AppendedMessage, type AppendInput, OtherEpochError, type StoredEve
 /** What a memory store lends. */
 export interface ChangedMaps {
   epoch(): string;
-  conversation(
-    id: string,
-  ): { lastSeq: number; members: ReadonlyMap<string, number>; messages: StoredEvent[] } | undefined;
+  conversation(id: string):
+    | {
+        lastSeq: number;
+        members: ReadonlyMap<string, number>;
+        messages: StoredEvent[];
+        onlyFor: ReadonlyMap<number, string>;
+        pair?: readonly [string, string] | undefined;
+      }
+    | undefined;
   /** Everybody's, by inbox seq. */
   inboxes(): Iterable<StoredEvent[]>;
   /** The message of a key. */
   key(sender: string, clientMessageId: string): { payloadHash: Uint8Array; message: AppendedMessage } | undefined;
-  /** Appends to the conversation and to the inboxes of its members; nobody is to be pushed to. */
-  append(input: AppendInput): AppendedMessage;
+  /** Appends to the conversation and to the inboxes of its members, or of the only one that it is for; nobody is to be pushed to. */
+  append(input: AppendInput, onlyFor: string | undefined): AppendedMessage;
+  isBlocked(userId: string, by: string): boolean;
 }
 
 interface Changed {
@@ -84,22 +91,32 @@ export class MemoryChanges implements ChangeStore {
     const target = conversation.messages.find(
       ({ convSeq, messageId }) => convSeq === order.convSeq && convSeq > joinedSeq && messageId === order.messageId,
     );
-    if (!target || conversation.members.size === 0) return refused("no-message");
+    const onlyFor = conversation.onlyFor.get(order.convSeq);
+    const isSeen = onlyFor === undefined || onlyFor === order.sender || order.kind === "card";
+    if (!target || !isSeen || conversation.members.size === 0) return refused("no-message");
+    const isBlocked = conversation.pair?.some((userId) => this.#maps.isBlocked(order.sender, userId)) ?? false;
+    const isSaying = order.kind === "edit" && onlyFor === undefined;
     const changed = this.#changed.get(keyOf(order.conversationId, order.convSeq));
     const card = this.#cards.get(keyOf(order.conversationId, order.ref));
     const hindrance =
       order.kind === "card" ? cardHindrance(order, target, card) : hindranceOf(order, target, changed?.version ?? 1);
-    return hindrance ?? this.#carryOut(order, target, changed);
+    if (hindrance) return hindrance;
+    return isSaying && isBlocked ? refused("late") : this.#carryOut(order, target, changed, onlyFor);
   }
 
-  #carryOut(order: ChangeOrder, target: StoredEvent, changed: Changed | undefined): ChangeResult {
+  #carryOut(
+    order: ChangeOrder,
+    target: StoredEvent,
+    changed: Changed | undefined,
+    onlyFor: string | undefined,
+  ): ChangeResult {
     const { conversationId, convSeq, content, version } = order;
     const contentType = order.kind === "recall" ? RECALLED_TYPE : versionedType(target.contentType, version);
     this.#replace(target, { contentType, content: Buffer.from(content) });
     const conversation = this.#maps.conversation(conversationId);
     const before = conversation?.messages.find((event) => changed !== undefined && event.convSeq === changed.eventSeq);
     if (before && changed) this.#replace(before, { content: before.content.subarray(0, changed.bareBytes) });
-    const event = this.#maps.append(eventOf(order));
+    const event = this.#maps.append(eventOf(order), onlyFor);
     const { convSeq: eventSeq, recipients } = event;
     const bareBytes = order.eventBare.length;
     this.#changed.set(keyOf(conversationId, convSeq), { sentAtMs: target.sentAtMs, version, eventSeq, bareBytes });

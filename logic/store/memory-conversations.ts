@@ -26,6 +26,19 @@ export interface MemoryConversation {
   readonly messages: readonly StoredEvent[];
   /** Both users of a one-to-one conversation. */
   readonly pair?: readonly [string, string] | undefined;
+  /** By seq: messages that are there for one user only. */
+  readonly onlyFor: ReadonlyMap<number, string>;
+}
+
+/** The messages that are there for a user. */
+export function seenBy(userId: string, { messages, onlyFor }: MemoryConversation): readonly StoredEvent[] {
+  return onlyFor.size === 0 ? messages : messages.filter(({ convSeq }) => (onlyFor.get(convSeq) ?? userId) === userId);
+}
+
+/** The last seq that is there for a user: everything above it is for others alone. */
+export function lastSeqFor(userId: string, { lastSeq, onlyFor }: MemoryConversation): number {
+  for (let seq = lastSeq; seq > 0; seq--) if ((onlyFor.get(seq) ?? userId) === userId) return seq;
+  return 0;
 }
 
 /** What a memory store lets be looked at. */
@@ -34,6 +47,8 @@ export interface ConversationMaps {
   /** Oldest first. */
   inbox(userId: string): readonly StoredEvent[];
   epoch(): string;
+  /** Has one of them blocked the other? */
+  isBlocked(pair: readonly [string, string]): boolean;
 }
 
 type State = { -readonly [K in keyof ConversationState]: ConversationState[K] };
@@ -70,7 +85,7 @@ export class MemoryConversations implements ConversationStore {
       const state = this.#states.get(userId)?.get(conversationId);
       return !state?.pinned && convSeq > (state?.deletedToSeq ?? 0);
     };
-    const last = window.filter((event) => this.#isLast(event) && isListed(event)).slice(0, Math.max(1, limit));
+    const last = window.filter((event) => this.#isLast(userId, event) && isListed(event)).slice(0, Math.max(1, limit));
     const end = inbox.length >= CONTACTS_WINDOW ? (window.at(-1)?.inboxSeq ?? 0) : 0;
     const nextBefore = last.length === Math.max(1, limit) ? (last.at(-1)?.inboxSeq ?? 0) : end;
     const pinned = [...this.#statesOf(userId)].filter((state) => before === 0 && state.pinned);
@@ -93,7 +108,7 @@ export class MemoryConversations implements ConversationStore {
       return { ...page, version: changed.at(-1)?.version ?? 0, inboxSeq: sinceInboxSeq, more: true };
     const inbox = this.#maps.inbox(userId).filter(({ inboxSeq }) => inboxSeq > sinceInboxSeq);
     const window = inbox.slice(0, CONTACTS_WINDOW);
-    const active = window.filter((event) => this.#isLast(event)).slice(0, limit);
+    const active = window.filter((event) => this.#isLast(userId, event)).slice(0, limit);
     const more = active.length === limit || window.length === CONTACTS_WINDOW;
     const contacts = [...first, ...this.#contacts(userId, idsOf(active), limitBytes, true)];
     const whole = [...new Map(contacts.map((contact) => [contact.conversationId, contact])).values()];
@@ -109,18 +124,22 @@ export class MemoryConversations implements ConversationStore {
 
   async members(asks: readonly MembersAsk[], limit: number): Promise<(readonly string[] | undefined)[]> {
     return asks.map(({ userId, conversationId }) => {
-      const members = [...(this.#maps.conversation(conversationId)?.members.keys() ?? [])];
+      const conversation = this.#maps.conversation(conversationId);
+      const members = [...(conversation?.members.keys() ?? [])];
+      if (conversation?.pair?.includes(userId) && !this.#openPair(conversation)) return [userId];
       return members.includes(userId) ? [...new Set([userId, ...members.sort().slice(0, limit)])] : undefined;
     });
   }
 
   async receipts(userId: string, conversationId: string, limit: number): Promise<readonly MemberRead[] | undefined> {
-    const members = [...(this.#maps.conversation(conversationId)?.members.keys() ?? [])];
-    if (!members.includes(userId)) return undefined;
+    const conversation = this.#maps.conversation(conversationId);
+    const members = [...(conversation?.members.keys() ?? [])];
+    if (!conversation || !members.includes(userId)) return undefined;
+    const isShown = conversation.pair === undefined || this.#openPair(conversation) !== undefined;
     const others = members.filter((memberId) => memberId !== userId).sort();
     return others
       .slice(0, limit)
-      .map((memberId) => ({ userId: memberId, readSeq: this.#readSeq(memberId, conversationId) }));
+      .map((memberId) => ({ userId: memberId, readSeq: isShown ? this.#readSeq(memberId, conversationId) : 0 }));
   }
 
   #change(change: StateChange): StateResult {
@@ -128,7 +147,8 @@ export class MemoryConversations implements ConversationStore {
     const conversation = this.#maps.conversation(conversationId);
     if (!conversation?.members.has(userId)) return { kind: "denied" };
     const before = this.#states.get(userId)?.get(conversationId) ?? emptyState(conversationId);
-    const { lastSeq, pair } = conversation;
+    const lastSeq = lastSeqFor(userId, conversation);
+    const pair = this.#openPair(conversation);
     const after: State = {
       conversationId,
       readSeq: Math.max(before.readSeq, Math.min(change.readSeq ?? 0, lastSeq)),
@@ -160,6 +180,18 @@ export class MemoryConversations implements ConversationStore {
     return version;
   }
 
+  /** Of the newest messages behind `readTo` those that are for others alone. */
+  #forOthers(userId: string, conversation: MemoryConversation, readTo: number): number {
+    const lastSeq = lastSeqFor(userId, conversation);
+    const isCounted = (seq: number): boolean => seq > Math.max(readTo, lastSeq - EXACT_UNREAD) && seq <= lastSeq;
+    return [...conversation.onlyFor].filter(([seq, onlyFor]) => onlyFor !== userId && isCounted(seq)).length;
+  }
+
+  /** A pair of whom none has blocked the other. */
+  #openPair({ pair }: MemoryConversation): readonly [string, string] | undefined {
+    return pair && !this.#maps.isBlocked(pair) ? pair : undefined;
+  }
+
   #statesOf(userId: string): Iterable<State> {
     return this.#states.get(userId)?.values() ?? [];
   }
@@ -168,8 +200,9 @@ export class MemoryConversations implements ConversationStore {
     return this.#states.get(userId)?.get(conversationId)?.readSeq ?? 0;
   }
 
-  #isLast({ conversationId, convSeq }: StoredEvent): boolean {
-    return this.#maps.conversation(conversationId)?.lastSeq === convSeq;
+  #isLast(userId: string, { conversationId, convSeq }: StoredEvent): boolean {
+    const conversation = this.#maps.conversation(conversationId);
+    return conversation !== undefined && lastSeqFor(userId, conversation) === convSeq;
   }
 
   #page(userId: string, contacts: readonly Contact[]): ContactPage {
@@ -195,7 +228,9 @@ export class MemoryConversations implements ConversationStore {
     const conversation = this.#maps.conversation(conversationId);
     const joinedSeq = conversation?.members.get(userId);
     if (!conversation || joinedSeq === undefined) return undefined;
-    const { lastSeq, messages, pair } = conversation;
+    const { pair } = conversation;
+    const lastSeq = lastSeqFor(userId, conversation);
+    const messages = seenBy(userId, conversation);
     const state = this.#states.get(userId)?.get(conversationId) ?? emptyState(conversationId);
     const floor = Math.max(state.readSeq, state.deletedToSeq, joinedSeq);
     const newest = messages.filter(({ convSeq }) => convSeq > lastSeq - EXACT_UNREAD);
@@ -214,8 +249,8 @@ export class MemoryConversations implements ConversationStore {
         lastAtMs: last?.sentAtMs ?? 0,
         lastEvent: last && { ...last, inboxSeq: 0 },
       },
-      unread: lastSeq - readTo - newest.filter(isUncounted).length,
-      peerReadSeq: peerId === "" ? 0 : this.#readSeq(peerId, conversationId),
+      unread: lastSeq - readTo - newest.filter(isUncounted).length - this.#forOthers(userId, conversation, readTo),
+      peerReadSeq: this.#openPair(conversation) ? this.#readSeq(peerId, conversationId) : 0,
       state: { ...state },
     };
   }

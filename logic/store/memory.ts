@@ -14,8 +14,9 @@ import {
   type RevocationPage,
   type TokenFacts,
 } from "./identity.ts";
+import { MemoryBlocks } from "./memory-blocks.ts";
 import { MemoryChanges } from "./memory-changes.ts";
-import { MemoryConversations } from "./memory-conversations.ts";
+import { lastSeqFor, MemoryConversations, seenBy } from "./memory-conversations.ts";
 import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
@@ -57,6 +58,8 @@ interface Conversation {
   messages: StoredEvent[];
   /** Both users of a one-to-one conversation. */
   pair?: readonly [string, string];
+  /** By seq: messages that are there for one user only. */
+  onlyFor: Map<number, string>;
 }
 
 interface Key {
@@ -93,10 +96,12 @@ export class MemoryStore implements Store {
   });
   readonly pushStore: MemoryPushStore;
   readonly serverApi: MemoryServerApi;
+  readonly blocks: MemoryBlocks = new MemoryBlocks();
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
     epoch: () => this.#epoch,
+    isBlocked: (pair) => this.blocks.isBetween(pair),
   });
   readonly groups: MemoryGroups = new MemoryGroups({
     find: (conversationId) => this.#conversations.get(conversationId),
@@ -138,7 +143,9 @@ export class MemoryStore implements Store {
         conversation: (id) => this.#conversations.get(id),
         inboxes: () => this.#inboxes.values(),
         key: (sender, clientMessageId) => this.#keys.get(pair(sender, clientMessageId)),
-        append: (input) => this.#store(input, this.#conversation(input.conversationId).members.keys()),
+        append: (input, onlyFor) =>
+          this.#store(input, onlyFor ? [onlyFor] : this.#conversation(input.conversationId).members.keys(), onlyFor),
+        isBlocked: (userId, by) => this.blocks.has(by, userId),
       },
       nowMs,
     );
@@ -281,6 +288,7 @@ export class MemoryStore implements Store {
   #appendOne(input: AppendInput): AppendResult {
     const known = this.#keys.get(pair(input.sender, input.clientMessageId));
     if (known) return repeat(known, input);
+    if (input.lookUpOnly) return { kind: "refused" };
     if (input.peer === "" && !this.#conversations.get(input.conversationId)?.members.has(input.sender)) {
       return { kind: "not-member" };
     }
@@ -289,20 +297,23 @@ export class MemoryStore implements Store {
       conversation.members.set(input.sender, 0).set(input.peer, 0);
       conversation.pair = [input.sender, input.peer];
     }
-    const message = this.#store(
-      input,
-      input.peer === "" ? conversation.members.keys() : new Set([input.sender, input.peer]),
-    );
+    const { sender } = input;
+    const peer = input.peer === "" ? conversation.pair?.find((userId) => userId !== sender) : input.peer;
+    if (peer !== undefined && this.blocks.has(sender, peer)) return { kind: "blocks-peer" };
+    const isHidden = input.hidden === true || (peer !== undefined && this.blocks.has(peer, sender));
+    const everybody = input.peer === "" ? conversation.members.keys() : new Set([sender, input.peer]);
+    const message = this.#store(input, isHidden ? [sender] : everybody, isHidden ? sender : undefined);
     this.pushes.appended(message.recipients.filter(({ userId }) => userId !== input.sender));
     return message;
   }
 
-  #store(input: AppendInput, userIds: Iterable<string>): AppendedMessage {
+  #store(input: AppendInput, userIds: Iterable<string>, onlyFor?: string): AppendedMessage {
     const conversation = this.#conversation(input.conversationId);
     const { messageId, conversationId, sentAtMs } = input;
     const convSeq = ++conversation.lastSeq;
     const stored = toStored(input, convSeq);
     conversation.messages.push(stored);
+    if (onlyFor !== undefined) conversation.onlyFor.set(convSeq, onlyFor);
     const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, stored) }));
     const message: AppendedMessage = { kind: "stored", messageId, conversationId, convSeq, sentAtMs, recipients };
     this.#note(input, message);
@@ -350,13 +361,13 @@ export class MemoryStore implements Store {
     if (!conversation || joinedSeq === undefined) return undefined;
     const isForward = direction === "forward";
     const hiddenSeq = Math.max(joinedSeq, this.conversations.deletedTo(userId, conversationId));
-    const visible = conversation.messages.filter(({ convSeq }) => convSeq > hiddenSeq);
+    const visible = seenBy(userId, conversation).filter(({ convSeq }) => convSeq > hiddenSeq);
     const asked = visible.filter(({ convSeq }) => (isForward ? convSeq > from : from === 0 || convSeq < from));
     if (!isForward) asked.reverse();
     const events = within(asked.slice(0, Math.max(1, limit)), limitBytes);
     const more = events.length < asked.length;
     if (!isForward) events.reverse();
-    const { lastSeq } = conversation;
+    const lastSeq = lastSeqFor(userId, conversation);
     return { events, lastSeq, firstSeq: visible[0]?.convSeq ?? lastSeq + 1, more };
   }
 
@@ -403,12 +414,15 @@ export class MemoryStore implements Store {
 
   async visiblePeers(userId: string, peers: readonly PeerConversation[]): Promise<string[]> {
     const isVisible = ({ peerId, conversationId }: PeerConversation): boolean => {
-      const spoken = this.#conversations.get(conversationId)?.messages.slice(-SPOKEN_MESSAGES) ?? [];
-      if (spoken.some(({ sender }) => sender === peerId)) return true;
+      if (this.blocks.isBetween([userId, peerId])) return false;
+      const hasSpoken = ({ messages, onlyFor }: Conversation): boolean =>
+        messages.slice(-SPOKEN_MESSAGES).some(({ sender, convSeq }) => sender === peerId && !onlyFor.has(convSeq));
+      const direct = this.#conversations.get(conversationId);
+      if (direct && hasSpoken(direct)) return true;
       const others = [...this.#conversations].filter(([id]) => id !== conversationId);
-      return others.some(([id, { members, messages }]) => {
-        if (!members.has(userId) || !members.has(peerId)) return false;
-        return !this.groups.has(id) || messages.slice(-SPOKEN_MESSAGES).some(({ sender }) => sender === peerId);
+      return others.some(([id, group]) => {
+        if (!group.members.has(userId) || !group.members.has(peerId)) return false;
+        return !this.groups.has(id) || hasSpoken(group);
       });
     };
     return peers.filter(isVisible).map(({ peerId }) => peerId);
@@ -443,7 +457,9 @@ export class MemoryStore implements Store {
   }
 
   #conversation(conversationId: string): Conversation {
-    const conversation = this.#conversations.get(conversationId) ?? { lastSeq: 0, members: new Map(), messages: [] };
+    const conversation = this.#conversations.get(conversationId) ?? {
+      ...{ lastSeq: 0, members: new Map(), messages: [], onlyFor: new Map() },
+    };
     this.#conversations.set(conversationId, conversation);
     return conversation;
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { BoundedMap } from "../policy/bounded-map.ts";
 import { AppendPlan, type Delivery } from "./append-plan.ts";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
-import { bigintArray, byteaArray, textArray } from "./binary-array.ts";
-import { isDuplicateKey, isGroupChanged, toStoreError } from "./postgres-errors.ts";
+import { bigintArray, byteaArray, intArray, textArray } from "./binary-array.ts";
+import { isDuplicateKey, isGroupChanged, isPairBlocked, toStoreError } from "./postgres-errors.ts";
 import type { PostgresPool, Row } from "./postgres-pool.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
@@ -12,13 +13,16 @@ import { type AppendInput, type AppendResult, OtherEpochError } from "./store.ts
 const MAX_ATTEMPTS = 3;
 /** Inbox rows per transaction: keeps 500 messages to large groups well below the statement timeout. */
 const MAX_ROWS = 10_000;
+/** Conversations remembered in which one has blocked the other. */
+const BLOCKED_PAIRS = 10_000;
 /** After a resend was seen, so many batches are looked up first: resends come in waves, when connections break. */
 const CAUTIOUS_BATCHES = 64;
 
 /**
  * Stores batches. New messages between two known users, nearly all of them, take one statement: that none was stored
- * before is left to the unique key, whose violation undoes the batch. Only then, for a while after, and for messages
- * addressed by conversation alone, a lookup goes first: what is stored, and who the members are.
+ * before is left to the unique key, whose violation undoes the batch, and that nobody has blocked the other to the conversation's
+ * row, which says so. Only then, for a while after, and for messages addressed by conversation alone, a lookup goes first: what is
+ * stored, who the members are, and who blocks whom.
  */
 export class PostgresAppender {
   readonly #pool: PostgresPool;
@@ -26,6 +30,8 @@ export class PostgresAppender {
   /** Inbox epoch that the recent ones are of. */
   #epoch: string | undefined;
   #cautiousBatches = 0;
+  /** Conversations in which one had blocked the other: a batch without them need not look. Only a help. */
+  readonly #blockedPairs = new BoundedMap<true>(BLOCKED_PAIRS);
 
   constructor(pool: PostgresPool) {
     this.#pool = pool;
@@ -69,41 +75,48 @@ export class PostgresAppender {
 
   async #appendDistinct(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
     let failure: unknown;
+    let isAnyBlocked = false;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       try {
-        return await this.#appendOnce(batch, epoch);
+        return await this.#appendOnce(batch, epoch, isAnyBlocked);
       } catch (error) {
         const isRepeated = isDuplicateKey(error);
-        if (!isRepeated && !isGroupChanged(error)) throw toStoreError(error, "append");
+        if (isPairBlocked(error)) isAnyBlocked = true;
+        else if (!isRepeated && !isGroupChanged(error)) throw toStoreError(error, "append");
         failure = error;
         if (isRepeated) this.#cautiousBatches = CAUTIOUS_BATCHES;
       }
     }
-    const reason = "the same message is being stored elsewhere, or a group changes all the time";
+    const reason = "the same message is being stored elsewhere, or a group or a block changes all the time";
     throw new ImError(ErrorCode.RETRYABLE, `append: ${reason}`, { cause: failure });
   }
 
-  async #appendOnce(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
-    const isAnyById = batch.some((input) => input.peer === "");
-    const isCautious = this.#cautiousBatches > 0 || isAnyById;
+  /** @param isAnyBlocked somewhere in the batch: everybody is looked up */
+  async #appendOnce(
+    batch: readonly AppendInput[],
+    epoch: string | undefined,
+    isAnyBlocked: boolean,
+  ): Promise<AppendResult[]> {
+    const wanted = batch.map((input) => isAnyBlocked || this.#isToLookUp(input));
+    const isAnyWanted = wanted.includes(true);
+    const isCautious = this.#cautiousBatches > 0 || isAnyWanted;
     if (this.#cautiousBatches > 0) this.#cautiousBatches--;
-    const { known: knownResults, members } = isCautious ? await this.#lookUp(batch, epoch) : nothingKnown();
+    const { known: knownResults, members } = isCautious ? await this.#lookUp(batch, wanted, epoch) : nothingKnown();
     const results = new Array<AppendResult>(batch.length);
     const indexes: number[] = [];
     const deliveries: Delivery[] = [];
     for (const [index, input] of batch.entries()) {
-      const known = knownResults.get(index);
-      const userIds = usersOf(input, members);
-      if (known) {
-        results[index] = known;
-      } else if (userIds) {
-        // A later message of the batch may continue the conversation by its id.
-        if (isAnyById && !members.has(input.conversationId)) members.set(input.conversationId, { userIds });
-        indexes.push(index);
-        deliveries.push({ input, userIds });
-      } else {
-        results[index] = { kind: "not-member" };
+      const refused: AppendResult | undefined = input.lookUpOnly ? { kind: "refused" } : undefined;
+      const delivery = knownResults.get(index) ?? refused ?? deliveryOf(input, members);
+      if ("kind" in delivery) {
+        results[index] = delivery;
+        continue;
       }
+      // A later message of the batch may continue the conversation by its id.
+      if (isAnyWanted && delivery.pair && !members.has(input.conversationId))
+        members.set(input.conversationId, { userIds: [...new Set(delivery.pair)], pair: delivery.pair });
+      indexes.push(index);
+      deliveries.push(delivery);
     }
     let stored = 0;
     for (const part of splitByRows(deliveries)) {
@@ -118,19 +131,26 @@ export class PostgresAppender {
   /** @param versions of the groups among the conversations, as their members were read */
   #store(plan: AppendPlan, epoch: string | undefined, versions: ReadonlyMap<string, number>): Promise<Row[]> {
     const values = [...plan.encode(), epoch ?? null];
-    const cards = plan.cards();
-    if (versions.size === 0 && !cards) return this.#pool.run(sql.APPEND, values);
+    const [cards, hidden] = [plan.cards(), plan.hidden()];
+    const isMarked = cards !== undefined || hidden !== undefined;
+    if (versions.size === 0 && !isMarked) return this.#pool.run(sql.APPEND, values);
     const groups = [textArray([...versions.keys()]), bigintArray([...versions.values()])];
-    if (!cards) return this.#pool.run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
-    return this.#pool.run(sql.APPEND_CARDS, [...values, ...groups, ...cards]);
+    if (!isMarked) return this.#pool.run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
+    return this.#pool.run(sql.APPEND_MARKED, [...values, ...groups, ...(cards ?? NO_CARDS), ...(hidden ?? NO_HIDDEN)]);
   }
 
-  async #lookUp(batch: readonly AppendInput[], epoch: string | undefined): Promise<Lookup> {
+  /** Does the message not tell by itself whom it goes to, or whether it is to be stored? */
+  #isToLookUp({ peer, conversationId, lookUpOnly }: AppendInput): boolean {
+    return peer === "" || lookUpOnly === true || this.#blockedPairs.get(conversationId) === true;
+  }
+
+  /** @param wanted by index: members and blocks, too */
+  async #lookUp(batch: readonly AppendInput[], wanted: readonly boolean[], epoch: string | undefined): Promise<Lookup> {
     const [row] = await this.#pool.run(sql.APPEND_LOOKUP, [
       textArray(batch.map((input) => input.sender)),
       textArray(batch.map((input) => input.clientMessageId)),
       byteaArray(batch.map((input) => input.payloadHash)),
-      textArray(batch.map((input) => (input.peer === "" ? input.conversationId : undefined))),
+      textArray(batch.map((input, index) => (wanted[index] ? input.conversationId : undefined))),
       epoch ?? null,
     ]);
     if (!row) throw new OtherEpochError("append");
@@ -139,7 +159,12 @@ export class PostgresAppender {
       known.set(entry[0] - 1, toResult(entry, batch[entry[0] - 1]?.sender ?? ""));
     }
     if (known.size > 0) this.#cautiousBatches = CAUTIOUS_BATCHES;
-    return { known, members: membersOf(row[1]) };
+    const members = membersOf(row[1]);
+    for (const [conversationId, { blockers }] of members) {
+      if (blockers) this.#blockedPairs.set(conversationId, true);
+      else this.#blockedPairs.delete(conversationId);
+    }
+    return { known, members };
   }
 }
 
@@ -171,13 +196,37 @@ interface Lookup {
 
 interface Members {
   userIds: readonly string[];
-  /** Of a group: its members are these as long as it has this version. */
+  /** Of a group: its members are these as long as it has this version. Of a pair: who blocks whom is right as long. */
   version?: number;
+  /** Of a pair: who has blocked the other. */
+  blockers?: readonly string[];
+  /** Of a pair about which nothing was to be looked up, or none has blocked the other. */
+  pair?: readonly [string, string];
+  /** Only a block has made the row: nobody has written yet. */
+  isEmptyPair?: boolean;
 }
 
+/** Id, members, version, who blocks, is it a pair, last seq. */
+type MembersRow = [string, string[], number | null, string[] | null, boolean, number];
+
 function membersOf(column: string | null | undefined): Map<string, Members> {
-  const rows = parse<[string, string[], number | null][]>(column) ?? [];
-  return new Map(rows.map(([id, userIds, version]) => [id, version === null ? { userIds } : { userIds, version }]));
+  const rows = parse<MembersRow[]>(column) ?? [];
+  return new Map(
+    rows.map(([id, userIds, version, blockers, isPair, lastSeq]) => [
+      id,
+      {
+        userIds,
+        ...(version === null ? {} : { version }),
+        ...(blockers ? { blockers } : {}),
+        ...(isPair && !blockers ? { pair: pairOf(userIds) } : {}),
+        isEmptyPair: isPair && lastSeq === 0,
+      },
+    ]),
+  );
+}
+
+function pairOf([one = "", other = one]: readonly string[]): readonly [string, string] {
+  return [one, other];
 }
 
 function versionsOf(part: readonly Delivery[], members: ReadonlyMap<string, Members>): Map<string, number> {
@@ -193,12 +242,21 @@ function nothingKnown(): Lookup {
   return { known: new Map(), members: new Map() };
 }
 
-/** Who gets the message; undefined when its sender may not send it. */
-function usersOf(input: AppendInput, members: ReadonlyMap<string, Members>): readonly string[] | undefined {
-  if (input.peer !== "") return input.peer === input.sender ? [input.sender] : [input.sender, input.peer];
-  const userIds = members.get(input.conversationId)?.userIds;
-  return userIds?.includes(input.sender) ? userIds : undefined;
+/** Who gets the message, or why its sender may not send it. */
+function deliveryOf(input: AppendInput, members: ReadonlyMap<string, Members>): Delivery | AppendResult {
+  const { sender, peer, conversationId } = input;
+  const known = members.get(conversationId);
+  if (peer === "" && (!known?.userIds.includes(sender) || known.isEmptyPair)) return { kind: "not-member" };
+  const pair = known ? known.pair : ([sender, peer] as const);
+  const userIds = peer === "" ? (known?.userIds ?? []) : [...new Set([sender, peer])];
+  const { blockers } = known ?? {};
+  if (blockers?.includes(sender)) return { kind: "blocks-peer" };
+  const isHidden = input.hidden === true || (blockers?.some((userId) => userId !== sender) ?? false);
+  return { input, pair, userIds: isHidden ? [sender] : userIds, isHidden };
 }
+
+const NO_CARDS = [textArray([]), intArray([]), intArray([]), textArray([]), bigintArray([]), bigintArray([])];
+const NO_HIDDEN = [intArray([]), intArray([]), bigintArray([]), textArray([])];
 
 /** [index from 1, same payload?, message id, conversation, conv seq, sent at ms, sender's inbox seq] */
 type Known = [number, boolean, string, string, number, number, number];

@@ -9,6 +9,8 @@ const UNIQUE_VIOLATION = "23505";
 const QUERY_CANCELED = "57014";
 /** Of ours: see require_group_versions_v1 in migrations/. */
 const GROUP_CHANGED = "IM001";
+/** Of ours: see append_v1 in migrations/. */
+const PAIR_BLOCKED = "IM002";
 const IDEMPOTENCY_KEY = "idempotency_pkey";
 
 /**
@@ -35,6 +37,11 @@ export function isConflict(error: unknown): boolean {
 export function isDuplicateKey(error: unknown): boolean {
   const cause = error instanceof ImError ? error.cause : error;
   return sqlState(cause) === UNIQUE_VIOLATION && (cause as pg.DatabaseError).constraint === IDEMPOTENCY_KEY;
+}
+
+/** Did an append not know that one of a pair has blocked the other? */
+export function isPairBlocked(error: unknown): boolean {
+  return sqlState(error instanceof ImError ? error.cause : error) === PAIR_BLOCKED;
 }
 
 /** Is this error of an append that a group has other members than those that were read? */

@@ -16,6 +16,7 @@ import type {
   TokenFacts,
 } from "./identity.ts";
 import { PostgresAppender } from "./postgres-append.ts";
+import { PostgresBlocks } from "./postgres-blocks.ts";
 import { PostgresChanges } from "./postgres-changes.ts";
 import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
@@ -143,6 +144,7 @@ export class PostgresStore implements Store {
   readonly #appender: PostgresAppender;
   readonly pushStore: PostgresPushStore;
   readonly groups: PostgresGroups;
+  readonly blocks: PostgresBlocks;
   readonly #identity: PostgresIdentity;
   readonly #seal: TokenSeal;
 
@@ -160,6 +162,7 @@ export class PostgresStore implements Store {
     this.retention = new PostgresRetention(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.groups = new PostgresGroups(pools.rest);
+    this.blocks = new PostgresBlocks(pools.rest);
     this.#identity = new PostgresIdentity(pools.rest, seal);
   }
 

@@ -42,6 +42,15 @@ export const READ_RANGES: Statement = {
                          AND m.created_ms BETWEEN $5 AND $6`,
 };
 
+/** Is message `m` there for user $1? */
+export const IS_FOR_USER = "m.only_for IN ('', $1)";
+
+/** Last seq of conversation `c` for user $1: nobody learns of what is for others alone. */
+export const SEEN_LAST_SEQ = `CASE WHEN c.hidden_seq IS DISTINCT FROM c.last_seq THEN c.last_seq ELSE seen_last_seq_v1(c, $1) END`;
+
+/** Is user $1 one of the pair of conversation `c`? It has none before the first message: a block alone makes the row. */
+export const IS_OF_PAIR = "$1 IN (c.user_a, c.user_b) AND c.last_seq > 0";
+
 /** $1 user: what it deleted of a conversation is nowhere for it. */
 const deletedTo = (conversation: string): string =>
   `coalesce((SELECT deleted_to_seq FROM conversation_state s WHERE s.user_id = $1 AND s.conversation_id = ${conversation}), 0)`;
@@ -56,18 +65,19 @@ function readHistory(name: string, order: "ASC" | "DESC"): Statement {
     name,
     text: `WITH c AS MATERIALIZED (
                   SELECT last_seq, greatest(joined_seq, ${deletedTo("$2")}) AS joined_seq FROM (
-                    SELECT last_seq, CASE WHEN user_a IS NULL THEN (SELECT joined_seq FROM conversation_member m
+                    SELECT ${SEEN_LAST_SEQ} AS last_seq,
+                           CASE WHEN user_a IS NULL THEN (SELECT joined_seq FROM conversation_member m
                                                                      WHERE m.conversation_id = $2 AND m.user_id = $1)
-                                          WHEN $1 IN (user_a, user_b) THEN 0 END AS joined_seq
-                      FROM conversation WHERE conversation_id = $2) t
+                                          WHEN ${IS_OF_PAIR} THEN 0 END AS joined_seq
+                      FROM conversation c WHERE conversation_id = $2) t
                    WHERE joined_seq IS NOT NULL),
                 e AS (
                   SELECT conversation_id, seq, ${EVENT_COLUMNS}, ${BYTES} AS bytes FROM message m
                    WHERE conversation_id = $2 AND seq > greatest((SELECT joined_seq FROM c), $3::bigint) AND seq < $4::bigint
-                     AND EXISTS (SELECT FROM c)
+                     AND ${IS_FOR_USER} AND EXISTS (SELECT FROM c)
                    ORDER BY seq ${order} LIMIT $5),
                 x AS (SELECT *, sum(bytes) OVER (ORDER BY seq ${order} ROWS UNBOUNDED PRECEDING) AS total FROM e)
-           SELECT last_seq, NULL, (SELECT min(m.seq) FROM message m WHERE m.conversation_id = $2 AND m.seq > c.joined_seq),
+           SELECT last_seq, NULL, (SELECT min(m.seq) FROM message m WHERE m.conversation_id = $2 AND m.seq > c.joined_seq AND ${IS_FOR_USER}),
                   NULL::uuid, NULL, NULL, NULL, NULL::bytea, NULL, NULL FROM c
             UNION ALL
            SELECT 0, conversation_id, seq, ${EVENT_COLUMNS}, total FROM x WHERE total - bytes <= $6`,

@@ -32,13 +32,17 @@ export const APPEND_TO_GROUPS: Statement = {
 };
 
 /**
- * The same (none of the groups need be there), with cards: $27 their conversations, $28 and $29 index and distance to the counters of
- * those, $30 what they show, $31 versions, $32 times. The newest card that shows a thing is the one that its updates change.
+ * The same (none of the groups need be there), with cards and with messages that only their senders see: $27 the cards' conversations, $28 and $29 index and distance to the counters of
+ * those, $30 what they show, $31 versions, $32 times; $33 and $34 index and distance of the hidden ones, $35 times, $36 senders.
+ * The newest card that shows a thing is the one that its updates change.
  */
-export const APPEND_CARDS: Statement = {
-  name: "append_cards",
+export const APPEND_MARKED: Statement = {
+  name: "append_marked",
   text: `WITH locked AS MATERIALIZED (SELECT ${APPEND_V1} AS r FROM ${SAME_EPOCH}),
-              stored AS MATERIALIZED (SELECT r, require_group_versions_v1($25::text[], $26::bigint[]) FROM locked), ${OUTBOX},
+              stored AS MATERIALIZED (
+           SELECT r, require_group_versions_v1($25::text[], $26::bigint[]),
+                  hide_appended_v1($1::text[], (r).last_seqs, $33::int[], $34::int[], $35::bigint[], $36::text[]) FROM locked),
+              ${OUTBOX},
               cards AS (
            INSERT INTO card_ref (conversation_id, ref, seq, created_ms, version)
            SELECT u.id, u.ref, (stored.r).last_seqs[u.i] + u.back, u.ms, u.version
@@ -61,8 +65,8 @@ export function appendingAfter(condition: string): string {
 }
 
 /**
- * $1 senders, $2 client ids, $3 hashes, $4 conversations whose members are wanted (or null), $5 inbox epoch that the seqs
- * are to be of, or null. No row: the database is of another one.
+ * $1 senders, $2 client ids, $3 hashes, $4 conversations whose members, and who of a pair has blocked the other, are wanted (or
+ * null), $5 inbox epoch that the seqs are to be of, or null. No row: the database is of another one.
  */
 export const APPEND_LOOKUP: Statement = {
   name: "append_lookup",
@@ -76,7 +80,8 @@ export const APPEND_LOOKUP: Statement = {
                                    WHEN c.user_a IS NOT NULL THEN ARRAY[c.user_a, c.user_b]
                                    ELSE ARRAY(SELECT m.user_id FROM conversation_member m
                                                WHERE m.conversation_id = u.id) END,
-                                   CASE WHEN c.user_a IS NULL THEN c.group_version END))
+                                   CASE WHEN c.user_a IS NULL OR c.blockers IS NOT NULL THEN c.group_version END,
+                                   c.blockers, c.user_a IS NOT NULL, c.last_seq))
                    FROM (SELECT DISTINCT id FROM unnest($4::text[]) AS id WHERE id IS NOT NULL) u
                   CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)
            FROM store_meta WHERE inbox_epoch = coalesce($5::uuid, inbox_epoch)`,
@@ -111,7 +116,7 @@ export const ADVANCE_ACKS: Statement = {
 /**
  * $1 user, $2 peers, $3 their one-to-one conversations with the user. In most of them one of the first rows is the peer's. Whether a peer is
  * in a group is asked of the key: with LIMIT, the planner cannot read whole groups, which may be large. Into a group that users made
- * anybody may be put, so there only those count who have written.
+ * anybody may be put, so there only those count who have written. Of a pair of whom one has blocked the other neither sees the other.
  */
 export const VISIBLE_PEERS: Statement = {
   name: "visible_peers",
@@ -123,19 +128,20 @@ export const VISIBLE_PEERS: Statement = {
          ), spoke AS MATERIALIZED (
            SELECT DISTINCT g.conversation_id, s.sender
              FROM mine g
-            CROSS JOIN LATERAL (SELECT m.sender FROM message m WHERE m.conversation_id = g.conversation_id
+            CROSS JOIN LATERAL (SELECT m.sender, m.only_for FROM message m WHERE m.conversation_id = g.conversation_id
                                  ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s
-            WHERE g.is_of_users
+            WHERE g.is_of_users AND s.only_for = ''
          )
          SELECT p.peer_id
            FROM unnest($2::text[], $3::text[]) AS p(peer_id, conversation_id)
-          WHERE EXISTS (SELECT FROM (SELECT m.sender FROM message m WHERE m.conversation_id = p.conversation_id
-                                      ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id)
+          WHERE (SELECT c.blockers FROM conversation c WHERE c.conversation_id = p.conversation_id) IS NULL
+            AND (EXISTS (SELECT FROM (SELECT m.sender, m.only_for FROM message m WHERE m.conversation_id = p.conversation_id
+                                       ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id AND s.only_for = '')
              OR EXISTS (SELECT FROM (SELECT g.conversation_id FROM mine g WHERE NOT g.is_of_users
                                       UNION ALL
                                      SELECT s.conversation_id FROM spoke s WHERE s.sender = p.peer_id) g
                          CROSS JOIN LATERAL (SELECT FROM conversation_member o
-                                              WHERE o.conversation_id = g.conversation_id AND o.user_id = p.peer_id LIMIT 1) m)`,
+                                              WHERE o.conversation_id = g.conversation_id AND o.user_id = p.peer_id LIMIT 1) m))`,
 };
 
 export const PUSH_TARGETS: Statement = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
+import type { BlockStore } from "./blocks.ts";
 import type { ChangeStore } from "./changes.ts";
 import type { ConversationStore } from "./conversation-store.ts";
 import type { GroupStore } from "./groups.ts";
@@ -95,6 +96,9 @@ export interface Store extends IdentityStore {
   /** Which pushes are done and which are late. */
   readonly pushes: PushLedger;
 
+  /** Whom users have blocked. */
+  readonly blocks: BlockStore;
+
   /** What users keep of their conversations. */
   readonly conversations: ConversationStore;
 
@@ -146,9 +150,19 @@ export interface AppendInput {
   sentAtMs: number;
   /** It is a card that shows this, in this state: see ChangeStore.findCard. */
   card?: { ref: string; version: number };
+  /** It is for its sender alone: nobody else ever gets or reads it. */
+  hidden?: boolean;
+  /** It is not to be stored: if its key is known, it is answered as a repetition, else as `refused`. */
+  lookUpOnly?: boolean;
 }
 
-export type AppendResult = AppendedMessage | { kind: "conflict"; messageId: string } | { kind: "not-member" };
+/** `blocks-peer`: the sender has blocked the one whom it writes to. Who is blocked learns nothing: the message is hidden. */
+export type AppendResult =
+  | AppendedMessage
+  | { kind: "conflict"; messageId: string }
+  | { kind: "not-member" }
+  | { kind: "blocks-peer" }
+  | { kind: "refused" };
 
 export interface AppendedMessage {
   /** `duplicate`: stored earlier with the same key and hash; everything here is of the first one. */

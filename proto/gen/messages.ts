@@ -106,6 +106,7 @@ export interface ErrorInfo {
   retryAfterMs: number;
   clientMessageId: string;
   messageId: string;
+  rule: string;
 }
 export const ErrorInfo: BodyCodec<ErrorInfo> = bodyCodec("im.client.v1.ErrorInfo");
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract suite: what every Store must do, run on memory and on real PostgreSQL.
 import { contentContract, membershipContract, numberingContract } from "./append.ts";
+import { blockContract, blockSightContract } from "./blocks.ts";
 import { cardContract, changeContract, changeRepeatContract, changeRightsContract, pressContract } from "./changes.ts";
 import {
   busyContactContract,
@@ -22,6 +23,7 @@ import {
   groupRequestsContract,
   groupSightsContract,
 } from "./groups.ts";
+import { hiddenChangeContract, hiddenContract } from "./hidden.ts";
 import { historyContract, snapshotContract } from "./history.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
@@ -83,6 +85,10 @@ export function storeContract(store: () => ContractStore): void {
     changeRightsContract,
     cardContract,
     pressContract,
+    hiddenContract,
+    hiddenChangeContract,
+    blockContract,
+    blockSightContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,
