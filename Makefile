@@ -58,7 +58,7 @@ gen-check: node_modules/.installed ## Fail when a generated file is not current
 	@$(NODE) scripts/gen/main.ts --check
 
 ##@ Test
-.PHONY: test test-unit test-int test-sim sim model mutants test-process test-operator test-charts test-cluster
+.PHONY: test test-unit test-int test-sim sim model mutants test-process test-operator test-charts test-alerts test-cluster
 test: node_modules/.installed ## All tests, checks first
 	@$(TEST) all
 test-unit: node_modules/.installed ## Unit and property tests: no server needed
@@ -79,6 +79,8 @@ test-operator: node_modules/.installed ## Operator against a real kube-apiserver
 	@$(TEST) operator
 test-charts: node_modules/.installed ## Charts: lint, schema, rendering
 	@$(TEST) charts
+test-alerts: node_modules/.installed ## Alerts by promtool: each fires when it should, and only then
+	@$(TEST) alerts
 test-cluster: node_modules/.installed ## The real two-node cluster: install, scale, upgrade, kill, uninstall
 	@$(TEST) cluster
 

@@ -20,6 +20,10 @@ interface Manifest {
   rules?: { verbs: string[]; resources: string[]; apiGroups: string[] }[];
 }
 
+interface RuleGroups {
+  groups: { name: string; rules: { alert?: string; annotations?: Record<string, string> }[] }[];
+}
+
 let helm = "";
 before(async () => {
   helm = (await ensureBinaries(["helm"], { progress: silentProgress })).helm ?? "";
@@ -92,6 +96,9 @@ describe("im-operator values", () => {
     ["updateWarnings.enabled=perhaps", "enabled"],
     ["drainTaints={}", "drainTaints"],
     ["image.repo=x", "repo"],
+    ["monitoring.rules.enabled=perhaps", "enabled"],
+    ["monitoring.podMonitors.interval=often", "interval"],
+    ["monitoring.rules.runbookUrl=docs", "runbookUrl"],
   ];
   for (const [setting, key] of refused) {
     it(`refuses ${setting}`, async () => {
@@ -112,6 +119,42 @@ describe("im-operator values", () => {
         .filter((key) => key !== "global")
         .sort(),
     );
+  });
+
+  const monitored = ["--set", "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true"];
+  const kinds = ["--api-versions", "monitoring.coreos.com/v1"];
+
+  it("is monitored when asked to, where the Prometheus operator's kinds exist", async () => {
+    const labels = ["--set", "monitoring.labels.release=stack"];
+    const manifests = await render("im-operator", [...monitored, ...labels, ...kinds]);
+    const monitors = byKind(manifests, "PodMonitor");
+    assert.equal(monitors.length, 2);
+    const rule = byKind(manifests, "PrometheusRule")[0];
+    assert.ok(rule);
+    for (const one of [...monitors, rule]) assert.equal(one.metadata.labels?.release, "stack");
+    const source = parseYaml(readFileSync(join(CHARTS, "im-operator/files/rules.yaml"), "utf8")) as RuleGroups;
+    const { groups } = rule.spec as unknown as RuleGroups;
+    const alerts = groups.flatMap((group) => group.rules).filter(({ alert }) => alert !== undefined);
+    for (const { alert, annotations } of alerts) {
+      assert.match(annotations?.runbook_url ?? "", new RegExp(`^https://\\S+/docs/runbooks/${alert}\\.md$`));
+      delete annotations?.runbook_url;
+    }
+    assert.deepEqual(groups, source.groups);
+  });
+
+  it("is installed without them elsewhere, and says so", async () => {
+    const manifests = await render("im-operator", monitored);
+    for (const kind of ["PodMonitor", "PrometheusRule"]) assert.equal(byKind(manifests, kind).length, 0);
+    assert.equal(byKind(manifests, "Deployment").length, 1);
+    assert.equal(byKind(await render("im-operator", kinds), "PodMonitor").length, 0);
+    const { stdout } = await runHelm(["install", "t", join(CHARTS, "im-operator"), "--dry-run=client", ...monitored]);
+    assert.match(stdout, /WARNING: monitoring was asked for/);
+  });
+
+  it("confines its PodMonitor to the namespaces that are watched", async () => {
+    const manifests = await render("im-operator", [...monitored, ...kinds, "--set", "watchNamespaces={a,b}"]);
+    const fleets = byKind(manifests, "PodMonitor").find(({ metadata }) => metadata.name.endsWith("-fleets"));
+    assert.deepEqual(fleets?.spec?.namespaceSelector, { matchNames: ["a", "b"] });
   });
 
   it("keeps the CRD on uninstall unless told otherwise", async () => {

@@ -21,6 +21,7 @@ interface Suite {
 
 const NEVER = /(^|\/)node_modules\//;
 const INT = /\.int\.test\.ts$|(^|\/)node_modules\//;
+const ALERTS = /^charts\/alerts\/|(^|\/)node_modules\//;
 const MINUTE_MS = 60_000;
 
 const SUITES: readonly Suite[] = [
@@ -70,10 +71,18 @@ const SUITES: readonly Suite[] = [
   {
     name: "charts",
     include: ["charts/**/*.test.ts"],
-    exclude: NEVER,
+    exclude: ALERTS,
     concurrency: 2,
     testTimeoutMs: 2 * MINUTE_MS,
     suiteTimeoutMs: 5 * MINUTE_MS,
+  },
+  {
+    name: "alerts",
+    include: ["charts/alerts/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 2,
+    testTimeoutMs: 2 * MINUTE_MS,
+    suiteTimeoutMs: 8 * MINUTE_MS,
   },
   {
     name: "cluster",

@@ -25,6 +25,8 @@ export const NEEDS: Readonly<Record<string, Needs>> = {
   process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK, ...BROWSER], pythonTools: ["schemathesis"] },
   operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl"] },
   charts: { aptPackages: [], binaries: ["helm"] },
+  // promtool
+  alerts: { aptPackages: ["prometheus"], binaries: [] },
   cluster: {
     aptPackages: BROWSER,
     binaries: [

@@ -44,3 +44,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s-admission" (include "im-operator.fullname" .) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Not empty where the Prometheus operator's kinds exist: without them these objects would make the whole release fail. */}}
+{{- define "im-operator.hasMonitoring" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" -}}yes{{- end -}}
+{{- end -}}
