@@ -29,7 +29,7 @@ const SUITES: readonly Suite[] = [
     name: "unit",
     include: [
       "{lib,proto,gateway,logic,operator,kubectl,client,scripts,examples,bench}/**/*.test.ts",
-      "e2e/{campaign,checker,fuzz,harness,live,security,smoke,workload}/**/*.test.ts",
+      "e2e/{authz,campaign,checker,fuzz,harness,live,security,smoke,workload}/**/*.test.ts",
     ],
     exclude: INT,
     concurrency: 2,

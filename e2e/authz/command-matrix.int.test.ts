@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every command of a client x everybody who may send it, on PostgreSQL: no cell is left out.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { ErrorCode } from "#lib/errors.ts";
+import { Command } from "#proto/commands.ts";
+import { ErrorInfo } from "#proto/gen/messages.ts";
+import { COMMAND_ROWS, type CommandRow } from "./command-rows-kit.ts";
+import {
+  AuthzLogic,
+  CALLERS,
+  type Caller,
+  makeWorld,
+  type Outcome,
+  SECRETS,
+  type Target,
+  unknownTarget,
+  type World,
+} from "./world-kit.ts";
+
+const nameOf = (command: Command): string =>
+  Object.entries(Command).find(([, number]) => number === command)?.[0] ?? String(command);
+
+describe("the matrix of commands and callers", () => {
+  let logic: AuthzLogic;
+  let shared: Promise<World> | undefined;
+  let cells = 0;
+  before(async () => {
+    logic = await AuthzLogic.open();
+  });
+  after(async () => {
+    console.log(`${cells} cells of ${COMMAND_ROWS.length} uses and ${CALLERS.length} callers`);
+    await logic.close();
+  });
+
+  /** The answer in words that are the same for every target. */
+  interface Told extends Omit<Outcome, "reply" | "bytes"> {
+    readonly error: ErrorInfo | undefined;
+    readonly answer: string;
+    readonly bytes: Buffer;
+  }
+
+  async function tell(row: CommandRow, world: World, caller: Caller, target: Target): Promise<Told> {
+    const [requestId, guest] = [randomUUID(), `guest-${randomUUID().slice(0, 8)}`];
+    const body = await row.body({ logic, userId: world.users[caller], target, requestId, guest });
+    const { reply, ...outcome } = await logic.run(world.conns[caller], { cmd: row.command, body });
+    const error = reply?.cmd === Command.ERROR ? ErrorInfo.decode(reply.body) : undefined;
+    const said =
+      reply === undefined ? "nothing" : JSON.stringify([reply.cmd, reply.flags, error ?? row.codec.decode(reply.body)]);
+    const answer = [
+      [target.conversationId, "<conversation>"],
+      [target.userId, "<user>"],
+      [requestId, "<request>"],
+      [guest, "<guest>"],
+    ].reduce((text, [id = "", word = ""]) => text.replaceAll(id, word), said);
+    return { ...outcome, error, answer };
+  }
+
+  function isUntouched({ statements, told }: Told): void {
+    assert.deepEqual(statements, [], "the store was asked");
+    assert.equal(told, 0, "somebody was told");
+  }
+
+  async function check(row: CommandRow, world: World, caller: Caller): Promise<void> {
+    const told = await tell(row, world, caller, world.target);
+    const isInGroup = caller === "owner" || caller === "member";
+    for (const secret of isInGroup ? [] : SECRETS) assert.ok(!told.bytes.includes(secret), `it says: ${secret}`);
+    switch (row.expect[caller]) {
+      case "done":
+        assert.equal(told.error, undefined, told.answer);
+        assert.notEqual(told.answer, "nothing");
+        return;
+      case "refused":
+        assert.ok(told.error && !told.error.retryable && told.error.code !== ErrorCode.UNKNOWN_COMMAND, told.answer);
+        assert.equal(told.told, 0, "somebody was told");
+        return;
+      case "hidden": {
+        const unknown = await tell(row, world, caller, unknownTarget());
+        assert.equal(told.answer, unknown.answer);
+        assert.deepEqual(told.statements, unknown.statements, "the same statements take the same time");
+        assert.deepEqual([told.told, unknown.told], [0, 0], "somebody was told");
+        return;
+      }
+      case "unknown":
+        assert.equal(told.error?.code, ErrorCode.UNKNOWN_COMMAND, told.answer);
+        return isUntouched(told);
+      case "silent":
+        assert.equal(told.answer, "nothing");
+        return isUntouched(told);
+      case "unbound":
+        assert.equal(told.error?.code, ErrorCode.RETRYABLE, told.answer);
+        assert.match(told.answer, /does not know the session/);
+        return isUntouched(told);
+    }
+  }
+
+  for (const row of COMMAND_ROWS)
+    for (const caller of CALLERS)
+      it(`${nameOf(row.command)} ${row.use} x ${caller}: ${row.expect[caller]}`, async () => {
+        // What is not done leaves the world as it is.
+        shared ??= makeWorld(logic);
+        const world = row.expect[caller] === "done" ? await makeWorld(logic) : await shared;
+        await check(row, world, caller);
+        cells++;
+      });
+});
