@@ -32,7 +32,7 @@ async function say(page: Page, user: string, peer: string, text: string): Promis
   await pane(page, user).locator("textarea").fill(text);
   await pane(page, user).locator("textarea").press("Enter");
   await theirs.nth(shown).waitFor({ timeout: STEP_TIMEOUT_MS });
-  await mine.nth(sent).locator('.progress[data-progress="delivered"]').waitFor({ timeout: STEP_TIMEOUT_MS });
+  await mine.nth(sent).locator('.progress[data-progress="read"]').waitFor({ timeout: STEP_TIMEOUT_MS });
 }
 
 async function cutSocket(page: Page): Promise<void> {

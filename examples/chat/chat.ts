@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ClientState, DisconnectCode, ImClient, type Message, type WebSocketLike } from "#client";
+import {
+  Changes,
+  type Contact,
+  Conversations,
+  Groups,
+  type ShownMessage,
+  type TypingNotice,
+} from "../../client/src/models/index.ts";
 import type { TextArgs, TextKey } from "./language.ts";
 import { Latency } from "./latency.ts";
+import { bodyOf, type ChatLine } from "./lines.ts";
 import { Network } from "./network.ts";
-
-/** How far a message of one's own has come. */
-export type Progress = "sending" | "stored" | "delivered" | "failed";
-
-/** A message in a pane. */
-export interface ChatMessage {
-  readonly key: string;
-  readonly isMine: boolean;
-  readonly text: string;
-  atMs: number;
-  progress: Progress;
-  /** Why it failed. */
-  reason: string;
-}
+import { type Entry, Threads } from "./threads.ts";
 
 /** What a {@link Chat} shows itself on. */
 export interface ChatView {
-  add(message: ChatMessage): void;
-  update(message: ChatMessage): void;
+  /** Another conversation is looked at. */
+  show(entry: Entry, lines: readonly ChatLine[]): void;
+  add(line: ChatLine): void;
+  update(line: ChatLine): void;
+  contacts(entries: readonly Entry[]): void;
+  /** Who writes in the conversation that is looked at. */
+  typing(userIds: readonly string[]): void;
   notice(key: TextKey, args?: TextArgs): void;
   state(state: ClientState): void;
   figures(figures: ChatFigures): void;
@@ -45,27 +46,33 @@ export interface ChatOptions {
   deviceId: string;
   view: ChatView;
   dial(url: string): WebSocketLike;
-  /** This side shows a message of the other: that one is delivered. */
+  /** A person looks at the page. */
+  isWatched(): boolean;
+  /** This side has a message of the other: that one is delivered. */
   onShown(clientMessageId: string): void;
 }
 
-const REMEMBERED = 1_000;
 const BURST = 50;
 
-/** One side of the demo: a real client, and what its pane shows. */
+/** One side of the demo: a real client with the SDK's models, and what its pane shows. */
 export class Chat {
   readonly #options: ChatOptions;
   readonly #network: Network;
   readonly #client: ImClient;
+  readonly #changes: Changes;
+  readonly #book: Conversations;
+  readonly #groups: Groups;
+  readonly #threads: Threads;
   readonly #latency = new Latency();
-  readonly #mine = new Map<string, ChatMessage>();
   #entry = "";
   #burstLeft = 0;
+  #isLoaded = false;
 
   constructor(options: ChatOptions) {
     this.#options = options;
     this.#network = new Network(options.dial);
-    const { me, url, token, deviceId } = options;
+    const { me, peer, url, token, deviceId } = options;
+    this.#threads = new Threads(peer);
     this.#client = new ImClient({
       url,
       deviceId,
@@ -73,9 +80,19 @@ export class Chat {
       platform: "web",
       getToken: () => token,
       webSocket: this.#network.open,
+      fetch: this.#network.fetch,
       timing: { backoffCapMs: 3_000 },
     });
+    this.#changes = new Changes(this.#client, { onShown: (message) => this.#shown(message) });
+    this.#book = new Conversations(this.#client, {
+      onChange: (contact) => this.#listed(contact),
+      onTyping: (notice) => this.#typing(notice),
+      onError: ({ message: reason }) => options.view.notice("noticeError", { reason }),
+    });
+    this.#groups = new Groups(this.#client);
     this.#listen();
+    this.#showContacts();
+    this.#options.view.show(this.#threads.current, []);
   }
 
   get isOnline(): boolean {
@@ -86,25 +103,54 @@ export class Chat {
     this.#client.connect();
   }
 
+  /** Looks at another conversation. */
+  select(key: string): void {
+    this.#threads.select(key);
+    this.#options.view.show(this.#threads.current, this.#threads.lines());
+    this.#options.view.typing(this.#threads.writers());
+    this.look();
+    this.#showContacts();
+  }
+
+  /** A person looks: what is shown is read. */
+  look(): void {
+    const { conversationId } = this.#threads.current;
+    const contact = conversationId === undefined ? undefined : this.#book.find(conversationId);
+    if (!contact || contact.unread === 0 || !this.#options.isWatched()) return;
+    this.#book.markRead(contact.conversationId).catch((error: unknown) => this.#failed(error));
+  }
+
   /** Resolves when it is stored or has failed; either is shown. */
-  async send(text: string): Promise<void> {
+  async send(content: string, contentType = "text/plain"): Promise<void> {
+    const { view, me } = this.#options;
     const key = crypto.randomUUID();
-    const message: ChatMessage = { key, isMine: true, text, atMs: Date.now(), progress: "sending", reason: "" };
-    this.#remember(message);
-    this.#options.view.add(message);
+    const bytes = new TextEncoder().encode(content);
+    const body = bodyOf({ contentType, content: bytes, version: 1, isRecalled: false });
+    const line: ChatLine = {
+      ...{ key, isMine: true, sender: me, body, atMs: Date.now() },
+      ...{ progress: "sending", reason: "", ref: undefined },
+    };
+    const to = this.#threads.address();
+    this.#threads.add(line);
+    view.add(line);
     const startedMs = performance.now();
     try {
-      const sending = this.#client.send({ to: this.#options.peer, content: text, id: key });
+      const sending = this.#book.send({ ...to, content, contentType, id: key });
       this.#figures();
-      message.atMs = (await sending).sentAtMs;
+      const sent = await sending;
+      line.atMs = sent.sentAtMs;
       this.#latency.add(performance.now() - startedMs);
       // The other side may have shown it before the acknowledgement came.
-      if (message.progress === "sending") message.progress = "stored";
+      if (line.progress === "sending") line.progress = "stored";
+      line.ref = { ...sent, version: 1 };
+      if ("to" in to) this.#bind(sent.conversationId);
+      this.#threads.place(line, sent);
+      this.#changes.addSent(sent, content, contentType);
     } catch (error) {
-      message.progress = "failed";
-      message.reason = error instanceof Error ? error.message : String(error);
+      line.progress = "failed";
+      line.reason = error instanceof Error ? error.message : String(error);
     }
-    this.#options.view.update(message);
+    view.update(line);
     this.#figures();
   }
 
@@ -116,12 +162,60 @@ export class Chat {
     for (let n = 1; this.#burstLeft > 0; n++, this.#burstLeft--) await this.send(`#${n}`);
   }
 
-  /** The other side shows this message. */
+  /** Says it in other words. */
+  edit({ ref }: ChatLine, text: string): void {
+    if (!ref) return;
+    const edited = this.#changes.edit(ref, text).then(({ done }) => {
+      if (!done) this.#options.view.notice("noticeChangedMeanwhile");
+    });
+    edited.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** Takes it back. */
+  recall({ ref }: ChatLine): void {
+    if (ref) this.#changes.recall(ref).catch((error: unknown) => this.#failed(error));
+  }
+
+  /** Presses a button of a card; what the shop says is shown. */
+  press({ ref }: ChatLine, action: string): void {
+    if (!ref) return;
+    const pressed = this.#changes.press(ref, action).then(({ status, output }) => {
+      const answer = new TextDecoder().decode(output).slice(0, 200);
+      this.#options.view.notice("noticePressed", { status: String(status), answer });
+    });
+    pressed.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The person writes. */
+  writes(): void {
+    const { conversationId } = this.#threads.current;
+    if (conversationId !== undefined) this.#book.typing(conversationId);
+  }
+
+  /** Makes a group, and looks at it. */
+  async createGroup(name: string, userIds: readonly string[]): Promise<void> {
+    try {
+      const { conversationId } = await this.#groups.create({ name, userIds });
+      this.#threads.name(conversationId, name);
+      this.select(conversationId);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Leaves the group that is looked at. */
+  leaveGroup(): void {
+    const { conversationId } = this.#threads.current;
+    if (conversationId === undefined) return;
+    this.#groups.leave(conversationId).catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The other side has this message. */
   delivered(clientMessageId: string): void {
-    const message = this.#mine.get(clientMessageId);
-    if (message === undefined || message.progress === "delivered") return;
-    message.progress = "delivered";
-    this.#options.view.update(message);
+    const line = this.#threads.find(clientMessageId);
+    if (!line?.isMine || line.progress === "delivered" || line.progress === "read") return;
+    line.progress = "delivered";
+    this.#options.view.update(line);
   }
 
   kill(): void {
@@ -140,8 +234,9 @@ export class Chat {
       view.state(state);
       this.#explain(state, previous);
       this.#figures();
+      if (state.kind === "open") this.#load();
     });
-    this.#client.on("message", (message) => this.#show(message));
+    this.#client.on("message", (message) => this.#came(message));
     this.#client.on("goaway", ({ delayMs }) => view.notice("noticeGoaway", { seconds: (delayMs / 1000).toFixed(1) }));
     this.#client.on("kicked", ({ byDevice: device }) =>
       device === "" ? view.notice("noticeKicked") : view.notice("noticeKickedBy", { device }),
@@ -164,18 +259,91 @@ export class Chat {
     }
   }
 
-  #show({ own, text, sentAtMs, clientMessageId, messageId }: Message): void {
-    const key = clientMessageId || messageId;
-    // Own ones come from an earlier life of this page, or from another device.
-    const message: ChatMessage = { key, isMine: own, text, atMs: sentAtMs, progress: "stored", reason: "" };
-    if (own) this.#remember(message);
-    this.#options.view.add(message);
-    if (!own) this.#options.onShown(key);
+  /** The first page of the list; after that the model keeps it current. What came while it was on its way is asked for once. */
+  #load(): void {
+    if (this.#isLoaded) return;
+    this.#isLoaded = true;
+    this.#book
+      .load()
+      .then(() => this.#book.sync())
+      .catch((error: unknown) => {
+        this.#isLoaded = false;
+        if (this.#client.state.kind !== "closed") this.#failed(error);
+      });
   }
 
-  #remember(message: ChatMessage): void {
-    this.#mine.set(message.key, message);
-    for (const key of this.#mine.keys()) if (this.#mine.size > REMEMBERED) this.#mine.delete(key);
+  #came({ own, clientMessageId, messageId }: Message): void {
+    if (!own) this.#options.onShown(clientMessageId || messageId);
+  }
+
+  /** A message came, or is to be shown in another way. */
+  #shown(message: ShownMessage): void {
+    const { me, view } = this.#options;
+    const { messageId, sender, sentAtMs: atMs, version } = message;
+    const [body, ref] = [bodyOf(message), { ...message, version }];
+    if (body.kind === "group" && body.event.name !== undefined)
+      this.#threads.name(message.conversationId, body.event.name);
+    const known = this.#threads.at(message);
+    if (known) {
+      Object.assign(known, { body, ref });
+      view.update(known);
+      return;
+    }
+    // Own ones come from an earlier life of this page, or from another device.
+    const isMine = sender === me;
+    const line: ChatLine = { key: messageId, isMine, sender, body, atMs, progress: "stored", reason: "", ref };
+    if (this.#threads.place(line, message)) view.add(line);
+    this.#showRead(message.conversationId);
+    this.look();
+  }
+
+  /** What the list says of a conversation, or of all. */
+  #listed(contact: Contact | undefined): void {
+    for (const known of contact ? [contact] : this.#book.list) {
+      if (known.peerId === this.#options.peer) this.#bind(known.conversationId);
+      if (known.peerId === "") this.#nameGroup(known.conversationId);
+      this.#showRead(known.conversationId);
+    }
+    this.look();
+    this.#showContacts();
+  }
+
+  /** The conversation with the other person of the page is this one. */
+  #bind(conversationId: string): void {
+    for (const line of this.#threads.bind(conversationId)) this.#options.view.add(line);
+  }
+
+  #nameGroup(conversationId: string): void {
+    if (this.#threads.isNamed(conversationId)) return;
+    this.#threads.name(conversationId, "");
+    this.#groups.info(conversationId).then(
+      ({ name }) => {
+        this.#threads.name(conversationId, name);
+        this.#showContacts();
+      },
+      // Left or removed: it stays without a name.
+      () => undefined,
+    );
+  }
+
+  #showRead(conversationId: string): void {
+    const readSeq = this.#book.find(conversationId)?.peerReadSeq ?? 0;
+    for (const line of this.#threads.read(conversationId, readSeq)) this.#options.view.update(line);
+  }
+
+  #typing(notice: TypingNotice): void {
+    this.#threads.typing(notice);
+    if (notice.conversationId === this.#threads.current.conversationId)
+      this.#options.view.typing(this.#threads.writers());
+    this.#showContacts();
+  }
+
+  #showContacts(): void {
+    this.#options.view.contacts(this.#threads.entries(this.#book.list));
+  }
+
+  #failed(error: unknown): void {
+    this.#options.view.notice("noticeError", { reason: error instanceof Error ? error.message : String(error) });
   }
 
   #figures(): void {

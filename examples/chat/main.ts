@@ -10,10 +10,14 @@ interface Person {
   readonly token: string;
 }
 
+/** A signed card to ask about, in the fragment beside the users. */
+const CARD = "item-card";
+
 /** The fragment is never sent to a server; that is why the tokens are there. */
-function peopleOf(fragment: string): Person[] {
-  const given = new URLSearchParams(fragment.replace(/^#/, ""));
-  return [...given].map(([name, token]) => ({ name, token })).filter(({ name, token }) => name !== "" && token !== "");
+function fragmentOf(hash: string): { people: Person[]; card: string | undefined } {
+  const given = [...new URLSearchParams(hash.replace(/^#/, ""))].filter(([name, value]) => name !== "" && value !== "");
+  const people = given.filter(([name]) => name !== CARD).map(([name, token]) => ({ name, token }));
+  return { people, card: given.find(([name]) => name === CARD)?.[1] };
 }
 
 /** Stable for this browser, as an installed app would have one. */
@@ -39,9 +43,18 @@ function help(labels: Labels): HTMLElement {
 }
 
 function createSide(me: Person, peer: Person, labels: Labels, onShown: (id: string) => void): [Chat, Pane] {
+  const { card } = fragmentOf(location.hash);
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const pane: Pane = new Pane(me.name, peer.name, labels, {
+    select: (key) => chat.select(key),
     send: (text) => void chat.send(text),
+    edit: (line, text) => chat.edit(line, text),
+    recall: (line) => chat.recall(line),
+    press: (line, action) => chat.press(line, action),
+    writes: () => chat.writes(),
+    createGroup: (name, userIds) => void chat.createGroup(name, userIds),
+    leaveGroup: () => chat.leaveGroup(),
+    sendCard: card === undefined ? undefined : () => void chat.send(card, "im/card"),
     burst: () => void chat.burst(),
     kill: () => chat.kill(),
     setOnline: (isOnline) => chat.setOnline(isOnline),
@@ -55,8 +68,10 @@ function createSide(me: Person, peer: Person, labels: Labels, onShown: (id: stri
     deviceId: deviceIdOf(me.name),
     view: pane,
     dial: (url) => new WebSocket(url),
+    isWatched: () => document.visibilityState === "visible",
     onShown,
   });
+  document.addEventListener("visibilitychange", () => chat.look());
   return [chat, pane];
 }
 
@@ -69,7 +84,7 @@ function chats(first: Person, second: Person, labels: Labels): HTMLElement {
 }
 
 const labels = new Labels();
-const [first, second] = peopleOf(location.hash);
+const [first, second] = fragmentOf(location.hash).people;
 document.body.append(header(labels));
 if (first === undefined || second === undefined) document.body.append(help(labels));
 else document.body.append(chats(first, second, labels), labels.set(element("footer"), "legend"));

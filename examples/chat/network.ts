@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { WebSocketLike } from "#client";
+import type { FetchLike, WebSocketLike } from "#client";
 
 /** The network as the demo's buttons break it: sockets can be killed, and refused while offline. */
 export class Network {
   readonly #dial: (url: string) => WebSocketLike;
   readonly #sockets = new Set<WebSocketLike>();
+  /** Ends every request under way. */
+  #requests = new AbortController();
   #isOnline = true;
 
   constructor(dial: (url: string) => WebSocketLike) {
@@ -25,8 +27,17 @@ export class Network {
     return socket;
   };
 
+  /** A request, for when the client falls back to HTTP. While offline it fails, too. */
+  readonly fetch: FetchLike = (url, init) => {
+    if (!this.#isOnline) return Promise.reject(new TypeError("offline"));
+    const signals = [this.#requests.signal, ...(init.signal ? [init.signal] : [])];
+    return fetch(url, { ...init, signal: AbortSignal.any(signals) });
+  };
+
   /** Every connection breaks now. */
   kill(): void {
+    this.#requests.abort();
+    this.#requests = new AbortController();
     for (const socket of this.#sockets) socket.close(KILLED, "killed by the button");
     this.#sockets.clear();
   }

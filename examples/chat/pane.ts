@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ClientState } from "#client";
-import type { ChatFigures, ChatMessage, ChatView } from "./chat.ts";
+import { Bubbles } from "./bubble.ts";
+import type { ChatFigures, ChatView } from "./chat.ts";
+import { ContactList } from "./contact-list.ts";
 import { element, type Labels } from "./dom.ts";
+import { groupForm } from "./group-form.ts";
 import type { TextArgs, TextKey } from "./language.ts";
+import type { ChatLine } from "./lines.ts";
+import type { Entry } from "./threads.ts";
 
 /** What the controls of a pane do. */
 export interface PaneActions {
+  select(key: string): void;
   send(text: string): void;
+  edit(line: ChatLine, text: string): void;
+  recall(line: ChatLine): void;
+  press(line: ChatLine, action: string): void;
+  writes(): void;
+  createGroup(name: string, userIds: readonly string[]): void;
+  leaveGroup(): void;
+  /** Undefined: the address of the page has no card. */
+  sendCard: (() => void) | undefined;
   burst(): void;
   kill(): void;
   setOnline(isOnline: boolean): void;
@@ -23,51 +37,82 @@ export class Pane implements ChatView {
   readonly root: HTMLElement;
   readonly #labels: Labels;
   readonly #actions: PaneActions;
+  readonly #bubbles: Bubbles;
+  readonly #contacts: ContactList;
+  readonly #title = element("h3", "thread-title");
+  readonly #leaveButton = element("button", "tool leave");
   readonly #log = element("ol", "log");
+  readonly #typing = element("p", "typing");
+  readonly #editing = element("p", "editing");
   readonly #input = element("textarea", "input");
   readonly #state = element("span", "state");
   readonly #figures = { entry: figure(), latency: figure(), reconnects: figure(), waiting: figure() };
   readonly #onlineButton = element("button", "button");
   readonly #killButton = element("button", "button");
   readonly #connectButton = element("button", "button primary");
-  /** Progress marks of own messages by key. */
-  readonly #marks = new Map<string, HTMLElement>();
+  /** What is seen of each line. */
+  readonly #seen = new Map<string, HTMLElement>();
+  #edited: ChatLine | undefined;
+  #kind: Entry["kind"] = "person";
   #isOnline = true;
 
   constructor(name: string, peer: string, labels: Labels, actions: PaneActions) {
     this.#labels = labels;
     this.#actions = actions;
+    this.#bubbles = new Bubbles(labels, { ...actions, edit: (line) => this.#edit(line) });
+    this.#contacts = new ContactList(name, labels, (key) => actions.select(key));
     const title = element("h2", "", name);
     title.id = `pane-${name}`;
-    this.root = element("section", "pane", this.#header(title), this.#figureList(), this.#scroller(name));
-    this.root.append(this.#form(peer), this.#controls());
+    const makeGroup = groupForm(peer, labels, (...group) => actions.createGroup(...group));
+    const side = element("div", "side", this.#contacts.root, makeGroup);
+    const thread = element("div", "thread", this.#threadHeader(), this.#scroller(name), this.#typing, this.#editing);
+    thread.append(this.#form());
+    this.root = element(
+      "section",
+      "pane",
+      this.#header(title),
+      this.#figureList(),
+      element("div", "talk", side, thread),
+    );
+    this.root.append(this.#controls());
     this.root.setAttribute("aria-labelledby", title.id);
     this.root.dataset.user = name;
     this.state({ kind: "idle" });
   }
 
-  add(message: ChatMessage): void {
-    const text = element("p", "text", message.text);
-    text.dir = "auto";
-    const time = element("time", "", new Date(message.atMs).toLocaleTimeString());
-    const meta = element("span", "meta", time);
-    const line = element("li", message.isMine ? "line mine" : "line theirs", text, meta);
-    if (message.isMine) {
-      const mark = element("span", "progress");
-      meta.append(" · ", mark);
-      this.#marks.set(message.key, mark);
-      this.update(message);
-    }
-    this.#append(line);
+  show(entry: Entry, lines: readonly ChatLine[]): void {
+    this.#kind = entry.kind;
+    this.#stopEditing();
+    this.#title.textContent = entry.title;
+    this.#leaveButton.hidden = entry.kind !== "group";
+    this.#labels.set(this.#input, "write", { peer: entry.title }, "aria-label");
+    this.#labels.set(this.#input, "write", { peer: entry.title }, "placeholder");
+    this.#log.replaceChildren();
+    this.#seen.clear();
+    for (const line of lines) this.add(line);
+    this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  update(message: ChatMessage): void {
-    const mark = this.#marks.get(message.key);
-    if (mark === undefined) return;
-    mark.dataset.progress = message.progress;
-    this.#labels.set(mark, message.progress, { reason: message.reason });
-    // Nothing comes after these; forgetting them keeps the map small.
-    if (message.progress === "delivered" || message.progress === "failed") this.#marks.delete(message.key);
+  add(line: ChatLine): void {
+    const root = this.#bubbles.draw(line, this.#kind !== "person");
+    this.#seen.set(line.key, root);
+    root.dataset.key = line.key;
+    this.#append(root);
+  }
+
+  update(line: ChatLine): void {
+    const root = this.#seen.get(line.key);
+    if (root) this.#bubbles.draw(line, this.#kind !== "person", root);
+  }
+
+  contacts(entries: readonly Entry[]): void {
+    this.#contacts.show(entries);
+    const current = entries.find(({ isSelected }) => isSelected);
+    if (current) this.#title.textContent = current.title;
+  }
+
+  typing(userIds: readonly string[]): void {
+    this.#labels.set(this.#typing, userIds.length === 0 ? "nobodyTypes" : "typing", { users: userIds.join(", ") });
   }
 
   notice(key: TextKey, args: TextArgs = {}): void {
@@ -97,6 +142,12 @@ export class Pane implements ChatView {
     return element("header", "", title, this.#state);
   }
 
+  #threadHeader(): HTMLElement {
+    this.#leaveButton.type = "button";
+    this.#labels.set(this.#leaveButton, "groupLeave").addEventListener("click", () => this.#actions.leaveGroup());
+    return element("div", "thread-header", this.#title, this.#leaveButton);
+  }
+
   #figureList(): HTMLElement {
     const list = element("dl", "figures");
     for (const key of FIGURES) {
@@ -109,14 +160,13 @@ export class Pane implements ChatView {
   #scroller(name: string): HTMLElement {
     this.#log.setAttribute("role", "log");
     this.#log.tabIndex = 0;
+    this.#typing.setAttribute("aria-live", "polite");
     return this.#labels.set(this.#log, "messages", { name }, "aria-label");
   }
 
-  #form(peer: string): HTMLElement {
+  #form(): HTMLElement {
     const button = this.#labels.set(element("button", "button primary"), "send");
     button.type = "submit";
-    this.#labels.set(this.#input, "write", { peer }, "aria-label");
-    this.#labels.set(this.#input, "write", { peer }, "placeholder");
     this.#input.rows = 1;
     this.#input.maxLength = 10_000;
     const form = element("form", "write", this.#input, button);
@@ -124,7 +174,9 @@ export class Pane implements ChatView {
       event.preventDefault();
       this.#submit();
     });
+    this.#input.addEventListener("input", () => this.#actions.writes());
     this.#input.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.#stopEditing();
       // While an input method composes, Enter chooses a candidate.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
@@ -136,9 +188,30 @@ export class Pane implements ChatView {
   #submit(): void {
     const text = this.#input.value.trim();
     if (text === "") return;
+    const edited = this.#edited;
+    this.#stopEditing();
     this.#input.value = "";
-    this.#actions.send(text);
+    if (edited) this.#actions.edit(edited, text);
+    else this.#actions.send(text);
     this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  /** What is written next replaces this message. */
+  #edit(line: ChatLine): void {
+    if (line.body.kind !== "text") return;
+    this.#edited = line;
+    this.#input.value = line.body.text;
+    const cancel = this.#labels.set(element("button", "tool"), "cancel");
+    cancel.type = "button";
+    cancel.addEventListener("click", () => this.#stopEditing());
+    this.#editing.replaceChildren(this.#labels.set(element("span"), "editing"), cancel);
+    this.#input.focus();
+  }
+
+  #stopEditing(): void {
+    if (this.#edited) this.#input.value = "";
+    this.#edited = undefined;
+    this.#editing.replaceChildren();
   }
 
   #controls(): HTMLElement {
@@ -147,7 +220,10 @@ export class Pane implements ChatView {
     this.#labels.set(this.#killButton, "kill").addEventListener("click", () => this.#actions.kill());
     this.#labels.set(this.#connectButton, "takeOver").addEventListener("click", () => this.#actions.connect());
     this.#labels.set(this.#onlineButton, "goOffline").addEventListener("click", () => this.#toggleOnline());
-    const buttons = [this.#connectButton, this.#onlineButton, this.#killButton, burst];
+    const card = this.#labels.set(element("button", "button"), "sendCard");
+    card.hidden = this.#actions.sendCard === undefined;
+    card.addEventListener("click", () => this.#actions.sendCard?.());
+    const buttons = [this.#connectButton, this.#onlineButton, this.#killButton, burst, card];
     for (const button of buttons) button.type = "button";
     return element("div", "controls", ...buttons);
   }
@@ -163,7 +239,11 @@ export class Pane implements ChatView {
     const log = this.#log;
     const isAtBottom = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_BOTTOM_PX;
     log.append(line);
-    while (log.childElementCount > MAX_LINES) log.firstElementChild?.remove();
+    while (log.childElementCount > MAX_LINES) {
+      const old = log.firstElementChild;
+      if (old instanceof HTMLElement && old.dataset.key !== undefined) this.#seen.delete(old.dataset.key);
+      old?.remove();
+    }
     if (isAtBottom) log.scrollTop = log.scrollHeight;
   }
 }

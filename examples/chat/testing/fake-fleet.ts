@@ -9,6 +9,8 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { type Event, Goaway, Hello, Kick, Push, Send, SendAck, Welcome } from "../../../client/src/codec.ts";
 import { Command, Flag } from "../../../client/src/codes.ts";
 import { encodeFrame, FrameSplitter } from "../../../client/src/frame.ts";
+import { ChatCommand } from "../../../client/src/models/chat-commands.ts";
+import { ContactsPage, Read, ReadState } from "../../../client/src/models/conversations-codec.ts";
 
 /** A logged-in connection. */
 interface Session {
@@ -139,6 +141,9 @@ export class FakeFleet {
           session = this.#login({ userId: Hello.decode(body).token, write, end: carrier.end }, rid);
         else if (cmd === Command.PING) write(Command.PONG, new Uint8Array(), rid);
         else if (cmd === Command.SEND && session) this.#send(session, Send.decode(body), rid);
+        else if (cmd === ChatCommand.CONTACTS && session) write(cmd, this.#contacts(session.userId), rid);
+        else if (cmd === ChatCommand.READ && session)
+          write(cmd, ReadState.encode({ ...readOf(Read.decode(body)), userId: session.userId }), rid);
       }
     };
     return { bytes, gone: () => session && this.#sessions.delete(session) };
@@ -188,9 +193,24 @@ export class FakeFleet {
     return add(sender);
   }
 
+  /** The one conversation, to whoever has something of it; nothing is unread. */
+  #contacts(userId: string): Uint8Array {
+    const inbox = this.#inbox(userId);
+    const peerId = [...this.#inboxes.keys()].find((other) => other !== userId) ?? "";
+    const last = { lastSeq: this.#convSeq, lastAtMs: Date.now(), lastEvent: null, unread: 0, peerReadSeq: 0 };
+    const contact = { conversationId: "c", peerId, ...last, state: null };
+    const contacts = inbox.length > 0 ? [contact] : [];
+    return ContactsPage.encode({ inboxEpoch: "e", version: 1, inboxSeq: inbox.length, contacts });
+  }
+
   #inbox(userId: string): Event[] {
     const inbox = this.#inboxes.get(userId) ?? [];
     this.#inboxes.set(userId, inbox);
     return inbox;
   }
+}
+
+/** What was read, as it is told. Nobody else hears of it. */
+function readOf({ conversationId, convSeq: readSeq }: { conversationId: string; convSeq: number }) {
+  return { conversationId, readSeq };
 }
