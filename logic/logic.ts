@@ -13,7 +13,9 @@ import { composeLogic, type LogicCore, type LogicPorts } from "./compose.ts";
 import type { ChangeSettings } from "./compose-changes.ts";
 import { type LogicConfig, logicSchema } from "./config.ts";
 import { RedisAckWheel } from "./deliver/ack-wheel-redis.ts";
+import { createErasureSteps, ErasureJob } from "./erasure/erasure-job.ts";
 import { createFaultLog } from "./faults.ts";
+import { GroupChanger } from "./groups/group-changer.ts";
 import { adminService } from "./grpc/admin.ts";
 import { controlService } from "./grpc/control.ts";
 import { inspectService } from "./grpc/inspect.ts";
@@ -155,6 +157,13 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const deadLetters = new RedisDeadLetters({ redis: queue, intents });
   const apiParts = { core, store, router, deadLetters, clock, random, registry, onFault, log };
   const apiPort = await openServerApi(config, apiParts, lifecycle);
+  const changer = new GroupChanger({ ...core.sending, store: store.groups, random });
+  const erasures = new ErasureJob({
+    ...{ store: store.governance, groups: store.groups, changer, clock, random, onFault },
+    steps: createErasureSteps(registry),
+  });
+  erasures.start();
+  lifecycle.onStop("erasures", () => erasures.stop());
   running = { core, health, redis };
   log.info({ grpcPort, adminPort: admin.port, apiPort }, "logic is up");
   return { grpcPort, adminPort: admin.port, apiPort, lifecycle, core };

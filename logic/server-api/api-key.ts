@@ -10,6 +10,8 @@ export const SCOPES = [
   "groups:manage",
   "users:read",
   "users:manage",
+  "users:erase",
+  "holds:manage",
   "dead-letters:read",
   "dead-letters:replay",
   "audit:read",

@@ -9,6 +9,8 @@ import { composeLogic } from "../compose.ts";
 import { MemoryAckWheel } from "../deliver/ack-wheel-memory.ts";
 import type { PushIntent } from "../deliver/offline.ts";
 import { type TestEntry, wireEntry } from "../entry-kit.ts";
+import { createErasureSteps, ErasureJob } from "../erasure/erasure-job.ts";
+import { GroupChanger } from "../groups/group-changer.ts";
 import { unreadMetrics } from "../metrics.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import { MemoryStore } from "../store/memory.ts";
@@ -95,6 +97,7 @@ export class TestApi {
     metrics: unreadMetrics(),
   });
   readonly desk: ApiDesk;
+  readonly erasures: ErasureJob;
   readonly entry: TestEntry;
 
   constructor(ratePerSecond = 100_000) {
@@ -103,6 +106,10 @@ export class TestApi {
     const random = (): number => 0.5;
     const parts = { core, store, router, deadLetters, clock, random, registry, onFault };
     this.desk = composeApiDesk({ IM_API_RATE_PER_SECOND: ratePerSecond }, parts, () => new Map());
+    this.erasures = new ErasureJob({
+      ...{ store: store.governance, groups: store.groups, clock, random, onFault, steps: createErasureSteps(registry) },
+      changer: new GroupChanger({ ...core.sending, store: store.groups, random }),
+    });
     this.entry = wireEntry("pod", (uplink) => core.server.accept(uplink));
   }
 

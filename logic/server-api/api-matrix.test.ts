@@ -25,6 +25,7 @@ type Caller = (typeof CALLERS)[number];
 
 /** What another tenant sees of these: the same as of something that is not there. */
 const HIDDEN: readonly string[] = [
+  "placeHold",
   ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
 ];
 

@@ -14,6 +14,7 @@ import { AppendAs } from "./append-as.ts";
 import { AuditLog } from "./audit-log.ts";
 import type { ServerApiConfig } from "./config.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import { GovernanceDesk } from "./governance-desk.ts";
 import { GroupDesk } from "./group-desk.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { type FileKeys, parseKeyFile } from "./key-file.ts";
@@ -34,7 +35,10 @@ const IDLE_POLL_MS = 10;
 /** What the rest of logic lends. */
 export interface ServerApiParts {
   core: Pick<LogicCore, "admin" | "sending">;
-  store: Pick<Store, "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi">;
+  store: Pick<
+    Store,
+    "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi" | "governance"
+  >;
   router: Pick<Router, "lookup">;
   deadLetters: DeadLetterDesk;
   clock: Clock;
@@ -91,6 +95,7 @@ export function composeApiDesk(
       store: store.groups,
       changer: new GroupChanger({ ...core.sending, store: store.groups, random }),
     }),
+    governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
     ...{ deadLetters, store },
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),
   };

@@ -4,6 +4,7 @@ import type { Store } from "../store/store.ts";
 import type { Scope } from "./api-key.ts";
 import type { AppendAs } from "./append-as.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import type { GovernanceDesk } from "./governance-desk.ts";
 import type { GroupDesk } from "./group-desk.ts";
 import type { ProblemCode, Refusal } from "./problem.ts";
 import { type Infer, NO_FIELDS, type ObjectSchema, type Schema } from "./schema.ts";
@@ -16,6 +17,7 @@ export interface ApiPorts {
   readonly append: AppendAs;
   readonly users: UserDesk;
   readonly groups: GroupDesk;
+  readonly governance: GovernanceDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly store: Pick<Store, "readHistory" | "traces" | "conversations">;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
@@ -58,7 +60,7 @@ export interface Operation {
   readonly queryFields: ObjectSchema;
   /** Undefined: it takes no body. */
   readonly bodyFields: ObjectSchema | undefined;
-  readonly reply: { readonly status: 200 | 201 | 204; readonly description: string; readonly schema?: Schema };
+  readonly reply: { readonly status: 200 | 201 | 202 | 204; readonly description: string; readonly schema?: Schema };
   /** Besides those that every operation may answer. */
   readonly problems: readonly ProblemCode[];
   /** Whom or what the call is about, for the audit log. Never content, never a secret. */

@@ -12,6 +12,7 @@ import {
   type ChangeStore,
   type PressClaim,
   RECALLED_TYPE,
+  RECALLED_VERSION,
   versionedType,
 } from "./changes.ts";
 import { type AppendedMessage, type AppendInput, OtherEpochError, type StoredEvent } from "./store.ts";
@@ -123,11 +124,25 @@ export class MemoryChanges implements ChangeStore {
     if (order.kind === "card") {
       const card = this.#cards.get(keyOf(conversationId, order.ref));
       if (card) card.version = version;
-    } else {
-      for (const [key, card] of this.#cards)
-        if (key.startsWith(keyOf(conversationId, "")) && card.convSeq === convSeq) this.#cards.delete(key);
-    }
+    } else this.#forgetCardAt(conversationId, convSeq);
     return { kind: "changed", eventSeq, recipients };
+  }
+
+  /** As if it were recalled, without an event. */
+  erase(target: StoredEvent): void {
+    const { conversationId, convSeq } = target;
+    const changed = this.#changed.get(keyOf(conversationId, convSeq));
+    const { messages = [] } = this.#maps.conversation(conversationId) ?? {};
+    const event = changed && messages.find((other) => other.convSeq === changed.eventSeq);
+    if (event && changed) this.#replace(event, { content: event.content.subarray(0, changed.bareBytes) });
+    if (changed) changed.version = RECALLED_VERSION;
+    this.#forgetCardAt(conversationId, convSeq);
+    this.#replace(target, { contentType: RECALLED_TYPE, content: Buffer.alloc(0) });
+  }
+
+  #forgetCardAt(conversationId: string, convSeq: number): void {
+    for (const [key, card] of this.#cards)
+      if (key.startsWith(keyOf(conversationId, "")) && card.convSeq === convSeq) this.#cards.delete(key);
   }
 
   /** In the conversation and in all inboxes; pages that were read before keep what they have. */

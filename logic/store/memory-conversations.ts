@@ -46,6 +46,7 @@ export interface ConversationMaps {
   conversation(conversationId: string): MemoryConversation | undefined;
   /** Oldest first. */
   inbox(userId: string): readonly StoredEvent[];
+  head(userId: string): number;
   epoch(): string;
   /** Has one of them blocked the other? */
   isBlocked(pair: readonly [string, string]): boolean;
@@ -72,6 +73,23 @@ export class MemoryConversations implements ConversationStore {
   /** Nothing of it is pushed to the user. @param nowMs ms since the epoch */
   isMuted(userId: string, conversationId: string, nowMs: number): boolean {
     return (this.#states.get(userId)?.get(conversationId)?.mutedUntilMs ?? 0) > nowMs;
+  }
+
+  /** The user reads nothing any more of what is there now. */
+  deleteTo(userId: string, conversationId: string): void {
+    const lastSeq = this.#maps.conversation(conversationId)?.lastSeq ?? 0;
+    const state = this.#states.get(userId)?.get(conversationId) ?? emptyState(conversationId);
+    if (state.deletedToSeq >= lastSeq) return;
+    state.deletedToSeq = lastSeq;
+    this.#save(userId, state);
+  }
+
+  /** Keeps what was read and deleted in one-to-one conversations. */
+  forget(userId: string): void {
+    for (const [conversationId, state] of this.#states.get(userId) ?? []) {
+      if (!this.#maps.conversation(conversationId)?.pair) this.#states.get(userId)?.delete(conversationId);
+      else Object.assign(state, { pinned: false, archived: false, mutedUntilMs: 0 });
+    }
   }
 
   async change(changes: readonly StateChange[]): Promise<StateResult[]> {
@@ -206,7 +224,7 @@ export class MemoryConversations implements ConversationStore {
   }
 
   #page(userId: string, contacts: readonly Contact[]): ContactPage {
-    const inboxSeq = this.#maps.inbox(userId).at(-1)?.inboxSeq ?? 0;
+    const inboxSeq = this.#maps.head(userId);
     const version = this.#versions.get(userId) ?? 0;
     return { epoch: this.#maps.epoch(), contacts, version, inboxSeq, nextBefore: 0, more: false };
   }

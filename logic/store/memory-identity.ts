@@ -50,6 +50,7 @@ interface SlotState {
   strikes: number;
 }
 
+const FOREVER_MS = Number.MAX_SAFE_INTEGER;
 const FORGIVE_MS = 600_000;
 const REFUSE_BASE_MS = 10_000;
 const REFUSE_CAP_MS = 600_000;
@@ -162,6 +163,21 @@ export class MemoryIdentity implements IdentityStore {
   async revokeUser(userId: string, validAfterMs = Date.now()): Promise<void> {
     const known = this.#validAfter.get(userId)?.validAfterMs ?? 0;
     if (validAfterMs > known) this.#validAfter.set(userId, { validAfterMs, version: ++this.#version });
+  }
+
+  /** No token is good, whenever it was issued. */
+  ban(userId: string): void {
+    if (this.#validAfter.get(userId)?.validAfterMs === FOREVER_MS) return;
+    this.#validAfter.set(userId, { validAfterMs: FOREVER_MS, version: ++this.#version });
+  }
+
+  /** Tokens issued from `validAfterMs` on are good again. */
+  lift(userId: string, validAfterMs: number): void {
+    this.#validAfter.set(userId, { validAfterMs, version: ++this.#version });
+  }
+
+  forgetDevices(userId: string): void {
+    for (const [key, device] of this.devices) if (device.userId === userId) this.devices.delete(key);
   }
 
   async revokeToken(tokenId: string, expiresAtMs: number): Promise<void> {

@@ -45,6 +45,12 @@ export class MemoryPushStore implements PushStore {
     return [...this.#steps.values()].map((step) => ({ ...step }));
   }
 
+  /** What reaches the user, and what waits for that. */
+  forget(userId: string): void {
+    this.#contacts.delete(userId);
+    for (const [key, step] of this.#steps) if (step.userId === userId) this.#steps.delete(key);
+  }
+
   async saveContacts(contacts: readonly PushContact[]): Promise<void> {
     for (const contact of contacts) this.#contacts.set(contact.userId, { ...contact });
   }

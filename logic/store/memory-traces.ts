@@ -14,6 +14,7 @@ import type { StoredEvent } from "./store.ts";
 export interface TracedMaps {
   /** Everything of a user's inbox, oldest first. */
   inbox(userId: string): readonly StoredEvent[];
+  head(userId: string): number;
   /** Members of a conversation, and the seq after which each may read. */
   members(conversationId: string): ReadonlyMap<string, number>;
   pushedSeqs(userIds: readonly string[]): Promise<Map<string, number>>;
@@ -61,6 +62,6 @@ export class MemoryTraces implements MessageTraces {
       .filter(isAbout)
       .sort((a, b) => a.dueMs - b.dueMs)
       .map(({ channel, attempts, dueMs }) => ({ channel, attempts, dueMs }));
-    return { userId, inboxSeq, head: inbox.length, pushedSeq, steps };
+    return { userId, inboxSeq, head: this.#maps.head(userId), pushedSeq, steps };
   }
 }

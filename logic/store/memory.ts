@@ -17,6 +17,7 @@ import {
 import { MemoryBlocks } from "./memory-blocks.ts";
 import { MemoryChanges } from "./memory-changes.ts";
 import { lastSeqFor, MemoryConversations, seenBy } from "./memory-conversations.ts";
+import { MemoryGovernance } from "./memory-governance.ts";
 import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
@@ -87,6 +88,7 @@ export class MemoryStore implements Store {
   readonly #wallMs: () => number;
   readonly #conversations = new Map<string, Conversation>();
   readonly #inboxes = new Map<string, StoredEvent[]>();
+  readonly #heads = new Map<string, number>();
   readonly #keys = new Map<string, Key>();
   #loginFloor = 0;
   readonly #identity = new MemoryIdentity({
@@ -100,6 +102,7 @@ export class MemoryStore implements Store {
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
+    head: (userId) => this.#head(userId),
     epoch: () => this.#epoch,
     isBlocked: (pair) => this.blocks.isBetween(pair),
   });
@@ -114,12 +117,14 @@ export class MemoryStore implements Store {
   });
   readonly traces: MemoryTraces = new MemoryTraces({
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
+    head: (userId) => this.#head(userId),
     members: (conversationId) => this.#conversations.get(conversationId)?.members ?? new Map(),
     pushedSeqs: (userIds) => this.pushes.pushedSeqs(userIds),
     steps: () => this.pushStore.steps,
   });
 
   readonly changes: MemoryChanges;
+  readonly governance: MemoryGovernance;
 
   /**
    * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}
@@ -149,6 +154,38 @@ export class MemoryStore implements Store {
       },
       nowMs,
     );
+    this.governance = new MemoryGovernance(
+      {
+        inbox: (userId) => this.#inboxes.get(userId) ?? [],
+        dropFromInbox: (userId, seqs) => this.#dropFromInbox(userId, seqs),
+        conversation: (id) => this.#conversations.get(id),
+        leaveAll: (userId) => this.#leaveAll(userId),
+        eraseMessage: (event) => this.changes.erase(event),
+        forgetAccount: (userId) => {
+          this.#identity.forgetDevices(userId);
+          this.pushStore.forget(userId);
+        },
+        forgetStates: (userId) => this.conversations.forget(userId),
+        deleteTo: (userId, conversationId) => this.conversations.deleteTo(userId, conversationId),
+        forgetKeys: (userId) => this.#forgetKeys(userId),
+        ban: (userId) => this.#identity.ban(userId),
+        lift: (userId) => this.#identity.lift(userId, this.#wallMs()),
+      },
+      wallMs,
+    );
+  }
+
+  #dropFromInbox(userId: string, seqs: ReadonlySet<number>): void {
+    const kept = (this.#inboxes.get(userId) ?? []).filter(({ inboxSeq }) => !seqs.has(inboxSeq));
+    this.#inboxes.set(userId, kept);
+  }
+
+  #leaveAll(userId: string): void {
+    for (const { members, pair: users } of this.#conversations.values()) if (!users) members.delete(userId);
+  }
+
+  #forgetKeys(userId: string): void {
+    for (const key of this.#keys.keys()) if (key.startsWith(pair(userId, ""))) this.#keys.delete(key);
   }
 
   /** As it is now. */
@@ -328,19 +365,21 @@ export class MemoryStore implements Store {
   #deliver(userId: string, stored: StoredEvent): number {
     const inbox = this.#inboxes.get(userId) ?? [];
     this.#inboxes.set(userId, inbox);
-    const inboxSeq = inbox.length + 1;
+    const inboxSeq = this.#head(userId) + 1;
+    this.#heads.set(userId, inboxSeq);
     inbox.push({ ...stored, inboxSeq });
     return inboxSeq;
   }
 
   async readInbox({ userId, cursor, limit, limitBytes, gap }: InboxRequest): Promise<InboxPage> {
     const head = this.#head(userId);
-    const behind = (this.#inboxes.get(userId) ?? []).slice(cursor);
+    const behind = behindCursor(this.#inboxes.get(userId) ?? [], cursor);
     const isOld = gap !== undefined && (behind[0]?.sentAtMs ?? gap.oldestMs) < gap.oldestMs;
     const isGapTooLong =
       gap !== undefined && (behind.length > gap.maxEvents || (behind.length > gap.keepEvents && isOld));
     const events = isGapTooLong ? [] : within(behind.slice(0, Math.max(1, limit)), limitBytes);
-    const nextCursor = events.at(-1)?.inboxSeq ?? cursor;
+    const isAll = events.length === behind.length && !isGapTooLong;
+    const nextCursor = isAll ? Math.max(cursor, head) : (events.at(-1)?.inboxSeq ?? cursor);
     return { events, nextCursor, head, more: nextCursor < head, epoch: this.epoch, isGapTooLong };
   }
 
@@ -453,7 +492,7 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {}
 
   #head(userId: string): number {
-    return this.#inboxes.get(userId)?.length ?? 0;
+    return this.#heads.get(userId) ?? 0;
   }
 
   #conversation(conversationId: string): Conversation {
@@ -469,6 +508,17 @@ function toStored(input: AppendInput, convSeq: number): StoredEvent {
   const { conversationId, messageId, sender, clientMessageId, contentType, content, sentAtMs } = input;
   const what = { conversationId, convSeq, messageId, sender, clientMessageId, contentType, sentAtMs };
   return { inboxSeq: 0, ...what, content: Buffer.from(content) };
+}
+
+/** By bisection: inboxes of benchmarks are long. */
+function behindCursor(inbox: readonly StoredEvent[], cursor: number): StoredEvent[] {
+  let [low, high] = [0, inbox.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((inbox[middle]?.inboxSeq ?? 0) > cursor) high = middle;
+    else low = middle + 1;
+  }
+  return inbox.slice(low);
 }
 
 /** As many as the limit in bytes allows, the first one in any case. */

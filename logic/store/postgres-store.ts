@@ -20,6 +20,7 @@ import { PostgresBlocks } from "./postgres-blocks.ts";
 import { PostgresChanges } from "./postgres-changes.ts";
 import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
+import { PostgresGovernance } from "./postgres-governance.ts";
 import { PostgresGroups } from "./postgres-groups.ts";
 import { PostgresIdentity } from "./postgres-identity.ts";
 import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
@@ -137,6 +138,7 @@ export class PostgresStore implements Store {
   readonly serverApi: PostgresServerApi;
   readonly changes: PostgresChanges;
   readonly retention: PostgresRetention;
+  readonly governance: PostgresGovernance;
   readonly epoch: string;
   /** As the last ping said. */
   #seenEpoch: string;
@@ -160,6 +162,7 @@ export class PostgresStore implements Store {
     this.serverApi = new PostgresServerApi(pools.rest);
     this.changes = new PostgresChanges(pools.append, pools.rest);
     this.retention = new PostgresRetention(pools.rest);
+    this.governance = new PostgresGovernance(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.groups = new PostgresGroups(pools.rest);
     this.blocks = new PostgresBlocks(pools.rest);

@@ -4,6 +4,7 @@ import type { Deaths } from "../router/purge-guard.ts";
 import type { BlockStore } from "./blocks.ts";
 import type { ChangeStore } from "./changes.ts";
 import type { ConversationStore } from "./conversation-store.ts";
+import type { GovernanceStore } from "./governance.ts";
 import type { GroupStore } from "./groups.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
@@ -104,6 +105,9 @@ export interface Store extends IdentityStore {
 
   /** Groups: their members, roles and names. */
   readonly groups: GroupStore;
+
+  /** Users that are deleted, and what may not be deleted. */
+  readonly governance: GovernanceStore;
 
   /** What became of a message, for people. */
   readonly traces: MessageTraces;

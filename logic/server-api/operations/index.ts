@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Operation } from "../operation.ts";
 import { listConversations } from "./conversations.ts";
+import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
 import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
 import { listDeadLetters, readAudit, replayDeadLetters } from "./service.ts";
@@ -24,6 +25,12 @@ export const OPERATIONS: readonly Operation[] = [
   kickUser,
   revokeUser,
   revokeToken,
+  eraseUser,
+  readErasure,
+  readmitUser,
+  placeHold,
+  releaseHold,
+  listHolds,
   listDeadLetters,
   replayDeadLetters,
   readAudit,

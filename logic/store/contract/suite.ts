@@ -16,6 +16,7 @@ import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import { epochContract, epochNamesContract } from "./epoch.ts";
 import type { ContractStore } from "./fixture.ts";
+import { erasureContract, legalHoldContract } from "./governance.ts";
 import {
   groupChangesContract,
   groupHistoryContract,
@@ -89,6 +90,8 @@ export function storeContract(store: () => ContractStore): void {
     hiddenChangeContract,
     blockContract,
     blockSightContract,
+    erasureContract,
+    legalHoldContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,
