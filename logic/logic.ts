@@ -25,7 +25,7 @@ import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
-import { openServerApi } from "./server-api/compose-server-api.ts";
+import { openServerApi, type ServerApiParts } from "./server-api/compose-server-api.ts";
 import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
@@ -157,6 +157,14 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const deadLetters = new RedisDeadLetters({ redis: queue, intents });
   const apiParts = { core, store, router, deadLetters, clock, random, registry, onFault, log };
   const apiPort = await openServerApi(config, apiParts, lifecycle);
+  openErasures(apiParts, lifecycle);
+  running = { core, health, redis };
+  log.info({ grpcPort, adminPort: admin.port, apiPort }, "logic is up");
+  return { grpcPort, adminPort: admin.port, apiPort, lifecycle, core };
+}
+
+/** Deletes users whose deletion was asked for, whichever logic was asked. */
+function openErasures({ core, store, clock, random, registry, onFault }: ServerApiParts, lifecycle: Lifecycle): void {
   const changer = new GroupChanger({ ...core.sending, store: store.groups, random });
   const erasures = new ErasureJob({
     ...{ store: store.governance, groups: store.groups, changer, clock, random, onFault },
@@ -164,9 +172,6 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   });
   erasures.start();
   lifecycle.onStop("erasures", () => erasures.stop());
-  running = { core, health, redis };
-  log.info({ grpcPort, adminPort: admin.port, apiPort }, "logic is up");
-  return { grpcPort, adminPort: admin.port, apiPort, lifecycle, core };
 }
 
 /** What is counted when somebody looks. */

@@ -57,7 +57,7 @@ export const MESSAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MEMORY_STORE,
-        find: "(this.#inboxes.get(userId) ?? []).slice(cursor)",
+        find: "behindCursor(this.#inboxes.get(userId) ?? [], cursor)",
         replace:
           "(this.#inboxes.get(userId) ?? []).filter((one, _, all) => one.sentAtMs > (all[cursor - 1]?.sentAtMs ?? 0))",
       },
@@ -68,17 +68,20 @@ export const MESSAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MEMORY_STORE,
-        find: "    const inboxSeq = inbox.length + 1;\n    inbox.push({ ...stored, inboxSeq });\n",
+        find: "    const inboxSeq = this.#head(userId) + 1;\n    this.#heads.set(userId, inboxSeq);\n    inbox.push({ ...stored, inboxSeq });\n",
         // The number is taken at once, the row appears when its own transaction is over.
         replace: `    const numbered = inbox as unknown as { last?: number };
     numbered.last = (numbered.last ?? 0) + 1;
     const inboxSeq = numbered.last;
-    setTimeout(() => inbox.push({ ...stored, inboxSeq }), (inboxSeq % 3) * 100);
+    setTimeout(() => {
+      inbox.push({ ...stored, inboxSeq });
+      this.#heads.set(userId, Math.max(inboxSeq, this.#head(userId)));
+    }, (inboxSeq % 3) * 100);
 `,
       },
       {
         file: MEMORY_STORE,
-        find: "(this.#inboxes.get(userId) ?? []).slice(cursor)",
+        find: "behindCursor(this.#inboxes.get(userId) ?? [], cursor)",
         replace:
           "(this.#inboxes.get(userId) ?? []).filter((one) => one.inboxSeq > cursor).sort((a, b) => a.inboxSeq - b.inboxSeq)",
       },

@@ -59,7 +59,7 @@ const recalled = (convSeq: number, sender: string) => ({ convSeq, sender, conten
 
 /** What goes and what stays. */
 export function erasureContract(store: () => ContractStore): void {
-  const { said, finish, walk, stateOf, erase, loginAs } = erasureKit(store);
+  const { said, erase } = erasureKit(store);
 
   it("erases what a deleted user sent, wherever it is read, and leaves the others their places and their words", async () => {
     const [alice, bob] = [user(), user()];
@@ -132,6 +132,11 @@ export function erasureContract(store: () => ContractStore): void {
     });
     assert.deepEqual(again, { kind: "version", version: RECALLED_VERSION });
   });
+}
+
+/** What the user itself had. */
+export function erasedAccountContract(store: () => ContractStore): void {
+  const { said, erase, loginAs } = erasureKit(store);
 
   it("forgets a deleted user's devices, push tokens, inbox, groups and choices", async () => {
     const [alice, bob, deviceId] = [user(), user(), randomUUID()];
@@ -165,6 +170,11 @@ export function erasureContract(store: () => ContractStore): void {
       kind: "not-member",
     });
   });
+}
+
+/** The id of a deleted user. */
+export function erasedIdContract(store: () => ContractStore): void {
+  const { said, finish, stateOf, erase, loginAs } = erasureKit(store);
 
   it("refuses every token of a deleted user until it is readmitted, and then those from before", async () => {
     const alice = user();
@@ -209,6 +219,11 @@ export function erasureContract(store: () => ContractStore): void {
       ["new"],
     );
   });
+}
+
+/** How deletions are asked for, and go on. */
+export function erasureRequestContract(store: () => ContractStore): void {
+  const { said, finish, walk, stateOf, erase } = erasureKit(store);
 
   it("gives the same answer for a user that nobody knows, and for a deletion asked for again", async () => {
     const alice = user();

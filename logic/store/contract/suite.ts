@@ -16,7 +16,13 @@ import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import { epochContract, epochNamesContract } from "./epoch.ts";
 import type { ContractStore } from "./fixture.ts";
-import { erasureContract, legalHoldContract } from "./governance.ts";
+import {
+  erasedAccountContract,
+  erasedIdContract,
+  erasureContract,
+  erasureRequestContract,
+  legalHoldContract,
+} from "./governance.ts";
 import {
   groupChangesContract,
   groupHistoryContract,
@@ -91,6 +97,9 @@ export function storeContract(store: () => ContractStore): void {
     blockContract,
     blockSightContract,
     erasureContract,
+    erasedAccountContract,
+    erasedIdContract,
+    erasureRequestContract,
     legalHoldContract,
     // Logins have other numbers after it.
     epochContract,
