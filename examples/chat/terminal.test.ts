@@ -76,6 +76,24 @@ describe("terminal chat", () => {
     assert.equal(await chat.exited, 0);
   });
 
+  it("lists conversations, explains itself, and says what is wrong with a command", async () => {
+    const { fleet, chat } = await start();
+    await chat.shows(/\/help explains/);
+    await chat.shows(/connected/);
+    fleet.say("bob", "alice", "还在吗？");
+    await chat.shows(/bob: 还在吗？ #1/);
+    chat.child.stdin.write("/help\n/recall\n/edit #99 x\n");
+    await chat.shows(/\/press #N BUTTON/);
+    await chat.shows(/\/recall #N\n/);
+    await chat.shows(/there is no #99 here/);
+    // The list learns of a new conversation a little later.
+    const again = setInterval(() => chat.child.stdin.write("/list\n"), 200);
+    await chat.shows(/ 1 bob – 还在吗？/).finally(() => clearInterval(again));
+    chat.child.stdin.write("/to carol\n/quit\n");
+    await chat.shows(/you write to carol/);
+    assert.equal(await chat.exited, 0);
+  });
+
   it("ends with 1 when another device takes over, and names it", async () => {
     const { fleet, chat } = await start();
     await chat.shows(/connected/);

@@ -4,7 +4,9 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { createInterface, type Interface } from "node:readline";
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { type ClientState, ImClient } from "../../client/src/node.ts";
+import { ImClient } from "../../client/src/node.ts";
+import { TerminalChat, type Tone } from "./terminal-chat.ts";
+import { COMMANDS } from "./terminal-text.ts";
 
 const HELP = `A chat in the terminal.
 
@@ -19,7 +21,9 @@ const HELP = `A chat in the terminal.
   --device ID        device id; default: one per user and machine
   --help             this text
 
-Type a line and press Enter. ✓ stored in the database. /quit or Ctrl-D leaves.
+Type a line and press Enter: ✓ it is stored, ✓✓ it was read. Ctrl-D leaves.
+
+${COMMANDS}
 `;
 
 /** What the command line asks for. */
@@ -81,25 +85,8 @@ function optionsOf(argv: string[]): Options | "help" {
 }
 
 const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
-const paint = (code: number, text: string): string => (isColored ? `\x1b[${code}m${text}\x1b[0m` : text);
-const dim = (text: string): string => paint(2, text);
-
-function describe(state: ClientState): string {
-  switch (state.kind) {
-    case "idle":
-      return "not connected";
-    case "connecting":
-      return state.reason === "" ? "connecting" : `connecting, attempt ${state.attempt}: ${state.reason}`;
-    case "open":
-      return `connected as ${state.userId} to ${state.entryId || "the entry"}`;
-    case "reconnecting": {
-      const delay = (state.delayMs / 1000).toFixed(1);
-      return `connection lost (${state.code} ${state.reason}); attempt ${state.attempt} in ${delay} s, messages wait`;
-    }
-    case "closed":
-      return `closed (${state.code} ${state.reason}${state.byDevice === "" ? "" : ` by ${state.byDevice}`})`;
-  }
-}
+const CODES: Readonly<Record<Tone, number>> = { dim: 2, mine: 36, theirs: 32, bad: 31 };
+const paint = (tone: Tone, text: string): string => (isColored ? `\x1b[${CODES[tone]}m${text}\x1b[0m` : text);
 
 /** Prints above the line being typed. */
 function printer(terminal: Interface): (text: string) => void {
@@ -115,37 +102,15 @@ async function chat(options: Options): Promise<number> {
   const tls = { ...(ca === undefined ? {} : { ca }), ...(servername === undefined ? {} : { servername }) };
   const client = new ImClient({ url, getToken: token, deviceId, deviceName: `${as}'s terminal`, tls });
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: `${as}> ` });
-  const print = printer(terminal);
+  const talk = new TerminalChat({ client, me: as, to, print: printer(terminal), paint });
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   client.on("state", (state) => {
-    if (state.kind === "closed" && state.code === 1000) return;
-    print(dim(`* ${describe(state)}`));
-    if (state.kind === "closed") end(1);
+    if (state.kind === "closed" && state.code !== 1000) end(1);
   });
-  client.on("goaway", ({ delayMs }) => print(dim(`* the entry asks to move: in ${(delayMs / 1000).toFixed(1)} s`)));
-  client.on("error", (error) => print(paint(31, `* ${error.codeName}: ${error.message}`)));
-  client.on("message", (message) => {
-    const time = dim(new Date(message.sentAtMs).toLocaleTimeString());
-    print(`${time} ${paint(message.own ? 36 : 32, message.sender)}: ${message.text}`);
-  });
-  let sending: Promise<unknown> = Promise.resolve();
-  const send = async (content: string): Promise<void> => {
-    const startedMs = performance.now();
-    try {
-      const { convSeq } = await client.send({ to, content });
-      print(dim(`✓ #${convSeq} stored, ${(performance.now() - startedMs).toFixed(1)} ms`));
-    } catch (error) {
-      print(paint(31, `✗ not sent: ${error instanceof Error ? error.message : String(error)}`));
-    }
-  };
+  if (process.stdin.isTTY) process.stdin.on("keypress", () => terminal.line !== "" && talk.writes());
   terminal.on("line", (line) => {
-    const content = line.trim();
-    if (content === "/quit") {
-      terminal.close();
-      return;
-    }
-    if (content !== "") sending = Promise.all([sending, send(content)]).then(() => undefined);
-    terminal.prompt();
+    if (talk.take(line)) terminal.prompt();
+    else terminal.close();
   });
   terminal.on("SIGINT", () => {
     client.close().then(
@@ -153,9 +118,9 @@ async function chat(options: Options): Promise<number> {
       () => end(130),
     );
   });
-  // The end of the input: what was typed is still sent.
+  // The end of the input: what was typed is still done.
   terminal.on("close", () => {
-    sending.then(
+    talk.idle().then(
       () => end(0),
       () => end(1),
     );

@@ -27,8 +27,8 @@ export interface DemoOptions {
   /** Of the entries; default 3. */
   replicas?: number;
   webhook?: object;
-  /** What the shop has: the server API. */
-  shop?: { readonly serverApi: object };
+  /** What the shop has: the server API, cards, rules. */
+  shop?: { readonly serverApi: object; readonly chat: object };
 }
 
 /** The demo's manifest. Pure. */
@@ -39,6 +39,7 @@ export function demoManifest(options: DemoOptions = {}): string {
     logic: { replicas: 2, ...(shop ? { serverApi: shop.serverApi } : {}) },
     extlogic: { replicas: 1, ...(webhook ? { webhook } : {}) },
     presence: { visibleTo: "peers" },
+    ...(shop ? { chat: shop.chat } : {}),
   };
   const metadata = { name: DEMO_NAME, namespace: DEMO_NAMESPACE };
   return stringify({ apiVersion: "imcluster.io/v1alpha1", kind: "ImCluster", metadata, spec });

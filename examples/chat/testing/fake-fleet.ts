@@ -197,7 +197,13 @@ export class FakeFleet {
   #contacts(userId: string): Uint8Array {
     const inbox = this.#inbox(userId);
     const peerId = [...this.#inboxes.keys()].find((other) => other !== userId) ?? "";
-    const last = { lastSeq: this.#convSeq, lastAtMs: Date.now(), lastEvent: null, unread: 0, peerReadSeq: 0 };
+    const last = {
+      lastSeq: this.#convSeq,
+      lastAtMs: Date.now(),
+      lastEvent: inbox.at(-1) ?? null,
+      unread: 0,
+      peerReadSeq: 0,
+    };
     const contact = { conversationId: "c", peerId, ...last, state: null };
     const contacts = inbox.length > 0 ? [contact] : [];
     return ContactsPage.encode({ inboxEpoch: "e", version: 1, inboxSeq: inbox.length, contacts });
