@@ -19,6 +19,7 @@ import { MemoryChanges } from "./memory-changes.ts";
 import { lastSeqFor, MemoryConversations, seenBy } from "./memory-conversations.ts";
 import { MemoryGovernance } from "./memory-governance.ts";
 import { MemoryGroups } from "./memory-groups.ts";
+import { MemoryHooks } from "./memory-hooks.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
@@ -125,6 +126,10 @@ export class MemoryStore implements Store {
 
   readonly changes: MemoryChanges;
   readonly governance: MemoryGovernance;
+  readonly hooks: MemoryHooks = new MemoryHooks({
+    conversation: (conversationId) => this.#conversations.get(conversationId),
+    wallMs: () => this.#wallMs(),
+  });
 
   /**
    * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}
@@ -351,6 +356,7 @@ export class MemoryStore implements Store {
     const stored = toStored(input, convSeq);
     conversation.messages.push(stored);
     if (onlyFor !== undefined) conversation.onlyFor.set(convSeq, onlyFor);
+    this.hooks.appended(stored);
     const recipients = [...userIds].map((userId) => ({ userId, inboxSeq: this.#deliver(userId, stored) }));
     const message: AppendedMessage = { kind: "stored", messageId, conversationId, convSeq, sentAtMs, recipients };
     this.#note(input, message);

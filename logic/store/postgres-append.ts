@@ -4,8 +4,10 @@ import { BoundedMap } from "../policy/bounded-map.ts";
 import { AppendPlan, type Delivery } from "./append-plan.ts";
 import { appendRepeats, checkBatch } from "./append-repeats.ts";
 import { bigintArray, byteaArray, intArray, textArray } from "./binary-array.ts";
+import { APPENDED_FACTS } from "./hook-statements.ts";
 import { isDuplicateKey, isGroupChanged, isPairBlocked, toStoreError } from "./postgres-errors.ts";
-import type { PostgresPool, Row } from "./postgres-pool.ts";
+import type { PostgresHooks } from "./postgres-hooks.ts";
+import type { PostgresPool, Row, Statement, Value } from "./postgres-pool.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
 import { type AppendInput, type AppendResult, OtherEpochError } from "./store.ts";
@@ -26,6 +28,7 @@ const CAUTIOUS_BATCHES = 64;
  */
 export class PostgresAppender {
   readonly #pool: PostgresPool;
+  readonly #hooks: Pick<PostgresHooks, "withFacts">;
   readonly #recent = new RecentAppends();
   /** Inbox epoch that the recent ones are of. */
   #epoch: string | undefined;
@@ -33,8 +36,9 @@ export class PostgresAppender {
   /** Conversations in which one had blocked the other: a batch without them need not look. Only a help. */
   readonly #blockedPairs = new BoundedMap<true>(BLOCKED_PAIRS);
 
-  constructor(pool: PostgresPool) {
+  constructor(pool: PostgresPool, hooks: Pick<PostgresHooks, "withFacts">) {
     this.#pool = pool;
+    this.#hooks = hooks;
   }
 
   /** See Store.append. */
@@ -133,10 +137,14 @@ export class PostgresAppender {
     const values = [...plan.encode(), epoch ?? null];
     const [cards, hidden] = [plan.cards(), plan.hidden()];
     const isMarked = cards !== undefined || hidden !== undefined;
-    if (versions.size === 0 && !isMarked) return this.#pool.run(sql.APPEND, values);
+    if (versions.size === 0 && !isMarked) return this.#run(sql.APPEND, values);
     const groups = [textArray([...versions.keys()]), bigintArray([...versions.values()])];
-    if (!isMarked) return this.#pool.run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
-    return this.#pool.run(sql.APPEND_MARKED, [...values, ...groups, ...(cards ?? NO_CARDS), ...(hidden ?? NO_HIDDEN)]);
+    if (!isMarked) return this.#run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
+    return this.#run(sql.APPEND_MARKED, [...values, ...groups, ...(cards ?? NO_CARDS), ...(hidden ?? NO_HIDDEN)]);
+  }
+
+  #run(statement: Statement, values: readonly Value[]): Promise<Row[]> {
+    return this.#pool.run(this.#hooks.withFacts(statement, APPENDED_FACTS, sql.OUTBOX), values);
   }
 
   /** Does the message not tell by itself whom it goes to, or whether it is to be stored? */

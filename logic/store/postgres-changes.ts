@@ -10,7 +10,9 @@ import type {
   ChangeStore,
   PressClaim,
 } from "./changes.ts";
+import { CHANGED_FACTS } from "./hook-statements.ts";
 import { isDuplicateKey } from "./postgres-errors.ts";
+import type { PostgresHooks } from "./postgres-hooks.ts";
 import type { PostgresPool, Row, Statement } from "./postgres-pool.ts";
 import { number, text } from "./rows.ts";
 import { OtherEpochError } from "./store.ts";
@@ -19,12 +21,13 @@ import { OtherEpochError } from "./store.ts";
 const MAX_ATTEMPTS = 3;
 
 /** See change_v1 in migrations/; $17 the inbox epoch that the numbers are to be of, or null. No row: it is another one. */
-const CHANGE: Statement = {
-  name: "change",
-  text: `WITH done AS MATERIALIZED (
+const DONE = `done AS MATERIALIZED (
            SELECT change_v1($1, $2, $3, $4, $5, $6, $7::uuid, $8, $9, $10, $11, $12, $13::uuid, $14, $15, $16) AS r
              FROM store_meta WHERE inbox_epoch = coalesce($17::uuid, inbox_epoch)
-         )
+         )`;
+const CHANGE: Statement = {
+  name: "change",
+  text: `WITH ${DONE}
          SELECT (r).outcome, (r).version, (r).event_id, (r).event_seq, (r).event_ms, to_json((r).user_ids)::text,
                 to_json((r).inbox_seqs)::text FROM done`,
 };
@@ -75,9 +78,11 @@ const PRUNE: Statement = { name: "prune_changes", text: "SELECT retention_change
 export class PostgresChanges implements ChangeStore {
   readonly #changes: PostgresPool;
   readonly #rest: PostgresPool;
+  readonly #hooks: Pick<PostgresHooks, "withFacts">;
 
   /** @param changes for what writes to inboxes, @param rest for everything else */
-  constructor(changes: PostgresPool, rest: PostgresPool) {
+  constructor(changes: PostgresPool, rest: PostgresPool, hooks: Pick<PostgresHooks, "withFacts">) {
+    this.#hooks = hooks;
     this.#changes = changes;
     this.#rest = rest;
   }
@@ -97,7 +102,7 @@ export class PostgresChanges implements ChangeStore {
 
   async #changeOnce(order: ChangeOrder, epoch: string | undefined): Promise<ChangeResult> {
     const { kind, sender, clientMessageId, payloadHash, conversationId, convSeq, messageId } = order;
-    const [row] = await this.#changes.run(CHANGE, [
+    const [row] = await this.#changes.run(this.#hooks.withFacts(CHANGE, CHANGED_FACTS, DONE), [
       ...[kind, sender, clientMessageId, Buffer.from(payloadHash), conversationId, convSeq, messageId],
       ...[order.baseVersion, order.version, order.ref, Buffer.from(order.content), order.oldestMs],
       ...[order.eventId, Buffer.from(order.eventBare), Buffer.from(order.eventTail), order.atMs],

@@ -14,17 +14,22 @@ import type {
   GroupSummary,
   KnownRequest,
 } from "./groups.ts";
+import { APPENDED_FACTS } from "./hook-statements.ts";
 import { isDuplicateKey } from "./postgres-errors.ts";
+import type { PostgresHooks } from "./postgres-hooks.ts";
 import type { PostgresPool, Row } from "./postgres-pool.ts";
 import { number, text } from "./rows.ts";
+import { OUTBOX } from "./statements.ts";
 import { type AppendedMessage, type AppendInput, OtherEpochError } from "./store.ts";
 
 /** {@link GroupStore} on PostgreSQL; see migrations/0014_groups.sql. */
 export class PostgresGroups implements GroupStore {
   readonly #pool: PostgresPool;
+  readonly #hooks: Pick<PostgresHooks, "withFacts">;
 
-  constructor(pool: PostgresPool) {
+  constructor(pool: PostgresPool, hooks: Pick<PostgresHooks, "withFacts">) {
     this.#pool = pool;
+    this.#hooks = hooks;
   }
 
   async look({ actor, requestId, payloadHash, groupId }: GroupLook): Promise<GroupSight> {
@@ -51,7 +56,7 @@ export class PostgresGroups implements GroupStore {
       textArray(put.map(({ role }) => role)),
     ];
     try {
-      const [row] = await this.#pool.run(CHANGE_GROUP, values);
+      const [row] = await this.#pool.run(this.#hooks.withFacts(CHANGE_GROUP, APPENDED_FACTS, OUTBOX), values);
       if (!row) throw new OtherEpochError("group");
       return row[2] === "t" ? plan.decode(row)[0] : undefined;
     } catch (error) {

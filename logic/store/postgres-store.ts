@@ -22,6 +22,7 @@ import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
 import { PostgresGovernance } from "./postgres-governance.ts";
 import { PostgresGroups } from "./postgres-groups.ts";
+import { PostgresHooks } from "./postgres-hooks.ts";
 import { PostgresIdentity } from "./postgres-identity.ts";
 import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
 import { PostgresPushStore } from "./postgres-push.ts";
@@ -132,6 +133,7 @@ export type PoolStates = Record<"append" | "rest", PostgresPool["state"]>;
 
 /** {@link Store} on PostgreSQL 15 or newer; see migrations/ for the schema. Made by {@link openPostgresStore}. */
 export class PostgresStore implements Store {
+  readonly hooks: PostgresHooks;
   readonly pushes: PostgresPushLedger;
   readonly conversations: PostgresConversations;
   readonly traces: PostgresTraces;
@@ -155,17 +157,18 @@ export class PostgresStore implements Store {
     this.#seal = seal;
     this.epoch = epoch;
     this.#seenEpoch = epoch;
-    this.#appender = new PostgresAppender(pools.append);
+    this.hooks = new PostgresHooks(pools.rest);
+    this.#appender = new PostgresAppender(pools.append, this.hooks);
     this.pushes = new PostgresPushLedger(pools.rest);
     this.conversations = new PostgresConversations(pools.rest);
     this.traces = new PostgresTraces(pools.rest);
     this.serverApi = new PostgresServerApi(pools.rest);
-    this.changes = new PostgresChanges(pools.append, pools.rest);
+    this.changes = new PostgresChanges(pools.append, pools.rest, this.hooks);
     this.retention = new PostgresRetention(pools.rest);
     this.governance = new PostgresGovernance(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
-    this.groups = new PostgresGroups(pools.rest);
     this.blocks = new PostgresBlocks(pools.rest);
+    this.groups = new PostgresGroups(pools.rest, this.hooks);
     this.#identity = new PostgresIdentity(pools.rest, seal);
   }
 

@@ -9,7 +9,8 @@ import { SHARED_GROUPS, SPOKEN_MESSAGES } from "./store.ts";
 const APPEND_V1 =
   "append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 const SAME_EPOCH = "store_meta WHERE inbox_epoch = coalesce($24::uuid, inbox_epoch)";
-const OUTBOX = `outbox AS (
+/** Of what appends by `stored`: who must be pushed to. */
+export const OUTBOX = `outbox AS (
            INSERT INTO push_outbox (user_ids, seqs)
            SELECT $21::text[],
                   ARRAY(SELECT (stored.r).heads[u.i] + u.back FROM unnest($22::int[], $23::int[]) AS u(i, back))

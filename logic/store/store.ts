@@ -6,6 +6,7 @@ import type { ChangeStore } from "./changes.ts";
 import type { ConversationStore } from "./conversation-store.ts";
 import type { GovernanceStore } from "./governance.ts";
 import type { GroupStore } from "./groups.ts";
+import type { HookStore } from "./hooks.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
 import type { PushLedger } from "./push-ledger.ts";
@@ -111,6 +112,9 @@ export interface Store extends IdentityStore {
 
   /** What became of a message, for people. */
   readonly traces: MessageTraces;
+
+  /** What webhooks tell, and how far they are. */
+  readonly hooks: HookStore;
 
   /** Keys, answers and the audit log of the API for the shop's backends. */
   readonly serverApi: ServerApiStore;

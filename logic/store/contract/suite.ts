@@ -32,6 +32,14 @@ import {
 } from "./groups.ts";
 import { hiddenChangeContract, hiddenContract } from "./hidden.ts";
 import { historyContract, snapshotContract } from "./history.ts";
+import {
+  hookDeadContract,
+  hookFactContract,
+  hookLeaseContract,
+  hookMessageContract,
+  hookPruneContract,
+  hookRewindContract,
+} from "./hooks.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
 import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
@@ -101,6 +109,12 @@ export function storeContract(store: () => ContractStore): void {
     erasedIdContract,
     erasureRequestContract,
     legalHoldContract,
+    hookMessageContract,
+    hookFactContract,
+    hookLeaseContract,
+    hookDeadContract,
+    hookRewindContract,
+    hookPruneContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,
