@@ -22,8 +22,19 @@ const common = {
     .describe(
       "a file with the keys that seal push tokens in the database, base64 of 32 bytes a line, the newest first",
     ),
+  IM_HOOKS_FILE: envString()
+    .optional()
+    .describe("a JSON file that says which backends are told of what by webhooks; see docs/webhooks.md"),
+  IM_WEBHOOK_ALLOWED_NETWORKS: envList()
+    .optional()
+    .describe("private networks that webhooks may go to, such as 10.1.0.0/16,fd00::/8"),
   /** How long a device may take to acknowledge a delivery before its user is pushed to. */
   IM_ACK_TIMEOUT_MS: envDurationMs(3000, 15_000).default(5000),
+};
+
+const hookShape = {
+  /** Events that webhooks were told of can be told again for so long; what could not be told is given up then. */
+  IM_HOOK_KEEP_MS: envDurationMs(60_000, 30 * 86_400_000).default(3 * 86_400_000),
 };
 
 const retentionShape = {
@@ -64,9 +75,6 @@ export const logicSchema = z.object({
     .optional()
     .describe("https://... of the backend that is told of pressed buttons"),
   IM_CARD_ACTION_SECRET: envString(1024).default("").describe("the secret that signs what this backend is told"),
-  IM_WEBHOOK_ALLOWED_NETWORKS: envList()
-    .optional()
-    .describe("private networks that webhooks may go to, such as 10.1.0.0/16,fd00::/8"),
   IM_SYNC_MAX_GAP_EVENTS: envInt(1, 1_000_000).default(2000),
   IM_SYNC_MAX_GAP_DAYS: envInt(1, 3650).default(30),
   ...serverApiShape,
@@ -74,5 +82,7 @@ export const logicSchema = z.object({
 export type LogicConfig = z.infer<typeof logicSchema>;
 
 /** Environment of the extlogic process. */
-export const extlogicSchema = z.object({ ...common, ...pushShape, ...retentionShape }).superRefine(checkPushConfig);
+export const extlogicSchema = z
+  .object({ ...common, ...pushShape, ...hookShape, ...retentionShape })
+  .superRefine(checkPushConfig);
 export type ExtlogicConfig = z.infer<typeof extlogicSchema>;

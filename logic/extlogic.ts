@@ -9,6 +9,7 @@ import { connectRedis } from "#lib/redis.ts";
 import { type ExtlogicConfig, extlogicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
 import { HealthPoll } from "./health.ts";
+import { openHooks } from "./hooks/compose-hooks.ts";
 import { composePush } from "./push/compose-push.ts";
 import { PushConsumer } from "./push/consumer.ts";
 import { buryLetters } from "./push/dead-letters.ts";
@@ -112,6 +113,8 @@ async function start(
   });
   retention.start();
   lifecycle.onStop("retention", () => retention.stop());
+  const hookPorts = { store: store.hooks, clock, random, onFault, log, registry: metrics };
+  await openHooks(config, hookPorts, lifecycle);
   observePushes(metrics, {
     streamLength: () => consumer.backlog.length,
     streamOldestMs: () => consumer.backlog.oldestMs,

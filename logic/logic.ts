@@ -20,6 +20,7 @@ import { adminService } from "./grpc/admin.ts";
 import { controlService } from "./grpc/control.ts";
 import { inspectService } from "./grpc/inspect.ts";
 import { HealthPoll } from "./health.ts";
+import { openHookFeed } from "./hooks/hook-feed.ts";
 import { createLogicMetrics, type LogicGauges, observeLogic } from "./metrics.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
@@ -101,6 +102,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const queue = openQueue(config, redis, onFault, lifecycle);
   const random = deps.random ?? Math.random;
   const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
+  await openHookFeed(config.IM_HOOKS_FILE, { store: store.hooks, clock, onFault }, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const intents = new RedisIntents(queue);
   const core = composeLogic({
