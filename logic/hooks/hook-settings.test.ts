@@ -17,7 +17,7 @@ it("reads hooks with what is left out", () => {
     {
       ...{ name: "shop", url: "https://shop.example/im", secret: "sixteen chars ok", tenant: "" },
       ...{ contentTypes: new Set(), events: new Set(["message.after"]), content: false },
-      ...{ timeoutMs: 5000, batchEvents: 50, tries: 10, verdicts: false },
+      ...{ timeoutMs: 5000, batchEvents: 50, tries: 15, verdicts: false },
     },
   ]);
   assert.deepEqual(before, [
@@ -26,6 +26,9 @@ it("reads hooks with what is left out", () => {
       ...{ contentTypes: new Set(), strangersOnly: false, budgetMs: 300, onFailure: "allow", concurrency: 64 },
     },
   ]);
+  const inline = { ...SHOP, secret: "a secret in the file", secretFile: undefined };
+  assert.equal(parse({ hooks: [inline] }).hooks[0]?.secret, "a secret in the file");
+  assert.deepEqual(secretFilesOf(JSON.stringify({ hooks: [inline] })), []);
   assert.deepEqual(parse({}), { hooks: [], before: [] });
   assert.deepEqual(secretFilesOf(JSON.stringify({ hooks: [SHOP], before: [SPAM] })), ["/s/shop"]);
 });
@@ -40,7 +43,10 @@ it("says where what is wrong, and never quotes a secret", () => {
     [{ hooks: [{ ...SHOP, events: ["message.before"] }] }, /\/hooks\/0\/events\/0/],
     [{ hooks: [{ ...SHOP, tenant: "A/B" }] }, /\/hooks\/0\/tenant/],
     [{ hooks: [{ ...SHOP, timeoutMs: 60_000 }] }, /\/hooks\/0\/timeoutMs/],
-    [{ hooks: [{ ...SHOP, secret: "abc" }] }, /\/hooks\/0/],
+    [{ hooks: [{ ...SHOP, secret: "abc" }] }, /\/hooks\/0\/secret/],
+    [{ hooks: [{ ...SHOP, secret: "a second secret there" }] }, /either a secret or a secretFile/],
+    [{ hooks: [{ ...SHOP, secretFile: undefined }] }, /either a secret or a secretFile/],
+    [{ hooks: [{ ...SHOP, sceret: "abc" }] }, /\/hooks\/0/],
     [{ hooks: [SHOP, SHOP] }, /two hooks have the name shop/],
     [{ hooks: [SHOP], before: [{ ...SPAM, name: "shop" }] }, /two hooks have the name shop/],
     [{ hooks: [{ ...SHOP, secretFile: "/s/none" }] }, /the secret of shop is not there: put it into \/s\/none/],

@@ -59,6 +59,7 @@ const CONTENT_TYPES = { type: "array", maxItems: 50, items: { type: "string", mi
 const target = {
   name: NAME,
   url: { type: "string", pattern: "^https?://", maxLength: 2048 },
+  secret: { type: "string", minLength: MIN_SECRET_CHARS, maxLength: 1024 },
   secretFile: { type: "string", minLength: 1, maxLength: 4096 },
   tenant: { type: "string", pattern: TENANT.source },
   contentTypes: CONTENT_TYPES,
@@ -74,7 +75,7 @@ const HOOK = object(
     tries: { type: "integer", minimum: 1, maximum: 50 },
     verdicts: { type: "boolean" },
   },
-  ["tenant", "contentTypes", "content", "timeoutMs", "batchEvents", "tries", "verdicts"],
+  ["secret", "secretFile", "tenant", "contentTypes", "content", "timeoutMs", "batchEvents", "tries", "verdicts"],
 );
 
 const BEFORE = object(
@@ -85,7 +86,7 @@ const BEFORE = object(
     onFailure: { type: "string", enum: ["allow", "block"] },
     concurrency: { type: "integer", minimum: 1, maximum: 512 },
   },
-  ["tenant", "contentTypes", "strangersOnly", "budgetMs", "concurrency"],
+  ["secret", "secretFile", "tenant", "contentTypes", "strangersOnly", "budgetMs", "concurrency"],
 );
 
 const FILE = object(
@@ -113,7 +114,7 @@ export function parseHooks(text: string, secrets: ReadonlyMap<string, string>): 
   });
   return {
     hooks: hooks.map((hook): Hook => {
-      const { content = false, timeoutMs = 5000, batchEvents = 50, tries = 10, verdicts = false } = hook;
+      const { content = false, timeoutMs = 5000, batchEvents = 50, tries = 15, verdicts = false } = hook;
       if (verdicts && !hook.events.includes("message.after"))
         throw bad(`hook ${hook.name} gives verdicts on messages: add message.after to its events`);
       return { ...common(hook), events: new Set(hook.events), content, timeoutMs, batchEvents, tries, verdicts };
@@ -128,7 +129,9 @@ export function parseHooks(text: string, secrets: ReadonlyMap<string, string>): 
 /** Paths of the secrets that the file names. @throws {ImError} as {@link parseHooks} does */
 export function secretFilesOf(text: string): string[] {
   const { hooks = [], before = [] } = readFile(text);
-  return [...new Set([...hooks, ...before].map(({ secretFile }) => secretFile))];
+  return [
+    ...new Set([...hooks, ...before].flatMap(({ secretFile }) => (secretFile === undefined ? [] : [secretFile]))),
+  ];
 }
 
 function readFile(text: string): HookFile {
@@ -151,11 +154,16 @@ function urlOf({ name, url }: { name: string; url: string }): string {
   return url;
 }
 
-function secretOf(
-  { name, secretFile }: { name: string; secretFile: string },
-  secrets: ReadonlyMap<string, string>,
-): string {
-  const secret = secrets.get(secretFile)?.trim();
+interface Secretive {
+  readonly name: string;
+  readonly secret?: string;
+  readonly secretFile?: string;
+}
+
+function secretOf({ name, secret: own, secretFile }: Secretive, secrets: ReadonlyMap<string, string>): string {
+  if ((own === undefined) === (secretFile === undefined))
+    throw bad(`${name} needs either a secret or a secretFile: calls are signed with it`);
+  const secret = own ?? secrets.get(secretFile ?? "")?.trim();
   if (secret === undefined) throw bad(`the secret of ${name} is not there: put it into ${secretFile}`);
   if (secret.length < MIN_SECRET_CHARS)
     throw bad(`the secret of ${name} is too short: ${MIN_SECRET_CHARS} characters at least`);

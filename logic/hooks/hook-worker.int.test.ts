@@ -7,8 +7,8 @@ import { newStore } from "../../e2e/harness/database.ts";
 import { appended, message, user } from "../store/contract/fixture.ts";
 import { openPostgresStore, type PostgresStore } from "../store/postgres-store.ts";
 import { AllowedNetworks } from "../webhook/public-address.ts";
-import { HookLines } from "./hook-lines.ts";
 import { type FakeBackend, hookMetrics, hookOf, startBackend, type ToldEvent } from "./hook-kit.ts";
+import { HookLines } from "./hook-lines.ts";
 import type { Hook } from "./hook-settings.ts";
 import { HookWorker } from "./hook-worker.ts";
 

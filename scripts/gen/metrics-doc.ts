@@ -3,6 +3,7 @@
 import { type MetricDescription, Metrics } from "#lib/metrics.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
 import { EntryStats } from "../../gateway/session/stats.ts";
+import { createHookMetrics } from "../../logic/hooks/hook-metrics.ts";
 import { createLogicMetrics, observeLogic } from "../../logic/metrics.ts";
 import { createPushMetrics, observePushes } from "../../logic/push/metrics.ts";
 import { createRetentionMetrics } from "../../logic/retention/retention.ts";
@@ -32,6 +33,7 @@ function registerLogic(metrics: Metrics): void {
 function registerExtlogic(metrics: Metrics): void {
   createPushMetrics(metrics);
   createRetentionMetrics(metrics);
+  createHookMetrics(metrics);
   observePushes(metrics, { streamLength: zero, streamOldestMs: zero, stepsWaiting: zero, stepsOverdueMs: zero });
 }
 
