@@ -102,7 +102,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const queue = openQueue(config, redis, onFault, lifecycle);
   const random = deps.random ?? Math.random;
   const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
-  await openHookFeed(config.IM_HOOKS_FILE, { store: store.hooks, clock, onFault }, lifecycle);
+  const hookGuard = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const intents = new RedisIntents(queue);
   const core = composeLogic({
@@ -119,6 +119,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
       nowMs: () => clock.wallMs(),
     }),
     changes,
+    guards: { before: [hookGuard], after: [] },
     name: config.IM_POD_NAME,
     leaseTtlMs: config.IM_LEASE_TTL_MS,
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
@@ -126,11 +127,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
     ackTimeoutMs: config.IM_ACK_TIMEOUT_MS,
     sessionPolicy: { sessionsPerSlot: config.IM_SESSIONS_PER_SLOT, loginsPerMinute: config.IM_LOGINS_PER_MINUTE },
-    clock,
-    random,
-    defer: setImmediate,
-    onFault,
-    log,
+    ...{ clock, random, defer: setImmediate, onFault, log },
     metrics: createLogicMetrics(registry),
   });
   lifecycle.onStop("core", () => core.close());

@@ -1,30 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Lifecycle } from "#lib/lifecycle.ts";
-import type { HookStore } from "../store/hooks.ts";
+import type { Metrics } from "#lib/metrics.ts";
+import type { Store } from "../store/store.ts";
+import { AllowedNetworks } from "../webhook/public-address.ts";
 import type { HookSettings } from "./hook-settings.ts";
 import { HooksFile } from "./hooks-file.ts";
+import { createBeforeMetrics, MessageBefore } from "./message-before.ts";
 
-/** What {@link openHookFeed} needs. */
+/** Environment of {@link openHookFeed}. */
+export interface HookFeedConfig {
+  IM_HOOKS_FILE?: string | undefined;
+  IM_WEBHOOK_ALLOWED_NETWORKS?: readonly string[] | undefined;
+}
+
+/** What logic lends. */
 export interface HookFeedPorts {
-  store: Pick<HookStore, "wantMessages">;
+  store: { hooks: Pick<Store["hooks"], "wantMessages"> } & Pick<Store, "visiblePeers">;
   clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  registry: Metrics;
   onFault: (op: string, error: unknown) => void;
 }
 
 /**
- * Follows the file of hooks in logic: messages are left for webhooks as long as one wants them, and cost nothing otherwise.
+ * Follows the file of hooks in logic: messages are left for webhooks as long as one wants them, and cost nothing otherwise. Resolves
+ * with the guard that asks a backend before a message is stored, where the file names one.
  * @throws {ImError} BAD_REQUEST when the file is wrong
  */
 export async function openHookFeed(
-  path: string | undefined,
-  { store, clock, onFault }: HookFeedPorts,
+  config: HookFeedConfig,
+  { store, clock, random, registry, onFault }: HookFeedPorts,
   lifecycle: Lifecycle,
-): Promise<() => HookSettings> {
+): Promise<MessageBefore> {
+  const allowed = new AllowedNetworks(config.IM_WEBHOOK_ALLOWED_NETWORKS ?? []);
   const put = ({ hooks }: HookSettings): void =>
-    store.wantMessages(hooks.some(({ events }) => events.has("message.after")));
-  const file = await HooksFile.open(path, { clock, onChange: put, onError: (error) => onFault("hooks file", error) });
+    store.hooks.wantMessages(hooks.some(({ events }) => events.has("message.after")));
+  const onError = (error: unknown): void => onFault("hooks file", error);
+  const file = await HooksFile.open(config.IM_HOOKS_FILE, { clock, onChange: put, onError });
   lifecycle.onStop("hooks file", () => file.close());
   put(file.current());
-  return () => file.current();
+  const metrics = createBeforeMetrics(registry);
+  const guard = new MessageBefore({ settings: () => file.current(), store, allowed, clock, random, metrics });
+  lifecycle.onStop("message.before", () => guard.close());
+  return guard;
 }

@@ -4,6 +4,7 @@ import { type MetricDescription, Metrics } from "#lib/metrics.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
 import { EntryStats } from "../../gateway/session/stats.ts";
 import { createHookMetrics } from "../../logic/hooks/hook-metrics.ts";
+import { createBeforeMetrics } from "../../logic/hooks/message-before.ts";
 import { createLogicMetrics, observeLogic } from "../../logic/metrics.ts";
 import { createPushMetrics, observePushes } from "../../logic/push/metrics.ts";
 import { createRetentionMetrics } from "../../logic/retention/retention.ts";
@@ -24,6 +25,7 @@ function registerEntry(metrics: Metrics): void {
 function registerLogic(metrics: Metrics): void {
   createLogicMetrics(metrics);
   createApiMetrics(metrics);
+  createBeforeMetrics(metrics);
   observeLogic(metrics, {
     ...{ entries: zero, sessions: zero, parkedDelivers: zero, ackPending: zero, ackWheelLagMs: zero },
     ...{ pools: () => ({}), watchingSessions: zero, watchedUsers: zero },
