@@ -58,6 +58,9 @@ gen-check: node_modules/.installed ## Fail when a generated file is not current
 	@$(NODE) scripts/gen/main.ts --check
 
 ##@ Test
+.PHONY: coverage
+coverage: node_modules/.installed ## Is every test in the tree that docs/coverage.md names? make test asks whether they passed
+	@$(NODE) scripts/test/coverage-main.ts
 .PHONY: test test-unit test-int test-sim sim model mutants test-process test-operator test-charts test-alerts test-cluster
 test: node_modules/.installed ## All tests, checks first
 	@$(TEST) all

@@ -5,6 +5,8 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeFault } from "../cluster/fault.ts";
+import { notPassed } from "./coverage.ts";
+import { readTree } from "./coverage-tree.ts";
 import { prepare } from "./prepare.ts";
 import type { Counts, Summary } from "./reporter.ts";
 
@@ -134,6 +136,15 @@ function run(command: string, args: string[], timeoutMs: number, env: Record<str
   });
 }
 
+/** Nothing after a run that was killed. */
+function readNames(path: string): string[] {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as string[];
+  } catch {
+    return [];
+  }
+}
+
 function readSummary(path: string): Summary | undefined {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as Summary;
@@ -145,6 +156,8 @@ function readSummary(path: string): Summary | undefined {
 interface Outcome extends Omit<Summary, "running"> {
   suite: string;
   seconds: number;
+  /** Names of the tests that passed. */
+  names?: readonly string[];
 }
 
 async function runSuite(suite: Suite): Promise<Outcome> {
@@ -156,6 +169,7 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   const begunMs = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "im-test-"));
   const countsPath = join(folder, "counts.json");
+  const passedPath = join(folder, "passed.json");
   const args = [
     "--import=./scripts/test/exit-check.ts",
     "--test",
@@ -165,8 +179,9 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     "--test-reporter-destination=stdout",
     ...files,
   ];
-  const code =
-    files.length === 0 ? 1 : await run(process.execPath, args, suite.suiteTimeoutMs, { IM_TEST_COUNTS: countsPath });
+  const env = { IM_TEST_COUNTS: countsPath, IM_TEST_PASSED: passedPath };
+  const code = files.length === 0 ? 1 : await run(process.execPath, args, suite.suiteTimeoutMs, env);
+  const names = readNames(passedPath);
   const counts = readSummary(countsPath) ?? { passed: 0, failed: 0, skipped: 0, failures: [], running: [] };
   rmSync(folder, { recursive: true });
   if (code !== 0 && counts.failed === 0) {
@@ -178,7 +193,17 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   progress(
     `${suite.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`,
   );
-  return { suite: suite.name, ...counts, seconds };
+  return { suite: suite.name, ...counts, seconds, names };
+}
+
+/** Did every test pass that docs/coverage.md names? */
+function checkCoverage(outcomes: readonly Outcome[]): Outcome {
+  const { entries, problems } = readTree();
+  const passed = new Set(outcomes.flatMap(({ names = [] }) => names));
+  const failures = [...problems, ...notPassed(entries, passed)];
+  progress(`coverage: ${entries.length} tests are named, ${failures.length} did not pass`);
+  const counts = { passed: failures.length === 0 ? 1 : 0, failed: failures.length, skipped: 0 };
+  return { suite: "coverage", ...counts, failures, seconds: 0 };
 }
 
 async function runChecks(): Promise<Outcome> {
@@ -207,6 +232,7 @@ async function main(wanted: string): Promise<void> {
     console.log(`interrupted by ${interruptedBy}: suites after ${outcomes.at(-1)?.suite ?? "none"} did not run`);
     process.exit(130);
   }
+  if (wanted === "all") outcomes.push(checkCoverage(outcomes));
   const sum = (key: keyof Counts): number => outcomes.reduce((total, outcome) => total + outcome[key], 0);
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   // Again at the end: the place where they happened may be thousands of lines above.

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Summary } from "./reporter.ts";
 
 /** Runs one test file under the reporter in a process of its own. */
-function report(source: string): { counts: Summary; output: string } {
+function report(source: string): { counts: Summary; output: string; names: string[] | undefined } {
   const folder = mkdtempSync(join(tmpdir(), "im-reporter-"));
   try {
     const file = join(folder, "sample.test.mjs");
     const countsPath = join(folder, "counts.json");
+    const passedPath = join(folder, "passed.json");
     writeFileSync(
       file,
       `import { describe, it, before } from "node:test";\nimport assert from "node:assert/strict";\n${source}`,
@@ -28,9 +29,10 @@ function report(source: string): { counts: Summary; output: string } {
     const result = spawnSync(process.execPath, args, {
       encoding: "utf8",
       timeout: 30_000,
-      env: { ...env, IM_TEST_COUNTS: countsPath, IM_TEST_EXIT_GRACE_MS: "200" },
+      env: { ...env, IM_TEST_COUNTS: countsPath, IM_TEST_PASSED: passedPath, IM_TEST_EXIT_GRACE_MS: "200" },
     });
-    return { counts: JSON.parse(readFileSync(countsPath, "utf8")) as Summary, output: result.stdout };
+    const names = existsSync(passedPath) ? (JSON.parse(readFileSync(passedPath, "utf8")) as string[]) : undefined;
+    return { counts: JSON.parse(readFileSync(countsPath, "utf8")) as Summary, output: result.stdout, names };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -38,7 +40,7 @@ function report(source: string): { counts: Summary; output: string } {
 
 describe("test reporter", () => {
   it("counts passed, failed and skipped tests and shows a failure's message", () => {
-    const { counts, output } = report(`
+    const { counts, output, names } = report(`
       describe("group", () => {
         it("passes", () => {});
         it("fails", () => assert.equal(1, 2, "one is not two"));
@@ -50,6 +52,10 @@ describe("test reporter", () => {
     assert.match(failures[0] ?? "", /sample\.test\.mjs: fails \(\d+\.\d s\): one is not two/);
     assert.match(output, /one is not two/);
     assert.match(output, /1 passed, 1 failed/);
+    assert.deepEqual(
+      names?.map((name) => name.replace(/.*sample/, "sample")),
+      ["sample.test.mjs: passes"],
+    );
   });
 
   it("shows why a hook failed", () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reporter for `node --test`: one line per file, failures in full, counts into the file named by IM_TEST_COUNTS.
+// Reporter for `node --test`: one line per file, failures in full, counts into the file named by IM_TEST_COUNTS, and names of
+// the tests that passed into that of IM_TEST_PASSED.
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { inspect } from "node:util";
@@ -95,6 +96,9 @@ class Running {
   }
 }
 
+const isPassedTest = (event: TestEvent): boolean =>
+  event.type === "test:pass" && !isSuite(event) && !event.data.skip && !event.data.todo;
+
 const OUTPUTS = new Set(["test:stdout", "test:stderr"]);
 
 /** Failed groups say no more than the tests in them, unless a hook failed. */
@@ -121,6 +125,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   const running = new Running();
   const stillOpen = new StillOpen();
   const failures: string[] = [];
+  const passed: string[] = [];
   const save = (): void => {
     const summary: Summary = { ...tally.total, failures, running: running.titles() };
     if (process.env.IM_TEST_COUNTS) writeFileSync(process.env.IM_TEST_COUNTS, JSON.stringify(summary));
@@ -134,6 +139,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       save();
     } else if (event.type === "test:pass" || event.type === "test:fail") {
       tally.add(event);
+      if (isPassedTest(event)) passed.push(titleOf(event));
       if (!isNews(event)) continue;
       failures.push(failureLine(event, stillOpen.of(event)));
       yield failureText(event, stillOpen.of(event));
@@ -141,4 +147,5 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   }
   yield* tally.lines();
   save();
+  if (process.env.IM_TEST_PASSED) writeFileSync(process.env.IM_TEST_PASSED, JSON.stringify(passed));
 }
