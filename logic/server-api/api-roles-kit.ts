@@ -63,6 +63,8 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   row("removeGroupMembers", "actor", OWNER),
   row("setGroupRole", "actor", OWNER),
   row("renameGroup", "actor", OWNER),
+  row("placeHold", "user", MEMBERS),
+  ...["eraseUser", "readErasure", "readmitUser", "releaseHold", "listHolds"].map((id) => row(id, "nobody", ALL)),
   ...["readDevices", "readPresence", "kickUser", "revokeUser"].map((id) => row(id, "user", ALL)),
   ...["revokeToken", "listDeadLetters", "replayDeadLetters", "readAudit"].map((id) => row(id, "nobody", ALL)),
 ];

@@ -15,32 +15,37 @@ export interface Coverage {
   readonly problems: readonly string[];
 }
 
-const TEST_LINE = /^- `([^`]+\.ts)`: (.+)$/;
+const LINE = /^(##|###|-) (.+)$/;
+const TEST = /^`([^`]+\.ts)`: (.+)$/;
 const NAMED_BY_CODE = /\$\{/;
 
 /** Reads `## area`, `### capability` and the test lines below it: - `file`: name of the test. */
 export function readCoverage(markdown: string): Coverage {
   const entries: CoveredBy[] = [];
   const problems: string[] = [];
-  const shown = new Map<string, number>();
+  const shown = new Set<string>();
   let [area, capability] = ["", ""];
   for (const [at, line] of markdown.split("\n").entries()) {
-    if (line.startsWith("## ")) [area, capability] = [line.slice(3), ""];
-    else if (line.startsWith("### ")) {
-      capability = line.slice(4);
-      if (shown.has(capability)) problems.push(`line ${at + 1}: ${capability}: is there twice`);
-      shown.set(capability, shown.get(capability) ?? 0);
-    } else if (line.startsWith("- ")) {
-      const [, file = "", test = ""] = TEST_LINE.exec(line) ?? [];
-      if (file === "" || capability === "") problems.push(`line ${at + 1}: no test of a capability: ${line}`);
-      else {
-        entries.push({ area, capability, file, test });
-        shown.set(capability, (shown.get(capability) ?? 0) + 1);
-      }
+    const [, mark, words = ""] = LINE.exec(line) ?? [];
+    if (mark === "##") [area, capability] = [words, ""];
+    else if (mark === "###") {
+      if (shown.has(words)) problems.push(`line ${at + 1}: ${words}: is there twice`);
+      capability = words;
+      shown.add(words);
+    } else if (mark === "-") {
+      const entry = entryOf(area, capability, words);
+      if (entry) entries.push(entry);
+      else problems.push(`line ${at + 1}: no test of a capability: ${line}`);
     }
   }
-  for (const [name, tests] of shown) if (tests === 0) problems.push(`${name}: names no test`);
-  return { entries, problems };
+  const tested = new Set(entries.map((entry) => entry.capability));
+  const untested = [...shown].filter((name) => !tested.has(name)).map((name) => `${name}: names no test`);
+  return { entries, problems: [...problems, ...untested] };
+}
+
+function entryOf(area: string, capability: string, words: string): CoveredBy | undefined {
+  const [, file, test] = TEST.exec(words) ?? [];
+  return capability === "" || file === undefined || test === undefined ? undefined : { area, capability, file, test };
 }
 
 /** Tests that are not in their files, as far as the text of a file tells. @param read text of a file; undefined: there is none */
