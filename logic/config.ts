@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { envDurationMs, envInt, envList, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
 import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
+import { envTenantDays } from "./retention/tenant-days.ts";
 import { serverApiShape } from "./server-api/config.ts";
 import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
 
@@ -40,6 +41,8 @@ const hookShape = {
 const retentionShape = {
   /** Messages and inboxes older than this are dropped, a month at a time. */
   IM_RETENTION_DAYS: envInt(7, 3650).default(90),
+  /** Of tenants for which it is shorter, by sweeps, to the day. */
+  IM_RETENTION_TENANTS: envTenantDays(),
   /** How long a resend is recognised. */
   IM_IDEMPOTENCY_DAYS: envInt(7, 3650).default(14),
 };

@@ -108,7 +108,11 @@ async function start(
   const retention = new RetentionJob({
     store: store.retention,
     changes: store.changes,
-    limits: { keepMs: config.IM_RETENTION_DAYS * DAY_MS, keepKeysMs: config.IM_IDEMPOTENCY_DAYS * DAY_MS },
+    limits: {
+      keepMs: config.IM_RETENTION_DAYS * DAY_MS,
+      tenantKeepMs: new Map([...(config.IM_RETENTION_TENANTS ?? [])].map(([tenant, days]) => [tenant, days * DAY_MS])),
+      keepKeysMs: config.IM_IDEMPOTENCY_DAYS * DAY_MS,
+    },
     ...{ clock, random, onFault, log, metrics: createRetentionMetrics(metrics) },
   });
   retention.start();

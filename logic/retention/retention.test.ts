@@ -9,7 +9,7 @@ import { createRetentionMetrics, RetentionJob } from "./retention.ts";
 
 const DAY_MS = 86_400_000;
 
-function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = []) {
+function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = [], tenantDays: [string, number][] = []) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const faults: unknown[] = [];
@@ -18,8 +18,11 @@ function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = []) {
       calls.push(`partitions ${Math.round((clock.wallMs() - cutoffMs) / DAY_MS)} ${monthsAhead}`);
       return "";
     },
-    sweep: async (table, cutoffMs) => {
-      calls.push(`${table} ${Math.round((clock.wallMs() - cutoffMs) / DAY_MS)}`);
+    sweepable: async () => [],
+    sweep: async (table, { cutoffMs, tenantCutoffsMs }) => {
+      const days = (ms: number): number => Math.round((clock.wallMs() - ms) / DAY_MS);
+      const tenants = [...tenantCutoffsMs].map(([tenant, ms]) => ` ${tenant} ${days(ms)}`);
+      calls.push(`${table} ${days(cutoffMs)}${tenants.join("")}`);
       return { deleted: 1, totalBlocks: 1, isEnd: true };
     },
     ...over,
@@ -32,7 +35,10 @@ function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = []) {
   const job = new RetentionJob({
     store,
     changes: { pruneChanges },
-    limits: { keepMs: 90 * DAY_MS, keepKeysMs: 14 * DAY_MS },
+    limits: {
+      ...{ keepMs: 90 * DAY_MS, keepKeysMs: 14 * DAY_MS },
+      tenantKeepMs: new Map(tenantDays.map(([tenant, days]) => [tenant, days * DAY_MS])),
+    },
     clock,
     random: () => 0.5,
     onFault: (_, error) => faults.push(error),
@@ -65,6 +71,32 @@ describe("retention", () => {
     await job.stop();
     assert.deepEqual(calls, ["partitions 90 2", "idempotency 14", "message_default 90", "inbox_default 90"]);
     assert.equal(clock.pending, 0);
+  });
+
+  it("sweeps partitions, with the shorter times of tenants", async () => {
+    const wanted: number[] = [];
+    const store: Partial<RetentionStore> = {
+      sweepable: async ({ tenantCutoffsMs }) => {
+        wanted.push(tenantCutoffsMs.size);
+        return ["inbox_y2026m01", "message_y2026m01"];
+      },
+    };
+    const { clock, calls, job } = setUp(
+      store,
+      [],
+      [
+        ["acme", 30],
+        ["slow", 400],
+      ],
+    );
+    job.start();
+    await finish(clock, job.round());
+    await job.stop();
+    assert.deepEqual(wanted, [1], "a longer time than everybody's is everybody's");
+    assert.deepEqual(calls.slice(1), [
+      ...["idempotency 14", "message_default 90 acme 30", "inbox_default 90 acme 30"],
+      ...["inbox_y2026m01 90 acme 30", "message_y2026m01 90 acme 30"],
+    ]);
   });
 
   it("forgets what is about old messages, some at a time", async () => {

@@ -4,12 +4,14 @@ import type { Logger } from "#lib/logger.ts";
 import type { Counter, Metrics } from "#lib/metrics.ts";
 import { Rounds } from "../rounds.ts";
 import type { ChangeStore } from "../store/changes.ts";
-import { type RetentionStore, SWEPT_TABLES, type SweptTable } from "../store/postgres-retention.ts";
+import { type Cutoffs, type RetentionStore, SWEPT_TABLES } from "../store/postgres-retention.ts";
 
 /** How long things are kept. */
 export interface RetentionLimits {
   /** Messages and inboxes. */
   keepMs: number;
+  /** By tenant, where it is shorter. */
+  tenantKeepMs?: ReadonlyMap<string, number>;
   /** Keys of resends; at least 7 days. */
   keepKeysMs: number;
 }
@@ -49,6 +51,9 @@ const STEP_BLOCKS = 250;
 const PRUNE_ROWS = 2000;
 /** A sweep of a table takes about so many rounds, six hours. */
 const SWEEP_ROUNDS = 360;
+/** That of a partition, of which there are several and large ones: a day. */
+const PARTITION_ROUNDS = 1440;
+const NO_TENANTS: ReadonlyMap<string, number> = new Map();
 /** Bounds a round, whatever the size of a table: 16 MB a second at most. */
 const MAX_STEPS = 500;
 
@@ -84,10 +89,12 @@ export class RetentionJob {
     const nowMs = clock.wallMs();
     try {
       if (!(await this.#partitions(nowMs - limits.keepMs))) return;
-      for (const table of SWEPT_TABLES) {
-        const keepMs = table === "idempotency" ? limits.keepKeysMs : limits.keepMs;
-        if (!(await this.#sweep(table, nowMs - keepMs))) return;
-      }
+      const cutoffs = cutoffsOf(limits, nowMs);
+      const keys: Cutoffs = { cutoffMs: nowMs - limits.keepKeysMs, tenantCutoffsMs: NO_TENANTS };
+      for (const table of SWEPT_TABLES)
+        if (!(await this.#sweep(table, table === "idempotency" ? keys : cutoffs, SWEEP_ROUNDS))) return;
+      for (const partition of await this.#ports.store.sweepable(cutoffs))
+        if (!(await this.#sweep(partition, cutoffs, PARTITION_ROUNDS))) return;
       await this.#prune(nowMs - limits.keepMs);
     } catch (error) {
       this.#ports.metrics.steps.inc({ step: "round", result: "failed" });
@@ -109,16 +116,17 @@ export class RetentionJob {
     return true;
   }
 
-  async #sweep(table: SweptTable, cutoffMs: number): Promise<boolean> {
+  async #sweep(name: string, cutoffs: Cutoffs, rounds: number): Promise<boolean> {
     const { store, metrics } = this.#ports;
+    const table = name.replace(MONTH, "");
     let steps = 1;
     for (let count = 0; count < steps; count++) {
-      const step = await store.sweep(table, cutoffMs, STEP_BLOCKS);
+      const step = await store.sweep(name, cutoffs, STEP_BLOCKS);
       metrics.steps.inc({ step: table, result: step ? "done" : "busy" });
       if (!step) return false;
       metrics.deleted.inc({ table }, step.deleted);
       if (step.isEnd) return true;
-      steps = Math.min(MAX_STEPS, Math.ceil(step.totalBlocks / STEP_BLOCKS / SWEEP_ROUNDS));
+      steps = Math.min(MAX_STEPS, Math.ceil(step.totalBlocks / STEP_BLOCKS / rounds));
       if (!(await this.#pause())) return false;
     }
     return true;
@@ -147,6 +155,18 @@ export class RetentionJob {
     });
     return !this.#rounds.isStopped;
   }
+}
+
+/** Of a partition, for its figures: there are few of them then. */
+const MONTH = /_y\d{4}m\d{2}$/;
+
+/** Tenants whose time is longer than everybody's have that one: partitions go as a whole. */
+function cutoffsOf({ keepMs, tenantKeepMs = NO_TENANTS }: RetentionLimits, nowMs: number): Cutoffs {
+  const shorter = [...tenantKeepMs].filter(([, tenantMs]) => tenantMs < keepMs);
+  return {
+    cutoffMs: nowMs - keepMs,
+    tenantCutoffsMs: new Map(shorter.map(([tenant, tenantMs]) => [tenant, nowMs - tenantMs])),
+  };
 }
 
 function resultOf(dropped: string | undefined): string {

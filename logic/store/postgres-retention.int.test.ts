@@ -10,6 +10,7 @@ import type { PostgresStore } from "./postgres-store.ts";
 
 const DAY_MS = 86_400_000;
 const MONTHS_AHEAD = 2;
+const everybody = (cutoffMs: number) => ({ cutoffMs, tenantCutoffsMs: new Map<string, number>() });
 
 describe("retention on PostgreSQL", () => {
   let store: PostgresStore;
@@ -90,7 +91,7 @@ describe("retention on PostgreSQL", () => {
     let deleted = 0;
     let steps = 0;
     for (let isEnd = false; !isEnd; steps++) {
-      const step = await store.retention.sweep("idempotency", cutoffMs, 50);
+      const step = await store.retention.sweep("idempotency", everybody(cutoffMs), 50);
       assert.ok(step && step.deleted <= 50 * 120, "a step is bounded");
       deleted += step.deleted;
       ({ isEnd } = step);
@@ -107,7 +108,7 @@ describe("retention on PostgreSQL", () => {
     await store.append([message({ sender: alice, peer: bob, sentAtMs: 1_000_000_000_000 })]);
     const cutoffMs = Date.now() - 90 * DAY_MS;
     for (const table of ["message_default", "inbox_default"] as const) {
-      const step = await store.retention.sweep(table, cutoffMs, 1000);
+      const step = await store.retention.sweep(table, everybody(cutoffMs), 1000);
       assert.ok(step?.isEnd && step.deleted >= 1, table);
     }
     const { events, head } = await readAll(store, bob);
@@ -118,10 +119,13 @@ describe("retention on PostgreSQL", () => {
     await admin.query("BEGIN");
     await admin.query("SELECT pg_advisory_xact_lock('retention_sweep'::regclass::bigint)");
     assert.equal(await store.retention.rollPartitions(0, MONTHS_AHEAD), undefined);
-    assert.equal(await store.retention.sweep("idempotency", 0, 10), undefined);
+    assert.equal(await store.retention.sweep("idempotency", everybody(0), 10), undefined);
     await admin.query("ROLLBACK");
     assert.equal(await store.retention.rollPartitions(0, MONTHS_AHEAD), "");
-    await assert.rejects(admin.query("SELECT * FROM retention_sweep_v1('device', 0, 1)"), /does not sweep device/);
+    await assert.rejects(
+      admin.query("SELECT * FROM retention_sweep_v2('device', 0, 1, '{}', '{}')"),
+      /does not sweep device/,
+    );
   });
 
   it("does not wait for a long reader, and does not make others wait", async () => {
@@ -136,5 +140,85 @@ describe("retention on PostgreSQL", () => {
     await admin.query("ROLLBACK");
     for (let name = "x"; name; ) name = (await store.retention.rollPartitions(Date.now() - 90 * DAY_MS, 2)) ?? "";
     assert.ok(!(await partitions()).includes("inbox_y2022m01"));
+  });
+
+  const texts = async (userId: string): Promise<string[]> =>
+    (await readAll(store, userId)).events.map(({ content }) => Buffer.from(content).toString());
+  const say = async (sender: string, peer: string, content: string, sentAtMs: number): Promise<void> => {
+    const [result] = await store.append([message({ sender, peer, content: Buffer.from(content), sentAtMs })]);
+    assert.equal(result?.kind, "stored");
+  };
+  async function sweepAll(cutoffs: Parameters<PostgresStore["retention"]["sweepable"]>[0]): Promise<number> {
+    let deleted = 0;
+    for (const name of await store.retention.sweepable(cutoffs))
+      for (let isEnd = false; !isEnd; ) {
+        const step = await store.retention.sweep(name, cutoffs, 100);
+        assert.ok(step);
+        deleted += step.deleted;
+        ({ isEnd } = step);
+      }
+    return deleted;
+  }
+
+  it("takes what is too old for a tenant to the day, and nothing of another one", async () => {
+    const [acme, other, plain] = ["acme/", "acm/", ""].map(
+      (prefix) => [`${prefix}${user()}`, `${prefix}${user()}`] as const,
+    );
+    assert.ok(acme && other && plain);
+    const nowMs = Date.now();
+    for (const [one, two] of [acme, other, plain])
+      for (const days of [40, 31, 29, 0]) await say(one, two, `${days}`, nowMs - days * DAY_MS);
+    const cutoffs = {
+      cutoffMs: nowMs - 90 * DAY_MS,
+      tenantCutoffsMs: new Map([
+        ["acme", nowMs - 30 * DAY_MS],
+        ["unheard-of", nowMs - 1 * DAY_MS],
+      ]),
+    };
+    // Two messages, and a pointer of each of two users.
+    assert.equal(await sweepAll(cutoffs), 2 + 4);
+    assert.deepEqual(await texts(acme[1]), ["29", "0"]);
+    assert.deepEqual(
+      [await texts(other[1]), await texts(plain[1])],
+      [
+        ["40", "31", "29", "0"],
+        ["40", "31", "29", "0"],
+      ],
+    );
+    assert.equal(await sweepAll(cutoffs), 0);
+    const rows = await column(`SELECT count(*)::int FROM message WHERE sender = '${acme[0]}'`);
+    assert.deepEqual(rows, [2]);
+  });
+
+  it("keeps what is held in a month that goes, and lets it go when the hold is released", async () => {
+    const [alice, bob, carol, dave] = [user(), user(), user(), user()];
+    await admin.query("SELECT ensure_message_partitions('2023-05-01', 1)");
+    const oldMs = Date.UTC(2023, 4, 10);
+    await say(alice, bob, "evidence", oldMs);
+    await say(carol, bob, "old", oldMs);
+    await say(carol, dave, "dave's", oldMs);
+    const holds = [
+      { kind: "conversation", id: direct(alice, bob) },
+      { kind: "user", id: dave },
+    ] as const;
+    for (const hold of holds) await store.governance.hold({ ...hold, tenant: "", reason: "case 7" });
+    const cutoffs = everybody(Date.now() - 90 * DAY_MS);
+    const roll = async (): Promise<void> => {
+      for (let name = "x"; name; ) name = (await store.retention.rollPartitions(cutoffs.cutoffMs, MONTHS_AHEAD)) ?? "";
+    };
+    await roll();
+    assert.ok((await partitions()).includes("inbox_y2023m05"));
+    await sweepAll(cutoffs);
+    const history = { direction: "forward", from: 0, limit: 10, limitBytes: 1 << 20 } as const;
+    const read = async (userId: string, conversationId: string) =>
+      (await store.readHistory({ ...history, userId, conversationId }))?.events.length;
+    assert.equal(await read(bob, direct(alice, bob)), 1, "of a conversation its messages stay");
+    assert.equal(await read(bob, direct(carol, bob)), 0);
+    assert.deepEqual(await texts(dave), ["dave's"], "of a user its inbox, too");
+    assert.deepEqual(await texts(bob), []);
+    for (const hold of holds) assert.equal(await store.governance.release("", hold), true);
+    await roll();
+    assert.ok(!(await partitions()).includes("inbox_y2023m05"));
+    assert.equal(await read(bob, direct(alice, bob)), 0);
   });
 });
