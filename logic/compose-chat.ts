@@ -8,6 +8,7 @@ import type { RouteCache } from "./deliver/route-cache.ts";
 import { composeGroups } from "./groups/compose-groups.ts";
 import type { EpochWatch } from "./inbox/epoch-watch.ts";
 import type { ReadDesk } from "./inbox/read-desk.ts";
+import { composeSafety } from "./safety/compose-safety.ts";
 import type { EntryDirectory } from "./session/session.ts";
 import type { GroupCommit } from "./store/group-commit.ts";
 
@@ -23,6 +24,8 @@ export interface ChatCore {
   readonly epochs: EpochWatch;
   /** Bounds work on SQL, and answers what cannot be read. */
   readonly desk: ReadDesk;
+  /** Something for whoever watches presence, in any logic: a user, or two who parted. */
+  readonly presenceNote: (entry: string) => void;
   /** Recalls, edits and cards: SEND needs them, too. */
   readonly changing: ChatPart;
 }
@@ -45,7 +48,7 @@ export interface ChatPart {
 
 /** Everything that a marketplace's chat has beyond delivery: one line for each part. */
 function chatParts(ports: LogicPorts, core: ChatCore): readonly ChatPart[] {
-  return [composeConversations(ports, core), core.changing, composeGroups(ports, core)];
+  return [composeConversations(ports, core), core.changing, composeGroups(ports, core), composeSafety(ports, core)];
 }
 
 /** The parts of the chat as one. */

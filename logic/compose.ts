@@ -291,7 +291,14 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const identity = composeIdentity(ports, lent);
   const { sending, changing, send } = composeSends(ports, { commits, delivery, epochs });
   const reads = composeReads(ports, acks, epochs);
-  const ways = { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, changing };
+  const ways = {
+    entries,
+    routes: delivering.cache,
+    onRouterFault,
+    desk: reads.desk,
+    changing,
+    presenceNote: presence.note,
+  };
   const chat = composeChat(ports, { ...ways, ...sending });
   const lateHeads = new LateHeads({
     clock,

@@ -41,5 +41,6 @@ export const COMMAND_BODIES: Readonly<Record<keyof typeof Command, CommandBodies
   CONV_SET: { up: "ConvSet", down: "ConvState" },
   PRESENCE_SUB: { up: "PresenceSub" },
   PRESENCE: { up: "PresenceAsk", down: "Presence" },
+  BLOCK: { up: "Block", down: "BlockList" },
   GROUP: { up: "Group", down: "GroupReply" },
 };

@@ -32,6 +32,7 @@ export const Command = {
   CONV_SET: 49,
   PRESENCE_SUB: 50,
   PRESENCE: 51,
+  BLOCK: 52,
   GROUP: 54,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];

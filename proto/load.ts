@@ -11,6 +11,7 @@ export const PROTO_FILES = [
   "im/client/v1/conversations.proto",
   "im/client/v1/groups.proto",
   "im/client/v1/changes.proto",
+  "im/client/v1/safety.proto",
 ] as const;
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));

@@ -4,6 +4,8 @@ import { randomUUID } from "node:crypto";
 import { Command } from "#proto/commands.ts";
 import {
   AppState,
+  Block,
+  BlockList,
   CardAction,
   CardActionResult,
   Changed,
@@ -187,6 +189,8 @@ const READING_ROWS: readonly CommandRow[] = [
   ),
   row(Command.CONTACTS, "the own list", ALL, ContactsPage, () => Contacts.encode({})),
   row(Command.CONTACTS, "the own changes", ALL, ContactsPage, () => Contacts.encode({ changes: true })),
+  row(Command.BLOCK, "the own list", ALL, BlockList, () => Block.encode({})),
+  row(Command.BLOCK, "somebody", ALL, BlockList, () => Block.encode({ block: [`blocked-${randomUUID()}`] })),
   row(Command.SYNC, "the own inbox", ALL, SyncPage, () => Sync.encode({})),
   row(Command.SNAPSHOT, "the own conversations", ALL, SnapshotPage, () => Snapshot.encode({})),
 ];

@@ -12,9 +12,17 @@ const GROUP_GATE = { maxRunning: 4, maxWaiting: 2000, maxWaitMs: 2000 };
 /** GROUP. */
 export function composeGroups(ports: LogicPorts, { epochs, messageId, deliver }: ChatCore): ChatPart {
   const { clock, random, onFault, metrics } = ports;
-  const { groups: store } = ports.store;
+  const { groups: store, blocks } = ports.store;
   const gate = new Gate({ clock, ...GROUP_GATE });
-  const changer = new GroupChanger({ store, epochs, messageId, deliver, clock, random });
+  const changer = new GroupChanger({
+    store,
+    blockersAmong: blocks.blockersAmong.bind(blocks),
+    epochs,
+    messageId,
+    deliver,
+    clock,
+    random,
+  });
   const handler = new GroupHandler({ store, changer, gate, epochs, clock, random, onFault, metrics });
   return {
     commands: new Map([[Command.GROUP, handler.handle.bind(handler)]]),

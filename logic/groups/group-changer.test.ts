@@ -31,6 +31,7 @@ function setUp() {
       change: (change, epoch) => store.groups.change(change, epoch),
       noteUnchanged: (event) => store.groups.noteUnchanged(event),
     },
+    blockersAmong: (userId, others) => store.blocks.blockersAmong(userId, others),
     epochs: { current: store.epoch, markOf: () => 7 },
     messageId: createMessageIds(() => 1_700_000_000_000),
     deliver: (outgoing) => void delivered.push(outgoing),
@@ -73,6 +74,24 @@ function refusal(answer: Partial<GroupReply> | Refusal): Refusal {
   assert.ok("code" in answer, JSON.stringify(answer));
   return answer;
 }
+
+describe("GroupChanger and blocks", () => {
+  it("puts nobody into a group by whom it has blocked, and leaves those alone who are in it", async () => {
+    const { store, create, change, run, members } = setUp();
+    const peer = (peerId: string) => ({ peerId, conversationId: `c-${peerId}` });
+    const group = await create("alice", ["carol"]);
+    await store.blocks.change({ userId: "bob", block: [peer("alice")], unblock: [], atMs: 0 });
+    await store.blocks.change({ userId: "carol", block: [peer("alice")], unblock: [], atMs: 0 });
+    const refused = refusal(await change("alice", group, { kind: "invite", userIds: ["bob", "dave"] }));
+    assert.equal(refused.code, ErrorCode.PERMISSION_DENIED);
+    assert.match(refused.reason, /leave out bob$/);
+    assert.deepEqual(await members(group, "alice"), ["alice owner", "carol member"]);
+    ok(await change("alice", group, { kind: "role", userId: "carol", role: "admin" }));
+    ok(await change("carol", group, { kind: "invite", userIds: ["bob"] }));
+    const another = { kind: "create" as const, requestId: nextId(), name: "", userIds: ["bob"], fromStart: false };
+    assert.equal(refusal(await run("alice", another)).code, ErrorCode.PERMISSION_DENIED);
+  });
+});
 
 describe("GroupChanger", () => {
   it("makes a group, tells all of it, and gives a resend the first answer", async () => {

@@ -6,6 +6,7 @@ import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { payloadHash } from "../send/conversation.ts";
 import { NO_SUCH_CONVERSATION, type Refusal } from "../session/session.ts";
+import type { BlockStore } from "../store/blocks.ts";
 import type { GroupState, GroupStore, KnownRequest } from "../store/groups.ts";
 import type { AppendInput } from "../store/store.ts";
 import { decodeGroupEvent, encodeGroupEvent, GROUP_CONTENT_TYPE, type GroupEvent } from "./group-event.ts";
@@ -15,6 +16,8 @@ import { decideGroup, decideNewGroup, type GroupPlan } from "./group-rules.ts";
 /** Each time another change of the group came first. */
 const MAX_ATTEMPTS = 6;
 const PAUSE_MS = 20;
+/** Users that a reason names. */
+const MAX_NAMED = 5;
 
 /** A request for a change. */
 export type GroupChangeRequest = Extract<GroupRequest, { requestId: string }>;
@@ -22,6 +25,8 @@ export type GroupChangeRequest = Extract<GroupRequest, { requestId: string }>;
 /** What {@link GroupChanger} needs. */
 export interface GroupChangerPorts {
   store: Pick<GroupStore, "look" | "change" | "noteUnchanged">;
+  /** Who of the others has blocked the actor; left out: nobody has, as for a service. */
+  blockersAmong?: BlockStore["blockersAmong"];
   epochs: Pick<EpochWatch, "current" | "markOf">;
   messageId: () => string;
   /** Hands the committed event to those whom it is for. */
@@ -73,6 +78,10 @@ export class GroupChanger {
         ? decideNewGroup(actor, request.userIds, request.name)
         : decideGroup(state, actor, request.operation);
     if (decision.kind === "refused") return { code: decision.code, reason: decision.reason };
+    const invited =
+      decision.kind === "nothing" ? [] : decision.put.flatMap(({ userId }) => (state.roles.has(userId) ? [] : userId));
+    const refusal = await this.#refusalBy(actor, invited);
+    if (refusal) return refusal;
     const messageId = this.#ports.messageId();
     const conversationId = request.kind === "create" ? `g_${messageId.replaceAll("-", "")}` : request.groupId;
     const event: AppendInput = {
@@ -85,6 +94,15 @@ export class GroupChanger {
     }
     const told = eventOf(actor, request, state, decision);
     return this.#make({ ...event, content: encodeGroupEvent(told) }, request, state, decision);
+  }
+
+  /** Nobody is put into a group by somebody whom it has blocked. */
+  async #refusalBy(actor: string, invited: readonly string[]): Promise<Refusal | undefined> {
+    const others = invited.filter((userId) => userId !== actor);
+    const blockers = others.length > 0 ? ((await this.#ports.blockersAmong?.(actor, others)) ?? []) : [];
+    if (blockers.length === 0) return undefined;
+    const reason = `not everybody takes invitations from you: leave out ${blockers.slice(0, MAX_NAMED).join(", ")}`;
+    return { code: ErrorCode.PERMISSION_DENIED, reason };
   }
 
   async #make(

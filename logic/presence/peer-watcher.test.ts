@@ -10,6 +10,7 @@ import { MemoryRouter } from "../router/memory.ts";
 import type { Route } from "../router/router.ts";
 import type { Session } from "../session/session.ts";
 import { MemoryChangeLog } from "./change-log-memory.ts";
+import { partedNote } from "./parted.ts";
 import { lookAt } from "./peer-look.ts";
 import { PeerWatcher, TICK_MS } from "./peer-watcher.ts";
 import { HOLD_MS, RouterMemory } from "./router-memory.ts";
@@ -146,6 +147,24 @@ describe("watching peers", () => {
       { conn: 1, peers: ["bob:mobile", "carol:mobile+web"] },
       { conn: 2, peers: ["carol:mobile+web"] },
     ]);
+  });
+
+  it("takes two who parted out of each other's sight, and nobody else's", async () => {
+    const world = new World();
+    const [one, other] = [world.session(1), world.session(2)];
+    for (const userId of ["watcher-1", "watcher-2", "bob"]) await world.login(userId);
+    await world.watch(one, ["watcher-2", "bob"]);
+    await world.watch(other, ["watcher-1", "bob"]);
+    await world.ticks(2);
+    world.take();
+    await world.log.append([partedNote("watcher-1", "watcher-2")]);
+    await world.ticks(1);
+    assert.deepEqual(world.take(), [
+      { conn: 1, peers: ["watcher-2:"] },
+      { conn: 2, peers: ["watcher-1:"] },
+    ]);
+    assert.deepEqual([...(world.watcher.find(one)?.peers.keys() ?? [])], ["bob"]);
+    assert.equal(world.watcher.peers, 1);
   });
 
   it("says nothing of somebody who reconnects, on whatever entry", async () => {

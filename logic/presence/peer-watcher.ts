@@ -7,8 +7,9 @@ import type { LogicMetrics } from "../metrics.ts";
 import type { Router } from "../router/router.ts";
 import type { Session } from "../session/session.ts";
 import type { ChangeLog, LogPosition } from "./change-log.ts";
+import { partedPair } from "./parted.ts";
 import { lookAt } from "./peer-look.ts";
-import { isVisibleChange, nextState, type PeerLook, type PeerState, peerPresence } from "./peer-state.ts";
+import { HIDDEN, isVisibleChange, nextState, type PeerLook, type PeerState, peerPresence } from "./peer-state.ts";
 import type { RouterMemory } from "./router-memory.ts";
 import { type PeerWatch, type WatchBounds, type WatchedPeer, WatchList, type WatchRequest } from "./watch-list.ts";
 
@@ -168,10 +169,21 @@ export class PeerWatcher {
       this.#position = position;
       if (isGap) this.#ports.memory.forgotten();
       for (const userId of userIds) {
+        const pair = partedPair(userId);
+        if (pair) this.#part(pair);
         const peer = this.#list.peers.get(userId);
         if (peer) this.#queue.add(peer);
       }
       if (!hasMore) return;
+    }
+  }
+
+  /** One of them has blocked the other: to each the other one is as if it were never there. */
+  #part([one, other]: readonly [string, string]): void {
+    for (const { watch, peer } of this.#list.part(one, other)) {
+      const { entry, conn } = watch.session;
+      const body = Presence.encode({ peers: [peerPresence(peer.userId, HIDDEN)] });
+      entry.send({ kind: RecordKind.REPLY, cmd: Command.PRESENCE, flags: Flag.NO_PERSIST, conn, body });
     }
   }
 

@@ -109,6 +109,25 @@ export class WatchList {
     watch.peers.clear();
   }
 
+  /** Neither of the users watches the other any more. Those who did, each with whom it watched. */
+  part(one: string, other: string): { watch: PeerWatch; peer: WatchedPeer }[] {
+    const parted: { watch: PeerWatch; peer: WatchedPeer }[] = [];
+    for (const [watcherId, peerId] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const peer = this.#peers.get(peerId);
+      for (const watch of [...(peer?.watches ?? [])]) {
+        if (!peer || watch.session.userId !== watcherId) continue;
+        watch.peers.delete(peerId);
+        this.#pairs--;
+        this.#leave(watch, peer);
+        parted.push({ watch, peer });
+      }
+    }
+    return parted;
+  }
+
   /** Where a peer's sessions are now. */
   moved(peer: WatchedPeer, incarnations: readonly string[]): void {
     if (!this.#isWatched(peer)) return;

@@ -477,6 +477,40 @@ export interface CardActionResult {
 }
 export const CardActionResult: BodyCodec<CardActionResult> = bodyCodec("im.client.v1.CardActionResult");
 
+export interface Block {
+  block: string[];
+  unblock: string[];
+  version: number;
+}
+export const Block: BodyCodec<Block> = bodyCodec("im.client.v1.Block");
+
+export interface BlockList {
+  version: number;
+  complete: boolean;
+  userIds: string[];
+}
+export const BlockList: BodyCodec<BlockList> = bodyCodec("im.client.v1.BlockList");
+
+export interface Report {
+  reportId: string;
+  conversationId: string;
+  messageId: string;
+  convSeq: number;
+  userId: string;
+  reason: string;
+  text: string;
+  rule: string;
+  contentType: string;
+  content: Uint8Array;
+}
+export const Report: BodyCodec<Report> = bodyCodec("im.client.v1.Report");
+
+export interface Reported {
+  reportId: string;
+  duplicate: boolean;
+}
+export const Reported: BodyCodec<Reported> = bodyCodec("im.client.v1.Reported");
+
 export interface Batch {
   records: Uint8Array;
 }

@@ -13,6 +13,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Conversations", "models/conversations", "models/contact-book", "models/typing-board"],
   ["Unasked frames", "models/hear"],
   ["Groups", "models/groups"],
+  ["Blocks and reports", "models/safety"],
   ["Changes and cards", "models/changes", "models/shown-messages"],
   ["Errors and codes", "errors", "codes"],
   ["Stores", "store", "file-store", "indexeddb"],

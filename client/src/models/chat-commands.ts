@@ -6,6 +6,7 @@ export const ChatCommand = {
   TYPING: 24,
   CONTACTS: 48,
   CONV_SET: 49,
+  BLOCK: 52,
   GROUP: 54,
   RECALL: 20,
   EDIT: 21,
