@@ -175,7 +175,7 @@ describe("messages that change", () => {
       const update = (version: number) =>
         cards.update({
           ...{ conversationId: sent.conversationId, ref: card.ref, version },
-          ...{ snapshot: { cents: 4200 - version }, service: "svc:items" },
+          ...{ snapshot: { cents: 4200 - version }, isOwn: () => true, service: "svc:items" },
         });
       assert.equal((await update(5)).kind, "updated");
       assert.deepEqual(await update(3), { kind: "stale", convSeq: sent.convSeq, version: 5 });

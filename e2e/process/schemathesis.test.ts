@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server API under data that nobody here has thought of, by its own document.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { SCOPES } from "../../logic/server-api/api-key.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
+import { temporaryFolder } from "../harness/folders.ts";
 import { freePort } from "../harness/ports.ts";
 import { runSchemathesis, type SchemathesisResult } from "../security/schemathesis.ts";
 import { createApiKey } from "./api-caller.ts";
@@ -17,7 +21,10 @@ const SEED = 20_261_126;
 const port = await freePort();
 
 describe("schemathesis against the server API", () => {
-  const logicEnv = { IM_API_PORT: String(port), IM_API_RATE_PER_SECOND: "100000" };
+  const cardKeys = join(temporaryFolder("im-schemathesis-"), "card-keys");
+  writeFileSync(cardKeys, `k1 ${randomBytes(32).toString("base64")}\n`);
+  const rate = { IM_API_PORT: String(port), IM_API_RATE_PER_SECOND: "100000" };
+  const logicEnv = { ...rate, IM_CARD_KEYS_FILE: cardKeys };
   const fleet = useFleet({ entries: 0, logics: 1, logicEnv });
   let result: SchemathesisResult;
   before(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API for the shop's backends against a whole fleet of real processes.
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -22,12 +22,15 @@ const WAIT_MS = 30_000;
 const REVOKED_MS = 5000;
 
 const port = await freePort();
-const keysFile = join(temporaryFolder("im-api-keys-"), "keys.json");
+const folder = temporaryFolder("im-api-keys-");
+const keysFile = join(folder, "keys.json");
+const cardKeysFile = join(folder, "card-keys");
 const fileKey = makeKey();
 writeFileSync(keysFile, JSON.stringify([{ key: fileKey.text, name: "from a Secret", scopes: ["users:read"] }]));
+writeFileSync(cardKeysFile, `k1 ${randomBytes(32).toString("base64")}\n`);
 
 describe("the server API", () => {
-  const logicEnv = { IM_API_PORT: String(port), IM_API_KEYS_FILE: keysFile };
+  const logicEnv = { IM_API_PORT: String(port), IM_API_KEYS_FILE: keysFile, IM_CARD_KEYS_FILE: cardKeysFile };
   const fleet = useFleet({ entries: 1, logics: 1, extlogics: 1, logicEnv });
   const target = () => targetOf(fleet(), "tls", 0);
   let shared: Promise<string> | undefined;
@@ -121,6 +124,30 @@ describe("the server API", () => {
     await dave.client.close();
   });
 
+  it("puts an order card into a conversation and keeps it at its newest state, for a client that comes later, too", async () => {
+    const [key, buyer] = [await allKey(), await login(fleet(), "api-card", target())];
+    const card = { type: "order", ref: "o-77", version: 1, snapshot: { state: "new" } };
+    const body = { from: "svc:shop", to: "api-card", card };
+    const sent = await callApi(port, { method: "POST", path: "/v1/cards", key, body });
+    assert.equal(sent.status, 201, JSON.stringify(sent.body));
+    await waitMessages(buyer, 1);
+    await buyer.client.close();
+    const report = (version: number) =>
+      callApi(port, {
+        ...{ method: "POST", path: "/v1/cards/states", key },
+        body: { from: "svc:orders", between: ["api-card", "svc:shop"], ref: "o-77", version, snapshot: { version } },
+      });
+    assert.deepEqual([(await report(5)).status, (await report(5)).body.repeated], [200, true]);
+    const late = await report(4);
+    assert.deepEqual([late.status, late.body.code, late.body.currentVersion], [409, "stale", 5]);
+    const path = `/v1/users/api-card/conversations/${String(sent.body.conversationId)}/messages`;
+    const history = await callApi(port, { method: "GET", key, path });
+    const messages = history.body.messages as { contentType: string; content: string }[];
+    const cards = messages.filter(({ contentType }) => contentType.startsWith("im/card"));
+    const claims = JSON.parse(Buffer.from(cards[0]?.content.split(".")[1] ?? "", "base64url").toString()) as object;
+    assert.deepEqual([cards.length, claims], [1, { ...card, version: 5, snapshot: { version: 5 }, actions: [] }]);
+  });
+
   it("takes the keys of its file, and refuses a revoked key within 5 s, whichever it is", async () => {
     const call = { method: "GET", path: "/v1/users/nobody/devices" };
     const made = await createApiKey(fleet().postgresUrl, ["users:read"]);
@@ -144,13 +171,18 @@ describe("the server API", () => {
     const group = { actor: "svc:shop", name: "team", userIds: ["api-eve"] };
     const made = await callApi(port, { method: "POST", path: "/v1/groups", key: right, body: group });
     const groupId = String(made.body.groupId);
-    const facts: ExampleFacts = { userId: "api-eve", service: "svc:shop", conversationId, messageId, groupId };
+    const cardRef = "order-1";
+    const card = { type: "order", ref: cardRef, version: 1, snapshot: { state: "new" } };
+    const ordered = { from: "svc:shop", to: "api-eve", card };
+    assert.equal((await callApi(port, { method: "POST", path: "/v1/cards", key: right, body: ordered })).status, 201);
+    const ids = { conversationId, messageId, groupId, cardRef };
+    const facts: ExampleFacts = { userId: "api-eve", service: "svc:shop", ...ids };
     const calls = exampleCalls(facts);
     const scopeless = await createApiKey(fleet().postgresUrl, ["audit:read"]);
     for (const { id, reply, scope } of OPERATIONS) {
       const call = calls[id];
       assert.ok(call, id);
-      const ofOneTenant = /\/(messages|conversations|groups)\//.test(call.path);
+      const ofOneTenant = /\/(messages|conversations|groups)\/|\/cards\/states/.test(call.path);
       const hidden = ofOneTenant ? 404 : reply.status;
       const callers: [string | undefined, number][] = [
         [undefined, 401],

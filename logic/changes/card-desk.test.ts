@@ -33,6 +33,7 @@ async function setUp(keys: readonly CardKey[] = [KEY]) {
       version: 2,
       snapshot: { state: "paid" },
       service: "svc:orders",
+      isOwn: () => true,
       ...fields,
     });
   const shown = async (): Promise<Card | undefined> => {

@@ -39,6 +39,8 @@ export interface CardUpdate {
   readonly actions?: Card["actions"];
   /** The service account that says so; need not be a member. */
   readonly service: string;
+  /** Does this user, who put the card there, belong to whom the update comes from? Else the card does not exist for it. */
+  readonly isOwn: (sender: string) => boolean;
 }
 
 export type CardUpdateResult =
@@ -69,6 +71,16 @@ export class CardDesk {
     return `cards of type ${card.type} come from the shop only`;
   }
 
+  /** This cluster has keys for cards. */
+  get isOn(): boolean {
+    return this.#ports.keys().length > 0;
+  }
+
+  /** The card that a backend signed by itself, or what is wrong with it. */
+  openSigned(text: string): Card | string {
+    return openCard(Buffer.from(text), this.#ports.keys(), this.#ports.clock.wallMs());
+  }
+
   /**
    * The message that puts a card of a backend into a conversation: signed, and to be appended like any other.
    * @throws {ImError} BAD_REQUEST for what is no card, or too large a one
@@ -96,7 +108,7 @@ export class CardDesk {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const place = await this.#ports.store.changes.findCard(conversationId, ref);
       const before = place && readCard(place.content);
-      if (!place || !before) return { kind: "no-card" };
+      if (!place || !before || !update.isOwn(place.sender)) return { kind: "no-card" };
       const { convSeq } = place;
       if (place.version === version) return { kind: "updated", convSeq, version, isRepeated: true };
       if (place.version > version) return { kind: "stale", convSeq, version: place.version };

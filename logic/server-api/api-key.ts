@@ -6,6 +6,8 @@ import type { StoredApiKey } from "../store/server-api-store.ts";
 export const SCOPES = [
   "messages:send",
   "messages:read",
+  "cards:send",
+  "cards:update",
   "groups:read",
   "groups:manage",
   "users:read",

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
+import type { CardKey } from "../changes/card-keys.ts";
 import { composeLogic } from "../compose.ts";
 import { MemoryAckWheel } from "../deliver/ack-wheel-memory.ts";
 import type { PushIntent } from "../deliver/offline.ts";
@@ -70,6 +71,8 @@ export class TestApi {
   readonly router = new MemoryRouter(this.clock, 1e9);
   readonly deadLetters = new MemoryDeadLetters();
   readonly intents: PushIntent[] = [];
+  /** As in the file of card keys; may be changed by the test. */
+  cardKeys: readonly CardKey[] = [{ id: "k1", secret: Buffer.alloc(32, 7) }];
   readonly faults: string[] = [];
   readonly registry = new Metrics();
   readonly core = composeLogic({
@@ -92,6 +95,7 @@ export class TestApi {
     clock: this.clock,
     random: () => 0.5,
     defer: setImmediate,
+    changes: { cardKeys: () => this.cardKeys },
     onFault: (op) => void this.faults.push(op),
     log: silentLogger,
     metrics: unreadMetrics(),

@@ -26,6 +26,7 @@ type Caller = (typeof CALLERS)[number];
 /** What another tenant sees of these: the same as of something that is not there. */
 const HIDDEN: readonly string[] = [
   "placeHold",
+  "reportCardState",
   ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
 ];
 
@@ -40,10 +41,16 @@ describe("the API's matrix of callers", () => {
     const sent = await api.call({ method: "POST", path: "/v1/messages", key, body });
     assert.equal(sent.status, 201, JSON.stringify(sent.body));
     const { conversationId, messageId } = sent.body;
+    const cardRef = "order-1";
+    const card = { type: "order", ref: cardRef, version: 1, snapshot: { state: "new" } };
+    const shown = await api.call({ method: "POST", path: "/v1/cards", key, body: { from: service, to: userId, card } });
+    assert.equal(shown.status, 201, JSON.stringify(shown.body));
     const group = { actor: service, name: "team", userIds: [userId] };
     const made = await api.call({ method: "POST", path: "/v1/groups", key, body: group });
     const groupId = String(made.body.groupId);
-    facts = { userId, service, conversationId: String(conversationId), messageId: String(messageId), groupId };
+    facts = {
+      ...{ userId, service, conversationId: String(conversationId), messageId: String(messageId), groupId, cardRef },
+    };
   });
   after(() => api.close());
 
@@ -107,7 +114,13 @@ describe("the API's matrix of callers", () => {
       rest,
     ];
     for (const id of HIDDEN) {
-      const absent = { ...facts, groupId: randomUUID(), conversationId: randomUUID(), messageId: randomUUID() };
+      const absent = {
+        ...facts,
+        groupId: randomUUID(),
+        cardRef: randomUUID(),
+        conversationId: randomUUID(),
+        messageId: randomUUID(),
+      };
       const [there, not] = [exampleCalls(facts)[id], exampleCalls(absent)[id]];
       assert.ok(there && not);
       assert.deepEqual(shape(await api.call({ ...there, key })), shape(await api.call({ ...not, key })));

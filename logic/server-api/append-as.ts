@@ -6,7 +6,7 @@ import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { directConversationId, payloadHash } from "../send/conversation.ts";
 import type { SendPorts } from "../send/send.ts";
-import type { AppendedMessage, AppendResult } from "../store/store.ts";
+import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
 
 /** What {@link AppendAs} needs: the ways that SEND goes, too. */
 export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId"> {
@@ -49,7 +49,7 @@ export class AppendAs {
    */
   append(message: ServerMessage): Promise<ServerAppend> {
     const { sender, to, clientMessageId, contentType, content } = message;
-    const { submit, messageId, clock, epochs } = this.#ports;
+    const { messageId, clock } = this.#ports;
     const conversationId = to === "" ? message.conversationId : directConversationId(sender, to);
     const input = {
       ...{ sender, clientMessageId, conversationId, peer: to, contentType, content },
@@ -57,12 +57,18 @@ export class AppendAs {
       messageId: messageId(),
       sentAtMs: clock.wallMs(),
     };
+    return this.appendInput(input);
+  }
+
+  /** The same for a message that is made already. */
+  appendInput(input: AppendInput): Promise<ServerAppend> {
+    const { submit, epochs } = this.#ports;
     return new Promise((resolve, reject) => {
       const taken = submit(input, (result, epoch) => {
         if (result instanceof ImError) {
           this.#ports.metrics.sends[result.code === ErrorCode.BUSY ? "busy" : "retryable"]++;
           reject(result);
-        } else resolve(this.#finish(message, result, epochs.markOf(epoch)));
+        } else resolve(this.#finish(input, result, epochs.markOf(epoch)));
       });
       if (taken) return;
       this.#ports.metrics.sends.busy++;
@@ -70,7 +76,7 @@ export class AppendAs {
     });
   }
 
-  #finish(message: ServerMessage, result: AppendResult, epochMark: number): ServerAppend {
+  #finish(message: AppendInput, result: AppendResult, epochMark: number): ServerAppend {
     const { metrics, deliver } = this.#ports;
     if (result.kind !== "stored" && result.kind !== "duplicate") {
       const kind = result.kind === "conflict" ? "conflict" : "not-member";
@@ -83,7 +89,7 @@ export class AppendAs {
   }
 }
 
-function outgoingOf(message: ServerMessage, stored: AppendedMessage, epochMark: number): Outgoing {
+function outgoingOf(message: AppendInput, stored: AppendedMessage, epochMark: number): Outgoing {
   const { sender, clientMessageId, contentType, content } = message;
   const { conversationId, convSeq, messageId, sentAtMs, recipients } = stored;
   return {

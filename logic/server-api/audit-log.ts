@@ -53,7 +53,7 @@ export class AuditLog {
 
   /** Resolves when the entry is committed; also when it could not be written: what it is about has happened already. */
   add(row: NewApiAudit): Promise<void> {
-    const target = row.target.slice(0, MAX_TARGET_CHARS).replaceAll("\0", "");
+    const target = row.target.slice(0, MAX_TARGET_CHARS).replaceAll("\0", "").toWellFormed();
     return new Promise((done) => void this.#batch.add({ row: { ...row, target }, done }));
   }
 }

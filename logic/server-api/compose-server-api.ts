@@ -34,7 +34,7 @@ const IDLE_POLL_MS = 10;
 
 /** What the rest of logic lends. */
 export interface ServerApiParts {
-  core: Pick<LogicCore, "admin" | "sending">;
+  core: Pick<LogicCore, "admin" | "sending" | "cards">;
   store: Pick<
     Store,
     "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi" | "governance"
@@ -90,6 +90,7 @@ export function composeApiDesk(
   const metrics = createApiMetrics(registry);
   const api: ApiPorts = {
     append: new AppendAs(core.sending),
+    cards: core.cards,
     users: new UserDesk({ admin: core.admin, router, store }),
     groups: new GroupDesk({
       store: store.groups,

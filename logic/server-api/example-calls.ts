@@ -8,6 +8,8 @@ export interface ExampleFacts {
   readonly service: string;
   readonly conversationId: string;
   readonly messageId: string;
+  /** A card of this is in that conversation, with version 1. */
+  readonly cardRef: string;
   /** A group of the service account and the user, which the account owns. */
   readonly groupId: string;
 }
@@ -20,7 +22,7 @@ export interface ExampleCall {
 
 /** By operation id. */
 export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
-  const { userId, service, conversationId, messageId, groupId } = facts;
+  const { userId, service, conversationId, messageId, groupId, cardRef } = facts;
   const user = `/v1/users/${encodeURIComponent(userId)}`;
   const post = (path: string, body: object): ExampleCall => ({ method: "POST", path, body });
   const get = (path: string): ExampleCall => ({ method: "GET", path });
@@ -28,6 +30,19 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     sendMessage: post("/v1/messages", { from: service, to: userId, contentType: "text/plain", content: "hello" }),
     sendNotification: post("/v1/notifications", {
       ...{ from: service, to: userId, kind: "order.paid", title: "Paid", facts: { orderId: "o-1" } },
+    }),
+    sendCard: post("/v1/cards", {
+      ...{ from: service, to: userId },
+      card: {
+        type: "order",
+        ref: "order-2",
+        version: 1,
+        snapshot: { state: "new" },
+        actions: [{ id: "pay", label: "Pay" }],
+      },
+    }),
+    reportCardState: post("/v1/cards/states", {
+      ...{ from: service, conversationId, ref: cardRef, version: 2, snapshot: { state: "paid" } },
     }),
     readLedger: get(`${user}/messages/${messageId}`),
     readHistory: get(`${user}/conversations/${conversationId}/messages?limit=10`),

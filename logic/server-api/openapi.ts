@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Operation } from "./operation.ts";
 import { PROBLEMS, type ProblemCode } from "./problem.ts";
-import type { ObjectSchema, Schema } from "./schema.ts";
+import type { ArraySchema, ObjectSchema, Schema } from "./schema.ts";
 
 /** Every operation may answer these. */
 const COMMON: readonly ProblemCode[] = [
@@ -22,6 +22,7 @@ const PROBLEM_SCHEMA = {
     detail: { type: "string", description: "What to do" },
     instance: { type: "string", format: "uri", description: "Names this call in the server's logs" },
     retryAfterMs: { type: "integer", minimum: 0, description: "The same request may succeed after it" },
+    currentVersion: { type: "integer", minimum: 0, description: "With stale: the version that holds" },
     errors: {
       type: "array",
       description: "What is wrong with the request, at most 40 things",
@@ -123,10 +124,17 @@ function problemsOf({ method, problems }: Operation): Record<string, object> {
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** How deep JSON may be is said in words. */
+function shownMap(schema: Exclude<Schema, ArraySchema | ObjectSchema>): object {
+  if (!("maxDepth" in schema)) return schema;
+  const { maxDepth, description = "", ...rest } = schema;
+  return { ...rest, description: `${description}. At most ${maxDepth} levels deep` };
+}
+
 /** The schema, with those that have a title kept once. */
 function shown(schema: Schema, schemas: Map<string, object>): object {
   if (schema.type === "array") return { ...schema, items: shown(schema.items, schemas) };
-  if (schema.type !== "object" || !("properties" in schema)) return schema;
+  if (schema.type !== "object" || !("properties" in schema)) return shownMap(schema);
   const { title, properties, ...rest } = schema;
   const fields = Object.entries(properties).map(([name, field]) => [name, shown(field, schemas)]);
   const whole = { ...rest, properties: Object.fromEntries(fields) as object };

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { CardDesk } from "../changes/card-desk.ts";
 import type { ApiAudit } from "../store/server-api-store.ts";
 import type { Store } from "../store/store.ts";
 import type { Scope } from "./api-key.ts";
@@ -15,6 +17,7 @@ export type Method = "GET" | "POST" | "DELETE";
 /** What operations are made of: everything behind the API. */
 export interface ApiPorts {
   readonly append: AppendAs;
+  readonly cards: Pick<CardDesk, "isOn" | "openSigned" | "messageOf" | "update">;
   readonly users: UserDesk;
   readonly groups: GroupDesk;
   readonly governance: GovernanceDesk;

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, title: "The path takes other methods" },
   conflict: { status: 409, title: "The idempotency key belongs to another request" },
   in_progress: { status: 409, title: "The same request is being worked on" },
+  stale: { status: 409, title: "There is a later state already" },
   too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "The body is not JSON" },
   rate_limited: { status: 429, title: "Too many requests" },
@@ -36,12 +37,14 @@ export interface Refusal {
   readonly detail: string;
   readonly faults?: readonly Fault[];
   readonly retryAfterMs?: number;
+  /** Of `stale`: the version that holds. */
+  readonly currentVersion?: number;
 }
 
 export function refuse(
   code: ProblemCode,
   detail: string,
-  more: Pick<Refusal, "faults" | "retryAfterMs"> = {},
+  more: Pick<Refusal, "faults" | "retryAfterMs" | "currentVersion"> = {},
 ): Refusal {
   return { kind: "refused", code, detail, ...more };
 }
@@ -52,7 +55,10 @@ export function mayPass({ code }: Refusal): boolean {
 }
 
 /** Body of a failed call (RFC 9457, application/problem+json). @param requestId names the call in logs */
-export function problemBody({ code, detail, faults, retryAfterMs }: Refusal, requestId: string): object {
+export function problemBody(
+  { code, detail, faults, retryAfterMs, currentVersion }: Refusal,
+  requestId: string,
+): object {
   const { status, title } = PROBLEMS[code];
   return {
     type: `urn:imcluster:problem:${code}`,
@@ -63,6 +69,7 @@ export function problemBody({ code, detail, faults, retryAfterMs }: Refusal, req
     instance: `urn:uuid:${requestId}`,
     ...(faults ? { errors: faults } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(retryAfterMs) }),
+    ...(currentVersion === undefined ? {} : { currentVersion }),
   };
 }
 

@@ -51,7 +51,15 @@ export interface MapSchema extends Annotated {
   readonly maxProperties: number;
 }
 
-export type Schema = StringSchema | IntegerSchema | BooleanSchema | ArraySchema | ObjectSchema | MapSchema;
+/** Any JSON object, within the bounds of a body. */
+export interface JsonSchema extends Annotated {
+  readonly type: "object";
+  readonly additionalProperties: true;
+  /** Levels of objects and arrays, this one included. */
+  readonly maxDepth: number;
+}
+
+export type Schema = StringSchema | IntegerSchema | BooleanSchema | ArraySchema | ObjectSchema | MapSchema | JsonSchema;
 
 /** The TypeScript type of what a schema lets pass. */
 export type Infer<S> = S extends { type: "string"; enum: readonly (infer E)[] }
@@ -66,9 +74,11 @@ export type Infer<S> = S extends { type: "string"; enum: readonly (infer E)[] }
           ? readonly Infer<I>[]
           : S extends { type: "object"; properties: infer P; required: readonly (infer R)[] }
             ? { readonly [K in keyof P & R]: Infer<P[K]> } & { readonly [K in Exclude<keyof P, R>]?: Infer<P[K]> }
-            : S extends { type: "object"; additionalProperties: infer V }
-              ? Readonly<Record<string, Infer<V>>>
-              : never;
+            : S extends { type: "object"; additionalProperties: true }
+              ? Readonly<Record<string, unknown>>
+              : S extends { type: "object"; additionalProperties: infer V }
+                ? Readonly<Record<string, Infer<V>>>
+                : never;
 
 /** An object with these fields, all required but those named in `optional`. */
 export function object<const P extends Readonly<Record<string, Schema>>, const O extends keyof P & string = never>(

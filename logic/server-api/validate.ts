@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ArraySchema, Infer, IntegerSchema, MapSchema, ObjectSchema, Schema, StringSchema } from "./schema.ts";
+import type {
+  ArraySchema,
+  Infer,
+  IntegerSchema,
+  JsonSchema,
+  MapSchema,
+  ObjectSchema,
+  Schema,
+  StringSchema,
+} from "./schema.ts";
 
 /** One thing that is wrong, and what to do. */
 export interface Fault {
@@ -45,6 +54,7 @@ function visit(schema: Schema, value: unknown, path: string, faults: Fault[]): v
       if (value === null || typeof value !== "object" || Array.isArray(value))
         faults.push({ path, message: "must be an object" });
       else if ("properties" in schema) visitObject(schema, value, path, faults);
+      else if ("maxDepth" in schema) visitJson(schema, value, path, faults);
       else visitMap(schema, value, path, faults);
   }
 }
@@ -93,6 +103,24 @@ function visitMap(schema: MapSchema, value: object, path: string, faults: Fault[
     const badName = faultsOf(schema.propertyNames, name)[0];
     if (badName) faults.push({ path: below(path, name), message: `has a name that ${badName.message}` });
     else visit(schema.additionalProperties, field, below(path, name), faults);
+  }
+}
+
+/** By levels and not by calls: what is too deep must not take the stack. */
+function visitJson({ maxDepth }: JsonSchema, value: object, path: string, faults: Fault[]): void {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= maxDepth) {
+      faults.push({ path, message: `must be at most ${maxDepth} levels deep` });
+      return;
+    }
+    const below = level.flatMap((one) => Object.values(one as object) as unknown[]);
+    // JSON has no infinity, but 1e999 becomes one.
+    if (below.some((one) => typeof one === "number" && !Number.isFinite(one))) {
+      faults.push({ path, message: "must hold numbers of 64 bits" });
+      return;
+    }
+    level = below.filter((one) => one !== null && typeof one === "object");
   }
 }
 

@@ -99,6 +99,8 @@ export type ChangeResult =
 export interface CardPlace {
   readonly convSeq: number;
   readonly messageId: string;
+  /** Who put it there. */
+  readonly sender: string;
   readonly version: number;
   /** As it was sent, or as the last update made it. */
   readonly content: Uint8Array;

@@ -162,7 +162,9 @@ export class MemoryChanges implements ChangeStore {
     const { convSeq, version } = card;
     const messages = this.#maps.conversation(conversationId)?.messages ?? [];
     const message = messages.find((event) => event.convSeq === convSeq);
-    return message && { convSeq, messageId: message.messageId, version, content: message.content };
+    if (!message) return undefined;
+    const { messageId, sender, content } = message;
+    return { convSeq, messageId, sender, version, content };
   }
 
   async claimPress(press: CardPress, inputHash: Uint8Array, leaseMs: number, atMs: number): Promise<PressClaim> {

@@ -35,7 +35,7 @@ const CHANGE: Statement = {
 /** $1 conversation, $2 what it shows. */
 const FIND_CARD: Statement = {
   name: "find_card",
-  text: `SELECT r.seq, m.message_id, r.version, m.content
+  text: `SELECT r.seq, m.message_id, r.version, m.content, m.sender
            FROM card_ref r
            JOIN message m ON m.conversation_id = r.conversation_id AND m.seq = r.seq AND m.created_ms = r.created_ms
           WHERE r.conversation_id = $1 AND r.ref = $2`,
@@ -115,7 +115,10 @@ export class PostgresChanges implements ChangeStore {
   async findCard(conversationId: string, ref: string): Promise<CardPlace | undefined> {
     const [row] = await this.#rest.run(FIND_CARD, [conversationId, ref]);
     if (!row) return undefined;
-    return { convSeq: number(row, 0), messageId: text(row, 1), version: number(row, 2), content: bytes(row, 3) };
+    return {
+      ...{ convSeq: number(row, 0), messageId: text(row, 1), version: number(row, 2), content: bytes(row, 3) },
+      sender: text(row, 4),
+    };
   }
 
   async claimPress(press: CardPress, inputHash: Uint8Array, leaseMs: number, atMs: number): Promise<PressClaim> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Operation } from "../operation.ts";
+import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
 import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
@@ -11,6 +12,8 @@ import { kickUser, readDevices, readPresence, revokeToken, revokeUser } from "./
 export const OPERATIONS: readonly Operation[] = [
   sendMessage,
   sendNotification,
+  sendCard,
+  reportCardState,
   readLedger,
   readHistory,
   listConversations,

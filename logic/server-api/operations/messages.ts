@@ -23,7 +23,7 @@ import { refuse } from "../problem.ts";
 import { type Infer, object } from "../schema.ts";
 import { externalId, internalId } from "../tenant-ids.ts";
 
-const NO_CONVERSATION = "no such conversation, or the account is not a member of it: check the ids";
+export const NO_CONVERSATION = "no such conversation, or the account is not a member of it: check the ids";
 const MAX_PAGE = 200;
 const PAGE_BYTES = 4 * 1024 * 1024;
 /** Of a notification; clients know it by this type, and cannot write it themselves. */

@@ -255,7 +255,7 @@ export function cardContract(store: () => ContractStore): void {
       { ...place, content: Buffer.from(place?.content ?? []).toString() },
       {
         ...{ convSeq: 1, messageId: of.messageId, version: 3 },
-        content: "card 3",
+        ...{ sender: alice, content: "card 3" },
       },
     );
     assert.equal(changedSeq(await store().changes.change(updateOf(of, "order-1", 9))), 2);

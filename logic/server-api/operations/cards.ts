@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import { CARD_KINDS, type Card, MAX_CARD_BYTES } from "../../changes/card.ts";
+import { directConversationId } from "../../send/conversation.ts";
+import { clientMessageIdOf } from "../client-message-id.ts";
+import { CONVERSATION_ID, count, SENT, SERVICE_ID, text, USER_ID } from "../fields.ts";
+import { ok, operation } from "../operation.ts";
+import { type Refusal, refuse } from "../problem.ts";
+import { object } from "../schema.ts";
+import { externalId, internalId } from "../tenant-ids.ts";
+import { NO_CONVERSATION } from "./messages.ts";
+
+const MAX_ACTIONS = 8;
+/** Deeper is no snapshot that an app could draw. */
+const MAX_DEPTH = 16;
+const NO_CARDS = "this cluster has no keys for cards: set spec.chat.cards.keysSecretRef, or IM_CARD_KEYS_FILE of logic";
+
+const REF = text("Names the thing in the shop, such as order-4711", 128, 1);
+const VERSION = {
+  type: "integer",
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER - 1,
+  description: "State of the thing: grows with each",
+} as const;
+const SNAPSHOT = {
+  type: "object",
+  additionalProperties: true,
+  maxDepth: MAX_DEPTH,
+  description: "What the app draws, such as title, price and state; signed as it is shown, for disputes",
+  examples: [{ title: "Lamp", priceCents: 1990 }],
+} as const;
+const ACTIONS = {
+  type: "array",
+  maxItems: MAX_ACTIONS,
+  description: "Buttons, each id once",
+  items: object({
+    id: {
+      type: "string",
+      minLength: 1,
+      maxLength: 32,
+      pattern: "^[A-Za-z0-9_.-]{1,32}$",
+      description: "What the shop's backend is told",
+    },
+    label: text("For people", 64, 1),
+  }),
+} as const;
+
+const CARD = object(
+  {
+    type: { type: "string", enum: CARD_KINDS, description: "What it shows" },
+    ...{ ref: REF, version: VERSION, snapshot: SNAPSHOT, actions: ACTIONS },
+  },
+  ["actions"],
+  "Card",
+);
+
+export const sendCard = operation({
+  id: "sendCard",
+  method: "POST",
+  path: "/v1/cards",
+  summary: "Put a card of an item, an order or an offer into a conversation",
+  description:
+    "Say what it shows (card), and this cluster signs it; or bring a card that the shop signed with one of the cluster's keys (signed). To a user (to), or into a conversation that the account is a member of (conversationId). The newest card of a thing in a conversation is the one that reportCardState updates.",
+  scope: "cards:send",
+  bodyFields: object(
+    {
+      from: SERVICE_ID,
+      to: USER_ID,
+      conversationId: CONVERSATION_ID,
+      card: CARD,
+      signed: {
+        type: "string",
+        minLength: 1,
+        maxLength: MAX_CARD_BYTES,
+        pattern: "^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$",
+        description: "A compact JWS with the fields of a card, and exp for its end",
+      },
+    },
+    ["to", "conversationId", "card", "signed"],
+    "NewCard",
+  ),
+  reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
+  problems: ["not_found", "not_allowed"],
+  target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
+  async run({ tenant, idempotencyKey, body }, { append, cards }) {
+    const { from, to = "", conversationId = "", card: given, signed } = body;
+    if ((to === "") === (conversationId === "")) return eitherOr("to", "conversationId");
+    if ((given === undefined) === (signed === undefined)) return eitherOr("card", "signed");
+    if (to === from) return refuse("invalid", "to is the account itself: choose another user");
+    if (!cards.isOn) return refuse("not_allowed", NO_CARDS);
+    const card = signed === undefined ? given && cardOf(given) : cards.openSigned(signed);
+    if (typeof card !== "object") return refuse("invalid", card ?? "there is no card");
+    const sender = internalId(tenant, from);
+    const peer = to === "" ? "" : internalId(tenant, to);
+    const input = cards.messageOf({
+      ...{ sender, clientMessageId: clientMessageIdOf(tenant, idempotencyKey), peer, card },
+      conversationId: peer === "" ? conversationId : directConversationId(sender, peer),
+    });
+    const appended = await append.appendInput(input);
+    if (appended.kind === "not-member") return refuse("not_found", NO_CONVERSATION);
+    if (appended.kind === "conflict")
+      return refuse("conflict", "this Idempotency-Key sent another message some time ago: use a new one");
+    const { messageId, conversationId: id, convSeq, sentAtMs } = appended.message;
+    return ok({ messageId, conversationId: id, conversationSeq: convSeq, sentAtMs });
+  },
+});
+
+export const reportCardState = operation({
+  id: "reportCardState",
+  method: "POST",
+  path: "/v1/cards/states",
+  summary: "Tell the state of what a card shows: an order is paid, shipped, refunded",
+  description:
+    "The newest card of the thing in that conversation shows it from then on, in the same bubble and without a new one; whoever was away sees it when it comes back. States may be reported in any order and any number of times: the highest version stays, and a lower one hears stale with the version that holds. Name the conversation, or the two users whose conversation it is (between).",
+  scope: "cards:update",
+  bodyFields: object(
+    {
+      from: { ...SERVICE_ID, description: "The service account that says so; it need not be a member" },
+      conversationId: CONVERSATION_ID,
+      between: { type: "array", items: USER_ID, minItems: 2, maxItems: 2, description: "Both users of a conversation" },
+      ...{ ref: REF, version: VERSION, snapshot: SNAPSHOT },
+      actions: { ...ACTIONS, description: "Buttons from now on. Default: as before" },
+    },
+    ["conversationId", "between", "actions"],
+    "CardState",
+  ),
+  reply: {
+    status: 200,
+    description: "The card shows it",
+    schema: object(
+      {
+        conversationId: { type: "string", description: "Where the card is" },
+        conversationSeq: count("Position of the card there"),
+        version: count("The one that it shows"),
+        repeated: { type: "boolean", description: "It did already: nothing was to be done" },
+      },
+      [],
+      "ShownCard",
+    ),
+  },
+  problems: ["not_found", "not_allowed", "stale"],
+  target: ({ body: { ref } }) => ref,
+  async run({ tenant, body }, { cards }) {
+    const { from, conversationId = "", between, ref, version, snapshot, actions } = body;
+    if ((between === undefined) === (conversationId === "")) return eitherOr("conversationId", "between");
+    if (!cards.isOn) return refuse("not_allowed", NO_CARDS);
+    const [a = "", b = ""] = (between ?? []).map((userId) => internalId(tenant, userId));
+    const where = conversationId === "" ? directConversationId(a, b) : conversationId;
+    const result = await cards.update({
+      ...{ conversationId: where, ref, version, snapshot, service: internalId(tenant, from) },
+      ...(actions ? { actions } : {}),
+      isOwn: (sender) => externalId(tenant, sender) !== undefined,
+    });
+    if (result.kind === "no-card")
+      return refuse("not_found", "no card of that conversation shows this: check the ids, or send a card of it before");
+    const { convSeq, version: shown } = result;
+    if (result.kind === "stale")
+      return refuse("stale", `the card shows version ${shown} already: nothing was changed`, { currentVersion: shown });
+    return ok({ conversationId: where, conversationSeq: convSeq, version: shown, repeated: result.isRepeated });
+  },
+});
+
+/** Without what is not said. */
+function cardOf({ actions = [], ...card }: Omit<Card, "actions"> & Partial<Pick<Card, "actions">>): Card {
+  return { ...card, actions };
+}
+
+function eitherOr(one: string, other: string): Refusal {
+  const message = `set either ${one} or ${other}`;
+  return refuse("invalid", message, { faults: [{ path: `/${one}`, message }] });
+}
