@@ -49,11 +49,20 @@ const toGroup = ({ service, groupId }: ExampleFacts): ExampleCall => ({
   body: { from: service, conversationId: groupId, contentType: "text/plain", content: "hello" },
 });
 
+const cardToGroup = ({ service, groupId }: ExampleFacts): ExampleCall => ({
+  ...{ method: "POST", path: "/v1/cards" },
+  body: { from: service, conversationId: groupId, card: { type: "item", ref: "i-1", version: 1, snapshot: {} } },
+});
+
 /** The whole table. A key sees everything of its tenant, so operations about users as such are done for each of them. */
 export const ROLE_ROWS: readonly RoleRow[] = [
   row("sendMessage", "actor", ALL, { use: "to a user" }),
   row("sendMessage", "actor", MEMBERS, { use: "to a group", call: toGroup }),
   row("sendNotification", "actor", ALL),
+  row("sendCard", "actor", ALL, { use: "to a user" }),
+  row("sendCard", "actor", MEMBERS, { use: "to a group", call: cardToGroup }),
+  // The account that tells of an order need not be in the conversation, but the card is to be the tenant's.
+  row("reportCardState", "actor", { ...ALL, otherTenant: "hidden" }),
   row("readHistory", "user", MEMBERS),
   row("readLedger", "user", MEMBERS),
   row("listConversations", "user", ALL),

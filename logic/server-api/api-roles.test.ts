@@ -9,6 +9,7 @@ import { type ExampleFacts, exampleCalls } from "./example-calls.ts";
 import { OPERATIONS } from "./operations/index.ts";
 
 const SECRETS = ["the secret that was said", "the secret name"] as const;
+const CARD_REF = "order-1";
 const ACCOUNTS: Readonly<Record<Role, string>> = {
   ...{ owner: "svc:owner", member: "svc:member", exMember: "svc:ex", stranger: "svc:stranger", service: "svc:shop" },
   ...{ otherTenant: "svc:owner", anonymous: "svc:owner" },
@@ -24,7 +25,10 @@ class World {
   async open(): Promise<this> {
     await this.api.start();
     const { store } = this.api;
-    const parts = { store, ...{ groups: store.groups, conversations: store.conversations, traces: store.traces } };
+    const parts = {
+      store,
+      ...{ groups: store.groups, conversations: store.conversations, traces: store.traces, changes: store.changes },
+    };
     for (const [name, part] of Object.entries(parts)) this.#count(name, part);
     const userIds = ["svc:member", "svc:ex", "bob"];
     const made = await this.must("POST", "/v1/groups", { actor: "svc:owner", name: "team", userIds });
@@ -32,6 +36,8 @@ class World {
     await this.must("POST", `/v1/groups/${this.groupId}/members/remove`, { actor: "svc:owner", userIds: ["svc:ex"] });
     await this.must("POST", `/v1/groups/${this.groupId}/name`, { actor: "svc:owner", name: SECRETS[1] });
     const message = { from: "svc:owner", conversationId: this.groupId, contentType: "text/plain", content: SECRETS[0] };
+    const card = { type: "order", ref: CARD_REF, version: 1, snapshot: { about: SECRETS[0] } };
+    await this.must("POST", "/v1/cards", { from: "svc:owner", conversationId: this.groupId, card });
     this.messageId = String((await this.must("POST", "/v1/messages", message)).body.messageId);
     return this;
   }
@@ -82,7 +88,7 @@ describe("the API's matrix of roles", () => {
     const { groupId, messageId } = world;
     const [service, userId] =
       subject === "actor" ? [ACCOUNTS[role], "bob"] : ["svc:owner", subject === "user" ? ACCOUNTS[role] : "bob"];
-    return { service, userId, groupId, messageId, conversationId: groupId };
+    return { service, userId, groupId, messageId, conversationId: groupId, cardRef: CARD_REF };
   }
 
   async function call(world: World, row: RoleRow, role: Role, facts: ExampleFacts) {
