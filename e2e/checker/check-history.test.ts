@@ -14,6 +14,8 @@ import {
   PLANTED_OPTIONS,
   type Planted,
 } from "./planted.ts";
+import { CHAT_PLANTED, chat } from "./planted-chat.ts";
+import { sampleHistory } from "./sample-history.ts";
 import { CHECKS } from "./violation.ts";
 
 /** Beyond the 26 of planted.ts. */
@@ -100,6 +102,30 @@ describe("checkHistory", () => {
   for (const planted of [...PLANTED, ...MORE]) {
     it(`${planted.check} finds: ${planted.name}`, () => assert.ok(isFound(planted)));
   }
+
+  it("accepts a correct history of changes and of a group, and counts them", () => {
+    const { events, final } = chat();
+    const { violations, counts } = checkHistory(events, final);
+    assert.deepEqual(violations, []);
+    const { edits, recalls, groups, groupChanges } = counts;
+    assert.deepEqual({ edits, recalls, groups, groupChanges }, { edits: 2, recalls: 1, groups: 1, groupChanges: 2 });
+  });
+
+  for (const planted of CHAT_PLANTED) {
+    it(`${planted.check} finds: ${planted.name}`, () => assert.ok(isFound(planted, chat)));
+  }
+
+  it("does not expect who left a group to know of later edits", () => {
+    const left = sampleHistory(3, [
+      { do: "group", what: "send", user: 0 },
+      { do: "group", what: "join", user: 1 },
+      { do: "group", what: "send", user: 0 },
+      { do: "group", what: "leave", user: 1 },
+      { do: "change", message: 1, kind: "edit", outcome: "ok" },
+      { do: "change", message: 0, kind: "recall", outcome: "info-stored" },
+    ]);
+    assert.deepEqual(checkHistory(left.events, left.final).violations, []);
+  });
 
   it("has two planted anomalies per check", () => {
     assert.equal(PLANTED.length, 2 * CHECKS.length);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { checkBroadcast } from "./check-broadcast.ts";
+import { checkChanges } from "./check-changes.ts";
+import { checkGroups } from "./check-groups.ts";
 import { checkLiveness } from "./check-liveness.ts";
 import { checkNotify, type NotifyTimes } from "./check-notify.ts";
 import { checkRouterRegister } from "./check-router.ts";
 import { checkAuthorization, checkKicks, checkRevocation, checkSingleSession } from "./check-sessions.ts";
 import { checkDivergent, checkDuplicate, checkLost, checkOrder, checkRealTime, checkUnexpected } from "./checks.ts";
-import type { FaultClass, FinalState, HistoryEvent } from "./history.ts";
+import { type FaultClass, type FinalState, type HistoryEvent, RECALLED } from "./history.ts";
 import { type IndexedHistory, indexHistory } from "./index-history.ts";
 import { CHECKS, type Check, type Violation } from "./violation.ts";
 
@@ -20,6 +22,13 @@ export interface HistoryCounts {
   devices: number;
   stored: number;
   faults: number;
+  /** Acknowledged ones that changed something. */
+  recalls: number;
+  edits: number;
+  /** Groups that were made, and changes of them. */
+  groups: number;
+  groupChanges: number;
+  broadcasts: number;
   violations: Record<Check, number>;
 }
 
@@ -74,6 +83,8 @@ export function checkHistory(
   checkKicks(index, report);
   checkBroadcast(index, report);
   checkAuthorization(index, report);
+  checkGroups(index, report);
+  checkChanges(index, report);
   checkRevocation(index, report);
   checkRouterRegister(index, report);
   if (final.healed) checkLiveness(index, final.healed, report);
@@ -90,6 +101,7 @@ function countsOf(index: IndexedHistory, final: FinalState): HistoryCounts {
     devices: index.devices.length,
     stored: final.stored?.length ?? 0,
     faults: 0,
+    ...{ recalls: 0, edits: 0, groups: 0, groupChanges: 0, broadcasts: 0 },
     violations: Object.fromEntries(CHECKS.map((check) => [check, 0])) as Record<Check, number>,
   };
   for (const send of index.sends) {
@@ -98,6 +110,16 @@ function countsOf(index: IndexedHistory, final: FinalState): HistoryCounts {
     else counts.unknown++;
   }
   for (const view of index.devices) counts.shown += view.shown.length;
-  for (const event of index.others) if (event.op === "fault") counts.faults++;
+  countChat(index, counts);
   return counts;
+}
+
+function countChat(index: IndexedHistory, counts: HistoryCounts): void {
+  for (const event of index.others)
+    if (event.op === "fault") counts.faults++;
+    else if (event.op === "broadcast" && event.kind === "invoke") counts.broadcasts++;
+  for (const { event, send } of index.changes)
+    if (send.acks.length > 0) counts[event.version === RECALLED ? "recalls" : "edits"]++;
+  for (const { row } of index.stored ?? [])
+    if (row.group) counts[row.group.kind === "created" ? "groups" : "groupChanges"]++;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getOrMake } from "./get-or-make.ts";
-import type { FaultClass, FaultEvent, ReceiveEvent } from "./history.ts";
+import { type FaultClass, type FaultEvent, RECALLED, type ReceiveEvent } from "./history.ts";
 import type { IndexedHistory, Item } from "./index-history.ts";
 import { type Report, reporter } from "./violation.ts";
 
@@ -50,7 +50,7 @@ const STRICT_AFTERMATH_MS = 10_000;
  * C7: every acknowledged message is shown on a device of its recipient, acknowledged by one, or offered to a push
  * provider in time. Time counts from the send's acknowledgement, or from the end of the last fault that overlaps the
  * wait; the limit is that of the worst fault that overlaps it. O(n log n). Messages whose limit lies after `endMs` are
- * not judged.
+ * not judged, nor changes, nor what was recalled.
  */
 export function checkNotify(
   index: IndexedHistory,
@@ -68,12 +68,13 @@ export function checkNotify(
   const outages = outagesOf(index, isNotifyStrict);
   const limitOf = limitsFor(index, options);
   const isExempt = (uid: string): boolean => exempt.has(uid) || uid.startsWith("#");
+  const dueSince = duePushes(index);
   const times: number[] = [];
   let lateMaxMs = 0;
   for (const [uid, sent] of index.sentTo) {
     if (isExempt(uid)) continue;
     for (const item of sent) {
-      const ackedAtMs = item.send?.ackedAtMs;
+      const ackedAtMs = dueSince(item);
       if (ackedAtMs === undefined) continue;
       const noticeMs = notified(uid, item);
       const { fromMs, worst } = windowOf(outages, ackedAtMs, Math.min(noticeMs, endMs));
@@ -95,6 +96,15 @@ export function checkNotify(
   times.sort((a, b) => a - b);
   const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
   return { count: times.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: times.at(-1) ?? 0, lateMaxMs };
+}
+
+/** Changes are never pushed, and what was recalled before it was pushed is not pushed any more. */
+function duePushes({ changes }: IndexedHistory): (item: Item) => number | undefined {
+  const recalled = new Set(changes.flatMap(({ event }) => (event.version === RECALLED ? [event.messageId] : [])));
+  return ({ send, place }) => {
+    const isDue = !send?.isSilent && !recalled.has(place?.messageId ?? "");
+    return isDue ? send?.ackedAtMs : undefined;
+  };
 }
 
 function checkSinglePushes(index: IndexedHistory, report: Report): void {

@@ -26,8 +26,15 @@ describe("checkHistory with 200,000 receipts", () => {
       const base = { seed: "s", process: uid, bodyHash: cmid, cmid, conv, seq, messageId: cmid, inboxSeq };
       const sent = { ...base, op: "send" as const, uid, device: "d0", to: peer };
       events.push({ ...sent, kind: "invoke", atMs: at }, { ...sent, kind: "ok", atMs: at + 0.5 });
-      for (let device = 0; device < DEVICES; device++)
-        events.push({ ...base, op: "receive", kind: "ok", uid: peer, device: `d${device}`, sender: uid, atMs: at + 1 });
+      const receive = { op: "receive" as const, kind: "ok" as const, uid: peer, sender: uid, atMs: at + 1 };
+      for (let device = 0; device < DEVICES; device++) events.push({ ...base, ...receive, device: `d${device}` });
+      // Every tenth is edited, and one device sees it.
+      if (at % 10 !== 0 || seq === 1) continue;
+      const edit = { seq: seq - 1, messageId: `m${at - USERS}`, version: 2 };
+      const asked = { ...sent, ...edit, op: "change" as const, cmid: `e${at}`, contentHash: "edited" };
+      events.push({ ...asked, kind: "invoke", atMs: at + 2 });
+      const view = { seed: "s", process: uid, uid: peer, device: "d0", conv, ...edit, bodyHash: "edited" };
+      events.push({ ...view, op: "view", kind: "ok", atMs: at + 3 });
     }
     const devices = Array.from({ length: USERS * DEVICES }, (_, at) => ({ uid: `u${at >> 1}`, device: `d${at & 1}` }));
     const final: FinalState = { devices };

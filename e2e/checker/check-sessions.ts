@@ -18,7 +18,7 @@ export const REVOKE_LIMIT_MS = 5_000;
 /** A fault may be felt so long after its end. */
 const AFTERMATH_MS = 20_000;
 
-function faultsOf(index: IndexedHistory): FaultEvent[] {
+export function faultsOf(index: IndexedHistory): FaultEvent[] {
   return index.others.filter((event): event is FaultEvent => event.op === "fault" && event.faultClass !== "none");
 }
 
@@ -27,7 +27,7 @@ function endOf({ atMs, untilMs = atMs }: FaultEvent): number {
 }
 
 /** One session as its device saw it. */
-interface Session {
+export interface Session {
   uid: string;
   slot: string;
   device: string;
@@ -40,7 +40,7 @@ interface Session {
   tokenIssuedAtMs: number | undefined;
 }
 
-function sessionsOf(index: IndexedHistory): Map<string, Session> {
+export function sessionsOf(index: IndexedHistory): Map<string, Session> {
   const sessions = new Map<string, Session>();
   const begun = new Map<string, number>();
   for (const event of index.others) if (event.op === "session") note(event, sessions, begun);
@@ -155,8 +155,8 @@ export function checkRevocation(index: IndexedHistory, report: Report): void {
   }
 }
 
-/** When a revocation must be in force, given the faults up to `atMs`. */
-function inForceAtMs(faults: readonly FaultEvent[], revokedAtMs: number, atMs: number): number {
+/** When a revocation, or a recall, must be in force, given the faults up to `atMs`. */
+export function inForceAtMs(faults: readonly FaultEvent[], revokedAtMs: number, atMs: number): number {
   const touching = faults.filter((fault) => fault.atMs <= atMs && endOf(fault) + AFTERMATH_MS >= revokedAtMs);
   const healedAtMs = touching.reduce((ms, fault) => Math.max(ms, endOf(fault)), revokedAtMs);
   return healedAtMs + (touching.length > 0 ? TAKEOVER_LIMIT_MS.fault : REVOKE_LIMIT_MS);

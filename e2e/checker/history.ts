@@ -46,9 +46,81 @@ export interface ReceiveEvent extends EventBase {
   sender: string;
   cmid: string;
   bodyHash: string;
+  /** Of its content, when it had been changed before it came; without it 1. */
+  version?: number;
   /** Session in which it came: its `sid`, and slot; without them the single-session check does not see it. */
   sid?: string;
   slot?: string;
+}
+
+/** Version of a message that was recalled: the highest there is. Its content is empty, and so is its hash. */
+export const RECALLED = Number.MAX_SAFE_INTEGER;
+
+/**
+ * A recall or an edit as whoever asked for it saw it; kinds as of a send. What is stored of it is a message of the conversation,
+ * which takes a position, by the actor, with `cmid`.
+ */
+export interface ChangeEvent extends EventBase {
+  op: "change";
+  kind: "invoke" | "ok" | "fail" | "info";
+  uid: string;
+  device: string;
+  cmid: string;
+  /** As of the send whose message it changes. */
+  to: string;
+  /** The message. */
+  conv: string;
+  seq: number;
+  messageId: string;
+  /** That the message is to have, or {@link RECALLED}; and of what content. */
+  version: number;
+  contentHash: string;
+  /** Of the message that tells of the change. */
+  bodyHash: string;
+  /** With `ok`: position of the message that tells of it; 0 when there was nothing left to change. */
+  eventSeq?: number;
+}
+
+/** A device shows a message in another way than before: a change came. */
+export interface ViewEvent extends EventBase {
+  op: "view";
+  kind: "ok";
+  uid: string;
+  device: string;
+  conv: string;
+  seq: number;
+  messageId: string;
+  version: number;
+  bodyHash: string;
+}
+
+/** What a message says that tells of a change of its group. */
+export interface GroupFact {
+  kind: string;
+  users: readonly string[];
+  /** Of the group after the change. */
+  version: number;
+  /** Members after the change. */
+  members: number;
+  role?: string;
+}
+
+/**
+ * Somebody asks for a change of a group; kinds as of a send. What is stored is a message of the conversation, which takes a
+ * position, by the actor, with `cmid`. Who is a member when is told by these messages alone.
+ */
+export interface GroupEvent extends EventBase {
+  op: "group";
+  kind: "invoke" | "ok" | "fail" | "info";
+  uid: string;
+  device: string;
+  cmid: string;
+  action: string;
+  users: readonly string[];
+  /** Empty until it is made. */
+  conv: string;
+  /** With `ok`: position of the message that tells of it; 0 when there was nothing to change. */
+  seq?: number;
 }
 
 /** Something that happened to a connection; no check reads it, people do. */
@@ -157,6 +229,9 @@ export interface RouterEvent extends EventBase {
 export type HistoryEvent =
   | SendEvent
   | ReceiveEvent
+  | ChangeEvent
+  | ViewEvent
+  | GroupEvent
   | NoteEvent
   | FaultEvent
   | AckEvent
@@ -175,6 +250,10 @@ export interface StoredMessage {
   sender: string;
   cmid: string;
   bodyHash: string;
+  /** Of its content, when it was changed; without it 1. */
+  version?: number;
+  /** When it tells of a change of its group. */
+  group?: GroupFact;
 }
 
 /** What was read after the run, when all faults were healed. */
@@ -210,7 +289,8 @@ export function bodyHashOf(content: Uint8Array): string {
   return hash("sha256", content, "base64url").slice(0, 22);
 }
 
-type WithoutBase<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
+/** An event before it is stamped with its run and time. */
+export type WithoutBase<T = HistoryEvent> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
 
 /** Collects the events of one run in memory and, when a path is given, as JSON lines in a file. */
 export class HistoryRecorder {
@@ -224,7 +304,7 @@ export class HistoryRecorder {
   }
 
   /** Stamps the event with the run and, unless it brings one, the time. */
-  record(event: WithoutBase<HistoryEvent> & { atMs?: number }): void {
+  record(event: WithoutBase & { atMs?: number }): void {
     const stamped = { seed: this.seed, atMs: monotonicMs(), ...event } as HistoryEvent;
     this.events.push(stamped);
     this.#file?.write(`${JSON.stringify(stamped)}\n`);
@@ -251,6 +331,9 @@ export async function readHistory(path: string): Promise<HistoryEvent[]> {
 const OPS: ReadonlySet<unknown> = new Set([
   "send",
   "receive",
+  "change",
+  "view",
+  "group",
   "fault",
   "connection",
   "ack",

@@ -1,21 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getOrMake } from "./get-or-make.ts";
-import type { FinalState, HistoryEvent, ReceiveEvent, SendEvent, StoredMessage } from "./history.ts";
+import type {
+  ChangeEvent,
+  FinalState,
+  GroupEvent,
+  HistoryEvent,
+  ReceiveEvent,
+  SendEvent,
+  StoredMessage,
+  ViewEvent,
+} from "./history.ts";
 
 /** Where a message is, as somebody saw it. */
 export interface Place {
   conv: string;
   seq: number;
+  /** Empty where whoever told of the place does not know it. */
   messageId: string;
 }
 
-/** Everything known about one (sender, client message id). */
+/** Everything known about one (sender, client message id): a message, or a change, which is stored as one. */
 export interface Send {
   uid: string;
   device: string;
   cmid: string;
   to: string;
-  bodyHash: string;
+  /** Undefined when the server writes the body. */
+  bodyHash: string | undefined;
+  /** Nobody is pushed to. */
+  isSilent: boolean;
   invokedAtMs: number;
   /** First acknowledgement, if any. */
   ackedAtMs: number | undefined;
@@ -47,6 +60,12 @@ export interface DeviceView {
   items: Item[];
 }
 
+/** A change that was asked for. */
+export interface Change {
+  event: ChangeEvent;
+  send: Send;
+}
+
 /** A history, grouped once for all checks: O(n), no text is built per event. */
 export interface IndexedHistory {
   /** By sender, then client message id. */
@@ -55,12 +74,20 @@ export interface IndexedHistory {
   /** Items that were sent, by recipient. */
   sentTo: Map<string, Item[]>;
   /** Outcomes of sends that were never invoked. */
-  orphans: SendEvent[];
+  orphans: Outcome[];
+  /** In the order of the history. */
+  changes: Change[];
+  /** Messages that devices showed in another way, in the order of the history. */
+  views: ViewEvent[];
   devices: DeviceView[];
   stored: { row: StoredMessage; item: Item }[] | undefined;
   /** Every other event, in the order of the history. */
-  others: Exclude<HistoryEvent, SendEvent | ReceiveEvent>[];
+  others: Exclude<HistoryEvent, Written | ReceiveEvent | ViewEvent>[];
 }
+
+/** Whatever is stored as a message. */
+type Written = SendEvent | ChangeEvent | GroupEvent;
+type Outcome = Pick<Written, "uid" | "cmid" | "kind">;
 
 /** The item of (sender, client message id), made when it is new. */
 export function itemOf(index: Pick<IndexedHistory, "items">, uid: string, cmid: string): Item {
@@ -83,15 +110,17 @@ export function indexHistory(events: readonly HistoryEvent[], final: FinalState)
     sends: [],
     sentTo: new Map(),
     orphans: [],
+    changes: [],
+    views: [],
     devices: [],
     stored: undefined,
     others: [],
   };
-  for (const event of events) if (event.op === "send" && event.kind === "invoke") addInvoke(index, event);
+  for (const event of events) if (isWritten(event) && event.kind === "invoke") addInvoke(index, event);
   const views = new Map<string, Map<string, DeviceView>>();
   for (const { uid, device } of final.devices) viewOf(index, views, uid, device).isSettled = true;
   for (const event of events) {
-    if (event.op === "send") addOutcome(index, event);
+    if (isWritten(event)) addOutcome(index, event);
     else if (event.op === "receive") {
       const view = viewOf(index, views, event.uid, event.device);
       view.shown.push(event);
@@ -101,7 +130,8 @@ export function indexHistory(events: readonly HistoryEvent[], final: FinalState)
         item.shownAtMs = Math.min(item.shownAtMs, event.atMs);
         item.inboxSeq = event.inboxSeq;
       }
-    } else index.others.push(event);
+    } else if (event.op === "view") index.views.push(event);
+    else index.others.push(event);
   }
   index.stored = final.stored?.map((row) => ({ row, item: itemOf(index, row.sender, row.cmid) }));
   place(index);
@@ -124,19 +154,26 @@ function viewOf(
   return view;
 }
 
-function addInvoke(index: IndexedHistory, event: SendEvent): void {
+function isWritten(event: HistoryEvent): event is Written {
+  return event.op === "send" || event.op === "change" || event.op === "group";
+}
+
+function addInvoke(index: IndexedHistory, event: Written): void {
   const item = itemOf(index, event.uid, event.cmid);
   if (item.send) return;
-  const { uid, device, cmid, to, bodyHash } = event;
-  const base = { uid, device, cmid, to, bodyHash, invokedAtMs: event.atMs };
+  const { uid, device, cmid } = event;
+  const to = event.op === "group" ? `#${event.conv}` : event.to;
+  const bodyHash = event.op === "group" ? undefined : event.bodyHash;
+  const base = { uid, device, cmid, to, bodyHash, isSilent: event.op === "change", invokedAtMs: event.atMs };
   item.send = { ...base, ackedAtMs: undefined, acks: [], hasFailed: false };
   index.sends.push(item.send);
+  if (event.op === "change") index.changes.push({ event, send: item.send });
   const sent = index.sentTo.get(to);
   if (sent) sent.push(item);
   else index.sentTo.set(to, [item]);
 }
 
-function addOutcome(index: IndexedHistory, event: SendEvent): void {
+function addOutcome(index: IndexedHistory, event: Written): void {
   if (event.kind === "invoke" || event.kind === "info") return;
   const { send } = itemOf(index, event.uid, event.cmid);
   if (!send) {
@@ -148,12 +185,23 @@ function addOutcome(index: IndexedHistory, event: SendEvent): void {
     return;
   }
   send.ackedAtMs = Math.min(send.ackedAtMs ?? event.atMs, event.atMs);
-  send.acks.push({ conv: event.conv ?? "", seq: event.seq ?? 0, messageId: event.messageId ?? "" });
+  const place = placeOf(event);
+  if (place) send.acks.push(place);
+}
+
+/** Undefined: nothing was to be changed, and nothing was stored. */
+function placeOf(event: Written): Place | undefined {
+  const conv = event.conv ?? "";
+  if (event.op === "send") return { conv, seq: event.seq ?? 0, messageId: event.messageId ?? "" };
+  const seq = (event.op === "change" ? event.eventSeq : event.seq) ?? 0;
+  return seq === 0 ? undefined : { conv, seq, messageId: "" };
 }
 
 function place(index: IndexedHistory): void {
-  for (const ofSender of index.items.values()) for (const item of ofSender.values()) item.place = item.send?.acks[0];
+  for (const ofSender of index.items.values())
+    for (const item of ofSender.values()) item.place = item.send?.acks.find(({ messageId }) => messageId !== "");
   for (const { row, item } of index.stored ?? []) item.place ??= row;
   for (const view of index.devices)
     for (const [at, event] of view.shown.entries()) (view.items[at] as Item).place ??= event;
+  for (const { send } of index.changes) itemOf(index, send.uid, send.cmid).place ??= send.acks[0];
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ImClient, ImClientError, type Message, type Platform, type StoredCursor, type Transport } from "#client";
 import { bodyHashOf } from "../checker/history.ts";
+import { ChatApp, type GroupAction } from "../workload/chat-app.ts";
+import { factsOf } from "../workload/message-facts.ts";
 import type { EntryProcess } from "./entry-process.ts";
 import { Proc } from "./kernel.ts";
 import type { Wire } from "./network.ts";
@@ -53,6 +55,7 @@ export class Device {
   #tokenIssuedAtMs = 0;
   #sends = 0;
   #resets = 0;
+  readonly #chat: ChatApp;
 
   constructor(world: World, entries: readonly EntryProcess[], options: DeviceOptions) {
     this.#world = world;
@@ -62,6 +65,11 @@ export class Device {
     this.device = options.device;
     this.slot = SLOTS[options.platform];
     this.#proc = new Proc(this.name);
+    this.#chat = new ChatApp({
+      ...{ uid: this.uid, device: this.device, process: this.name },
+      record: (event) => world.record(event),
+      newId: () => `${this.device}-${this.#sends++}`,
+    });
   }
 
   get name(): string {
@@ -162,13 +170,32 @@ export class Device {
     this.#world.kernel.after(0, this.#proc, () => void this.#send(client, to, cmid, content));
   }
 
+  /** Recalls or edits one of the user's own messages. */
+  change(kind: "recall" | "edit", pick: number): void {
+    const client = this.#client;
+    if (!client || !this.isRunning) return;
+    this.#world.kernel.after(0, this.#proc, () => void this.#chat.change(client, kind, pick));
+  }
+
+  /** Makes or changes a group. */
+  changeGroup(action: GroupAction, onMade: (conv: string) => void = () => undefined): void {
+    const client = this.#client;
+    if (!client || !this.isRunning) return;
+    this.#world.kernel.after(0, this.#proc, async () => {
+      const conv = await this.#chat.changeGroup(client, action);
+      if (conv !== undefined) onMade(conv);
+    });
+  }
+
   async #send(client: ImClient, to: string, cmid: string, content: Uint8Array): Promise<void> {
     const base = { uid: this.uid, device: this.device, cmid, to, bodyHash: bodyHashOf(content), process: this.name };
     this.#world.record({ op: "send", kind: "invoke", ...base });
     try {
       const target = to.startsWith("#") ? { conversationId: to.slice(1) } : { to };
-      const { conversationId: conv, convSeq: seq, messageId } = await client.send({ ...target, content, id: cmid });
+      const sent = await client.send({ ...target, content, id: cmid });
+      const { conversationId: conv, convSeq: seq, messageId } = sent;
       this.#world.record({ op: "send", kind: "ok", ...base, conv, seq, messageId });
+      this.#chat.sent(sent, to, content);
     } catch (error) {
       const isRefused = error instanceof ImClientError && !error.retryable && error.code < FIRST_CLIENT_CODE;
       this.#world.record({ op: "send", kind: isRefused ? "fail" : "info", ...base });
@@ -263,10 +290,11 @@ export class Device {
     if (isLeftOver) this.#known.add(messageId);
     else this.#shownSeq = Math.max(this.#shownSeq, inboxSeq);
     const { uid, device, slot } = this;
-    const bodyHash = bodyHashOf(message.content);
+    const { group: _, ...facts } = factsOf(message);
     const session = this.#sid === "" ? {} : { sid: this.#sid, slot };
-    const event = { uid, device, conv, seq, inboxSeq, messageId, sender, cmid, bodyHash, ...session };
+    const event = { uid, device, conv, seq, inboxSeq, messageId, sender, cmid, ...facts, ...session };
     this.#world.record({ op: "receive", kind: "ok", process: this.name, ...event });
+    this.#chat.shown(message);
   }
 
   #transport(proc: Proc): Transport {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { GROUP_OPS, type GroupOp, isGroupOp } from "./group-ops.ts";
 import { Random } from "./random.ts";
 
 /** One step of the workload. Numbers pick among what there is, modulo its count. */
@@ -13,6 +14,9 @@ export type Op =
   | { kind: "send to hermit"; device: number }
   /** Whoever a send with the same numbers goes to closes every device, or all of their batteries are empty. */
   | { kind: "leave" | "die"; device: number; to: number }
+  /** One of the user's newest messages, as far as the device knows them. */
+  | { kind: "edit" | "recall"; device: number; to: number }
+  | GroupOp
   /** The user of the device loses their membership of that conversation, or every token issued so far. */
   | { kind: "remove" | "revoke"; device: number };
 
@@ -206,17 +210,18 @@ function parting(random: Random, atMs: number): Plan["ops"] {
   ];
 }
 
+const FORGOTTEN: readonly Op["kind"][] = ["remove", "revoke", "edit", "recall"];
 /** Of all users. */
 const MOST_DEVICES = 20;
 
 /**
  * Nothing else is broken, and everybody goes on: as the operator's manual says, the database has its new epoch when it is
- * back. A membership or a revocation that it forgets would have to be made again.
+ * back. A membership, a change or a revocation that it forgets would have to be made again.
  */
 function withRestore(plan: Plan, random: Random): Plan {
   const asOfMs = random.int(15_000, ACTIVE_MS - 15_000);
   const atMs = asOfMs + random.int(2000, 5000);
-  const ops = plan.ops.filter(({ kind }) => kind !== "remove" && kind !== "revoke");
+  const ops = plan.ops.filter((op) => !isGroupOp(op) && !FORGOTTEN.includes(op.kind));
   // Somebody sees what will be lost, is away while it is, and comes back when their positions mean other messages.
   const who = { device: random.int(0, 1000), to: random.int(0, 1000) };
   for (const ms of [asOfMs + 200, asOfMs + 400, atMs + 1100, atMs + 1300, atMs + 1500, atMs + 1700])
@@ -227,10 +232,18 @@ function withRestore(plan: Plan, random: Random): Plan {
   return { ...plan, ops, restore: { asOfMs, atMs } };
 }
 
+const WEIGHTS = {
+  ...{ send: 66, "send to all": 4, open: 16, close: 8, kill: 6, doze: 1.5, remove: 0.2, revoke: 0.4 },
+  ...{ edit: 4, recall: 2, "in a group": 14 },
+};
+
 function opOf(random: Random): Op {
   const device = random.int(0, 1000);
-  const weights = { send: 66, "send to all": 4, open: 16, close: 8, kill: 6, doze: 1.5, remove: 0.2, revoke: 0.4 };
-  const kind = random.weighted(weights);
+  const kind = random.weighted(WEIGHTS);
+  if (kind === "edit" || kind === "recall" || kind === "in a group") {
+    const to = random.int(0, 1000);
+    return kind === "in a group" ? { kind: random.weighted(GROUP_OPS), device, to } : { kind, device, to };
+  }
   if (kind !== "send") return { kind, device };
   return { kind, device, to: random.int(0, 1000), bytes: random.chance(0.02) ? random.int(5_000, 60_000) : 0 };
 }

@@ -2,17 +2,13 @@
 import { leaseKey, parseRoute, routeKey } from "../../logic/router/keys.ts";
 import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
 import { NOTIFY_LIMITS_MS } from "../checker/check-notify.ts";
-import {
-  bodyHashOf,
-  type FinalState,
-  type HealedState,
-  type HistoryEvent,
-  type StoredMessage,
-} from "../checker/history.ts";
+import type { FinalState, HealedState, HistoryEvent, StoredMessage } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
+import { factsOf } from "../workload/message-facts.ts";
 import type { Device } from "./device.ts";
 import { SLOW_LOOK_MS } from "./extlogic-process.ts";
 import { type Fleet, startFleet, usersOf } from "./fleet.ts";
+import { isGroupOp, performGroupOp } from "./group-ops.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type Op, type Plan, planOf } from "./plan.ts";
 import { Restore } from "./restore.ts";
@@ -91,8 +87,13 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
 }
 
 /** Whoever sends opens the application. */
-function perform(world: World, { devices: all, hermit }: Fleet, op: Op): void {
+function perform(world: World, fleet: Fleet, op: Op): void {
+  const { devices: all, hermit } = fleet;
   const devices = all.filter(({ uid }) => uid !== hermit);
+  if (isGroupOp(op)) {
+    performGroupOp(world, { ...fleet, devices }, op);
+    return;
+  }
   const device = devices[op.device % devices.length] as Device;
   const { uid } = device;
   switch (op.kind) {
@@ -103,6 +104,11 @@ function perform(world: World, { devices: all, hermit }: Fleet, op: Op): void {
     case "send to hermit":
       device.open();
       world.kernel.after(OPENING_MS, undefined, () => device.send(hermit ?? uid));
+      return;
+    case "edit":
+    case "recall":
+      device.open();
+      world.kernel.after(OPENING_MS, undefined, () => device.change(op.kind, op.to));
       return;
     case "remove":
       void world.database.removeMember(EVERYBODY, uid);
@@ -194,8 +200,10 @@ async function readStored(world: World, { users }: Fleet): Promise<StoredMessage
   for (const userId of users) {
     const limit = Number.MAX_SAFE_INTEGER;
     const { events } = await world.database.readInbox({ userId, cursor: 0, limit, limitBytes: limit });
-    for (const { conversationId: conv, convSeq: seq, messageId, sender, clientMessageId: cmid, content } of events)
-      rows.set(`${conv} ${seq} ${messageId}`, { conv, seq, messageId, sender, cmid, bodyHash: bodyHashOf(content) });
+    for (const event of events) {
+      const { conversationId: conv, convSeq: seq, messageId, sender, clientMessageId: cmid } = event;
+      rows.set(`${conv} ${seq} ${messageId}`, { conv, seq, messageId, sender, cmid, ...factsOf(event) });
+    }
   }
   return [...rows.values()];
 }

@@ -5,7 +5,7 @@ import { EntryStats } from "../../gateway/session/stats.ts";
 import { createLogicMetrics, type LogicMetrics } from "../../logic/metrics.ts";
 import { createPushMetrics, type PushMetrics } from "../../logic/push/metrics.ts";
 import { MemoryStore } from "../../logic/store/memory.ts";
-import type { HistoryEvent } from "../checker/history.ts";
+import type { HistoryEvent, WithoutBase } from "../checker/history.ts";
 import { Calls, type Server } from "./calls.ts";
 import { type Journal, storeOf } from "./database.ts";
 import { Kernel, Proc } from "./kernel.ts";
@@ -50,8 +50,6 @@ export const METRICS: { logic: LogicMetrics; push: PushMetrics; stats: EntryStat
 /** Two deadlines of one slot are at least the grain of the wheel (500 ms) apart, and a look (220 ms) may find the first late. */
 const FIRED_ONCE_MS = 250;
 
-type Unstamped<T> = T extends HistoryEvent ? Omit<T, "seed" | "atMs"> : never;
-
 /** What all processes of one run share: time, network, servers, and the history. */
 export class World {
   readonly users: readonly string[];
@@ -73,6 +71,8 @@ export class World {
   #hasRestore = false;
   /** When it was done that is done again now. */
   #replayedMs: number | undefined;
+  /** Groups that were made, and by whom. */
+  readonly groups: { conv: string; owner: string }[] = [];
   readonly servers: { readonly database: Server; readonly redis: Server; readonly provider: Server };
 
   /**
@@ -155,7 +155,7 @@ export class World {
     this.#firedAtMs.set(slot, this.kernel.nowMs);
   }
 
-  record(event: Unstamped<HistoryEvent>): void {
+  record(event: WithoutBase): void {
     this.history.push({ seed: String(this.kernel.seed), atMs: this.kernel.nowMs, ...event } as HistoryEvent);
   }
 
