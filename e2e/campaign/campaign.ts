@@ -10,7 +10,7 @@ import type { Violation } from "../checker/violation.ts";
 import { type Fleet, SERVER_NAME, startFleet } from "../harness/fleet.ts";
 import { PrivateNetwork } from "../harness/private-network.ts";
 import { startWebhookSandbox, type WebhookSandbox } from "../sandbox/webhook.ts";
-import { readStored } from "../workload/read-stored.ts";
+import { readInboxHeads, readStored } from "../workload/read-stored.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
 import { Crowd } from "./crowd.ts";
 import { FleetSite } from "./fleet-site.ts";
@@ -54,6 +54,12 @@ export interface CampaignResult {
   /** Push intents that were given up. */
   deadLetters: number;
   faults: number;
+  /** Changes of messages that were made, groups, and changes of groups. */
+  recalls: number;
+  edits: number;
+  groups: number;
+  groupChanges: number;
+  broadcasts: number;
   lost: number;
   duplicated: number;
   reordered: number;
@@ -200,6 +206,7 @@ class Campaign {
       pairs,
       ratePerSecond,
       random: seededRandom(seed),
+      hasChatter: true,
       recorder: this.#recorder,
       getToken: (uid) => fleet.tokens.mint(uid),
       target: (index, isAlias) => this.#targetOf(fleet, index, isAlias),
@@ -267,7 +274,7 @@ class Campaign {
   async judge(): Promise<CampaignResult> {
     const { fleet, view, leases, crowd, nemesis } = this.#ready;
     const healedAtMs = monotonicMs();
-    await this.#pullAll(crowd.people);
+    await this.#pullAll(crowd.people, await readInboxHeads(fleet.postgresUrl));
     const healed = await waitHealed({ view, people: crowd.people, healedAtMs });
     await leases.stop();
     // Every device is accountable, also one that could not come back: what it misses is lost.
@@ -277,6 +284,7 @@ class Campaign {
     const final: FinalState = { devices, stored: await readStored(fleet.postgresUrl), healed };
     const report = checkCampaign(this.#options.seed, this.#recorder.events, final);
     const { C1, C2, C3, C4, C5, C6 } = report.counts.violations;
+    const { recalls, edits, groups, groupChanges, broadcasts } = report.counts;
     const resets = crowd.people.reduce(
       (sum, person) => sum + person.devices.reduce((n, peer) => n + peer.resets, 0),
       0,
@@ -291,6 +299,7 @@ class Campaign {
       pushed: this.#pushed,
       deadLetters: await view.deadLetters(),
       faults: nemesis.done,
+      ...{ recalls, edits, groups, groupChanges, broadcasts },
       lost: C1,
       duplicated: C2 + resets,
       reordered: C3 + C6,
@@ -312,9 +321,10 @@ class Campaign {
   }
 
   /** A few at a time: what is measured here is the end of the faults, not a storm of logins. */
-  async #pullAll(people: readonly Person[]): Promise<void> {
+  async #pullAll(people: readonly Person[], heads: ReadonlyMap<string, number>): Promise<void> {
     await inTurns(people, PULLING, async (person) => {
-      for (const problem of await person.pullAll(PULL_MS)) this.#note(`${person.uid}: ${problem}`);
+      for (const problem of await person.pullAll(heads.get(person.uid) ?? 0, PULL_MS))
+        this.#note(`${person.uid}: ${problem}`);
     });
   }
 

@@ -4,6 +4,7 @@ import type { HistoryRecorder } from "../checker/history.ts";
 import { textOf } from "../harness/text.ts";
 import { LatencyHistogram } from "../workload/latency-histogram.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
+import { Chatter } from "./chatter.ts";
 import { type Habit, Person } from "./person.ts";
 
 /** Options of {@link Crowd}. */
@@ -23,6 +24,8 @@ export interface CrowdOptions {
   habits?: readonly Habit[];
   /** Of the SDK clients. Default: a missing PONG is noticed after 3 s. */
   timing?: Partial<Timing>;
+  /** People also recall and edit, and talk in groups. */
+  hasChatter?: boolean;
 }
 
 const CYCLE: readonly Habit[] = [
@@ -41,6 +44,7 @@ export class Crowd {
   readonly #options: CrowdOptions;
   readonly #partner = new Map<Person, Person>();
   readonly #living: Promise<void>[] = [];
+  readonly #chatter: Chatter | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sent = 0;
   #turn = 0;
@@ -53,6 +57,8 @@ export class Crowd {
       const b = this.#person(`${options.seed}-b${pair}`, habits[pair % habits.length] ?? "steady");
       this.#partner.set(a, b).set(b, a);
     }
+    const { random, hasChatter = false } = options;
+    if (hasChatter) this.#chatter = new Chatter({ people: this.people, random });
   }
 
   #person(uid: string, habit: Habit): Person {
@@ -106,6 +112,7 @@ export class Crowd {
       const due = before + Math.floor((elapsedMs * this.#options.ratePerSecond) / 1000) - this.#sent;
       this.#sendSome(Math.min(due, MAX_BURST));
     }, TICK_MS);
+    this.#chatter?.start();
     for (const person of this.people) this.#living.push(person.live());
   }
 
@@ -134,6 +141,7 @@ export class Crowd {
   /** Ends sending and habits; resolves when every send was answered, false when some are open after `timeoutMs`. */
   async settleDown(timeoutMs: number): Promise<boolean> {
     clearInterval(this.#timer);
+    this.#chatter?.stop();
     for (const person of this.people) person.settleDown();
     await Promise.all(this.#living);
     const deadlineMs = performance.now() + timeoutMs;
@@ -146,6 +154,7 @@ export class Crowd {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#chatter?.stop();
     for (const person of this.people) person.settleDown();
     await Promise.all(this.people.flatMap(({ devices }) => devices.map((peer) => peer.goOffline())));
   }

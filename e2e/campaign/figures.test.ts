@@ -13,6 +13,11 @@ const good: CampaignResult = {
   pushed: 300,
   deadLetters: 0,
   faults: 14,
+  recalls: 40,
+  edits: 60,
+  groups: 5,
+  groupChanges: 30,
+  broadcasts: 0,
   lost: 0,
   duplicated: 0,
   reordered: 0,
@@ -52,6 +57,12 @@ describe("campaign figures", () => {
     assert.equal(figures.fakeOnlineMaxMs, 14_500);
     assert.deepEqual(figures.failedSeeds, []);
     assert.deepEqual(shortfalls(figures, goalsOf(8, 60)), []);
+  });
+
+  it("ask for changes of messages and of groups", () => {
+    const figures = sumUp([{ ...good, edits: 0, groupChanges: 0 }]);
+    assert.equal(figures.recalls, 40);
+    assert.deepEqual(shortfalls(figures, goalsOf(1, 20)), ["edits: none", "groupChanges: none"]);
   });
 
   for (const name of ["lost", "duplicated", "reordered", "corrupted"] as const) {

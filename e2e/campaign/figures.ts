@@ -6,6 +6,11 @@ export interface CampaignFigures {
   campaigns: number;
   acked: number;
   faults: number;
+  recalls: number;
+  edits: number;
+  groups: number;
+  groupChanges: number;
+  broadcasts: number;
   lost: number;
   duplicated: number;
   reordered: number;
@@ -65,6 +70,11 @@ export function sumUp(results: readonly CampaignResult[]): CampaignFigures {
     campaigns: results.length,
     acked: sum(({ acked }) => acked),
     faults: sum(({ faults }) => faults),
+    recalls: sum(({ recalls }) => recalls),
+    edits: sum(({ edits }) => edits),
+    groups: sum(({ groups }) => groups),
+    groupChanges: sum(({ groupChanges }) => groupChanges),
+    broadcasts: sum(({ broadcasts }) => broadcasts),
     lost: sum(({ lost }) => lost),
     duplicated: sum(({ duplicated }) => duplicated),
     reordered: sum(({ reordered }) => reordered),
@@ -98,6 +108,8 @@ export function shortfalls(figures: CampaignFigures, goals: Goals): string[] {
     if (figures[name] > 0) found.push(`${name}: ${figures[name]}`);
   if (figures.acked < goals.acked) found.push(`acked: ${figures.acked} of ${goals.acked}`);
   if (figures.faults < goals.faults) found.push(`faults: ${figures.faults} of ${goals.faults}`);
+  for (const name of ["recalls", "edits", "groups", "groupChanges"] as const)
+    if (figures[name] === 0) found.push(`${name}: none`);
   for (const name of ["fakeOnlineMaxMs", "resumeMs"] as const) {
     const value = figures[name] ?? 0;
     if (value > goals[name]) found.push(`${name}: ${value}, at most ${goals[name]}`);

@@ -135,8 +135,9 @@ export class Person {
   /**
    * After the heal: each device in turn is online and pulls until it was shown all that is due, then a new device reads
    * the inbox from its beginning. The phone stays online. Resolves with what went wrong, if anything.
+   * @param head the newest position of the inbox: groups and changes are due up to it
    */
-  async pullAll(timeoutMs: number): Promise<string[]> {
+  async pullAll(head: number, timeoutMs: number): Promise<string[]> {
     const wrong: string[] = [];
     for (const peer of [...this.devices, this.newDevice()].reverse()) {
       try {
@@ -145,6 +146,7 @@ export class Person {
           await peer.goOnline();
         }
         if (!(await peer.waitShown(this.due, timeoutMs))) wrong.push(`${peer.device} was not shown everything`);
+        else if (!(await peer.waitCursor(head, timeoutMs))) wrong.push(`${peer.device} did not come to ${head}`);
       } catch (error) {
         wrong.push(`${peer.device} could not log in: ${String(error)}`);
       } finally {

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import { CHAT_MUTANTS } from "./list-chat.ts";
 import { DELIVERY_MUTANTS } from "./list-delivery.ts";
 import { MESSAGE_MUTANTS } from "./list-messages.ts";
 import { SESSION_MUTANTS } from "./list-sessions.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Every planted bug of `make mutants`. */
-export const MUTANTS: readonly Mutant[] = [...MESSAGE_MUTANTS, ...SESSION_MUTANTS, ...DELIVERY_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...MESSAGE_MUTANTS,
+  ...SESSION_MUTANTS,
+  ...DELIVERY_MUTANTS,
+  ...CHAT_MUTANTS,
+];

@@ -181,10 +181,11 @@ export class Device {
   changeGroup(action: GroupAction, onMade: (conv: string) => void = () => undefined): void {
     const client = this.#client;
     if (!client || !this.isRunning) return;
-    this.#world.kernel.after(0, this.#proc, async () => {
+    const change = async (): Promise<void> => {
       const conv = await this.#chat.changeGroup(client, action);
       if (conv !== undefined) onMade(conv);
-    });
+    };
+    this.#world.kernel.after(0, this.#proc, () => void change());
   }
 
   async #send(client: ImClient, to: string, cmid: string, content: Uint8Array): Promise<void> {

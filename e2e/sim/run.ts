@@ -108,7 +108,12 @@ function perform(world: World, fleet: Fleet, op: Op): void {
     case "edit":
     case "recall":
       device.open();
-      world.kernel.after(OPENING_MS, undefined, () => device.change(op.kind, op.to));
+      world.kernel.after(OPENING_MS, undefined, () => {
+        // Now and then on all devices of the user, the last message: one of them wins.
+        const isDuel = op.to % 3 === 0;
+        for (const one of devices.filter((other) => (isDuel ? other.uid === uid : other === device)))
+          one.change(op.kind, isDuel ? 0 : op.to);
+      });
       return;
     case "remove":
       void world.database.removeMember(EVERYBODY, uid);

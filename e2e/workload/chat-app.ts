@@ -122,14 +122,21 @@ export class ChatApp {
     record({ op: "view", kind: "ok", process, uid, device, conv, seq, messageId, version, bodyHash });
   }
 
-  /** Recalls or edits one of the user's newest messages; nothing when there is none. */
-  async change(client: ImClient, kind: "recall" | "edit", pick: number): Promise<void> {
-    const own = this.#own[pick % Math.max(1, this.#own.length)];
-    if (!own) return;
+  /**
+   * Recalls or edits one of the user's newest messages, 0 the very last; nothing when there is none. Resolves with what tells of it: its id and
+   * the `to` of the message; undefined when nothing is known to be stored.
+   */
+  async change(
+    client: ImClient,
+    kind: "recall" | "edit",
+    pick: number,
+  ): Promise<{ cmid: string; to: string } | undefined> {
+    const own = this.#own.at(-1 - (pick % Math.max(1, this.#own.length)));
+    if (!own) return undefined;
     const { conv, seq, messageId, to } = own;
     const known = formOf(this.#known.get(`${conv}:${seq}`) ?? [], conv, seq);
     // A recalled message is not shown as one that can be edited.
-    if (!known || known.isRecalled) return;
+    if (!known || known.isRecalled) return undefined;
     const { uid, device, process, record, newId } = this.#ports;
     const cmid = newId();
     const content = Buffer.from(`${uid} edits: ${cmid}`);
@@ -146,8 +153,10 @@ export class ChatApp {
           : await client.request(ChatCommand.EDIT, Edit.encode({ ...ref, version: known.version, content }));
       const { code, eventSeq } = Changed.decode(answer);
       record({ op: "change", kind: code === 0 ? "ok" : "fail", ...what, ...(code === 0 ? { eventSeq } : {}) });
+      return code === 0 && eventSeq > 0 ? { cmid, to } : undefined;
     } catch (error) {
       record({ op: "change", kind: isRefusal(error) ? "fail" : "info", ...what });
+      return undefined;
     }
   }
 

@@ -10,7 +10,9 @@ import {
 } from "#client";
 import { slotOf } from "../../logic/session/slots.ts";
 import { bodyHashOf, type HistoryRecorder } from "../checker/history.ts";
+import { ChatApp, type GroupAction } from "./chat-app.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
+import { factsOf } from "./message-facts.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "./sdk-transport.ts";
 
 /** Options of {@link Peer}. */
@@ -27,6 +29,9 @@ export interface PeerOptions {
   conversationWindow?: number;
 }
 
+/** Between a message and what changes it lie fewer, also when the one who changes it cannot be heard for some seconds. */
+const MAX_KNOWN = 2500;
+const POLL_MS = 50;
 const OPEN_TIMEOUT_MS = 60_000;
 /** Reconnects after a kill should take part of a second, not the twenty that suit a phone. */
 const BACKOFF_CAP_MS = 2000;
@@ -43,6 +48,8 @@ export class Peer {
   /** What {@link waitShown} calls still miss. */
   readonly #awaited = new Set<Set<string>>();
   readonly #waiters = new Set<() => void>();
+  readonly #chat: ChatApp;
+  #asked = 0;
   #client: ImClient | undefined;
   #reconnects = 0;
   #resets = 0;
@@ -55,6 +62,11 @@ export class Peer {
     this.#options = options;
     this.uid = options.uid;
     this.device = options.device;
+    this.#chat = new ChatApp({
+      ...{ uid: this.uid, device: this.device, process: this.#name, maxKnown: MAX_KNOWN },
+      record: (event) => options.recorder.record(event),
+      newId: () => `${this.uid}-${this.device}-asked-${this.#asked++}`,
+    });
   }
 
   get isOnline(): boolean {
@@ -81,7 +93,7 @@ export class Peer {
     return slotOf(this.#options.platform) ?? "";
   }
 
-  /** Sends without an answer yet. */
+  /** Sends, changes and requests of groups without an answer yet. */
   get sending(): number {
     return this.#sending;
   }
@@ -158,7 +170,37 @@ export class Peer {
     await client?.close();
   }
 
-  /** Sends and waits for the answer; records both. False when the message was refused or its outcome is unknown. */
+  /** Recalls or edits one of its newest messages: what tells of it, and to whom; undefined when nothing was changed. */
+  change(kind: "recall" | "edit", pick: number): Promise<{ cmid: string; to: string } | undefined> {
+    return this.#ask(() => this.#chat.change(this.client, kind, pick));
+  }
+
+  /** Makes or changes a group: its id, undefined when that was refused or is not known. */
+  changeGroup(action: GroupAction): Promise<string | undefined> {
+    return this.#ask(() => this.#chat.changeGroup(this.client, action));
+  }
+
+  async #ask<T>(job: () => Promise<T>): Promise<T> {
+    this.#sending++;
+    try {
+      return await job();
+    } finally {
+      this.#sending--;
+      this.#wake();
+    }
+  }
+
+  /** Resolves when everything up to this inbox position was handed out; false after `timeoutMs`. */
+  async waitCursor(seq: number, timeoutMs: number): Promise<boolean> {
+    const untilMs = performance.now() + timeoutMs;
+    while ((this.#store.load()?.cursor ?? 0) < seq) {
+      if (performance.now() > untilMs) return false;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    return true;
+  }
+
+  /** Sends to a user, or with a # into a conversation, and waits for the answer; records both. False when the message was refused or its outcome is unknown. */
   async send(to: string, cmid: string, content: Uint8Array): Promise<boolean> {
     const { recorder, ackLatency } = this.#options;
     const base = { uid: this.uid, device: this.device, cmid, to, bodyHash: bodyHashOf(content), process: this.#name };
@@ -166,9 +208,12 @@ export class Peer {
     const startedMs = performance.now();
     this.#sending++;
     try {
-      const { conversationId: conv, convSeq: seq, messageId } = await this.client.send({ to, content, id: cmid });
+      const target = to.startsWith("#") ? { conversationId: to.slice(1) } : { to };
+      const sent = await this.client.send({ ...target, content, id: cmid });
+      const { conversationId: conv, convSeq: seq, messageId } = sent;
       ackLatency?.add(performance.now() - startedMs);
       recorder.record({ op: "send", kind: "ok", ...base, conv, seq, messageId });
+      this.#chat.sent(sent, to, content);
       this.#acknowledged++;
       return true;
     } catch (error) {
@@ -204,11 +249,12 @@ export class Peer {
   #onMessage(message: Message): void {
     const { conversationId: conv, convSeq: seq, inboxSeq, messageId, sender, clientMessageId: cmid } = message;
     const { uid, device } = this;
-    const bodyHash = bodyHashOf(message.content);
+    const { group: _, ...facts } = factsOf(message);
     const session = this.#sid === undefined ? {} : { sid: this.#sid, slot: this.slot };
     const base = { uid, device, process: this.#name, ...session };
-    const event = { ...base, conv, seq, inboxSeq, messageId, sender, cmid, bodyHash };
+    const event = { ...base, conv, seq, inboxSeq, messageId, sender, cmid, ...facts };
     this.#options.recorder.record({ op: "receive", kind: "ok", ...event });
+    this.#chat.shown(message);
     this.#shown.add(cmid);
     for (const missing of this.#awaited) missing.delete(cmid);
     this.#wake();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import pg from "pg";
-import { bodyHashOf, type StoredMessage } from "../checker/history.ts";
+import type { StoredMessage } from "../checker/history.ts";
+import { factsOf } from "./message-facts.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -10,19 +11,14 @@ interface Row {
   message_id: string;
   sender: string;
   client_message_id: string;
+  content_type: string;
   content: Buffer;
 }
 
 /** Every message row of the database, for the checks of a history against the store. */
-export async function readStored(postgresUrl: string): Promise<StoredMessage[]> {
-  const client = new pg.Client({
-    connectionString: postgresUrl,
-    connectionTimeoutMillis: TIMEOUT_MS,
-    query_timeout: TIMEOUT_MS,
-  });
-  await client.connect();
-  try {
-    const columns = "conversation_id, seq, message_id, sender, client_message_id, content";
+export function readStored(postgresUrl: string): Promise<StoredMessage[]> {
+  return connected(postgresUrl, async (client) => {
+    const columns = "conversation_id, seq, message_id, sender, client_message_id, content_type, content";
     const { rows } = await client.query<Row>(`SELECT ${columns} FROM message ORDER BY conversation_id, seq`);
     return rows.map((row) => ({
       conv: row.conversation_id,
@@ -30,8 +26,24 @@ export async function readStored(postgresUrl: string): Promise<StoredMessage[]> 
       messageId: row.message_id,
       sender: row.sender,
       cmid: row.client_message_id,
-      bodyHash: bodyHashOf(row.content),
+      ...factsOf({ contentType: row.content_type, content: row.content }),
     }));
+  });
+}
+
+/** The newest position of every inbox, by user. */
+export function readInboxHeads(postgresUrl: string): Promise<Map<string, number>> {
+  return connected(postgresUrl, async (client) => {
+    const { rows } = await client.query<{ user_id: string; head: string }>("SELECT user_id, head FROM inbox_head");
+    return new Map(rows.map(({ user_id, head }) => [user_id, Number(head)]));
+  });
+}
+
+async function connected<T>(connectionString: string, job: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS });
+  await client.connect();
+  try {
+    return await job(client);
   } finally {
     await client.end();
   }
