@@ -124,6 +124,7 @@ describe("the demo page on a real fleet", async () => {
     await say(right, "two");
     const contact = left.locator(`.contact[data-key="partner"]`);
     await contact.locator(".unread", { hasText: "2" }).waitFor();
+    // Who has sent it types no more.
     await contact.locator(".preview", { hasText: "two" }).waitFor();
     await right.locator('.contact[data-kind="group"]', { hasText: "Cyclists 🚲" }).waitFor();
     await right.locator('.progress[data-progress="delivered"]').nth(1).waitFor();

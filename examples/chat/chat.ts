@@ -131,6 +131,8 @@ export class Chat {
       ...{ progress: "sending", reason: "", ref: undefined },
     };
     const to = this.#threads.address();
+    const { conversationId } = this.#threads.current;
+    if (conversationId !== undefined) this.#book.typing(conversationId, false);
     this.#threads.add(line);
     view.add(line);
     const startedMs = performance.now();
@@ -289,6 +291,8 @@ export class Chat {
       view.update(known);
       return;
     }
+    // Who has sent it writes no more.
+    this.#typing({ conversationId: message.conversationId, userId: sender, isTyping: false });
     // Own ones come from an earlier life of this page, or from another device.
     const isMine = sender === me;
     const line: ChatLine = { key: messageId, isMine, sender, body, atMs, progress: "stored", reason: "", ref };

@@ -17,7 +17,7 @@ import { bindKubeTools, type KubeTools } from "./kube-tools.ts";
 import { type OperandImages, operatorRelease } from "./operator-release.ts";
 import { proveDelivery } from "./prove.ts";
 import { applyPushSandbox, PUSH_SANDBOX_WEBHOOK } from "./push-sandbox.ts";
-import { applyShop } from "./shop.ts";
+import { applyShop, sampleItemCard, shopAccess } from "./shop.ts";
 
 export const OPERATOR_NAMESPACE = "imcluster-system";
 export const SAMPLE_USERS = ["alice", "bob"] as const;
@@ -104,8 +104,8 @@ async function requireLoadBalancer(tools: KubeTools): Promise<void> {
   }
 }
 
-function describeDemo(access: DemoAccess, tokens: Record<string, string>, tools: KubeTools): string {
-  const fragment = SAMPLE_USERS.map((user) => `${user}=${tokens[user]}`).join("&");
+function describeDemo(access: DemoAccess, tokens: Record<string, string>, tools: KubeTools, card: string): string {
+  const fragment = [...SAMPLE_USERS.map((user) => `${user}=${tokens[user]}`), `item-card=${card}`].join("&");
   return `
 ImCluster is Ready.
 
@@ -138,7 +138,8 @@ export async function bringUp(options: UpOptions): Promise<object> {
   const tokens = await writeDemoFiles(access, demoFolder(), SAMPLE_USERS);
   const firstMessageMs = await proveDelivery(access);
   progress.line(`a first message through ${access.address}:443 took ${firstMessageMs} ms`);
-  process.stderr.write(describeDemo(access, tokens, target.tools));
+  const card = sampleItemCard((await shopAccess(target.tools)).cardKey);
+  process.stderr.write(describeDemo(access, tokens, target.tools, card));
   const seconds = progress.elapsedSeconds();
   return {
     [target.built ? "coldSeconds" : "warmSeconds"]: seconds,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { openCard } from "../../logic/changes/card.ts";
 import { readRules } from "../../logic/policy/rules.ts";
 import { parseKey, SCOPES } from "../../logic/server-api/api-key.ts";
 import { parseKeyFile } from "../../logic/server-api/key-file.ts";
-import { applyShop, SHOP, shopAccess, shopSpec } from "./shop.ts";
+import { applyShop, SHOP, sampleItemCard, shopAccess, shopSpec } from "./shop.ts";
 import { fakeCluster } from "./testing/fake-cluster.ts";
 
 describe("the demo's shop", () => {
@@ -42,6 +43,14 @@ describe("the demo's shop", () => {
     assert.deepEqual(spec, shopSpec("10.96.0.7"));
     assert.match(JSON.stringify(spec.chat), /"webhookAllowedNetworks":\["10\.96\.0\.7\/32"\]/);
     assert.match(JSON.stringify(shopSpec("fd00::1").chat), /\["fd00::1\/128"\]/);
+  });
+
+  it("signs a card that logic takes", async () => {
+    const { tools } = fakeCluster();
+    await applyShop(tools);
+    const { cardKey } = await shopAccess(tools);
+    const card = openCard(Buffer.from(sampleItemCard(cardKey)), [cardKey], Date.now());
+    assert.ok(typeof card === "object" && card.type === "item", String(card));
   });
 
   it("says what to do where an older version brought the demo up", async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the demo's shop has of its own: a key of the server API, a key that signs cards, and the rules that messages pass.
 import { randomBytes } from "node:crypto";
+import { signCard } from "../../logic/changes/card.ts";
 import { type CardKey, parseCardKeys } from "../../logic/changes/card-keys.ts";
 import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
 import { DEMO_NAMESPACE } from "./demo.ts";
@@ -91,4 +92,11 @@ export async function shopAccess(tools: KubeTools): Promise<ShopAccess> {
   const [cardKey] = cardKeys === undefined ? [] : parseCardKeys(cardKeys);
   if (!entry || !cardKey) throw new Error(`the demo has no Secret ${SHOP} with keys: run \`make up\` again`);
   return { apiKey: entry.key, cardKey };
+}
+
+/** A card of an item, signed by the shop, for the demo page to ask about. */
+export function sampleItemCard(cardKey: CardKey): string {
+  const snapshot = { title: "自行车 City bike 🚲", priceCents: 120_000, currency: "CNY", condition: "九成新" };
+  const actions = [{ id: "reserve", label: "预留 Reserve" }];
+  return signCard({ type: "item", ref: "bike-1", version: 1, snapshot, actions }, cardKey);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MarketStep } from "../walk.ts";
+import { block } from "./block.ts";
 import { cardButton } from "./card-button.ts";
 import { edit, recall } from "./changes.ts";
 import { group } from "./group.ts";
@@ -9,6 +10,7 @@ import { notification } from "./notification.ts";
 import { presence } from "./presence.ts";
 import { push } from "./push.ts";
 import { receipts } from "./receipts.ts";
+import { userDeleted } from "./user-deleted.ts";
 
 /** The walk, in its order. */
 export const MARKET_STEPS: readonly MarketStep[] = [
@@ -16,10 +18,12 @@ export const MARKET_STEPS: readonly MarketStep[] = [
   cardButton,
   push,
   notification,
+  block,
   recall,
   edit,
   group,
   receipts,
   presence,
   kick,
+  userDeleted,
 ];
