@@ -25,6 +25,7 @@ const JOINED_SEQ = `CASE WHEN c.user_a IS NULL THEN (SELECT m.joined_seq FROM co
  * $1 user, $2 most bytes of last events: what is beyond comes without. Columns of a contact:
  * position, conversation, last seq, peer, message id, sender, client message id, content type, content, time, unread, peer's read seq,
  * read seq, deleted to, pinned, archived, muted until, version, seq of the event. `header` is the first row: position NULL, and three numbers and the epoch.
+ * `OFFSET 0`: what it follows is looked up once, though two columns are made of it.
  */
 function contacts(name: string, source: string, header: string): Statement {
   return {
@@ -72,7 +73,7 @@ function contacts(name: string, source: string, header: string): Statement {
                 SELECT m.seq FROM message m
                  WHERE m.conversation_id = seen.conversation_id AND m.sender = $1 AND m.content_type <> ${UNLISTED}
                    AND m.seq > greatest(seen.floor_seq, seen.last_seq - ${EXACT_UNREAD}) AND m.seq <= seen.last_seq
-                 ORDER BY m.seq DESC LIMIT 1)) AS read_to) r`,
+                 ORDER BY m.seq DESC LIMIT 1)) AS read_to OFFSET 0) r`,
   };
 }
 

@@ -17,9 +17,12 @@ const ANEW_IDLE_MS = 10_000;
 
 /**
  * Per connection: every query is a lookup by key, so no plan may scan a table, not even one cached while the table was
- * tiny; the JIT costs more than it saves; an abandoned transaction must not hold locks.
+ * tiny; the JIT costs more than it saves; an abandoned transaction must not hold locks. For the same reason one plan is as good
+ * for all values: to plan with them, as the server does five times for each statement and connection, and always where a value
+ * is an array, takes longer than most statements run, the more the more partitions there are.
  */
 const SESSION_SETTINGS = `SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+  SET plan_cache_mode = force_generic_plan;
   SET idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 /** A named prepared statement whose rows are arrays of raw text (null for NULL). */
