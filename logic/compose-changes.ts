@@ -11,6 +11,7 @@ import type { LogicPorts } from "./compose.ts";
 import type { ChatPart } from "./compose-chat.ts";
 import type { Outgoing } from "./deliver/deliver.ts";
 import { Gate } from "./gate.ts";
+import { VerdictDesk } from "./hooks/late-verdicts.ts";
 import type { EpochWatch } from "./inbox/epoch-watch.ts";
 import type { WebhookSender } from "./webhook/webhook-sender.ts";
 
@@ -42,16 +43,18 @@ const NO_WEBHOOKS: Pick<WebhookSender, "post" | "deadlineMs"> = {
 
 /** @param deliver hands committed events to their recipients */
 export function composeChanges(
-  { store, clock, random, onFault, metrics, changes = {} }: LogicPorts,
+  ports: LogicPorts,
   {
     epochs,
     messageId,
     deliver,
   }: { epochs: EpochWatch; messageId: () => string; deliver: (outgoing: Outgoing) => void },
 ): ChangeParts {
+  const { store, clock, random, onFault, metrics, changes = {} } = ports;
   const gate = new Gate({ clock, ...CHANGE_GATE });
   const presses = new Gate({ clock, ...PRESS_GATE });
   const desk = new ChangeDesk({ store, epochs, gate, deliver, clock, onFault, metrics });
+  const verdicts = composeVerdicts(ports, desk, messageId);
   const policy = changes.policy ?? DEFAULT_CHANGE_POLICY;
   const target = changes.cardActions?.target;
   const webhooks = changes.cardActions?.webhooks ?? NO_WEBHOOKS;
@@ -66,6 +69,20 @@ export function composeChanges(
     commands,
     cards: new CardDesk({ keys: changes.cardKeys ?? (() => []), store, desk, messageId, clock }),
     isIdle: () => gate.running === 0 && presses.running === 0,
-    close: () => undefined,
+    close: () => void verdicts?.stop(),
   };
+}
+
+/** Late verdicts of classifiers, where hooks may give them. */
+function composeVerdicts(
+  { store, hooks, clock, random, onFault, log, metrics }: LogicPorts,
+  desk: ChangeDesk,
+  messageId: () => string,
+): VerdictDesk | undefined {
+  if (!hooks) return undefined;
+  const isWanted = (): boolean => hooks().hooks.some(({ verdicts }) => verdicts);
+  const ports = { store: store.hooks, desk, isWanted, messageId, clock, random, onFault, log, metrics };
+  const verdicts = new VerdictDesk(ports);
+  verdicts.start();
+  return verdicts;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LogicPorts } from "./compose.ts";
 import { Gate } from "./gate.ts";
+import { type HookSettings, wantsEvent } from "./hooks/hook-settings.ts";
+import { PresenceTeller } from "./hooks/presence-teller.ts";
+import type { ChangeLog } from "./presence/change-log.ts";
 import { ChangeNotes } from "./presence/change-notes.ts";
 import { PeerWatcher } from "./presence/peer-watcher.ts";
 import { NO_PRESENCE, type PresenceDesk, PresenceHandler } from "./presence/presence-handler.ts";
@@ -34,12 +37,44 @@ const NOBODY: PresenceParts = {
   close: () => undefined,
 };
 
-/** Without a change log nothing runs and nothing is written. */
-export function composePresence(
-  { store, router, changeLog: log, clock, onFault, metrics }: LogicPorts,
+function composeTeller(
+  { store, router, clock, random, onFault }: LogicPorts,
+  hooks: () => HookSettings,
+  memory: RouterMemory,
+): PresenceTeller {
+  const isWanted = (): boolean => wantsEvent(hooks(), "presence");
+  return new PresenceTeller({ store: store.hooks, router, memory, isWanted, clock, random, onFault });
+}
+
+/** Who comes and goes is noted for webhooks, too. */
+function telling(parts: PresenceParts, teller: PresenceTeller): PresenceParts {
+  teller.start();
+  return {
+    ...parts,
+    noting: (changes) => teller.noting(parts.noting(changes)),
+    note: (userId) => {
+      parts.note(userId);
+      teller.note(userId);
+    },
+    close: () => {
+      void teller.stop();
+      parts.close();
+    },
+  };
+}
+
+/** Without a change log and without hooks nothing runs and nothing is written. */
+export function composePresence(ports: LogicPorts, memory: RouterMemory): PresenceParts {
+  const { changeLog: log, hooks } = ports;
+  const parts = log ? composeWatching(ports, log, memory) : NOBODY;
+  return hooks ? telling(parts, composeTeller(ports, hooks, memory)) : parts;
+}
+
+function composeWatching(
+  { store, router, clock, onFault, metrics }: LogicPorts,
+  log: ChangeLog,
   memory: RouterMemory,
 ): PresenceParts {
-  if (!log) return NOBODY;
   const gate = new Gate({ clock, ...PRESENCE_GATE });
   const notes = new ChangeNotes({ log, clock, onFault });
   const watcher = new PeerWatcher({ log, router, memory, clock, onFault, metrics });

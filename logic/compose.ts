@@ -20,6 +20,7 @@ import { Entries } from "./grpc/entries.ts";
 import { EntryLeases } from "./grpc/leases.ts";
 import { RouteWriter } from "./grpc/route-writer.ts";
 import { UplinkServer } from "./grpc/server.ts";
+import type { HookSettings } from "./hooks/hook-settings.ts";
 import { AckBuffer } from "./inbox/acks.ts";
 import { EpochWatch } from "./inbox/epoch-watch.ts";
 import type { GapLimits } from "./inbox/gap.ts";
@@ -72,6 +73,8 @@ export interface LogicPorts {
   changes?: ChangeSettings;
   /** Who looks at messages before and after they are stored; default nobody. */
   guards?: SendGuards;
+  /** Backends that are told of presence, or give late verdicts, as they are now. Default: none. */
+  hooks?: () => HookSettings;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;

@@ -10,6 +10,8 @@ import { type ExtlogicConfig, extlogicSchema } from "./config.ts";
 import { createFaultLog } from "./faults.ts";
 import { HealthPoll } from "./health.ts";
 import { openHooks } from "./hooks/compose-hooks.ts";
+import { wantsEvent } from "./hooks/hook-settings.ts";
+import { PushResults } from "./hooks/push-results.ts";
 import { composePush } from "./push/compose-push.ts";
 import { PushConsumer } from "./push/consumer.ts";
 import { buryLetters } from "./push/dead-letters.ts";
@@ -87,7 +89,13 @@ async function start(
     pushMetrics.deadLetters.inc({ reason: "scheduled" }, letters.length);
   };
   const common = { store, clock, random, log, metrics: pushMetrics };
-  const push = composePush(config, { ...common, bury, defer: setImmediate, onFault });
+  const hooks = await openHooks(config, { ...common, store: store.hooks, onFault, registry: metrics }, lifecycle);
+  const results = new PushResults({
+    ...{ store: store.hooks, defer: setImmediate, onFault },
+    isWanted: () => wantsEvent(hooks.current(), "push.result"),
+  });
+  const onResult = results.tell.bind(results);
+  const push = composePush(config, { ...common, bury, defer: setImmediate, onFault, onResult });
   lifecycle.onStop("push", () => push.stop());
   push.schedule.start();
   const ports = { ...common, redis, dispatch: push.dispatch };
@@ -117,8 +125,6 @@ async function start(
   });
   retention.start();
   lifecycle.onStop("retention", () => retention.stop());
-  const hookPorts = { store: store.hooks, clock, random, onFault, log, registry: metrics };
-  await openHooks(config, hookPorts, lifecycle);
   observePushes(metrics, {
     streamLength: () => consumer.backlog.length,
     streamOldestMs: () => consumer.backlog.oldestMs,

@@ -102,7 +102,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const queue = openQueue(config, redis, onFault, lifecycle);
   const random = deps.random ?? Math.random;
   const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
-  const hookGuard = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
+  const hooks = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const intents = new RedisIntents(queue);
   const core = composeLogic({
@@ -119,7 +119,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
       nowMs: () => clock.wallMs(),
     }),
     changes,
-    guards: { before: [hookGuard], after: [] },
+    guards: { before: [hooks.guard], after: [] },
+    hooks: hooks.settings,
     name: config.IM_POD_NAME,
     leaseTtlMs: config.IM_LEASE_TTL_MS,
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
@@ -154,7 +155,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
   const deadLetters = new RedisDeadLetters({ redis: queue, intents });
-  const apiParts = { core, store, router, deadLetters, clock, random, registry, onFault, log };
+  const apiParts = { core, store, router, deadLetters, hooks: hooks.settings, clock, random, registry, onFault, log };
   const apiPort = await openServerApi(config, apiParts, lifecycle);
   openErasures(apiParts, lifecycle);
   running = { core, health, redis };

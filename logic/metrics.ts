@@ -31,6 +31,10 @@ export function createLogicMetrics(metrics: Metrics) {
       [1, 2, 5, 10, 20, 50, 100, 200, 500],
     ),
     commitSeconds: metrics.histogram("im_send_commit_duration_seconds", "One transaction.", ["result"]),
+    hookVerdicts: metrics.counter("im_hook_verdicts_total", "Late verdicts of classifiers, by what became of them.", [
+      "hook",
+      "result",
+    ]),
     changes: metrics.counter("im_changes_total", "Recalls, edits and card updates by result.", ["kind", "result"]),
     changeSeconds: metrics.plainHistogram("im_change_duration_seconds", "One change of a message, in the database."),
     cardActions: metrics.counter("im_card_actions_total", "Buttons of cards pressed, by result.", ["result"]),

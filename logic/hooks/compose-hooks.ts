@@ -11,6 +11,7 @@ import { createHookMetrics, type HookMetrics } from "./hook-metrics.ts";
 import type { HookSettings } from "./hook-settings.ts";
 import { HookWorker } from "./hook-worker.ts";
 import { HooksFile } from "./hooks-file.ts";
+import { readVerdicts } from "./late-verdicts.ts";
 
 const LOOK_MS = 5000;
 const PRUNE_MS = 60_000;
@@ -69,7 +70,11 @@ export async function openHooks(config: HooksConfig, ports: HooksPorts, lifecycl
     const worker = new HookWorker({
       ...{ store, clock, random, onFault, metrics },
       lines: () => lines.current(),
-      onAnswer: async () => undefined,
+      onAnswer: async ({ name }, { events }, body) => {
+        const verdicts = readVerdicts(name, events, body);
+        if (verdicts === undefined) metrics.badAnswers.inc({ hook: name });
+        else await store.addVerdicts(verdicts);
+      },
     });
     worker.start();
     lifecycle.onStop("hook worker", () => worker.stop());

@@ -4,7 +4,7 @@ import type { Lifecycle } from "#lib/lifecycle.ts";
 import type { Metrics } from "#lib/metrics.ts";
 import type { Store } from "../store/store.ts";
 import { AllowedNetworks } from "../webhook/public-address.ts";
-import type { HookSettings } from "./hook-settings.ts";
+import { type HookSettings, wantsEvent } from "./hook-settings.ts";
 import { HooksFile } from "./hooks-file.ts";
 import { createBeforeMetrics, MessageBefore } from "./message-before.ts";
 
@@ -24,19 +24,23 @@ export interface HookFeedPorts {
   onFault: (op: string, error: unknown) => void;
 }
 
+/** What logic does with it. */
+export interface HookFeed {
+  /** Asks a backend before a message is stored, where the file names one. */
+  readonly guard: MessageBefore;
+  readonly settings: () => HookSettings;
+}
+
 /**
- * Follows the file of hooks in logic: messages are left for webhooks as long as one wants them, and cost nothing otherwise. Resolves
- * with the guard that asks a backend before a message is stored, where the file names one.
- * @throws {ImError} BAD_REQUEST when the file is wrong
+ * Follows the file of hooks in logic: messages are left for webhooks as long as one wants them, and cost nothing otherwise. * @throws {ImError} BAD_REQUEST when the file is wrong
  */
 export async function openHookFeed(
   config: HookFeedConfig,
   { store, clock, random, registry, onFault }: HookFeedPorts,
   lifecycle: Lifecycle,
-): Promise<MessageBefore> {
+): Promise<HookFeed> {
   const allowed = new AllowedNetworks(config.IM_WEBHOOK_ALLOWED_NETWORKS ?? []);
-  const put = ({ hooks }: HookSettings): void =>
-    store.hooks.wantMessages(hooks.some(({ events }) => events.has("message.after")));
+  const put = (settings: HookSettings): void => store.hooks.wantMessages(wantsEvent(settings, "message.after"));
   const onError = (error: unknown): void => onFault("hooks file", error);
   const file = await HooksFile.open(config.IM_HOOKS_FILE, { clock, onChange: put, onError });
   lifecycle.onStop("hooks file", () => file.close());
@@ -44,5 +48,5 @@ export async function openHookFeed(
   const metrics = createBeforeMetrics(registry);
   const guard = new MessageBefore({ settings: () => file.current(), store, allowed, clock, random, metrics });
   lifecycle.onStop("message.before", () => guard.close());
-  return guard;
+  return { guard, settings: () => file.current() };
 }

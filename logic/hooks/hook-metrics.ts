@@ -24,6 +24,11 @@ export function createHookMetrics(metrics: Metrics) {
       "im_hook_expired_total",
       "Events that became too old before all webhooks were told of them.",
     ),
+    badAnswers: metrics.counter(
+      "im_hook_bad_answers_total",
+      "Answers that were to hold verdicts and could not be read.",
+      ["hook"],
+    ),
     faults: metrics.counter("im_hook_faults_total", "Rounds that failed because SQL was away."),
   };
 }

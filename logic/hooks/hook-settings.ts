@@ -49,6 +49,11 @@ export interface HookSettings {
   readonly before: readonly BeforeHook[];
 }
 
+/** Is there a hook for such events? */
+export function wantsEvent({ hooks }: HookSettings, kind: HookKind): boolean {
+  return hooks.some(({ events }) => events.has(kind));
+}
+
 export const NO_HOOKS: HookSettings = { hooks: [], before: [] };
 
 const MAX_HOOKS = 20;

@@ -31,6 +31,8 @@ export interface ProviderChannelOptions {
   /** Calls at the same time, calls that may wait for a place, and how long. Default 16, 2,000, 5 s. */
   gate?: Partial<typeof GATE>;
   breaker?: Partial<typeof BREAKER>;
+  /** Is told what the provider answered; the attempt ends after it. */
+  onResult?: (provider: string, request: PushRequest, result: PushResult) => Promise<void>;
 }
 
 /**
@@ -85,6 +87,7 @@ export class ProviderChannel {
     if (answer.kind === "wait") return this.#untried("open", answer.untilMs - clock.nowMs());
     const result = await this.#call(request, signal);
     this.#learn(result, signal);
+    await this.#options.onResult?.(this.name, request, result);
     return result;
   }
 

@@ -5,7 +5,7 @@ import type { Store } from "../store/store.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { ChannelSet } from "./addresses.ts";
-import { ProviderChannel } from "./channel.ts";
+import { ProviderChannel, type ProviderChannelOptions } from "./channel.ts";
 import { type Dispatch, dispatchIntents } from "./dispatch.ts";
 import type { PushMetrics } from "./metrics.ts";
 import type { PushPolicy } from "./policy.ts";
@@ -32,6 +32,8 @@ export interface PushPorts {
   log: Logger;
   metrics: PushMetrics;
   onFault: (op: string, error: unknown) => void;
+  /** Is told what providers answer. */
+  onResult?: ProviderChannelOptions["onResult"];
 }
 
 /** Everything between an intent and a provider. */
@@ -46,11 +48,14 @@ export interface PushCore {
 
 /** Wires providers, policy and schedule. @throws {ImError} BAD_REQUEST when a key is unusable */
 export function composePush(config: PushConfig, ports: PushPorts): PushCore {
-  const { store, clock, random, defer, log, metrics, onFault } = ports;
+  const { store, clock, random, defer, log, metrics, onFault, onResult } = ports;
   const providers = createProviders(config, clock);
   if (providers.length === 0) providers.push(logProvider(log));
   const channels = new Map(
-    providers.map((provider) => [provider.name, new ProviderChannel({ provider, clock, random, metrics })]),
+    providers.map((provider) => [
+      provider.name,
+      new ProviderChannel({ provider, clock, random, metrics, ...(onResult ? { onResult } : {}) }),
+    ]),
   );
   const policy = policyOf(config);
   const recipients = new Recipients(store, policy, defer);

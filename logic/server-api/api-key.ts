@@ -16,6 +16,8 @@ export const SCOPES = [
   "holds:manage",
   "dead-letters:read",
   "dead-letters:replay",
+  "hooks:read",
+  "hooks:replay",
   "audit:read",
 ] as const;
 export type Scope = (typeof SCOPES)[number];

@@ -12,6 +12,7 @@ import type { PushIntent } from "../deliver/offline.ts";
 import { type TestEntry, wireEntry } from "../entry-kit.ts";
 import { createErasureSteps, ErasureJob } from "../erasure/erasure-job.ts";
 import { GroupChanger } from "../groups/group-changer.ts";
+import { type HookSettings, NO_HOOKS } from "../hooks/hook-settings.ts";
 import { unreadMetrics } from "../metrics.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import { MemoryStore } from "../store/memory.ts";
@@ -75,6 +76,7 @@ export class TestApi {
   cardKeys: readonly CardKey[] = [{ id: "k1", secret: Buffer.alloc(32, 7) }];
   readonly faults: string[] = [];
   readonly registry = new Metrics();
+  hooks: HookSettings = NO_HOOKS;
   readonly core = composeLogic({
     wheel: new MemoryAckWheel(this.clock, () => undefined),
     ackTimeoutMs: 5000,
@@ -108,7 +110,8 @@ export class TestApi {
     const { core, store, router, deadLetters, clock, registry } = this;
     const onFault = (op: string): void => void this.faults.push(op);
     const random = (): number => 0.5;
-    const parts = { core, store, router, deadLetters, clock, random, registry, onFault };
+    const hooks = (): HookSettings => this.hooks;
+    const parts = { core, store, router, deadLetters, hooks, clock, random, registry, onFault };
     this.desk = composeApiDesk({ IM_API_RATE_PER_SECOND: ratePerSecond }, parts, () => new Map());
     this.erasures = new ErasureJob({
       ...{ store: store.governance, groups: store.groups, clock, random, onFault, steps: createErasureSteps(registry) },

@@ -6,6 +6,7 @@ import type { Metrics } from "#lib/metrics.ts";
 import { type TlsFiles, watchTlsFiles } from "#lib/tls-files.ts";
 import type { LogicCore } from "../compose.ts";
 import { GroupChanger } from "../groups/group-changer.ts";
+import type { HookSettings } from "../hooks/hook-settings.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
 import { KeyFile } from "../token/jwks.ts";
@@ -16,6 +17,7 @@ import type { ServerApiConfig } from "./config.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
 import { GovernanceDesk } from "./governance-desk.ts";
 import { GroupDesk } from "./group-desk.ts";
+import { HookDesk } from "./hook-desk.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { type FileKeys, parseKeyFile } from "./key-file.ts";
 import { KeyRing } from "./key-ring.ts";
@@ -37,10 +39,12 @@ export interface ServerApiParts {
   core: Pick<LogicCore, "admin" | "sending" | "cards">;
   store: Pick<
     Store,
-    "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi" | "governance"
+    "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi" | "governance" | "hooks"
   >;
   router: Pick<Router, "lookup">;
   deadLetters: DeadLetterDesk;
+  /** Webhooks, as the file of hooks has them now. */
+  hooks: () => HookSettings;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -85,7 +89,7 @@ export function composeApiDesk(
   parts: Omit<ServerApiParts, "log">,
   fileKeys: () => FileKeys,
 ): ApiDesk {
-  const { core, store, router, deadLetters, clock, random, registry, onFault } = parts;
+  const { core, store, router, deadLetters, hooks: settings, clock, random, registry, onFault } = parts;
   const { serverApi } = store;
   const metrics = createApiMetrics(registry);
   const api: ApiPorts = {
@@ -98,6 +102,7 @@ export function composeApiDesk(
     }),
     governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
     ...{ deadLetters, store },
+    hooks: new HookDesk({ store: store.hooks, settings }),
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),
   };
   return new ApiDesk({

@@ -66,6 +66,10 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     listHolds: get("/v1/holds?limit=10"),
     listDeadLetters: get("/v1/dead-letters"),
     replayDeadLetters: post("/v1/dead-letters/replay", {}),
+    listHooks: get("/v1/hooks"),
+    listDeadHookEvents: get("/v1/hooks/shop/dead?limit=10"),
+    replayDeadHookEvents: post("/v1/hooks/shop/dead/replay", {}),
+    rewindHook: post("/v1/hooks/shop/rewind", { by: "position", from: 1 }),
     readAudit: get("/v1/audit?limit=5"),
   };
 }

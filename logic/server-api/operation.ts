@@ -8,6 +8,7 @@ import type { AppendAs } from "./append-as.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
 import type { GovernanceDesk } from "./governance-desk.ts";
 import type { GroupDesk } from "./group-desk.ts";
+import type { HookDesk } from "./hook-desk.ts";
 import type { ProblemCode, Refusal } from "./problem.ts";
 import { type Infer, NO_FIELDS, type ObjectSchema, type Schema } from "./schema.ts";
 import type { UserDesk } from "./user-desk.ts";
@@ -22,6 +23,7 @@ export interface ApiPorts {
   readonly groups: GroupDesk;
   readonly governance: GovernanceDesk;
   readonly deadLetters: DeadLetterDesk;
+  readonly hooks: HookDesk;
   readonly store: Pick<Store, "readHistory" | "traces" | "conversations">;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
 }

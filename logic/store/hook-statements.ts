@@ -31,6 +31,63 @@ export const RECORD: Statement = {
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS f(kind, id, key, body)`,
 };
 
+/** $1 users, distinct, $2 whether each is online. A row per user is locked before its fact gets its number. */
+export const TELL_PRESENCE: Statement = {
+  name: "hook_presence",
+  text: `WITH looks AS (
+           SELECT * FROM unnest($1::text[], $2::int[]) AS l(user_id, online)
+         ), came AS (
+           INSERT INTO hook_online (user_id, since_ms)
+           SELECT user_id, ${NOW_MS} FROM looks WHERE online = 1 ORDER BY user_id COLLATE "C"
+           ON CONFLICT DO NOTHING RETURNING user_id
+         ), gone AS MATERIALIZED (
+           SELECT o.user_id FROM hook_online o JOIN looks l ON l.user_id = o.user_id AND l.online = 0
+            ORDER BY o.user_id FOR UPDATE OF o
+         ), went AS (
+           DELETE FROM hook_online o USING gone WHERE o.user_id = gone.user_id RETURNING o.user_id
+         )
+         INSERT INTO hook_outbox (kind, ids, keys, bodies)
+         SELECT 'presence', ARRAY[gen_random_uuid()], ARRAY[f.user_id], ARRAY[f.body]
+           FROM (SELECT user_id, '{"online":true}' AS body FROM came
+                  UNION ALL SELECT user_id, '{"online":false}' FROM went) f
+         RETURNING 1`,
+};
+
+/** $1 age in ms, $2 most users. Their time becomes now's. */
+export const ONLINE_TO_CHECK: Statement = {
+  name: "hook_online_to_check",
+  text: `WITH oldest AS (
+           SELECT user_id FROM hook_online WHERE since_ms <= ${NOW_MS} - $1 ORDER BY since_ms LIMIT $2 FOR UPDATE SKIP LOCKED
+         )
+         UPDATE hook_online o SET since_ms = ${NOW_MS} FROM oldest WHERE o.user_id = oldest.user_id RETURNING o.user_id`,
+};
+
+/** $1 message ids, $2 conversations, $3 seqs, $4 senders, $5 verdicts, $6 reasons, $7 hooks. */
+export const ADD_VERDICTS: Statement = {
+  name: "hook_add_verdicts",
+  text: `INSERT INTO hook_verdict (message_id, conversation_id, seq, sender, verdict, reason, hook)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+         ON CONFLICT DO NOTHING`,
+};
+
+/** $1 hold in ms, $2 most. */
+export const CLAIM_VERDICTS: Statement = {
+  name: "hook_claim_verdicts",
+  text: `WITH free AS (
+           SELECT message_id FROM hook_verdict WHERE free_at <= clock_timestamp()
+            ORDER BY free_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         )
+         UPDATE hook_verdict v SET tries = v.tries + 1, free_at = clock_timestamp() + $1 * interval '1 millisecond'
+           FROM free WHERE v.message_id = free.message_id
+         RETURNING v.message_id, v.conversation_id, v.seq, v.sender, v.verdict, v.reason, v.hook, v.tries`,
+};
+
+/** $1 message ids. */
+export const END_VERDICTS: Statement = {
+  name: "hook_end_verdicts",
+  text: "DELETE FROM hook_verdict WHERE message_id = ANY ($1::uuid[])",
+};
+
 export const COLLECT: Statement = { name: "hook_collect", text: `SELECT hook_collect_v1(${HOOK_SHARDS}, $1)` };
 
 /** $1 names. */

@@ -107,6 +107,31 @@ export interface HookBacklog {
   readonly lastPosition: number;
 }
 
+/** Whether somebody is there, as the router has it. */
+export interface PresenceLook {
+  readonly userId: string;
+  readonly isOnline: boolean;
+}
+
+/** What a classifier thinks of a message that is stored already. */
+export interface LateVerdict {
+  readonly messageId: string;
+  readonly conversationId: string;
+  readonly convSeq: number;
+  readonly sender: string;
+  /** `flag`: noted. `recall`: taken back from everybody. */
+  readonly verdict: (typeof LATE_VERDICTS)[number];
+  readonly reason: string;
+  readonly hook: string;
+}
+export const LATE_VERDICTS = ["flag", "recall"] as const;
+
+/** A verdict in hand. */
+export interface ClaimedVerdict extends LateVerdict {
+  /** How often it was taken, this time included. */
+  readonly tries: number;
+}
+
 /** Where a hook begins anew. */
 export type ReplayFrom = { readonly position: number } | { readonly timeMs: number };
 
@@ -119,6 +144,16 @@ export interface HookStore {
   wantMessages(isWanted: boolean): void;
   /** Writes up to {@link MAX_FACTS} facts to the outbox. */
   record(facts: readonly HookFact[]): Promise<void>;
+  /** Compares with what hooks were told, and writes a fact for each user who came or went since. Resolves with how many. */
+  tellPresence(looks: readonly PresenceLook[]): Promise<number>;
+  /** Users whom hooks believe online and nobody has looked at for `olderThanMs`, the longest first; they count as looked at. */
+  onlineToCheck(request: { olderThanMs: number; limit: number }): Promise<string[]>;
+  /** Keeps verdicts until they are carried out; of several on one message the first. */
+  addVerdicts(verdicts: readonly LateVerdict[]): Promise<void>;
+  /** Takes verdicts that are free; nobody else gets them for `holdMs`. */
+  claimVerdicts(request: { holdMs: number; limit: number }): Promise<ClaimedVerdict[]>;
+  /** They are carried out, or cannot be. */
+  endVerdicts(messageIds: readonly string[]): Promise<void>;
   /** Moves up to `maxRows` rows of the outbox to the log. Resolves with how many; -1: another process is at it. */
   collect(maxRows: number): Promise<number>;
   /** Hooks that are new begin at the end of the log. */

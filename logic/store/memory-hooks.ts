@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
 import {
+  type ClaimedVerdict,
   type DeadHookEvent,
   HOOK_SHARDS,
   type HookBacklog,
@@ -11,6 +13,8 @@ import {
   type HookStatus,
   type HookStore,
   type HookStoredMessage,
+  type LateVerdict,
+  type PresenceLook,
   type ReplayFrom,
 } from "./hooks.ts";
 import type { StoredEvent } from "./store.ts";
@@ -48,6 +52,8 @@ type Logged = Row & { readonly position: number; readonly shard: number };
 export class MemoryHooks implements HookStore {
   readonly #maps: HookedMaps;
   readonly #cursors: Cursor[] = [];
+  readonly #online = new Map<string, number>();
+  readonly #verdicts = new Map<string, ClaimedVerdict & { freeAtMs: number }>();
   #outbox: Row[] = [];
   #log: Logged[] = [];
   #dead: Dead[] = [];
@@ -77,6 +83,48 @@ export class MemoryHooks implements HookStore {
 
   async record(facts: readonly HookFact[]): Promise<void> {
     for (const fact of facts) this.#put({ ...fact, seq: undefined, createdMs: 0 });
+  }
+
+  async tellPresence(looks: readonly PresenceLook[]): Promise<number> {
+    const changed = looks.filter(({ userId, isOnline }) => this.#online.has(userId) !== isOnline);
+    for (const { userId, isOnline } of changed) {
+      if (isOnline) this.#online.set(userId, this.#maps.wallMs());
+      else this.#online.delete(userId);
+      const body = `{"online":${isOnline}}`;
+      this.#put({ kind: "presence", id: randomUUID(), key: userId, seq: undefined, createdMs: 0, body });
+    }
+    return changed.length;
+  }
+
+  async onlineToCheck({ olderThanMs, limit }: { olderThanMs: number; limit: number }): Promise<string[]> {
+    const nowMs = this.#maps.wallMs();
+    const oldest = [...this.#online]
+      .filter(([, sinceMs]) => sinceMs <= nowMs - olderThanMs)
+      .sort(([, one], [, other]) => one - other)
+      .slice(0, limit)
+      .map(([userId]) => userId);
+    for (const userId of oldest) this.#online.set(userId, nowMs);
+    return oldest;
+  }
+
+  async addVerdicts(verdicts: readonly LateVerdict[]): Promise<void> {
+    for (const verdict of verdicts)
+      if (!this.#verdicts.has(verdict.messageId))
+        this.#verdicts.set(verdict.messageId, { ...verdict, tries: 0, freeAtMs: this.#maps.wallMs() });
+  }
+
+  async claimVerdicts({ holdMs, limit }: { holdMs: number; limit: number }): Promise<ClaimedVerdict[]> {
+    const nowMs = this.#maps.wallMs();
+    const free = [...this.#verdicts.values()].filter(({ freeAtMs }) => freeAtMs <= nowMs).slice(0, limit);
+    return free.map(({ freeAtMs: _, ...verdict }) => {
+      const tries = verdict.tries + 1;
+      this.#verdicts.set(verdict.messageId, { ...verdict, tries, freeAtMs: nowMs + holdMs });
+      return { ...verdict, tries };
+    });
+  }
+
+  async endVerdicts(messageIds: readonly string[]): Promise<void> {
+    for (const messageId of messageIds) this.#verdicts.delete(messageId);
   }
 
   #put(row: Omit<Row, "storedMs" | "onlyHook">, onlyHook?: string): void {

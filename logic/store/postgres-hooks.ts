@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import { bigintArray, textArray, uuidArray } from "./binary-array.ts";
+import { bigintArray, intArray, textArray, uuidArray } from "./binary-array.ts";
 import * as sql from "./hook-statements.ts";
 import {
+  type ClaimedVerdict,
   type DeadHookEvent,
   type HookBacklog,
   type HookClaim,
@@ -12,7 +13,9 @@ import {
   type HookMessage,
   type HookSettlement,
   type HookStore,
+  type LateVerdict,
   MAX_FACTS,
+  type PresenceLook,
   type ReplayFrom,
 } from "./hooks.ts";
 import type { PostgresPool, Row, Statement } from "./postgres-pool.ts";
@@ -57,6 +60,41 @@ export class PostgresHooks implements HookStore {
       textArray(facts.map(({ key }) => key)),
       textArray(facts.map(({ body }) => body)),
     ]);
+  }
+
+  async tellPresence(looks: readonly PresenceLook[]): Promise<number> {
+    if (looks.length === 0) return 0;
+    const users = textArray(looks.map(({ userId }) => userId));
+    return (await this.#pool.run(sql.TELL_PRESENCE, [users, intArray(looks.map(({ isOnline }) => Number(isOnline)))]))
+      .length;
+  }
+
+  async onlineToCheck({ olderThanMs, limit }: { olderThanMs: number; limit: number }): Promise<string[]> {
+    return (await this.#pool.run(sql.ONLINE_TO_CHECK, [olderThanMs, limit])).map((row) => text(row, 0));
+  }
+
+  async addVerdicts(verdicts: readonly LateVerdict[]): Promise<void> {
+    if (verdicts.length === 0) return;
+    const texts = (of: (verdict: LateVerdict) => string): Buffer => textArray(verdicts.map(of));
+    await this.#pool.run(sql.ADD_VERDICTS, [
+      uuidArray(verdicts.map(({ messageId }) => messageId)),
+      texts(({ conversationId }) => conversationId),
+      bigintArray(verdicts.map(({ convSeq }) => convSeq)),
+      ...[texts(({ sender }) => sender), texts(({ verdict }) => verdict)],
+      ...[texts(({ reason }) => reason), texts(({ hook }) => hook)],
+    ]);
+  }
+
+  async claimVerdicts({ holdMs, limit }: { holdMs: number; limit: number }): Promise<ClaimedVerdict[]> {
+    return (await this.#pool.run(sql.CLAIM_VERDICTS, [holdMs, limit])).map((row) => ({
+      ...{ messageId: text(row, 0), conversationId: text(row, 1), convSeq: number(row, 2), sender: text(row, 3) },
+      ...{ verdict: text(row, 4) as LateVerdict["verdict"], reason: text(row, 5), hook: text(row, 6) },
+      tries: number(row, 7),
+    }));
+  }
+
+  async endVerdicts(messageIds: readonly string[]): Promise<void> {
+    if (messageIds.length > 0) await this.#pool.run(sql.END_VERDICTS, [uuidArray(messageIds)]);
   }
 
   async collect(maxRows: number): Promise<number> {

@@ -4,6 +4,7 @@ import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
 import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
+import { listDeadHookEvents, listHooks, replayDeadHookEvents, rewindHook } from "./hooks.ts";
 import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
 import { listDeadLetters, readAudit, replayDeadLetters } from "./service.ts";
 import { kickUser, readDevices, readPresence, revokeToken, revokeUser } from "./users.ts";
@@ -36,5 +37,9 @@ export const OPERATIONS: readonly Operation[] = [
   listHolds,
   listDeadLetters,
   replayDeadLetters,
+  listHooks,
+  listDeadHookEvents,
+  replayDeadHookEvents,
+  rewindHook,
   readAudit,
 ];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { it } from "node:test";
-import { HOOK_SHARDS, type HookClaim, type HookEvent, type HookFact } from "../hooks.ts";
+import { HOOK_SHARDS, type HookClaim, type HookEvent, type HookFact, type LateVerdict } from "../hooks.ts";
 import type { Store } from "../store.ts";
 import { appended, type ContractStore, direct, message, user } from "./fixture.ts";
 
@@ -341,5 +341,66 @@ export function hookPruneContract(store: () => ContractStore): void {
     assert.equal(untold, 1);
     assert.deepEqual(await store().hooks.listDead({ hook, after: 0, limit: 1 }), []);
     assert.deepEqual(await takeAll(store(), hook), []);
+  });
+}
+
+/** Who is there, and what classifiers think. */
+export function hookPresenceContract(store: () => ContractStore): void {
+  it("tells of each who came or went once, however often it is looked at", async () => {
+    const hook = await registered(store());
+    const [one, other] = [user(), user()];
+    const look = (userId: string, isOnline: boolean) => ({ userId, isOnline });
+    const tell = (...looks: { userId: string; isOnline: boolean }[]) => store().hooks.tellPresence(looks);
+    assert.equal(await tell(), 0);
+    assert.equal(await tell(look(one, true), look(other, false)), 1);
+    assert.equal(await tell(look(one, true), look(other, true)), 1);
+    assert.equal(await tell(look(one, false), look(other, true)), 1);
+    assert.equal(await tell(look(one, false)), 0);
+    const events = await takeAll(store(), hook);
+    const told = (userId: string) => events.filter(({ key }) => key === userId).map(({ body }) => JSON.parse(body));
+    assert.deepEqual([told(one), told(other)], [[{ online: true }, { online: false }], [{ online: true }]]);
+    assert.equal(new Set(events.map(({ id }) => id)).size, 3);
+    assert.ok(events.every(({ kind }) => kind === "presence"));
+    await tell(look(other, false));
+  });
+
+  it("names whom to look at again, the longest first", async () => {
+    await registered(store());
+    const users = [user(), user(), user()];
+    await store().hooks.tellPresence(users.map((userId) => ({ userId, isOnline: true })));
+    assert.deepEqual(await store().hooks.onlineToCheck({ olderThanMs: 3_600_000, limit: 10 }), []);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    const first = await store().hooks.onlineToCheck({ olderThanMs: 1, limit: 2 });
+    const second = await store().hooks.onlineToCheck({ olderThanMs: 1, limit: 1 });
+    assert.deepEqual([first.length, [...first, ...second].sort()], [2, users.toSorted()]);
+    await store().hooks.tellPresence(users.map((userId) => ({ userId, isOnline: false })));
+    assert.deepEqual(await store().hooks.onlineToCheck({ olderThanMs: 0, limit: 10 }), []);
+  });
+
+  it("keeps late verdicts, the first on each message, until they are carried out", async () => {
+    const verdict = (fields: Partial<LateVerdict> = {}): LateVerdict => ({
+      ...{ messageId: randomUUID(), conversationId: "c", convSeq: 7, sender: "alice", verdict: "recall" },
+      ...{ reason: "spam", hook: "ml", ...fields },
+    });
+    const [one, other] = [verdict(), verdict({ verdict: "flag" })];
+    await store().hooks.addVerdicts([]);
+    await store().hooks.addVerdicts([one, other]);
+    await store().hooks.addVerdicts([{ ...one, verdict: "flag" }]);
+    const claim = async (holdMs: number, limit = 10) => {
+      const claimed = await store().hooks.claimVerdicts({ holdMs, limit });
+      return claimed.toSorted((a, b) => (a.verdict < b.verdict ? -1 : 1));
+    };
+    assert.deepEqual(await claim(0), [
+      { ...other, tries: 1 },
+      { ...one, tries: 1 },
+    ]);
+    assert.equal((await claim(0, 1)).length, 1);
+    assert.equal((await claim(LEASE_MS)).length, 2);
+    assert.deepEqual(await claim(0), []);
+    await store().hooks.endVerdicts([one.messageId, other.messageId]);
+    await store().hooks.endVerdicts([]);
+    await store().hooks.addVerdicts([one]);
+    assert.deepEqual(await claim(LEASE_MS), [{ ...one, tries: 1 }], "there is none of before any more");
+    await store().hooks.endVerdicts([one.messageId]);
   });
 }

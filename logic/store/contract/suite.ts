@@ -37,6 +37,7 @@ import {
   hookFactContract,
   hookLeaseContract,
   hookMessageContract,
+  hookPresenceContract,
   hookPruneContract,
   hookRewindContract,
 } from "./hooks.ts";
@@ -115,6 +116,7 @@ export function storeContract(store: () => ContractStore): void {
     hookDeadContract,
     hookRewindContract,
     hookPruneContract,
+    hookPresenceContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,
