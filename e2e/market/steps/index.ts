@@ -7,6 +7,7 @@ import { group } from "./group.ts";
 import { itemCard } from "./item-card.ts";
 import { kick } from "./kick.ts";
 import { notification } from "./notification.ts";
+import { orderCard } from "./order-card.ts";
 import { presence } from "./presence.ts";
 import { push } from "./push.ts";
 import { receipts } from "./receipts.ts";
@@ -16,6 +17,7 @@ import { userDeleted } from "./user-deleted.ts";
 export const MARKET_STEPS: readonly MarketStep[] = [
   itemCard,
   cardButton,
+  orderCard,
   push,
   notification,
   block,
