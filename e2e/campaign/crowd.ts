@@ -24,6 +24,8 @@ export interface CrowdOptions {
   habits?: readonly Habit[];
   /** Of the SDK clients. Default: a missing PONG is noticed after 3 s. */
   timing?: Partial<Timing>;
+  /** Of what is said; see `PeerOptions`. */
+  contentType?: string;
   /** People also recall and edit, and talk in groups. */
   hasChatter?: boolean;
 }
@@ -62,7 +64,7 @@ export class Crowd {
   }
 
   #person(uid: string, habit: Habit): Person {
-    const { getToken, recorder, random, target, timing } = this.#options;
+    const { getToken, recorder, random, target, timing, contentType } = this.#options;
     const index = this.people.length;
     // Every third keeps the strict order of one send in flight.
     const conversationWindow = index % 3 === 0 ? 1 : CONVERSATION_WINDOW;
@@ -78,6 +80,7 @@ export class Crowd {
       conversationWindow,
       random,
       ...(timing ? { timing } : {}),
+      ...(contentType === undefined ? {} : { contentType }),
     });
     this.people.push(person);
     return person;

@@ -24,6 +24,8 @@ export interface PersonOptions {
   conversationWindow: number;
   random: () => number;
   timing?: Partial<Timing>;
+  /** Of what it says; see `PeerOptions`. */
+  contentType?: string;
 }
 
 /** How often and how long people are somewhere else, ms. */
@@ -58,8 +60,9 @@ export class Person {
 
   #peer(device: string, platform: "android" | "ios" | "desktop" | "web"): Peer {
     const { uid, target, getToken, recorder, ackLatency, conversationWindow } = this.#options;
-    const { timing = { pongTimeoutMs: PONG_TIMEOUT_MS } } = this.#options;
-    const shared = { recorder, ackLatency, conversationWindow, timing };
+    const { timing = { pongTimeoutMs: PONG_TIMEOUT_MS }, contentType } = this.#options;
+    const type = contentType === undefined ? {} : { contentType };
+    const shared = { recorder, ackLatency, conversationWindow, timing, ...type };
     return new Peer({ uid, device, platform, target, getToken: () => getToken(uid), ...shared });
   }
 

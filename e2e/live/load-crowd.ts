@@ -6,6 +6,7 @@ import { seededRandom } from "../campaign/seeded-random.ts";
 import { checkHistory } from "../checker/check-history.ts";
 import { type FaultClass, HistoryRecorder, monotonicMs } from "../checker/history.ts";
 import { CHECKS, type Check, type Violation } from "../checker/violation.ts";
+import { LOAD_CONTENT_TYPE } from "../workload/peer.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
 import { movesOf } from "./moves.ts";
 
@@ -71,6 +72,7 @@ export class LoadCrowd {
       random: seededRandom(1),
       habits: ["steady"],
       timing: {},
+      contentType: LOAD_CONTENT_TYPE,
       target: (index) => targets[index % targets.length] as ClientTarget,
     });
   }

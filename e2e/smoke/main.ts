@@ -8,6 +8,7 @@ import { DEMO_NAME, DEMO_NAMESPACE, type DemoAccess, demoAccess } from "../../sc
 import { type KubeTools, openKubeTools } from "../../scripts/up/kube-tools.ts";
 import { pushSandboxLog } from "../../scripts/up/push-sandbox.ts";
 import { type NemesisView, type Pair, type PairsReport, pairsFigures, runPairs } from "../workload/pairs.ts";
+import { LOAD_CONTENT_TYPE } from "../workload/peer.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
 import { type PushFigures, parsePushLog, pushFigures } from "./pushes.ts";
 
@@ -85,6 +86,7 @@ async function smoke(messages: number, ratePerSecond: number, context: string | 
     ratePerSecond,
     offline: [{ pair: 0, side: "b", from: 1 / 3, to: 2 / 3 }],
     settleTimeoutMs: 90_000,
+    contentType: LOAD_CONTENT_TYPE,
     async nemesis(run) {
       await run.reached(0.25);
       await killPod(tools, "entry", run);

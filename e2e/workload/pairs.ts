@@ -44,6 +44,8 @@ export interface PairsOptions {
   seed?: string;
   /** For what may still be on its way at the end. Default 60 s. */
   settleTimeoutMs?: number;
+  /** Of what is said; see `PeerOptions`. */
+  contentType?: string;
   /** Of the SDK clients, e.g. a short `pongTimeoutMs`. */
   timing?: Partial<Timing>;
   onProgress?: (sent: number, total: number) => void;
@@ -147,8 +149,9 @@ class PairsRun {
   #peer(uid: string, device: string, target: ClientTarget): Peer {
     const getToken = (): Promise<string> => this.#options.getToken(uid);
     const platform = device === AUDIT_DEVICE ? "desktop" : "android";
-    const { timing = {} } = this.#options;
-    const shared = { recorder: this.#recorder, ackLatency: this.#ackLatency, timing };
+    const { timing = {}, contentType } = this.#options;
+    const type = contentType === undefined ? {} : { contentType };
+    const shared = { recorder: this.#recorder, ackLatency: this.#ackLatency, timing, ...type };
     return new Peer({ uid, device, platform, target, getToken, ...shared });
   }
 

@@ -25,9 +25,14 @@ export interface PeerOptions {
   recorder: HistoryRecorder;
   ackLatency?: LatencyHistogram;
   timing?: Partial<Timing>;
+  /** Of what it says. Default: plain text, which rules of the cluster may look at. */
+  contentType?: string;
   /** Sends in flight per conversation. Default 1. */
   conversationWindow?: number;
 }
+
+/** For load on a cluster whose rules are for people: they look at text/plain only, unless they say otherwise. */
+export const LOAD_CONTENT_TYPE = "text/x-load";
 
 /** Between a message and what changes it lie fewer, also when the one who changes it cannot be heard for some seconds. */
 const MAX_KNOWN = 2500;
@@ -202,14 +207,15 @@ export class Peer {
 
   /** Sends to a user, or with a # into a conversation, and waits for the answer; records both. False when the message was refused or its outcome is unknown. */
   async send(to: string, cmid: string, content: Uint8Array): Promise<boolean> {
-    const { recorder, ackLatency } = this.#options;
+    const { recorder, ackLatency, contentType } = this.#options;
     const base = { uid: this.uid, device: this.device, cmid, to, bodyHash: bodyHashOf(content), process: this.#name };
     recorder.record({ op: "send", kind: "invoke", ...base });
     const startedMs = performance.now();
     this.#sending++;
     try {
       const target = to.startsWith("#") ? { conversationId: to.slice(1) } : { to };
-      const sent = await this.client.send({ ...target, content, id: cmid });
+      const type = contentType === undefined ? {} : { contentType };
+      const sent = await this.client.send({ ...target, ...type, content, id: cmid });
       const { conversationId: conv, convSeq: seq, messageId } = sent;
       ackLatency?.add(performance.now() - startedMs);
       recorder.record({ op: "send", kind: "ok", ...base, conv, seq, messageId });
