@@ -48,4 +48,26 @@ describe("gate", () => {
     await turn();
     assert.deepEqual(log, ["shed old", "run young"]);
   });
+
+  it("lets tenants take turns", async () => {
+    const gate = new Gate({ clock: new FakeClock(), maxRunning: 1, maxWaiting: 10, maxWaitMs: 100 });
+    const log: string[] = [];
+    const ends: (() => void)[] = [];
+    const enter = (tenant: string, name: string): void =>
+      gate.enter(
+        () => {
+          log.push(name);
+          return new Promise((resolve) => ends.push(resolve));
+        },
+        () => log.push(`shed ${name}`),
+        tenant,
+      );
+    for (const name of ["a1", "a2", "a3", "a4"]) enter("a", name);
+    enter("b", "b1");
+    for (let end = ends.shift(); end; end = ends.shift()) {
+      end();
+      await turn();
+    }
+    assert.deepEqual(log, ["a1", "a2", "b1", "a3", "a4"]);
+  });
 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { FairLanes } from "./fair-lanes.ts";
 
 /** Options of {@link Gate}. */
 export interface GateOptions {
@@ -20,16 +21,16 @@ interface Waiting {
 
 /**
  * Bounds how many slow jobs (logins, pulls) a process has in hand, so that overload is answered before it costs
- * SQL. A job handles its own faults; `shed` is called instead of it, never after it.
+ * SQL. Tenants take turns, and none may fill what may wait. A job handles its own faults; `shed` is called instead of it, never after it.
  */
 export class Gate {
   readonly #options: GateOptions;
-  readonly #waiting: Waiting[] = [];
-  #head = 0;
+  readonly #waiting: FairLanes<Waiting>;
   #running = 0;
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#waiting = new FairLanes(options.maxWaiting);
   }
 
   get running(): number {
@@ -37,14 +38,17 @@ export class Gate {
   }
 
   get waiting(): number {
-    return this.#waiting.length - this.#head;
+    return this.#waiting.length;
   }
 
-  enter(job: () => Promise<void>, shed: () => void): void {
-    if (this.#running < this.#options.maxRunning) this.#run(job);
-    else if (this.waiting < this.#options.maxWaiting)
-      this.#waiting.push({ job, shed, sinceMs: this.#options.clock.nowMs() });
-    else shed();
+  /** @param tenant whose job it is; see `tenantOf` */
+  enter(job: () => Promise<void>, shed: () => void, tenant = ""): void {
+    if (this.#running < this.#options.maxRunning) {
+      this.#run(job);
+      return;
+    }
+    const sinceMs = this.#options.clock.nowMs();
+    if (!this.#waiting.push(tenant, { job, shed, sinceMs }, sinceMs)) shed();
   }
 
   #run(job: () => Promise<void>): void {
@@ -57,15 +61,11 @@ export class Gate {
 
   #next(): void {
     const oldestMs = this.#options.clock.nowMs() - this.#options.maxWaitMs;
-    while (this.#head < this.#waiting.length && this.#running < this.#options.maxRunning) {
-      const next = this.#waiting[this.#head++];
-      if (!next) continue;
+    while (this.#running < this.#options.maxRunning) {
+      const next = this.#waiting.shift();
+      if (!next) return;
       if (next.sinceMs < oldestMs) next.shed();
       else this.#run(next.job);
-    }
-    if (this.#head > 256 && this.#head * 2 > this.#waiting.length) {
-      this.#waiting.splice(0, this.#head);
-      this.#head = 0;
     }
   }
 }

@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
+import { tenantOf } from "../fair-lanes.ts";
 import type { Gate } from "../gate.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
@@ -51,6 +52,7 @@ export class ChangeDesk {
         this.#count(order, "busy");
         reject(new ImError(ErrorCode.BUSY, "too many changes at once", { retryAfterMs: RETRY_AFTER_MS }));
       },
+      tenantOf(order.sender),
     );
     return promise;
   }

@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { Command } from "#proto/commands.ts";
 import { GroupReply } from "#proto/gen/messages.ts";
+import { tenantOf } from "../fair-lanes.ts";
 import type { Gate } from "../gate.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
@@ -58,6 +59,7 @@ export class GroupHandler {
     this.#ports.gate.enter(
       () => this.#run(session, rid, request),
       () => this.#refuse(session, rid, this.#later(ErrorCode.BUSY, "the cluster is overloaded"), "busy"),
+      tenantOf(session.userId),
     );
   }
 

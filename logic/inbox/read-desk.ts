@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
+import { tenantOf } from "../fair-lanes.ts";
 import type { Gate } from "../gate.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { type Refusal, type Session, sendError } from "../session/session.ts";
@@ -65,6 +66,7 @@ export class ReadDesk {
         const reason = "the cluster is overloaded: ask again after the delay";
         this.refuse(request, { code: ErrorCode.BUSY, reason, ...this.#later() }, "busy");
       },
+      tenantOf(request.session.userId),
     );
   }
 

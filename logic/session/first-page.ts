@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Hello } from "#proto/gen/messages.ts";
+import { tenantOf } from "../fair-lanes.ts";
 import { Gate } from "../gate.ts";
 import { Gathered } from "../gathered.ts";
 import { type GapLimits, gapPolicy } from "../inbox/gap.ts";
@@ -91,6 +92,7 @@ export class FirstPages {
       this.#reads.enter(
         () => store.readInbox(request).then(resolve, reject),
         () => reject(new ImError(ErrorCode.BUSY, "too many first pages wait for the store")),
+        tenantOf(userId),
       );
     });
   }

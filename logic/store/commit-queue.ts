@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { BoundedQueue } from "#lib/bounded-queue.ts";
 import type { ImError } from "#lib/errors.ts";
+import { FairLanes, type MayGo, tenantOf } from "../fair-lanes.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
 /** Runs once per accepted message; must not throw. `epoch`: the inbox epoch that a result is of, "" when nobody asked for one. */
@@ -17,63 +17,70 @@ export interface Pending {
 export interface BatchLimits {
   maxBatch: number;
   maxBatchBytes: number;
+  nowMs: number;
   /** What waits since before this is too late for a batch. */
   oldestMs: number;
 }
 
+/** Who has so many waiting while several tenants write gets transactions of its own, which are not long. */
+const BULK = 16;
+const BULK_BATCH = 128;
+
 /**
- * Messages in the order they came. A batch never holds a message of a conversation that another running batch holds:
+ * Messages in the order they came, tenants in turn. While several tenants write, one that has many waiting gets batches of its own, one at a
+ * time: however much it sends, it holds one connection, and nobody waits for a transaction that is long because of it. A batch never holds a message of a conversation that another running batch holds:
  * such messages step aside, and come first when that batch ends. So several transactions at a time keep the order of
  * every conversation.
  */
 export class CommitQueue {
-  readonly #queue: BoundedQueue<Pending>;
-  readonly #maxItems: number;
+  readonly #lanes: FairLanes<Pending>;
   readonly #maxBytes: number;
-  /** Came back from {@link #aside}: before everything in the queue. */
-  #first: Pending[] = [];
+  /** Tenants of running batches of their own, by the first message of each. */
+  readonly #bulky = new Map<Pending, string>();
   /** Per conversation in a running batch: its messages that came up meanwhile. */
   readonly #aside = new Map<string, Pending[] | undefined>();
   #asideCount = 0;
   #bytes = 0;
 
   constructor(limits: { maxItems: number; maxBytes: number }) {
-    this.#maxItems = limits.maxItems;
     this.#maxBytes = limits.maxBytes;
-    this.#queue = new BoundedQueue({ maxItems: limits.maxItems });
+    this.#lanes = new FairLanes(limits.maxItems);
   }
 
   /** Everything that waits. */
   get length(): number {
-    return this.#ready + this.#asideCount;
+    return this.#lanes.length + this.#asideCount;
   }
 
-  /** Those that the next batches may hold. */
-  get #ready(): number {
-    return this.#queue.length + this.#first.length;
+  /** Several tenants came lately. */
+  isContended(nowMs: number): boolean {
+    return this.#lanes.isContended(nowMs);
   }
 
   /** The one that is next; undefined when nothing can go now. */
-  get next(): Pending | undefined {
-    return this.#first[0] ?? this.#queue.peek();
+  next(nowMs: number): Pending | undefined {
+    return this.#lanes.next(this.#mayGo(nowMs));
   }
 
   /** False, and nothing changed, when a limit would be exceeded. */
   push(pending: Pending): boolean {
-    const bytes = pending.input.content.length;
-    if (this.length >= this.#maxItems || this.#bytes + bytes > this.#maxBytes) return false;
-    this.#bytes += bytes;
-    return this.#queue.push(pending);
+    const { content, sender } = pending.input;
+    if (this.#bytes + content.length > this.#maxBytes) return false;
+    if (!this.#lanes.push(tenantOf(sender), pending, pending.sinceMs, this.#asideCount)) return false;
+    this.#bytes += content.length;
+    return true;
   }
 
   /**
    * The next batch, at least one message if any can go; its conversations are taken until {@link release}.
    * @param late gets those that waited too long
    */
-  take({ maxBatch, maxBatchBytes, oldestMs }: BatchLimits, late: Pending[]): Pending[] {
+  take({ maxBatch, maxBatchBytes, nowMs, oldestMs }: BatchLimits, late: Pending[]): Pending[] {
     const batch: Pending[] = [];
+    const { mayGo, bulky } = this.#kindOf(nowMs);
+    const most = bulky === undefined ? maxBatch : Math.min(maxBatch, BULK_BATCH);
     let bytes = 0;
-    for (let next = this.next; next && batch.length < maxBatch; next = this.next) {
+    for (let next = this.#lanes.next(mayGo); next && batch.length < most; next = this.#lanes.next(mayGo)) {
       const { conversationId, content } = next.input;
       if (next.sinceMs < oldestMs) {
         late.push(next);
@@ -85,9 +92,10 @@ export class CommitQueue {
         bytes += content.length;
         batch.push(next);
       }
-      this.#shift();
+      this.#lanes.shift(mayGo);
     }
     for (const { input } of batch) this.#aside.set(input.conversationId, undefined);
+    if (bulky !== undefined && batch[0]) this.#bulky.set(batch[0], bulky);
     this.#bytes -= bytes;
     return batch;
   }
@@ -100,16 +108,17 @@ export class CommitQueue {
       if (aside) back.push(...aside);
       this.#aside.delete(input.conversationId);
     }
+    if (batch[0]) this.#bulky.delete(batch[0]);
     if (back.length === 0) return;
     this.#asideCount -= back.length;
-    this.#first = [...back, ...this.#first];
+    const byTenant = Map.groupBy(back, ({ input }) => tenantOf(input.sender));
+    for (const [tenant, own] of byTenant) this.#lanes.putBack(tenant, own);
   }
 
   /** Takes out everything that can go, whatever the limits. */
   drain(): Pending[] {
-    const rest = [...this.#first];
-    this.#first = [];
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) rest.push(next);
+    const rest: Pending[] = [];
+    for (let next = this.#lanes.shift(); next; next = this.#lanes.shift()) rest.push(next);
     for (const [conversationId, aside] of this.#aside) {
       if (aside) rest.push(...aside);
       this.#aside.set(conversationId, undefined);
@@ -119,9 +128,20 @@ export class CommitQueue {
     return rest;
   }
 
-  #shift(): void {
-    if (this.#first.length > 0) this.#first.shift();
-    else this.#queue.shift();
+  /** Which tenants may have messages in a batch now; undefined: all. */
+  #mayGo(nowMs: number): MayGo | undefined {
+    if (!this.isContended(nowMs)) return undefined;
+    const running = new Set(this.#bulky.values());
+    return (tenant) => !running.has(tenant);
+  }
+
+  /** What the next batch is: of one tenant with many waiting, or of all that have few. */
+  #kindOf(nowMs: number): { mayGo: MayGo | undefined; bulky?: string } {
+    const mayGo = this.#mayGo(nowMs);
+    const tenant = mayGo && this.#lanes.nextTenant(mayGo);
+    if (!mayGo || tenant === undefined) return { mayGo };
+    if (this.#lanes.waitingOf(tenant) >= BULK) return { mayGo: (other) => other === tenant, bulky: tenant };
+    return { mayGo: (other, waiting) => mayGo(other, waiting) && waiting < BULK };
   }
 
   #setAside(conversationId: string, pending: Pending): void {

@@ -110,9 +110,10 @@ export class GroupCommit {
   #start(): void {
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
-    for (let next = this.#queue.next; next && this.#idleWriters > 0; next = this.#queue.next) {
+    for (let next = this.#next(); next && this.#idleWriters > 0; next = this.#next()) {
       const nowMs = this.#clock.nowMs();
-      const busyWriters = this.#connections - this.#idleWriters;
+      // Tenants do not wait for each other's inboxes: another one's transaction is no reason to wait.
+      const busyWriters = this.#queue.isContended(nowMs) ? 0 : this.#connections - this.#idleWriters;
       const lingerMs = this.#closed ? 0 : this.#rhythm.lingerMs(this.#queue.length, busyWriters, nowMs);
       const waitMs = next.sinceMs + lingerMs - nowMs;
       if (waitMs > 0) {
@@ -121,6 +122,10 @@ export class GroupCommit {
       }
       void this.#write();
     }
+  }
+
+  #next(): Pending | undefined {
+    return this.#queue.next(this.#clock.nowMs());
   }
 
   async #write(): Promise<void> {
@@ -133,7 +138,7 @@ export class GroupCommit {
       this.#queue.release(batch);
     }
     this.#idleWriters++;
-    if (this.#queue.next) this.#schedule();
+    if (this.#next()) this.#schedule();
     else if (this.#inFlight === 0) this.#onDrained?.();
   }
 
@@ -141,7 +146,7 @@ export class GroupCommit {
   #take(): Pending[] {
     const nowMs = this.#clock.nowMs();
     const late: Pending[] = [];
-    const batch = this.#queue.take({ ...this.#limits, oldestMs: nowMs - this.#maxQueueMs }, late);
+    const batch = this.#queue.take({ ...this.#limits, nowMs, oldestMs: nowMs - this.#maxQueueMs }, late);
     this.#rhythm.took(batch.length, nowMs);
     for (const { done } of late)
       done(new ImError(ErrorCode.BUSY, "waited too long for a transaction", { retryAfterMs: RETRY_AFTER_MS }), "");
