@@ -50,6 +50,7 @@ describe("the matrix of commands and callers", () => {
       reply === undefined ? "nothing" : JSON.stringify([reply.cmd, reply.flags, error ?? row.codec.decode(reply.body)]);
     const answer = [
       [target.conversationId, "<conversation>"],
+      [target.pairId, "<pair>"],
       [target.userId, "<user>"],
       [requestId, "<request>"],
       [guest, "<guest>"],
@@ -71,6 +72,16 @@ describe("the matrix of commands and callers", () => {
         assert.equal(told.error, undefined, told.answer);
         assert.notEqual(told.answer, "nothing");
         return;
+      case "unheard": {
+        assert.equal(told.error, undefined, told.answer);
+        assert.equal(told.told, 0, "somebody was told");
+        // What is remembered after the first time is as good for the others.
+        const again = await tell(row, world, caller, world.target);
+        const unknown = await tell(row, world, caller, unknownTarget());
+        if (unknown.error) return;
+        assert.equal(again.statements.length, unknown.statements.length, "as many statements take the same time");
+        return;
+      }
       case "refused":
         assert.ok(told.error && !told.error.retryable && told.error.code !== ErrorCode.UNKNOWN_COMMAND, told.answer);
         assert.equal(told.told, 0, "somebody was told");

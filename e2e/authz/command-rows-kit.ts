@@ -42,13 +42,14 @@ import type { AuthzLogic, Caller, Place, Target } from "./world-kit.ts";
 
 /**
  * - `done`: it is done, or answered with what the asker may see;
+ * - `unheard`: answered as if it were done, by the same statements as for somebody who is not there, and nobody is told;
  * - `refused`: the asker knows the target, and its role does not allow it;
  * - `hidden`: the same answer, by the same statements, as for a target that does not exist;
  * - `unknown`: no command of a client for logic, nothing is asked of the store;
  * - `silent`: nothing is answered, and nobody is told;
  * - `unbound`: there is no session, nothing is asked of the store.
  */
-export type Expectation = "done" | "refused" | "hidden" | "unknown" | "silent" | "unbound";
+export type Expectation = "done" | "unheard" | "refused" | "hidden" | "unknown" | "silent" | "unbound";
 
 /** One command, used in one way. */
 export interface CommandRow {
@@ -73,12 +74,14 @@ export interface Asked {
 
 const NO_SESSION = { otherTenant: "unbound", anonymous: "unbound" } as const;
 const people = (all: Expectation): CommandRow["expect"] => ({
-  ...{ owner: all, member: all, exMember: all, stranger: all, service: all, ...NO_SESSION },
+  ...{ owner: all, member: all, exMember: all, stranger: all, blocked: all, service: all, ...NO_SESSION },
 });
 /** Who is in the group may, and nobody else learns that there is one. */
 const MEMBERS: CommandRow["expect"] = { ...people("hidden"), owner: "done", member: "done" };
 /** A member's role does not allow it. */
 const OWNER: CommandRow["expect"] = { ...people("hidden"), owner: "done", member: "refused" };
+/** Of two of whom one has blocked the other: it hears nothing any more. */
+const PAIR: CommandRow["expect"] = { ...people("hidden"), owner: "done", blocked: "unheard" };
 const ALL: CommandRow["expect"] = people("done");
 const NOTHING: CommandRow["expect"] = people("unknown");
 const SELF = { decode: (bytes: Uint8Array): unknown => bytes.length };
@@ -124,8 +127,13 @@ const MESSAGE_ROWS: readonly CommandRow[] = [
     Send.encode({ conversationId, clientMessageId: requestId, content: Buffer.from("hello") }),
   ),
   // There is no list of users: who is not known is written to like everybody else.
-  row(Command.SEND, "to a user", { ...ALL, owner: "refused" }, SendAck, ({ target: { userId: to }, requestId }) =>
-    Send.encode({ to, clientMessageId: requestId, content: Buffer.from("hello") }),
+  row(
+    Command.SEND,
+    "to a user",
+    { ...ALL, owner: "refused", blocked: "unheard" },
+    SendAck,
+    ({ target: { userId: to }, requestId }) =>
+      Send.encode({ to, clientMessageId: requestId, content: Buffer.from("hello") }),
   ),
   row(Command.SEND, "to a user of another tenant", people("refused"), SendAck, ({ target: { userId }, requestId }) =>
     Send.encode({ to: `acme/${userId}`, clientMessageId: requestId, content: Buffer.from("hello") }),
@@ -163,6 +171,25 @@ const MESSAGE_ROWS: readonly CommandRow[] = [
       ...{ conversationId, convSeq: card.convSeq, messageId: card.messageId, clientActionId: requestId },
       ...{ action: "buy", input: Buffer.alloc(0) },
     }),
+  ),
+];
+
+/** In the conversation of the owner and the one whom it blocked. */
+const PAIR_ROWS: readonly CommandRow[] = [
+  row(Command.SEND, "to a pair with a block", { ...PAIR, owner: "refused" }, SendAck, ({ target, requestId }) =>
+    Send.encode({ conversationId: target.pairId, clientMessageId: requestId, content: Buffer.from("hello") }),
+  ),
+  row(Command.HISTORY, "of a pair with a block", { ...PAIR, blocked: "done" }, HistoryPage, ({ target: { pairId } }) =>
+    History.encode({ conversationId: pairId }),
+  ),
+  row(Command.READ, "in a pair with a block", PAIR, ReadState, ({ target: { pairId } }) =>
+    Read.encode({ conversationId: pairId, convSeq: 2, withReceipts: true }),
+  ),
+  row(Command.TYPING, "in a pair with a block", { ...PAIR, owner: "unheard" }, TypingState, ({ target: { pairId } }) =>
+    Typing.encode({ conversationId: pairId }),
+  ),
+  row(Command.GROUP, "create with the owner", { ...ALL, blocked: "refused" }, GroupReply, ({ requestId, target }) =>
+    Group.encode({ requestId, create: { name: "new", userIds: [target.userId], fromStart: false } }),
   ),
 ];
 
@@ -283,6 +310,6 @@ const OTHERS: readonly Command[] = [
 
 /** The whole table. */
 export const COMMAND_ROWS: readonly CommandRow[] = [
-  ...[...MESSAGE_ROWS, ...READING_ROWS, ...GROUP_ROWS, ...PRESENCE_ROWS, ...SESSION_ROWS],
+  ...[...MESSAGE_ROWS, ...PAIR_ROWS, ...READING_ROWS, ...GROUP_ROWS, ...PRESENCE_ROWS, ...SESSION_ROWS],
   ...OTHERS.map((command) => row(command, "", NOTHING, ErrorInfo, NO_BODY)),
 ];

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { Command } from "#proto/commands.ts";
-import { Group, GroupReply, Send, SendAck } from "#proto/gen/messages.ts";
+import { Block, BlockList, Group, GroupReply, Send, SendAck } from "#proto/gen/messages.ts";
 import { RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
 import { signCard } from "../../logic/changes/card.ts";
 import { composeLogic, type LogicCore } from "../../logic/compose.ts";
@@ -26,15 +26,27 @@ import { createTokenAuthority, type TokenAuthority } from "../harness/tokens.ts"
 
 /**
  * Who asks. `exMember` was in the group and was removed before the secret was said; `stranger` has nothing to do with anybody;
- * `service` is an account of the shop; `otherTenant` has a token of another shop's user; `anonymous` has none.
+ * `blocked` was never in the group: it talked with the owner, who has blocked it since. `service` is an account of the shop; `otherTenant` has a token of another shop's user; `anonymous` has none.
  */
-export const CALLERS = ["owner", "member", "exMember", "stranger", "service", "otherTenant", "anonymous"] as const;
+export const CALLERS = [
+  "owner",
+  "member",
+  "exMember",
+  "stranger",
+  "blocked",
+  "service",
+  "otherTenant",
+  "anonymous",
+] as const;
 export type Caller = (typeof CALLERS)[number];
 
 /** What a command is about. */
 export interface Target {
   readonly userId: string;
+  /** The group. */
   readonly conversationId: string;
+  /** The conversation of the owner and the one whom it blocked. */
+  readonly pairId: string;
   /** A message of the owner, and one of the ex-member from before it was removed. */
   readonly message: Place;
   readonly exMessage: Place;
@@ -183,9 +195,9 @@ export async function makeWorld(logic: AuthzLogic): Promise<World> {
   const tag = randomUUID().slice(0, 8);
   const users = {
     ...{ owner: `owner-${tag}`, member: `member-${tag}`, exMember: `ex-${tag}`, stranger: `stranger-${tag}` },
-    ...{ service: `svc:shop-${tag}`, otherTenant: `acme/member-${tag}`, anonymous: "" },
+    ...{ blocked: `blocked-${tag}`, service: `svc:shop-${tag}`, otherTenant: `acme/member-${tag}`, anonymous: "" },
   };
-  const conns = { owner: 0, member: 0, exMember: 0, stranger: 0, service: 0, otherTenant: 0, anonymous: 0 };
+  const conns = { owner: 0, member: 0, exMember: 0, stranger: 0, blocked: 0, service: 0, otherTenant: 0, anonymous: 0 };
   for (const caller of CALLERS) conns[caller] = await logic.connect(users[caller] || undefined);
   const { owner, exMember: ex } = conns;
   const group = (fields: Partial<Group>): Promise<GroupReply> =>
@@ -204,7 +216,16 @@ export async function makeWorld(logic: AuthzLogic): Promise<World> {
   const actions = [{ id: "buy", label: "Buy" }];
   const card = { type: "item" as const, ref: "i-1", version: 1, snapshot: {}, actions };
   const place = await say(owner, signCard(card, CARD_KEY), CARD_TYPE);
-  return { users, conns, target: { userId: users.owner, conversationId, message, exMessage, card: place } };
+  const { conversationId: pairId } = await sayTo(logic, owner, users.blocked);
+  await sayTo(logic, conns.blocked, users.owner);
+  await logic.must(owner, Command.BLOCK, Block.encode({ block: [users.blocked] }), BlockList);
+  const places = { message, exMessage, card: place };
+  return { users, conns, target: { userId: users.owner, conversationId, pairId, ...places } };
+}
+
+function sayTo(logic: AuthzLogic, conn: number, to: string): Promise<SendAck> {
+  const send = { to, clientMessageId: randomUUID(), content: Buffer.from("hello") };
+  return logic.must(conn, Command.SEND, Send.encode(send), SendAck);
 }
 
 /** Shaped as what a world has, and nowhere there. */
@@ -212,5 +233,5 @@ export function unknownTarget(): Target {
   const place = (): Place => ({ convSeq: 3, messageId: randomUUID() });
   const id = randomUUID().replaceAll("-", "");
   const places = { message: place(), exMessage: place(), card: place() };
-  return { userId: `owner-${id.slice(0, 8)}`, conversationId: `g_${id}`, ...places };
+  return { userId: `owner-${id.slice(0, 8)}`, conversationId: `g_${id}`, pairId: `c_${id}`, ...places };
 }

@@ -4,10 +4,19 @@
 import type { ExampleCall, ExampleFacts } from "./example-calls.ts";
 
 /**
- * Whose key calls, in whose name: an account (or user) that owns the group, is in it, was in it, has nothing to do with it, or serves
- * the shop elsewhere; the same as the owner with another tenant's key; and no key at all.
+ * Whose key calls, in whose name: an account (or user) that owns the group, is in it, was in it, has nothing to do with it, was blocked
+ * by the user that the calls name, or serves the shop elsewhere; the same as the owner with another tenant's key; and no key at all.
  */
-export const ROLES = ["owner", "member", "exMember", "stranger", "service", "otherTenant", "anonymous"] as const;
+export const ROLES = [
+  "owner",
+  "member",
+  "exMember",
+  "stranger",
+  "blocked",
+  "service",
+  "otherTenant",
+  "anonymous",
+] as const;
 export type Role = (typeof ROLES)[number];
 
 /** `done`; `refused`: known, and not allowed; `hidden`: as if there were no such target, by the same reads; `unauthenticated`. */
@@ -25,11 +34,11 @@ export interface RoleRow {
 }
 
 const ALL: RoleRow["expect"] = {
-  ...{ owner: "done", member: "done", exMember: "done", stranger: "done", service: "done" },
+  ...{ owner: "done", member: "done", exMember: "done", stranger: "done", blocked: "done", service: "done" },
   ...{ otherTenant: "done", anonymous: "unauthenticated" },
 };
 const MEMBERS: RoleRow["expect"] = {
-  ...{ ...ALL, exMember: "hidden", stranger: "hidden", service: "hidden", otherTenant: "hidden" },
+  ...{ ...ALL, exMember: "hidden", stranger: "hidden", blocked: "hidden", service: "hidden", otherTenant: "hidden" },
 };
 const OWNER: RoleRow["expect"] = { ...MEMBERS, member: "refused" };
 

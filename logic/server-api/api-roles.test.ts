@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, describe, it } from "node:test";
+import { directConversationId } from "../send/conversation.ts";
 import { type TestAnswer, TestApi } from "./api-kit.ts";
 import { ROLE_ROWS, ROLES, type Role, type RoleRow } from "./api-roles-kit.ts";
 import { type ExampleFacts, exampleCalls } from "./example-calls.ts";
@@ -12,6 +13,7 @@ const SECRETS = ["the secret that was said", "the secret name"] as const;
 const CARD_REF = "order-1";
 const ACCOUNTS: Readonly<Record<Role, string>> = {
   ...{ owner: "svc:owner", member: "svc:member", exMember: "svc:ex", stranger: "svc:stranger", service: "svc:shop" },
+  blocked: "svc:blocked",
   ...{ otherTenant: "svc:owner", anonymous: "svc:owner" },
 };
 
@@ -33,6 +35,8 @@ class World {
     const userIds = ["svc:member", "svc:ex", "bob"];
     const made = await this.must("POST", "/v1/groups", { actor: "svc:owner", name: "team", userIds });
     this.groupId = String(made.body.groupId);
+    const block = [{ peerId: "svc:blocked", conversationId: directConversationId("bob", "svc:blocked") }];
+    await store.blocks.change({ userId: "bob", block, unblock: [], atMs: this.api.clock.wallMs() });
     await this.must("POST", `/v1/groups/${this.groupId}/members/remove`, { actor: "svc:owner", userIds: ["svc:ex"] });
     await this.must("POST", `/v1/groups/${this.groupId}/name`, { actor: "svc:owner", name: SECRETS[1] });
     const message = { from: "svc:owner", conversationId: this.groupId, contentType: "text/plain", content: SECRETS[0] };

@@ -24,7 +24,8 @@ const CAUTIOUS_BATCHES = 64;
  * Stores batches. New messages between two known users, nearly all of them, take one statement: that none was stored
  * before is left to the unique key, whose violation undoes the batch, and that nobody has blocked the other to the conversation's
  * row, which says so. Only then, for a while after, and for messages addressed by conversation alone, a lookup goes first: what is
- * stored, who the members are, and who blocks whom.
+ * stored, who the members are, and who blocks whom. What was looked up of a block is remembered, and holds as long as the conversation
+ * has that version: whoever is blocked is answered by one statement like everybody else, and cannot tell by the time.
  */
 export class PostgresAppender {
   readonly #pool: PostgresPool;
@@ -33,8 +34,8 @@ export class PostgresAppender {
   /** Inbox epoch that the recent ones are of. */
   #epoch: string | undefined;
   #cautiousBatches = 0;
-  /** Conversations in which one had blocked the other: a batch without them need not look. Only a help. */
-  readonly #blockedPairs = new BoundedMap<true>(BLOCKED_PAIRS);
+  /** Conversations in which one had blocked the other, as they were looked up last. */
+  #blockedPairs = new BoundedMap<Members>(BLOCKED_PAIRS);
 
   constructor(pool: PostgresPool, hooks: Pick<PostgresHooks, "withFacts">) {
     this.#pool = pool;
@@ -53,6 +54,7 @@ export class PostgresAppender {
   /** The database is, or may be, another one than before. */
   forget(): void {
     this.#recent.clear();
+    this.#blockedPairs = new BoundedMap<Members>(BLOCKED_PAIRS);
   }
 
   /** Answers what was committed here lately, and stores the rest. */
@@ -85,8 +87,8 @@ export class PostgresAppender {
         return await this.#appendOnce(batch, epoch, isAnyBlocked);
       } catch (error) {
         const isRepeated = isDuplicateKey(error);
-        if (isPairBlocked(error)) isAnyBlocked = true;
-        else if (!isRepeated && !isGroupChanged(error)) throw toStoreError(error, "append");
+        if (isPairBlocked(error) || isGroupChanged(error)) isAnyBlocked = true;
+        else if (!isRepeated) throw toStoreError(error, "append");
         failure = error;
         if (isRepeated) this.#cautiousBatches = CAUTIOUS_BATCHES;
       }
@@ -95,7 +97,7 @@ export class PostgresAppender {
     throw new ImError(ErrorCode.RETRYABLE, `append: ${reason}`, { cause: failure });
   }
 
-  /** @param isAnyBlocked somewhere in the batch: everybody is looked up */
+  /** @param isAnyBlocked somewhere in the batch, or what was remembered or read is outdated: everybody is looked up */
   async #appendOnce(
     batch: readonly AppendInput[],
     epoch: string | undefined,
@@ -106,6 +108,7 @@ export class PostgresAppender {
     const isCautious = this.#cautiousBatches > 0 || isAnyWanted;
     if (this.#cautiousBatches > 0) this.#cautiousBatches--;
     const { known: knownResults, members } = isCautious ? await this.#lookUp(batch, wanted, epoch) : nothingKnown();
+    if (!isAnyBlocked) this.#recall(batch, members);
     const results = new Array<AppendResult>(batch.length);
     const indexes: number[] = [];
     const deliveries: Delivery[] = [];
@@ -148,8 +151,18 @@ export class PostgresAppender {
   }
 
   /** Does the message not tell by itself whom it goes to, or whether it is to be stored? */
-  #isToLookUp({ peer, conversationId, lookUpOnly }: AppendInput): boolean {
-    return peer === "" || lookUpOnly === true || this.#blockedPairs.get(conversationId) === true;
+  #isToLookUp({ sender, peer, conversationId, lookUpOnly }: AppendInput): boolean {
+    // Nothing but a look tells that a block of the sender's own is over: its messages are refused before they are stored.
+    const isBlocker = this.#blockedPairs.get(conversationId)?.blockers?.includes(sender) === true;
+    return peer === "" || lookUpOnly === true || isBlocker;
+  }
+
+  /** What is remembered of pairs that were not looked up; the statement that stores compares their versions. */
+  #recall(batch: readonly AppendInput[], members: Map<string, Members>): void {
+    for (const { conversationId } of batch) {
+      const remembered = this.#blockedPairs.get(conversationId);
+      if (remembered && !members.has(conversationId)) members.set(conversationId, remembered);
+    }
   }
 
   /** @param wanted by index: members and blocks, too */
@@ -168,8 +181,8 @@ export class PostgresAppender {
     }
     if (known.size > 0) this.#cautiousBatches = CAUTIOUS_BATCHES;
     const members = membersOf(row[1]);
-    for (const [conversationId, { blockers }] of members) {
-      if (blockers) this.#blockedPairs.set(conversationId, true);
+    for (const [conversationId, pair] of members) {
+      if (pair.blockers) this.#blockedPairs.set(conversationId, pair);
       else this.#blockedPairs.delete(conversationId);
     }
     return { known, members };
