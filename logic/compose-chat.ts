@@ -28,6 +28,7 @@ export interface ChatCore {
   readonly presenceNote: (entry: string) => void;
   /** Recalls, edits and cards: SEND needs them, too. */
   readonly changing: ChatPart;
+  readonly broadcasts: ChatPart;
 }
 
 /** What {@link composeChat} makes the rest of {@link ChatCore} of. */
@@ -48,7 +49,14 @@ export interface ChatPart {
 
 /** Everything that a marketplace's chat has beyond delivery: one line for each part. */
 function chatParts(ports: LogicPorts, core: ChatCore): readonly ChatPart[] {
-  return [composeConversations(ports, core), core.changing, composeGroups(ports, core), composeSafety(ports, core)];
+  const { changing, broadcasts } = core;
+  return [
+    composeConversations(ports, core),
+    changing,
+    composeGroups(ports, core),
+    composeSafety(ports, core),
+    broadcasts,
+  ];
 }
 
 /** The parts of the chat as one. */

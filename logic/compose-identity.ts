@@ -32,6 +32,8 @@ export interface IdentityParts {
   /** Sets and deletes routes. */
   changes: Pick<Router, "login" | "logout">;
   removeLater: (session: Session) => void;
+  /** Newest activation seq of broadcasts. */
+  sysHead: (userId: string) => number;
   onRouterFault: (op: string, error: unknown) => void;
 }
 
@@ -39,7 +41,7 @@ export interface IdentityParts {
 export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
   const { store, router, clock, random, defer, onFault, log, metrics, pingIntervalMs, gap } = ports;
   const { backgroundPingIntervalMs = pingIntervalMs } = ports;
-  const { entries, kicks, acks, epochs, changes, removeLater, onRouterFault } = parts;
+  const { entries, kicks, acks, epochs, changes, removeLater, sysHead, onRouterFault } = parts;
   const loginGate = new Gate({ clock, ...LOGIN_GATE });
   const gate = new Gate({ clock, ...IDENTITY_GATE });
   const onKick = (code: number): void => metrics.kicks.inc({ code: String(code) });
@@ -53,6 +55,7 @@ export function composeIdentity(ports: LogicPorts, parts: IdentityParts) {
       store,
       router: changes,
       removeLater,
+      sysHead,
       kicks,
       policy,
       acks,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { type BroadcastParts, composeBroadcasts } from "./broadcasts/compose-broadcasts.ts";
 import { type ChangeParts, type ChangeSettings, composeChanges } from "./compose-changes.ts";
 import { composeChat } from "./compose-chat.ts";
 import { composeIdentity } from "./compose-identity.ts";
@@ -109,6 +110,7 @@ export interface LogicCore {
   readonly ackWatch: AckWatch;
   readonly activity: ActivityBuffer;
   readonly presence: Pick<PresenceParts, "watcher">;
+  readonly broadcasts: Pick<BroadcastParts, "board" | "flush">;
   /** For backends: cards and their updates. */
   readonly cards: ChangeParts["cards"];
   /** Watches the router; resolves when it was asked for the first time. */
@@ -290,19 +292,14 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const acks = new AckBuffer({ store, epochs, clock, onNoted, onFault, metrics });
   const commits = composeCommits(ports, epochs);
   const removeLater = (session: Session): void => routes.remove(session);
-  const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, onRouterFault };
+  const sysHead = (userId: string): number => broadcasts.board.headOf(userId);
+  const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, sysHead, onRouterFault };
   const identity = composeIdentity(ports, lent);
   const { sending, changing, send } = composeSends(ports, { commits, delivery, epochs });
   const reads = composeReads(ports, acks, epochs);
-  const ways = {
-    entries,
-    routes: delivering.cache,
-    onRouterFault,
-    desk: reads.desk,
-    changing,
-    presenceNote: presence.note,
-  };
-  const chat = composeChat(ports, { ...ways, ...sending });
+  const broadcasts = composeBroadcasts(ports, { entries, desk: reads.desk });
+  const ways = { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, changing, broadcasts };
+  const chat = composeChat(ports, { ...ways, ...sending, presenceNote: presence.note });
   const lateHeads = new LateHeads({
     clock,
     delayMs: LATE_HEAD_MS,
@@ -323,7 +320,10 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       ...own,
       presence: presence.desk,
       chat: chat.commands,
-      onAttached: delivering.attached,
+      onAttached: (entry) => {
+        delivering.attached(entry);
+        broadcasts.attached(entry);
+      },
       ...{ clock, defer, log, metrics },
     }),
     control: { store, router, onFenced, ackWatch, clock, startedMs: clock.nowMs(), log, metrics },
@@ -333,10 +333,11 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     ackWatch,
     activity: identity.handlers.activity,
     presence,
+    broadcasts,
     cards: changing.cards,
     start: async () => {
       ackWatch.start();
-      await Promise.all([watch.start(), identity.handlers.guard.start()]);
+      await Promise.all([watch.start(), identity.handlers.guard.start(), broadcasts.board.start()]);
     },
     parked: () => delivery.parked,
     ping: async () => epochs.saw(await store.ping()),

@@ -265,7 +265,7 @@ async function drain(core: LogicCore): Promise<void> {
     const waitedMs = performance.now() - startedMs;
     if (waitedMs > DRAIN_TIMEOUT_MS || (waitedMs > LEAVING_GRACE_MS && core.isIdle())) break;
   }
-  await Promise.all([core.acks.flush(), core.ackWatch.flush(), core.activity.flush()]);
+  await Promise.all([core.acks.flush(), core.ackWatch.flush(), core.activity.flush(), core.broadcasts.flush()]);
   core.entries.close();
 }
 

@@ -43,7 +43,7 @@ export function createLogicMetrics(metrics: Metrics) {
       ...(["delivered", "parked", "offline"] as const),
       ...(["unreachable", "unknown", "dropped"] as const),
     ]),
-    reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY, SNAPSHOT and CONTACTS by result.", [
+    reads: metrics.counter("im_logic_reads_total", "SYNC, HISTORY, SNAPSHOT, CONTACTS and SYS_PULL by result.", [
       "kind",
       "result",
     ]),

@@ -37,6 +37,8 @@ export const COMMAND_BODIES: Readonly<Record<keyof typeof Command, CommandBodies
   HISTORY_PAGE: { down: "HistoryPage" },
   SNAPSHOT: { up: "Snapshot" },
   SNAPSHOT_PAGE: { down: "SnapshotPage" },
+  SYS_PULL: { up: "SysPull" },
+  SYS_PAGE: { down: "SysPage" },
   CONTACTS: { up: "Contacts", down: "ContactsPage" },
   CONV_SET: { up: "ConvSet", down: "ConvState" },
   PRESENCE_SUB: { up: "PresenceSub" },

@@ -27,6 +27,8 @@ export const Command = {
   HISTORY: 34,
   HISTORY_PAGE: 35,
   SNAPSHOT: 36,
+  SYS_PULL: 37,
+  SYS_PAGE: 38,
   SNAPSHOT_PAGE: 39,
   CONTACTS: 48,
   CONV_SET: 49,

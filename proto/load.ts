@@ -10,6 +10,7 @@ export const PROTO_FILES = [
   // The chat: a file for each part.
   "im/client/v1/conversations.proto",
   "im/client/v1/groups.proto",
+  "im/client/v1/broadcasts.proto",
   "im/client/v1/changes.proto",
   "im/client/v1/safety.proto",
 ] as const;

@@ -35,6 +35,8 @@ import {
   SnapshotPage,
   Sync,
   SyncPage,
+  SysPage,
+  SysPull,
   Typing,
   TypingState,
 } from "#proto/gen/messages.ts";
@@ -219,6 +221,7 @@ const READING_ROWS: readonly CommandRow[] = [
   row(Command.BLOCK, "the own list", ALL, BlockList, () => Block.encode({})),
   row(Command.BLOCK, "somebody", ALL, BlockList, () => Block.encode({ block: [`blocked-${randomUUID()}`] })),
   row(Command.SYNC, "the own inbox", ALL, SyncPage, () => Sync.encode({})),
+  row(Command.SYS_PULL, "what is for oneself", ALL, SysPage, () => SysPull.encode({})),
   row(Command.SNAPSHOT, "the own conversations", ALL, SnapshotPage, () => Snapshot.encode({})),
 ];
 
@@ -306,6 +309,7 @@ const SESSION_ROWS: readonly CommandRow[] = [
 const OTHERS: readonly Command[] = [
   ...[Command.HELLO, Command.WELCOME, Command.PING, Command.PONG, Command.GOAWAY, Command.KICK, Command.LOGOUT],
   ...[Command.ERROR, Command.SEND_ACK, Command.PUSH, Command.SYNC_PAGE, Command.HISTORY_PAGE, Command.SNAPSHOT_PAGE],
+  Command.SYS_PAGE,
 ];
 
 /** The whole table. */

@@ -174,7 +174,7 @@ export class Connection implements IntakeOwner, HeartbeatItem {
       const sampleMs = session.roundTrip.heard(uints.first, uints.second, nowMs);
       if (sampleMs >= 0) metrics.roundTrip(sampleMs);
     }
-    this.#sendLeased(pongFrame(rid, clock.wallMs(), session.head));
+    this.#sendLeased(this.#headsFrame(session, rid));
     session.roundTrip.mark(rid, nowMs);
     session.roundTrip.tell(logics, this.conn);
     bindSession(logics, this.conn, session)?.send({ kind: RecordKind.ASK_HEAD, conn: this.conn });
@@ -202,7 +202,7 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     session.roundTrip.mark(login.rid, nowMs);
     this.#sendLeased(encodeFrame(Command.WELCOME, login.rid, Flag.REPLY, reply.welcome));
     for (const { seq, body, epochMark } of login.held) this.#push(session, seq, body, epochMark);
-    if (login.hasDropped) this.#send(pongFrame(0, this.#hub.clock.wallMs(), session.head));
+    if (login.hasDropped) this.#send(this.#headsFrame(session));
   }
 
   /** The login was refused. */
@@ -242,12 +242,20 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     else this.#hub.stats.ephemeralDropped++;
   }
 
+  /** A frame for many, which all of them share: it may be dropped, as they learn of it with their next PONG. */
+  onBroadcast(cmd: number, frame: Buffer): void {
+    if (!this.session) return;
+    if (this.#outbox.addShared(cmd, frame)) this.#hub.stats.broadcastsOut++;
+    else this.#hub.stats.ephemeralDropped++;
+    this.#touch();
+  }
+
   /** The inbox head as the store knows it; a push for it may have been lost on the way. */
   onHead(head: number): void {
     const session = this.session;
     if (!session || head <= session.head) return;
     session.head = head;
-    this.#send(pongFrame(0, this.#hub.clock.wallMs(), head));
+    this.#send(this.#headsFrame(session));
   }
 
   /** Logic changed what it knows of the session. */
@@ -326,6 +334,12 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     this.#send(errorFrame(rid, { code, reason, isRetryable: true, retryAfterMs }));
   }
 
+  /** PONG, to a PING or unasked: how far everything is that the client may be behind. */
+  #headsFrame(session: Session, rid = 0): Buffer {
+    const { clock, broadcasts } = this.#hub;
+    return pongFrame(rid, clock.wallMs(), session.head, broadcasts.headOf(session));
+  }
+
   #send(frame: Buffer): void {
     if (this.#outbox.add(frame)) this.#touch();
     else this.#finish(DisconnectCode.SLOW_CONSUMER, "did not read its answers");
@@ -353,7 +367,7 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     outbox.flush(nowTick);
     if (!outbox.isBlocked && outbox.needsPull) {
       outbox.clearNeedsPull();
-      outbox.add(pongFrame(0, this.#hub.clock.wallMs(), this.session?.head ?? 0));
+      if (this.session) outbox.add(this.#headsFrame(this.session));
       outbox.flush(nowTick);
     }
     if (wasPaused && !outbox.isPausedByBacklog) this.#readAgain(nowTick);

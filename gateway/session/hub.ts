@@ -7,6 +7,7 @@ import { RecordKind } from "#proto/uplink/record.ts";
 import type { EntryMetrics } from "../metrics.ts";
 import { EnvelopeReader } from "../wire/envelope.ts";
 import { tagBytes } from "./binding.ts";
+import { BroadcastFan } from "./broadcast-fan.ts";
 import type { Carrier } from "./carrier.ts";
 import { type ClientLimits, NO_LIMITS } from "./client-limits.ts";
 import { Connection } from "./connection.ts";
@@ -51,6 +52,7 @@ export class Hub {
   readonly logics: LogicDirectory & LogicAudience;
   readonly heartbeats: Heartbeats;
   readonly handover: Handover;
+  readonly broadcasts: BroadcastFan;
   readonly loginTimeoutMs: number;
   readonly pingIntervalMs: number;
   readonly limits: ClientLimits;
@@ -79,6 +81,7 @@ export class Hub {
     this.limits = options.limits ?? NO_LIMITS;
     this.heartbeats = createHeartbeats(options.heartbeat ?? "wheel", options.clock);
     this.handover = new Handover(options.logics, options.clock);
+    this.broadcasts = new BroadcastFan(this);
   }
 
   /** Connections that are not closed, authenticated or not. */

@@ -145,6 +145,15 @@ export class Outbox {
     return this.add(encodeFrame(cmd, 0, flags, body));
   }
 
+  /** As {@link addEphemeral}, with a frame that others get, too: it is not copied. */
+  addShared(cmd: number, frame: Buffer): boolean {
+    if (this.#isBlocked || this.bytes + frame.length > EPHEMERAL_MAX_BYTES) {
+      this.#lostCmd = cmd;
+      return false;
+    }
+    return this.add(frame);
+  }
+
   /** The pull advice was given. */
   clearNeedsPull(): void {
     this.#needsPull = false;

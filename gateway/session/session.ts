@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
+import { tenantOf } from "#lib/tenant.ts";
 import type { LoginReply } from "#proto/gen/messages.ts";
 import type { LoginTry } from "./client-limits.ts";
 import { TICK_MS } from "./heartbeat/heartbeats.ts";
@@ -31,6 +32,8 @@ export interface PendingLogin {
 /** An authenticated connection, as far as an entry may know it. */
 export interface Session {
   readonly userId: string;
+  /** Whose user it is; "" = the default one. */
+  readonly tenant: string;
   readonly slot: string;
   /** Of the inbox epoch that WELCOME named: positions of another one mean other messages. 0 = not known. */
   readonly epochMark: number;
@@ -71,6 +74,7 @@ export function sessionOf(logic: LogicPort, reply: LoginReply, defaultPingMs: nu
   const backgroundMs = reply.backgroundPingIntervalMs > 0 ? reply.backgroundPingIntervalMs : pingMs;
   return {
     userId: reply.userId,
+    tenant: tenantOf(reply.userId),
     slot: reply.slot,
     epochMark: reply.epochMark,
     tag: Buffer.from(reply.tag).toString("latin1"),

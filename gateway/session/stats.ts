@@ -16,6 +16,8 @@ export class EntryStats {
   deliveriesDropped = 0;
   /** Frames that mean something only now, dropped because the client reads slowly. */
   ephemeralDropped = 0;
+  /** Frames of broadcasts, one per client. */
+  broadcastsOut = 0;
   unreachable = 0;
   slowConsumers = 0;
   rejectedBusy = 0;

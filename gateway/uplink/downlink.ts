@@ -57,6 +57,12 @@ export class Downlink {
       case RecordKind.LOGOUT_DONE:
         this.#hub.handover.logoutDone(record.conn);
         return;
+      case RecordKind.SYS_HEAD:
+        this.#hub.broadcasts.onHead(Buffer.from(record.body).toString("utf8"), record.aux, record.rid);
+        return;
+      case RecordKind.BROADCAST:
+        this.#hub.broadcasts.onBroadcast(record);
+        return;
       case RecordKind.REANNOUNCE:
         this.#announceAll(link);
         return;

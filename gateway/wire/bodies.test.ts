@@ -17,12 +17,12 @@ describe("bodies written by the entry", () => {
   it("PONG by hand is what protobufjs reads", () => {
     const safe = fc.nat(Number.MAX_SAFE_INTEGER);
     fc.assert(
-      fc.property(fc.nat(0xffffffff), safe, safe, (rid, serverTimeMs, inboxHead) => {
-        const frame = read(pongFrame(rid, serverTimeMs, inboxHead));
+      fc.property(fc.nat(0xffffffff), safe, safe, safe, (rid, serverTimeMs, inboxHead, sysHead) => {
+        const frame = read(pongFrame(rid, serverTimeMs, inboxHead, sysHead));
         assert.equal(frame.cmd, Command.PONG);
         assert.equal(frame.rid, rid);
         assert.equal(frame.flags, rid === 0 ? 0 : Flag.REPLY);
-        assert.deepEqual(Pong.decode(frame.body), { serverTimeMs, inboxHead, sysHead: 0 });
+        assert.deepEqual(Pong.decode(frame.body), { serverTimeMs, inboxHead, sysHead });
       }),
     );
   });

@@ -7,17 +7,21 @@ import { encodeFrame, writeVarint } from "./envelope.ts";
 
 /** Tag of a varint field below 16. */
 const varintTag = (field: number): number => field << 3;
-/** Two tags and two varints of at most 8 bytes: integers below 2^53. */
-const MAX_PONG_BYTES = 18;
+/** Three tags and three varints of at most 8 bytes: integers below 2^53. */
+const MAX_PONG_BYTES = 27;
 const scratch = Buffer.alloc(MAX_PONG_BYTES);
 
 /** A frame PONG; `rid` 0 = unasked: the head moved. By hand: one per client and heartbeat. */
-export function pongFrame(rid: number, serverTimeMs: number, inboxHead: number): Buffer {
+export function pongFrame(rid: number, serverTimeMs: number, inboxHead: number, sysHead = 0): Buffer {
   scratch[0] = varintTag(1);
   let at = writeVarint(scratch, serverTimeMs, 1);
   if (inboxHead > 0) {
     scratch[at] = varintTag(2);
     at = writeVarint(scratch, inboxHead, at + 1);
+  }
+  if (sysHead > 0) {
+    scratch[at] = varintTag(3);
+    at = writeVarint(scratch, sysHead, at + 1);
   }
   return encodeFrame(Command.PONG, rid, rid === 0 ? 0 : Flag.REPLY, scratch.subarray(0, at));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe } from "node:test";
+import { broadcastNews, broadcastPages, broadcasts } from "./broadcasts.ts";
 import { contactLists, reading, typists } from "./conversations.ts";
 import { devices, logouts, presence } from "./devices.ts";
 import { groupChanges, groupSecrecy, groups } from "./groups.ts";
@@ -37,5 +38,8 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     groups(get);
     groupChanges(get);
     groupSecrecy(get);
+    broadcasts(get);
+    broadcastPages(get);
+    broadcastNews(get);
   });
 }

@@ -17,7 +17,7 @@ export interface ReadDeskPorts {
 }
 
 /** Kinds of reads, as in metrics. */
-export type ReadKind = "sync" | "history" | "snapshot" | "contacts";
+export type ReadKind = "sync" | "history" | "snapshot" | "contacts" | "broadcasts";
 
 /** A read request of a client. */
 export interface ReadRequest {

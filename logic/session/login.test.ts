@@ -44,6 +44,7 @@ function setUp(over: Partial<LoginPorts> = {}) {
     removeLater: ({ conn }) => void calls.push(`remove ${conn} later`),
     kicks: new KickDesk({ find: (incarnation) => (incarnation === "pod.1" ? entry : undefined) }, clock),
     policy: DEFAULT_POLICY,
+    sysHead: () => 0,
     acks: { note: () => undefined },
     epochs,
     clock,

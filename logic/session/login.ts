@@ -37,6 +37,8 @@ export interface LoginPorts {
   removeLater: (session: Session) => void;
   kicks: Kicker;
   policy: SessionPolicy;
+  /** Newest activation seq of broadcasts, from memory. */
+  sysHead: (userId: string) => number;
   acks: Pick<AckBuffer, "note">;
   epochs: Pick<EpochWatch, "saw" | "markOf">;
   clock: Clock;
@@ -198,6 +200,7 @@ export class LoginHandler {
       resumed,
       inboxEpoch: page.epoch,
       inboxHead: page.head,
+      sysHead: this.#ports.sysHead(session.userId),
       firstPage: pageOf(page),
       serverTimeMs: clock.wallMs(),
       pingIntervalMs,

@@ -40,6 +40,7 @@ export interface LoginFacts {
   epoch: () => string;
   /** Logins are numbered above it. */
   floor: () => number;
+  onFirstLogin: (userId: string) => void;
 }
 
 interface SlotState {
@@ -81,6 +82,7 @@ export class MemoryIdentity implements IdentityStore {
     const { headOf, epoch, floor } = this.#facts;
     state.loginSeq = Math.max(state.loginSeq, floor()) + 1;
     const { loginSeq } = state;
+    if (this.#isFirst(userId)) this.#facts.onFirstLogin(userId);
     const known = this.devices.get(pair(userId, deviceId));
     const ackedSeq = known?.ackedSeq ?? 0;
     this.devices.set(pair(userId, deviceId), {
@@ -95,6 +97,11 @@ export class MemoryIdentity implements IdentityStore {
       lastLoginMs: Date.now(),
     });
     return { kind: "ok", loginSeq, slot: given, ackedSeq, inboxHead: headOf(userId), epoch: epoch() };
+  }
+
+  #isFirst(userId: string): boolean {
+    for (const device of this.devices.values()) if (device.userId === userId) return false;
+    return true;
   }
 
   /** The slot the device holds; else a free one; else that of the oldest login. */

@@ -15,6 +15,7 @@ import {
   type TokenFacts,
 } from "./identity.ts";
 import { MemoryBlocks } from "./memory-blocks.ts";
+import { MemoryBroadcasts } from "./memory-broadcasts.ts";
 import { MemoryChanges } from "./memory-changes.ts";
 import { lastSeqFor, MemoryConversations, seenBy } from "./memory-conversations.ts";
 import { MemoryGovernance } from "./memory-governance.ts";
@@ -96,10 +97,12 @@ export class MemoryStore implements Store {
     headOf: (userId) => this.#head(userId),
     epoch: () => this.#epoch,
     floor: () => this.#loginFloor,
+    onFirstLogin: (userId) => this.broadcasts.registered(userId),
   });
   readonly pushStore: MemoryPushStore;
   readonly serverApi: MemoryServerApi;
   readonly blocks: MemoryBlocks = new MemoryBlocks();
+  readonly broadcasts: MemoryBroadcasts;
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
@@ -138,13 +141,18 @@ export class MemoryStore implements Store {
   constructor(nowMs: () => number = () => performance.now(), wallMs: () => number = () => Date.now()) {
     this.#nowMs = nowMs;
     this.#wallMs = wallMs;
+    const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
     this.serverApi = new MemoryServerApi(wallMs);
+    this.broadcasts = new MemoryBroadcasts({
+      epoch: () => this.#epoch,
+      wallMs,
+      devicesOf: (userId) => devices(userId),
+    });
     this.pushStore = new MemoryPushStore(
       (userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)),
       (position) => this.pushSubject(position),
       wallMs,
     );
-    const devices = (userId: string) => [...this.#identity.devices.values()].filter((one) => one.userId === userId);
     const isMuted = (position: InboxPosition) => this.pushSubject(position)?.isMuted ?? false;
     this.pushes = new MemoryPushLedger(devices, (userId) => this.#head(userId), isMuted, nowMs);
     this.changes = new MemoryChanges(

@@ -17,6 +17,7 @@ import type {
 } from "./identity.ts";
 import { PostgresAppender } from "./postgres-append.ts";
 import { PostgresBlocks } from "./postgres-blocks.ts";
+import { PostgresBroadcasts } from "./postgres-broadcasts.ts";
 import { PostgresChanges } from "./postgres-changes.ts";
 import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
@@ -138,6 +139,7 @@ export class PostgresStore implements Store {
   readonly conversations: PostgresConversations;
   readonly traces: PostgresTraces;
   readonly serverApi: PostgresServerApi;
+  readonly broadcasts: PostgresBroadcasts;
   readonly changes: PostgresChanges;
   readonly retention: PostgresRetention;
   readonly governance: PostgresGovernance;
@@ -164,6 +166,7 @@ export class PostgresStore implements Store {
     this.traces = new PostgresTraces(pools.rest);
     this.serverApi = new PostgresServerApi(pools.rest);
     this.changes = new PostgresChanges(pools.append, pools.rest, this.hooks);
+    this.broadcasts = new PostgresBroadcasts(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.governance = new PostgresGovernance(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);

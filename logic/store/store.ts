@@ -2,6 +2,7 @@
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Deaths } from "../router/purge-guard.ts";
 import type { BlockStore } from "./blocks.ts";
+import type { BroadcastStore } from "./broadcast-store.ts";
 import type { ChangeStore } from "./changes.ts";
 import type { ConversationStore } from "./conversation-store.ts";
 import type { GovernanceStore } from "./governance.ts";
@@ -115,6 +116,9 @@ export interface Store extends IdentityStore {
 
   /** What webhooks tell, and how far they are. */
   readonly hooks: HookStore;
+
+  /** Broadcasts, and how far users have come with them. */
+  readonly broadcasts: BroadcastStore;
 
   /** Keys, answers and the audit log of the API for the shop's backends. */
   readonly serverApi: ServerApiStore;

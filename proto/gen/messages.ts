@@ -421,6 +421,33 @@ export interface GroupMember {
 }
 export const GroupMember: BodyCodec<GroupMember> = bodyCodec("im.client.v1.GroupMember");
 
+export interface SysPull {
+  inboxEpoch: string;
+  position: number;
+  limit: number;
+}
+export const SysPull: BodyCodec<SysPull> = bodyCodec("im.client.v1.SysPull");
+
+export interface SysPage {
+  inboxEpoch: string;
+  messages: SystemMessage[];
+  nextPosition: number;
+  head: number;
+  more: boolean;
+}
+export const SysPage: BodyCodec<SysPage> = bodyCodec("im.client.v1.SysPage");
+
+export interface SystemMessage {
+  seq: number;
+  broadcastId: string;
+  contentType: string;
+  content: Uint8Array;
+  urgent: boolean;
+  notBeforeMs: number;
+  notAfterMs: number;
+}
+export const SystemMessage: BodyCodec<SystemMessage> = bodyCodec("im.client.v1.SystemMessage");
+
 export interface Recall {
   conversationId: string;
   convSeq: number;

@@ -70,6 +70,13 @@ export const RecordKind = {
   SESSION_TAG: 44,
   /** The LOGOUT of conn is stored. */
   LOGOUT_DONE: 45,
+  /** aux = newest activation seq of a tenant's broadcasts, rid = mark of the inbox epoch that it is of, body = name of the tenant (UTF-8). */
+  SYS_HEAD: 46,
+  /**
+   * A frame for many clients: cmd and flags of it, aux = its activation seq, rid = mark of the inbox epoch that it is of, conn and body as
+   * broadcast-record.ts has them. What one logic sent to a whole tenant already is not sent again for another.
+   */
+  BROADCAST: 47,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 

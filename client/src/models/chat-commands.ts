@@ -4,6 +4,8 @@
 export const ChatCommand = {
   READ: 23,
   TYPING: 24,
+  SYS_PULL: 37,
+  SYS_PAGE: 38,
   CONTACTS: 48,
   CONV_SET: 49,
   BLOCK: 52,

@@ -2,6 +2,12 @@
 // The contract suite: what every Store must do, run on memory and on real PostgreSQL.
 import { contentContract, membershipContract, numberingContract } from "./append.ts";
 import { blockContract, blockSightContract } from "./blocks.ts";
+import {
+  broadcastContract,
+  broadcastForceContract,
+  broadcastListContract,
+  broadcastReaderContract,
+} from "./broadcasts.ts";
 import { cardContract, changeContract, changeRepeatContract, changeRightsContract, pressContract } from "./changes.ts";
 import {
   busyContactContract,
@@ -56,6 +62,10 @@ import { visiblePeersContract } from "./visible-peers.ts";
 export function storeContract(store: () => ContractStore): void {
   const parts = [
     numberingContract,
+    broadcastContract,
+    broadcastForceContract,
+    broadcastListContract,
+    broadcastReaderContract,
     membershipContract,
     contentContract,
     resendContract,
