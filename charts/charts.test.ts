@@ -99,6 +99,7 @@ describe("im-operator values", () => {
     ["monitoring.rules.enabled=perhaps", "enabled"],
     ["monitoring.podMonitors.interval=often", "interval"],
     ["monitoring.rules.runbookUrl=docs", "runbookUrl"],
+    ["monitoring.dashboards.label=", "label"],
   ];
   for (const [setting, key] of refused) {
     it(`refuses ${setting}`, async () => {
@@ -149,6 +150,23 @@ describe("im-operator values", () => {
     assert.equal(byKind(await render("im-operator", kinds), "PodMonitor").length, 0);
     const { stdout } = await runHelm(["install", "t", join(CHARTS, "im-operator"), "--dry-run=client", ...monitored]);
     assert.match(stdout, /WARNING: monitoring was asked for/);
+  });
+
+  it("has a dashboard in a ConfigMap each when asked to, that Grafana's sidecar finds", async () => {
+    const set = ["--set", "monitoring.dashboards.enabled=true,monitoring.dashboards.annotations.grafana_folder=IM"];
+    const maps = byKind(await render("im-operator", set), "ConfigMap") as (Manifest & {
+      data: Record<string, string>;
+    })[];
+    const files = readdirSync(join(CHARTS, "im-operator/dashboards"));
+    assert.deepEqual(maps.flatMap(({ data }) => Object.keys(data)).sort(), files.sort());
+    for (const { metadata, data } of maps) {
+      assert.equal(metadata.labels?.grafana_dashboard, "1");
+      assert.equal(metadata.annotations?.grafana_folder, "IM");
+      for (const [file, text] of Object.entries(data)) {
+        assert.equal(text, readFileSync(join(CHARTS, "im-operator/dashboards", file), "utf8"));
+      }
+    }
+    assert.equal(byKind(await render("im-operator"), "ConfigMap").length, 0);
   });
 
   it("confines its PodMonitor to the namespaces that are watched", async () => {

@@ -6,6 +6,8 @@ import { openApiText } from "../../logic/server-api/openapi.ts";
 import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
 import { chartSchema } from "./chart-schema.ts";
 import { generateCrdTypes } from "./crd-types.ts";
+import { dashboardJson } from "./dashboards/grafana.ts";
+import { DASHBOARDS } from "./dashboards/list.ts";
 import { metricsPage } from "./metrics-doc.ts";
 import { messagesSource } from "./proto.ts";
 
@@ -29,6 +31,10 @@ const GENERATED: readonly Generated[] = [
   },
   { path: "charts/im-operator/files/imcluster.yaml", content: copyOf("crds/imcluster.yaml") },
   { path: "docs/metrics.md", content: metricsPage },
+  ...Object.entries(DASHBOARDS).map(([name, dashboard]) => ({
+    path: `charts/im-operator/dashboards/${name}.json`,
+    content: () => dashboardJson(dashboard),
+  })),
   { path: "docs/openapi.json", content: () => openApiText(OPERATIONS) },
   { path: "charts/im-operator/files/rbac.yaml", content: copyOf("operator/rbac.yaml") },
 ];

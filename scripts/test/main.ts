@@ -87,6 +87,14 @@ const SUITES: readonly Suite[] = [
     suiteTimeoutMs: 8 * MINUTE_MS,
   },
   {
+    name: "dashboards",
+    include: ["e2e/dashboards/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 1,
+    testTimeoutMs: 4 * MINUTE_MS,
+    suiteTimeoutMs: 8 * MINUTE_MS,
+  },
+  {
     name: "cluster",
     include: ["e2e/cluster/*.test.ts"],
     exclude: NEVER,

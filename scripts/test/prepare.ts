@@ -27,6 +27,7 @@ export const NEEDS: Readonly<Record<string, Needs>> = {
   charts: { aptPackages: [], binaries: ["helm"] },
   // promtool
   alerts: { aptPackages: ["prometheus"], binaries: [] },
+  dashboards: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, "prometheus"] },
   cluster: {
     aptPackages: BROWSER,
     binaries: [
