@@ -182,6 +182,24 @@ describe("the demo page on a real fleet", async () => {
     await context.close();
   });
 
+  it("blocks whom one talks to, and ends it", async () => {
+    const context = await contextOf();
+    const { left, right, bob } = await open(context);
+    await say(right, "before");
+    await left.locator(".theirs .text", { hasText: "before" }).waitFor();
+    await button(left, "Block").click();
+    await left.locator(".notice", { hasText: `You have blocked ${bob}` }).waitFor();
+    await say(right, "unheard");
+    await right.locator(".mine", { hasText: "unheard" }).locator('.progress[data-progress="stored"]').waitFor();
+    await button(left, "Unblock").click();
+    await left.locator(".notice", { hasText: `${bob} may write` }).waitFor();
+    await say(right, "after");
+    await left.locator(".theirs .text", { hasText: "after" }).waitFor();
+    assert.deepEqual(await theirs(left), ["before", "after"]);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
   it("makes a group, says who did what in it, and leaves it", async () => {
     const context = await contextOf();
     const { left, right, alice, bob } = await open(context);

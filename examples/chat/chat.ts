@@ -5,6 +5,7 @@ import {
   type Contact,
   Conversations,
   Groups,
+  Safety,
   type ShownMessage,
   type TypingNotice,
 } from "../../client/src/models/index.ts";
@@ -21,6 +22,8 @@ export interface ChatView {
   add(line: ChatLine): void;
   update(line: ChatLine): void;
   contacts(entries: readonly Entry[]): void;
+  /** Whether the person of the conversation that is looked at is blocked. */
+  blocked(isBlocked: boolean): void;
   /** Who writes in the conversation that is looked at. */
   typing(userIds: readonly string[]): void;
   notice(key: TextKey, args?: TextArgs): void;
@@ -62,6 +65,7 @@ export class Chat {
   readonly #changes: Changes;
   readonly #book: Conversations;
   readonly #groups: Groups;
+  readonly #safety: Safety;
   readonly #threads: Threads;
   readonly #latency = new Latency();
   #entry = "";
@@ -90,6 +94,7 @@ export class Chat {
       onError: ({ message: reason }) => options.view.notice("noticeError", { reason }),
     });
     this.#groups = new Groups(this.#client);
+    this.#safety = new Safety(this.#client, { onBlocked: () => this.#showBlocked() });
     this.#listen();
     this.#showContacts();
     this.#options.view.show(this.#threads.current, []);
@@ -108,6 +113,7 @@ export class Chat {
     this.#threads.select(key);
     this.#options.view.show(this.#threads.current, this.#threads.lines());
     this.#options.view.typing(this.#threads.writers());
+    this.#showBlocked();
     this.look();
     this.#showContacts();
   }
@@ -212,6 +218,17 @@ export class Chat {
     this.#groups.leave(conversationId).catch((error: unknown) => this.#failed(error));
   }
 
+  /** Blocks whom one talks to, or ends that. */
+  toggleBlock(): void {
+    const { peer, title } = this.#threads.current;
+    const isBlocked = this.#safety.isBlocked(peer);
+    const changed = isBlocked ? this.#safety.unblock([peer]) : this.#safety.block([peer]);
+    changed.then(
+      () => this.#options.view.notice(isBlocked ? "noticeUnblocked" : "noticeBlocked", { user: title }),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
   /** The other side has this message. */
   delivered(clientMessageId: string): void {
     const line = this.#threads.find(clientMessageId);
@@ -268,6 +285,7 @@ export class Chat {
     this.#book
       .load()
       .then(() => this.#book.sync())
+      .then(() => this.#safety.blocked())
       .catch((error: unknown) => {
         this.#isLoaded = false;
         if (this.#client.state.kind !== "closed") this.#failed(error);
@@ -340,6 +358,10 @@ export class Chat {
     if (notice.conversationId === this.#threads.current.conversationId)
       this.#options.view.typing(this.#threads.writers());
     this.#showContacts();
+  }
+
+  #showBlocked(): void {
+    this.#options.view.blocked(this.#safety.isBlocked(this.#threads.current.peer));
   }
 
   #showContacts(): void {

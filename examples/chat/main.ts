@@ -54,6 +54,7 @@ function createSide(me: Person, peer: Person, labels: Labels, onShown: (id: stri
     writes: () => chat.writes(),
     createGroup: (name, userIds) => void chat.createGroup(name, userIds),
     leaveGroup: () => chat.leaveGroup(),
+    toggleBlock: () => chat.toggleBlock(),
     sendCard: card === undefined ? undefined : () => void chat.send(card, "im/card"),
     burst: () => void chat.burst(),
     kill: () => chat.kill(),

@@ -19,6 +19,8 @@ export interface PaneActions {
   writes(): void;
   createGroup(name: string, userIds: readonly string[]): void;
   leaveGroup(): void;
+  /** Blocks whom one talks to, or ends that. */
+  toggleBlock(): void;
   /** Undefined: the address of the page has no card. */
   sendCard: (() => void) | undefined;
   burst(): void;
@@ -41,6 +43,7 @@ export class Pane implements ChatView {
   readonly #contacts: ContactList;
   readonly #title = element("h3", "thread-title");
   readonly #leaveButton = element("button", "tool leave");
+  readonly #blockButton = element("button", "tool block");
   readonly #log = element("ol", "log");
   readonly #typing = element("p", "typing");
   readonly #editing = element("p", "editing");
@@ -85,6 +88,7 @@ export class Pane implements ChatView {
     this.#stopEditing();
     this.#title.textContent = entry.title;
     this.#leaveButton.hidden = entry.kind !== "group";
+    this.#blockButton.hidden = entry.kind !== "person";
     this.#labels.set(this.#input, "write", { peer: entry.title }, "aria-label");
     this.#labels.set(this.#input, "write", { peer: entry.title }, "placeholder");
     this.#log.replaceChildren();
@@ -109,6 +113,10 @@ export class Pane implements ChatView {
     this.#contacts.show(entries);
     const current = entries.find(({ isSelected }) => isSelected);
     if (current) this.#title.textContent = current.title;
+  }
+
+  blocked(isBlocked: boolean): void {
+    this.#labels.set(this.#blockButton, isBlocked ? "unblock" : "block");
   }
 
   typing(userIds: readonly string[]): void {
@@ -145,7 +153,10 @@ export class Pane implements ChatView {
   #threadHeader(): HTMLElement {
     this.#leaveButton.type = "button";
     this.#labels.set(this.#leaveButton, "groupLeave").addEventListener("click", () => this.#actions.leaveGroup());
-    return element("div", "thread-header", this.#title, this.#leaveButton);
+    this.#blockButton.type = "button";
+    this.blocked(false);
+    this.#blockButton.addEventListener("click", () => this.#actions.toggleBlock());
+    return element("div", "thread-header", this.#title, this.#leaveButton, this.#blockButton);
   }
 
   #figureList(): HTMLElement {

@@ -14,6 +14,8 @@ export interface Entry {
   readonly key: string;
   readonly title: string;
   readonly kind: "person" | "group" | "service";
+  /** User id of the other one; empty in a group. */
+  readonly peer: string;
   /** Undefined until something was said. */
   readonly conversationId: string | undefined;
   readonly last: LineBody | undefined;
@@ -145,7 +147,7 @@ export class Threads {
     const peer = key === PARTNER ? this.#peer : (contact?.peerId ?? this.#peers.get(key) ?? "");
     const last = this.#lastOf(key) ?? (contact?.lastMessage && bodyOf({ ...contact.lastMessage, ...FIRST }));
     return {
-      ...{ key, conversationId, last, unread: contact?.unread ?? 0 },
+      ...{ key, conversationId, peer, last, unread: contact?.unread ?? 0 },
       title: peer === "" ? this.#names.get(key) || "…" : peer.replace(SERVICE, ""),
       kind: peer === "" ? "group" : SERVICE.test(peer) ? "service" : "person",
       isSelected: key === this.#selected,

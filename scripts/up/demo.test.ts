@@ -47,9 +47,9 @@ describe("the demo", () => {
     const manifest = parse(demoManifest()) as { kind: string; spec: { entry: { replicas: number; demo: boolean } } };
     assert.equal(manifest.kind, "ImCluster");
     assert.deepEqual(manifest.spec.entry, { replicas: 3, demo: true });
-    const shop = shopSpec("10.96.0.7");
+    const shop = shopSpec("10.96.0.7", ["keys"]);
     const withShop = parse(demoManifest({ shop })) as { spec: { logic: object } };
-    assert.deepEqual(withShop.spec.logic, { replicas: 2, serverApi: shop.serverApi });
+    assert.deepEqual(withShop.spec.logic, { replicas: 2, ...shop.logic });
   });
 
   it("mints tokens that the fleet's key set accepts", async () => {

@@ -28,7 +28,7 @@ export interface DemoOptions {
   replicas?: number;
   webhook?: object;
   /** What the shop has: the server API, cards, rules. */
-  shop?: { readonly serverApi: object; readonly chat: object };
+  shop?: { readonly logic: object; readonly chat: object };
 }
 
 /** The demo's manifest. Pure. */
@@ -36,7 +36,7 @@ export function demoManifest(options: DemoOptions = {}): string {
   const { replicas = 3, webhook, shop } = options;
   const spec = {
     entry: { replicas, demo: true },
-    logic: { replicas: 2, ...(shop ? { serverApi: shop.serverApi } : {}) },
+    logic: { replicas: 2, ...shop?.logic },
     extlogic: { replicas: 1, ...(webhook ? { webhook } : {}) },
     presence: { visibleTo: "peers" },
     ...(shop ? { chat: shop.chat } : {}),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the demo's shop has of its own: a key of the server API, a key that signs cards, and the rules that messages pass.
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { signCard } from "../../logic/changes/card.ts";
 import { type CardKey, parseCardKeys } from "../../logic/changes/card-keys.ts";
 import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
@@ -45,11 +45,24 @@ export const DEMO_RULES = {
   ],
 } as const;
 
-/** What `spec.logic` and `spec.chat` of the demo say of the shop. `sandboxAddress` is that of its Service. */
-export function shopSpec(sandboxAddress: string): { serverApi: object; chat: object } {
+/** What the demo's spec says of the shop. */
+export interface ShopSpec {
+  /** Of `spec.logic`. */
+  readonly logic: { readonly serverApi: object; readonly podTemplate: object };
+  readonly chat: object;
+}
+
+/**
+ * `sandboxAddress` is that of the sandbox's Service. `files` are what the pods mount: with others the pods are made anew, as a kubelet may take more than a
+ * minute to bring a changed file, and the demo is to be as it says when `make up` ends.
+ */
+export function shopSpec(sandboxAddress: string, files: readonly string[]): ShopSpec {
   const range = sandboxAddress.includes(":") ? `${sandboxAddress}/128` : `${sandboxAddress}/32`;
   return {
-    serverApi: { keysSecretRef: { name: SHOP, key: API_KEYS } },
+    logic: {
+      serverApi: { keysSecretRef: { name: SHOP, key: API_KEYS } },
+      podTemplate: { annotations: { [`${SHOP}/files`]: hash("sha256", files.join("\0")).slice(0, 16) } },
+    },
     chat: {
       cards: { keysSecretRef: { name: SHOP, key: CARD_KEYS }, actions: SHOP_ACTIONS },
       policy: { configMapRef: { name: SHOP, key: RULES } },
@@ -75,14 +88,14 @@ function apiKeyFile(known: string | undefined): string {
 const cardKeyFile = (known: string | undefined): string => known ?? `demo ${randomBytes(32).toString("base64")}\n`;
 
 /** Makes the shop's keys and rules in the demo's namespace, which must exist; resolves with what the demo's spec says of them. */
-export async function applyShop(tools: KubeTools): Promise<ReturnType<typeof shopSpec>> {
-  await ensureSecret(tools, SHOP, { [API_KEYS]: apiKeyFile, [CARD_KEYS]: cardKeyFile });
+export async function applyShop(tools: KubeTools): Promise<ShopSpec> {
+  const keys = await ensureSecret(tools, SHOP, { [API_KEYS]: apiKeyFile, [CARD_KEYS]: cardKeyFile });
   const metadata = { name: SHOP, namespace: DEMO_NAMESPACE };
   const data = { [RULES]: JSON.stringify(DEMO_RULES, undefined, 2) };
   const input = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data });
   await tools.kubectl(["apply", "-f", "-"], { input });
   const service = await tools.getJson<{ spec: { clusterIP: string } }>(["service", PUSH_SANDBOX, "-n", DEMO_NAMESPACE]);
-  return shopSpec(service.spec.clusterIP);
+  return shopSpec(service.spec.clusterIP, [keys[API_KEYS] ?? "", keys[CARD_KEYS] ?? "", data[RULES]]);
 }
 
 /** The keys of the running demo. @throws Error when it has none: it was brought up by an older version */
