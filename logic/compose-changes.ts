@@ -24,6 +24,8 @@ const PRESS_GATE = { maxRunning: 32, maxWaiting: 500, maxWaitMs: 3000 };
 export interface ChangeSettings {
   /** Default {@link DEFAULT_CHANGE_POLICY}. */
   policy?: ChangePolicy;
+  /** How long a user may not write, ms; 0 = it may. Default nobody is held back. */
+  mutedMs?: (userId: string) => number;
   /** Keys of cards, as they are now; the first one signs. */
   cardKeys?: () => readonly CardKey[];
   /** Who is told of pressed buttons, and by what. */
@@ -58,7 +60,8 @@ export function composeChanges(
   const policy = changes.policy ?? DEFAULT_CHANGE_POLICY;
   const target = changes.cardActions?.target;
   const webhooks = changes.cardActions?.webhooks ?? NO_WEBHOOKS;
-  const handler = new ChangeHandler({ desk, epochs, policy, messageId, clock, random });
+  const { mutedMs = () => 0 } = changes;
+  const handler = new ChangeHandler({ desk, epochs, policy, mutedMs, messageId, clock, random });
   const actions = new CardActionHandler({ target, webhooks, store, gate: presses, clock, random, onFault, metrics });
   const commands: CommandHandlers = new Map<number, CommandHandler>([
     [Command.RECALL, (session, rid, body) => handler.handle(session, { cmd: Command.RECALL, rid, body })],

@@ -22,6 +22,7 @@ import { inspectService } from "./grpc/inspect.ts";
 import { HealthPoll } from "./health.ts";
 import { openHookFeed } from "./hooks/hook-feed.ts";
 import { createLogicMetrics, type LogicGauges, observeLogic } from "./metrics.ts";
+import { MuteWatch, type MuteWatchPorts } from "./mutes/mute-watch.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
@@ -103,6 +104,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const random = deps.random ?? Math.random;
   const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
   const hooks = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
+  const mutes = await openMutes({ store: store.mutes, clock, onFault }, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const intents = new RedisIntents(queue);
   const core = composeLogic({
@@ -118,11 +120,11 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
       ...(config.IM_TOKEN_ALGORITHMS ? { algorithms: config.IM_TOKEN_ALGORITHMS } : {}),
       nowMs: () => clock.wallMs(),
     }),
-    changes,
-    guards: { before: [hooks.guard], after: [] },
+    changes: { ...changes, mutedMs: (userId) => mutes.leftMs(userId) },
+    // Whoever may not write costs nobody a question.
+    guards: { before: [mutes, hooks.guard], after: [] },
     hooks: hooks.settings,
-    name: config.IM_POD_NAME,
-    leaseTtlMs: config.IM_LEASE_TTL_MS,
+    ...{ name: config.IM_POD_NAME, leaseTtlMs: config.IM_LEASE_TTL_MS },
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
     backgroundPingIntervalMs: config.IM_BACKGROUND_PING_INTERVAL_MS ?? config.IM_PING_INTERVAL_MS,
     gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
@@ -154,8 +156,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
-  const deadLetters = new RedisDeadLetters({ redis: queue, intents });
-  const apiParts = { core, store, router, deadLetters, hooks: hooks.settings, clock, random, registry, onFault, log };
+  const lent = { core, store, router, mutes, hooks: hooks.settings, clock, random, registry, onFault, log };
+  const apiParts = { ...lent, deadLetters: new RedisDeadLetters({ redis: queue, intents }) };
   const apiPort = await openServerApi(config, apiParts, lifecycle);
   openErasures(apiParts, lifecycle);
   running = { core, health, redis };
@@ -210,6 +212,14 @@ function openQueue(
 function openKeys(config: LogicConfig, options: KeyFileOptions): Promise<KeyFile<JSONWebKeySet | Uint8Array>> {
   const { IM_TOKEN_SECRET_FILE: secretFile, IM_JWKS_FILE: jwksFile } = config;
   return secretFile === undefined ? KeyFile.openJwks(jwksFile, options) : KeyFile.openSecret(secretFile, options);
+}
+
+/** Knows who may not write, from before the first message on. */
+async function openMutes(ports: MuteWatchPorts, lifecycle: Lifecycle): Promise<MuteWatch> {
+  const mutes = new MuteWatch(ports);
+  lifecycle.onStop("mutes", () => mutes.stop());
+  await mutes.start();
+  return mutes;
 }
 
 /** Policy of changes, the keys of cards, and who is told of pressed buttons. */

@@ -13,7 +13,9 @@ import { DEFAULT_CHANGE_POLICY } from "./change-policy.ts";
 
 function setUp(limits?: typeof NARROW, policy = DEFAULT_CHANGE_POLICY) {
   const base = changeSetUp(limits);
-  const handler = new ChangeHandler({ ...base.ports, policy });
+  const muted = new Set<string>();
+  const mutedMs = (userId: string): number => (muted.has(userId) ? 1000 : 0);
+  const handler = new ChangeHandler({ ...base.ports, policy, mutedMs });
   const { session, sent } = changeSession("alice", base.store.epoch);
   const refOf = ({ conversationId, convSeq, messageId }: AppendedMessage) => ({ conversationId, convSeq, messageId });
   const ask = async (cmd: number, body: Uint8Array): Promise<RecordInput | undefined> => {
@@ -29,7 +31,7 @@ function setUp(limits?: typeof NARROW, policy = DEFAULT_CHANGE_POLICY) {
       Command.EDIT,
       Edit.encode({ ...refOf(of), clientMessageId: "e", version: 1, content: Buffer.from("two"), ...more }),
     );
-  return { ...base, handler, session, sent, ask, recall, edit };
+  return { ...base, muted, handler, session, sent, ask, recall, edit };
 }
 
 const changedOf = (record: RecordInput | undefined): Changed => {
@@ -38,6 +40,15 @@ const changedOf = (record: RecordInput | undefined): Changed => {
 };
 
 describe("RECALL and EDIT", () => {
+  it("of one who may not write: what is said stays, or goes", async () => {
+    const { send, edit, recall, muted } = setUp();
+    const of = await send("alice", "bob");
+    muted.add("alice");
+    const refused = errorOf(await edit(of));
+    assert.deepEqual([refused.code, refused.rule, refused.clientMessageId], [ErrorCode.BOUNCED, "muted", "e"]);
+    assert.equal(changedOf(await recall(of)).eventSeq, 2);
+  });
+
   it("answer after the commit, and tell everybody, this connection too, without a push", async () => {
     const { send, edit, recall, delivered } = setUp();
     const of = await send("alice", "bob");

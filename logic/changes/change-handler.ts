@@ -4,6 +4,7 @@ import { ErrorCode, type ImError, toImError } from "#lib/errors.ts";
 import { Command, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import { Changed, Edit, Recall } from "#proto/gen/messages.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
+import { MUTED_RULE } from "../mutes/mute-watch.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
 import { SessionPace } from "../session/session-pace.ts";
 import { type ChangeOrder, type ChangeRefusal, type ChangeResult, RECALLED_VERSION } from "../store/changes.ts";
@@ -16,6 +17,8 @@ export interface ChangeHandlerPorts {
   desk: Pick<ChangeDesk, "carryOut">;
   epochs: Pick<EpochWatch, "mark" | "doubt">;
   policy: ChangePolicy;
+  /** How long the user may not write, ms; 0 = it may. */
+  mutedMs: (userId: string) => number;
   messageId: () => string;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -60,6 +63,13 @@ export class ChangeHandler {
     const order = this.#orderOf(session, frame);
     if ("code" in order) {
       sendError(session, rid, order);
+      return;
+    }
+    const mutedMs = order.kind === "edit" ? this.#ports.mutedMs(session.userId) : 0;
+    if (mutedMs > 0) {
+      const { clientMessageId } = order;
+      const reason = "you may not write for a while, nor edit: recall the message if it shall go";
+      sendError(session, rid, { code: ErrorCode.BOUNCED, reason, rule: MUTED_RULE, clientMessageId });
       return;
     }
     const retryAfterMs = this.#pace.take(session);

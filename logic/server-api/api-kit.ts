@@ -14,6 +14,7 @@ import { createErasureSteps, ErasureJob } from "../erasure/erasure-job.ts";
 import { GroupChanger } from "../groups/group-changer.ts";
 import { type HookSettings, NO_HOOKS } from "../hooks/hook-settings.ts";
 import { unreadMetrics } from "../metrics.ts";
+import { MuteWatch } from "../mutes/mute-watch.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import { MemoryStore } from "../store/memory.ts";
 import type { NewApiKey } from "../store/server-api-store.ts";
@@ -77,6 +78,10 @@ export class TestApi {
   readonly faults: string[] = [];
   readonly registry = new Metrics();
   hooks: HookSettings = NO_HOOKS;
+  readonly mutes = new MuteWatch({
+    ...{ store: this.store.mutes, clock: this.clock },
+    onFault: (op) => void this.faults.push(op),
+  });
   readonly core = composeLogic({
     wheel: new MemoryAckWheel(this.clock, () => undefined),
     ackTimeoutMs: 5000,
@@ -97,7 +102,8 @@ export class TestApi {
     clock: this.clock,
     random: () => 0.5,
     defer: setImmediate,
-    changes: { cardKeys: () => this.cardKeys },
+    guards: { before: [this.mutes], after: [] },
+    changes: { cardKeys: () => this.cardKeys, mutedMs: (userId) => this.mutes.leftMs(userId) },
     onFault: (op) => void this.faults.push(op),
     log: silentLogger,
     metrics: unreadMetrics(),
@@ -107,11 +113,11 @@ export class TestApi {
   readonly entry: TestEntry;
 
   constructor(ratePerSecond = 100_000) {
-    const { core, store, router, deadLetters, clock, registry } = this;
+    const { core, store, router, mutes, deadLetters, clock, registry } = this;
     const onFault = (op: string): void => void this.faults.push(op);
     const random = (): number => 0.5;
     const hooks = (): HookSettings => this.hooks;
-    const parts = { core, store, router, deadLetters, hooks, clock, random, registry, onFault };
+    const parts = { core, store, router, mutes, deadLetters, hooks, clock, random, registry, onFault };
     this.desk = composeApiDesk({ IM_API_RATE_PER_SECOND: ratePerSecond }, parts, () => new Map());
     this.erasures = new ErasureJob({
       ...{ store: store.governance, groups: store.groups, clock, random, onFault, steps: createErasureSteps(registry) },

@@ -7,6 +7,7 @@ import { type TlsFiles, watchTlsFiles } from "#lib/tls-files.ts";
 import type { LogicCore } from "../compose.ts";
 import { GroupChanger } from "../groups/group-changer.ts";
 import type { HookSettings } from "../hooks/hook-settings.ts";
+import type { MuteWatch } from "../mutes/mute-watch.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
 import { KeyFile } from "../token/jwks.ts";
@@ -22,6 +23,7 @@ import { Housekeeping } from "./housekeeping.ts";
 import { type FileKeys, parseKeyFile } from "./key-file.ts";
 import { KeyRing } from "./key-ring.ts";
 import { type ApiListener, startApiListener } from "./listener.ts";
+import { MuteDesk } from "./mute-desk.ts";
 import { openApiText } from "./openapi.ts";
 import type { ApiPorts } from "./operation.ts";
 import { OPERATIONS } from "./operations/index.ts";
@@ -39,9 +41,18 @@ export interface ServerApiParts {
   core: Pick<LogicCore, "admin" | "sending" | "cards">;
   store: Pick<
     Store,
-    "pushTargets" | "readHistory" | "traces" | "conversations" | "groups" | "serverApi" | "governance" | "hooks"
+    | "pushTargets"
+    | "readHistory"
+    | "traces"
+    | "conversations"
+    | "groups"
+    | "serverApi"
+    | "governance"
+    | "hooks"
+    | "mutes"
   >;
   router: Pick<Router, "lookup">;
+  mutes: Pick<MuteWatch, "poll">;
   deadLetters: DeadLetterDesk;
   /** Webhooks, as the file of hooks has them now. */
   hooks: () => HookSettings;
@@ -100,6 +111,7 @@ export function composeApiDesk(
       store: store.groups,
       changer: new GroupChanger({ ...core.sending, store: store.groups, random }),
     }),
+    mutes: new MuteDesk({ store: store.mutes, watch: parts.mutes }),
     governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
     ...{ deadLetters, store },
     hooks: new HookDesk({ store: store.hooks, settings }),

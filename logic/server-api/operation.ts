@@ -9,6 +9,7 @@ import type { DeadLetterDesk } from "./dead-letter-desk.ts";
 import type { GovernanceDesk } from "./governance-desk.ts";
 import type { GroupDesk } from "./group-desk.ts";
 import type { HookDesk } from "./hook-desk.ts";
+import type { MuteDesk } from "./mute-desk.ts";
 import type { ProblemCode, Refusal } from "./problem.ts";
 import { type Infer, NO_FIELDS, type ObjectSchema, type Schema } from "./schema.ts";
 import type { UserDesk } from "./user-desk.ts";
@@ -21,6 +22,7 @@ export interface ApiPorts {
   readonly cards: Pick<CardDesk, "isOn" | "openSigned" | "messageOf" | "update">;
   readonly users: UserDesk;
   readonly groups: GroupDesk;
+  readonly mutes: MuteDesk;
   readonly governance: GovernanceDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly hooks: HookDesk;

@@ -22,6 +22,7 @@ import { MemoryGovernance } from "./memory-governance.ts";
 import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryHooks } from "./memory-hooks.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
+import { MemoryMutes } from "./memory-mutes.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
 import { MemoryServerApi } from "./memory-server-api.ts";
@@ -133,6 +134,7 @@ export class MemoryStore implements Store {
     conversation: (conversationId) => this.#conversations.get(conversationId),
     wallMs: () => this.#wallMs(),
   });
+  readonly mutes: MemoryMutes;
 
   /**
    * @param nowMs tells the age of appends, for {@link MemoryStore.pushes}
@@ -148,6 +150,7 @@ export class MemoryStore implements Store {
       wallMs,
       devicesOf: (userId) => devices(userId),
     });
+    this.mutes = new MemoryMutes(wallMs);
     this.pushStore = new MemoryPushStore(
       (userId, deviceId) => this.#identity.devices.get(pair(userId, deviceId)),
       (position) => this.pushSubject(position),

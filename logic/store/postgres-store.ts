@@ -25,6 +25,7 @@ import { PostgresGovernance } from "./postgres-governance.ts";
 import { PostgresGroups } from "./postgres-groups.ts";
 import { PostgresHooks } from "./postgres-hooks.ts";
 import { PostgresIdentity } from "./postgres-identity.ts";
+import { PostgresMutes } from "./postgres-mutes.ts";
 import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
 import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
@@ -143,6 +144,7 @@ export class PostgresStore implements Store {
   readonly changes: PostgresChanges;
   readonly retention: PostgresRetention;
   readonly governance: PostgresGovernance;
+  readonly mutes: PostgresMutes;
   readonly epoch: string;
   /** As the last ping said. */
   #seenEpoch: string;
@@ -169,6 +171,7 @@ export class PostgresStore implements Store {
     this.broadcasts = new PostgresBroadcasts(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.governance = new PostgresGovernance(pools.rest);
+    this.mutes = new PostgresMutes(pools.rest);
     this.pushStore = new PostgresPushStore(pools.rest);
     this.blocks = new PostgresBlocks(pools.rest);
     this.groups = new PostgresGroups(pools.rest, this.hooks);

@@ -10,6 +10,7 @@ import type { GroupStore } from "./groups.ts";
 import type { HookStore } from "./hooks.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
+import type { MuteStore } from "./mutes.ts";
 import type { PushLedger } from "./push-ledger.ts";
 import type { PushStore } from "./push-store.ts";
 import type { ServerApiStore } from "./server-api-store.ts";
@@ -110,6 +111,9 @@ export interface Store extends IdentityStore {
 
   /** Users that are deleted, and what may not be deleted. */
   readonly governance: GovernanceStore;
+
+  /** Who may not write for a while. */
+  readonly mutes: MuteStore;
 
   /** What became of a message, for people. */
   readonly traces: MessageTraces;

@@ -6,6 +6,7 @@ import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold 
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
 import { listDeadHookEvents, listHooks, replayDeadHookEvents, rewindHook } from "./hooks.ts";
 import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
+import { muteUser, readMute, unmuteUser } from "./mutes.ts";
 import { listDeadLetters, readAudit, replayDeadLetters } from "./service.ts";
 import { kickUser, readDevices, readPresence, revokeToken, revokeUser } from "./users.ts";
 
@@ -26,6 +27,9 @@ export const OPERATIONS: readonly Operation[] = [
   renameGroup,
   readDevices,
   readPresence,
+  muteUser,
+  unmuteUser,
+  readMute,
   kickUser,
   revokeUser,
   revokeToken,

@@ -49,6 +49,7 @@ import {
 } from "./hooks.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
+import { muteContract } from "./mutes.ts";
 import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
 import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
 import { pushContract } from "./pushes.ts";
@@ -103,6 +104,7 @@ export function storeContract(store: () => ContractStore): void {
     contactChangesContract,
     busyContactContract,
     changedContactContract,
+    muteContract,
     apiKeyContract,
     apiRequestContract,
     apiAuditContract,
