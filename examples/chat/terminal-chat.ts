@@ -7,6 +7,7 @@ import {
   Conversations,
   Groups,
   type ReceiptNotice,
+  Safety,
   type ShownMessage,
   type TypingNotice,
 } from "../../client/src/models/index.ts";
@@ -42,6 +43,7 @@ export class TerminalChat {
   readonly #changes: Changes;
   readonly #book: Conversations;
   readonly #groups: Groups;
+  readonly #safety: Safety;
   readonly #names = new Map<string, string>();
   #address: Address;
   #listed: readonly Contact[] = [];
@@ -59,6 +61,7 @@ export class TerminalChat {
       onError: ({ message }) => this.#say("bad", `* ${message}`),
     });
     this.#groups = new Groups(client);
+    this.#safety = new Safety(client);
     client.on("state", (state) => {
       if (state.kind === "open") this.#background(this.#load());
       if (state.kind !== "closed" || state.code !== CLOSED_BY_US) this.#say("dim", `* ${describe(state)}`);
@@ -100,6 +103,11 @@ export class TerminalChat {
         return this.#options.print(COMMANDS);
       case "to":
         return this.#turnTo(command.whom);
+      case "block":
+      case "unblock": {
+        const blocked = await this.#safety[command.kind]([command.whom]);
+        return this.#say("dim", `* blocked: ${blocked.map(plain).join(", ") || "nobody"}`);
+      }
       case "group": {
         const { name, userIds } = command;
         const { conversationId } = await this.#groups.create({ name, userIds });

@@ -12,6 +12,8 @@ describe("what is typed", () => {
     ["/help", { kind: "help" }],
     ["/quit", { kind: "quit" }],
     ["/to carol", { kind: "to", whom: "carol" }],
+    ["/block eve", { kind: "block", whom: "eve" }],
+    ["/unblock eve", { kind: "unblock", whom: "eve" }],
     ["/group 群聊 bob carol", { kind: "group", name: "群聊", userIds: ["bob", "carol"] }],
     ["/edit #12 in other  words", { kind: "edit", convSeq: 12, text: "in other  words" }],
     ["/edit 12 x", { kind: "edit", convSeq: 12, text: "x" }],
@@ -23,6 +25,8 @@ describe("what is typed", () => {
   for (const line of [
     "/to",
     "/to a b",
+    "/block",
+    "/unblock a b",
     "/group name",
     "/edit #1",
     "/edit x y",

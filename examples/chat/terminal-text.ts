@@ -7,7 +7,7 @@ import { cardFacts, cardTitle, type LineBody, previewOf } from "./lines.ts";
 export type TerminalCommand =
   | { readonly kind: "say"; readonly text: string }
   | { readonly kind: "list" | "help" | "quit" | "nothing" }
-  | { readonly kind: "to"; readonly whom: string }
+  | { readonly kind: "to" | "block" | "unblock"; readonly whom: string }
   | { readonly kind: "group"; readonly name: string; readonly userIds: readonly string[] }
   | { readonly kind: "edit"; readonly convSeq: number; readonly text: string }
   | { readonly kind: "recall"; readonly convSeq: number }
@@ -19,11 +19,13 @@ export const COMMANDS = `/list                 conversations, what is unread
 /to USER or /to N     write to somebody else, or into conversation N of the list
 /group NAME USER...   make a group, and write into it
 /edit #N TEXT         change your message #N        /recall #N   take it back
-/press #N BUTTON      press a button of card #N     /help  /quit`;
+/press #N BUTTON      press a button of card #N
+/block USER           hear nothing more of somebody /unblock USER   end it
+/help                 this text                     /quit           leave`;
 
 /** One line that says where to find the others. */
 export const HELP_LINE =
-  "a line and Enter sends · /list /to /group /edit /recall /press · /help explains · /quit leaves";
+  "a line and Enter sends · /list /to /group /edit /recall /press /block · /help explains · /quit leaves";
 
 const WORD = /\s+/;
 
@@ -40,7 +42,10 @@ export function parseCommand(line: string): TerminalCommand {
     case "quit":
       return { kind: name };
     case "to":
-      return words.length === 1 ? { kind: "to", whom: rest } : wrong("/to USER or /to N");
+      return words.length === 1 ? { kind: name, whom: rest } : wrong("/to USER or /to N");
+    case "block":
+    case "unblock":
+      return words.length === 1 ? { kind: name, whom: rest } : wrong(`/${name} USER`);
     case "group": {
       const [title = "", ...userIds] = words;
       return userIds.length > 0 ? { kind: "group", name: title, userIds } : wrong("/group NAME USER...");
