@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, type ImError, toImError } from "#lib/errors.ts";
 import { Command, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import { Changed, Edit, Recall } from "#proto/gen/messages.ts";
+import { idProblem } from "../conversations/answers.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { MUTED_RULE } from "../mutes/mute-watch.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
@@ -180,8 +181,8 @@ export function targetProblem({ conversationId, convSeq, messageId, clientMessag
   const bad = (reason: string): Refusal => ({ code: ErrorCode.BAD_REQUEST, reason });
   if (!isId(clientMessageId))
     return bad(`the id of the request must have 1 to ${MAX_ID_CHARS} characters, none of them NUL`);
-  if (!isId(conversationId))
-    return bad(`conversation_id must have 1 to ${MAX_ID_CHARS} characters: use one the server gave you`);
+  const problem = idProblem(conversationId);
+  if (problem) return problem;
   if (!Number.isSafeInteger(convSeq) || convSeq < 1)
     return bad("conv_seq is no position: use that of the message's event");
   if (!UUID.test(messageId)) return bad("message_id is none: use that of the message's event");
