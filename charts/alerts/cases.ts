@@ -275,6 +275,19 @@ export const CASES: readonly AlertCase[] = [
     quiet: { [`im_push_dead_letters_total{${T},reason="attempts"}`]: "2x60" },
   },
   {
+    alert: "ImHookLate",
+    after: "15m",
+    fires: { [`im_hook_oldest_seconds{${T},hook="shop"}`]: "60+15x120" },
+    quiet: { [`im_hook_oldest_seconds{${T},hook="shop"}`]: "200x120" },
+  },
+  {
+    alert: "ImHookDead",
+    after: "15m",
+    fires: { [`im_hook_dead{${T},hook="shop"}`]: "0x4 2x120" },
+    // Replayed at once.
+    quiet: { [`im_hook_dead{${T},hook="shop"}`]: "2x8 0x120" },
+  },
+  {
     alert: "ImEventLoopLag",
     after: "10m",
     fires: { [entry("nodejs_eventloop_lag_p99_seconds", "a", ',component="entry"')]: "0.4x60" },

@@ -94,6 +94,9 @@ function keepHouse(ports: HousePorts, { IM_HOOK_KEEP_MS: keepMs }: HooksConfig, 
   const look = async (): Promise<void> => {
     const { hooks, outboxOldestMs } = await store.backlog(names());
     metrics.outboxOldest.set(outboxOldestMs / 1000);
+    // A hook that is no more is not behind.
+    metrics.oldest.reset();
+    metrics.dead.reset();
     for (const { hook, oldestMs, dead } of hooks) {
       metrics.oldest.set({ hook }, oldestMs / 1000);
       metrics.dead.set({ hook }, dead);
