@@ -2,7 +2,7 @@
 import { type CommandHandlers, joinHandlers } from "./command-handlers.ts";
 import type { LogicPorts } from "./compose.ts";
 import { composeConversations } from "./conversations/compose-conversations.ts";
-import type { Delivery } from "./deliver/deliver.ts";
+import type { Delivery, Outgoing } from "./deliver/deliver.ts";
 import { EphemeralFrames } from "./deliver/ephemeral.ts";
 import type { RouteCache } from "./deliver/route-cache.ts";
 import { composeGroups } from "./groups/compose-groups.ts";
@@ -22,6 +22,8 @@ export interface ChatCore {
   readonly deliver: Delivery["deliver"];
   readonly messageId: () => string;
   readonly epochs: EpochWatch;
+  /** Shows what was said in large groups; the part of groups sets it. */
+  readonly large: { tell: ((outgoing: Outgoing) => void) | undefined };
   /** Bounds work on SQL, and answers what cannot be read. */
   readonly desk: ReadDesk;
   /** Something for whoever watches presence, in any logic: a user, or two who parted. */

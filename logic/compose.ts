@@ -3,18 +3,20 @@ import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { type BroadcastParts, composeBroadcasts } from "./broadcasts/compose-broadcasts.ts";
 import { type ChangeParts, type ChangeSettings, composeChanges } from "./compose-changes.ts";
-import { composeChat } from "./compose-chat.ts";
+import { type ChatCore, composeChat } from "./compose-chat.ts";
 import { composeIdentity } from "./compose-identity.ts";
 import { composePresence, type PresenceParts } from "./compose-presence.ts";
 import { AckWatch } from "./deliver/ack-watch.ts";
 import type { AckWheel } from "./deliver/ack-wheel.ts";
-import { Delivery } from "./deliver/deliver.ts";
+import { Delivery, type Outgoing } from "./deliver/deliver.ts";
 import { type IntentSink, OfflineQueue } from "./deliver/offline.ts";
 import { OverdueSlots } from "./deliver/overdue.ts";
 import { ROUTE_MAX_AGE_MS, RouteCache } from "./deliver/route-cache.ts";
 import { SilentSeqs } from "./deliver/silent-seqs.ts";
 import { UnreachableHandler } from "./deliver/unreachable.ts";
 import { Gate } from "./gate.ts";
+import { MAX_GROUP_MEMBERS } from "./groups/group-rules.ts";
+import { LargePace } from "./groups/large-pace.ts";
 import type { AdminPorts } from "./grpc/admin.ts";
 import type { ControlServicePorts } from "./grpc/control.ts";
 import { Entries } from "./grpc/entries.ts";
@@ -76,6 +78,8 @@ export interface LogicPorts {
   guards?: SendGuards;
   /** Backends that are told of presence, or give late verdicts, as they are now. Default: none. */
   hooks?: () => HookSettings;
+  /** A group has at most. Default: 200, and none is large. */
+  maxGroupMembers?: number | undefined;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;
@@ -105,7 +109,7 @@ export interface LogicCore {
   readonly control: ControlServicePorts;
   readonly admin: AdminPorts;
   /** How messages go that no session sends. */
-  readonly sending: AppendAsPorts;
+  readonly sending: AppendAsPorts & Pick<LogicPorts, "maxGroupMembers">;
   readonly acks: AckBuffer;
   readonly ackWatch: AckWatch;
   readonly activity: ActivityBuffer;
@@ -194,23 +198,38 @@ function composeCommits({ store, clock, metrics, onFault, maxLingerMs }: LogicPo
   });
 }
 
+/** Large groups are paced only where there may be some. */
+function guardsWith(pace: LargePace, { guards = NO_GUARDS, maxGroupMembers = 0 }: LogicPorts): SendGuards {
+  return maxGroupMembers > MAX_GROUP_MEMBERS ? { ...guards, before: [...guards.before, pace] } : guards;
+}
+
 /** What writes into conversations, for a client and for other parts. */
 function composeSends(
   ports: LogicPorts,
   { commits, delivery, epochs }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch },
 ) {
-  const { clock, random, metrics, onFault, guards = NO_GUARDS } = ports;
+  const { clock, random, metrics, onFault, maxGroupMembers } = ports;
+  const large: ChatCore["large"] = { tell: undefined };
+  const pace = new LargePace(clock);
+  const guards = guardsWith(pace, ports);
   const sending = {
     messageId: createMessageIds(() => clock.wallMs()),
     submit: commits.submit.bind(commits),
-    deliver: delivery.deliver.bind(delivery),
+    deliver: (outgoing: Outgoing): void => {
+      delivery.deliver(outgoing);
+      if (outgoing.largeVersion === undefined) return;
+      pace.sawLarge(outgoing.event.conversationId);
+      large.tell?.(outgoing);
+    },
     epochs,
+    maxGroupMembers,
   };
   const changing = composeChanges(ports, sending);
   const checkCard = changing.cards.check.bind(changing.cards);
   return {
     sending,
     changing,
+    large,
     send: new SendHandler({ clock, random, metrics, checkCard, guards, onFault, ...sending }),
   };
 }
@@ -295,11 +314,11 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const sysHead = (userId: string): number => broadcasts.board.headOf(userId);
   const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, sysHead, onRouterFault };
   const identity = composeIdentity(ports, lent);
-  const { sending, changing, send } = composeSends(ports, { commits, delivery, epochs });
+  const { sending, changing, large, send } = composeSends(ports, { commits, delivery, epochs });
   const reads = composeReads(ports, acks, epochs);
   const broadcasts = composeBroadcasts(ports, { entries, desk: reads.desk });
   const ways = { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, changing, broadcasts };
-  const chat = composeChat(ports, { ...ways, ...sending, presenceNote: presence.note });
+  const chat = composeChat(ports, { ...ways, ...sending, large, presenceNote: presence.note });
   const lateHeads = new LateHeads({
     clock,
     delayMs: LATE_HEAD_MS,

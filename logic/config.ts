@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { envDurationMs, envInt, envList, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
 import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
+import { MAX_GROUP_MEMBERS, MOST_GROUP_MEMBERS } from "./groups/group-rules.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
 import { envTenantDays } from "./retention/tenant-days.ts";
 import { serverApiShape } from "./server-api/config.ts";
@@ -69,6 +70,8 @@ export const logicSchema = z.object({
   // A crashed entry counts as online for 15 s at most: this, a renewal on its way, and the second of cached answers.
   IM_LEASE_TTL_MS: envDurationMs(1000, 600_000).default(13_000),
   /** How long after it was sent a message may be recalled or edited by its sender; 0 = never. */
+  /** With more than 200 members a group is large: its messages are read in the conversation, and in no inbox. */
+  IM_MAX_GROUP_MEMBERS: envInt(2, MOST_GROUP_MEMBERS).default(MAX_GROUP_MEMBERS),
   IM_RECALL_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.recallWindowMs),
   IM_EDIT_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.editWindowMs),
   IM_CARD_KEYS_FILE: envString()

@@ -124,6 +124,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     // Whoever may not write costs nobody a question.
     guards: { before: [mutes, hooks.guard], after: [] },
     hooks: hooks.settings,
+    maxGroupMembers: config.IM_MAX_GROUP_MEMBERS,
     ...{ name: config.IM_POD_NAME, leaseTtlMs: config.IM_LEASE_TTL_MS },
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
     backgroundPingIntervalMs: config.IM_BACKGROUND_PING_INTERVAL_MS ?? config.IM_PING_INTERVAL_MS,

@@ -6,7 +6,13 @@ import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { bounded, PAGE_BYTES, PAGE_HEADS } from "../inbox/page-limits.ts";
 import type { ReadDesk } from "../inbox/read-desk.ts";
 import { type Refusal, type Session, sendReply } from "../session/session.ts";
-import { type Contact, type ContactPage, type ConversationStore, MAX_PINNED } from "../store/conversation-store.ts";
+import {
+  type Contact,
+  type ContactPage,
+  type ConversationStore,
+  MAX_LARGE,
+  MAX_PINNED,
+} from "../store/conversation-store.ts";
 import { badRequest, isSeq } from "./answers.ts";
 
 /** Conversations that may be named at once. */
@@ -57,7 +63,8 @@ export class ContactsHandler {
     const { before, changes, sinceVersion, sinceInboxSeq, conversationIds } = request;
     const limit = bounded(request.limit, PAGE_HEADS);
     // Two parts of a page share the frame: the pinned ones and the others, or the changed and the active ones.
-    const rows = conversationIds.length > 0 ? conversationIds.length : limit + (changes ? limit : MAX_PINNED);
+    const rows =
+      conversationIds.length > 0 ? conversationIds.length : limit + MAX_LARGE + (changes ? limit : MAX_PINNED);
     const room = PAGE_BYTES.max - rows * CONTACT_BYTES;
     const limitBytes = Math.min(bounded(request.limitBytes, PAGE_BYTES), conversationIds.length > 0 ? room : room >> 1);
     if (conversationIds.length > 0) return conversations.find(userId, conversationIds, limitBytes);

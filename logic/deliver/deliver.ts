@@ -28,6 +28,8 @@ export interface Outgoing {
   epochMark: number;
   /** The sending connection: its SEND_ACK says it all. */
   origin: { incarnation: string; conn: number };
+  /** It is in a large group: who else was in it at this version is told, too. */
+  largeVersion?: number | undefined;
   /** Nobody is pushed to for it, and nobody waits for its acknowledgement. Default false. */
   isSilent?: boolean;
 }

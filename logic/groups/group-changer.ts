@@ -11,7 +11,7 @@ import type { GroupState, GroupStore, KnownRequest } from "../store/groups.ts";
 import type { AppendInput } from "../store/store.ts";
 import { decodeGroupEvent, encodeGroupEvent, GROUP_CONTENT_TYPE, type GroupEvent } from "./group-event.ts";
 import type { GroupRequest } from "./group-request.ts";
-import { decideGroup, decideNewGroup, type GroupPlan } from "./group-rules.ts";
+import { decideGroup, decideNewGroup, type GroupPlan, MAX_GROUP_MEMBERS, sizeOf } from "./group-rules.ts";
 
 /** Each time another change of the group came first. */
 const MAX_ATTEMPTS = 6;
@@ -29,6 +29,8 @@ export interface GroupChangerPorts {
   blockersAmong?: BlockStore["blockersAmong"];
   epochs: Pick<EpochWatch, "current" | "markOf">;
   messageId: () => string;
+  /** A group has at most. Default: no group is large. */
+  maxGroupMembers?: number | undefined;
   /** Hands the committed event to those whom it is for. */
   deliver: (outgoing: Outgoing) => void;
   clock: Clock;
@@ -55,7 +57,7 @@ export class GroupChanger {
     const groupId = request.kind === "create" ? "" : request.groupId;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (attempt > 0) await this.#pause(attempt);
-      const look = { actor, requestId: request.requestId, payloadHash: hash, groupId };
+      const look = { actor, requestId: request.requestId, payloadHash: hash, groupId, userIds: namedIn(request) };
       const { known, group } = await this.#ports.store.look(look);
       if (known) return answerOf(known);
       const answer = await this.#try(actor, request, hash, group);
@@ -75,8 +77,8 @@ export class GroupChanger {
     const state = group ?? EMPTY_STATE;
     const decision =
       request.kind === "create"
-        ? decideNewGroup(actor, request.userIds, request.name)
-        : decideGroup(state, actor, request.operation);
+        ? decideNewGroup(actor, request.userIds, request.name, this.#ports.maxGroupMembers)
+        : decideGroup(state, actor, request.operation, this.#ports.maxGroupMembers);
     if (decision.kind === "refused") return { code: decision.code, reason: decision.reason };
     const invited =
       decision.kind === "nothing" ? [] : decision.put.flatMap(({ userId }) => (state.roles.has(userId) ? [] : userId));
@@ -108,14 +110,17 @@ export class GroupChanger {
   async #make(
     event: AppendInput,
     request: GroupChangeRequest,
-    { version, roles }: GroupState,
-    { userIds, removed, put, name }: GroupPlan,
+    state: GroupState,
+    plan: GroupPlan,
   ): Promise<Partial<GroupReply> | undefined> {
     const { store, epochs, deliver } = this.#ports;
+    const { version, isLarge = false } = state;
+    const { userIds, removed, put, name } = plan;
     const epoch = epochs.current;
-    const recipients = [...new Set([...roles.keys(), ...put.map(({ userId }) => userId)])];
+    const recipients = recipientsOf(event.sender, state, plan);
+    const grows = !isLarge && sizeAfter(state, plan) > MAX_GROUP_MEMBERS;
     const fromStart = request.kind === "create" && request.fromStart;
-    const stored = await store.change({ event, version, name, fromStart, removed, put, recipients }, epoch);
+    const stored = await store.change({ event, version, name, grows, fromStart, removed, put, recipients }, epoch);
     if (!stored) return undefined;
     const { sender, clientMessageId, contentType, content } = event;
     const { messageId, conversationId, convSeq, sentAtMs } = stored;
@@ -124,6 +129,7 @@ export class GroupChanger {
       recipients: stored.recipients,
       epochMark: epochs.markOf(epoch),
       origin: NO_ORIGIN,
+      ...(isLarge ? { largeVersion: version + 1 } : {}),
     });
     return { conversationId, version: version + 1, convSeq, userIds: [...userIds] };
   }
@@ -134,6 +140,26 @@ export class GroupChanger {
     clock.after(PAUSE_MS * attempt * (0.5 + random()), resolve);
     return promise;
   }
+}
+
+/** Whom a request names. */
+function namedIn(request: GroupChangeRequest): readonly string[] {
+  if (request.kind === "create") return [];
+  const { operation } = request;
+  if (operation.kind === "role") return [operation.userId];
+  return operation.kind === "invite" || operation.kind === "remove" ? operation.userIds : [];
+}
+
+/** Who gets the event in the inbox: everybody; of a large group whom it is about, and who made the change. */
+function recipientsOf(actor: string, { roles, isLarge }: GroupState, { userIds, removed, put }: GroupPlan): string[] {
+  const about = put.map(({ userId }) => userId);
+  const others = isLarge ? [actor, ...userIds, ...removed] : roles.keys();
+  return [...new Set([...others, ...about])];
+}
+
+function sizeAfter(state: GroupState, { put, removed }: GroupPlan): number {
+  const joined = put.filter(({ userId }) => !state.roles.has(userId)).length;
+  return sizeOf(state) + joined - removed.length;
 }
 
 const NO_CONTENT: Uint8Array = new Uint8Array(0);
@@ -160,15 +186,11 @@ function answerOf(known: KnownRequest): Partial<GroupReply> | Refusal {
 
 const EVENT_KINDS = { invite: "invited", remove: "removed", leave: "left", role: "role", rename: "renamed" } as const;
 
-function eventOf(
-  actor: string,
-  request: GroupChangeRequest,
-  { version, roles }: GroupState,
-  plan: GroupPlan,
-): GroupEvent {
-  const { userIds, removed, put, name } = plan;
-  const joined = put.filter(({ userId }) => !roles.has(userId)).length;
-  const common = { actor, users: userIds, version: version + 1, members: roles.size + joined - removed.length };
+function eventOf(actor: string, request: GroupChangeRequest, state: GroupState, plan: GroupPlan): GroupEvent {
+  const { userIds, name } = plan;
+  const members = sizeAfter(state, plan);
+  const isLarge = state.isLarge === true || members > MAX_GROUP_MEMBERS;
+  const common = { actor, users: userIds, version: state.version + 1, members, ...(isLarge ? { large: true } : {}) };
   if (request.kind === "create")
     return { kind: "created", ...common, name: request.name, fromStart: request.fromStart };
   const { operation } = request;

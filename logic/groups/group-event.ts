@@ -16,6 +16,8 @@ export interface GroupEvent {
   version: number;
   /** Members after the change. */
   members: number;
+  /** From this event on the group is large: its messages are read by HISTORY. Left out: it is not. */
+  large?: boolean;
   /** With `created` and `renamed`. */
   name?: string;
   /** With `role`: the new one. With `owner`, the one before became an admin. */

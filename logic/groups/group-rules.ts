@@ -2,8 +2,10 @@
 import { ErrorCode } from "#lib/errors.ts";
 import type { GroupMember, GroupRole, GroupState } from "../store/groups.ts";
 
-/** Members of a group, each of whom has every message in the inbox. */
+/** Members of a group, each of whom has every message in the inbox. With more it is large. */
 export const MAX_GROUP_MEMBERS = 200;
+/** Members of the largest group that may be allowed. */
+export const MOST_GROUP_MEMBERS = 20_000;
 
 /** What a member may ask to be changed. */
 export type GroupOperation =
@@ -44,15 +46,21 @@ export type GroupDecision = GroupPlan | GroupRefusal | { kind: "nothing" };
  *
  * A group has one owner as long as it has members. All of a request is done, or none of it.
  * @param actor a member of the group
+ * @param maxMembers a group has at most
  */
-export function decideGroup(group: GroupState, actor: string, operation: GroupOperation): GroupDecision {
+export function decideGroup(
+  group: GroupState,
+  actor: string,
+  operation: GroupOperation,
+  maxMembers: number = MAX_GROUP_MEMBERS,
+): GroupDecision {
   const role = group.roles.get(actor);
   if (role === undefined) throw new TypeError("the actor must be a member");
   switch (operation.kind) {
     case "invite":
       return role === "member"
         ? denied("only its owner and admins invite to a group")
-        : invite(group, operation.userIds);
+        : invite(group, operation.userIds, maxMembers);
     case "remove":
       return remove(group, actor, role, operation.userIds);
     case "leave":
@@ -67,11 +75,21 @@ export function decideGroup(group: GroupState, actor: string, operation: GroupOp
 }
 
 /** A new group. @param userIds without its maker */
-export function decideNewGroup(maker: string, userIds: readonly string[], name: string): GroupDecision {
+export function decideNewGroup(
+  maker: string,
+  userIds: readonly string[],
+  name: string,
+  maxMembers: number = MAX_GROUP_MEMBERS,
+): GroupDecision {
   const others = userIds.filter((userId) => userId !== maker);
-  if (others.length + 1 > MAX_GROUP_MEMBERS) return tooLarge();
+  if (others.length + 1 > maxMembers) return tooLarge(maxMembers);
   const owner: GroupMember = { userId: maker, role: "owner" };
   return { ...NOBODY, userIds: others, put: [owner, ...asMembers(others)], name };
+}
+
+/** Members of a group. */
+export function sizeOf({ roles, size }: GroupState): number {
+  return size ?? roles.size;
 }
 
 const NOTHING: GroupDecision = { kind: "nothing" };
@@ -81,8 +99,8 @@ function denied(reason: string): GroupRefusal {
   return { kind: "refused", code: ErrorCode.PERMISSION_DENIED, reason };
 }
 
-function tooLarge(): GroupRefusal {
-  const reason = `a group has at most ${MAX_GROUP_MEMBERS} members: name fewer, or make another group`;
+function tooLarge(maxMembers: number): GroupRefusal {
+  const reason = `a group has at most ${maxMembers} members: name fewer, or make another group`;
   return { kind: "refused", code: ErrorCode.TOO_LARGE, reason };
 }
 
@@ -90,10 +108,11 @@ function asMembers(userIds: readonly string[]): GroupMember[] {
   return userIds.map((userId) => ({ userId, role: "member" }));
 }
 
-function invite({ roles }: GroupState, userIds: readonly string[]): GroupDecision {
+function invite(group: GroupState, userIds: readonly string[], maxMembers: number): GroupDecision {
+  const { roles } = group;
   const joining = userIds.filter((userId) => !roles.has(userId));
   if (joining.length === 0) return NOTHING;
-  if (roles.size + joining.length > MAX_GROUP_MEMBERS) return tooLarge();
+  if (sizeOf(group) + joining.length > maxMembers) return tooLarge(maxMembers);
   return { ...NOBODY, userIds: joining, put: asMembers(joining) };
 }
 
@@ -108,8 +127,9 @@ function remove({ roles }: GroupState, actor: string, role: GroupRole, userIds: 
   return leaving.length === 0 ? NOTHING : { ...NOBODY, userIds: leaving, removed: leaving };
 }
 
-function leave({ roles }: GroupState, actor: string, role: GroupRole): GroupDecision {
-  if (role === "owner" && roles.size > 1) return denied("the owner hands the group over before it leaves: set a role");
+function leave(group: GroupState, actor: string, role: GroupRole): GroupDecision {
+  if (role === "owner" && sizeOf(group) > 1)
+    return denied("the owner hands the group over before it leaves: set a role");
   return { ...NOBODY, userIds: [actor], removed: [actor] };
 }
 

@@ -214,6 +214,7 @@ export class SendHandler {
       recipients,
       epochMark,
       origin: { incarnation: session.entry.incarnation, conn: session.conn },
+      largeVersion: stored.largeVersion,
     });
   }
 

@@ -94,6 +94,6 @@ function outgoingOf(message: AppendInput, stored: AppendedMessage, epochMark: nu
   const { conversationId, convSeq, messageId, sentAtMs, recipients } = stored;
   return {
     event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
-    ...{ recipients, epochMark, origin: NO_ORIGIN },
+    ...{ recipients, epochMark, origin: NO_ORIGIN, largeVersion: stored.largeVersion },
   };
 }

@@ -12,6 +12,8 @@ export interface Delivery {
   pair?: readonly [string, string] | undefined;
   /** For its sender alone. */
   isHidden?: boolean;
+  /** In a large group, at this version of it: its other members read it in the conversation. */
+  largeVersion?: number;
 }
 
 /** Occurrences of keys, numbered so that the server only has to add: seq = counter of the key + back. */
@@ -171,13 +173,14 @@ export class AppendPlan {
     const lastSeqs = parseNumbers(row?.[0]);
     const heads = parseNumbers(row?.[1]);
     let rowIndex = 0;
-    return this.#deliveries.map(({ input, userIds }, index) => ({
+    return this.#deliveries.map(({ input, userIds, largeVersion }, index) => ({
       kind: "stored",
       messageId: input.messageId,
       conversationId: input.conversationId,
       convSeq: seqOf(this.#conversations, lastSeqs, index),
       sentAtMs: input.sentAtMs,
       recipients: userIds.map((userId) => ({ userId, inboxSeq: seqOf(this.#inboxes, heads, rowIndex++) })),
+      ...(largeVersion === undefined ? {} : { largeVersion }),
     }));
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { CONTACTS_WINDOW, EXACT_UNREAD, UNCOUNTED_TYPES, UNLISTED_TYPE } from "./conversation-store.ts";
+import { CONTACTS_WINDOW, EXACT_UNREAD, MAX_LARGE, UNCOUNTED_TYPES, UNLISTED_TYPE } from "./conversation-store.ts";
 import type { Statement } from "./postgres-pool.ts";
 import { IS_FOR_USER, IS_OF_PAIR, SEEN_LAST_SEQ } from "./read-statements.ts";
 import { EVENT_OVERHEAD_BYTES } from "./store.ts";
@@ -111,12 +111,25 @@ export const LIST_CONTACTS: Statement = contacts(
                ELSE coalesce(${windowEnd("DESC")}, 0) END`),
 );
 
-/** $3 limit. */
+/** Large groups of user `$1`, those joined last, but not what it has deleted up to the last message. */
+const LARGE_GROUPS = `SELECT 0::bigint AS position, l.conversation_id
+     FROM (SELECT m.conversation_id, c.last_seq FROM conversation_member m
+            CROSS JOIN LATERAL (SELECT k.last_seq FROM conversation k
+                                 WHERE k.conversation_id = m.conversation_id AND k.large_seq IS NOT NULL LIMIT 1) c
+            WHERE m.user_id = $1 ORDER BY m.joined_at DESC LIMIT ${MAX_LARGE}) l
+    WHERE l.last_seq > coalesce((SELECT s.deleted_to_seq FROM conversation_state s
+                                  WHERE s.user_id = $1 AND s.conversation_id = l.conversation_id), 0)`;
+
+/** $3 limit; with the large groups, which are in no inbox. */
 export const PINNED_CONTACTS: Statement = contacts(
   "contacts_pinned",
-  `SELECT 0::bigint AS position, conversation_id FROM conversation_state WHERE user_id = $1 AND pinned ORDER BY conversation_id LIMIT $3`,
+  `(SELECT 0::bigint AS position, conversation_id FROM conversation_state WHERE user_id = $1 AND pinned ORDER BY conversation_id LIMIT $3)
+    UNION (${LARGE_GROUPS})`,
   header("0::bigint"),
 );
+
+/** They are in no inbox. */
+export const LARGE_CONTACTS: Statement = contacts("contacts_large", LARGE_GROUPS, header("0::bigint"));
 
 /** $3 version, $4 limit. The header says how far it came. */
 export const CHANGED_CONTACTS: Statement = contacts(

@@ -14,6 +14,8 @@ export const UNLISTED_TYPE: string = CHANGE_TYPE;
 export const UNCOUNTED_TYPES: readonly string[] = [CHANGE_TYPE, RECALLED_TYPE];
 /** Pointers of an inbox that are looked at for one page. */
 export const CONTACTS_WINDOW = 2000;
+/** Large groups that lists show: those joined last. */
+export const MAX_LARGE = 100;
 /** "For ever", as a time. */
 export const FOREVER_MS: number = Number.MAX_SAFE_INTEGER;
 
@@ -107,9 +109,12 @@ export interface MemberRead {
 export interface ConversationStore {
   /** Up to {@link MAX_CHANGES} changes in their order, in one transaction; results by index. */
   change(changes: readonly StateChange[]): Promise<StateResult[]>;
-  /** By the last activity, the newest first, without those that are deleted up to their last message. May be empty with others behind it. */
+  /**
+   * By the last activity, the newest first, without those that are deleted up to their last message. May be empty with others behind it.
+   * Before those of the first page come the pinned ones and {@link MAX_LARGE} large groups.
+   */
   list(request: ContactList): Promise<ContactPage>;
-  /** Conversations whose state, or whose last message, is newer than the cursors say, each with what it is now. Deleted ones are among them. */
+  /** Conversations whose state, or whose last message, is newer than the cursors say, each with what it is now. Deleted ones are among them. With the last page come the large groups, whatever they are now. */
   changes(request: ContactChanges): Promise<ContactPage>;
   /** Those of the conversations that are the user's. */
   find(userId: string, conversationIds: readonly string[], limitBytes: number): Promise<ContactPage>;

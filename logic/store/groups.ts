@@ -24,6 +24,16 @@ export interface GroupStore {
   describe(request: GroupPageRequest & { groupId: string }): Promise<GroupDescription | undefined>;
   /** A page of the user's groups by their ids. */
   groupsOf(request: GroupPageRequest): Promise<GroupSummary[]>;
+  /** Everybody in a group, all of one moment. Undefined: there is no such conversation. */
+  audience(groupId: string): Promise<GroupAudience | undefined>;
+}
+
+/** Who reads what is said in a group. */
+export interface GroupAudience {
+  version: number;
+  members: readonly string[];
+  /** By index: what is up to here is not for them. */
+  joinedSeqs: readonly number[];
 }
 
 /** What {@link GroupStore.look} is asked for. */
@@ -35,6 +45,8 @@ export interface GroupLook {
   payloadHash: Uint8Array;
   /** "" for a group that is to be made. */
   groupId: string;
+  /** Whom the request is about: of a large group these are looked at. */
+  userIds?: readonly string[];
 }
 
 /** What {@link GroupStore.look} found. */
@@ -54,9 +66,13 @@ export type KnownRequest =
 /** A group as one transaction sees it. */
 export interface GroupState {
   version: number;
-  /** Everybody. */
+  /** Everybody; of a large group whoever was asked for, its owner and admins, and its first members by id. */
   roles: ReadonlyMap<string, GroupRole>;
   name: string;
+  /** How many are in it. Default: as many as have a role here. */
+  size?: number;
+  /** Its messages are in no inbox but their senders'. */
+  isLarge?: boolean;
 }
 
 /** What {@link GroupStore.change} does. */
@@ -67,6 +83,8 @@ export interface GroupChange {
   version: number;
   /** Undefined: it keeps its name. */
   name?: string | undefined;
+  /** From this event on, which still goes to everybody, it is large. */
+  grows?: boolean;
   /** Of a new group: see {@link GroupSummary.fromStart}. */
   fromStart?: boolean;
   removed: readonly string[];
@@ -101,6 +119,8 @@ export interface GroupSummary {
   fromStart: boolean;
   /** Conversation seq of the newest message. */
   lastSeq: number;
+  /** Its messages are in no inbox but their senders'. */
+  large: boolean;
 }
 
 export interface GroupDescription {

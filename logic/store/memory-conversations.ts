@@ -8,6 +8,7 @@ import {
   type ConversationState,
   type ConversationStore,
   EXACT_UNREAD,
+  MAX_LARGE,
   MAX_PINNED,
   type MemberRead,
   type MembersAsk,
@@ -48,6 +49,8 @@ export interface ConversationMaps {
   inbox(userId: string): readonly StoredEvent[];
   head(userId: string): number;
   epoch(): string;
+  /** Large groups that the user is in, those joined last first. */
+  largeGroups(userId: string): readonly string[];
   /** Has one of them blocked the other? */
   isBlocked(pair: readonly [string, string]): boolean;
 }
@@ -108,10 +111,10 @@ export class MemoryConversations implements ConversationStore {
     const nextBefore = last.length === Math.max(1, limit) ? (last.at(-1)?.inboxSeq ?? 0) : end;
     const pinned = [...this.#statesOf(userId)].filter((state) => before === 0 && state.pinned);
     const pinnedIds = pinned.map(({ conversationId }) => conversationId).sort();
-    const contacts = [
-      ...this.#contacts(userId, pinnedIds, limitBytes),
-      ...this.#contacts(userId, idsOf(last), limitBytes),
-    ];
+    const largeIds = before === 0 ? this.#largeIds(userId) : [];
+    const firstIds = [...new Set([...pinnedIds, ...largeIds])].sort();
+    const others = idsOf(last).filter((id) => !firstIds.includes(id));
+    const contacts = [...this.#contacts(userId, firstIds, limitBytes), ...this.#contacts(userId, others, limitBytes)];
     return { ...this.#page(userId, contacts), nextBefore };
   }
 
@@ -128,11 +131,18 @@ export class MemoryConversations implements ConversationStore {
     const window = inbox.slice(0, CONTACTS_WINDOW);
     const active = window.filter((event) => this.#isLast(userId, event)).slice(0, limit);
     const more = active.length === limit || window.length === CONTACTS_WINDOW;
-    const contacts = [...first, ...this.#contacts(userId, idsOf(active), limitBytes, true)];
+    const large = more ? [] : this.#contacts(userId, this.#largeIds(userId).sort(), limitBytes);
+    const contacts = [...first, ...this.#contacts(userId, idsOf(active), limitBytes, true), ...large];
     const whole = [...new Map(contacts.map((contact) => [contact.conversationId, contact])).values()];
     const reached = (active.length === limit ? active : window).at(-1)?.inboxSeq ?? 0;
     const inboxSeq = more ? reached : Math.max(sinceInboxSeq, page.inboxSeq);
     return { ...page, contacts: whole, version: Math.max(sinceVersion, page.version), inboxSeq, more };
+  }
+
+  /** Large groups, but not what was deleted up to the last message. */
+  #largeIds(userId: string): string[] {
+    const ids = this.#maps.largeGroups(userId).slice(0, MAX_LARGE);
+    return ids.filter((id) => (this.#maps.conversation(id)?.lastSeq ?? 0) > this.deletedTo(userId, id));
   }
 
   async find(userId: string, conversationIds: readonly string[], limitBytes: number): Promise<ContactPage> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type {
+  GroupAudience,
   GroupChange,
   GroupDescription,
   GroupLook,
@@ -47,6 +48,7 @@ interface Group {
   fromStart: boolean;
   /** Of those who are more than a member. */
   roles: Map<string, GroupRole>;
+  isLarge: boolean;
 }
 
 /** {@link GroupStore} in maps. */
@@ -63,14 +65,38 @@ export class MemoryGroups implements GroupStore {
     return this.#groups.has(conversationId);
   }
 
-  async look({ actor, requestId, payloadHash, groupId }: GroupLook): Promise<GroupSight> {
+  isLarge(conversationId: string): boolean {
+    return this.largeVersion(conversationId) !== undefined;
+  }
+
+  /** Version of a large group; undefined: it is none. */
+  largeVersion(conversationId: string): number | undefined {
+    const group = this.#groups.get(conversationId);
+    return group?.isLarge ? group.version : undefined;
+  }
+
+  async audience(groupId: string): Promise<GroupAudience | undefined> {
+    const conversation = this.#ports.find(groupId);
+    if (!conversation) return undefined;
+    const { members } = conversation;
+    const version = this.#groups.get(groupId)?.version ?? 0;
+    return { version, members: [...members.keys()], joinedSeqs: [...members.values()] };
+  }
+
+  async look({ actor, requestId, payloadHash, groupId, userIds = [] }: GroupLook): Promise<GroupSight> {
     const key = this.#ports.known(actor, requestId);
     const known = key && toKnown(key, payloadHash);
     const found = this.#find(groupId, actor);
     if (!found) return { known, group: undefined };
     const { group, conversation } = found;
-    const roles = new Map([...conversation.members.keys()].map((userId) => [userId, roleIn(group, userId)]));
-    return { known, group: { version: group.version, name: group.name, roles } };
+    const { version, name, isLarge } = group;
+    const { size } = conversation.members;
+    const first = isLarge ? pageOf(conversation.members.keys(), "", 2) : [];
+    const isSeen = (userId: string): boolean =>
+      !isLarge || [actor, ...userIds, ...first].includes(userId) || roleIn(group, userId) !== "member";
+    const seen = [...conversation.members.keys()].filter(isSeen);
+    const roles = new Map(seen.map((userId) => [userId, roleIn(group, userId)]));
+    return { known, group: { version, name, roles, size, isLarge } };
   }
 
   async change(change: GroupChange, epoch: string): Promise<AppendedMessage | undefined> {
@@ -79,7 +105,7 @@ export class MemoryGroups implements GroupStore {
     if (!this.#ports.isCurrent(epoch)) throw new OtherEpochError("group");
     const known = this.#groups.get(conversationId);
     if ((known?.version ?? 0) !== version || this.#ports.known(sender, clientMessageId)) return undefined;
-    const group: Group = known ?? { name: "", version: 0, fromStart, roles: new Map() };
+    const group: Group = known ?? { name: "", version: 0, fromStart, roles: new Map(), isLarge: false };
     this.#groups.set(conversationId, group);
     const { members, lastSeq } = this.#ports.make(conversationId);
     group.version++;
@@ -92,6 +118,7 @@ export class MemoryGroups implements GroupStore {
       if (!members.has(userId)) members.set(userId, group.fromStart ? 0 : lastSeq);
       group.roles.set(userId, role);
     }
+    if (change.grows) group.isLarge = true;
     return this.#ports.store(event, recipients);
   }
 
@@ -128,7 +155,8 @@ export class MemoryGroups implements GroupStore {
     const { name, version, fromStart } = group;
     const { members, lastSeq } = conversation;
     const role = roleIn(group, userId);
-    return { conversationId, name, version, memberCount: members.size, role, fromStart, lastSeq };
+    const counts = { version, memberCount: members.size, lastSeq };
+    return { conversationId, name, role, fromStart, ...counts, large: group.isLarge };
   }
 }
 

@@ -110,6 +110,7 @@ export class MemoryStore implements Store {
     head: (userId) => this.#head(userId),
     epoch: () => this.#epoch,
     isBlocked: (pair) => this.blocks.isBetween(pair),
+    largeGroups: (userId) => this.#largeGroups(userId),
   });
   readonly groups: MemoryGroups = new MemoryGroups({
     find: (conversationId) => this.#conversations.get(conversationId),
@@ -198,6 +199,11 @@ export class MemoryStore implements Store {
 
   #leaveAll(userId: string): void {
     for (const { members, pair: users } of this.#conversations.values()) if (!users) members.delete(userId);
+  }
+
+  #largeGroups(userId: string): string[] {
+    const own = [...this.#conversations].filter(([id, { members }]) => members.has(userId) && this.groups.isLarge(id));
+    return own.map(([id]) => id).reverse();
   }
 
   #forgetKeys(userId: string): void {
@@ -355,7 +361,10 @@ export class MemoryStore implements Store {
     if (peer !== undefined && this.blocks.has(sender, peer)) return { kind: "blocks-peer" };
     const isHidden = input.hidden === true || (peer !== undefined && this.blocks.has(peer, sender));
     const everybody = input.peer === "" ? conversation.members.keys() : new Set([sender, input.peer]);
-    const message = this.#store(input, isHidden ? [sender] : everybody, isHidden ? sender : undefined);
+    const largeVersion = isHidden ? undefined : this.groups.largeVersion(input.conversationId);
+    const isForSender = isHidden || largeVersion !== undefined;
+    const message = this.#store(input, isForSender ? [sender] : everybody, isHidden ? sender : undefined);
+    if (largeVersion !== undefined) message.largeVersion = largeVersion;
     this.pushes.appended(message.recipients.filter(({ userId }) => userId !== input.sender));
     return message;
   }

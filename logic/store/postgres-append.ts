@@ -225,15 +225,17 @@ interface Members {
   pair?: readonly [string, string];
   /** Only a block has made the row: nobody has written yet. */
   isEmptyPair?: boolean;
+  /** Of a large group, of whose members the senders are known. */
+  isLarge?: boolean;
 }
 
-/** Id, members, version, who blocks, is it a pair, last seq. */
-type MembersRow = [string, string[], number | null, string[] | null, boolean, number];
+/** Id, members, version, who blocks, is it a pair, last seq, is it a large group. */
+type MembersRow = [string, string[], number | null, string[] | null, boolean, number, boolean];
 
 function membersOf(column: string | null | undefined): Map<string, Members> {
   const rows = parse<MembersRow[]>(column) ?? [];
   return new Map(
-    rows.map(([id, userIds, version, blockers, isPair, lastSeq]) => [
+    rows.map(([id, userIds, version, blockers, isPair, lastSeq, isLarge]) => [
       id,
       {
         userIds,
@@ -241,6 +243,7 @@ function membersOf(column: string | null | undefined): Map<string, Members> {
         ...(blockers ? { blockers } : {}),
         ...(isPair && !blockers ? { pair: pairOf(userIds) } : {}),
         isEmptyPair: isPair && lastSeq === 0,
+        isLarge,
       },
     ]),
   );
@@ -273,6 +276,7 @@ function deliveryOf(input: AppendInput, members: ReadonlyMap<string, Members>): 
   const { blockers } = known ?? {};
   if (blockers?.includes(sender)) return { kind: "blocks-peer" };
   const isHidden = input.hidden === true || (blockers?.some((userId) => userId !== sender) ?? false);
+  if (known?.isLarge && !isHidden) return { input, pair, userIds: [sender], largeVersion: known.version ?? 0 };
   return { input, pair, userIds: isHidden ? [sender] : userIds, isHidden };
 }
 

@@ -70,7 +70,7 @@ export class PostgresConversations implements ConversationStore {
     const pinned = isFirst ? await this.#read(sql.PINNED_CONTACTS, userId, limitBytes, MAX_PINNED) : undefined;
     const found = await this.#readList(userId, isFirst ? MAX_SEQ : before, Math.max(1, limit), limitBytes);
     const { epoch, version, head } = (pinned ?? found).header;
-    const contacts = [...(pinned?.contacts ?? []), ...found.contacts];
+    const contacts = firstById([...(pinned?.contacts ?? []), ...found.contacts]);
     return { epoch, contacts, version, inboxSeq: head, nextBefore: found.header.position, more: false };
   }
 
@@ -84,7 +84,8 @@ export class PostgresConversations implements ConversationStore {
     }
     const active = await this.#read(sql.ACTIVE_CONTACTS, userId, limitBytes, sinceInboxSeq, most);
     const isWhole = active.header.position === 0;
-    const contacts = byId([...changed.contacts, ...active.contacts]);
+    const large = isWhole ? (await this.#read(sql.LARGE_CONTACTS, userId, limitBytes)).contacts : [];
+    const contacts = byId([...changed.contacts, ...active.contacts, ...large]);
     // Of a database that was restored between the two: the client begins anew when it asks again.
     const inboxSeq = isWhole ? Math.max(sinceInboxSeq, active.header.head) : active.header.position;
     return { epoch, contacts, version: Math.max(sinceVersion, newest), inboxSeq, nextBefore: 0, more: !isWhole };
@@ -142,6 +143,12 @@ export class PostgresConversations implements ConversationStore {
     const ordered = rows.toSorted((a, b) => number(a, 0) - number(b, 0) || (text(a, 1) < text(b, 1) ? -1 : 1));
     return { header, contacts: ordered.map(toContact) };
   }
+}
+
+/** Each conversation once, in its first place: a large group may be in the inbox of who wrote last. */
+function firstById(contacts: readonly Contact[]): Contact[] {
+  const seen = new Set<string>();
+  return contacts.filter(({ conversationId }) => seen.size < seen.add(conversationId).size);
 }
 
 /** Each conversation once, as it is in the last place. */

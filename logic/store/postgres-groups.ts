@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { AppendPlan } from "./append-plan.ts";
 import { textArray } from "./binary-array.ts";
-import { CHANGE_GROUP, DESCRIBE_GROUP, GROUPS_OF, LOOK_AT_GROUP, NOTE_UNCHANGED } from "./group-statements.ts";
+import {
+  AUDIENCE,
+  CHANGE_AND_GROW,
+  CHANGE_GROUP,
+  DESCRIBE_GROUP,
+  GROUPS_OF,
+  LOOK_AT_GROUP,
+  NOTE_UNCHANGED,
+} from "./group-statements.ts";
 import type {
+  GroupAudience,
   GroupChange,
   GroupDescription,
   GroupLook,
@@ -32,12 +41,14 @@ export class PostgresGroups implements GroupStore {
     this.#hooks = hooks;
   }
 
-  async look({ actor, requestId, payloadHash, groupId }: GroupLook): Promise<GroupSight> {
-    const [row] = await this.#pool.run(LOOK_AT_GROUP, [actor, requestId, Buffer.from(payloadHash), groupId]);
+  async look({ actor, requestId, payloadHash, groupId, userIds = [] }: GroupLook): Promise<GroupSight> {
+    const values = [actor, requestId, Buffer.from(payloadHash), groupId, textArray(userIds)];
+    const [row] = await this.#pool.run(LOOK_AT_GROUP, values);
     const known = row?.[0] ? toKnown(JSON.parse(row[0]) as Known) : undefined;
     if (!row?.[1]) return { known, group: undefined };
     const roles = new Map(JSON.parse(text(row, 3)) as [string, GroupRole][]);
-    return { known, group: { version: number(row, 1), name: text(row, 2), roles } };
+    const group = { version: number(row, 1), name: text(row, 2), roles, size: number(row, 4), isLarge: row[5] === "t" };
+    return { known, group };
   }
 
   async change(change: GroupChange, epoch: string): Promise<AppendedMessage | undefined> {
@@ -56,7 +67,8 @@ export class PostgresGroups implements GroupStore {
       textArray(put.map(({ role }) => role)),
     ];
     try {
-      const [row] = await this.#pool.run(this.#hooks.withFacts(CHANGE_GROUP, APPENDED_FACTS, OUTBOX), values);
+      const statement = change.grows ? CHANGE_AND_GROW : CHANGE_GROUP;
+      const [row] = await this.#pool.run(this.#hooks.withFacts(statement, APPENDED_FACTS, OUTBOX), values);
       if (!row) throw new OtherEpochError("group");
       return row[2] === "t" ? plan.decode(row)[0] : undefined;
     } catch (error) {
@@ -75,8 +87,19 @@ export class PostgresGroups implements GroupStore {
     const { userId, groupId, after, limit } = request;
     const [row] = await this.#pool.run(DESCRIBE_GROUP, [userId, groupId, after, limit]);
     if (!row) return undefined;
-    const members = JSON.parse(text(row, 7)) as [string, GroupRole][];
+    const members = JSON.parse(text(row, 8)) as [string, GroupRole][];
     return { group: toSummary(row), members: members.map(([id, role]): GroupMember => ({ userId: id, role })) };
+  }
+
+  async audience(groupId: string): Promise<GroupAudience | undefined> {
+    const [row] = await this.#pool.run(AUDIENCE, [groupId]);
+    if (!row) return undefined;
+    const members = row[1] ? (JSON.parse(row[1]) as [string, number][]) : [];
+    return {
+      version: number(row, 0),
+      members: members.map(([userId]) => userId),
+      joinedSeqs: members.map(([, joinedSeq]) => joinedSeq),
+    };
   }
 
   async groupsOf({ userId, after, limit }: GroupPageRequest): Promise<GroupSummary[]> {
@@ -101,5 +124,6 @@ function toSummary(row: Row): GroupSummary {
     role: text(row, 4) as GroupRole,
     fromStart: text(row, 5) === "t",
     lastSeq: number(row, 6),
+    large: row[7] === "t",
   };
 }

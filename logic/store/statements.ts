@@ -67,7 +67,7 @@ export function appendingAfter(condition: string): string {
 
 /**
  * $1 senders, $2 client ids, $3 hashes, $4 conversations whose members, and who of a pair has blocked the other, are wanted (or
- * null), $5 inbox epoch that the seqs are to be of, or null. No row: the database is of another one.
+ * null; of a large group those of the senders), $5 inbox epoch that the seqs are to be of, or null. No row: the database is of another one.
  */
 export const APPEND_LOOKUP: Statement = {
   name: "append_lookup",
@@ -79,10 +79,13 @@ export const APPEND_LOOKUP: Statement = {
                           LIMIT 1) k),
                 (SELECT json_agg(json_build_array(u.id, CASE WHEN c.user_a = c.user_b THEN ARRAY[c.user_a]
                                    WHEN c.user_a IS NOT NULL THEN ARRAY[c.user_a, c.user_b]
+                                   WHEN c.large_seq IS NOT NULL THEN
+                                     ARRAY(SELECT m.user_id FROM conversation_member m
+                                            WHERE m.conversation_id = u.id AND m.user_id = ANY ($1::text[]))
                                    ELSE ARRAY(SELECT m.user_id FROM conversation_member m
                                                WHERE m.conversation_id = u.id) END,
                                    CASE WHEN c.user_a IS NULL OR c.blockers IS NOT NULL THEN c.group_version END,
-                                   c.blockers, c.user_a IS NOT NULL, c.last_seq))
+                                   c.blockers, c.user_a IS NOT NULL, c.last_seq, c.large_seq IS NOT NULL))
                    FROM (SELECT DISTINCT id FROM unnest($4::text[]) AS id WHERE id IS NOT NULL) u
                   CROSS JOIN LATERAL (SELECT * FROM conversation c WHERE c.conversation_id = u.id LIMIT 1) c)
            FROM store_meta WHERE inbox_epoch = coalesce($5::uuid, inbox_epoch)`,

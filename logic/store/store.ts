@@ -188,8 +188,10 @@ export interface AppendedMessage {
   /** Gapless position in the conversation, from 1. */
   convSeq: number;
   sentAtMs: number;
-  /** Who has it, the sender included; for a duplicate the sender alone. */
+  /** Who has it, the sender included; for a duplicate, and in a large group, the sender alone. */
   recipients: Recipient[];
+  /** It is in a large group, and everybody who was in it at this version of the group reads it in the conversation. */
+  largeVersion?: number;
 }
 
 export interface Recipient {

@@ -401,6 +401,7 @@ export interface GroupReply {
   members: GroupMember[];
   groups: GroupSummary[];
   next: string;
+  events: Event[];
 }
 export const GroupReply: BodyCodec<GroupReply> = bodyCodec("im.client.v1.GroupReply");
 
@@ -412,6 +413,7 @@ export interface GroupSummary {
   role: string;
   fromStart: boolean;
   lastSeq: number;
+  large: boolean;
 }
 export const GroupSummary: BodyCodec<GroupSummary> = bodyCodec("im.client.v1.GroupSummary");
 

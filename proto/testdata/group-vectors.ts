@@ -8,7 +8,16 @@ const SET_ROLE = { requestId: "r-2", conversationId: "g_1", setRole: { userId: "
 const LEAVE = { requestId: "r-3", conversationId: "g_1", leave: {} };
 const CHANGED = { conversationId: "g_1", version: 2, convSeq: 7, duplicate: true, userIds: ["bob"] };
 const SUMMARY = {
-  ...{ conversationId: "g_1", name: "friends", version: 3, memberCount: 2, role: "owner", fromStart: true, lastSeq: 9 },
+  ...{
+    conversationId: "g_1",
+    name: "friends",
+    version: 3,
+    memberCount: 2,
+    role: "owner",
+    fromStart: true,
+    lastSeq: 9,
+    large: false,
+  },
 };
 const MEMBERS = [
   { userId: "alice", role: "owner" },
@@ -53,7 +62,7 @@ export const GROUP_VECTORS: ChatVectors = {
       "GROUP, a page of groups",
       {
         ...{ cmd: "GROUP", rid: 8, flags: 1 },
-        body: { ...NO_REPLY, groups: [{ ...SUMMARY, version: "3", lastSeq: "9" }], next: "g_1" },
+        body: { ...NO_REPLY, groups: [{ ...SUMMARY, version: "3", lastSeq: "9", large: false }], next: "g_1" },
       },
       [Command.GROUP, 8, Flag.REPLY, GroupReply.encode({ groups: [SUMMARY], next: "g_1" })],
     ),

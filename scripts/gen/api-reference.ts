@@ -12,7 +12,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Presence", "presence"],
   ["Conversations", "models/conversations", "models/contact-book", "models/typing-board"],
   ["Unasked frames", "models/hear"],
-  ["Groups", "models/groups"],
+  ["Groups", "models/groups", "models/large-groups"],
   ["Blocks and reports", "models/safety"],
   ["Changes and cards", "models/changes", "models/shown-messages"],
   ["Errors and codes", "errors", "codes"],

@@ -11,6 +11,7 @@ import { utf8 } from "../wire.ts";
 import { ChatCommand } from "./chat-commands.ts";
 import { type Contact, ContactBook } from "./contact-book.ts";
 import * as codec from "./conversations-codec.ts";
+import { GroupReply } from "./groups-codec.ts";
 import { hear } from "./hear.ts";
 import { TypingBoard, type TypingNotice } from "./typing-board.ts";
 
@@ -93,6 +94,12 @@ export class Conversations implements Disposable {
       }),
       client.on("message", (message) => this.#message(message)),
       client.on("reset", () => this.#restart()),
+      // Messages of large groups come in no inbox.
+      hear(client, ChatCommand.GROUP, GroupReply.decode, {
+        onFrame: ({ events }) => this.#large(events),
+        onLost,
+        onError,
+      }),
       hear(client, ChatCommand.READ, codec.ReadState.decode, {
         onFrame: (state) => this.#readNotice(state),
         onLost,
@@ -151,6 +158,11 @@ export class Conversations implements Disposable {
       this.#syncing = undefined;
     });
     return this.#syncing;
+  }
+
+  #large(events: GroupReply["events"]): void {
+    for (const event of events)
+      this.#message(new InboxMessage({ ...event, content: event.content.slice() }, this.#client.userId));
   }
 
   /** `client.send`, and the list knows of it at once: what this client sends itself is no event of it. */

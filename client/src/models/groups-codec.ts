@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { Event } from "../codec.ts";
 import { bool, type Decoded, many, message, one, string, strings, uint32, uint64 } from "../codec-fields.ts";
 
 export const GroupCreate = message({ name: string(1), userIds: strings(2), fromStart: bool(3) });
@@ -30,6 +32,7 @@ export const GroupSummary = message({
   role: string(5),
   fromStart: bool(6),
   lastSeq: uint64(7),
+  large: bool(8),
 });
 export const GroupMember = message({ userId: string(1), role: string(2) });
 
@@ -43,5 +46,6 @@ export const GroupReply = message({
   members: many(7, GroupMember),
   groups: many(8, GroupSummary),
   next: string(9),
+  events: many(10, Event),
 });
 export type GroupReply = Decoded<typeof GroupReply>;

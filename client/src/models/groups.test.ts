@@ -58,7 +58,7 @@ describe("Groups", () => {
 
   it("reads a group, and pages through members and groups", async () => {
     const summary = { conversationId: "g", name: "n", version: 3, memberCount: 3, role: "owner", lastSeq: 9 };
-    const group = { ...summary, fromStart: true };
+    const group = { ...summary, fromStart: true, large: false };
     const member = (userId: string, role = "member") => ({ userId, role });
     const { groups, asked } = setUp(
       { group },

@@ -25,6 +25,8 @@ export interface GroupSummary {
   readonly fromStart: boolean;
   /** Position of the newest message. */
   readonly lastSeq: number;
+  /** Its messages come in no inbox but their senders': see `LargeGroups`. */
+  readonly large: boolean;
 }
 
 /** Somebody in a group. */
@@ -67,6 +69,8 @@ export interface GroupEvent {
   readonly role?: GroupRole;
   /** With `created`: whoever joins later may read what was said before. */
   readonly fromStart?: boolean;
+  /** From this message on the group is large: see `LargeGroups`. */
+  readonly large?: boolean;
 }
 
 /** Options of every change. */

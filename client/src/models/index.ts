@@ -30,6 +30,7 @@ export {
   type NewGroup,
 } from "./groups.ts";
 export { type Heard, hear } from "./hear.ts";
+export { type LargeGap, LargeGroups, type LargeGroupsClient, type LargeGroupsOptions } from "./large-groups.ts";
 export { Safety, type SafetyCallOptions, type SafetyClient, type SafetyOptions } from "./safety.ts";
 export {
   applyMessage,

@@ -54,7 +54,7 @@ export const createGroup = operation({
   method: "POST",
   path: "/v1/groups",
   summary: "Make a group",
-  description: "The service account is its owner. At most 200 members.",
+  description: "The service account is its owner. At most 200 members, unless the cluster allows large groups.",
   scope: "groups:manage",
   bodyFields: object(
     {

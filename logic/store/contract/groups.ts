@@ -212,7 +212,16 @@ export function groupChangesContract(store: () => ContractStore): void {
     await change(groupEvent(id, carol), 4, members, { name: "" });
     const found = await store().groups.describe({ userId: bob, groupId: id, after: "", limit: 10 });
     assert.deepEqual(found?.group, {
-      ...{ conversationId: id, name: "", version: 5, memberCount: 3, role: "admin", fromStart: false, lastSeq: 5 },
+      ...{
+        conversationId: id,
+        name: "",
+        version: 5,
+        memberCount: 3,
+        role: "admin",
+        fromStart: false,
+        lastSeq: 5,
+        large: false,
+      },
     });
     const roles = [...as("admin", alice, bob), ...as("owner", carol)];
     assert.deepEqual(found?.members, roles.sort(byUser));

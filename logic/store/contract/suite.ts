@@ -49,6 +49,7 @@ import {
 } from "./hooks.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
+import { largeGroupContract, largeGroupListContract } from "./large-groups.ts";
 import { muteContract } from "./mutes.ts";
 import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
 import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
@@ -117,6 +118,8 @@ export function storeContract(store: () => ContractStore): void {
     hiddenChangeContract,
     blockContract,
     blockSightContract,
+    largeGroupContract,
+    largeGroupListContract,
     erasureContract,
     erasedAccountContract,
     erasedIdContract,
