@@ -61,9 +61,9 @@ export const CHAT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/groups/group-changer.ts",
-        find: "    const recipients = [...new Set([...roles.keys(), ...put.map(({ userId }) => userId)])];\n",
+        find: "    const recipients = recipientsOf(event.sender, state, plan);\n",
         replace:
-          "    const recipients = [...new Set([...roles.keys(), ...put.map(({ userId }) => userId)])].filter((id) => !removed.includes(id));\n",
+          "    const recipients = recipientsOf(event.sender, state, plan).filter((id) => !removed.includes(id));\n",
       },
     ],
   },
@@ -72,8 +72,8 @@ export const CHAT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/groups/group-rules.ts",
-        find: '      return role === "member"\n        ? denied("only its owner and admins invite to a group")\n        : invite(group, operation.userIds);\n',
-        replace: "      return invite(group, operation.userIds);\n",
+        find: '      return role === "member"\n        ? denied("only its owner and admins invite to a group")\n        : invite(group, operation.userIds, maxMembers);\n',
+        replace: "      return invite(group, operation.userIds, maxMembers);\n",
       },
     ],
   },

@@ -59,7 +59,16 @@ export function groups(get: () => LogicHarness): void {
     assert.deepEqual([heard.convSeq, heard.sender, Buffer.from(heard.content).toString()], [2, bob.user, "hi"]);
     const info = ok(await ask(bob, { conversationId, info: { after: "", limit: 0 } }));
     assert.deepEqual(info.group, {
-      ...{ conversationId, name: "two", version: 1, memberCount: 2, role: "member", fromStart: false, lastSeq: 2 },
+      ...{
+        conversationId,
+        name: "two",
+        version: 1,
+        memberCount: 2,
+        role: "member",
+        fromStart: false,
+        lastSeq: 2,
+        large: false,
+      },
     });
     assert.deepEqual(
       info.members.map(({ userId, role }) => `${userId} ${role}`),
