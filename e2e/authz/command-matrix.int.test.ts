@@ -66,6 +66,7 @@ describe("the matrix of commands and callers", () => {
   async function check(row: CommandRow, world: World, caller: Caller): Promise<void> {
     const told = await tell(row, world, caller, world.target);
     const isInGroup = caller === "owner" || caller === "member";
+    if (row.shows && isInGroup) assert.ok(told.bytes.includes(row.shows), `it does not say: ${row.shows}`);
     for (const secret of isInGroup ? [] : SECRETS) assert.ok(!told.bytes.includes(secret), `it says: ${secret}`);
     switch (row.expect[caller]) {
       case "done":

@@ -61,6 +61,8 @@ export interface CommandRow {
   /** Of the reply. */
   readonly codec: { decode(bytes: Uint8Array): unknown };
   readonly expect: Readonly<Record<Caller, Expectation>>;
+  /** What the owner and the members read in the answer: it is about what the others may not see. */
+  readonly shows?: string;
 }
 
 /** What the body of a request is made of. */
@@ -99,6 +101,10 @@ function row(
   body: Body,
 ): CommandRow {
   return { command, use, body, codec, expect };
+}
+
+function showing(shows: string, shown: CommandRow): CommandRow {
+  return { ...shown, shows };
 }
 
 const inGroup = (fields: (asked: Asked) => Partial<Group>): Body => {
@@ -197,8 +203,11 @@ const PAIR_ROWS: readonly CommandRow[] = [
 
 /** What is read, and what is kept of conversations. */
 const READING_ROWS: readonly CommandRow[] = [
-  row(Command.HISTORY, "backward", MEMBERS, HistoryPage, ({ target: { conversationId } }) =>
-    History.encode({ conversationId }),
+  showing(
+    "the secret that was said",
+    row(Command.HISTORY, "backward", MEMBERS, HistoryPage, ({ target: { conversationId } }) =>
+      History.encode({ conversationId }),
+    ),
   ),
   row(Command.HISTORY, "forward", MEMBERS, HistoryPage, ({ target: { conversationId } }) =>
     History.encode({ conversationId, forward: true }),
@@ -220,14 +229,23 @@ const READING_ROWS: readonly CommandRow[] = [
   row(Command.CONTACTS, "the own changes", ALL, ContactsPage, () => Contacts.encode({ changes: true })),
   row(Command.BLOCK, "the own list", ALL, BlockList, () => Block.encode({})),
   row(Command.BLOCK, "somebody", ALL, BlockList, () => Block.encode({ block: [`blocked-${randomUUID()}`] })),
-  row(Command.SYNC, "the own inbox", ALL, SyncPage, () => Sync.encode({})),
-  row(Command.SYS_PULL, "what is for oneself", ALL, SysPage, () => SysPull.encode({})),
+  showing(
+    "the secret that was said",
+    row(Command.SYNC, "the own inbox", ALL, SyncPage, () => Sync.encode({})),
+  ),
+  showing(
+    "the secret news",
+    row(Command.SYS_PULL, "what is for oneself", ALL, SysPage, () => SysPull.encode({})),
+  ),
   row(Command.SNAPSHOT, "the own conversations", ALL, SnapshotPage, () => Snapshot.encode({})),
 ];
 
 const GROUP_ROWS: readonly CommandRow[] = [
-  row(Command.GROUP, "info", MEMBERS, GroupReply, ({ target: { conversationId } }) =>
-    Group.encode({ conversationId, info: pageOf }),
+  showing(
+    "the secret name",
+    row(Command.GROUP, "info", MEMBERS, GroupReply, ({ target: { conversationId } }) =>
+      Group.encode({ conversationId, info: pageOf }),
+    ),
   ),
   row(
     Command.GROUP,

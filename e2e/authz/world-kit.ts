@@ -17,6 +17,7 @@ import { unreadMetrics } from "../../logic/metrics.ts";
 import { MemoryChangeLog } from "../../logic/presence/change-log-memory.ts";
 import { MemoryRouter } from "../../logic/router/memory.ts";
 import { CARD_TYPE } from "../../logic/store/changes.ts";
+import { newBroadcast } from "../../logic/store/contract/broadcasts.ts";
 import type { PostgresStore } from "../../logic/store/postgres-store.ts";
 import { TokenVerifier } from "../../logic/token/verify.ts";
 import { AllowedNetworks } from "../../logic/webhook/public-address.ts";
@@ -59,7 +60,7 @@ export interface Place {
 }
 
 /** Nobody but the group's members may read any of them. */
-export const SECRETS: readonly string[] = ["the secret that was said", "the secret name"];
+export const SECRETS: readonly string[] = ["the secret that was said", "the secret name", "the secret news"];
 
 /** What came of one command: how it was answered, what the store was asked, what others were told. */
 export interface Outcome {
@@ -210,12 +211,15 @@ export async function makeWorld(logic: AuthzLogic): Promise<World> {
   };
   const exMessage = await say(ex, "said before it was removed");
   await group({ conversationId, remove: { userIds: [users.exMember] } });
-  const [secret = "", name = ""] = SECRETS;
+  const [secret = "", name = "", news = ""] = SECRETS;
   await group({ conversationId, rename: { name } });
   const message = await say(owner, secret);
   const actions = [{ id: "buy", label: "Buy" }];
   const card = { type: "item" as const, ref: "i-1", version: 1, snapshot: {}, actions };
   const place = await say(owner, signCard(card, CARD_KEY), CARD_TYPE);
+  const readers = { audience: "users", userIds: [users.owner, users.member] } as const;
+  await logic.store.broadcasts.create(newBroadcast({ ...readers, content: Buffer.from(news) }));
+  await logic.core.broadcasts.board.look();
   const { conversationId: pairId } = await sayTo(logic, owner, users.blocked);
   await sayTo(logic, conns.blocked, users.owner);
   await logic.must(owner, Command.BLOCK, Block.encode({ block: [users.blocked] }), BlockList);
