@@ -96,7 +96,7 @@ export interface GrpcServer {
   /** @param roles client roles that may call this service; all roles of the server when left out */
   addService(service: GrpcService, roles?: readonly Role[]): void;
   /** New connections use this pair from here on; those that stand keep theirs. Not for a server without TLS. */
-  setTls(tls: InternalTls): void;
+  setTls(tls: PublicTls): void;
   /** @returns the port bound; `port` 0 asks for any */
   bind(host: string, port: number): Promise<number>;
   /** Refuses new calls, waits at most `graceMs` for open ones, then cuts them. */
@@ -110,6 +110,37 @@ export function createGrpcServer(options: {
   /** Calls of one connection that may be open at once; more wait at the client. Default 1000. */
   maxCalls?: number;
 }): GrpcServer {
+  return serve(options);
+}
+
+/** TLS of a server for callers that are no pods: with a CA they must show a certificate of it. */
+export interface PublicTls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca?: Buffer | undefined;
+}
+
+/** A server for callers that say by metadata who they are. Without `tls` something in front of it ends TLS. */
+export function createPublicGrpcServer(options: {
+  tls: PublicTls | undefined;
+  /** Bytes of a request. */
+  maxRequestBytes: number;
+  maxCalls: number;
+  maxConnections: number;
+}): GrpcServer {
+  return serve({ ...options, isPublic: true });
+}
+
+interface ServeOptions {
+  tls?: PublicTls | undefined;
+  clientRoles?: readonly Role[];
+  maxCalls?: number;
+  maxRequestBytes?: number;
+  maxConnections?: number;
+  isPublic?: boolean;
+}
+
+function serve(options: ServeOptions): GrpcServer {
   const rolesByPath = new Map<string, readonly Role[]>();
   const guard: ServerInterceptor = (method, call) => {
     const roles = rolesByPath.get(method.path) ?? options.clientRoles ?? [];
@@ -131,7 +162,8 @@ export function createGrpcServer(options: {
   const server = new Server({
     ...COMMON_OPTIONS,
     "grpc.max_concurrent_streams": options.maxCalls ?? MAX_CALLS,
-    ...(tls ? { interceptors: [guard] } : {}),
+    "grpc.max_receive_message_length": options.maxRequestBytes ?? MAX_MESSAGE_BYTES,
+    ...(tls && !options.isPublic ? { interceptors: [guard] } : {}),
   });
   let injector = server.createConnectionInjector(serverCredentials(tls));
   // The sockets are ours: grpc-js can neither cut a session for good (Node only half-closes one that was asked to
@@ -142,7 +174,7 @@ export function createGrpcServer(options: {
     socket.on("close", () => sockets.delete(socket));
     injector.injectConnection(socket);
   });
-  door.maxConnections = MAX_PEERS;
+  door.maxConnections = options.maxConnections ?? MAX_PEERS;
   return {
     addService(service, roles) {
       if (roles) for (const method of Object.values(service.definition)) rolesByPath.set(method.path, roles);
@@ -161,9 +193,10 @@ export function createGrpcServer(options: {
   };
 }
 
-function serverCredentials(tls: InternalTls | undefined): ServerCredentials {
+function serverCredentials(tls: PublicTls | undefined): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
-  return ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
+  const pair = { cert_chain: tls.cert, private_key: tls.key };
+  return ServerCredentials.createSsl(tls.ca ?? null, [pair], tls.ca !== undefined);
 }
 
 /** Handler of one unary method; what it throws becomes the status. `signal` aborts when the caller is gone. */
@@ -176,6 +209,50 @@ export function unaryService(definition: ServiceDefinition, handlers: Record<str
   }
   const implement = (calls: OpenCalls) =>
     Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, unaryHandler(handler, calls)]));
+  return { definition, implement };
+}
+
+/** A call with what its metadata says. */
+export interface MetadataCall {
+  readonly request: object;
+  /** The first value of a text key. */
+  readonly header: (name: string) => string | undefined;
+}
+
+export type MetadataAnswer = { readonly trailers: Readonly<Record<string, string | Buffer>> } & (
+  | { readonly kind: "reply"; readonly reply: object }
+  | { readonly kind: "failed"; readonly status: number; readonly details: string }
+);
+
+/** @param handle answers every method, and never rejects */
+export function metadataService(
+  definition: ServiceDefinition,
+  handle: (method: string, call: MetadataCall) => Promise<MetadataAnswer>,
+): GrpcService {
+  const handlerOf = (method: string, calls: OpenCalls): UntypedHandleCall => {
+    return (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) => {
+      const leave = calls.enter();
+      const header = (name: string): string | undefined => {
+        const [value] = call.metadata.get(name);
+        return typeof value === "string" ? value : undefined;
+      };
+      if (calls.isClosing) {
+        done(statusOf(new ImError(ErrorCode.RETRYABLE, "the server is stopping")));
+        leave();
+        return;
+      }
+      void handle(method, { request: call.request, header })
+        .then((answer) => {
+          const metadata = new Metadata();
+          for (const [name, value] of Object.entries(answer.trailers)) metadata.set(name, value);
+          if (answer.kind === "reply") done(null, answer.reply, metadata);
+          else done({ code: answer.status, details: answer.details, metadata });
+        })
+        .finally(leave);
+    };
+  };
+  const implement = (calls: OpenCalls) =>
+    Object.fromEntries(Object.keys(definition).map((name) => [name, handlerOf(name, calls)]));
   return { definition, implement };
 }
 

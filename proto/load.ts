@@ -50,6 +50,15 @@ const definitions = loadSync([...PROTO_FILES], {
   includeDirs: [here(".")],
 });
 
+/** gRPC definition of the API for the shop's backends. Loaded when it is asked for: no other process needs it. */
+export function apiServiceDefinition(): ServiceDefinition {
+  const loaded = loadSync("im/api/v1/server_api.proto", {
+    ...{ longs: Number, defaults: true, arrays: true, objects: true },
+    includeDirs: [here(".")],
+  });
+  return loaded["im.api.v1.ServerApi"] as ServiceDefinition;
+}
+
 /** gRPC definition of a service by full name, e.g. `im.uplink.v1.EntryControl`, for `lib/grpc.ts`. */
 export function serviceDefinition(name: string): ServiceDefinition {
   const definition = definitions[name];

@@ -18,6 +18,7 @@ import type { ServerApiConfig } from "./config.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
 import { GovernanceDesk } from "./governance-desk.ts";
 import { GroupDesk } from "./group-desk.ts";
+import { type GrpcTwinListener, startGrpcTwin } from "./grpc-twin.ts";
 import { HookDesk } from "./hook-desk.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { type FileKeys, parseKeyFile } from "./key-file.ts";
@@ -156,13 +157,15 @@ async function openKeyFile(
 
 async function openListener(
   port: number,
-  { IM_API_TLS_DIR: tlsDir }: ServerApiConfig,
+  { IM_API_TLS_DIR: tlsDir, IM_API_GRPC_PORT: grpcPort }: ServerApiConfig,
   { desk, log }: { desk: ApiDesk; log: Logger },
   lifecycle: Lifecycle,
 ): Promise<ApiListener> {
   let listener: ApiListener | undefined;
+  let twin: GrpcTwinListener | undefined;
   const onChange = (files: TlsFiles): void => {
     listener?.setTls(files);
+    twin?.setTls(files);
     log.info({}, "new certificate of the server API in force");
   };
   const onError = (err: unknown): void =>
@@ -172,5 +175,11 @@ async function openListener(
   const opened = await startApiListener({ port, desk, document: openApiText(OPERATIONS), tls: tls?.current() });
   listener = opened;
   lifecycle.onStop("api", () => opened.close());
+  if (grpcPort !== undefined) {
+    const started = await startGrpcTwin({ port: grpcPort, operations: OPERATIONS, desk, tls: tls?.current() });
+    twin = started;
+    lifecycle.onStop("api grpc", () => started.close());
+    log.info({ port: started.port }, "the server API is served over gRPC, too");
+  }
   return opened;
 }

@@ -4,6 +4,7 @@ import { envInt, envPort, envString, type z } from "#lib/config.ts";
 /** Environment of the server API; part of logic's. */
 export const serverApiShape = {
   IM_API_PORT: envPort().optional().describe("the port of the API for the shop's backends; without it there is none"),
+  IM_API_GRPC_PORT: envPort().optional().describe("the port of the same API over gRPC; without it there is none"),
   IM_API_KEYS_FILE: envString()
     .optional()
     .describe("a JSON file with API keys, besides those that keys-main.ts makes; see docs/server-api.md"),

@@ -5,10 +5,14 @@ import { readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { Client, credentials as grpc, type MethodDefinition } from "@grpc/grpc-js";
 import { readTlsFiles, type TlsFiles } from "#lib/tls-files.ts";
+import { apiServiceDefinition } from "#proto/load.ts";
 import { temporaryFolder } from "../../e2e/harness/folders.ts";
 import { createTestAuthority, type TestAuthority } from "../../e2e/harness/tls.ts";
+import { startGrpcTwin } from "./grpc-twin.ts";
 import { startApiListener } from "./listener.ts";
+import { OPERATIONS } from "./operations/index.ts";
 
 interface Identity {
   cert?: Buffer;
@@ -69,6 +73,35 @@ describe("the listener of the API with TLS", () => {
       for (const identity of [{}, strange]) assert.equal(typeof (await ask(listener.port, identity)), "string");
     } finally {
       await listener.close();
+    }
+  });
+
+  it("is as strict over gRPC", async () => {
+    const unauthenticated = { status: 401, headers: {}, body: '{"code":"unauthenticated","detail":"no key"}' };
+    const twinDesk = { handle: async () => unauthenticated };
+    const tls = { ...files, ca: Buffer.from(authority.ca) };
+    const twin = await startGrpcTwin({ port: 0, operations: OPERATIONS, desk: twinDesk, tls });
+    /** The status of the call: 16 comes from the API itself, 14 from a connection that was not let in. */
+    const call = ({ cert, key }: Identity): Promise<number | undefined> => {
+      const channel = grpc.createSsl(Buffer.from(authority.ca), key ?? null, cert ?? null);
+      const caller = new Client(`127.0.0.1:${twin.port}`, channel, { "grpc.ssl_target_name_override": "localhost" });
+      const { path, requestSerialize, responseDeserialize } = apiServiceDefinition().ReadMute as MethodDefinition<
+        object,
+        object
+      >;
+      return new Promise((resolve) => {
+        const deadline = { deadline: Date.now() + 5000 };
+        caller.makeUnaryRequest(path, requestSerialize, responseDeserialize, { userId: "a" }, deadline, (error) => {
+          resolve(error?.code);
+          caller.close();
+        });
+      });
+    };
+    try {
+      assert.equal(await call(client()), 16);
+      assert.equal(await call({}), 14);
+    } finally {
+      await twin.close();
     }
   });
 

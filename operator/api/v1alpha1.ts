@@ -394,6 +394,11 @@ export interface LogicServerApiSpec {
    * certificate is reloaded without a restart.
    */
   tlsSecretName?: string;
+  /**
+   * The same API over gRPC, too, at port 8091 of the same Service, by the same keys, certificate and limits. Default
+   * false.
+   */
+  grpc: boolean;
   /** Calls per second of one API key at each logic pod, 1 to 100000. Default 100; twice as many may come at once. */
   ratePerSecond: number;
   /** How long the audit log of the API is kept, 90 to 3650 days. Default 400. */

@@ -56,6 +56,7 @@ export const PORT = {
   logicGrpc: 7443,
   admin: 9090,
   api: 8090,
+  apiGrpc: 8091,
   postgres: 5432,
   redis: 6379,
 } as const;

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { openApiText } from "../../logic/server-api/openapi.ts";
 import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
+import { protoText } from "../../logic/server-api/proto-text.ts";
 import { chartSchema } from "./chart-schema.ts";
 import { generateCrdTypes } from "./crd-types.ts";
 import { dashboardJson } from "./dashboards/grafana.ts";
@@ -13,7 +14,8 @@ import { messagesSource } from "./proto.ts";
 
 interface Generated {
   path: string;
-  content: () => string;
+  /** @param before what the file holds, "" when there is none */
+  content: (before: string) => string;
 }
 
 const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -35,12 +37,18 @@ const GENERATED: readonly Generated[] = [
     path: `charts/im-operator/dashboards/${name}.json`,
     content: () => dashboardJson(dashboard),
   })),
+  { path: "proto/im/api/v1/server_api.proto", content: (before) => protoText(OPERATIONS, before) },
   { path: "docs/openapi.json", content: () => openApiText(OPERATIONS) },
   { path: "charts/im-operator/files/rbac.yaml", content: copyOf("operator/rbac.yaml") },
 ];
 
+function textOf({ path }: Generated): string {
+  return existsSync(root(path)) ? readFileSync(root(path), "utf8") : "";
+}
+
 function isCurrent(file: Generated): boolean {
-  return existsSync(root(file.path)) && readFileSync(root(file.path), "utf8") === file.content();
+  const before = textOf(file);
+  return before !== "" && before === file.content(before);
 }
 
 const stale = GENERATED.filter((file) => !isCurrent(file));
@@ -49,6 +57,6 @@ if (process.argv.includes("--check")) {
   process.exit(stale.length === 0 ? 0 : 1);
 }
 for (const file of stale) {
-  writeFileSync(root(file.path), file.content());
+  writeFileSync(root(file.path), file.content(textOf(file)));
   console.error(`wrote ${file.path}`);
 }

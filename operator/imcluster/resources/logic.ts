@@ -81,6 +81,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
         { name: "grpc", containerPort: PORT.logicGrpc },
         { name: "admin", containerPort: PORT.admin },
         ...(logic.serverApi ? [{ name: "api", containerPort: PORT.api }] : []),
+        ...(logic.serverApi?.grpc ? [{ name: "api-grpc", containerPort: PORT.apiGrpc }] : []),
       ],
       ...adminProbes(2),
     },

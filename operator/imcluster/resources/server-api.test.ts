@@ -65,6 +65,21 @@ describe("the server API of an ImCluster", () => {
     assert.deepEqual(spec.selector, selectorLabels("demo", "logic"));
   });
 
+  it("is served over gRPC, too, where that is asked for", () => {
+    const cluster = { logic: { serverApi: { grpc: true } } };
+    const { env, ports } = logicOf(cluster);
+    assert.equal(env.get("IM_API_GRPC_PORT"), "8091");
+    assert.ok(ports.some(({ name, containerPort }) => name === "api-grpc" && containerPort === 8091));
+    const { spec } = apiService(sampleContext(sampleCluster(cluster), secrets));
+    assert.deepEqual(
+      spec.ports?.map(({ name, port }) => [name, port]),
+      [
+        ["api", 8090],
+        ["api-grpc", 8091],
+      ],
+    );
+  });
+
   it("names the Secrets that it lacks", () => {
     const serverApi = { keysSecretRef: { name: "shop-keys", key: "k.json" }, tlsSecretName: "api-cert" };
     const cluster = sampleCluster({ logic: { serverApi } });

@@ -20,6 +20,7 @@ export function serverApiEnv(api: LogicServerApiSpec | undefined): EnvVar[] {
   if (!api) return [];
   return [
     { name: "IM_API_PORT", value: String(PORT.api) },
+    ...(api.grpc ? [{ name: "IM_API_GRPC_PORT", value: String(PORT.apiGrpc) }] : []),
     ...(api.keysSecretRef ? [{ name: "IM_API_KEYS_FILE", value: `${KEYS_DIR}/keys.json` }] : []),
     ...(api.tlsSecretName ? [{ name: "IM_API_TLS_DIR", value: TLS_DIR }] : []),
     { name: "IM_API_RATE_PER_SECOND", value: String(api.ratePerSecond) },

@@ -44,13 +44,17 @@ export const logicService = perContext((context: BuildContext): Service => {
 
 /** Where the shop's backends call. */
 export const apiService = perContext((context: BuildContext): Service => {
+  const hasGrpc = context.cluster.spec.logic.serverApi?.grpc === true;
   return owned(context, "logic", {
     apiVersion: "v1",
     kind: "Service",
     metadata: { name: context.names.api },
     spec: {
       type: "ClusterIP",
-      ports: [{ name: "api", port: PORT.api, targetPort: "api", protocol: "TCP" }],
+      ports: [
+        { name: "api", port: PORT.api, targetPort: "api", protocol: "TCP" },
+        ...(hasGrpc ? [{ name: "api-grpc", port: PORT.apiGrpc, targetPort: "api-grpc", protocol: "TCP" }] : []),
+      ],
       selector: selectorLabels(context.cluster.metadata.name, "logic"),
     },
   });
