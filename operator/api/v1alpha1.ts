@@ -976,6 +976,11 @@ export interface ChatSpec {
    * logic.
    */
   editWindow: string;
+  /**
+   * Members that a group may have, 2 to 20000. Default 200. With more than 200 a group is large: its messages are
+   * read in the conversation and pushed to nobody. Changing it rolls logic.
+   */
+  maxGroupMembers: number;
   /** Signed cards of items, orders and offers. Default none, cards are refused. */
   cards?: ChatCardsSpec;
   /** Rules that every message passes before it is stored. Default none. */

@@ -25,6 +25,12 @@ export const WRONG_CHATS: readonly Wrong[] = [
     remedy: /a duration such as 15m/,
   },
   {
+    what: "groups of a whole town",
+    spec: { chat: { maxGroupMembers: 20_001 } },
+    field: "spec.chat.maxGroupMembers",
+    remedy: /between 2 and 20000/,
+  },
+  {
     what: "buttons of cards that nobody can sign",
     spec: { chat: { cards: { actions: { url: "https://shop.example/b", secretRef: ref } } } },
     field: "spec.chat.cards.keysSecretRef",

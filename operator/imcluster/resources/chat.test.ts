@@ -13,7 +13,12 @@ import { extlogicDeployment } from "./extlogic.ts";
 import { logicDeployment } from "./logic.ts";
 
 const CHAT = {
-  ...{ recallWindow: "90s", editWindow: "1h", webhookAllowedNetworks: ["10.1.0.0/16", "fd00:1::/32"] },
+  ...{
+    recallWindow: "90s",
+    editWindow: "1h",
+    maxGroupMembers: 5000,
+    webhookAllowedNetworks: ["10.1.0.0/16", "fd00:1::/32"],
+  },
   cards: {
     keysSecretRef: { name: "cards", key: "k" },
     actions: { url: "https://shop.example/buttons", secretRef: { name: "buttons", key: "s" } },
@@ -58,6 +63,7 @@ describe("the chat of an ImCluster", () => {
       const given = { ...Object.fromEntries(env), ...urls, IM_CARD_ACTION_SECRET_FILE: secret };
       const config = loadConfig(logicSchema, given);
       assert.deepEqual([config.IM_RECALL_WINDOW_MS, config.IM_EDIT_WINDOW_MS], [90_000, 3_600_000]);
+      assert.equal(config.IM_MAX_GROUP_MEMBERS, 5000);
       assert.deepEqual(config.IM_WEBHOOK_ALLOWED_NETWORKS, CHAT.webhookAllowedNetworks);
       assert.equal(config.IM_CARD_ACTION_URL, CHAT.cards.actions.url);
       assert.equal(config.IM_CARD_ACTION_SECRET, "of the buttons");
