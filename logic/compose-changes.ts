@@ -13,6 +13,7 @@ import type { Outgoing } from "./deliver/deliver.ts";
 import { Gate } from "./gate.ts";
 import { VerdictDesk } from "./hooks/late-verdicts.ts";
 import type { EpochWatch } from "./inbox/epoch-watch.ts";
+import type { SendGate } from "./send/send-gate.ts";
 import type { WebhookSender } from "./webhook/webhook-sender.ts";
 
 /** Transactions of changes: sends have the rest of the connections to themselves. */
@@ -50,7 +51,13 @@ export function composeChanges(
     epochs,
     messageId,
     deliver,
-  }: { epochs: EpochWatch; messageId: () => string; deliver: (outgoing: Outgoing) => void },
+    gate: sendGate,
+  }: {
+    epochs: EpochWatch;
+    messageId: () => string;
+    deliver: (outgoing: Outgoing) => void;
+    gate: Pick<SendGate, "enter">;
+  },
 ): ChangeParts {
   const { store, clock, random, onFault, metrics, changes = {} } = ports;
   const gate = new Gate({ clock, ...CHANGE_GATE });
@@ -61,7 +68,7 @@ export function composeChanges(
   const target = changes.cardActions?.target;
   const webhooks = changes.cardActions?.webhooks ?? NO_WEBHOOKS;
   const { mutedMs = () => 0 } = changes;
-  const handler = new ChangeHandler({ desk, epochs, policy, mutedMs, messageId, clock, random });
+  const handler = new ChangeHandler({ desk, epochs, policy, gate: sendGate, mutedMs, messageId, clock, random });
   const actions = new CardActionHandler({ target, webhooks, store, gate: presses, clock, random, onFault, metrics });
   const commands: CommandHandlers = new Map<number, CommandHandler>([
     [Command.RECALL, (session, rid, body) => handler.handle(session, { cmd: Command.RECALL, rid, body })],

@@ -34,6 +34,8 @@ import { PullHandler } from "./inbox/pull.ts";
 import { ReadDesk } from "./inbox/read-desk.ts";
 import { SnapshotHandler } from "./inbox/snapshot.ts";
 import type { LogicMetrics } from "./metrics.ts";
+import type { PolicyEngine } from "./policy/engine.ts";
+import { PolicyGuard } from "./policy/policy-guard.ts";
 import type { ChangeLog } from "./presence/change-log.ts";
 import { RouterMemory } from "./presence/router-memory.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
@@ -41,6 +43,7 @@ import type { Router } from "./router/router.ts";
 import { NO_GUARDS, type SendGuards } from "./send/before-send.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
+import { SendGate } from "./send/send-gate.ts";
 import type { AppendAsPorts } from "./server-api/append-as.ts";
 import type { ActivityBuffer } from "./session/activity.ts";
 import { KickDesk } from "./session/kick.ts";
@@ -74,7 +77,9 @@ export interface LogicPorts {
   changeLog?: ChangeLog;
   /** Recalls, edits and cards. */
   changes?: ChangeSettings;
-  /** Who looks at messages before and after they are stored; default nobody. */
+  /** Rules that messages are held against, as they are now; default none. */
+  policy?: () => PolicyEngine;
+  /** Who else looks at messages before and after they are stored; default nobody. */
   guards?: SendGuards;
   /** Backends that are told of presence, or give late verdicts, as they are now. Default: none. */
   hooks?: () => HookSettings;
@@ -203,15 +208,24 @@ function guardsWith(pace: LargePace, { guards = NO_GUARDS, maxGroupMembers = 0 }
   return maxGroupMembers > MAX_GROUP_MEMBERS ? { ...guards, before: [...guards.before, pace] } : guards;
 }
 
+/** The rules, then whoever else looks at messages. */
+function composeGate(ports: LogicPorts, { before }: SendGuards): SendGate {
+  const { policy: engine, store, clock, defer, onFault, metrics } = ports;
+  const shared = { clock, onFault, metrics };
+  const rules = engine ? [new PolicyGuard({ ...shared, engine, store: store.policy, defer })] : [];
+  return new SendGate({ ...shared, guards: [...rules, ...before] });
+}
+
 /** What writes into conversations, for a client and for other parts. */
 function composeSends(
   ports: LogicPorts,
   { commits, delivery, epochs }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch },
 ) {
-  const { clock, random, metrics, onFault, maxGroupMembers } = ports;
+  const { clock, random, metrics, maxGroupMembers } = ports;
   const large: ChatCore["large"] = { tell: undefined };
   const pace = new LargePace(clock);
   const guards = guardsWith(pace, ports);
+  const gate = composeGate(ports, guards);
   const sending = {
     messageId: createMessageIds(() => clock.wallMs()),
     submit: commits.submit.bind(commits),
@@ -224,13 +238,14 @@ function composeSends(
     epochs,
     maxGroupMembers,
   };
-  const changing = composeChanges(ports, sending);
+  const changing = composeChanges(ports, { ...sending, gate });
   const checkCard = changing.cards.check.bind(changing.cards);
   return {
     sending,
     changing,
     large,
-    send: new SendHandler({ clock, random, metrics, checkCard, guards, onFault, ...sending }),
+    gate,
+    send: new SendHandler({ clock, random, metrics, checkCard, gate, after: guards.after, ...sending }),
   };
 }
 
@@ -314,7 +329,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const sysHead = (userId: string): number => broadcasts.board.headOf(userId);
   const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, sysHead, onRouterFault };
   const identity = composeIdentity(ports, lent);
-  const { sending, changing, large, send } = composeSends(ports, { commits, delivery, epochs });
+  const { sending, changing, large, send, gate } = composeSends(ports, { commits, delivery, epochs });
   const reads = composeReads(ports, acks, epochs);
   const broadcasts = composeBroadcasts(ports, { entries, desk: reads.desk });
   const ways = { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, changing, broadcasts };
@@ -365,7 +380,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
       delivery.close();
     },
     isIdle: () => {
-      const isQuiet = send.isIdle && commits.unanswered === 0 && reads.gate.running === 0;
+      const isQuiet = gate.isIdle && commits.unanswered === 0 && reads.gate.running === 0;
       return isQuiet && isIdle() && [identity, presence, chat].every((part) => part.isIdle());
     },
     close: () => {

@@ -81,6 +81,9 @@ export const logicSchema = z.object({
     .optional()
     .describe("https://... of the backend that is told of pressed buttons"),
   IM_CARD_ACTION_SECRET: envString(1024).default("").describe("the secret that signs what this backend is told"),
+  IM_POLICY_FILE: envString()
+    .optional()
+    .describe("a file with the rules that messages are held against, in JSON; read again when it changes"),
   IM_SYNC_MAX_GAP_EVENTS: envInt(1, 1_000_000).default(2000),
   IM_SYNC_MAX_GAP_DAYS: envInt(1, 3650).default(30),
   ...serverApiShape,

@@ -116,6 +116,7 @@ async function start(
   const retention = new RetentionJob({
     store: store.retention,
     changes: store.changes,
+    policy: store.policy,
     limits: {
       keepMs: config.IM_RETENTION_DAYS * DAY_MS,
       tenantKeepMs: new Map([...(config.IM_RETENTION_TENANTS ?? [])].map(([tenant, days]) => [tenant, days * DAY_MS])),

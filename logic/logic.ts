@@ -23,6 +23,7 @@ import { HealthPoll } from "./health.ts";
 import { openHookFeed } from "./hooks/hook-feed.ts";
 import { createLogicMetrics, type LogicGauges, observeLogic } from "./metrics.ts";
 import { MuteWatch, type MuteWatchPorts } from "./mutes/mute-watch.ts";
+import { PolicyFile } from "./policy/policy-file.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
@@ -105,6 +106,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
   const hooks = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
   const mutes = await openMutes({ store: store.mutes, clock, onFault }, lifecycle);
+  const policy = await openPolicy(config, clock, log, lifecycle);
   const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
   const intents = new RedisIntents(queue);
   const core = composeLogic({
@@ -113,19 +115,14 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     intents,
     wheel: new RedisAckWheel(queue),
     ...(config.IM_PRESENCE_VISIBLE_TO === "peers" ? { changeLog: new RedisChangeLog(redis) } : {}),
-    tokens: new TokenVerifier({
-      keys,
-      issuer: config.IM_TOKEN_ISSUER,
-      audience: config.IM_TOKEN_AUDIENCE ?? config.IM_CLUSTER,
-      ...(config.IM_TOKEN_ALGORITHMS ? { algorithms: config.IM_TOKEN_ALGORITHMS } : {}),
-      nowMs: () => clock.wallMs(),
-    }),
+    tokens: tokenVerifier(config, keys, clock),
     changes: { ...changes, mutedMs: (userId) => mutes.leftMs(userId) },
     // Whoever may not write costs nobody a question.
     guards: { before: [mutes, hooks.guard], after: [] },
     hooks: hooks.settings,
     maxGroupMembers: config.IM_MAX_GROUP_MEMBERS,
     ...{ name: config.IM_POD_NAME, leaseTtlMs: config.IM_LEASE_TTL_MS },
+    ...(policy ? { policy: () => policy.engine } : {}),
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
     backgroundPingIntervalMs: config.IM_BACKGROUND_PING_INTERVAL_MS ?? config.IM_PING_INTERVAL_MS,
     gap: { maxEvents: config.IM_SYNC_MAX_GAP_EVENTS, maxAgeMs: config.IM_SYNC_MAX_GAP_DAYS * DAY_MS },
@@ -135,7 +132,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     metrics: createLogicMetrics(registry),
   });
   lifecycle.onStop("core", () => core.close());
-  observeLogic(registry, logicGauges(core, store));
+  observeLogic(registry, logicGauges(core, store, policy));
   // A first look that comes before the connection would only report it as away.
   await whenReady(redis, REDIS_WAIT_MS);
   await core.start();
@@ -178,7 +175,7 @@ function openErasures({ core, store, clock, random, registry, onFault }: ServerA
 }
 
 /** What is counted when somebody looks. */
-function logicGauges(core: LogicCore, store: PostgresStore): LogicGauges {
+function logicGauges(core: LogicCore, store: PostgresStore, policy: PolicyFile | undefined): LogicGauges {
   const { watcher } = core.presence;
   return {
     entries: () => core.entries.size,
@@ -189,6 +186,7 @@ function logicGauges(core: LogicCore, store: PostgresStore): LogicGauges {
     pools: () => store.pools,
     watchingSessions: watcher && (() => watcher.sessions),
     watchedUsers: watcher && (() => watcher.peers),
+    policy,
   };
 }
 
@@ -209,6 +207,16 @@ function openQueue(
   return queue;
 }
 
+function tokenVerifier(config: LogicConfig, keys: KeyFile<JSONWebKeySet | Uint8Array>, clock: Clock): TokenVerifier {
+  return new TokenVerifier({
+    keys,
+    issuer: config.IM_TOKEN_ISSUER,
+    audience: config.IM_TOKEN_AUDIENCE ?? config.IM_CLUSTER,
+    ...(config.IM_TOKEN_ALGORITHMS ? { algorithms: config.IM_TOKEN_ALGORITHMS } : {}),
+    nowMs: () => clock.wallMs(),
+  });
+}
+
 /** The shared secret when one is given, else the JWKS: never both. */
 function openKeys(config: LogicConfig, options: KeyFileOptions): Promise<KeyFile<JSONWebKeySet | Uint8Array>> {
   const { IM_TOKEN_SECRET_FILE: secretFile, IM_JWKS_FILE: jwksFile } = config;
@@ -221,6 +229,19 @@ async function openMutes(ports: MuteWatchPorts, lifecycle: Lifecycle): Promise<M
   lifecycle.onStop("mutes", () => mutes.stop());
   await mutes.start();
   return mutes;
+}
+
+/** The rules that messages are held against; undefined: there are none. */
+async function openPolicy(
+  { IM_POLICY_FILE: path }: LogicConfig,
+  clock: Clock,
+  log: Logger,
+  lifecycle: Lifecycle,
+): Promise<PolicyFile | undefined> {
+  if (path === undefined) return undefined;
+  const file = await PolicyFile.open({ path, clock, log });
+  lifecycle.onStop("policy", () => file.close());
+  return file;
 }
 
 /** Policy of changes, the keys of cards, and who is told of pressed buttons. */

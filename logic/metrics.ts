@@ -23,6 +23,7 @@ export function createLogicMetrics(metrics: Metrics) {
       "verdict",
       "rule",
     ]),
+    policyFacts: metrics.counter("im_policy_facts_total", "Conversations that rules needed facts about.", ["result"]),
     sendSeconds: metrics.plainHistogram("im_send_duration_seconds", "From SEND to the committed answer, in logic."),
     commitMessages: metrics.histogram(
       "im_send_commit_messages",
@@ -94,6 +95,10 @@ export interface LogicGauges {
   /** Absent where nobody may see who is online. */
   watchingSessions: (() => number) | undefined;
   watchedUsers: (() => number) | undefined;
+  /** Absent without a file of rules. */
+  policy:
+    | { readonly rules: number; readonly problem: string | undefined; readonly engine: { readonly size: number } }
+    | undefined;
 }
 
 /** Adds the gauges of the logic process. */
@@ -107,6 +112,13 @@ export function observeLogic(metrics: Metrics, gauges: LogicGauges): void {
   observePools(metrics, gauges.pools);
   if (gauges.watchingSessions) {
     metrics.gaugeOf("im_presence_watching_sessions", "Sessions that watch somebody.", gauges.watchingSessions);
+  }
+  const { policy } = gauges;
+  if (policy) {
+    metrics.gaugeOf("im_policy_rules", "Rules that messages are held against.", () => policy.rules);
+    const validHelp = "1 while the rules are those of the file, 0 while the file is missing or wrong.";
+    metrics.gaugeOf("im_policy_file_valid", validHelp, () => (policy.problem === undefined ? 1 : 0));
+    metrics.gaugeOf("im_policy_keys", "Keys that rules count by, in memory.", () => policy.engine.size);
   }
   if (gauges.watchedUsers) {
     metrics.gaugeOf("im_presence_watched_users", "Users watched by sessions of this process.", gauges.watchedUsers);

@@ -44,5 +44,6 @@ export const COMMAND_BODIES: Readonly<Record<keyof typeof Command, CommandBodies
   PRESENCE_SUB: { up: "PresenceSub" },
   PRESENCE: { up: "PresenceAsk", down: "Presence" },
   BLOCK: { up: "Block", down: "BlockList" },
+  REPORT: { up: "Report", down: "Reported" },
   GROUP: { up: "Group", down: "GroupReply" },
 };

@@ -35,6 +35,7 @@ export const Command = {
   PRESENCE_SUB: 50,
   PRESENCE: 51,
   BLOCK: 52,
+  REPORT: 53,
   GROUP: 54,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];

@@ -70,7 +70,7 @@ export class Requests {
       this.#later(pending, info.retryAfterMs);
     } else {
       this.#end(pending);
-      pending.reject(new ImClientError(info.code, info.reason));
+      pending.reject(new ImClientError(info.code, info.reason, { messageId: info.messageId, rule: info.rule }));
     }
     return true;
   }

@@ -29,6 +29,8 @@ import {
   Reauth,
   ReauthOk,
   Recall,
+  Report,
+  Reported,
   Send,
   SendAck,
   Snapshot,
@@ -236,6 +238,9 @@ const READING_ROWS: readonly CommandRow[] = [
   showing(
     "the secret news",
     row(Command.SYS_PULL, "what is for oneself", ALL, SysPage, () => SysPull.encode({})),
+  ),
+  row(Command.REPORT, "a user", ALL, Reported, () =>
+    Report.encode({ reportId: randomUUID(), userId: `reported-${randomUUID()}`, reason: "spam" }),
   ),
   row(Command.SNAPSHOT, "the own conversations", ALL, SnapshotPage, () => Snapshot.encode({})),
 ];

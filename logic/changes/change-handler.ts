@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
-import { ErrorCode, type ImError, toImError } from "#lib/errors.ts";
+import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { Command, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import { Changed, Edit, Recall } from "#proto/gen/messages.ts";
 import { idProblem } from "../conversations/answers.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { MUTED_RULE } from "../mutes/mute-watch.ts";
+import type { Passage } from "../send/before-send.ts";
+import type { SendGate } from "../send/send-gate.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError, sendReply } from "../session/session.ts";
 import { SessionPace } from "../session/session-pace.ts";
 import { type ChangeOrder, type ChangeRefusal, type ChangeResult, RECALLED_VERSION } from "../store/changes.ts";
+import type { AppendInput } from "../store/store.ts";
 import type { ChangeDesk } from "./change-desk.ts";
 import { orderOf } from "./change-event.ts";
 import type { ChangePolicy } from "./change-policy.ts";
@@ -20,6 +23,8 @@ export interface ChangeHandlerPorts {
   policy: ChangePolicy;
   /** How long the user may not write, ms; 0 = it may. */
   mutedMs: (userId: string) => number;
+  /** Asks those who look at messages before they are stored: an edit says something new, too. Left out: nobody does. */
+  gate?: Pick<SendGate, "enter">;
   messageId: () => string;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -84,7 +89,21 @@ export class ChangeHandler {
       sendError(session, rid, this.#later(order));
       return;
     }
-    void this.#carryOut(session, frame, order);
+    const { gate } = this.#ports;
+    if (order.kind !== "edit" || !gate) void this.#carryOut(session, frame, order);
+    else if (!gate.enter(editAsMessage(order), (passage) => this.#pass(session, frame, order, passage)))
+      sendError(session, rid, this.#later(order, new ImError(ErrorCode.BUSY, "too many wait")));
+  }
+
+  /** What others have seen cannot be shadowed: such an edit is not made. */
+  #pass(session: Session, frame: ChangeFrame, order: ChangeOrder, passage: Passage): void {
+    const { verdict, explanation: reason, by: rule, retryAfterMs } = passage;
+    const { clientMessageId } = order;
+    if (verdict === "bounce")
+      sendError(session, frame.rid, { code: ErrorCode.BOUNCED, reason, rule, retryAfterMs, clientMessageId });
+    else if (verdict === "block" || verdict === "shadow")
+      sendError(session, frame.rid, { code: ErrorCode.PERMISSION_DENIED, reason: NOT_TO_BE_EDITED, clientMessageId });
+    else void this.#carryOut(session, frame, order);
   }
 
   async #carryOut(session: Session, { cmd, rid }: ChangeFrame, order: ChangeOrder): Promise<void> {
@@ -134,6 +153,17 @@ export class ChangeHandler {
     const retryAfterMs = error?.retryAfterMs || Math.round(RETRY_BASE_MS * (1 + this.#ports.random()));
     return { code, reason, retryable: true, retryAfterMs, clientMessageId };
   }
+}
+
+const NOT_TO_BE_EDITED = "the message cannot be changed to this";
+
+/** For guards: what it would be if it were sent. */
+function editAsMessage(order: ChangeOrder): AppendInput {
+  const { sender, clientMessageId, payloadHash, conversationId, content, eventId: messageId, atMs: sentAtMs } = order;
+  return {
+    ...{ sender, clientMessageId, payloadHash, conversationId, peer: "", messageId, contentType: "text/plain" },
+    ...{ content, sentAtMs },
+  };
 }
 
 const REFUSALS: Readonly<Record<ChangeRefusal, { code: ErrorCode; reason: string }>> = {

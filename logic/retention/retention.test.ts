@@ -35,6 +35,7 @@ function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = [], tenant
   const job = new RetentionJob({
     store,
     changes: { pruneChanges },
+    policy: { prune: async () => 0 },
     limits: {
       ...{ keepMs: 90 * DAY_MS, keepKeysMs: 14 * DAY_MS },
       tenantKeepMs: new Map(tenantDays.map(([tenant, days]) => [tenant, days * DAY_MS])),

@@ -4,6 +4,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { Counter, Metrics } from "#lib/metrics.ts";
 import { Rounds } from "../rounds.ts";
 import type { ChangeStore } from "../store/changes.ts";
+import type { PolicyStore } from "../store/policy-store.ts";
 import { type Cutoffs, type RetentionStore, SWEPT_TABLES } from "../store/postgres-retention.ts";
 
 /** How long things are kept. */
@@ -21,6 +22,8 @@ export interface RetentionPorts {
   store: RetentionStore;
   /** What is about messages, in tables of its own. */
   changes: Pick<ChangeStore, "pruneChanges">;
+  /** Orders and reports. */
+  policy: Pick<PolicyStore, "prune">;
   limits: RetentionLimits;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -134,7 +137,8 @@ export class RetentionJob {
 
   /** By an index on the time: these tables are small beside those of messages. */
   async #prune(cutoffMs: number): Promise<void> {
-    const { changes, metrics } = this.#ports;
+    const { changes, policy, metrics } = this.#ports;
+    metrics.deleted.inc({ table: "policy" }, await policy.prune(cutoffMs, PRUNE_ROWS));
     for (let count = 0; count < MAX_STEPS; count++) {
       const deleted = await changes.pruneChanges(cutoffMs, PRUNE_ROWS);
       metrics.steps.inc({ step: "changes", result: "done" });

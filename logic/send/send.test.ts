@@ -15,6 +15,7 @@ import type { Session } from "../session/session.ts";
 import type { AppendInput, AppendResult } from "../store/store.ts";
 import type { BeforeSend, Passage } from "./before-send.ts";
 import { SendHandler } from "./send.ts";
+import { SendGate } from "./send-gate.ts";
 
 type Done = (result: AppendResult | ImError, epoch: string) => void;
 
@@ -37,8 +38,8 @@ function setUp(accepts = true, sessionEpoch = "e1", contentType = "", guards: re
     checkCard: (content) => (content[0] === 1 ? CARD : "the card is not signed"),
     deliver: (outgoing) => delivered.push(outgoing),
     metrics: unreadMetrics(),
-    onFault: () => undefined,
-    guards: { before: guards, after: [] },
+    gate: new SendGate({ guards, clock: new FakeClock(), onFault: () => undefined, metrics: unreadMetrics() }),
+    after: [],
   });
   const session: Session = {
     entry: { incarnation: "pod.1", send: (record) => sent.push(record) > 0 },

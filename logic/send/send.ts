@@ -13,10 +13,10 @@ import { CARD_TYPE, isServerType } from "../store/changes.ts";
 import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
 import { isUserId } from "../token/verify.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
-import { type AfterSend, isRefusal, NO_GUARDS, type Passage, type SendGuards } from "./before-send.ts";
+import { type AfterSend, isRefusal, type Passage } from "./before-send.ts";
 import { directConversationId, payloadHash } from "./conversation.ts";
 import { readSend } from "./send-bytes.ts";
-import { SendGate } from "./send-gate.ts";
+import type { SendGate } from "./send-gate.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
 const BUSY_BASE_MS = 200;
@@ -35,9 +35,10 @@ export interface SendPorts {
   /** Hands a committed message to its recipients. */
   deliver: (outgoing: Outgoing) => void;
   metrics: LogicMetrics;
-  /** Who looks at messages before they are stored; default nobody. */
-  guards?: SendGuards;
-  onFault: (op: string, error: unknown) => void;
+  /** Asks those who look at messages before they are stored. */
+  gate: Pick<SendGate, "enter">;
+  /** Who is told of them after that. */
+  after: readonly AfterSend[];
 }
 
 /**
@@ -46,19 +47,9 @@ export interface SendPorts {
  */
 export class SendHandler {
   readonly #ports: SendPorts;
-  readonly #gate: SendGate;
-  readonly #after: readonly AfterSend[];
 
   constructor(ports: SendPorts) {
     this.#ports = ports;
-    const { before, after } = ports.guards ?? NO_GUARDS;
-    this.#gate = new SendGate({ ...ports, guards: before });
-    this.#after = after;
-  }
-
-  /** No message waits for a guard. */
-  get isIdle(): boolean {
-    return this.#gate.isIdle;
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
@@ -80,7 +71,7 @@ export class SendHandler {
       return;
     }
     const startedMs = this.#ports.clock.nowMs();
-    const taken = this.#gate.enter(input, (passage) => this.#submit(session, rid, input, { passage, startedMs }));
+    const taken = this.#ports.gate.enter(input, (passage) => this.#submit(session, rid, input, { passage, startedMs }));
     if (!taken) this.#refuseBusy(session, rid, input);
   }
 
@@ -178,7 +169,7 @@ export class SendHandler {
         return;
       default:
         this.#accept(session, rid, input, result, epochMark);
-        if (result.kind === "stored") for (const guard of this.#after) guard.stored(input, result, passage);
+        if (result.kind === "stored") for (const guard of this.#ports.after) guard.stored(input, result, passage);
     }
   }
 

@@ -46,6 +46,7 @@ export interface ServerApiParts {
     | "readHistory"
     | "traces"
     | "conversations"
+    | "policy"
     | "groups"
     | "serverApi"
     | "governance"

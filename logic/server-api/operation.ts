@@ -26,7 +26,7 @@ export interface ApiPorts {
   readonly governance: GovernanceDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly hooks: HookDesk;
-  readonly store: Pick<Store, "readHistory" | "traces" | "conversations">;
+  readonly store: Pick<Store, "readHistory" | "traces" | "conversations" | "policy">;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
 }
 

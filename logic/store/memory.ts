@@ -23,6 +23,7 @@ import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryHooks } from "./memory-hooks.ts";
 import { MemoryIdentity } from "./memory-identity.ts";
 import { MemoryMutes } from "./memory-mutes.ts";
+import { MemoryPolicy } from "./memory-policy.ts";
 import { MemoryPushStore } from "./memory-push.ts";
 import { MemoryPushLedger } from "./memory-push-ledger.ts";
 import { MemoryServerApi } from "./memory-server-api.ts";
@@ -104,6 +105,7 @@ export class MemoryStore implements Store {
   readonly serverApi: MemoryServerApi;
   readonly blocks: MemoryBlocks = new MemoryBlocks();
   readonly broadcasts: MemoryBroadcasts;
+  readonly policy: MemoryPolicy = new MemoryPolicy((conversationId) => this.#conversations.get(conversationId));
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],

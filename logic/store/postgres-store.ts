@@ -26,6 +26,7 @@ import { PostgresGroups } from "./postgres-groups.ts";
 import { PostgresHooks } from "./postgres-hooks.ts";
 import { PostgresIdentity } from "./postgres-identity.ts";
 import { PostgresMutes } from "./postgres-mutes.ts";
+import { PostgresPolicy } from "./postgres-policy.ts";
 import { PostgresPool, type QueryObserver } from "./postgres-pool.ts";
 import { PostgresPushStore } from "./postgres-push.ts";
 import { PostgresPushLedger } from "./postgres-push-ledger.ts";
@@ -153,6 +154,7 @@ export class PostgresStore implements Store {
   readonly pushStore: PostgresPushStore;
   readonly groups: PostgresGroups;
   readonly blocks: PostgresBlocks;
+  readonly policy: PostgresPolicy;
   readonly #identity: PostgresIdentity;
   readonly #seal: TokenSeal;
 
@@ -175,6 +177,7 @@ export class PostgresStore implements Store {
     this.pushStore = new PostgresPushStore(pools.rest);
     this.blocks = new PostgresBlocks(pools.rest);
     this.groups = new PostgresGroups(pools.rest, this.hooks);
+    this.policy = new PostgresPolicy(pools.rest);
     this.#identity = new PostgresIdentity(pools.rest, seal);
   }
 

@@ -11,6 +11,7 @@ import type { HookStore } from "./hooks.ts";
 import type { IdentityStore } from "./identity.ts";
 import type { MessageTraces } from "./message-traces.ts";
 import type { MuteStore } from "./mutes.ts";
+import type { PolicyStore } from "./policy-store.ts";
 import type { PushLedger } from "./push-ledger.ts";
 import type { PushStore } from "./push-store.ts";
 import type { ServerApiStore } from "./server-api-store.ts";
@@ -99,6 +100,9 @@ export interface Store extends IdentityStore {
 
   /** Which pushes are done and which are late. */
   readonly pushes: PushLedger;
+
+  /** What rules go by, and what users report. */
+  readonly policy: PolicyStore;
 
   /** Whom users have blocked. */
   readonly blocks: BlockStore;

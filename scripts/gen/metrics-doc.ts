@@ -29,6 +29,7 @@ function registerLogic(metrics: Metrics): void {
   observeLogic(metrics, {
     ...{ entries: zero, sessions: zero, parkedDelivers: zero, ackPending: zero, ackWheelLagMs: zero },
     ...{ pools: () => ({}), watchingSessions: zero, watchedUsers: zero },
+    policy: { rules: 0, problem: undefined, engine: { size: 0 } },
   });
 }
 

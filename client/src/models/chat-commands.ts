@@ -9,6 +9,7 @@ export const ChatCommand = {
   CONTACTS: 48,
   CONV_SET: 49,
   BLOCK: 52,
+  REPORT: 53,
   GROUP: 54,
   RECALL: 20,
   EDIT: 21,

@@ -5,6 +5,7 @@ import { ImClientError } from "../errors.ts";
 import type { Message } from "../events.ts";
 import { ChatCommand } from "./chat-commands.ts";
 import { Group, GroupReply } from "./groups-codec.ts";
+import { randomId } from "./random-id.ts";
 
 /** Of a member of a group. A group that is not empty has one owner. */
 export type GroupRole = "member" | "admin" | "owner";
@@ -179,10 +180,4 @@ export class Groups {
 /** What a message says of its group; undefined when it is not of type `im/group`. The server writes those, and nobody else. */
 export function groupEventOf({ contentType, text }: Pick<Message, "contentType" | "text">): GroupEvent | undefined {
   return contentType === GROUP_EVENT_TYPE ? (JSON.parse(text) as GroupEvent) : undefined;
-}
-
-/** 128 random bits, in hex. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -31,7 +31,16 @@ export {
 } from "./groups.ts";
 export { type Heard, hear } from "./hear.ts";
 export { type LargeGap, LargeGroups, type LargeGroupsClient, type LargeGroupsOptions } from "./large-groups.ts";
-export { Safety, type SafetyCallOptions, type SafetyClient, type SafetyOptions } from "./safety.ts";
+export {
+  type Appeal,
+  type NewReport,
+  type ReportOptions,
+  type ReportReason,
+  Safety,
+  type SafetyCallOptions,
+  type SafetyClient,
+  type SafetyOptions,
+} from "./safety.ts";
 export {
   applyMessage,
   type Card,

@@ -5,7 +5,7 @@ import { ErrorCode } from "../codes.ts";
 import { ImClientError } from "../errors.ts";
 import { ChatCommand } from "./chat-commands.ts";
 import { Safety } from "./safety.ts";
-import { Block, BlockList } from "./safety-codec.ts";
+import { Block, BlockList, Report, Reported } from "./safety-codec.ts";
 
 type Frame = { cmd: number; body: Uint8Array };
 
@@ -13,6 +13,7 @@ type Frame = { cmd: number; body: Uint8Array };
 function setUp() {
   const server = { version: 0, blocked: new Set<string>(), failure: undefined as ImClientError | undefined };
   const asked: Block[] = [];
+  const reports: Report[] = [];
   const heard: (readonly string[])[] = [];
   const errors: ImClientError[] = [];
   let onFrame: (frame: Frame) => void = () => undefined;
@@ -25,8 +26,12 @@ function setUp() {
         };
       }) as never,
       request: async (cmd, body) => {
-        assert.equal(cmd, ChatCommand.BLOCK);
         if (server.failure) throw server.failure;
+        if (cmd === ChatCommand.REPORT) {
+          reports.push(Report.decode(body));
+          return Reported.encode({});
+        }
+        assert.equal(cmd, ChatCommand.BLOCK);
         const request = Block.decode(body);
         asked.push(request);
         for (const userId of request.block) server.blocked.add(userId);
@@ -44,7 +49,7 @@ function setUp() {
     onFrame({ cmd: ChatCommand.BLOCK, body: BlockList.encode({ version }) });
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { safety, server, asked, heard, errors, tell };
+  return { safety, server, asked, reports, heard, errors, tell };
 }
 
 describe("Safety", () => {
@@ -74,6 +79,19 @@ describe("Safety", () => {
     safety.close();
     await tell(3);
     assert.equal(asked.length, 2);
+  });
+
+  it("reports messages and users, and appeals with what was refused", async () => {
+    const { safety, reports } = setUp();
+    await safety.report({ reason: "fraud", conversationId: "c", convSeq: 3, messageId: "m", text: "look" });
+    await safety.report({ reason: "spam", userId: "bob" }, { reportId: "r" });
+    await safety.appeal({ rule: "contact", to: "bob", content: "139" });
+    const [first, second, third] = reports;
+    assert.match(first?.reportId ?? "", /^[0-9a-f]{32}$/);
+    assert.deepEqual([first?.conversationId, first?.convSeq, first?.messageId, first?.text], ["c", 3, "m", "look"]);
+    assert.deepEqual([second?.reportId, second?.userId, second?.reason], ["r", "bob", "spam"]);
+    const content = new TextDecoder().decode(third?.content);
+    assert.deepEqual([third?.rule, third?.userId, content], ["contact", "bob", "139"]);
   });
 
   it("tells when it could not ask", async () => {

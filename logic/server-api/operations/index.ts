@@ -7,6 +7,7 @@ import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGrou
 import { listDeadHookEvents, listHooks, replayDeadHookEvents, rewindHook } from "./hooks.ts";
 import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
 import { muteUser, readMute, unmuteUser } from "./mutes.ts";
+import { listReports, resolveReport, setOrder } from "./safety.ts";
 import { listDeadLetters, readAudit, replayDeadLetters } from "./service.ts";
 import { kickUser, readDevices, readPresence, revokeToken, revokeUser } from "./users.ts";
 
@@ -39,6 +40,9 @@ export const OPERATIONS: readonly Operation[] = [
   placeHold,
   releaseHold,
   listHolds,
+  listReports,
+  resolveReport,
+  setOrder,
   listDeadLetters,
   replayDeadLetters,
   listHooks,

@@ -51,6 +51,7 @@ import { deviceProfileContract, loginAgeContract, slotContract } from "./identit
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
 import { largeGroupContract, largeGroupListContract } from "./large-groups.ts";
 import { muteContract } from "./mutes.ts";
+import { policyContract } from "./policy.ts";
 import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
 import { pushLeaseContract, pushLeaseRaceContract } from "./push-leases.ts";
 import { pushContract } from "./pushes.ts";
@@ -132,6 +133,7 @@ export function storeContract(store: () => ContractStore): void {
     hookRewindContract,
     hookPruneContract,
     hookPresenceContract,
+    policyContract,
     // Logins have other numbers after it.
     epochContract,
     epochNamesContract,

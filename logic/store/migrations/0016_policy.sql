@@ -386,3 +386,39 @@ BEGIN
     DELETE FROM card_ref r WHERE r.conversation_id = in_conversation AND r.seq = in_seq;
   END IF;
 END $$;
+
+-- That the users of a one-to-one conversation have an order, as the shop says: rules may be relaxed by it.
+CREATE TABLE conversation_order (
+  conversation_id text COLLATE "C" NOT NULL,
+  order_ref       text COLLATE "C" NOT NULL,
+  created_ms      bigint NOT NULL,
+  PRIMARY KEY (conversation_id, order_ref)
+);
+CREATE INDEX conversation_order_created ON conversation_order (created_ms);
+
+-- Reports and appeals of users, with what they are about as it was then.
+CREATE TABLE report (
+  tenant          text COLLATE "C" NOT NULL,
+  number          bigint GENERATED ALWAYS AS IDENTITY,
+  reporter        text COLLATE "C" NOT NULL,
+  report_id       text COLLATE "C" NOT NULL,
+  kind            text NOT NULL CHECK (kind IN ('message', 'user', 'appeal')),
+  reported        text COLLATE "C" NOT NULL,
+  conversation_id text COLLATE "C" NOT NULL,
+  conv_seq        bigint NOT NULL,
+  message_id      text NOT NULL,
+  reason          text NOT NULL,
+  body            text NOT NULL,
+  rule            text NOT NULL,
+  -- JSON: messages around it, or what was refused.
+  context         text NOT NULL,
+  created_ms      bigint NOT NULL,
+  -- 0 = it is open.
+  resolved_ms     bigint NOT NULL DEFAULT 0,
+  resolution      text NOT NULL DEFAULT '',
+  note            text NOT NULL DEFAULT '',
+  PRIMARY KEY (tenant, number)
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX report_key ON report (reporter, report_id);
+CREATE INDEX report_open ON report (tenant, number) WHERE resolved_ms = 0;
+CREATE INDEX report_created ON report (created_ms);

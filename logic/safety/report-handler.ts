@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
+import { ErrorCode } from "#lib/errors.ts";
+import { Command } from "#proto/commands.ts";
+import { Reported } from "#proto/gen/messages.ts";
+import { type Asked, answer, DENIED, refusalOf, refuse, tooFast } from "../conversations/answers.ts";
+import type { Gate } from "../gate.ts";
+import type { LogicMetrics } from "../metrics.ts";
+import type { Refusal, Session } from "../session/session.ts";
+import { SessionPace } from "../session/session-pace.ts";
+import { MAX_OPEN_REPORTS, type NewReport, type PolicyStore } from "../store/policy-store.ts";
+import type { Store, StoredEvent } from "../store/store.ts";
+import { OVERLOADED } from "./answers.ts";
+import { parseReport, type ReportRequest } from "./report-request.ts";
+
+/** Messages up to the reported one, or the last ones, that go with a report. */
+const CONTEXT_MESSAGES = 20;
+const CONTEXT_BYTES = 32 * 1024;
+const CONTEXT_CHARS = 2000;
+const PACE = { perSecond: 0.1, burst: 10 };
+
+/** What {@link ReportHandler} needs. */
+export interface ReportPorts {
+  policy: Pick<PolicyStore, "report">;
+  store: Pick<Store, "readHistory">;
+  gate: Gate;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  onFault: (op: string, error: unknown) => void;
+  metrics: Pick<LogicMetrics, "chatCommands">;
+}
+
+/** What a report is about, as the reporter sees it. */
+interface Evidence {
+  readonly reported: string;
+  readonly context: string;
+}
+
+/** REPORT: keeps what users report, with the messages around it as they are now, for whoever decides. */
+export class ReportHandler {
+  readonly #ports: ReportPorts;
+  readonly #pace: SessionPace;
+
+  constructor(ports: ReportPorts) {
+    this.#ports = ports;
+    this.#pace = new SessionPace({ ...PACE, clock: ports.clock });
+  }
+
+  handle(session: Session, rid: number, body: Uint8Array): void {
+    const asked = { session, rid, cmd: Command.REPORT };
+    const request = parseReport(session.userId, body);
+    if ("code" in request) {
+      this.#refuse(asked, request);
+      return;
+    }
+    const waitMs = this.#pace.take(session);
+    if (waitMs > 0) this.#refuse(asked, tooFast("Report", waitMs));
+    else
+      this.#ports.gate.enter(
+        () => this.#run(asked, request),
+        () => this.#refuse(asked, OVERLOADED),
+      );
+  }
+
+  async #run(asked: Asked, request: ReportRequest): Promise<void> {
+    const { policy, clock, onFault, random, metrics } = this.#ports;
+    try {
+      const evidence = await this.#evidence(asked.session.userId, request);
+      const result =
+        "code" in evidence
+          ? evidence
+          : await policy.report(reportOf(asked.session.userId, request, evidence, clock.wallMs()));
+      if (typeof result === "object") this.#refuse(asked, result);
+      else if (result === "full") this.#refuse(asked, FULL);
+      else {
+        metrics.chatCommands.inc({ command: "report", result: "ok" });
+        answer(asked, Reported.encode({ reportId: request.reportId, duplicate: result === "duplicate" }));
+      }
+    } catch (error) {
+      onFault("report", error);
+      metrics.chatCommands.inc({ command: "report", result: "failed" });
+      refuse(asked, refusalOf(error, random));
+    }
+  }
+
+  async #evidence(userId: string, request: ReportRequest): Promise<Evidence | Refusal> {
+    const { kind, conversationId, convSeq, messageId } = request;
+    if (kind === "appeal") return { reported: "", context: JSON.stringify([appealed(request)]) };
+    if (conversationId === "") return { reported: request.userId, context: "[]" };
+    const page = await this.#ports.store.readHistory({
+      ...{ userId, conversationId, direction: "backward", from: kind === "message" ? convSeq + 1 : 0 },
+      ...{ limit: CONTEXT_MESSAGES, limitBytes: CONTEXT_BYTES },
+    });
+    if (!page) return DENIED;
+    const context = JSON.stringify(page.events.map(evidenceOf));
+    if (kind === "user") return { reported: request.userId, context };
+    const message = page.events.find((event) => event.convSeq === convSeq && event.messageId === messageId);
+    return message ? { reported: message.sender, context } : NO_MESSAGE;
+  }
+
+  #refuse(asked: Asked, refusal: Refusal): void {
+    this.#ports.metrics.chatCommands.inc({ command: "report", result: "refused" });
+    refuse(asked, refusal);
+  }
+}
+
+const FULL: Refusal = {
+  code: ErrorCode.RATE_LIMITED,
+  reason: `${MAX_OPEN_REPORTS} reports of yours are not decided yet: wait for them`,
+};
+
+const NO_MESSAGE: Refusal = {
+  code: ErrorCode.NOT_FOUND,
+  reason: "no such message there: check conv_seq and message_id",
+};
+
+function reportOf(reporter: string, request: ReportRequest, evidence: Evidence, atMs: number): NewReport {
+  const { kind, reportId, conversationId, convSeq, messageId, reason, text, rule } = request;
+  // In front of every internal id, see tenant-ids.ts.
+  const [tenant = ""] = reporter.includes("/") ? reporter.split("/") : [];
+  const where = { conversationId, convSeq: kind === "message" ? convSeq : 0, messageId };
+  return { tenant, reporter, reportId, kind, ...where, reason, text, rule, ...evidence, atMs };
+}
+
+function evidenceOf({ convSeq, messageId, sender, sentAtMs, contentType, content }: StoredEvent): object {
+  return { convSeq, messageId, sender, sentAtMs, contentType, content: textOf(content) };
+}
+
+function appealed({ userId: to, contentType, content }: ReportRequest): object {
+  return { to, contentType, content: textOf(content) };
+}
+
+function textOf(content: Uint8Array): string {
+  return Buffer.from(content).toString("utf8").slice(0, CONTEXT_CHARS);
+}
