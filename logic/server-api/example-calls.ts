@@ -20,6 +20,13 @@ export interface ExampleCall {
   readonly body?: object;
 }
 
+/** What another tenant sees of these: the same as of something that is not there. */
+export const HIDDEN: readonly string[] = [
+  "placeHold",
+  "reportCardState",
+  ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
+];
+
 /** By operation id. */
 export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
   const { userId, service, conversationId, messageId, groupId, cardRef } = facts;
