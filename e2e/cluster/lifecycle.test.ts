@@ -102,6 +102,13 @@ describe("a real cluster", { concurrency: 1 }, () => {
     await waitForEntries(3);
   });
 
+  it("does what a marketplace's chat does, step by step (smoke-market)", async () => {
+    const walk = await runScript("e2e/market/main.ts", [], 5 * MINUTE_MS);
+    assert.equal(walk.code, 0, `${JSON.stringify(walk.figures)}\n${walk.stderr}`);
+    assert.equal(walk.figures.failed, 0);
+    assert.ok(Number(walk.figures.steps) >= 13, JSON.stringify(walk.figures));
+  });
+
   it("is spoken to by a client in another language", async () => {
     const folder = mkdtempSync(join(tmpdir(), "im-python-"));
     try {
