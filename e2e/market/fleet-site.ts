@@ -4,6 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CardKey } from "../../logic/changes/card-keys.ts";
 import { SCOPES } from "../../logic/server-api/api-key.ts";
+import { DEMO_RULES } from "../../scripts/up/shop.ts";
 import { type Fleet, type FleetOptions, SERVER_NAME } from "../harness/fleet.ts";
 import { temporaryFolder } from "../harness/folders.ts";
 import { freePort } from "../harness/ports.ts";
@@ -29,6 +30,7 @@ export async function prepareGround(): Promise<MarketGround> {
   const folder = temporaryFolder("im-market-");
   const cardKey = { id: "market", secret: randomBytes(32) };
   writeFileSync(join(folder, "card-keys"), `${cardKey.id} ${cardKey.secret.toString("base64")}\n`);
+  writeFileSync(join(folder, "rules.json"), JSON.stringify(DEMO_RULES));
   const [apiPort, provider] = [await freePort(), await startWebhookSandbox({ secret: PUSH_SECRET })];
   const shop = await startShopSandbox({ secret: SHOP_SECRET });
   const options: FleetOptions = {
@@ -38,6 +40,7 @@ export async function prepareGround(): Promise<MarketGround> {
       IM_API_PORT: String(apiPort),
       IM_CARD_KEYS_FILE: join(folder, "card-keys"),
       ...{ IM_CARD_ACTION_URL: shop.url, IM_CARD_ACTION_SECRET: SHOP_SECRET },
+      IM_POLICY_FILE: join(folder, "rules.json"),
       IM_WEBHOOK_ALLOWED_NETWORKS: "127.0.0.0/8",
       IM_PRESENCE_VISIBLE_TO: "peers",
     },

@@ -200,6 +200,21 @@ describe("the demo page on a real fleet", async () => {
     await context.close();
   });
 
+  it("says why a message is bounced", async () => {
+    const context = await contextOf();
+    const { left, right } = await open(context);
+    await say(left, "加我微信 abc12345");
+    const failed = left.locator('.progress[data-progress="failed"]', {
+      hasText: "Please keep contacts out of the chat",
+    });
+    await failed.waitFor();
+    await say(left, "还在卖吗？");
+    await right.locator(".theirs .text", { hasText: "还在卖吗" }).waitFor();
+    assert.deepEqual(await theirs(right), ["还在卖吗？"]);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
   it("makes a group, says who did what in it, and leaves it", async () => {
     const context = await contextOf();
     const { left, right, alice, bob } = await open(context);

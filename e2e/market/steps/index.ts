@@ -8,6 +8,7 @@ import { itemCard } from "./item-card.ts";
 import { kick } from "./kick.ts";
 import { notification } from "./notification.ts";
 import { orderCard } from "./order-card.ts";
+import { contactLeak, strangerLimit } from "./policy.ts";
 import { presence } from "./presence.ts";
 import { push } from "./push.ts";
 import { receipts } from "./receipts.ts";
@@ -20,6 +21,8 @@ export const MARKET_STEPS: readonly MarketStep[] = [
   orderCard,
   push,
   notification,
+  contactLeak,
+  strangerLimit,
   block,
   recall,
   edit,
