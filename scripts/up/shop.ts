@@ -22,7 +22,10 @@ export interface ShopAccess {
   readonly cardKey: CardKey;
 }
 
-/** Messages that the demo bounces. The numbers are small enough to be tried by hand. */
+/** How much somebody may say who is not answered: the demo page's button "Send 50" passes once, and not twice. */
+export const MAX_UNANSWERED = 60;
+
+/** Messages that the demo bounces. */
 export const DEMO_RULES = {
   version: 1,
   rules: [
@@ -39,7 +42,7 @@ export const DEMO_RULES = {
       id: "strangers",
       kind: "stranger",
       verdict: "bounce",
-      maxUnanswered: 5,
+      maxUnanswered: MAX_UNANSWERED,
       explanation: "请等待对方回复 · Please wait for an answer before you write more",
     },
   ],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { ImClientError } from "#client";
+import { MAX_UNANSWERED } from "../../../scripts/up/shop.ts";
 import { refusalOf } from "../scene.ts";
 import type { MarketStep } from "../walk.ts";
 
@@ -43,15 +44,16 @@ export const contactLeak: MarketStep = {
 /** Writing to people who do not answer. */
 export const strangerLimit: MarketStep = {
   name: "stranger-limit",
-  promise: "who is not answered may write a few messages only; after an answer it may go on",
+  promise: "who is not answered may write some messages only; after an answer it may go on",
   async play(scene) {
     const [pushy, seller] = await scene.devices("pushy", "seller");
     assert.ok(pushy && seller);
     const say = (content: string): Promise<unknown> => pushy.client.send({ to: seller.userId, content });
-    for (const at of [1, 2, 3, 4, 5]) await say(`are you there? ${"?".repeat(at)}`);
+    const calls = Array.from({ length: MAX_UNANSWERED }, (_, at) => `are you there? ${"?".repeat(at)}`);
+    for (const call of calls) await say(call);
     const error = await bounced(say("hello???"));
     assert.match(error.message, /Please wait for an answer/);
-    await scene.until("five came", () => seller.messages.length === 5);
+    await scene.until("the others came", () => seller.messages.length === MAX_UNANSWERED);
     await seller.send({ to: pushy.userId }, "I am.");
     // Another logic learns of the answer a moment later.
     await scene.until(
