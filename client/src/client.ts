@@ -104,7 +104,7 @@ export class ImClient implements AsyncDisposable {
         resumeFrom: () => this.#receiver.resumeFrom(),
         onOpen: (welcome) => this.#opened(welcome),
         onFrame: (frame) => this.#frame(frame),
-        onHead: (head) => this.#receiver.headMoved(head),
+        onHeads: (heads) => this.#heads(heads),
         onRetry: (attempt, end, delayMs) => this.#retrying(attempt, end, delayMs),
         onTerminal: (end) => this.#terminated(end),
         onGoaway: (reason, delayMs) => this.#events.emit("goaway", { reason, delayMs }),
@@ -301,7 +301,13 @@ export class ImClient implements AsyncDisposable {
     // What was asked before; the receiver may ask more.
     this.#requests.connected();
     this.#receiver.connected(welcome, () => this.#events.emit("reset", { epoch: welcome.inboxEpoch }));
+    this.#heads(welcome);
     this.#sender.outbox.pump();
+  }
+
+  #heads({ inboxHead, sysHead }: Pick<Welcome, "inboxHead" | "sysHead">): void {
+    this.#receiver.headMoved(inboxHead);
+    this.#events.emit("sysHead", sysHead);
   }
 
   #frame(frame: Envelope): void {

@@ -74,6 +74,7 @@ export const Welcome = message({
   userId: string(3),
   inboxEpoch: string(5),
   inboxHead: uint64(6),
+  sysHead: uint64(7),
   firstPage: one(8, SyncPage),
   pingIntervalMs: uint32(10),
   limits: one(12, Limits),
@@ -86,7 +87,7 @@ export type Welcome = Decoded<typeof Welcome>;
 export const Ping = message({ answers: uint32(1), heldMs: uint32(2) });
 export type Ping = Decoded<typeof Ping>;
 
-export const Pong = message({ inboxHead: uint64(2) });
+export const Pong = message({ inboxHead: uint64(2), sysHead: uint64(3) });
 export type Pong = Decoded<typeof Pong>;
 
 export const Reauth = message({ token: string(1) });

@@ -31,7 +31,7 @@ export interface ConnectionOwner {
   /** Every frame after WELCOME that is not about the connection itself. */
   onFrame(connection: Connection, frame: Envelope): void;
   /** Head of the inbox as the entry knows it. */
-  onHead(head: number): void;
+  onHeads(heads: Pong): void;
   /** Once, unless `close()` was called. */
   onEnd(connection: Connection, end: ConnectionEnd): void;
 }
@@ -224,7 +224,7 @@ export class Connection {
       this.#rttMs = this.#heartbeat.pong();
       this.#answered(frame);
     }
-    this.#owner.onHead(Pong.decode(frame.body).inboxHead);
+    this.#owner.onHeads(Pong.decode(frame.body));
   }
 
   #kicked(kick: Kick): void {

@@ -82,6 +82,8 @@ export interface ClientEvents {
   snapshot: [page: SnapshotNotice];
   /** What became of a message of an earlier run, which the store had kept: nobody holds its promise. */
   settled: [outcome: SendOutcome];
+  /** A server named the newest activation seq of broadcasts; 0: there are none. For `SystemMessages` of the models. */
+  sysHead: [head: number];
   /** A frame of the server that answers nothing and is not for the client itself: of a module such as presence, or of a product. */
   frame: [frame: ServerFrame];
   /** A failure the client goes on after, e.g. of `getToken` or the store. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Backoff } from "./backoff.ts";
 import { Timer } from "./clock.ts";
-import { type Envelope, Goaway, type Hello, type Welcome } from "./codec.ts";
+import { type Envelope, Goaway, type Hello, type Pong, type Welcome } from "./codec.ts";
 import { Command, codeName, DisconnectCode } from "./codes.ts";
 import { Connection, type ConnectionEnd, endOf } from "./connection.ts";
 import type { ImClientError } from "./errors.ts";
@@ -15,7 +15,7 @@ export interface LinkOwner {
   /** Logged in; from now on `link.write` goes to this connection. */
   onOpen(welcome: Welcome): void;
   onFrame(frame: Envelope): void;
-  onHead(head: number): void;
+  onHeads(heads: Pong): void;
   /** No connection any more; a new one is tried after `delayMs`. */
   onRetry(attempt: number, end: ConnectionEnd, delayMs: number): void;
   /** Terminal: no further attempt. */
@@ -140,7 +140,7 @@ export class Link {
       {
         onWelcome: (opened, welcome) => this.#opened(opened, welcome),
         onFrame: (from, frame) => this.#frame(from, frame),
-        onHead: (head) => this.#owner.onHead(head),
+        onHeads: (heads) => this.#owner.onHeads(heads),
         onEnd: (ended, end) => this.#ended(ended, end),
       },
       this.#settings,

@@ -105,7 +105,7 @@ export class Receiver {
     if (stored !== undefined) this.#inbox.restore(stored);
   }
 
-  /** A login was answered. `onReset` is called before any message when the inbox begins anew. */
+  /** A login was answered; its head follows ({@link headMoved}). `onReset` is called before any message when the inbox begins anew. */
   connected(welcome: Welcome, onReset: () => void): void {
     this.#puller.reset();
     if (this.#inbox.userId !== welcome.userId) this.#shown.clear();
@@ -117,7 +117,6 @@ export class Receiver {
     if (firstPage?.gapTooLong === true) this.#beginSnapshot();
     else if (firstPage !== null) this.#apply(() => this.#inbox.firstPage(firstPage));
     this.#acks.connected();
-    if (this.#inbox.isBehind) this.#puller.now();
   }
 
   disconnected(): void {

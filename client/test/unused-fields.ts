@@ -3,9 +3,9 @@
 /** Fields that the SDK neither sends nor looks at. Everything else of a message is in its table. */
 export const UNUSED_FIELDS: Readonly<Record<string, readonly string[]>> = {
   Hello: ["contactsVersion", "firstPageBytes", "lastLease", "sysWatermark"],
-  Welcome: ["caps", "lease", "proto", "resumed", "serverTimeMs", "sysHead"],
+  Welcome: ["caps", "lease", "proto", "resumed", "serverTimeMs"],
   Limits: ["maxFrameBytes", "maxPageEvents"],
-  Pong: ["serverTimeMs", "sysHead"],
+  Pong: ["serverTimeMs"],
   Kick: ["atMs"],
 };
 

@@ -35,6 +35,8 @@ export interface FleetOptions {
   /** On top of it, for one entry. */
   entryEnvOf?: (index: number) => Readonly<Record<string, string>>;
   logicEnv?: Readonly<Record<string, string>>;
+  /** Of one logic, beside {@link logicEnv}. */
+  logicEnvOf?: (index: number) => Readonly<Record<string, string>>;
   extlogicEnv?: Readonly<Record<string, string>>;
   /** For node itself, per role: `{ entry: ["--cpu-prof"] }`. */
   nodeArgs?: Partial<Record<"entry" | "logic" | "extlogic", readonly string[]>>;
@@ -320,6 +322,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
       IM_TOKEN_ISSUER: fleet.tokens.issuer,
       IM_TOKEN_AUDIENCE: fleet.tokens.audience,
       ...options.logicEnv,
+      ...options.logicEnvOf?.(i),
     };
     fleet.logics.push(new ServiceProcess({ ...service("logic", i, "logic/logic.ts", adminPort), env }));
   }

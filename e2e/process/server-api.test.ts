@@ -175,7 +175,11 @@ describe("the server API", () => {
     const card = { type: "order", ref: cardRef, version: 1, snapshot: { state: "new" } };
     const ordered = { from: "svc:shop", to: "api-eve", card };
     assert.equal((await callApi(port, { method: "POST", path: "/v1/cards", key: right, body: ordered })).status, 201);
-    const ids = { conversationId, messageId, groupId, cardRef };
+    const list = { contentType: "text/plain", content: "sale", audience: "users", userIds: ["api-eve"] };
+    const sale = { ...list, notAfterMs: Date.now() + 3_600_000 };
+    const told = await callApi(port, { method: "POST", path: "/v1/broadcasts", key: right, body: sale });
+    const broadcastId = String(told.body.broadcastId);
+    const ids = { conversationId, messageId, groupId, cardRef, broadcastId };
     const facts: ExampleFacts = { userId: "api-eve", service: "svc:shop", ...ids };
     const calls = exampleCalls(facts);
     const scopeless = await createApiKey(fleet().postgresUrl, ["audit:read"]);

@@ -63,7 +63,9 @@ export class SysPullHandler {
       return;
     }
     this.#acknowledge(session, pull);
-    if (rid > 0) desk.enter(request, () => this.#read(session, rid, pull));
+    if (rid === 0) return;
+    if (pull.acknowledgeOnly) this.#replyTo(session, rid, pull);
+    else desk.enter(request, () => this.#read(session, rid, pull));
   }
 
   /** The user has everything up to there, by this device. */
@@ -73,6 +75,13 @@ export class SysPullHandler {
     // A position that nobody gave is no acknowledgement. One of a logic that looked later than this one comes again.
     if (inboxEpoch !== "" && inboxEpoch === board.epoch && position > 0 && position <= head)
       marks.note(userId, position);
+  }
+
+  #replyTo(session: Session, rid: number, { position }: SysPull): void {
+    const { board } = this.#ports;
+    const { head } = board.after(tenantOf(session.userId), position);
+    const page = { inboxEpoch: board.epoch, nextPosition: position, head };
+    sendReply(session, rid, Command.SYS_PAGE, SysPage.encode(page));
   }
 
   async #read(session: Session, rid: number, pull: SysPull): Promise<Refusal | undefined> {

@@ -10,6 +10,8 @@ export const SCOPES = [
   "cards:update",
   "groups:read",
   "groups:manage",
+  "broadcasts:read",
+  "broadcasts:manage",
   "users:read",
   "users:manage",
   "users:erase",

@@ -41,7 +41,12 @@ describe("the API's matrix of callers", () => {
     const group = { actor: service, name: "team", userIds: [userId] };
     const made = await api.call({ method: "POST", path: "/v1/groups", key, body: group });
     const groupId = String(made.body.groupId);
+    const list = { contentType: "text/plain", content: "first", audience: "users", userIds: [userId] };
+    const sale = { ...list, notAfterMs: 8_000_000_000_000 };
+    const told = await api.call({ method: "POST", path: "/v1/broadcasts", key, body: sale });
+    const broadcastId = String(told.body.broadcastId);
     facts = {
+      broadcastId,
       ...{ userId, service, conversationId: String(conversationId), messageId: String(messageId), groupId, cardRef },
     };
   });
@@ -114,6 +119,7 @@ describe("the API's matrix of callers", () => {
       const absent = {
         ...facts,
         groupId: randomUUID(),
+        broadcastId: randomUUID(),
         cardRef: randomUUID(),
         conversationId: randomUUID(),
         messageId: randomUUID(),

@@ -81,6 +81,10 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   row("removeGroupMembers", "actor", OWNER),
   row("setGroupRole", "actor", OWNER),
   row("renameGroup", "actor", OWNER),
+  ...["createBroadcast", "listBroadcasts"].map((id) => row(id, "nobody", ALL)),
+  ...["readBroadcast", "addBroadcastUsers", "retractBroadcast"].map((id) =>
+    row(id, "nobody", { ...ALL, otherTenant: "hidden" }),
+  ),
   row("placeHold", "user", MEMBERS),
   ...["eraseUser", "readErasure", "readmitUser", "releaseHold", "listHolds"].map((id) => row(id, "nobody", ALL)),
   ...["readDevices", "readPresence", "kickUser", "revokeUser"].map((id) => row(id, "user", ALL)),

@@ -17,12 +17,15 @@ const ACCOUNTS: Readonly<Record<Role, string>> = {
   ...{ otherTenant: "svc:owner", anonymous: "svc:owner" },
 };
 
+const SALE = { contentType: "text/plain", notAfterMs: 8_000_000_000_000 };
+
 /** The API over a store whose reads and writes are counted, and a group with a secret. */
 class World {
   readonly api = new TestApi();
   readonly #asked: string[] = [];
   groupId = "";
   messageId = "";
+  broadcastId = "";
 
   async open(): Promise<this> {
     await this.api.start();
@@ -30,6 +33,7 @@ class World {
     const parts = {
       store,
       ...{ groups: store.groups, conversations: store.conversations, traces: store.traces, changes: store.changes },
+      broadcasts: store.broadcasts,
     };
     for (const [name, part] of Object.entries(parts)) this.#count(name, part);
     const userIds = ["svc:member", "svc:ex", "bob"];
@@ -42,6 +46,8 @@ class World {
     const message = { from: "svc:owner", conversationId: this.groupId, contentType: "text/plain", content: SECRETS[0] };
     const card = { type: "order", ref: CARD_REF, version: 1, snapshot: { about: SECRETS[0] } };
     await this.must("POST", "/v1/cards", { from: "svc:owner", conversationId: this.groupId, card });
+    const list = { ...SALE, content: "sale", audience: "users", userIds: ["bob"] };
+    this.broadcastId = String((await this.must("POST", "/v1/broadcasts", list)).body.broadcastId);
     this.messageId = String((await this.must("POST", "/v1/messages", message)).body.messageId);
     return this;
   }
@@ -89,10 +95,10 @@ describe("the API's matrix of roles", () => {
   });
 
   function factsOf(world: World, { subject }: RoleRow, role: Role): ExampleFacts {
-    const { groupId, messageId } = world;
+    const { groupId, messageId, broadcastId } = world;
     const [service, userId] =
       subject === "actor" ? [ACCOUNTS[role], "bob"] : ["svc:owner", subject === "user" ? ACCOUNTS[role] : "bob"];
-    return { service, userId, groupId, messageId, conversationId: groupId, cardRef: CARD_REF };
+    return { service, userId, groupId, messageId, conversationId: groupId, cardRef: CARD_REF, broadcastId };
   }
 
   async function call(world: World, row: RoleRow, role: Role, facts: ExampleFacts) {
@@ -125,7 +131,13 @@ describe("the API's matrix of roles", () => {
         assert.deepEqual([answer.status, answer.body.code], [403, "not_allowed"], text);
         return;
       case "hidden": {
-        const absent = { ...facts, groupId: randomUUID(), conversationId: randomUUID(), messageId: randomUUID() };
+        const absent = {
+          ...facts,
+          groupId: randomUUID(),
+          conversationId: randomUUID(),
+          messageId: randomUUID(),
+          broadcastId: "b-0",
+        };
         const unknown = await call(world, row, role, absent);
         assert.deepEqual([answer.status, answer.body.code], [404, "not_found"], text);
         assert.equal(text, unknown.text);

@@ -14,6 +14,7 @@ import { KeyFile } from "../token/jwks.ts";
 import { ApiDesk, type ApiMetrics } from "./api-desk.ts";
 import { AppendAs } from "./append-as.ts";
 import { AuditLog } from "./audit-log.ts";
+import { BroadcastDesk } from "./broadcast-desk.ts";
 import type { ServerApiConfig } from "./config.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
 import { GovernanceDesk } from "./governance-desk.ts";
@@ -39,7 +40,7 @@ const IDLE_POLL_MS = 10;
 
 /** What the rest of logic lends. */
 export interface ServerApiParts {
-  core: Pick<LogicCore, "admin" | "sending" | "cards">;
+  core: Pick<LogicCore, "admin" | "sending" | "cards" | "broadcasts">;
   store: Pick<
     Store,
     | "pushTargets"
@@ -52,6 +53,7 @@ export interface ServerApiParts {
     | "governance"
     | "hooks"
     | "mutes"
+    | "broadcasts"
   >;
   router: Pick<Router, "lookup">;
   mutes: Pick<MuteWatch, "poll">;
@@ -115,6 +117,7 @@ export function composeApiDesk(
     }),
     mutes: new MuteDesk({ store: store.mutes, watch: parts.mutes }),
     governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
+    broadcasts: new BroadcastDesk({ store: store.broadcasts, board: core.broadcasts.board }),
     ...{ deadLetters, store },
     hooks: new HookDesk({ store: store.hooks, settings }),
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),

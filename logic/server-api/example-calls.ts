@@ -12,6 +12,8 @@ export interface ExampleFacts {
   readonly cardRef: string;
   /** A group of the service account and the user, which the account owns. */
   readonly groupId: string;
+  /** A list of the user. */
+  readonly broadcastId: string;
 }
 
 export interface ExampleCall {
@@ -24,12 +26,13 @@ export interface ExampleCall {
 export const HIDDEN: readonly string[] = [
   "placeHold",
   "reportCardState",
+  ...["readBroadcast", "addBroadcastUsers", "retractBroadcast"],
   ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
 ];
 
 /** By operation id. */
 export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
-  const { userId, service, conversationId, messageId, groupId, cardRef } = facts;
+  const { userId, service, conversationId, messageId, groupId, broadcastId, cardRef } = facts;
   const user = `/v1/users/${encodeURIComponent(userId)}`;
   const post = (path: string, body: object): ExampleCall => ({ method: "POST", path, body });
   const get = (path: string): ExampleCall => ({ method: "GET", path });
@@ -60,6 +63,13 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     removeGroupMembers: post(`/v1/groups/${groupId}/members/remove`, { actor: service, userIds: ["group-guest"] }),
     setGroupRole: post(`/v1/groups/${groupId}/role`, { actor: service, userId, role: "admin" }),
     renameGroup: post(`/v1/groups/${groupId}/name`, { actor: service, name: "crew" }),
+    createBroadcast: post("/v1/broadcasts", {
+      ...{ contentType: "text/plain", content: "sale", audience: "all", notAfterMs: 8_000_000_000_000 },
+    }),
+    readBroadcast: get(`/v1/broadcasts/${broadcastId}`),
+    listBroadcasts: get("/v1/broadcasts?limit=10"),
+    addBroadcastUsers: post(`/v1/broadcasts/${broadcastId}/users`, { userIds: ["late-user"] }),
+    retractBroadcast: post(`/v1/broadcasts/${broadcastId}/retract`, {}),
     readDevices: get(`${user}/devices`),
     readPresence: get(`/v1/presence?userId=${encodeURIComponent(userId)}&userId=nobody`),
     kickUser: post(`${user}/kick`, { slot: "desktop", reason: "for a test" }),

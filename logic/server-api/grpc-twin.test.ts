@@ -110,7 +110,10 @@ describe("the gRPC twin of the server API", () => {
     const card = { type: "order", ref: "order-1", version: 1, snapshot: { state: "new" } };
     await post("/v1/cards", { from: service, to: userId, card });
     const group = await post("/v1/groups", { actor: service, name: "team", userIds: [userId] });
+    const sale = { contentType: "text/plain", content: "sale", notAfterMs: 8_000_000_000_000 };
+    const told = await post("/v1/broadcasts", { ...sale, audience: "users", userIds: [userId] });
     facts = {
+      broadcastId: String(told.broadcastId),
       ...{ userId, service, cardRef: "order-1", groupId: String(group.groupId) },
       ...{ conversationId: String(sent.conversationId), messageId: String(sent.messageId) },
     };

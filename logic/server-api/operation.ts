@@ -5,6 +5,7 @@ import type { ApiAudit } from "../store/server-api-store.ts";
 import type { Store } from "../store/store.ts";
 import type { Scope } from "./api-key.ts";
 import type { AppendAs } from "./append-as.ts";
+import type { BroadcastDesk } from "./broadcast-desk.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
 import type { GovernanceDesk } from "./governance-desk.ts";
 import type { GroupDesk } from "./group-desk.ts";
@@ -23,6 +24,7 @@ export interface ApiPorts {
   readonly users: UserDesk;
   readonly groups: GroupDesk;
   readonly mutes: MuteDesk;
+  readonly broadcasts: BroadcastDesk;
   readonly governance: GovernanceDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly hooks: HookDesk;

@@ -427,6 +427,7 @@ export interface SysPull {
   inboxEpoch: string;
   position: number;
   limit: number;
+  acknowledgeOnly: boolean;
 }
 export const SysPull: BodyCodec<SysPull> = bodyCodec("im.client.v1.SysPull");
 

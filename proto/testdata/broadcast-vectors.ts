@@ -3,7 +3,7 @@ import { Command, Flag } from "../commands.ts";
 import { SysPage, SysPull } from "../gen/messages.ts";
 import { body, type ChatVectors, frame, json, utf8 } from "./vector-kit.ts";
 
-const PULL = { inboxEpoch: "e-1", position: 7, limit: 20 };
+const PULL = { inboxEpoch: "e-1", position: 7, limit: 20, acknowledgeOnly: true };
 const SALE = {
   ...{ seq: 8, broadcastId: "b-1", contentType: "text/plain", content: utf8("sale"), urgent: true },
   ...{ notBeforeMs: 1_700_000_000_000, notAfterMs: 1_700_000_600_000 },
@@ -25,7 +25,7 @@ export const BROADCAST_VECTORS: ChatVectors = {
   ],
   bodies: [
     body("SysPull", SysPull, PULL),
-    body("SysPull", SysPull, { inboxEpoch: "", position: 0, limit: 0 }),
+    body("SysPull", SysPull, { inboxEpoch: "", position: 0 }),
     body("SysPage", SysPage, PAGE),
     body("SysPage", SysPage, { inboxEpoch: "e-1", nextPosition: 3, head: 3 }),
   ],

@@ -14,6 +14,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Unasked frames", "models/hear"],
   ["Groups", "models/groups", "models/large-groups"],
   ["Blocks and reports", "models/safety"],
+  ["System messages", "models/system-messages"],
   ["Changes and cards", "models/changes", "models/shown-messages"],
   ["Errors and codes", "errors", "codes"],
   ["Stores", "store", "file-store", "indexeddb"],

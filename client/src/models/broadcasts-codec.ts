@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { bool, bytes, type Decoded, int64, many, message, string, uint32, uint64 } from "../codec-fields.ts";
 
-export const SysPull = message({ inboxEpoch: string(1), position: uint64(2), limit: uint32(3) });
+export const SysPull = message({
+  inboxEpoch: string(1),
+  position: uint64(2),
+  limit: uint32(3),
+  acknowledgeOnly: bool(4),
+});
 export type SysPull = Decoded<typeof SysPull>;
 
 export const SystemMessage = message({

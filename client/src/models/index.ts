@@ -54,4 +54,12 @@ export {
   shownMessage,
   shownMessages,
 } from "./shown-messages.ts";
+export {
+  type SystemMessage,
+  SystemMessages,
+  type SystemMessagesClient,
+  type SystemMessagesOptions,
+  type SystemPosition,
+  type SystemPositionStore,
+} from "./system-messages.ts";
 export type { TypingNotice } from "./typing-board.ts";

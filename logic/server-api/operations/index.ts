@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Operation } from "../operation.ts";
+import { addBroadcastUsers, createBroadcast, listBroadcasts, readBroadcast, retractBroadcast } from "./broadcasts.ts";
 import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
 import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
@@ -26,6 +27,11 @@ export const OPERATIONS: readonly Operation[] = [
   removeGroupMembers,
   setGroupRole,
   renameGroup,
+  createBroadcast,
+  readBroadcast,
+  listBroadcasts,
+  addBroadcastUsers,
+  retractBroadcast,
   readDevices,
   readPresence,
   muteUser,
