@@ -15,6 +15,8 @@ export interface HeldEvents<M = HeldClient> {
   onGoaway(client: M, minDelayMs: number, maxDelayMs: number): void;
   /** The connection ended, by whomever. */
   onClosed(client: M): void;
+  /** A broadcast came. */
+  onBroadcast(client: M): void;
 }
 
 const PING = frameOf(Command.PING, 1, new Uint8Array(0));
@@ -61,6 +63,7 @@ export class HeldClient implements LinkOwner {
 
   onFrame(link: HeldLink, cmd: number, body: Buffer): void {
     if (link === this.#next) this.#onFirstFrame(link, cmd, body);
+    else if (link === this.#link && cmd === Command.SYS_PAGE) this.#events.onBroadcast(this);
     else if (link === this.#link && cmd === Command.GOAWAY) {
       const { minDelayMs, maxDelayMs } = Goaway.decode(body);
       this.#events.onGoaway(this, minDelayMs, maxDelayMs);

@@ -18,6 +18,8 @@ export interface CrowdOptions {
   /** Everybody is logged in for the first time. */
   onHeld(): void;
   onMoved(moved: Moved): void;
+  /** A broadcast has reached everybody; `lastMs` is the wall clock time of the last one. */
+  onBroadcast?(lastMs: number): void;
   /** Somebody cannot get in. */
   onFailed(reason: string): void;
 }
@@ -73,6 +75,8 @@ export class Crowd<M extends Member> implements HeldEvents<M> {
   /** Clients that never were in. */
   #missing = 0;
   #nextFirst = 0;
+  /** Clients that have the broadcast that is under way. */
+  #reached = 0;
   readonly #moving = new Set<M>();
   #asked = 0;
   #startedMs = 0;
@@ -123,6 +127,13 @@ export class Crowd<M extends Member> implements HeldEvents<M> {
   onClosed(client: M): void {
     if (this.#moving.has(client)) return;
     if (this.#move(client, 0)) this.#forced++;
+  }
+
+  /** Broadcasts come one after the other: each reaches everybody before the next is made. */
+  onBroadcast(): void {
+    if (++this.#reached < this.#clients.length) return;
+    this.#reached = 0;
+    this.#options.onBroadcast?.(performance.timeOrigin + performance.now());
   }
 
   #startNext(): void {

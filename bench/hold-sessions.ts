@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `node bench/hold-sessions.ts JSON`: logs users in and holds their connections until it is killed, pinging and moving as
 // the entry asks. A process may have too few file descriptors for all sessions of a benchmark: start several. Prints, each
-// as a line of JSON: `{minted}` when it is about to dial, `{held, loginSeconds}` when all are in, and `{moved, ...}` each time
-// when all that were asked to move are back.
+// as a line of JSON: `{minted}` when it is about to dial, `{held, loginSeconds}` when all are in, `{moved, ...}` each time
+// when all that were asked to move are back, and `{broadcast, lastMs}` each time when all have one more broadcast.
 import { readFileSync } from "node:fs";
 import type { JWK } from "jose";
 import { systemClock } from "#lib/clock.ts";
@@ -53,11 +53,13 @@ function startPings(): void {
 
 process.once("SIGTERM", () => process.exit());
 let startedMs = 0;
+let broadcasts = 0;
 const crowd = new Crowd<HeldClient>({
   clock: systemClock,
   ...{ port, moveTo, concurrency },
   onHeld: () => say({ held: count, loginSeconds: Math.round(performance.now() - startedMs) / 1000 }),
   onMoved: say,
+  onBroadcast: (lastMs) => say({ broadcast: ++broadcasts, lastMs }),
   onFailed: (reason) => {
     console.error(reason);
     process.exit(1);
