@@ -71,6 +71,16 @@ const MORE: Planted[] = [
     },
   },
   {
+    check: "C9",
+    kind: "missed",
+    name: "a broadcast that a user who was added late never sees",
+    plant: (s) => {
+      const base = { seed: "sample", process: "planted", atMs: 1, op: "broadcast" as const, id: "b1" };
+      for (const device of ["device0", "device1"]) s.events.push({ ...base, kind: "ok", uid: "user1", device });
+      for (const uid of ["user1", "user0"]) s.events.unshift({ ...base, kind: "invoke", targets: [uid] });
+    },
+  },
+  {
     check: "C13",
     kind: "no route",
     name: "a session nobody can reach",
