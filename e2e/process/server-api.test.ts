@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
+import { Safety } from "../../client/src/models/index.ts";
 import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
 import { type ExampleFacts, exampleCalls, HIDDEN } from "../../logic/server-api/example-calls.ts";
 import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
@@ -39,6 +40,16 @@ describe("the server API", () => {
     shared ??= createApiKey(fleet().postgresUrl, SCOPES);
     return shared;
   };
+  /** The number of a report that a user made of another one. */
+  async function reportBy(userId: string): Promise<number> {
+    const { client } = await login(fleet(), userId, target());
+    await new Safety(client).report({ reason: "fraud", userId: "mallory" });
+    await client.close();
+    const { body } = await callApi(port, { method: "GET", path: "/v1/reports", key: await allKey() });
+    const [report] = body.reports as { number: number }[];
+    assert.ok(report, JSON.stringify(body));
+    return report.number;
+  }
   const message = (to: string, content = "hello") => ({
     ...{ method: "POST", path: "/v1/messages" },
     body: { from: "svc:shop", to, contentType: "text/plain", content },
@@ -179,7 +190,8 @@ describe("the server API", () => {
     const sale = { ...list, notAfterMs: Date.now() + 3_600_000 };
     const told = await callApi(port, { method: "POST", path: "/v1/broadcasts", key: right, body: sale });
     const broadcastId = String(told.body.broadcastId);
-    const ids = { conversationId, messageId, groupId, cardRef, broadcastId };
+    const reportNumber = await reportBy("api-eve");
+    const ids = { conversationId, messageId, groupId, cardRef, broadcastId, reportNumber };
     const facts: ExampleFacts = { userId: "api-eve", service: "svc:shop", ...ids };
     const calls = exampleCalls(facts);
     const scopeless = await createApiKey(fleet().postgresUrl, ["audit:read"]);

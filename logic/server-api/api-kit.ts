@@ -144,6 +144,16 @@ export class TestApi {
     return text;
   }
 
+  /** The number of a report that a user of the default tenant made of another one. */
+  async report(reporter: string, reported: string): Promise<number> {
+    const about = { kind: "user", reported, conversationId: "", convSeq: 0, messageId: "" } as const;
+    const said = { reason: "fraud", text: "", rule: "", context: "[]", atMs: this.clock.wallMs() };
+    const report = { tenant: "", reporter, reportId: randomUUID(), ...about, ...said };
+    assert.equal(await this.store.policy.report(report), "stored");
+    const reports = await this.store.policy.reports({ tenant: "", after: 0, limit: 100, isOpen: true });
+    return reports.at(-1)?.number ?? 0;
+  }
+
   /** A call; a POST gets a fresh idempotency key unless it has one. */
   async call({ method, path, key, body, contentType = "application/json", ...call }: TestCall): Promise<TestAnswer> {
     const url = new URL(path, "http://api");

@@ -45,8 +45,9 @@ describe("the API's matrix of callers", () => {
     const sale = { ...list, notAfterMs: 8_000_000_000_000 };
     const told = await api.call({ method: "POST", path: "/v1/broadcasts", key, body: sale });
     const broadcastId = String(told.body.broadcastId);
+    const reportNumber = await api.report(userId, "mallory");
     facts = {
-      broadcastId,
+      ...{ broadcastId, reportNumber },
       ...{ userId, service, conversationId: String(conversationId), messageId: String(messageId), groupId, cardRef },
     };
   });
@@ -121,6 +122,7 @@ describe("the API's matrix of callers", () => {
         groupId: randomUUID(),
         broadcastId: randomUUID(),
         cardRef: randomUUID(),
+        reportNumber: facts.reportNumber + 1000,
         conversationId: randomUUID(),
         messageId: randomUUID(),
       };

@@ -85,6 +85,8 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   ...["readBroadcast", "addBroadcastUsers", "retractBroadcast"].map((id) =>
     row(id, "nobody", { ...ALL, otherTenant: "hidden" }),
   ),
+  ...["listReports", "setOrder"].map((id) => row(id, "nobody", ALL)),
+  row("resolveReport", "nobody", { ...ALL, otherTenant: "hidden" }),
   row("placeHold", "user", MEMBERS),
   ...["eraseUser", "readErasure", "readmitUser", "releaseHold", "listHolds"].map((id) => row(id, "nobody", ALL)),
   ...["readDevices", "readPresence", "kickUser", "revokeUser"].map((id) => row(id, "user", ALL)),

@@ -26,6 +26,7 @@ class World {
   groupId = "";
   messageId = "";
   broadcastId = "";
+  reportNumber = 0;
 
   async open(): Promise<this> {
     await this.api.start();
@@ -33,7 +34,7 @@ class World {
     const parts = {
       store,
       ...{ groups: store.groups, conversations: store.conversations, traces: store.traces, changes: store.changes },
-      broadcasts: store.broadcasts,
+      ...{ broadcasts: store.broadcasts, policy: store.policy },
     };
     for (const [name, part] of Object.entries(parts)) this.#count(name, part);
     const userIds = ["svc:member", "svc:ex", "bob"];
@@ -49,6 +50,7 @@ class World {
     const list = { ...SALE, content: "sale", audience: "users", userIds: ["bob"] };
     this.broadcastId = String((await this.must("POST", "/v1/broadcasts", list)).body.broadcastId);
     this.messageId = String((await this.must("POST", "/v1/messages", message)).body.messageId);
+    this.reportNumber = await this.api.report("bob", "svc:stranger");
     return this;
   }
 
@@ -95,10 +97,11 @@ describe("the API's matrix of roles", () => {
   });
 
   function factsOf(world: World, { subject }: RoleRow, role: Role): ExampleFacts {
-    const { groupId, messageId, broadcastId } = world;
+    const { groupId, messageId, broadcastId, reportNumber } = world;
     const [service, userId] =
       subject === "actor" ? [ACCOUNTS[role], "bob"] : ["svc:owner", subject === "user" ? ACCOUNTS[role] : "bob"];
-    return { service, userId, groupId, messageId, conversationId: groupId, cardRef: CARD_REF, broadcastId };
+    const ids = { groupId, messageId, conversationId: groupId, cardRef: CARD_REF, broadcastId, reportNumber };
+    return { service, userId, ...ids };
   }
 
   async function call(world: World, row: RoleRow, role: Role, facts: ExampleFacts) {
@@ -137,6 +140,7 @@ describe("the API's matrix of roles", () => {
           conversationId: randomUUID(),
           messageId: randomUUID(),
           broadcastId: "b-0",
+          reportNumber: 1_000_000,
         };
         const unknown = await call(world, row, role, absent);
         assert.deepEqual([answer.status, answer.body.code], [404, "not_found"], text);

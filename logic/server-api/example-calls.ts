@@ -14,6 +14,8 @@ export interface ExampleFacts {
   readonly groupId: string;
   /** A list of the user. */
   readonly broadcastId: string;
+  /** What a user has reported. */
+  readonly reportNumber: number;
 }
 
 export interface ExampleCall {
@@ -25,14 +27,14 @@ export interface ExampleCall {
 /** What another tenant sees of these: the same as of something that is not there. */
 export const HIDDEN: readonly string[] = [
   "placeHold",
-  "reportCardState",
+  ...["reportCardState", "resolveReport"],
   ...["readBroadcast", "addBroadcastUsers", "retractBroadcast"],
   ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
 ];
 
 /** By operation id. */
 export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
-  const { userId, service, conversationId, messageId, groupId, broadcastId, cardRef } = facts;
+  const { userId, service, conversationId, messageId, groupId, broadcastId, cardRef, reportNumber } = facts;
   const user = `/v1/users/${encodeURIComponent(userId)}`;
   const post = (path: string, body: object): ExampleCall => ({ method: "POST", path, body });
   const get = (path: string): ExampleCall => ({ method: "GET", path });
@@ -85,7 +87,7 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     releaseHold: post("/v1/holds/release", { kind: "user", id: "nobody" }),
     listHolds: get("/v1/holds?limit=10"),
     listReports: get("/v1/reports?state=all&limit=10"),
-    resolveReport: post("/v1/reports/resolve", { number: 1, resolution: "upheld" }),
+    resolveReport: post("/v1/reports/resolve", { number: reportNumber, resolution: "upheld" }),
     setOrder: post("/v1/orders", { buyerId: userId, sellerId: "seller", orderId: "o-1", open: true }),
     listDeadLetters: get("/v1/dead-letters"),
     replayDeadLetters: post("/v1/dead-letters/replay", {}),

@@ -114,6 +114,7 @@ describe("the gRPC twin of the server API", () => {
     const told = await post("/v1/broadcasts", { ...sale, audience: "users", userIds: [userId] });
     facts = {
       broadcastId: String(told.broadcastId),
+      reportNumber: await api.report(userId, "mallory"),
       ...{ userId, service, cardRef: "order-1", groupId: String(group.groupId) },
       ...{ conversationId: String(sent.conversationId), messageId: String(sent.messageId) },
     };

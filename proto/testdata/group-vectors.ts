@@ -12,11 +12,11 @@ const SUMMARY = {
     conversationId: "g_1",
     name: "friends",
     version: 3,
-    memberCount: 2,
+    memberCount: 201,
     role: "owner",
     fromStart: true,
     lastSeq: 9,
-    large: false,
+    large: true,
   },
 };
 const MEMBERS = [
@@ -25,7 +25,7 @@ const MEMBERS = [
 ];
 const NO_REPLY = {
   ...{ conversationId: "", version: "0", convSeq: "0", duplicate: false, userIds: [], group: null, members: [] },
-  ...{ groups: [], next: "" },
+  ...{ groups: [], next: "", events: [] },
 };
 
 /** Golden vectors of GROUP. */
@@ -62,7 +62,7 @@ export const GROUP_VECTORS: ChatVectors = {
       "GROUP, a page of groups",
       {
         ...{ cmd: "GROUP", rid: 8, flags: 1 },
-        body: { ...NO_REPLY, groups: [{ ...SUMMARY, version: "3", lastSeq: "9", large: false }], next: "g_1" },
+        body: { ...NO_REPLY, groups: [{ ...SUMMARY, version: "3", lastSeq: "9" }], next: "g_1" },
       },
       [Command.GROUP, 8, Flag.REPLY, GroupReply.encode({ groups: [SUMMARY], next: "g_1" })],
     ),

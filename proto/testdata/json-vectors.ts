@@ -169,6 +169,7 @@ function fromServers(): JsonVector[] {
         ...{ cmd: "ERROR", rid: 5, flags: 3 },
         body: {
           ...{ code: 9, reason: "busy", retryable: true, retryAfterMs: 250, clientMessageId: "", messageId: "" },
+          rule: "",
         },
       },
       encode(
