@@ -73,8 +73,10 @@ describe("migrate", () => {
 
   it("makes up for a part of the chat that came later than one behind it", async () => {
     const url = await server.createDatabase("gap");
-    await migrateSome(url, (file) => !file.startsWith("0012"));
-    const missing = FILES.filter((file) => file.startsWith("0012")).map((file) => file.replace(/\.sql$/, ""));
+    // The server API was there before broadcasts and rules were.
+    const wasThere = (file: string): boolean => file < "0015" || file.startsWith("0017");
+    await migrateSome(url, wasThere);
+    const missing = FILES.filter((file) => !wasThere(file)).map((file) => file.replace(/\.sql$/, ""));
     assert.deepEqual(await migrate({ url, log: silentLogger }), missing);
     assert.deepEqual(await migrate({ url, log: silentLogger }), []);
   });
