@@ -9,6 +9,8 @@ import {
   parseCard,
   type ReceiptNotice,
   type ShownMessage,
+  type SystemMessage,
+  SystemMessages,
   type TypingNotice,
 } from "../../client/src/models/index.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
@@ -30,6 +32,8 @@ export interface Position {
   readonly convSeq: number;
 }
 
+/** Few ask here. */
+const SPREAD_MS = 100;
 const LOGIN_TIMEOUT_MS = 60_000;
 
 /** One device of a user with the SDK's models, and all that it was told. */
@@ -42,6 +46,8 @@ export class Device {
   readonly messages: Message[] = [];
   readonly receipts: ReceiptNotice[] = [];
   readonly typing: TypingNotice[] = [];
+  /** Broadcasts. */
+  readonly system: SystemMessage[] = [];
 
   constructor({ userId, platform, target, getToken }: DeviceOptions) {
     this.userId = userId;
@@ -55,6 +61,11 @@ export class Device {
       onTyping: (notice) => void this.typing.push(notice),
     });
     this.groups = new Groups(this.client);
+    // Lives as long as the client.
+    new SystemMessages(this.client, {
+      onMessage: (message) => void this.system.push(message),
+      spreadMs: SPREAD_MS,
+    });
     this.client.on("message", (message) => void this.messages.push(message));
   }
 

@@ -250,6 +250,22 @@ describe("the demo page on a real fleet", async () => {
     await context.close();
   });
 
+  it("shows what everybody is told at once, as text, once", async () => {
+    const context = await contextOf();
+    const { left, right } = await open(context);
+    const content = "系统维护 Maintenance <b>soon</b>";
+    const body = { contentType: "text/plain", content, audience: "all", urgent: true, notAfterMs: Date.now() + 60_000 };
+    const { status } = await callShop({ method: "POST", path: "/v1/broadcasts", body });
+    assert.equal(status, 201);
+    const notice = `📢 ${content}`;
+    for (const pane of [left, right]) await pane.locator(".notice", { hasText: notice }).waitFor();
+    await say(left, "did you see?");
+    await right.locator(".theirs .text", { hasText: "did you see?" }).waitFor();
+    for (const pane of [left, right]) assert.equal(await pane.locator(".notice", { hasText: notice }).count(), 1);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
   it("is told when somebody signs in elsewhere, and takes the place back by a button", async () => {
     const context = await contextOf();
     const { left, url } = await open(context);

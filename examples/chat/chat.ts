@@ -7,6 +7,7 @@ import {
   Groups,
   Safety,
   type ShownMessage,
+  SystemMessages,
   type TypingNotice,
 } from "../../client/src/models/index.ts";
 import type { TextArgs, TextKey } from "./language.ts";
@@ -94,6 +95,8 @@ export class Chat {
       onError: ({ message: reason }) => options.view.notice("noticeError", { reason }),
     });
     this.#groups = new Groups(this.#client);
+    // Lives as long as the page.
+    new SystemMessages(this.#client, { onMessage: ({ text }) => options.view.notice("noticeSystem", { text }) });
     this.#safety = new Safety(this.#client, { onBlocked: () => this.#showBlocked() });
     this.#listen();
     this.#showContacts();

@@ -9,6 +9,7 @@ import {
   type ReceiptNotice,
   Safety,
   type ShownMessage,
+  SystemMessages,
   type TypingNotice,
 } from "../../client/src/models/index.ts";
 import { bodyOf } from "./lines.ts";
@@ -62,6 +63,8 @@ export class TerminalChat {
     });
     this.#groups = new Groups(client);
     this.#safety = new Safety(client);
+    // Lives as long as the client.
+    new SystemMessages(client, { onMessage: ({ text }) => options.print(`📢 ${plain(text)}`) });
     client.on("state", (state) => {
       if (state.kind === "open") this.#background(this.#load());
       if (state.kind !== "closed" || state.code !== CLOSED_BY_US) this.#say("dim", `* ${describe(state)}`);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MarketStep } from "../walk.ts";
 import { block } from "./block.ts";
+import { broadcast, urgentBroadcast } from "./broadcast.ts";
 import { cardButton } from "./card-button.ts";
 import { edit, recall } from "./changes.ts";
 import { group } from "./group.ts";
@@ -23,6 +24,8 @@ export const MARKET_STEPS: readonly MarketStep[] = [
   notification,
   contactLeak,
   strangerLimit,
+  broadcast,
+  urgentBroadcast,
   block,
   recall,
   edit,
