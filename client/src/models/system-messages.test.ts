@@ -138,6 +138,18 @@ describe("SystemMessages", () => {
     }
   });
 
+  it("that was there before the first one gets it, although another device of the user was faster", async () => {
+    const { server, make, settle, head, seqs } = setUp();
+    make();
+    head(0);
+    await settle(1000);
+    server.messages.push(message(1), message(2));
+    server.watermark = 2;
+    head(2);
+    await settle(1000);
+    assert.deepEqual(seqs(), [1, 2]);
+  });
+
   it("shows what is urgent at once, and once, whatever comes before it", async () => {
     const { make, server, settle, head, push, seqs, saved } = setUp();
     using system = make();

@@ -102,7 +102,7 @@ export class SystemMessages implements Disposable {
     this.#stops = [
       client.on("sysHead", (head) => {
         this.#head = head;
-        if (head > 0) this.#inTurn(() => this.#heard(head));
+        this.#inTurn(() => (head > 0 ? this.#heard(head) : this.#begin()));
       }),
       client.on("reset", () => this.#inTurn(async () => this.#forget())),
       hear(client, ChatCommand.SYS_PAGE, SysPage.decode, {
@@ -165,6 +165,14 @@ export class SystemMessages implements Disposable {
     this.#epoch = "";
     this.#position = undefined;
     this.#acknowledged = 0;
+  }
+
+  /** Nothing was ever in force: this device begins there, however far another one of the user is by the time of the first. */
+  async #begin(): Promise<void> {
+    if (this.#position !== undefined) return;
+    const { inboxEpoch } = await this.#ask({ acknowledgeOnly: true });
+    this.#moveTo({ inboxEpoch, nextPosition: 0 });
+    if (this.#head > 0) this.#pullSoon();
   }
 
   async #heard(head: number): Promise<void> {
