@@ -36,7 +36,7 @@ const SUITES: readonly Suite[] = [
     exclude: INT,
     concurrency: 2,
     testTimeoutMs: 4 * MINUTE_MS,
-    suiteTimeoutMs: 10 * MINUTE_MS,
+    suiteTimeoutMs: 15 * MINUTE_MS,
   },
   {
     name: "int",
@@ -60,7 +60,7 @@ const SUITES: readonly Suite[] = [
     exclude: NEVER,
     concurrency: 1,
     testTimeoutMs: 6 * MINUTE_MS,
-    suiteTimeoutMs: 20 * MINUTE_MS,
+    suiteTimeoutMs: 30 * MINUTE_MS,
   },
   {
     name: "operator",
