@@ -121,7 +121,8 @@ export class FakeFleet {
 
   #onTcp(socket: Socket): void {
     this.#sockets.add(socket);
-    const take = this.#serve({ write: (bytes) => socket.write(bytes), end: () => socket.destroySoon() });
+    // Goes on reading until the client ends its side, as an entry does: a reset would overtake the last frame.
+    const take = this.#serve({ write: (bytes) => socket.write(bytes), end: () => socket.end() });
     socket.on("data", (chunk) => take.bytes(chunk));
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
