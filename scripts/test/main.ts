@@ -68,7 +68,7 @@ const SUITES: readonly Suite[] = [
     exclude: NEVER,
     concurrency: 1,
     testTimeoutMs: 6 * MINUTE_MS,
-    suiteTimeoutMs: 20 * MINUTE_MS,
+    suiteTimeoutMs: 30 * MINUTE_MS,
   },
   {
     name: "charts",
