@@ -7,12 +7,12 @@ import { ImClientError, messageOf } from "../errors.ts";
 import { InboxMessage, type Message } from "../events.ts";
 import type { SendResult } from "../outbox.ts";
 import type { SendRequest } from "../sender.ts";
-import { utf8 } from "../wire.ts";
 import { ChatCommand } from "./chat-commands.ts";
 import { type Contact, ContactBook } from "./contact-book.ts";
 import * as codec from "./conversations-codec.ts";
 import { GroupReply } from "./groups-codec.ts";
 import { hear } from "./hear.ts";
+import { ownMessage } from "./own-message.ts";
 import { TypingBoard, type TypingNotice } from "./typing-board.ts";
 
 /** What is needed of the client. */
@@ -168,18 +168,7 @@ export class Conversations implements Disposable {
   /** `client.send`, and the list knows of it at once: what this client sends itself is no event of it. */
   async send(request: SendRequest): Promise<SendResult> {
     const result = await this.#client.send(request);
-    const { id: clientMessageId, conversationId, convSeq, messageId, sentAtMs } = result;
-    const content = typeof request.content === "string" ? utf8(request.content) : request.content;
-    const event = {
-      inboxSeq: 0,
-      conversationId,
-      convSeq,
-      messageId,
-      sender: this.#client.userId,
-      sentAtMs,
-      clientMessageId,
-    };
-    this.#message(new InboxMessage({ ...event, contentType: request.contentType ?? "", content }, this.#client.userId));
+    this.#message(ownMessage(request, result, this.#client.userId));
     return result;
   }
 

@@ -6,11 +6,11 @@ import { ImClientError, messageOf } from "../errors.ts";
 import { InboxMessage, type Message } from "../events.ts";
 import type { SendResult } from "../outbox.ts";
 import type { SendRequest } from "../sender.ts";
-import { utf8 } from "../wire.ts";
 import { ChatCommand } from "./chat-commands.ts";
 import { Groups, groupEventOf } from "./groups.ts";
 import { GroupReply } from "./groups-codec.ts";
 import { hear } from "./hear.ts";
+import { ownMessage } from "./own-message.ts";
 
 /** What is needed of the client. */
 export type LargeGroupsClient = Pick<ImClient, "request" | "send" | "on" | "history" | "state" | "userId">;
@@ -100,22 +100,7 @@ export class LargeGroups implements Disposable {
   /** `client.send`, and the message is shown in its place at once. */
   async send(request: SendRequest): Promise<SendResult> {
     const result = await this.#client.send(request);
-    const { id: clientMessageId, conversationId, convSeq, messageId, sentAtMs } = result;
-    const content = typeof request.content === "string" ? utf8(request.content) : request.content;
-    const event = {
-      inboxSeq: 0,
-      conversationId,
-      convSeq,
-      messageId,
-      sender: this.#client.userId,
-      sentAtMs,
-      clientMessageId,
-    };
-    const message = new InboxMessage(
-      { ...event, contentType: request.contentType ?? "", content },
-      this.#client.userId,
-    );
-    this.#offer(message);
+    this.#offer(ownMessage(request, result, this.#client.userId));
     return result;
   }
 
