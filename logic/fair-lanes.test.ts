@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { FairLanes, tenantOf } from "./fair-lanes.ts";
+import { tenantOf } from "#lib/tenant.ts";
+import { FairLanes } from "./fair-lanes.ts";
 
 function drain<T>(lanes: FairLanes<T>): T[] {
   const all: T[] = [];

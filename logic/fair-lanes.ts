@@ -9,12 +9,6 @@ const FREE_SHARES = 8;
 /** Tenants come between each other as long as this after it was last seen. */
 const CONTENTION_MS = 1000;
 
-/** The tenant of an internal id: what is before the separator; "" = the default one. */
-export function tenantOf(internalId: string): string {
-  const at = internalId.indexOf("/");
-  return at < 0 ? "" : internalId.slice(0, at);
-}
-
 /** May a tenant with so many items waiting go now? */
 export type MayGo = (tenant: string, waiting: number) => boolean;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
+import { tenantOf } from "#lib/tenant.ts";
 import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
-import { tenantOf } from "../fair-lanes.ts";
 import type { Gate } from "../gate.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { tenantOf } from "#lib/tenant.ts";
 import { Command } from "#proto/commands.ts";
 import { GroupReply } from "#proto/gen/messages.ts";
-import { tenantOf } from "../fair-lanes.ts";
 import type { Gate } from "../gate.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";

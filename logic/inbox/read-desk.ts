@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
-import { tenantOf } from "../fair-lanes.ts";
+import { tenantOf } from "#lib/tenant.ts";
 import type { Gate } from "../gate.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { type Refusal, type Session, sendError } from "../session/session.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
+import { tenantOf } from "#lib/tenant.ts";
 import { Command } from "#proto/commands.ts";
 import { Reported } from "#proto/gen/messages.ts";
 import { type Asked, answer, DENIED, refusalOf, refuse, tooFast } from "../conversations/answers.ts";
@@ -117,10 +118,8 @@ const NO_MESSAGE: Refusal = {
 
 function reportOf(reporter: string, request: ReportRequest, evidence: Evidence, atMs: number): NewReport {
   const { kind, reportId, conversationId, convSeq, messageId, reason, text, rule } = request;
-  // In front of every internal id, see tenant-ids.ts.
-  const [tenant = ""] = reporter.includes("/") ? reporter.split("/") : [];
   const where = { conversationId, convSeq: kind === "message" ? convSeq : 0, messageId };
-  return { tenant, reporter, reportId, kind, ...where, reason, text, rule, ...evidence, atMs };
+  return { tenant: tenantOf(reporter), reporter, reportId, kind, ...where, reason, text, rule, ...evidence, atMs };
 }
 
 function evidenceOf({ convSeq, messageId, sender, sentAtMs, contentType, content }: StoredEvent): object {

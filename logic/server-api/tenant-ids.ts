@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-
-/** Separates tenant and id. No id of a caller or of a token may contain it, so nobody can write another tenant's. */
-const SEPARATOR = "/";
+import { TENANT_SEPARATOR } from "#lib/tenant.ts";
 
 /** Name of a tenant; "" = the default one. */
 export const TENANT = /^(?:[a-z0-9][a-z0-9-]{0,31})?$/;
 
 /** The id that the rest of the cluster knows: the default tenant's own is the id itself. */
 export function internalId(tenant: string, id: string): string {
-  return tenant === "" ? id : `${tenant}${SEPARATOR}${id}`;
+  return tenant === "" ? id : `${tenant}${TENANT_SEPARATOR}${id}`;
 }
 
 /** The id as its tenant knows it; undefined when it is another tenant's. */
 export function externalId(tenant: string, internal: string): string | undefined {
-  if (tenant === "") return internal.includes(SEPARATOR) ? undefined : internal;
-  const prefix = `${tenant}${SEPARATOR}`;
+  if (tenant === "") return internal.includes(TENANT_SEPARATOR) ? undefined : internal;
+  const prefix = `${tenant}${TENANT_SEPARATOR}`;
   return internal.startsWith(prefix) ? internal.slice(prefix.length) : undefined;
 }
 

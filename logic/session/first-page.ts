@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { tenantOf } from "#lib/tenant.ts";
 import type { Hello } from "#proto/gen/messages.ts";
-import { tenantOf } from "../fair-lanes.ts";
 import { Gate } from "../gate.ts";
 import { Gathered } from "../gathered.ts";
 import { type GapLimits, gapPolicy } from "../inbox/gap.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ImError } from "#lib/errors.ts";
-import { FairLanes, type MayGo, tenantOf } from "../fair-lanes.ts";
+import { tenantOf } from "#lib/tenant.ts";
+import { FairLanes, type MayGo } from "../fair-lanes.ts";
 import type { AppendInput, AppendResult } from "./store.ts";
 
 /** Runs once per accepted message; must not throw. `epoch`: the inbox epoch that a result is of, "" when nobody asked for one. */
