@@ -40,8 +40,8 @@ async function entryPods(): Promise<string[]> {
 async function objectsIn(namespace: string): Promise<string[]> {
   const kinds =
     "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets";
-  // The demo's push provider lies beside the ImCluster and is nobody's: `make up` made it, `make down` removes it.
-  const others = "app.kubernetes.io/name!=push-sandbox";
+  // The demo's shop and push provider lie beside the ImCluster: `make up` made them, `make down` removes them.
+  const others = "app.kubernetes.io/managed-by!=make-up,app.kubernetes.io/name!=push-sandbox";
   const text = await tools.kubectl(["get", kinds, "-n", namespace, "-l", others, "-o", "name"]);
   const everywhere = /^(configmap\/kube-root-ca\.crt|serviceaccount\/default|secret\/sh\.helm\.)/;
   return text.split("\n").filter((line) => line !== "" && !everywhere.test(line));

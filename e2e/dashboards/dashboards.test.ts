@@ -129,5 +129,9 @@ async function load(fleet: Fleet): Promise<() => Promise<void>> {
   return async () => {
     const { conversationId } = await client.send({ to: "away", content: "you are away" });
     await client.history(conversationId);
+    for (const entry of fleet.entries.keys()) {
+      const guest = await login(fleet, `guest-${entry}`, targetOf(fleet, "tls", entry));
+      await guest.client.close();
+    }
   };
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { CampaignFigures } from "../campaign/figures.ts";
 import { checkRecording } from "../campaign/recorded.ts";
-import type { HistoryEvent } from "../checker/history.ts";
+import type { FinalState, HistoryEvent } from "../checker/history.ts";
 import { runMain } from "./run-main.ts";
 
 const MAIN = join(import.meta.dirname, "../campaign/main.ts");
@@ -23,28 +23,49 @@ describe("a short campaign", () => {
     assert.equal(code, 0, lastLine);
   });
 
-  it("would have found one lost message in what it recorded", async () => {
-    const path = join(folder, "history.jsonl");
-    const lines = readFileSync(path, "utf8").trimEnd().split("\n");
-    const events = lines.map((line) => JSON.parse(line) as HistoryEvent);
-    const acked = new Set(
-      events.flatMap((event) => (event.op === "send" && event.kind === "ok" ? [`${event.uid} ${event.cmid}`] : [])),
-    );
-    // The last one of its device, so that only the loss shows and no gap; of somebody else, whom it must have reached.
-    const victim = events.findLast(
-      (event) =>
-        event.op === "receive" &&
-        event.device === "audit" &&
-        event.sender !== event.uid &&
-        acked.has(`${event.sender} ${event.cmid}`),
-    );
-    assert.ok(victim?.op === "receive");
-    lines.splice(events.indexOf(victim), 1);
-    writeFileSync(path, `${lines.join("\n")}\n`);
-    const { violations } = await checkRecording(folder);
-    assert.deepEqual(
-      violations.filter(({ check }) => check === "C1").map(({ message }) => message),
-      [`${victim.cmid} of ${victim.sender} was acknowledged and never reached ${victim.uid}/audit`],
-    );
-  });
+  for (const { kind, check, isOfGroup } of [
+    { kind: "between two", check: "C1", isOfGroup: false },
+    { kind: "of a group", check: "C10", isOfGroup: true },
+  ])
+    it(`would have found one lost message ${kind} in what it recorded`, async () => {
+      const events = historyOf(folder);
+      const groups = groupsOf(folder);
+      const acked = new Set(
+        events.flatMap((event) => (event.op === "send" && event.kind === "ok" ? [`${event.uid} ${event.cmid}`] : [])),
+      );
+      // The last one of its device, so that only the loss shows and no gap; of somebody else, whom it must have reached.
+      const victim = events.findLast(
+        (event) =>
+          event.op === "receive" &&
+          event.device === "audit" &&
+          event.sender !== event.uid &&
+          groups.has(event.conv) === isOfGroup &&
+          acked.has(`${event.sender} ${event.cmid}`),
+      );
+      assert.ok(victim?.op === "receive");
+      const lacking = join(folder, check);
+      mkdirSync(lacking);
+      cpSync(join(folder, "final.json"), join(lacking, "final.json"));
+      const lines = events.filter((event) => event !== victim).map((event) => JSON.stringify(event));
+      writeFileSync(join(lacking, "history.jsonl"), `${lines.join("\n")}\n`);
+      const { violations } = await checkRecording(lacking);
+      const expected = isOfGroup
+        ? `${victim.conv}:${victim.seq} never reached ${victim.uid}/audit, whose user is a member`
+        : `${victim.cmid} of ${victim.sender} was acknowledged and never reached ${victim.uid}/audit`;
+      assert.deepEqual(
+        violations.filter((violation) => violation.check === check).map(({ message }) => message),
+        [expected],
+      );
+    });
 });
+
+function historyOf(recording: string): HistoryEvent[] {
+  const lines = readFileSync(join(recording, "history.jsonl"), "utf8").trimEnd().split("\n");
+  return lines.map((line) => JSON.parse(line) as HistoryEvent);
+}
+
+/** Conversations that are groups. */
+function groupsOf(recording: string): Set<string> {
+  const { stored } = JSON.parse(readFileSync(join(recording, "final.json"), "utf8")) as FinalState;
+  return new Set((stored ?? []).flatMap(({ group, conv }) => (group ? [conv] : [])));
+}

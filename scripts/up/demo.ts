@@ -8,6 +8,8 @@ import type { KubeTools } from "./kube-tools.ts";
 
 export const DEMO_NAMESPACE = "imcluster-demo";
 export const DEMO_NAME = "demo";
+/** Of what `make up` lays beside the ImCluster, and `make down` removes: it is not the operator's. */
+export const DEMO_LABELS = { "app.kubernetes.io/managed-by": "make-up" } as const;
 /** The name in the certificate; clients that dial the address check this one. */
 export const DEMO_SERVER_NAME = `${DEMO_NAME}.imcluster.local`;
 const TOKEN_TTL = "7d";

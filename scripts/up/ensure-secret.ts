@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { DEMO_NAMESPACE } from "./demo.ts";
+import { DEMO_LABELS, DEMO_NAMESPACE } from "./demo.ts";
 import type { KubeTools } from "./kube-tools.ts";
 
 /** The data of a Secret in the demo's namespace, as text; undefined when there is none. */
@@ -25,7 +25,7 @@ export async function ensureSecret(
   const stringData = { ...known };
   for (const [key, make] of Object.entries(makers)) stringData[key] = make(known?.[key]);
   if (known && Object.entries(stringData).every(([key, value]) => known[key] === value)) return stringData;
-  const metadata = { name, namespace: DEMO_NAMESPACE };
+  const metadata = { name, namespace: DEMO_NAMESPACE, labels: DEMO_LABELS };
   const input = JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, stringData });
   await tools.kubectl(["apply", "-f", "-"], { input });
   return stringData;

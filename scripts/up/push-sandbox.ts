@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PROJECT_ROOT } from "../cluster/paths.ts";
 import type { RunContext } from "../cluster/progress.ts";
-import { DEMO_NAMESPACE } from "./demo.ts";
+import { DEMO_LABELS, DEMO_NAMESPACE } from "./demo.ts";
 import { ensureSecret } from "./ensure-secret.ts";
 import type { KubeTools } from "./kube-tools.ts";
 
@@ -53,7 +53,7 @@ export function sandboxModules(program = join(PROJECT_ROOT, PROGRAM)): Record<st
 const metadata = {
   name: PUSH_SANDBOX,
   namespace: DEMO_NAMESPACE,
-  labels: { "app.kubernetes.io/name": PUSH_SANDBOX },
+  labels: { "app.kubernetes.io/name": PUSH_SANDBOX, ...DEMO_LABELS },
 };
 
 const secretVariable = (name: string, key: string): object => ({
@@ -63,7 +63,7 @@ const secretVariable = (name: string, key: string): object => ({
 
 /** ConfigMap, Deployment and Service. Pure. */
 export function pushSandboxManifests(image: string, modules: Record<string, string>): object[] {
-  const { labels } = metadata;
+  const labels = { "app.kubernetes.io/name": PUSH_SANDBOX };
   const container = {
     name: "sandbox",
     image,

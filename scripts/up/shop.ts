@@ -4,7 +4,7 @@ import { hash, randomBytes } from "node:crypto";
 import { signCard } from "../../logic/changes/card.ts";
 import { type CardKey, parseCardKeys } from "../../logic/changes/card-keys.ts";
 import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
-import { DEMO_NAMESPACE } from "./demo.ts";
+import { DEMO_LABELS, DEMO_NAMESPACE } from "./demo.ts";
 import { ensureSecret, readSecret } from "./ensure-secret.ts";
 import type { KubeTools } from "./kube-tools.ts";
 import { PUSH_SANDBOX, SHOP_ACTIONS } from "./push-sandbox.ts";
@@ -93,7 +93,7 @@ const cardKeyFile = (known: string | undefined): string => known ?? `demo ${rand
 /** Makes the shop's keys and rules in the demo's namespace, which must exist; resolves with what the demo's spec says of them. */
 export async function applyShop(tools: KubeTools): Promise<ShopSpec> {
   const keys = await ensureSecret(tools, SHOP, { [API_KEYS]: apiKeyFile, [CARD_KEYS]: cardKeyFile });
-  const metadata = { name: SHOP, namespace: DEMO_NAMESPACE };
+  const metadata = { name: SHOP, namespace: DEMO_NAMESPACE, labels: DEMO_LABELS };
   const data = { [RULES]: JSON.stringify(DEMO_RULES, undefined, 2) };
   const input = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data });
   await tools.kubectl(["apply", "-f", "-"], { input });

@@ -119,6 +119,33 @@ describe("SystemMessages", () => {
     );
   });
 
+  it("shows an urgent one that came before its first pull, though the answer does not know of it", async () => {
+    const { make, server, settle, head, push, seqs, saved } = setUp();
+    using system = make();
+    server.watermark = 4;
+    head(4);
+    push(message(4, { urgent: true }), message(5, { urgent: true }), message(7, { urgent: true }));
+    await settle(100);
+    assert.deepEqual(seqs(), [], "it may have had them");
+    await settle(600);
+    assert.deepEqual([seqs(), system.position], [[5, 7], 5]);
+    assert.deepEqual(saved.at(-1)?.ahead, [7]);
+    server.messages.push(message(5), message(6), message(7));
+    head(7);
+    await settle(1100);
+    assert.deepEqual([seqs(), system.position, server.watermark], [[5, 7, 6], 7, 7]);
+  });
+
+  it("forgets what was pushed early by a database that is another one by the time of the pull", async () => {
+    const { make, server, settle, head, push, seqs } = setUp();
+    using system = make();
+    head(4);
+    push(message(5, { urgent: true }));
+    server.epoch = "e-2";
+    await settle(600);
+    assert.deepEqual([seqs(), system.position], [[], 4]);
+  });
+
   it("begins where this device was, and without a position where its user is", async () => {
     const kept = setUp({ userId: "ann", epoch: EPOCH, position: 3, ahead: [5] });
     using _one = kept.make();

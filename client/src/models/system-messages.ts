@@ -82,6 +82,8 @@ export class SystemMessages implements Disposable {
   readonly #timer: Timer;
   readonly #stops: (() => void)[];
   readonly #ahead = new Set<number>();
+  /** Pushed before this device knew where it is. */
+  #early: { epoch: string; message: SystemMessage }[] = [];
   #userId = "";
   #epoch = "";
   /** Undefined: this device begins where its user is. */
@@ -162,6 +164,7 @@ export class SystemMessages implements Disposable {
 
   #forget(): void {
     this.#ahead.clear();
+    this.#early = [];
     this.#epoch = "";
     this.#position = undefined;
     this.#acknowledged = 0;
@@ -193,6 +196,7 @@ export class SystemMessages implements Disposable {
       this.#moveTo(page);
       await this.#save();
     }
+    await this.#showEarly();
     if (this.#isClosed || this.#position === undefined || this.#position === this.#acknowledged) return;
     this.#acknowledged = this.#position;
     await this.#ask({ acknowledgeOnly: true });
@@ -208,10 +212,22 @@ export class SystemMessages implements Disposable {
     // Before it there was none.
     if (this.#position === undefined && this.#head === 0) this.#moveTo({ inboxEpoch: epoch, nextPosition: 0 });
     // A device that does not know where it is learns that first: the message may be one that it has.
-    if (this.#position === undefined || epoch !== this.#epoch) {
-      this.#pullSoon();
-      return;
-    }
+    if (this.#position === undefined || epoch !== this.#epoch)
+      this.#early = [...this.#early, ...messages.map((message) => ({ epoch, message }))].slice(-MAX_AHEAD);
+    else await this.#showAhead(messages);
+    // What lies between is asked for, and with it this is acknowledged.
+    this.#pullSoon();
+  }
+
+  /** Who answered the pull may not know yet of what another server has pushed. */
+  async #showEarly(): Promise<void> {
+    const known = this.#early.filter(({ epoch }) => epoch === this.#epoch).map(({ message }) => message);
+    this.#early = [];
+    if (known.length > 0 && !this.#isClosed) await this.#showAhead(known);
+  }
+
+  async #showAhead(messages: readonly SystemMessage[]): Promise<void> {
+    if (this.#position === undefined) return;
     for (const message of messages) {
       if (this.#ahead.size >= MAX_AHEAD) break;
       this.#handOut(message.seq, () => message);
@@ -219,8 +235,6 @@ export class SystemMessages implements Disposable {
     }
     while (this.#ahead.delete(this.#position + 1)) this.#position++;
     await this.#save();
-    // What lies between is asked for, and with it this is acknowledged.
-    this.#pullSoon();
   }
 
   #handOut(seq: number, make: () => SystemMessage): void {
