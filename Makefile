@@ -61,7 +61,7 @@ gen-check: node_modules/.installed ## Fail when a generated file is not current
 .PHONY: coverage
 coverage: node_modules/.installed ## Is every test in the tree that docs/coverage.md names? make test asks whether they passed
 	@$(NODE) scripts/test/coverage-main.ts
-.PHONY: test test-unit test-int test-sim sim model mutants test-process test-operator test-charts test-alerts test-dashboards test-cluster
+.PHONY: test test-unit test-int test-sim sim model mutants test-process test-operator test-charts test-alerts test-dashboards test-docs test-cluster
 test: node_modules/.installed ## All tests, checks first
 	@$(TEST) all
 test-unit: node_modules/.installed ## Unit and property tests: no server needed
@@ -86,6 +86,8 @@ test-alerts: node_modules/.installed ## Alerts by promtool: each fires when it s
 	@$(TEST) alerts
 test-dashboards: node_modules/.installed ## Dashboards: every query shows something in a real Prometheus over a real fleet
 	@$(TEST) dashboards
+test-docs: node_modules/.installed ## Documentation: links, names, commands of README and quick start, manifests on a real kube-apiserver
+	@$(TEST) docs
 test-cluster: node_modules/.installed ## The real two-node cluster: install, scale, upgrade, kill, uninstall
 	@$(TEST) cluster
 

@@ -3,6 +3,7 @@
 import { type MetricDescription, Metrics } from "#lib/metrics.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
 import { EntryStats } from "../../gateway/session/stats.ts";
+import { createErasureSteps } from "../../logic/erasure/erasure-job.ts";
 import { createHookMetrics } from "../../logic/hooks/hook-metrics.ts";
 import { createBeforeMetrics } from "../../logic/hooks/message-before.ts";
 import { createLogicMetrics, observeLogic } from "../../logic/metrics.ts";
@@ -26,6 +27,7 @@ function registerLogic(metrics: Metrics): void {
   createLogicMetrics(metrics);
   createApiMetrics(metrics);
   createBeforeMetrics(metrics);
+  createErasureSteps(metrics);
   observeLogic(metrics, {
     ...{ entries: zero, sessions: zero, parkedDelivers: zero, ackPending: zero, ackWheelLagMs: zero },
     ...{ pools: () => ({}), watchingSessions: zero, watchedUsers: zero },

@@ -95,6 +95,14 @@ const SUITES: readonly Suite[] = [
     suiteTimeoutMs: 8 * MINUTE_MS,
   },
   {
+    name: "docs",
+    include: ["e2e/docs/*.test.ts"],
+    exclude: NEVER,
+    concurrency: 1,
+    testTimeoutMs: 4 * MINUTE_MS,
+    suiteTimeoutMs: 10 * MINUTE_MS,
+  },
+  {
     name: "cluster",
     include: ["e2e/cluster/*.test.ts"],
     exclude: NEVER,
