@@ -39,6 +39,20 @@ export function readInboxHeads(postgresUrl: string): Promise<Map<string, number>
   });
 }
 
+/** How many rows a conversation has, and how many pointers to them all inboxes together. */
+export function countRows(
+  postgresUrl: string,
+  conversationId: string,
+): Promise<{ messages: number; pointers: number }> {
+  return connected(postgresUrl, async (client) => {
+    const countOf = async (table: string): Promise<number> => {
+      const text = `SELECT count(*)::int AS rows FROM ${table} WHERE conversation_id = $1`;
+      return (await client.query<{ rows: number }>(text, [conversationId])).rows[0]?.rows ?? 0;
+    };
+    return { messages: await countOf("message"), pointers: await countOf("inbox") };
+  });
+}
+
 async function connected<T>(connectionString: string, job: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS });
   await client.connect();

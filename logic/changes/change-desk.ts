@@ -87,6 +87,7 @@ export class ChangeDesk {
         ...{ clientMessageId, contentType: CHANGE_TYPE, content },
       },
       recipients: result.recipients,
+      largeVersion: result.largeVersion,
       epochMark,
       origin: NO_ORIGIN,
       isSilent: true,

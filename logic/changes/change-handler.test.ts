@@ -78,6 +78,15 @@ describe("RECALL and EDIT", () => {
     assert.deepEqual([last.kind, last.version, last.content.length], [1, RECALLED_VERSION, 0]);
   });
 
+  it("in a large group are told to everybody who was in it, with one inbox seq", async () => {
+    const { send, edit, delivered, store } = setUp();
+    const of = await send("alice", "bob");
+    const recipients = [{ userId: "alice", inboxSeq: 2 }];
+    store.changes.change = async () => ({ kind: "changed", eventSeq: 2, recipients, largeVersion: 7 });
+    assert.equal(changedOf(await edit(of)).eventSeq, 2);
+    assert.deepEqual([delivered[0]?.recipients, delivered[0]?.largeVersion], [recipients, 7]);
+  });
+
   it("give a resend the first answer and deliver nothing twice", async () => {
     const { send, edit, recall, delivered } = setUp();
     const of = await send("alice", "bob");

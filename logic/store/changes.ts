@@ -85,7 +85,10 @@ export type ChangeResult =
       readonly kind: "changed";
       /** Position of the event in the conversation. */
       readonly eventSeq: number;
+      /** Who has it in the inbox. In a large group one: who made the change; of a service's change, who sent the message, or anybody. */
       readonly recipients: readonly Recipient[];
+      /** It is for everybody who was in the large group at this version, and they read it in the conversation. */
+      readonly largeVersion?: number;
     }
   /** The same order was carried out before; everything here is of then. */
   | { readonly kind: "duplicate"; readonly eventId: string; readonly eventSeq: number; readonly atMs: number }

@@ -33,8 +33,11 @@ export interface ChangedMaps {
   inboxes(): Iterable<StoredEvent[]>;
   /** The message of a key. */
   key(sender: string, clientMessageId: string): { payloadHash: Uint8Array; message: AppendedMessage } | undefined;
-  /** Appends to the conversation and to the inboxes of its members, or of the only one that it is for; nobody is to be pushed to. */
-  append(input: AppendInput, onlyFor: string | undefined): AppendedMessage;
+  /**
+   * Appends to the conversation and to the inboxes of its members, or of the only one that it is for; of a large group to that of the
+   * sender, else of `author`, else of any member. Nobody is to be pushed to.
+   */
+  append(input: AppendInput, onlyFor: string | undefined, author: string): AppendedMessage;
   isBlocked(userId: string, by: string): boolean;
 }
 
@@ -117,15 +120,15 @@ export class MemoryChanges implements ChangeStore {
     const conversation = this.#maps.conversation(conversationId);
     const before = conversation?.messages.find((event) => changed !== undefined && event.convSeq === changed.eventSeq);
     if (before && changed) this.#replace(before, { content: before.content.subarray(0, changed.bareBytes) });
-    const event = this.#maps.append(eventOf(order), onlyFor);
-    const { convSeq: eventSeq, recipients } = event;
+    const event = this.#maps.append(eventOf(order), onlyFor, target.sender);
+    const { convSeq: eventSeq, recipients, largeVersion } = event;
     const bareBytes = order.eventBare.length;
     this.#changed.set(keyOf(conversationId, convSeq), { sentAtMs: target.sentAtMs, version, eventSeq, bareBytes });
     if (order.kind === "card") {
       const card = this.#cards.get(keyOf(conversationId, order.ref));
       if (card) card.version = version;
     } else this.#forgetCardAt(conversationId, convSeq);
-    return { kind: "changed", eventSeq, recipients };
+    return { kind: "changed", eventSeq, recipients, ...(largeVersion === undefined ? {} : { largeVersion }) };
   }
 
   /** As if it were recalled, without an event. */

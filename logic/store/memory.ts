@@ -167,8 +167,7 @@ export class MemoryStore implements Store {
         conversation: (id) => this.#conversations.get(id),
         inboxes: () => this.#inboxes.values(),
         key: (sender, clientMessageId) => this.#keys.get(pair(sender, clientMessageId)),
-        append: (input, onlyFor) =>
-          this.#store(input, onlyFor ? [onlyFor] : this.#conversation(input.conversationId).members.keys(), onlyFor),
+        append: (input, onlyFor, author) => this.#storeChange(input, onlyFor, author),
         isBlocked: (userId, by) => this.blocks.has(by, userId),
       },
       nowMs,
@@ -369,6 +368,15 @@ export class MemoryStore implements Store {
     if (largeVersion !== undefined) message.largeVersion = largeVersion;
     this.pushes.appended(message.recipients.filter(({ userId }) => userId !== input.sender));
     return message;
+  }
+
+  #storeChange(input: AppendInput, onlyFor: string | undefined, author: string): AppendedMessage {
+    if (onlyFor !== undefined) return this.#store(input, [onlyFor], onlyFor);
+    const { members } = this.#conversation(input.conversationId);
+    const largeVersion = this.groups.largeVersion(input.conversationId);
+    if (largeVersion === undefined) return this.#store(input, members.keys());
+    const reader = [input.sender, author].find((userId) => members.has(userId)) ?? [...members.keys()].sort()[0];
+    return { ...this.#store(input, reader === undefined ? [] : [reader]), largeVersion };
   }
 
   #store(input: AppendInput, userIds: Iterable<string>, onlyFor?: string): AppendedMessage {

@@ -20,7 +20,7 @@ import { OtherEpochError } from "./store.ts";
 /** The key came in another conversation at the same moment: the next try finds it. */
 const MAX_ATTEMPTS = 3;
 
-/** See change_v1 in migrations/; $17 the inbox epoch that the numbers are to be of, or null. No row: it is another one. */
+/** See change_v1 and large_version_v1 in migrations/; $17 the inbox epoch that the numbers are to be of, or null. No row: it is another one. */
 const DONE = `done AS MATERIALIZED (
            SELECT change_v1($1, $2, $3, $4, $5, $6, $7::uuid, $8, $9, $10, $11, $12, $13::uuid, $14, $15, $16) AS r
              FROM store_meta WHERE inbox_epoch = coalesce($17::uuid, inbox_epoch)
@@ -29,7 +29,8 @@ const CHANGE: Statement = {
   name: "change",
   text: `WITH ${DONE}
          SELECT (r).outcome, (r).version, (r).event_id, (r).event_seq, (r).event_ms, to_json((r).user_ids)::text,
-                to_json((r).inbox_seqs)::text FROM done`,
+                to_json((r).inbox_seqs)::text,
+                CASE WHEN (r).outcome = 'changed' THEN large_version_v1($5, (r).event_seq, (r).event_ms) END FROM done`,
 };
 
 /** $1 conversation, $2 what it shows. */
@@ -169,7 +170,8 @@ function resultOf(row: Row): ChangeResult {
       const userIds = JSON.parse(text(row, 5)) as string[];
       const seqs = JSON.parse(text(row, 6)) as number[];
       const recipients = userIds.map((userId, index) => ({ userId, inboxSeq: seqs[index] ?? 0 }));
-      return { kind: "changed", eventSeq: number(row, 3), recipients };
+      const largeVersion = row[7] === null ? {} : { largeVersion: number(row, 7) };
+      return { kind: "changed", eventSeq: number(row, 3), recipients, ...largeVersion };
     }
     case "duplicate":
       return { kind: "duplicate", eventId: text(row, 2), eventSeq: number(row, 3), atMs: number(row, 4) };

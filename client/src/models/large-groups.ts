@@ -15,7 +15,10 @@ import { ownMessage } from "./own-message.ts";
 /** What is needed of the client. */
 export type LargeGroupsClient = Pick<ImClient, "request" | "send" | "on" | "history" | "state" | "userId">;
 
-/** Messages of a group that are left out, for there are too many: read them by `client.history()` when somebody looks. */
+/**
+ * Messages of a group that are left out, for there are too many: read them by `client.history()` when somebody looks. Recalls and edits
+ * are among them, also of messages from before the gap: read these anew, too.
+ */
 export interface LargeGap {
   /** The group. */
   readonly conversationId: string;
@@ -57,7 +60,7 @@ interface Followed {
  * Shows large groups as other conversations are shown: in order, once, without holes. Servers show what is said to whoever is online, and
  * promise nothing; what is missing is seen by the positions, and read by history: after a message that comes too early, and after every
  * login. Make one per client, before `connect()`; messages of these groups come to `onMessage`, also those that the client has in its inbox
- * (its own from other devices, changes of the group): leave out in other listeners what {@link LargeGroups.has} says.
+ * (its own from other devices, changes of the group and of its own messages): leave out in other listeners what {@link LargeGroups.has} says.
  */
 export class LargeGroups implements Disposable {
   readonly #client: LargeGroupsClient;

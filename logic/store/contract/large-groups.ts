@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { it } from "node:test";
 import type { GroupChange, GroupMember } from "../groups.ts";
+import { order } from "./changes.ts";
 import { appended, type ContractStore, message, readAll, user } from "./fixture.ts";
 import { groupEvent } from "./groups.ts";
 
@@ -85,6 +86,86 @@ export function largeGroupContract(store: () => ContractStore): void {
         [1, 2, undefined],
       ],
     );
+  });
+}
+
+/** Recalls, edits and cards in large groups. */
+export function largeGroupMessageChangeContract(store: () => ContractStore): void {
+  const { change, say, inboxOf, grown } = largeKit(store);
+  const read = async (userId: string, id: string): Promise<string[]> => {
+    const page = { userId, conversationId: id, direction: "forward", from: 2, ...PAGE } as const;
+    const events = (await store().readHistory(page))?.events ?? [];
+    return events.map(({ convSeq, contentType, content }) => `${convSeq} ${contentType} ${Buffer.from(content)}`);
+  };
+
+  it("tell of a recall and an edit in the inbox of who makes it, and the others where they read", async () => {
+    const { id, alice, bob, carol } = await grown();
+    const [first, second] = [appended(await say(id, bob, "one")), appended(await say(id, bob, "two"))];
+    const edit = order({ kind: "edit", sender: bob, of: first, content: Buffer.from("uno") });
+    const edited = await store().changes.change(edit);
+    assert.ok(edited.kind === "changed");
+    assert.deepEqual(edited.recipients, [{ userId: bob, inboxSeq: 6 }]);
+    assert.deepEqual([edited.eventSeq, edited.largeVersion], [6, 2]);
+    const recalled = await store().changes.change(order({ kind: "recall", sender: bob, of: second }));
+    assert.ok(recalled.kind === "changed");
+    assert.deepEqual([recalled.recipients.length, recalled.largeVersion], [1, 2]);
+    assert.deepEqual([await inboxOf(alice), await inboxOf(carol)], [[1, 2, 3], [3]]);
+    assert.deepEqual(await inboxOf(bob), [1, 2, 3, 4, 5, 6, 7]);
+    const shown = (await read(carol, id)).slice(1);
+    assert.deepEqual(shown.slice(0, 3), [
+      "4 text/plain;im-version=2 uno",
+      "5 im/recalled ",
+      `6 im/change ${edit.eventBare}uno`,
+    ]);
+    assert.match(shown[3] ?? "", /^7 im\/change recall/);
+    assert.deepEqual((await store().changes.change(edit)).kind, "duplicate");
+  });
+
+  it("tell of a message from before they were large in the same way, and refuse strangers as before", async () => {
+    const { alice, bob, carol } = await grown();
+    const [event] = (await readAll(store(), bob)).events.slice(1);
+    assert.equal(event?.convSeq, 2);
+    const of = { kind: "stored" as const, recipients: [], ...event };
+    assert.deepEqual(await store().changes.change(order({ kind: "recall", sender: user(), of })), {
+      kind: "refused",
+      why: "not-member",
+    });
+    assert.deepEqual(await store().changes.change(order({ kind: "recall", sender: alice, of })), {
+      kind: "refused",
+      why: "not-yours",
+    });
+    assert.equal((await store().changes.change(order({ kind: "recall", sender: bob, of }))).kind, "changed");
+    assert.deepEqual([await inboxOf(alice), await inboxOf(carol)], [[1, 2, 3], [3]]);
+    assert.equal((await readAll(store(), alice)).events[1]?.contentType, "im/recalled");
+  });
+
+  it("tell of a card's new state, by a service, who put it there, or anybody when that one left", async () => {
+    const { id, alice, bob } = await grown();
+    const card = { ref: "item-1", version: 1 };
+    const posted = message({ sender: bob, peer: "", conversationId: id, contentType: "im/card", card });
+    const of = appended((await store().append([posted]))[0]);
+    const update = (version: number) =>
+      store().changes.change(order({ kind: "card", sender: "svc:shop", of, ref: "item-1", version }));
+    const readers = async (version: number): Promise<string[]> => {
+      const result = await update(version);
+      assert.ok(result.kind === "changed" && result.largeVersion !== undefined, JSON.stringify(result));
+      return result.recipients.map(({ userId }) => userId);
+    };
+    assert.deepEqual(await readers(2), [bob]);
+    await change(id, alice, 2, { removed: [bob], recipients: [alice, bob] });
+    const [reader, ...more] = await readers(3);
+    assert.ok(reader !== bob && more.length === 0);
+    assert.equal((await read(alice, id)).at(-1)?.slice(0, 16), "7 im/change card");
+  });
+
+  it("tell nobody of what its sender alone sees", async () => {
+    const { id, bob, carol } = await grown();
+    const hidden = message({ sender: bob, peer: "", conversationId: id, hidden: true });
+    const of = appended((await store().append([hidden]))[0]);
+    const result = await store().changes.change(order({ kind: "edit", sender: bob, of }));
+    assert.ok(result.kind === "changed");
+    assert.deepEqual([result.recipients.length, result.largeVersion], [1, undefined]);
+    assert.deepEqual((await read(carol, id)).length, 1);
   });
 }
 

@@ -49,7 +49,7 @@ import {
 } from "./hooks.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
-import { largeGroupContract, largeGroupListContract } from "./large-groups.ts";
+import { largeGroupContract, largeGroupListContract, largeGroupMessageChangeContract } from "./large-groups.ts";
 import { muteContract } from "./mutes.ts";
 import { policyContract } from "./policy.ts";
 import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
@@ -121,6 +121,7 @@ export function storeContract(store: () => ContractStore): void {
     blockSightContract,
     largeGroupContract,
     largeGroupListContract,
+    largeGroupMessageChangeContract,
     erasureContract,
     erasedAccountContract,
     erasedIdContract,
