@@ -1,56 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, describe, it } from "node:test";
-import { promisify } from "node:util";
-import { parseAllDocuments, parse as parseYaml } from "yaml";
-import { silentProgress } from "../scripts/cluster/progress.ts";
-import { ensureBinaries } from "../scripts/cluster/toolchain.ts";
-
-const CHARTS = import.meta.dirname;
-const TIMEOUT_MS = 30_000;
-const runFile = promisify(execFile);
-
-interface Manifest {
-  kind: string;
-  metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
-  spec?: Record<string, unknown>;
-  rules?: { verbs: string[]; resources: string[]; apiGroups: string[] }[];
-}
+import { describe, it } from "node:test";
+import { parse as parseYaml } from "yaml";
+import { byKind, CHARTS, ciValues, type Manifest, render, runHelm } from "./testing/helm.ts";
 
 interface RuleGroups {
   groups: { name: string; rules: { alert?: string; annotations?: Record<string, string> }[] }[];
 }
-
-let helm = "";
-before(async () => {
-  helm = (await ensureBinaries(["helm"], { progress: silentProgress })).helm ?? "";
-});
-
-async function runHelm(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  try {
-    const { stdout, stderr } = await runFile(helm, args, { timeout: TIMEOUT_MS, maxBuffer: 16 << 20 });
-    return { code: 0, stdout, stderr };
-  } catch (error) {
-    const failed = error as { code?: number; stdout?: string; stderr?: string };
-    return { code: failed.code ?? 1, stdout: failed.stdout ?? "", stderr: failed.stderr ?? "" };
-  }
-}
-
-async function render(chart: string, args: string[] = []): Promise<Manifest[]> {
-  const result = await runHelm(["template", "test", join(CHARTS, chart), "--namespace", "ns", ...args]);
-  assert.equal(result.code, 0, result.stderr);
-  return parseAllDocuments(result.stdout)
-    .map((document) => document.toJS() as Manifest | null)
-    .filter((manifest) => manifest !== null);
-}
-
-const ciValues = (chart: string): string[] =>
-  readdirSync(join(CHARTS, chart, "ci")).map((file) => join(CHARTS, chart, "ci", file));
-const byKind = (manifests: Manifest[], kind: string): Manifest[] =>
-  manifests.filter((manifest) => manifest.kind === kind);
 
 for (const chart of ["im-operator", "im-cluster"]) {
   describe(chart, () => {
@@ -71,57 +29,10 @@ for (const chart of ["im-operator", "im-cluster"]) {
         }
       }
     });
-
-    it("refuses a key that does not exist, naming it", async () => {
-      const result = await runHelm(["template", "test", join(CHARTS, chart), "--set", "replicasss=3"]);
-      assert.notEqual(result.code, 0);
-      assert.match(result.stderr, /replicasss/);
-    });
   });
 }
 
 describe("im-operator values", () => {
-  const refused: [string, string][] = [
-    ["replicas=-1", "replicas"],
-    ["replicas=two", "replicas"],
-    ["image.tag=latest", "tag"],
-    ["image.digest=sha256:123", "digest"],
-    ["image.pullPolicy=Sometimes", "pullPolicy"],
-    ["logLevel=loud", "logLevel"],
-    ["crds.keep=maybe", "keep"],
-    ["watchNamespaces={Team_A}", "watchNamespaces"],
-    ["operand.postgresImage=", "postgresImage"],
-    ["evictionGuard.enabled=perhaps", "enabled"],
-    ["evictionGuard.failurePolicy=Fail", "failurePolicy"],
-    ["updateWarnings.enabled=perhaps", "enabled"],
-    ["drainTaints={}", "drainTaints"],
-    ["image.repo=x", "repo"],
-    ["monitoring.rules.enabled=perhaps", "enabled"],
-    ["monitoring.podMonitors.interval=often", "interval"],
-    ["monitoring.rules.runbookUrl=docs", "runbookUrl"],
-    ["monitoring.dashboards.label=", "label"],
-  ];
-  for (const [setting, key] of refused) {
-    it(`refuses ${setting}`, async () => {
-      const result = await runHelm(["template", "test", join(CHARTS, "im-operator"), "--set", setting]);
-      assert.notEqual(result.code, 0, result.stdout.slice(0, 200));
-      assert.match(result.stderr, new RegExp(key));
-    });
-  }
-
-  it("has a schema entry for every key of values.yaml", () => {
-    const values = parseYaml(readFileSync(join(CHARTS, "im-operator/values.yaml"), "utf8")) as Record<string, unknown>;
-    const schema = JSON.parse(readFileSync(join(CHARTS, "im-operator/values.schema.json"), "utf8")) as {
-      properties: Record<string, unknown>;
-    };
-    assert.deepEqual(
-      Object.keys(values).sort(),
-      Object.keys(schema.properties)
-        .filter((key) => key !== "global")
-        .sort(),
-    );
-  });
-
   const monitored = ["--set", "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true"];
   const kinds = ["--api-versions", "monitoring.coreos.com/v1"];
 
@@ -292,22 +203,6 @@ describe("im-operator values", () => {
 });
 
 describe("im-cluster values", () => {
-  const refused: [string, string][] = [
-    ["spec.entry.replicas=none", "replicas"],
-    ["spec.entry.replica=3", "replica"],
-    ["spec.entry.service.kind=Ingress", "kind"],
-    ["spec.logic.replicas=many", "replicas"],
-    ["spec.tls.secret=x", "secret"],
-    ["spec.unknown=1", "unknown"],
-  ];
-  for (const [setting, key] of refused) {
-    it(`refuses ${setting}`, async () => {
-      const result = await runHelm(["template", "test", join(CHARTS, "im-cluster"), "--set", setting]);
-      assert.notEqual(result.code, 0, result.stdout.slice(0, 200));
-      assert.match(result.stderr, new RegExp(key));
-    });
-  }
-
   it("renders one ImCluster with the spec as given", async () => {
     const manifests = await render("im-cluster", ["-f", join(CHARTS, "im-cluster/ci/external-values.yaml")]);
     assert.deepEqual(

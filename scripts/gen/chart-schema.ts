@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // values.schema.json of the im-cluster chart, from the CRD: Helm refuses a wrong key or value before the API server does.
 import { parse } from "yaml";
+import { type CelRule, celToSchema, ONLY_KEYS } from "./cel-to-schema.ts";
 
-interface Schema {
+export interface Schema {
   type?: string;
   description?: string;
   properties?: Record<string, Schema>;
@@ -27,9 +28,35 @@ const KEPT = [
   "uniqueItems",
 ];
 
+/** Two rules may say the same keyword: both hold. */
+function withRules(schema: Schema, rules: readonly CelRule[]): Schema {
+  const allOf: object[] = [];
+  for (const { rule } of rules) {
+    const said = celToSchema(rule) ?? {};
+    const isFree = Object.keys(said).every((key) => schema[key] === undefined || key === "additionalProperties");
+    if (isFree) Object.assign(schema, said);
+    else allOf.push(said);
+  }
+  return withKeys(allOf.length === 0 ? schema : { ...schema, allOf });
+}
+
+/** A map of known keys: each has the schema that all values had. */
+function withKeys({ [ONLY_KEYS]: keys, ...schema }: Schema): Schema {
+  if (keys === undefined) return schema;
+  const properties = Object.fromEntries((keys as string[]).map((key) => [key, schema.additionalProperties as Schema]));
+  return { ...schema, properties, additionalProperties: false };
+}
+
 /** OpenAPI v3 structural schema to JSON schema draft-07, closed at every object with properties. Pure. */
 export function toDraft07(schema: Schema): Schema {
-  if (schema["x-kubernetes-int-or-string"] === true) return { type: ["integer", "string"] as unknown as string };
+  return withRules(withoutRules(schema), (schema["x-kubernetes-validations"] as CelRule[] | undefined) ?? []);
+}
+
+function withoutRules(schema: Schema): Schema {
+  if (schema["x-kubernetes-int-or-string"] === true) {
+    const { description } = schema;
+    return { type: ["integer", "string"] as unknown as string, ...(description ? { description } : {}) };
+  }
   const out: Schema = {};
   for (const key of KEPT) if (schema[key] !== undefined) out[key] = schema[key];
   if (schema.items) out.items = toDraft07(schema.items);
@@ -47,11 +74,17 @@ export function toDraft07(schema: Schema): Schema {
 
 const STRING_MAP: Schema = { type: "object", additionalProperties: { type: "string" } };
 
-/** The generated file's text. */
-export function chartSchema(crdYaml: string): string {
+/** The schema of `spec` as the CRD writes it. */
+export function specSchema(crdYaml: string): Schema {
   const crd = parse(crdYaml) as { spec: { versions: { schema: { openAPIV3Schema: Schema } }[] } };
   const spec = crd.spec.versions[0]?.schema.openAPIV3Schema.properties?.spec;
   if (spec === undefined) throw new Error("crds/imcluster.yaml has no spec schema");
+  return spec;
+}
+
+/** The generated file's text. */
+export function chartSchema(crdYaml: string): string {
+  const spec = specSchema(crdYaml);
   const schema = {
     $schema: "http://json-schema.org/draft-07/schema#",
     type: "object",

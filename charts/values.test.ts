@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// values.yaml, values.schema.json and Chart.yaml agree with each other and with the project.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { CHART_NAMES, CHARTS, chartFile } from "./testing/helm.ts";
+import { type KeySchema, openGroups, schemaKeys, valueKeys } from "./testing/value-keys.ts";
+
+interface Chart {
+  name: string;
+  version: string;
+  appVersion: string;
+  kubeVersion: string;
+  icon: string;
+  annotations: Record<string, string>;
+}
+
+const schemaOf = (chart: string): KeySchema & { $schema: string } =>
+  JSON.parse(readFileSync(join(CHARTS, chart, "values.schema.json"), "utf8")) as KeySchema & { $schema: string };
+const { version } = JSON.parse(readFileSync(join(CHARTS, "../package.json"), "utf8")) as { version: string };
+
+describe("keys of a chart's values", () => {
+  const schema: KeySchema = {
+    additionalProperties: false,
+    properties: {
+      image: { additionalProperties: false, properties: { tag: {}, digest: {} } },
+      labels: { additionalProperties: { type: "string" } },
+      open: { properties: { a: {} } },
+    },
+  };
+
+  it("are those of the schema and of the values, as deep as the schema goes", () => {
+    assert.deepEqual(schemaKeys(schema), ["image", "image.tag", "image.digest", "labels", "open", "open.a"]);
+    const values = { image: { tag: "1", other: 2 }, labels: { team: "chat" }, extra: { deep: 1 } };
+    assert.deepEqual(valueKeys(values, schema), ["image", "image.tag", "image.other", "labels", "extra"]);
+  });
+
+  it("are closed but where it is said", () => assert.deepEqual(openGroups(schema), ["open"]));
+});
+
+describe("values of im-operator", () => {
+  it("and their schema have the same keys, at every depth", () => {
+    const schema = schemaOf("im-operator");
+    const inValues = new Set(valueKeys(chartFile("im-operator", "values.yaml"), schema));
+    // Kubernetes' own words, and what Helm gives to every chart.
+    const known = (path: string): boolean => path !== "global" && !/^resources[.]/.test(path);
+    assert.deepEqual(schemaKeys(schema).filter(known).sort(), [...inValues].filter(known).sort());
+  });
+});
+
+describe("values of im-cluster", () => {
+  it("are in the schema, and those beside spec are the same", () => {
+    const schema = schemaOf("im-cluster");
+    const keys = valueKeys(chartFile("im-cluster", "values.yaml"), schema);
+    const known = new Set(schemaKeys(schema));
+    assert.deepEqual(
+      keys.filter((path) => !known.has(path)),
+      [],
+    );
+    const beside = (path: string): boolean =>
+      path !== "global" && !path.startsWith("spec.") && !/[.]resources[.]/.test(path);
+    assert.deepEqual([...known].filter(beside).sort(), keys.filter(beside).sort());
+  });
+});
+
+for (const name of CHART_NAMES) {
+  describe(`chart ${name}`, () => {
+    it("has a schema of the draft that Helm reads, closed at every group", () => {
+      const schema = schemaOf(name);
+      assert.match(schema.$schema, /draft-07/);
+      assert.deepEqual(openGroups(schema), []);
+    });
+
+    it("has the version of the project, and an image of that version", () => {
+      const chart = chartFile<Chart>(name, "Chart.yaml");
+      assert.deepEqual([chart.name, chart.version, chart.appVersion], [name, version, version]);
+      const images = chart.annotations["artifacthub.io/images"] ?? "";
+      assert.match(images, new RegExp(`image: ghcr[.]io/imcluster/imcluster:${version.replaceAll(".", "[.]")}$`, "m"));
+    });
+
+    it("tells Artifact Hub what it is", () => {
+      const { annotations, icon } = chartFile<Chart>(name, "Chart.yaml");
+      assert.match(icon, /^https:/);
+      for (const key of ["license", "category", "changes", "images", "links"])
+        assert.ok(annotations[`artifacthub.io/${key}`], key);
+      assert.equal(annotations["artifacthub.io/license"], "Apache-2.0");
+    });
+  });
+}
