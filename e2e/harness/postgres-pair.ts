@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chownSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import pg from "pg";
 import { temporaryFolder } from "./folders.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { POSTGRES_FOLDER_PREFIX, type PostgresServer, startPostgres } from "./postgres.ts";
-import { copyFolder, postgresUser } from "./postgres-files.ts";
+import { copyOf, writeAsPostgres } from "./postgres-copy.ts";
 import { waitUntil } from "./processes.ts";
 import { startProxy, type TcpProxy } from "./proxy.ts";
 
 const SYNC_TIMEOUT_MS = 30_000;
 const PROMOTE_TIMEOUT_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 10_000;
 const STANDBY_NAME = "standby";
 
 /** A commit is answered when both servers have it on disk. */
@@ -148,53 +146,13 @@ export async function startPostgresPair(options: { durable?: boolean; place?: Pl
 async function startStandby(primary: PostgresServer, place: Place): Promise<PostgresServer> {
   const dir = temporaryFolder(POSTGRES_FOLDER_PREFIX);
   try {
-    await backUp(primary, dir);
+    await copyOf(primary, dir);
+    // The log comes from the primary.
+    writeAsPostgres(join(dir, "standby.signal"), "");
     const primaryConninfo = `host=${place.host} port=${primary.port} user=postgres application_name=${STANDBY_NAME}`;
     return await startPostgres({ dir, place, settings: { ...SETTINGS, primary_conninfo: primaryConninfo } });
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
     throw error;
   }
-}
-
-/** The low-level backup functions: the npm package has no pg_basebackup. */
-async function backUp(primary: PostgresServer, dir: string): Promise<void> {
-  const client = new pg.Client({ connectionString: primary.url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
-  await client.connect();
-  try {
-    await client.query("SELECT pg_backup_start('standby', true)");
-    await copyWhileItChanges(primary.dir, dir);
-    const { rows } = await client.query<{ labelfile: string }>("SELECT labelfile FROM pg_backup_stop(false)");
-    write(join(dir, "backup_label"), rows[0]?.labelfile ?? "");
-  } finally {
-    await client.end();
-  }
-  for (const name of ["postmaster.pid", "postmaster.opts", "postgresql.auto.conf"]) rmSync(join(dir, name));
-  write(join(dir, "postgresql.auto.conf"), "");
-  write(join(dir, "standby.signal"), "");
-  // The log comes from the primary.
-  for (const name of readdirSync(join(dir, "pg_wal")))
-    if (/^[0-9A-F]{24}/.test(name)) rmSync(join(dir, "pg_wal", name));
-}
-
-/** What the server removes during the copy is none of the backup, nor are its caches, which every new session may replace. */
-async function copyWhileItChanges(from: string, to: string): Promise<void> {
-  try {
-    await copyFolder(from, to);
-  } catch (error) {
-    const { stderr } = error as { stderr?: string };
-    const complaints = (stderr ?? "").split("\n").filter((line) => line !== "");
-    if (complaints.length === 0 || !complaints.every(isHarmless)) throw error;
-  }
-}
-
-/** Is this complaint of `cp` about a file that a backup needs not have? */
-export function isHarmless(complaint: string): boolean {
-  if (complaint.includes("No such file or directory")) return true;
-  return complaint.includes("pg_internal.init") && complaint.includes("replaced while being copied");
-}
-
-function write(path: string, content: string): void {
-  writeFileSync(path, content, { mode: 0o600 });
-  if (postgresUser) chownSync(path, postgresUser.uid, postgresUser.gid);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isHarmless } from "./postgres-pair.ts";
+import { isHarmless } from "./postgres-copy.ts";
 
 describe("an online copy of a data directory", () => {
   it("may miss what the server removed, and its caches", () => {
