@@ -58,6 +58,13 @@ describe("broadcasts", () => {
       logic,
     );
 
+  /** Each logic answers by the clock by which it hands out. */
+  async function isOver(broadcastId: string): Promise<boolean> {
+    const path = `/v1/broadcasts/${broadcastId}`;
+    const answers = await Promise.all(apiPorts.map((port) => callApi(port, { method: "GET", path, key })));
+    return answers.every(({ body }) => body.state === "ended");
+  }
+
   const saw = (devices: readonly Device[], content: string): Promise<void> =>
     waitUntil(
       `all show ${content}`,
@@ -113,9 +120,9 @@ describe("broadcasts", () => {
     await create("while there");
     await saw([first], "while there");
     await first.close();
-    await create("short", { notAfterMs: Date.now() + 1500 });
+    const short = await create("short", { notAfterMs: Date.now() + 1500 });
     await create("while away");
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await waitUntil("it is over for both logics", () => isOver(String(short.broadcastId)), WAIT_MS);
     const again = await device(uid, 1);
     await saw([again], "while away");
     assert.deepEqual(

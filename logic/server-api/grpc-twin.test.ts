@@ -4,94 +4,17 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { GrpcStatus } from "#lib/grpc-status.ts";
-import { apiServiceDefinition } from "#proto/load.ts";
 import { makeKey } from "./api-key.ts";
 import { TestApi } from "./api-kit.ts";
-import { type ExampleCall, type ExampleFacts, exampleCalls } from "./example-calls.ts";
+import { type ExampleFacts, exampleCalls } from "./example-calls.ts";
 import { type GrpcTwinListener, startGrpcTwin } from "./grpc-twin.ts";
+import { definition, messageOf, TwinClient } from "./grpc-twin-kit.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations/index.ts";
-import { methodName, protoText, requestSchema } from "./proto-text.ts";
-import { fromProto, type ProtoValue, toProto } from "./proto-values.ts";
-import { RouteTable } from "./route-table.ts";
+import { methodName, protoText } from "./proto-text.ts";
+import { fromProto, toProto } from "./proto-values.ts";
 import { object } from "./schema.ts";
-
-const DEADLINE_MS = 20_000;
-const definition = apiServiceDefinition();
-const routes = new RouteTable(OPERATIONS);
-
-interface GrpcAnswer {
-  status: number;
-  details: string;
-  problem: Record<string, unknown> | undefined;
-  reply: ProtoValue | undefined;
-  isReplay: boolean;
-}
-
-interface Caller {
-  key?: string | undefined;
-  idempotencyKey?: string | undefined;
-}
-
-class TwinClient {
-  readonly #client: Client;
-
-  constructor(port: number) {
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  }
-
-  close(): void {
-    this.#client.close();
-  }
-
-  call(method: string, request: object, { key, idempotencyKey = randomUUID() }: Caller): Promise<GrpcAnswer> {
-    const found = definition[method];
-    assert.ok(found, method);
-    const metadata = new Metadata();
-    if (key !== undefined) metadata.set("authorization", `Bearer ${key}`);
-    metadata.set("idempotency-key", idempotencyKey);
-    return new Promise((resolve) => {
-      let isReplay = false;
-      let settle = (_: GrpcAnswer): void => undefined;
-      const answered = new Promise<GrpcAnswer>((done) => {
-        settle = done;
-      });
-      const asked = this.#client.makeUnaryRequest(
-        ...([found.path, found.requestSerialize, found.responseDeserialize, request, metadata] as const),
-        { deadline: Date.now() + DEADLINE_MS },
-        (error: ServiceError | null, reply?: unknown) => {
-          const [problem] = error?.metadata?.get("im-problem-bin") ?? [];
-          settle({
-            ...{ status: error?.code ?? 0, details: error?.details ?? "", isReplay },
-            problem: problem === undefined ? undefined : (JSON.parse(problem.toString()) as Record<string, unknown>),
-            reply: error ? undefined : (reply as ProtoValue),
-          });
-        },
-      );
-      asked.on("status", ({ metadata: trailers }) => {
-        isReplay = trailers.get("idempotent-replayed").length > 0;
-        void answered.then((answer) => resolve({ ...answer, isReplay }));
-      });
-    });
-  }
-}
-
-/** The message for a call as it is made over HTTP. */
-function messageOf(operation: Operation, call: ExampleCall): object {
-  const url = new URL(call.path, "http://api");
-  const found = routes.match(call.method, url.pathname);
-  assert.ok(found.kind === "found" && found.operation === operation);
-  const schema = requestSchema(operation);
-  const query = Object.entries(operation.queryFields.properties).flatMap(([name, field]): [string, unknown][] => {
-    const values = url.searchParams.getAll(name);
-    if (values.length === 0) return [];
-    if (field.type === "array") return [[name, values]];
-    return [[name, field.type === "integer" ? Number(values[0]) : values[0]]];
-  });
-  return toProto(schema, { ...found.path, ...(Object.fromEntries(query) as object), ...call.body });
-}
 
 describe("the gRPC twin of the server API", () => {
   let api: TestApi;
