@@ -283,7 +283,8 @@ describe("rules and blocks", () => {
     }
     assert.equal(refused, 4, "the new rule holds");
     writeFileSync(file, '{"version": 1, "rules": [{}]}');
-    const isTold = (index: number): boolean => fleet().logic(index).logTail(1_000_000).includes("not as they should be");
+    const isTold = (index: number): boolean =>
+      fleet().logic(index).logTail(1_000_000).includes("not as they should be");
     await until("both have read it", () => [0, 1].every(isTold));
     assert.ok(await isRefused("an umbrella"));
   });

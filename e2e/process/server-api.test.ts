@@ -4,12 +4,16 @@ import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { DisconnectCode } from "#lib/codes.ts";
+import { GrpcStatus } from "#lib/grpc-status.ts";
 import { Safety } from "../../client/src/models/index.ts";
 import { makeKey, SCOPES } from "../../logic/server-api/api-key.ts";
 import { type ExampleFacts, exampleCalls, HIDDEN } from "../../logic/server-api/example-calls.ts";
+import { messageOf, TwinClient } from "../../logic/server-api/grpc-twin-kit.ts";
 import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
+import { methodName } from "../../logic/server-api/proto-text.ts";
+import { fromProto, toProto } from "../../logic/server-api/proto-values.ts";
 import { fits } from "../../logic/server-api/validate.ts";
 import { waitWithin } from "../harness/cpu-wait.ts";
 import { temporaryFolder } from "../harness/folders.ts";
@@ -22,7 +26,9 @@ const WAIT_MS = 30_000;
 /** A revoked key works no longer than this. */
 const REVOKED_MS = 5000;
 
-const port = await freePort();
+const [port, grpcPort] = [await freePort(), await freePort()];
+/** Short enough that a process that stands still has not answered. */
+const SHORT_MS = 300;
 const folder = temporaryFolder("im-api-keys-");
 const keysFile = join(folder, "keys.json");
 const cardKeysFile = join(folder, "card-keys");
@@ -31,9 +37,12 @@ writeFileSync(keysFile, JSON.stringify([{ key: fileKey.text, name: "from a Secre
 writeFileSync(cardKeysFile, `k1 ${randomBytes(32).toString("base64")}\n`);
 
 describe("the server API", () => {
-  const logicEnv = { IM_API_PORT: String(port), IM_API_KEYS_FILE: keysFile, IM_CARD_KEYS_FILE: cardKeysFile };
+  const files = { IM_API_KEYS_FILE: keysFile, IM_CARD_KEYS_FILE: cardKeysFile };
+  const logicEnv = { IM_API_PORT: String(port), IM_API_GRPC_PORT: String(grpcPort), ...files };
   const fleet = useFleet({ entries: 1, logics: 1, extlogics: 1, logicEnv });
   const target = () => targetOf(fleet(), "tls", 0);
+  const twin = new TwinClient(grpcPort);
+  after(() => twin.close());
   let shared: Promise<string> | undefined;
   /** One with every scope of the default tenant, for all tests. */
   const allKey = (): Promise<string> => {
@@ -175,25 +184,31 @@ describe("the server API", () => {
     assert.ok(!JSON.stringify(listed).includes("secretHash"));
   });
 
-  it("answers every operation as documented, to every kind of caller", async () => {
-    const [right, stranger] = [await allKey(), await createApiKey(fleet().postgresUrl, SCOPES, "acme")];
-    const { body } = await callApi(port, { ...message("api-eve"), key: right });
-    const { conversationId, messageId } = body as { conversationId: string; messageId: string };
-    const group = { actor: "svc:shop", name: "team", userIds: ["api-eve"] };
-    const made = await callApi(port, { method: "POST", path: "/v1/groups", key: right, body: group });
-    const groupId = String(made.body.groupId);
+  /** A user whom the shop has written to, and all else that the examples are about. */
+  async function factsOf(userId: string): Promise<ExampleFacts> {
+    const key = await allKey();
+    const post = async (path: string, body: object): Promise<Record<string, unknown>> => {
+      const answer = await callApi(port, { method: "POST", path, key, body });
+      assert.ok(answer.status < 300, `${path}: ${JSON.stringify(answer.body)}`);
+      return answer.body;
+    };
+    const service = "svc:shop";
+    const text = { contentType: "text/plain", content: "hello" };
+    const { conversationId, messageId } = await post("/v1/messages", { from: service, to: userId, ...text });
+    const { groupId } = await post("/v1/groups", { actor: service, name: "team", userIds: [userId] });
     const cardRef = "order-1";
     const card = { type: "order", ref: cardRef, version: 1, snapshot: { state: "new" } };
-    const ordered = { from: "svc:shop", to: "api-eve", card };
-    assert.equal((await callApi(port, { method: "POST", path: "/v1/cards", key: right, body: ordered })).status, 201);
-    const list = { contentType: "text/plain", content: "sale", audience: "users", userIds: ["api-eve"] };
-    const sale = { ...list, notAfterMs: Date.now() + 3_600_000 };
-    const told = await callApi(port, { method: "POST", path: "/v1/broadcasts", key: right, body: sale });
-    const broadcastId = String(told.body.broadcastId);
-    const reportNumber = await reportBy("api-eve");
-    const ids = { conversationId, messageId, groupId, cardRef, broadcastId, reportNumber };
-    const facts: ExampleFacts = { userId: "api-eve", service: "svc:shop", ...ids };
-    const calls = exampleCalls(facts);
+    await post("/v1/cards", { from: service, to: userId, card });
+    const sale = { ...text, audience: "users", userIds: [userId], notAfterMs: Date.now() + 3_600_000 };
+    const { broadcastId } = await post("/v1/broadcasts", sale);
+    const ids = { conversationId: String(conversationId), messageId: String(messageId), groupId: String(groupId) };
+    const reportNumber = await reportBy(userId);
+    return { userId, service, ...ids, cardRef, broadcastId: String(broadcastId), reportNumber };
+  }
+
+  it("answers every operation as documented, to every kind of caller", async () => {
+    const [right, stranger] = [await allKey(), await createApiKey(fleet().postgresUrl, SCOPES, "acme")];
+    const calls = exampleCalls(await factsOf("api-eve"));
     const scopeless = await createApiKey(fleet().postgresUrl, ["audit:read"]);
     for (const { id, reply, scope } of OPERATIONS) {
       const call = calls[id];
@@ -214,6 +229,68 @@ describe("the server API", () => {
           assert.ok(fits(reply.schema, answer.body), `${id}: ${JSON.stringify(answer.body)}`);
       }
     }
+  });
+
+  it("does every operation over gRPC, which HTTP then tells as done, and refuses the same callers", async () => {
+    const right = await allKey();
+    const calls = exampleCalls(await factsOf("api-grpc"));
+    const scopeless = await createApiKey(fleet().postgresUrl, ["audit:read"]);
+    for (const operation of OPERATIONS) {
+      const { id, scope, reply } = operation;
+      const call = calls[id];
+      assert.ok(call, id);
+      const request = messageOf(operation, call);
+      const ask = (key: string | undefined, idempotencyKey: string) =>
+        twin.call(methodName(id), request, { key, idempotencyKey });
+      for (const [key, status] of [
+        [undefined, GrpcStatus.UNAUTHENTICATED],
+        [makeKey().text, GrpcStatus.UNAUTHENTICATED],
+        ...(scope === "audit:read" ? [] : [[scopeless, GrpcStatus.PERMISSION_DENIED] as const]),
+      ] as const) {
+        const refused = await ask(key, randomUUID());
+        assert.deepEqual([refused.status, refused.reply], [status, undefined], `${id}: ${refused.details}`);
+      }
+      const idempotencyKey = randomUUID();
+      const done = await ask(right, idempotencyKey);
+      assert.deepEqual([done.status, done.isReplay], [0, false], `${id}: ${done.details}`);
+      const told = await callApi(port, { ...call, key: right, idempotencyKey });
+      assert.equal(told.status, reply.status, `${id}: ${JSON.stringify(told.body)}`);
+      const isRead = call.method === "GET";
+      assert.equal(told.headers.get("idempotent-replayed"), isRead ? null : "true", id);
+      const { schema } = reply;
+      // The log has grown by the call.
+      if (!schema || !("properties" in schema) || id === "readAudit") continue;
+      assert.deepEqual(fromProto(schema, done.reply ?? {}), fromProto(schema, toProto(schema, told.body)), id);
+    }
+  });
+
+  it("ends a gRPC call at its deadline, and the same key of idempotency finds out what became of it", async () => {
+    const [key, idempotencyKey, words] = [await allKey(), randomUUID(), randomUUID()];
+    const { body } = message("api-late", words);
+    const ask = (deadlineMs: number) => twin.call("SendMessage", body, { key, idempotencyKey, deadlineMs });
+    fleet().logic(0).sigstop();
+    const late = await ask(SHORT_MS).finally(() => fleet().logic(0).sigcont());
+    assert.equal(late.status, GrpcStatus.DEADLINE_EXCEEDED, late.details);
+    const answers = new Set<string>();
+    await waitUntil(
+      "it is answered twice",
+      async () => {
+        const { status, reply } = await ask(WAIT_MS);
+        if (status === 0) answers.add(String(reply?.messageId));
+        return status === 0 && (await ask(WAIT_MS)).isReplay;
+      },
+      WAIT_MS,
+    );
+    const user = await login(fleet(), "api-late", target());
+    await waitMessages(user, 1);
+    await callApi(port, { ...message("api-late", "marker"), key });
+    await waitUntil("the marker comes", () => user.messages.at(-1)?.text === "marker", WAIT_MS);
+    assert.deepEqual(
+      user.messages.map(({ text }) => text),
+      [words, "marker"],
+    );
+    assert.deepEqual([...answers], [user.messages[0]?.messageId]);
+    await user.client.close();
   });
 
   it("has no 5xx for anything that a caller can do wrong", async () => {

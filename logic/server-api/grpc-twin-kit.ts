@@ -45,7 +45,11 @@ export class TwinClient {
     this.#client.close();
   }
 
-  call(method: string, request: object, { key, idempotencyKey = randomUUID(), deadlineMs = DEADLINE_MS }: GrpcCaller): Promise<GrpcAnswer> {
+  call(
+    method: string,
+    request: object,
+    { key, idempotencyKey = randomUUID(), deadlineMs = DEADLINE_MS }: GrpcCaller,
+  ): Promise<GrpcAnswer> {
     const found = definition[method];
     assert.ok(found, method);
     const metadata = new Metadata();
