@@ -8,3 +8,9 @@ export function tenantOf(internalId: string): string {
   const at = internalId.indexOf(TENANT_SEPARATOR);
   return at < 0 ? "" : internalId.slice(0, at);
 }
+
+/** A user's id as its tenant knows it: what is behind the tenant's prefix. Only for who is of that tenant. */
+export function idInTenant(internalId: string): string {
+  const at = internalId.indexOf(TENANT_SEPARATOR);
+  return at < 0 ? internalId : internalId.slice(at + TENANT_SEPARATOR.length);
+}

@@ -4,7 +4,7 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { composeLogic } from "./compose.ts";
 import { LEASE_TTL_MS, type LogicHarness, type TokenOptions } from "./contract/kit.ts";
-import { logicContract } from "./contract/logic.contract.ts";
+import { logicContract, tenantContract } from "./contract/logic.contract.ts";
 import { MemoryAckWheel } from "./deliver/ack-wheel-memory.ts";
 import type { PushIntent } from "./deliver/offline.ts";
 import { wireEntry } from "./entry-kit.ts";
@@ -12,6 +12,7 @@ import { purgeEntry } from "./grpc/control.ts";
 import { unreadMetrics } from "./metrics.ts";
 import { MemoryChangeLog } from "./presence/change-log-memory.ts";
 import { MemoryRouter } from "./router/memory.ts";
+import { internalId } from "./server-api/tenant-ids.ts";
 import { MemoryStore } from "./store/memory.ts";
 
 const clock = new FakeClock();
@@ -66,9 +67,22 @@ const harness: LogicHarness = {
   elapse: (ms) => clock.advance(ms),
   flushRouter: async () => router.flush(),
   createConversation: (id, memberIds) => store.createConversation(id, memberIds),
+  tenant: "",
   store,
   router,
   core,
 };
 
 logicContract("memory", () => harness);
+
+const inTenant = (userId: string): string => internalId("acme", userId);
+
+/** Clients of a tenant: what they write and read is all the same. */
+const ofTenant: LogicHarness = {
+  ...harness,
+  tenant: "acme",
+  token: async (userId, facts) => JSON.stringify({ userId: inTenant(userId), ...facts }),
+  createConversation: (id, memberIds) => store.createConversation(id, memberIds.map(inTenant)),
+};
+
+tenantContract("memory", () => ofTenant);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each command of a client may do to whom: a row a command and use. A command without a row fails the matrix.
 import { randomUUID } from "node:crypto";
+import { idInTenant } from "#lib/tenant.ts";
 import { Command } from "#proto/commands.ts";
 import {
   AppState,
@@ -70,6 +71,7 @@ export interface CommandRow {
 /** What the body of a request is made of. */
 export interface Asked {
   readonly logic: AuthzLogic;
+  /** Internal id of who asks. */
   readonly userId: string;
   readonly target: Target;
   /** Of this request. */
@@ -78,9 +80,9 @@ export interface Asked {
   readonly guest: string;
 }
 
-const NO_SESSION = { otherTenant: "unbound", anonymous: "unbound" } as const;
 const people = (all: Expectation): CommandRow["expect"] => ({
-  ...{ owner: all, member: all, exMember: all, stranger: all, blocked: all, service: all, ...NO_SESSION },
+  ...{ owner: all, member: all, exMember: all, stranger: all, blocked: all, service: all, otherTenant: all },
+  anonymous: "unbound",
 });
 /** Who is in the group may, and nobody else learns that there is one. */
 const MEMBERS: CommandRow["expect"] = { ...people("hidden"), owner: "done", member: "done" };
@@ -140,7 +142,7 @@ const MESSAGE_ROWS: readonly CommandRow[] = [
   row(
     Command.SEND,
     "to a user",
-    { ...ALL, owner: "refused", blocked: "unheard" },
+    { ...ALL, owner: "refused", blocked: "unheard", otherTenant: "unheard" },
     SendAck,
     ({ target: { userId: to }, requestId }) =>
       Send.encode({ to, clientMessageId: requestId, content: Buffer.from("hello") }),
@@ -198,8 +200,13 @@ const PAIR_ROWS: readonly CommandRow[] = [
   row(Command.TYPING, "in a pair with a block", { ...PAIR, owner: "unheard" }, TypingState, ({ target: { pairId } }) =>
     Typing.encode({ conversationId: pairId }),
   ),
-  row(Command.GROUP, "create with the owner", { ...ALL, blocked: "refused" }, GroupReply, ({ requestId, target }) =>
-    Group.encode({ requestId, create: { name: "new", userIds: [target.userId], fromStart: false } }),
+  row(
+    Command.GROUP,
+    "create with the owner",
+    { ...ALL, blocked: "refused", otherTenant: "unheard" },
+    GroupReply,
+    ({ requestId, target }) =>
+      Group.encode({ requestId, create: { name: "new", userIds: [target.userId], fromStart: false } }),
   ),
 ];
 
@@ -264,7 +271,7 @@ const GROUP_ROWS: readonly CommandRow[] = [
     "invite oneself",
     { ...OWNER, owner: "done" },
     GroupReply,
-    inGroup(({ userId }) => ({ invite: { userIds: [userId] } })),
+    inGroup(({ userId }) => ({ invite: { userIds: [idInTenant(userId)] } })),
   ),
   row(
     Command.GROUP,
@@ -292,7 +299,7 @@ const GROUP_ROWS: readonly CommandRow[] = [
     "make oneself the owner",
     { ...OWNER, owner: "refused" },
     GroupReply,
-    inGroup(({ userId }) => ({ setRole: { userId, role: "owner" } })),
+    inGroup(({ userId }) => ({ setRole: { userId: idInTenant(userId), role: "owner" } })),
   ),
   row(
     Command.GROUP,

@@ -8,6 +8,8 @@ export interface MintOptions {
   expiresInS?: number;
   /** Claim `jti`; none by default. */
   tokenId?: string;
+  /** Claim `tenant`; none by default. */
+  tenant?: string;
   /** Seconds since it was issued. Default 0. */
   ageS?: number;
   issuer?: string;
@@ -75,7 +77,9 @@ export async function tokenAuthorityFrom(privateJwk: JWK, names: AuthorityNames 
     privateJwk,
     async mint(userId, options = {}) {
       const nowS = Math.floor(Date.now() / 1000);
-      const token = new SignJWT(options.tokenId === undefined ? {} : { jti: options.tokenId });
+      const { tokenId, tenant } = options;
+      const named = { ...(tokenId === undefined ? {} : { jti: tokenId }), ...(tenant === undefined ? {} : { tenant }) };
+      const token = new SignJWT(named);
       return await token
         .setProtectedHeader({ alg, kid: options.kid ?? kid })
         .setIssuer(options.issuer ?? issuer)

@@ -19,7 +19,10 @@ const CARD: Card = {
 };
 const OK: WebhookResult = { kind: "answered", status: 200, body: Buffer.from("paid") };
 
-async function setUp(limits = { maxRunning: 10, maxWaiting: 10, maxWaitMs: 1000 }) {
+async function setUp(
+  limits = { maxRunning: 10, maxWaiting: 10, maxWaitMs: 1000 },
+  [shopId, buyerId] = ["shop", "alice"],
+) {
   const base = changeSetUp();
   const calls: WebhookCall[] = [];
   const shop = { answer: (): Promise<WebhookResult> | WebhookResult => OK };
@@ -40,8 +43,8 @@ async function setUp(limits = { maxRunning: 10, maxWaiting: 10, maxWaitMs: 1000 
   };
   const handler = new CardActionHandler(ports);
   const content = Buffer.from(signCard(CARD, { id: "k", secret: randomBytes(32) }));
-  const of = await base.send("shop", "alice", { contentType: "im/card", content, card: { ref: "o-1", version: 4 } });
-  const press = async (fields: Partial<CardAction> = {}, userId = "alice", by = handler) => {
+  const of = await base.send(shopId, buyerId, { contentType: "im/card", content, card: { ref: "o-1", version: 4 } });
+  const press = async (fields: Partial<CardAction> = {}, userId = buyerId, by = handler) => {
     const { session, sent } = changeSession(userId, base.store.epoch);
     const { conversationId, convSeq, messageId } = of;
     const request = { conversationId, convSeq, messageId, action: "pay", clientActionId: "p-1", ...fields };
@@ -71,6 +74,13 @@ describe("a button of a card", () => {
       ...{ action: "pay", input: Buffer.from("now").toString("base64") },
     });
     assert.match(notice.id, /^[0-9a-f]{32}$/);
+  });
+
+  it("of a tenant names it, and who pressed as it knows them", async () => {
+    const { press, calls } = await setUp(undefined, ["acme/shop", "acme/alice"]);
+    assert.deepEqual(answerOf(await press()), [200, "paid"]);
+    const { tenant, userId } = JSON.parse(calls[0]?.body ?? "") as CardActionNotice;
+    assert.deepEqual([tenant, userId], ["acme", "alice"]);
   });
 
   it("pressed again with the same key gives the first answer; with another key it is another press", async () => {

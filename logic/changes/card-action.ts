@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
+import { idInTenant, tenantOf } from "#lib/tenant.ts";
 import { Command } from "#proto/commands.ts";
 import { CardAction, CardActionResult } from "#proto/gen/messages.ts";
 import type { Gate } from "../gate.ts";
@@ -41,6 +42,9 @@ export interface CardActionNotice {
   readonly type: "card.action";
   /** Of this press, whatever repeats it: do it once. Also in the header Idempotency-Key. */
   readonly id: string;
+  /** Of the user; left out: the default one. */
+  readonly tenant?: string;
+  /** As its tenant knows it. */
   readonly userId: string;
   readonly conversationId: string;
   readonly convSeq: number;
@@ -198,8 +202,10 @@ function pressId({ userId, clientKey, conversationId, convSeq, action }: CardPre
 
 function noticeOf(press: CardPress, { type, ref, version }: Card, input: Uint8Array): CardActionNotice {
   const { userId, conversationId, convSeq, action } = press;
+  const tenant = tenantOf(userId);
   return {
-    ...{ type: "card.action", id: pressId(press), userId, conversationId, convSeq },
+    ...{ type: "card.action", id: pressId(press), ...(tenant === "" ? {} : { tenant }) },
+    ...{ userId: idInTenant(userId), conversationId, convSeq },
     ...{ card: { type, ref, version }, action, input: Buffer.from(input).toString("base64") },
   };
 }

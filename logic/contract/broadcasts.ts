@@ -10,20 +10,22 @@ import { RecordKind } from "#proto/uplink/record.ts";
 import { type TestEntry, waitUntil } from "../entry-kit.ts";
 import type { NewBroadcast } from "../store/broadcast-store.ts";
 import { newBroadcast } from "../store/contract/broadcasts.ts";
-import { attached, type LogicHarness, nextConn, type Online, online, unique } from "./kit.ts";
+import { attached, idOf, type LogicHarness, nextConn, type Online, online, unique } from "./kit.ts";
 
 /** Stores one and puts it into force; the number that it has. */
 async function inForce(get: () => LogicHarness, fields: Partial<NewBroadcast> = {}) {
   const { store, core } = get();
-  const broadcast = newBroadcast(fields);
+  const { tenant } = get();
+  const userIds = (fields.userIds ?? []).map((userId) => idOf(get, userId));
+  const broadcast = newBroadcast({ ...fields, tenant, userIds });
   assert.equal(await store.broadcasts.create(broadcast), "created");
   await core.broadcasts.board.look();
-  const found = await store.broadcasts.find("", broadcast.broadcastId);
+  const found = await store.broadcasts.find(tenant, broadcast.broadcastId);
   assert.ok(found && found.activationSeq > 0);
   return { ...broadcast, seq: found.activationSeq };
 }
 
-const headOf = (get: () => LogicHarness): number => get().core.broadcasts.board.headOf("anybody");
+const headOf = (get: () => LogicHarness): number => get().core.broadcasts.board.headOf(idOf(get, "anybody"));
 
 async function pull({ entry, conn }: Online, request: Partial<SysPull> = {}): Promise<SysPage> {
   const answer = await entry.ask(conn, Command.SYS_PULL, SysPull.encode(request), Command.SYS_PAGE, (bytes) =>
@@ -42,7 +44,7 @@ function acknowledge(get: () => LogicHarness, { entry, conn }: Online, position:
 
 async function watermarkOf(get: () => LogicHarness, userId: string): Promise<number> {
   await get().core.broadcasts.flush();
-  return (await get().store.broadcasts.readers([userId])).get(userId)?.watermark ?? 0;
+  return (await get().store.broadcasts.readers([idOf(get, userId)])).get(idOf(get, userId))?.watermark ?? 0;
 }
 
 /** Run by logicContract: SYS_PULL. */
@@ -96,7 +98,7 @@ export function broadcasts(get: () => LogicHarness): void {
     const web = await inForce(get, { audience: "segment", segment });
     const over = await inForce(get, { notBeforeMs: Date.now() - 2000, notAfterMs: Date.now() - 1000 });
     const gone = await inForce(get);
-    await get().store.broadcasts.retract("", gone.broadcastId);
+    await get().store.broadcasts.retract(get().tenant, gone.broadcastId);
     await get().core.broadcasts.board.look();
     const wanted = { ...{ [phone.user]: [listed], [browser.user]: [web] }, [desk.user]: [listed] };
     for (const who of [phone, browser, desk]) {
@@ -119,7 +121,10 @@ export function broadcastPages(get: () => LogicHarness): void {
     const one = await inForce(get, { audience: "users", userIds: [first.user] });
     const before = await pull(second, { inboxEpoch, position: one.seq - 1 });
     assert.deepEqual([idsOf(before), before.nextPosition], [[], one.seq]);
-    const added = await get().store.broadcasts.addUsers("", one.broadcastId, [second.user, first.user]);
+    const added = await get().store.broadcasts.addUsers(get().tenant, one.broadcastId, [
+      idOf(get, second.user),
+      idOf(get, first.user),
+    ]);
     assert.deepEqual(added, { kind: "added", added: 1, users: 2 });
     await get().core.broadcasts.board.look();
     for (const [who, from, wanted] of [
@@ -171,7 +176,7 @@ export function broadcastNews(get: () => LogicHarness): void {
     const before = await attached(get);
     const one = await inForce(get);
     const head = await heardOf(before, RecordKind.SYS_HEAD, one.seq);
-    assert.deepEqual([head.rid, head.body.length], [epochMark(get().core.broadcasts.board.epoch), 0]);
+    assert.deepEqual([head.rid, head.body.length], [epochMark(get().core.broadcasts.board.epoch), get().tenant.length]);
     const after = await attached(get);
     await heardOf(after, RecordKind.SYS_HEAD, one.seq);
     const login = await after.login(nextConn(), await get().token(unique("user")));
@@ -187,7 +192,7 @@ export function broadcastNews(get: () => LogicHarness): void {
       const record = await heardOf(entry, RecordKind.BROADCAST, one.seq);
       assert.deepEqual([record.cmd, record.flags], [Command.SYS_PAGE, Flag.URGENT | Flag.NO_PERSIST]);
       const read = readBroadcast(record);
-      assert.deepEqual(read?.target, { tenant: "" });
+      assert.deepEqual(read?.target, { tenant: get().tenant });
       const page = SysPage.decode(read?.body ?? new Uint8Array(0));
       assert.deepEqual([idsOf(page), page.head, page.nextPosition], [[one.broadcastId], one.seq, 0]);
       assert.equal(entry.waiting(RecordKind.BROADCAST).length, 0, "what is not urgent is not sent");

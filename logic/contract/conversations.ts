@@ -18,7 +18,7 @@ import {
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { TestAnswer } from "../entry-kit.ts";
 import { directConversationId } from "../send/conversation.ts";
-import { attached, type LogicHarness, type Online, online, say, unique } from "./kit.ts";
+import { attached, idOf, type LogicHarness, type Online, online, say, unique } from "./kit.ts";
 
 const read = ({ entry, conn }: Online, fields: Partial<Read>): Promise<TestAnswer<ReadState>> =>
   entry.ask(conn, Command.READ, Read.encode(fields), Command.READ, (bytes) => ReadState.decode(bytes));
@@ -44,13 +44,16 @@ async function unasked({ entry, conn }: Online, cmd: number): Promise<Uint8Array
 const unaskedOf = ({ entry, conn }: Online): number =>
   entry.waiting(RecordKind.REPLY).filter((record) => record.conn === conn && record.rid === 0).length;
 
+const pairOf = (get: () => LogicHarness, one: string, other: string): string =>
+  directConversationId(idOf(get, one), idOf(get, other));
+
 /** Alice on two devices, bob on one, and their conversation with `count` messages of bob. */
 async function pair(get: () => LogicHarness, count: number) {
   const entry = await attached(get);
   const [alice, bob] = [await online(get, entry), await online(get, entry)];
   const laptop = await online(get, await attached(get), alice.user, { platform: "web", deviceId: "laptop" });
   for (let at = 0; at < count; at++) ok(await say(bob, { to: alice.user }));
-  return { alice, bob, laptop, conversationId: directConversationId(alice.user, bob.user) };
+  return { alice, bob, laptop, conversationId: pairOf(get, alice.user, bob.user) };
 }
 
 /** Run by logicContract: READ. */
@@ -146,7 +149,7 @@ export function contactLists(get: () => LogicHarness): void {
     const first = ok(await contacts(alice, { limit: 2 }));
     const second = ok(await contacts(alice, { limit: 2, before: first.nextBefore, inboxEpoch: first.inboxEpoch }));
     const ids = (page: ContactsPage): string[] => page.contacts.map((contact) => contact.conversationId);
-    const expected = [others[1], others[0], bob].map((other) => directConversationId(alice.user, other?.user ?? ""));
+    const expected = [others[1], others[0], bob].map((other) => pairOf(get, alice.user, other?.user ?? ""));
     assert.deepEqual([...ids(first), ...ids(second)], expected);
     const [contact] = second.contacts as [Contact];
     assert.deepEqual([contact.unread, contact.lastSeq, contact.lastEvent?.sender], [2, 2, bob.user]);

@@ -6,6 +6,7 @@ import type { LogicCore } from "../compose.ts";
 import type { PushIntent } from "../deliver/offline.ts";
 import type { TestAnswer, TestEntry } from "../entry-kit.ts";
 import type { Router } from "../router/router.ts";
+import { internalId } from "../server-api/tenant-ids.ts";
 import type { Store } from "../store/store.ts";
 
 /** Of the entries in these tests, which do not renew: longer than any of them on a slow machine. */
@@ -35,10 +36,15 @@ export interface LogicHarness {
   flushRouter(): Promise<void>;
   /** Makes a group. */
   createConversation(conversationId: string, memberIds: readonly string[]): Promise<void>;
+  /** Of all users; "" = the default one. Ids in the store and the router have its prefix: see `idOf`. */
+  readonly tenant: string;
   readonly store: Store;
   readonly router: Router;
   readonly core: LogicCore;
 }
+
+/** What the store and the router call a user of these tests. */
+export const idOf = (get: () => LogicHarness, userId: string): string => internalId(get().tenant, userId);
 
 let counter = 0;
 /** A name nobody else has. */

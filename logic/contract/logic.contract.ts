@@ -14,12 +14,7 @@ import { fencing, routing, sessions } from "./sessions.ts";
 /** The behaviour of logic towards its entries, run on memory ports and on real PostgreSQL and Redis. */
 export function logicContract(name: string, get: () => LogicHarness): void {
   describe(`logic contract: ${name}`, () => {
-    sending(get);
-    resending(get);
-    refusals(get);
-    inboxes(get);
-    histories(get);
-    snapshots(get);
+    forClients(get);
     sessions(get);
     routing(get);
     fencing(get);
@@ -30,16 +25,33 @@ export function logicContract(name: string, get: () => LogicHarness): void {
     devices(get);
     logouts(get);
     presence(get);
-    peerPresence(get);
-    peerSubscriptions(get);
-    reading(get);
-    contactLists(get);
-    typists(get);
-    groups(get);
-    groupChanges(get);
-    groupSecrecy(get);
-    broadcasts(get);
-    broadcastPages(get);
-    broadcastNews(get);
+  });
+}
+
+/** What clients see of each other: the same in every tenant. */
+function forClients(get: () => LogicHarness): void {
+  sending(get);
+  resending(get);
+  refusals(get);
+  inboxes(get);
+  histories(get);
+  snapshots(get);
+  peerPresence(get);
+  peerSubscriptions(get);
+  reading(get);
+  contactLists(get);
+  typists(get);
+  groups(get);
+  groupChanges(get);
+  groupSecrecy(get);
+  broadcasts(get);
+  broadcastPages(get);
+  broadcastNews(get);
+}
+
+/** Clients with tokens of a tenant: they write the ids that they wrote without one, and read no other. */
+export function tenantContract(name: string, get: () => LogicHarness): void {
+  describe(`logic contract for a tenant's clients: ${name}`, () => {
+    forClients(get);
   });
 }

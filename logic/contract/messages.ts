@@ -7,7 +7,7 @@ import { PushAck, type Send } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { PushIntent } from "../deliver/offline.ts";
 import { waitUntil } from "../entry-kit.ts";
-import { attached, type LogicHarness, nextConn, online, say, text, unique } from "./kit.ts";
+import { attached, idOf, type LogicHarness, nextConn, online, say, text, unique } from "./kit.ts";
 
 /** Run by logicContract. */
 export function sending(get: () => LogicHarness): void {
@@ -83,7 +83,7 @@ export function resending(get: () => LogicHarness): void {
     assert.deepEqual({ ...again.body, duplicate: false }, { ...first.body });
     assert.equal(again.body.duplicate, true);
     await entry.delivered(bob.conn);
-    const page = await get().store.readInbox({ userId: bob.user, cursor: 0, limit: 10, limitBytes: 1000 });
+    const page = await get().store.readInbox({ userId: idOf(get, bob.user), cursor: 0, limit: 10, limitBytes: 1000 });
     assert.equal(page.events.length, 1);
   });
 
@@ -104,10 +104,11 @@ export function resending(get: () => LogicHarness): void {
     const alice = await online(get, entry);
     const away = unique("away");
     assert.equal((await say(alice, { to: away })).kind, "ok");
+    const [awayId, aliceId] = [idOf(get, away), idOf(get, alice.user)];
     const of = async (): Promise<PushIntent[]> =>
-      (await get().intents()).filter(({ userId }) => userId === away || userId === alice.user);
+      (await get().intents()).filter(({ userId }) => userId === awayId || userId === aliceId);
     await waitUntil("the intent is queued", async () => (await of()).length > 0);
-    assert.deepEqual(await of(), [{ userId: away, inboxSeq: 1, cause: "offline" }]);
+    assert.deepEqual(await of(), [{ userId: awayId, inboxSeq: 1, cause: "offline" }]);
   });
 }
 
@@ -256,7 +257,8 @@ export function inboxes(get: () => LogicHarness): void {
         conn: bob.conn,
         body: PushAck.encode({ inboxSeq }),
       });
-    const acked = async (): Promise<number> => (await get().store.pushTargets([bob.user]))[0]?.ackedSeq ?? -1;
+    const acked = async (): Promise<number> =>
+      (await get().store.pushTargets([idOf(get, bob.user)]))[0]?.ackedSeq ?? -1;
     const becomes = (seq: number): Promise<void> =>
       waitUntil(`acked is ${seq}`, async () => {
         get().elapse(1000);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command } from "#proto/commands.ts";
-import { attached, type LogicHarness, nextConn, type Online, online, say, text } from "./kit.ts";
+import { attached, idOf, type LogicHarness, nextConn, type Online, online, say, text } from "./kit.ts";
 
 async function talk(from: Online, to: string, count: number): Promise<string> {
   let conversationId = "";
@@ -108,7 +108,7 @@ export function snapshots(get: () => LogicHarness): void {
     await get().createConversation(group, [bob.user]);
     for (let part = 0; part < 5; part++) {
       const batch = Array.from({ length: part === 4 ? 1 : 500 }, (_, at) =>
-        groupMessage(bob.user, group, part * 500 + at),
+        groupMessage(idOf(get, bob.user), group, part * 500 + at),
       );
       await store.append(batch);
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { tenantOf } from "#lib/tenant.ts";
 import { type Command, Flag } from "#proto/commands.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { EntryDirectory } from "../session/session.ts";
+import { shownTo } from "../tenant/tenant-port.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
 import type { RouteCache } from "./route-cache.ts";
 
@@ -53,9 +55,12 @@ export class EphemeralFrames {
     return this.#batch.isIdle;
   }
 
-  /** The body is kept until it was sent. */
+  /** The body is kept until it was sent. All users of a frame are of one tenant, and read its ids. */
   send(frame: EphemeralFrame): void {
-    if (frame.userIds.length > 0) this.#batch.add(frame);
+    const [userId] = frame.userIds;
+    if (userId === undefined) return;
+    const tenant = tenantOf(userId);
+    this.#batch.add(tenant === "" ? frame : { ...frame, body: shownTo(tenant, frame.cmd, frame.body) });
   }
 
   async #run(batch: readonly EphemeralFrame[]): Promise<void> {

@@ -13,7 +13,7 @@ const event: fc.Arbitrary<Event> = fc.record(
     conversationId: text,
     convSeq: seq,
     messageId: text,
-    sender: text,
+    sender: text.map((value) => value.replaceAll("/", "")),
     sentAtMs: seq,
     clientMessageId: text,
     contentType: text,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { idInTenant } from "#lib/tenant.ts";
 import type { Event } from "#proto/gen/messages.ts";
 
 /** Tag of `events` in Push (field 1) and in SyncPage (field 2), length-delimited. */
@@ -45,7 +46,9 @@ export class EventFields {
 
 /** Room for the head, then Event fields 2 to 9. */
 function sharedEventBytes(event: SharedEvent): Buffer {
-  const { conversationId, messageId, sender, clientMessageId, contentType, content } = event;
+  const { conversationId, messageId, clientMessageId, contentType, content } = event;
+  // Whoever gets it is of the sender's tenant.
+  const sender = idInTenant(event.sender);
   const strings =
     conversationId.length + messageId.length + sender.length + clientMessageId.length + contentType.length;
   const buffer = Buffer.allocUnsafe(HEAD_BYTES + strings * 3 + content.length + 80);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { idInTenant, tenantOf } from "#lib/tenant.ts";
 import type { GroupReply } from "#proto/gen/messages.ts";
 import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { payloadHash } from "../send/conversation.ts";
+import { internalId } from "../server-api/tenant-ids.ts";
 import { NO_SUCH_CONVERSATION, type Refusal } from "../session/session.ts";
 import type { BlockStore } from "../store/blocks.ts";
 import type { GroupState, GroupStore, KnownRequest } from "../store/groups.ts";
@@ -59,7 +61,7 @@ export class GroupChanger {
       if (attempt > 0) await this.#pause(attempt);
       const look = { actor, requestId: request.requestId, payloadHash: hash, groupId, userIds: namedIn(request) };
       const { known, group } = await this.#ports.store.look(look);
-      if (known) return answerOf(known);
+      if (known) return answerOf(actor, known);
       const answer = await this.#try(actor, request, hash, group);
       if (answer) return answer;
     }
@@ -103,7 +105,7 @@ export class GroupChanger {
     const others = invited.filter((userId) => userId !== actor);
     const blockers = others.length > 0 ? ((await this.#ports.blockersAmong?.(actor, others)) ?? []) : [];
     if (blockers.length === 0) return undefined;
-    const reason = `not everybody takes invitations from you: leave out ${blockers.slice(0, MAX_NAMED).join(", ")}`;
+    const reason = `not everybody takes invitations from you: leave out ${blockers.slice(0, MAX_NAMED).map(idInTenant).join(", ")}`;
     return { code: ErrorCode.PERMISSION_DENIED, reason };
   }
 
@@ -172,7 +174,7 @@ function requestHash(request: GroupChangeRequest): Uint8Array {
 }
 
 /** The first answer, from what is stored of it. */
-function answerOf(known: KnownRequest): Partial<GroupReply> | Refusal {
+function answerOf(actor: string, known: KnownRequest): Partial<GroupReply> | Refusal {
   if (known.kind === "conflict") {
     const reason = "this request_id belongs to another request or message: use a new one";
     return { code: ErrorCode.CONFLICT, reason, messageId: known.messageId };
@@ -181,7 +183,9 @@ function answerOf(known: KnownRequest): Partial<GroupReply> | Refusal {
   // Nothing was to be changed, or it was so long ago that retention took the event.
   if (convSeq === 0) return { conversationId, duplicate: true };
   const { version, users } = decodeGroupEvent(content);
-  return { conversationId, version, convSeq, userIds: [...users], duplicate: true };
+  const tenant = tenantOf(actor);
+  const userIds = users.map((userId) => internalId(tenant, idInTenant(userId)));
+  return { conversationId, version, convSeq, userIds, duplicate: true };
 }
 
 const EVENT_KINDS = { invite: "invited", remove: "removed", leave: "left", role: "role", rename: "renamed" } as const;
@@ -190,7 +194,8 @@ function eventOf(actor: string, request: GroupChangeRequest, state: GroupState, 
   const { userIds, name } = plan;
   const members = sizeAfter(state, plan);
   const isLarge = state.isLarge === true || members > MAX_GROUP_MEMBERS;
-  const common = { actor, users: userIds, version: state.version + 1, members, ...(isLarge ? { large: true } : {}) };
+  const names = { actor: idInTenant(actor), users: userIds.map(idInTenant) };
+  const common = { ...names, version: state.version + 1, members, ...(isLarge ? { large: true } : {}) };
   if (request.kind === "create")
     return { kind: "created", ...common, name: request.name, fromStart: request.fromStart };
   const { operation } = request;

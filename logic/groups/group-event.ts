@@ -6,7 +6,10 @@ export const GROUP_CONTENT_TYPE = "im/group";
 
 export type GroupEventKind = "created" | "invited" | "removed" | "left" | "role" | "renamed";
 
-/** Content of an event: JSON, so that a client without a codec reads it, too. The sender is who changed it. */
+/**
+ * Content of an event: JSON, so that a client without a codec reads it, too. The sender is who changed it. Ids are as the tenant knows
+ * them, for who reads them is of it.
+ */
 export interface GroupEvent {
   kind: GroupEventKind;
   actor: string;

@@ -46,7 +46,7 @@ export class GroupHandler {
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
-    const request = readGroupRequest(body);
+    const request = readGroupRequest(session.userId, body);
     if ("code" in request) {
       this.#refuse(session, rid, request, "invalid");
       return;

@@ -6,7 +6,7 @@ import { ErrorCode } from "#lib/errors.ts";
 import { Group } from "#proto/gen/messages.ts";
 import { type GroupRequest, MAX_GROUP_NAME_CHARS, MAX_GROUP_USERS, readGroupRequest } from "./group-request.ts";
 
-const read = (group: Partial<Group>) => readGroupRequest(Group.encode(group));
+const read = (group: Partial<Group>) => readGroupRequest("alice", Group.encode(group));
 const CHANGE = { requestId: "r-1", conversationId: "g_1" };
 
 function reasonOf(group: Partial<Group>): string {
@@ -91,7 +91,7 @@ describe("a request of GROUP", () => {
   it("is a request or a refusal, whatever the bytes are", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-        const request = readGroupRequest(bytes);
+        const request = readGroupRequest("alice", bytes);
         assert.ok("kind" in request || request.code === ErrorCode.BAD_REQUEST);
       }),
       { numRuns: 2000 },

@@ -4,7 +4,7 @@ import { MAX_ID_CHARS } from "#proto/commands.ts";
 import { Group, type GroupPage } from "#proto/gen/messages.ts";
 import type { Refusal } from "../session/session.ts";
 import type { GroupRole } from "../store/groups.ts";
-import { isUserId } from "../token/verify.ts";
+import { isPeerId, prefixChars } from "../tenant/peer-id.ts";
 import type { GroupOperation } from "./group-rules.ts";
 
 /** Users in one request. */
@@ -23,8 +23,8 @@ const OPERATIONS = ["create", "invite", "remove", "leave", "setRole", "rename", 
 type Operation = (typeof OPERATIONS)[number];
 const ROLES: ReadonlySet<string> = new Set<GroupRole>(["member", "admin", "owner"]);
 
-/** The request in a body, or what is wrong with it. */
-export function readGroupRequest(body: Uint8Array): GroupRequest | Refusal {
+/** The request in a body, or what is wrong with it. @param self who asks */
+export function readGroupRequest(self: string, body: Uint8Array): GroupRequest | Refusal {
   let group: Group;
   try {
     group = Group.decode(body);
@@ -34,14 +34,14 @@ export function readGroupRequest(body: Uint8Array): GroupRequest | Refusal {
   }
   const [operation, another] = OPERATIONS.filter((name) => group[name] !== null);
   if (operation === undefined || another !== undefined) return bad(`set exactly one of ${OPERATIONS.join(", ")}`);
-  return problemOf(group, operation) ?? requestOf(group);
+  return problemOf(self, group, operation) ?? requestOf(group);
 }
 
 function bad(reason: string): Refusal {
   return { code: ErrorCode.BAD_REQUEST, reason };
 }
 
-function problemOf(group: Group, operation: Operation): Refusal | undefined {
+function problemOf(self: string, group: Group, operation: Operation): Refusal | undefined {
   const { requestId, conversationId, create, invite, remove, setRole, rename } = group;
   const hasGroup = operation !== "create" && operation !== "mine";
   const isChange = operation !== "info" && operation !== "mine";
@@ -50,18 +50,19 @@ function problemOf(group: Group, operation: Operation): Refusal | undefined {
   if (isChange && !isId(requestId))
     return bad(`request_id must have 1 to ${MAX_ID_CHARS} characters, none of them NUL`);
   const userIds = create?.userIds ?? invite?.userIds ?? remove?.userIds;
-  if (userIds && !areUsers(userIds, create ? 0 : 1))
+  if (userIds && !areUsers(self, userIds, create ? 0 : 1))
     return bad(`user_ids must name up to ${MAX_GROUP_USERS} users: each 1-64 of letters, digits and _.:@-`);
   const name = create?.name ?? rename?.name ?? "";
   if (name.length > MAX_GROUP_NAME_CHARS || name.includes("\0"))
     return bad(`name is longer than ${MAX_GROUP_NAME_CHARS} characters, or has a NUL`);
-  if (setRole && !isUserId(setRole.userId)) return bad("user_id is no user id: 1-64 of letters, digits and _.:@-");
+  if (setRole && !isPeerId(self, setRole.userId))
+    return bad("user_id is no user id: 1-64 of letters, digits and _.:@-");
   if (setRole && !ROLES.has(setRole.role)) return bad("role must be member, admin or owner");
-  return pageProblem(group.info ?? group.mine);
+  return pageProblem(group.info ?? group.mine, MAX_ID_CHARS + prefixChars(self));
 }
 
-function pageProblem(page: GroupPage | null): Refusal | undefined {
-  const isFine = page === null || (page.after.length <= MAX_ID_CHARS && !page.after.includes("\0"));
+function pageProblem(page: GroupPage | null, maxChars: number): Refusal | undefined {
+  const isFine = page === null || (page.after.length <= maxChars && !page.after.includes("\0"));
   return isFine ? undefined : bad("after must be the next of the page before, or empty");
 }
 
@@ -69,8 +70,9 @@ function isId(id: string): boolean {
   return id !== "" && id.length <= MAX_ID_CHARS && !id.includes("\0");
 }
 
-function areUsers(userIds: readonly string[], least: number): boolean {
-  return userIds.length >= least && userIds.length <= MAX_GROUP_USERS && userIds.every(isUserId);
+function areUsers(self: string, userIds: readonly string[], least: number): boolean {
+  const isFew = userIds.length >= least && userIds.length <= MAX_GROUP_USERS;
+  return isFew && userIds.every((id) => isPeerId(self, id));
 }
 
 function distinct(userIds: readonly string[]): string[] {

@@ -175,7 +175,7 @@ export class UplinkServer {
     }
   }
 
-  #command(stream: EntryStream, { cmd, conn, rid, body }: UplinkRecord): void {
+  #command(stream: EntryStream, { cmd, conn, rid, body: written }: UplinkRecord): void {
     const session = stream.sessions.get(conn);
     if (!session) {
       const reason = "this server does not know the session yet: send it again";
@@ -183,6 +183,8 @@ export class UplinkServer {
       sendError({ entry: stream, conn }, rid, { code: ErrorCode.RETRYABLE, reason, retryable: true });
       return;
     }
+    // From here on all ids of users are internal ones.
+    const body = session.entry.read?.(cmd, written) ?? written;
     switch (cmd) {
       case Command.SEND:
         this.#ports.send.handle(session, rid, body);

@@ -11,7 +11,7 @@ import type { Router } from "../router/router.ts";
 import { directConversationId } from "../send/conversation.ts";
 import { type Refusal, type Session, sendError, sendReply, tagOf } from "../session/session.ts";
 import type { Store } from "../store/store.ts";
-import { isUserId } from "../token/verify.ts";
+import { isPeerId } from "../tenant/peer-id.ts";
 import { MovedNotices } from "./moved-notices.ts";
 import { lookAt } from "./peer-look.ts";
 import { HIDDEN, type PeerLook, type PeerState, peerPresence } from "./peer-state.ts";
@@ -104,7 +104,10 @@ export class PresenceHandler implements PresenceDesk {
       count(result);
       sendError(session, rid, refusal);
     };
-    const userIds = isSub ? readIds(PresenceSub, body, MAX_WATCHED_PEERS) : readIds(PresenceAsk, body, MAX_ASKED_PEERS);
+    const self = session.userId;
+    const userIds = isSub
+      ? readIds(PresenceSub, { self, body, max: MAX_WATCHED_PEERS })
+      : readIds(PresenceAsk, { self, body, max: MAX_ASKED_PEERS });
     if (typeof userIds === "string") {
       refuse({ code: ErrorCode.BAD_REQUEST, reason: userIds }, "invalid");
       return;
@@ -261,8 +264,7 @@ function reply(
 /** The distinct users of a body, or what is wrong with it. */
 function readIds(
   codec: { decode(bytes: Uint8Array): { userIds: string[] } },
-  body: Uint8Array,
-  max: number,
+  { self, body, max }: { self: string; body: Uint8Array; max: number },
 ): string[] | string {
   let userIds: string[];
   try {
@@ -272,6 +274,7 @@ function readIds(
     return "the body is no list of users: encode it as in client.proto";
   }
   if (userIds.length > max) return `more than ${max} users: name fewer`;
-  if (!userIds.every(isUserId)) return "user_ids holds what is no user id: 1-64 of letters, digits and _.:@-";
+  if (!userIds.every((id) => isPeerId(self, id)))
+    return "user_ids holds what is no user id: 1-64 of letters, digits and _.:@-";
   return [...new Set(userIds)];
 }

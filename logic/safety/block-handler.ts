@@ -10,7 +10,7 @@ import { directConversationId } from "../send/conversation.ts";
 import type { Refusal, Session } from "../session/session.ts";
 import { SessionPace } from "../session/session-pace.ts";
 import { type BlockedPeer, type BlockStore, MAX_BLOCKED } from "../store/blocks.ts";
-import { isUserId } from "../token/verify.ts";
+import { isPeerId } from "../tenant/peer-id.ts";
 import { OVERLOADED } from "./answers.ts";
 
 /** Users in one request. */
@@ -112,7 +112,7 @@ function parse(userId: string, body: Uint8Array): Block | Refusal {
   }
   const named = [...request.block, ...request.unblock];
   if (named.length > MAX_NAMED) return badRequest(`more than ${MAX_NAMED} users: name fewer at once`);
-  if (!named.every(isUserId))
+  if (!named.every((id) => isPeerId(userId, id)))
     return badRequest("block or unblock holds what is no user id: 1-64 of letters, digits and _.:@-");
   if (named.includes(userId)) return badRequest("nobody blocks itself: leave yourself out");
   if (new Set(named).size < named.length) return badRequest("a user is named twice: name each once");

@@ -4,7 +4,7 @@ import { Report } from "#proto/gen/messages.ts";
 import { badRequest, isSeq } from "../conversations/answers.ts";
 import type { Refusal } from "../session/session.ts";
 import type { ReportKind } from "../store/policy-store.ts";
-import { isUserId } from "../token/verify.ts";
+import { isPeerId } from "../tenant/peer-id.ts";
 
 export const REPORT_REASONS = ["spam", "fraud", "contact", "harassment", "illegal", "other"] as const;
 const MAX_TEXT_CHARS = 1000;
@@ -46,7 +46,7 @@ function commonProblem(report: Report): Refusal | undefined {
 
 function kindProblem(userId: string, kind: ReportKind, report: Report): Refusal | undefined {
   const { conversationId, convSeq, reason, content } = report;
-  if (report.userId !== "" && (!isUserId(report.userId) || report.userId === userId))
+  if (report.userId !== "" && (!isPeerId(userId, report.userId) || report.userId === userId))
     return badRequest("user_id must be another user");
   if (kind === "appeal") {
     if (conversationId === "" && report.userId === "")

@@ -11,7 +11,7 @@ import type { LogicMetrics } from "../metrics.ts";
 import { NO_SUCH_CONVERSATION, type Refusal, type Session, sendError } from "../session/session.ts";
 import { CARD_TYPE, isServerType } from "../store/changes.ts";
 import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
-import { isUserId } from "../token/verify.ts";
+import { isPeerId } from "../tenant/peer-id.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
 import { type AfterSend, isRefusal, type Passage } from "./before-send.ts";
 import { directConversationId, payloadHash } from "./conversation.ts";
@@ -267,7 +267,7 @@ function sendProblem(sender: string, send: Send): Refusal | undefined {
     return bad(`client_message_id must have 1 to ${MAX_ID_CHARS} characters, none of them NUL`);
   if (to === "" && conversationId === "") return bad("no recipient: set to or conversation_id");
   if (to !== "" && conversationId !== "") return bad("two recipients: set either to or conversation_id");
-  if (to !== "" && !isUserId(to)) return bad("to is no user id: 1-64 of letters, digits and _.:@-");
+  if (to !== "" && !isPeerId(sender, to)) return bad("to is no user id: 1-64 of letters, digits and _.:@-");
   if (to === sender) return bad("to is yourself: choose another user");
   if (conversationId.length > MAX_ID_CHARS || conversationId.includes("\0"))
     return bad(`conversation_id is longer than ${MAX_ID_CHARS} characters: use one the server gave you`);

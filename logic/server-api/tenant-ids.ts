@@ -16,7 +16,10 @@ export function externalId(tenant: string, internal: string): string | undefined
   return internal.startsWith(prefix) ? internal.slice(prefix.length) : undefined;
 }
 
+/** Around the tenant in front of a token's id; in no token's own id. */
+export const TENANT_MARK = "\u0001";
+
 /** As {@link internalId} for the claim `jti`, which may be any text without control characters. */
 export function internalTokenId(tenant: string, tokenId: string): string {
-  return tenant === "" ? tokenId : `\u0001${tenant}\u0001${tokenId}`;
+  return tenant === "" ? tokenId : `${TENANT_MARK}${tenant}${TENANT_MARK}${tokenId}`;
 }

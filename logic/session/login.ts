@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
-import { MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
+import { tenantOf } from "#lib/tenant.ts";
+import { Command, MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "#proto/commands.ts";
 import { Hello, LoginReply, LoginRequest, Welcome } from "#proto/gen/messages.ts";
 import { Gathered } from "../gathered.ts";
 import type { AckBuffer } from "../inbox/acks.ts";
@@ -11,6 +12,7 @@ import { PAGE_EVENTS } from "../inbox/page-limits.ts";
 import { pageOf } from "../inbox/pull.ts";
 import type { Route, Router, RouterLogin } from "../router/router.ts";
 import { type LoginRecord, OtherEpochError, type Store } from "../store/store.ts";
+import { portOf, shownTo } from "../tenant/tenant-port.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { TokenVerdict } from "../token/verify.ts";
 import { type FirstPage, FirstPages } from "./first-page.ts";
@@ -117,7 +119,7 @@ export class LoginHandler {
       return { ...FLAPPING, retryAfterMs: recorded.retryAfterMs };
     }
     const session: Session = {
-      entry: attempt.entry,
+      entry: portOf(attempt.entry, userId),
       conn: attempt.conn,
       userId,
       slot: recorded.slot,
@@ -193,22 +195,26 @@ export class LoginHandler {
     }
     const { page, cursor, resumed } = first;
     if (resumed) this.#ports.acks.note(session, cursor);
-    const welcome = Welcome.encode({
-      proto: PROTO_VERSION,
-      sessionId: `${session.entry.incarnation}/${session.conn}`,
-      userId: session.userId,
-      resumed,
-      inboxEpoch: page.epoch,
-      inboxHead: page.head,
-      sysHead: this.#ports.sysHead(session.userId),
-      firstPage: pageOf(page),
-      serverTimeMs: clock.wallMs(),
-      pingIntervalMs,
-      backgroundPingIntervalMs,
-      limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: PAGE_EVENTS.max },
-      entryId: entryName,
-      tokenTtlMs: tokenTtlMs(session, clock.wallMs()),
-    });
+    const welcome = shownTo(
+      tenantOf(session.userId),
+      Command.WELCOME,
+      Welcome.encode({
+        proto: PROTO_VERSION,
+        sessionId: `${session.entry.incarnation}/${session.conn}`,
+        userId: session.userId,
+        resumed,
+        inboxEpoch: page.epoch,
+        inboxHead: page.head,
+        sysHead: this.#ports.sysHead(session.userId),
+        firstPage: pageOf(page),
+        serverTimeMs: clock.wallMs(),
+        pingIntervalMs,
+        backgroundPingIntervalMs,
+        limits: { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES, maxPageEvents: PAGE_EVENTS.max },
+        entryId: entryName,
+        tokenTtlMs: tokenTtlMs(session, clock.wallMs()),
+      }),
+    );
     const reply = LoginReply.encode({
       userId: session.userId,
       slot: session.slot,

@@ -3,6 +3,7 @@ import type { ErrorCode } from "#lib/errors.ts";
 import { Command, Flag } from "#proto/commands.ts";
 import { Disconnect, ErrorInfo, SessionTag } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import { portOf } from "../tenant/tenant-port.ts";
 
 /** The stream of one attached entry, as handlers see it. */
 export interface EntryPort {
@@ -12,6 +13,8 @@ export interface EntryPort {
   send(record: RecordInput): boolean;
   /** Round trip of a connection with its variation, ms, as the entry measures it; 0, or no such method: not known. */
   roundTripMs?(conn: number): number;
+  /** A client's command with internal ids of users; no such method: they are those that clients write. See tenant-port.ts. */
+  read?(cmd: number, body: Uint8Array): Uint8Array;
 }
 
 /** The entries attached to this process. Every entry attaches to every logic. */
@@ -29,8 +32,10 @@ export interface SessionToken {
 
 /** A logged-in connection whose commands come to this process. */
 export interface Session {
+  /** What a client is sent goes through it, so that it reads the ids of its own tenant. */
   readonly entry: EntryPort;
   readonly conn: number;
+  /** Internal: with the prefix of its tenant. */
   readonly userId: string;
   readonly slot: string;
   readonly deviceId: string;
@@ -59,7 +64,8 @@ export function sessionOfTag(entry: EntryPort, conn: number, tag: SessionTag, kn
   const { userId, slot, deviceId, deviceName, loginSeq, tokenId, tokenIssuedMs, tokenExpiresMs, watches } = tag;
   const token = { tokenId, issuedAtMs: tokenIssuedMs, expiresAtMs: tokenExpiresMs };
   const epochMark = tag.epochMark || known;
-  return { entry, conn, userId, slot, deviceId, deviceName, loginSeq, epochMark, notedAckSeq: 0, token, watches };
+  const facts = { userId, slot, deviceId, deviceName, loginSeq, epochMark, notedAckSeq: 0, token, watches };
+  return { ...facts, entry: portOf(entry, userId), conn };
 }
 
 /** How long the session's token is still good, for WELCOME; 0 = not known. */

@@ -80,6 +80,17 @@ describe("token verifier", () => {
     assert.ok(facts.kind === "ok" && facts.tokenId === "j-1" && facts.issuedAtMs === (NOW_S - 5) * 1000);
   });
 
+  it("puts the tenant of a token in front of its user and its id, and nothing where there is none", async () => {
+    const idsOf = async (more: object) => {
+      const verdict = await verifier.verify(mint({ claims: { ...claims, ...more } }));
+      return verdict.kind === "ok" ? [verdict.userId, verdict.tokenId] : verdict.code;
+    };
+    assert.deepEqual(await idsOf({ tenant: "acme" }), ["acme/alice", ""]);
+    assert.deepEqual(await idsOf({ tenant: "acme", jti: "j-1" }), ["acme/alice", "\u0001acme\u0001j-1"]);
+    assert.deepEqual(await idsOf({ tenant: "", jti: "j-1" }), ["alice", "j-1"]);
+    assert.deepEqual(await idsOf({ tenant: `a${"-".repeat(31)}` }), [`a${"-".repeat(31)}/alice`, ""]);
+  });
+
   it("tells an expired token from an invalid one", async () => {
     const verdict = await verifier.verify(mint({ claims: { ...claims, exp: NOW_S - 61 } }));
     assert.ok(verdict.kind === "denied" && verdict.code === DisconnectCode.TOKEN_EXPIRED);
@@ -175,6 +186,15 @@ describe("token verifier", () => {
     "no audience": mint({ claims: { iss: "imcluster", sub: "alice", exp: NOW_S + 600 } }),
     "no sub": mint({ claims: { iss: "imcluster", aud: "demo", exp: NOW_S + 600 } }),
     "empty sub": mint({ claims: { ...claims, sub: "" } }),
+    "tenant as a number": mint({ claims: { ...claims, tenant: 7 } }),
+    "tenant null": mint({ claims: { ...claims, tenant: null } }),
+    "tenant as a list": mint({ claims: { ...claims, tenant: ["acme"] } }),
+    "tenant in capitals": mint({ claims: { ...claims, tenant: "Acme" } }),
+    "tenant with a slash": mint({ claims: { ...claims, tenant: "acme/shop" } }),
+    "tenant with a line break": mint({ claims: { ...claims, tenant: "acme\n" } }),
+    "tenant too long": mint({ claims: { ...claims, tenant: "a".repeat(33) } }),
+    "sub with a tenant": mint({ claims: { ...claims, sub: "acme/alice" } }),
+    "jti of another tenant": mint({ claims: { ...claims, jti: "\u0001acme\u0001j-1" } }),
     "sub as a number": mint({ claims: { ...claims, sub: 7 } }),
     "sub with a space": mint({ claims: { ...claims, sub: "alice bob" } }),
     "sub with a brace": mint({ claims: { ...claims, sub: "{bob}" } }),

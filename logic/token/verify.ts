@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { DisconnectCode } from "#lib/codes.ts";
+import { internalId, internalTokenId, TENANT, TENANT_MARK } from "../server-api/tenant-ids.ts";
 import { type KeySet, PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from "./jwks.ts";
 
 export const MAX_TOKEN_BYTES = 4096;
@@ -18,8 +19,9 @@ const FORBIDDEN_HEADERS = ["jwk", "jku", "x5c", "x5u", "x5t", "x5t#S256", "crit"
 export type TokenVerdict =
   | {
       readonly kind: "ok";
+      /** Claim `sub`, behind the prefix of the claim `tenant`, if there is one. */
       readonly userId: string;
-      /** Claim `jti`; "" when there is none: then only a revocation of its user hits it. */
+      /** Claim `jti`, which is of its tenant, too; "" when there is none: then only a revocation of its user hits it. */
       readonly tokenId: string;
       /** Claim `iat`; 0 when there is none: then every revocation of its user hits it. */
       readonly issuedAtMs: number;
@@ -138,16 +140,25 @@ function verificationKeys(source: JSONWebKeySet | Uint8Array, allowed?: readonly
 }
 
 function accept(payload: JWTPayload, latestIssueMs: number): TokenVerdict {
-  const { sub, exp, iat, jti } = payload;
+  const { sub, exp, iat, jti, tenant = "" } = payload;
   if (typeof sub !== "string" || !isUserId(sub))
     return invalid("the token's sub is no user id: 1-64 of letters, digits and _.:@-");
+  if (typeof tenant !== "string" || !TENANT.test(tenant))
+    return invalid("the token's tenant is no name of one: up to 32 of a-z, 0-9 and -, not beginning with -");
   const issuedAtMs = iat === undefined ? 0 : iat * 1000;
   if (!Number.isFinite(issuedAtMs) || issuedAtMs < 0 || issuedAtMs > latestIssueMs)
     return invalid("the token's iat is in the future: check the clock of the issuer");
   const tokenId: unknown = jti ?? "";
-  if (typeof tokenId !== "string" || tokenId.length > MAX_TOKEN_ID_CHARS || tokenId.includes("\0"))
-    return invalid(`the token's jti is no text of at most ${MAX_TOKEN_ID_CHARS} characters`);
-  return { kind: "ok", userId: sub, tokenId, issuedAtMs, expiresAtMs: Number(exp) * 1000 };
+  if (
+    typeof tokenId !== "string" ||
+    tokenId.length > MAX_TOKEN_ID_CHARS ||
+    ["\0", TENANT_MARK].some((mark) => tokenId.includes(mark))
+  )
+    return invalid(
+      `the token's jti is no text of at most ${MAX_TOKEN_ID_CHARS} characters, none of them U+0000 or U+0001`,
+    );
+  const names = { userId: internalId(tenant, sub), tokenId: tokenId && internalTokenId(tenant, tokenId) };
+  return { kind: "ok", ...names, issuedAtMs, expiresAtMs: Number(exp) * 1000 };
 }
 
 function headerProblem(token: string, { algorithms, needsKid }: VerificationKeys): string | undefined {

@@ -38,6 +38,13 @@ describe("webhook provider", () => {
     assert.deepEqual(pushes, [request.notification]);
   });
 
+  it("names the tenant, and its users as it knows them", async () => {
+    const { url, pushes } = await start({ secret: "s3cret" });
+    const notification = { ...request.notification, userId: "acme/bob", sender: "acme/alice" };
+    assert.deepEqual(await provider(url).push({ ...request, notification }, never), { kind: "accepted" });
+    assert.deepEqual(pushes, [{ ...notification, tenant: "acme", userId: "bob", sender: "alice" }]);
+  });
+
   it("is refused for good when the secret is wrong", async () => {
     const { url, pushes } = await start({ secret: "other" });
     assert.equal((await provider(url).push(request, never)).kind, "rejected");

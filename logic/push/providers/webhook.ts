@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import { idInTenant, tenantOf } from "#lib/tenant.ts";
 import { signature } from "../../webhook/signature.ts";
-import type { PushProvider, PushRequest, PushResult } from "../provider.ts";
+import type { PushNotification, PushProvider, PushRequest, PushResult } from "../provider.ts";
 import { callHttp, failure, isRetryableStatus } from "./http-call.ts";
 
 /** Options of {@link WebhookProvider}. */
@@ -25,7 +26,7 @@ export class WebhookProvider implements PushProvider {
 
   async push({ notification }: PushRequest, signal: AbortSignal): Promise<PushResult> {
     const { url, secret, clock, timeoutMs } = this.#options;
-    const body = JSON.stringify(notification);
+    const body = JSON.stringify(shown(notification));
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (secret !== "") headers["x-im-signature"] = signature(secret, Math.floor(clock.wallMs() / 1000), body);
     const answer = await callHttp({ url, headers, body, signal, timeoutMs, wallMs: () => clock.wallMs() });
@@ -40,4 +41,12 @@ export class WebhookProvider implements PushProvider {
   close(): void {
     // Connections belong to the process.
   }
+}
+
+/** Ids as the tenant of the user knows them; one URL is told of all tenants, so it is named unless it is the default one. */
+function shown(notification: PushNotification): PushNotification & { tenant?: string } {
+  const { userId, sender } = notification;
+  const tenant = tenantOf(userId);
+  if (tenant === "") return notification;
+  return { ...notification, tenant, userId: idInTenant(userId), sender: idInTenant(sender) };
 }
