@@ -80,7 +80,7 @@ test-process: node_modules/.installed ## Real processes on loopback: kills, flus
 	@$(TEST) process
 test-operator: node_modules/.installed ## Operator against a real kube-apiserver and etcd
 	@$(TEST) operator
-test-charts: node_modules/.installed ## Charts: lint, schema, rendering
+test-charts: node_modules/.installed ## Charts: lint, wrong values, samples rendered and installed on a real API server, upgrade, rollback
 	@$(TEST) charts
 test-alerts: node_modules/.installed ## Alerts by promtool: each fires when it should, and only then
 	@$(TEST) alerts

@@ -209,6 +209,6 @@ describe("im-cluster values", () => {
       manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`),
       ["ImCluster/shop"],
     );
-    assert.deepEqual(manifests[0]?.spec?.tls, { secretName: "shop-tls" });
+    assert.deepEqual(manifests[0]?.spec?.tls, { secretName: "im-tls" });
   });
 });

@@ -67,9 +67,9 @@ export const documentsOf = (text: string): Manifest[] =>
     .map((document) => document.toJS() as Manifest | null)
     .filter((manifest) => manifest !== null);
 
-/** What the chart makes, as release `test` in namespace `ns`. */
-export async function render(chart: string, args: readonly string[] = []): Promise<Manifest[]> {
-  return documentsOf(await helmOk(["template", "test", chartPath(chart), "--namespace", "ns", ...args]));
+/** What the chart makes in namespace `ns`. */
+export async function render(chart: string, args: readonly string[] = [], release = "test"): Promise<Manifest[]> {
+  return documentsOf(await helmOk(["template", release, chartPath(chart), "--namespace", "ns", ...args]));
 }
 
 /** Values files that people may take as samples, by path. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { fillMarks, specTable, valueRows, valuesTable } from "./chart-readme.ts";
+import { fillMarks, specTable, valueGroups, valueRows, valuesTable } from "./chart-readme.ts";
 import { chartSchema, specSchema } from "./chart-schema.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -35,6 +35,10 @@ describe("tables of a chart's README", () => {
       { path: "bare", default: 1, description: "" },
     ]);
     assert.match(valuesTable(VALUES), /^\| `taints` \| `\["a","b"\]` \| Taints \\\| and more \|$/m);
+  });
+
+  it("leave out the groups, which are listed by themselves", () => {
+    assert.equal(valueGroups("a:\n  # -- x\n  b: 1\n  c:\n    # -- y\n    d: 1\n# -- z\ne: 1\n"), "a\na.c\n");
   });
 
   for (const chart of ["im-operator", "im-cluster"]) {

@@ -102,3 +102,12 @@ export function fillMarks(readme: string, tables: Readonly<Record<string, string
     return `${text.slice(0, from + begin.length)}${content}${text.slice(to)}`;
   }, readme);
 }
+
+/** Keys of values.yaml that hold other keys, a line each: without one of them the templates could not be rendered. */
+export function valueGroups(yaml: string): string {
+  const groups = valueRows(yaml).flatMap(({ path }) => {
+    const names = path.split(".").slice(0, -1);
+    return names.map((_, at) => names.slice(0, at + 1).join("."));
+  });
+  return `${[...new Set(groups)].join("\n")}\n`;
+}

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { openApiText } from "../../logic/server-api/openapi.ts";
 import { OPERATIONS } from "../../logic/server-api/operations/index.ts";
 import { protoText } from "../../logic/server-api/proto-text.ts";
-import { fillMarks, specTable, valuesTable } from "./chart-readme.ts";
+import { fillMarks, specTable, valueGroups, valuesTable } from "./chart-readme.ts";
 import { chartSchema, specSchema } from "./chart-schema.ts";
 import { generateCrdTypes } from "./crd-types.ts";
 import { dashboardJson } from "./dashboards/grafana.ts";
@@ -22,7 +22,8 @@ interface Generated {
 const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const copyOf = (path: string) => (): string => readFileSync(root(path), "utf8");
 
-const valuesOf = (chart: string): string => valuesTable(readFileSync(root(`charts/${chart}/values.yaml`), "utf8"));
+const valuesYaml = (chart: string): string => readFileSync(root(`charts/${chart}/values.yaml`), "utf8");
+const valuesOf = (chart: string): string => valuesTable(valuesYaml(chart));
 
 const GENERATED: readonly Generated[] = [
   { path: "proto/gen/messages.ts", content: messagesSource },
@@ -35,6 +36,7 @@ const GENERATED: readonly Generated[] = [
     content: () => chartSchema(readFileSync(root("crds/imcluster.yaml"), "utf8")),
   },
   { path: "charts/im-operator/files/imcluster.yaml", content: copyOf("crds/imcluster.yaml") },
+  { path: "charts/im-operator/files/value-groups.txt", content: () => valueGroups(valuesYaml("im-operator")) },
   {
     path: "charts/im-operator/README.md",
     content: (before) => fillMarks(before, { values: valuesOf("im-operator") }),

@@ -75,8 +75,8 @@ const SUITES: readonly Suite[] = [
     include: ["charts/**/*.test.ts"],
     exclude: ALERTS,
     concurrency: 2,
-    testTimeoutMs: 2 * MINUTE_MS,
-    suiteTimeoutMs: 5 * MINUTE_MS,
+    testTimeoutMs: 10 * MINUTE_MS,
+    suiteTimeoutMs: 18 * MINUTE_MS,
   },
   {
     name: "alerts",
