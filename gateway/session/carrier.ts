@@ -17,6 +17,9 @@ export interface Carrier extends OutboxPort {
   destroy(): void;
 }
 
+/** Of a frame that many clients get: a broadcast is smaller. */
+const MAX_SHARED_BYTES = 128 * 1024;
+
 /** How a client left: in order, cut off, or by bytes that are no WebSocket. */
 export type Gone = "client_gone" | "client_reset" | "client_fault";
 
@@ -77,7 +80,7 @@ export class WsCarrier implements Carrier {
   }
 
   write(bytes: Buffer): boolean {
-    return this.socket.write(wsFrame(WsOpcode.BINARY, bytes));
+    return this.socket.write(binaryForm.of(bytes));
   }
 
   /** Answers a ping; not while the client does not read: there would be no end to what waits for it. */
@@ -116,8 +119,35 @@ export class WsCarrier implements Carrier {
 /** A WebSocket of the JSON subprotocol: each frame is one text message. Its backlog counts as the text that it is. */
 export class JsonWsCarrier extends WsCarrier {
   override write(bytes: Buffer): boolean {
-    const messages = showJsonFrames(bytes).map((text) => wsFrame(WsOpcode.TEXT, Buffer.from(text)));
-    // One write for all.
-    return this.socket.write(messages.length === 1 ? (messages[0] as Buffer) : Buffer.concat(messages));
+    return this.socket.write(textForm.of(bytes));
   }
 }
+
+/**
+ * What was written last, in the form of a carrier: a frame that goes to many clients, one after the other, takes it once. Bytes that
+ * were given to a carrier are not changed any more.
+ */
+class LastForm {
+  readonly #make: (bytes: Buffer) => Buffer;
+  #bytes: Buffer | undefined;
+  #form: Buffer = Buffer.alloc(0);
+
+  constructor(make: (bytes: Buffer) => Buffer) {
+    this.#make = make;
+  }
+
+  of(bytes: Buffer): Buffer {
+    if (bytes === this.#bytes) return this.#form;
+    this.#form = this.#make(bytes);
+    // Only small ones go to many, and what is remembered is kept.
+    this.#bytes = bytes.length <= MAX_SHARED_BYTES ? bytes : undefined;
+    return this.#form;
+  }
+}
+
+const binaryForm = new LastForm((bytes) => wsFrame(WsOpcode.BINARY, bytes));
+/** One write for all messages. */
+const textForm = new LastForm((bytes) => {
+  const messages = showJsonFrames(bytes).map((text) => wsFrame(WsOpcode.TEXT, Buffer.from(text)));
+  return messages.length === 1 ? (messages[0] as Buffer) : Buffer.concat(messages);
+});

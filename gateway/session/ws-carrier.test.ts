@@ -16,9 +16,11 @@ const PONG = encodeFrame(Command.PONG, 7, 0, EMPTY);
 class StuckSocket extends MemorySocket {
   isStuck = false;
   writes = 0;
+  readonly chunks: Buffer[] = [];
 
   override _write(chunk: Buffer, encoding: string, done: () => void): void {
     this.writes++;
+    this.chunks.push(chunk);
     if (!this.isStuck) super._write(chunk, encoding, done);
   }
 }
@@ -51,6 +53,20 @@ describe("a WebSocket carrier", () => {
     assert.equal(await written(), hexOf(...texts.map((text) => wsFrame(WsOpcode.TEXT, Buffer.from(text)))));
     assert.equal(socket.writes, 1);
   });
+
+  for (const isJson of [false, true])
+    it(`puts a frame for many into its form once${isJson ? ", of JSON, too" : ""}`, async () => {
+      const [one, other, third] = [setUp(isJson), setUp(isJson), setUp(isJson)];
+      const [frame, next] = [encodeFrame(Command.PONG, 9, 0, EMPTY), encodeFrame(Command.PONG, 10, 0, EMPTY)];
+      for (const { carrier } of [one, other]) carrier.write(frame);
+      third.carrier.write(next);
+      third.carrier.write(frame);
+      const formOf = (bytes: Buffer): Buffer =>
+        isJson ? wsFrame(WsOpcode.TEXT, Buffer.from(showJsonFrames(bytes)[0] ?? "")) : wsFrame(WsOpcode.BINARY, bytes);
+      for (const { written } of [one, other]) assert.equal(await written(), hexOf(formOf(frame)));
+      assert.equal(await third.written(), hexOf(formOf(next), formOf(frame)));
+      assert.equal(other.socket.chunks[0], one.socket.chunks[0], "the same buffer");
+    });
 
   it("says wait while the client does not read, and answers no pings then", async () => {
     const { carrier, socket, written } = setUp();
