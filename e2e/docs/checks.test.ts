@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { blockProblems, commandBlocks, differences, withoutComments } from "./blocks.ts";
+import { callsOf, longFlags, templateOf, verbsOf } from "./command-lines.ts";
 import { brokenLinks, unreachable } from "./links.ts";
 import { shownYaml } from "./manifests.ts";
 import { type Page, readPage, slugOf } from "./markdown.ts";
@@ -185,5 +186,42 @@ describe("YAML", () => {
     assert.deepEqual(shown("gone: 1"), [problem("gone")]);
     assert.deepEqual(shown("- 1"), [{ kind: "unknown", problem: "no object" }]);
     assert.match(JSON.stringify(shown("a: [1")), /"unknown"/);
+  });
+});
+
+describe("commands that are not run", () => {
+  const words = (program: string, text: string): (readonly string[])[] =>
+    callsOf(program, text).map((call) => call.words);
+
+  it("are found behind prompts, pipes, settings and sudo, with their words", () => {
+    const text =
+      "$ kubectl get imc -A   # all\nA=1 sudo kubectl -n x create secret generic a --from-literal=b='c d' | kubectl apply -f -\n";
+    assert.deepEqual(words("kubectl", text), [
+      ["get", "imc", "-A"],
+      ["-n", "x", "create", "secret", "generic", "a", "--from-literal=b='c d'"],
+      ["apply", "-f", "-"],
+    ]);
+    assert.deepEqual(words("helm", "helm install a charts/im-operator \\\n  --set x=1\nhelmet\n"), [
+      ["install", "a", "charts/im-operator", "--set", "x=1"],
+    ]);
+    assert.deepEqual(verbsOf(words("kubectl", text)[1] ?? []), ["create", "secret", "generic"]);
+  });
+
+  it("have flags up to those of the program that they start", () => {
+    assert.deepEqual(longFlags(["exec", "deploy/x", "--tty", "--", "node", "--inspect"]), ["tty"]);
+  });
+
+  it("render as a template what they would install", () => {
+    const install = ["upgrade", "--install", "a", "charts/im-operator", "--wait", "--set", "x=1", "--set-string=y=2"];
+    assert.deepEqual(templateOf(install), [
+      "template",
+      "shown",
+      "charts/im-operator",
+      "--set",
+      "x=1",
+      "--set-string=y=2",
+    ]);
+    assert.equal(templateOf(["uninstall", "a"]), undefined);
+    assert.equal(templateOf(["install", "a", "oci://elsewhere/chart"]), undefined);
   });
 });

@@ -7,7 +7,7 @@ import { type Block, blockProblems, commandBlocks } from "./blocks.ts";
 import { brokenLinks, unreachable } from "./links.ts";
 import type { Page } from "./markdown.ts";
 import { unknownNames } from "./names.ts";
-import { hasTest, knownNames, placesOf, readPages } from "./tree.ts";
+import { hasTest, knownNames, placesOf, readPages, textOf } from "./tree.ts";
 
 const pages = readPages();
 /** Told as they were when they were written: names in them may be gone. */
@@ -49,6 +49,13 @@ describe("documentation", () => {
     console.log(`${blocks.length} blocks of commands: ${count("run")} run here, ${count("tested")} by other tests`);
     assert.ok(blocks.length > 0);
     assert.deepEqual(blockProblems(blocks, { hasTest, mayBeLeftOut: (path) => LEFT_OUT.test(path) }), []);
+  });
+
+  it("names the oldest Kubernetes that the charts take", () => {
+    const [, oldest] = /kubeVersion: ">=(\d+\.\d+)\./.exec(textOf("charts/im-operator/Chart.yaml")) ?? [];
+    assert.ok(oldest);
+    for (const path of ["docs/quick-start.md", "docs/quick-start.zh-CN.md", "docs/versions.md"])
+      assert.ok(textOf(path).includes(oldest), `${path}: ${oldest}`);
   });
 
   it("shows commands that a shell can read", () => {

@@ -99,8 +99,9 @@ const SUITES: readonly Suite[] = [
     include: ["e2e/docs/*.test.ts"],
     exclude: NEVER,
     concurrency: 1,
-    testTimeoutMs: 4 * MINUTE_MS,
-    suiteTimeoutMs: 10 * MINUTE_MS,
+    // One describe has all commands that are run: a minute on a quiet machine.
+    testTimeoutMs: 12 * MINUTE_MS,
+    suiteTimeoutMs: 15 * MINUTE_MS,
   },
   {
     name: "cluster",

@@ -28,6 +28,7 @@ export const NEEDS: Readonly<Record<string, Needs>> = {
   // promtool
   alerts: { aptPackages: ["prometheus"], binaries: [] },
   dashboards: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, "prometheus"] },
+  docs: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl", "helm"] },
   cluster: {
     aptPackages: BROWSER,
     binaries: [
