@@ -5,12 +5,13 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { ErrorCode } from "#lib/errors.ts";
 import { Command } from "#proto/commands.ts";
-import { ErrorInfo } from "#proto/gen/messages.ts";
-import { COMMAND_ROWS, type CommandRow } from "./command-rows-kit.ts";
+import { Edit, ErrorInfo, GroupReply, Recall, Send } from "#proto/gen/messages.ts";
+import { COMMAND_ROWS, type CommandRow, LARGE_ROWS } from "./command-rows-kit.ts";
 import {
   AuthzLogic,
   CALLERS,
   type Caller,
+  LARGE_CROWD,
   makeWorld,
   type Outcome,
   SECRETS,
@@ -22,7 +23,8 @@ import {
 const nameOf = (command: Command): string =>
   Object.entries(Command).find(([, number]) => number === command)?.[0] ?? String(command);
 
-describe("the matrix of commands and callers", () => {
+/** All cells of `rows`, in worlds whose group has so many others in it. */
+function matrix(rows: readonly CommandRow[], crowd: number): void {
   let logic: AuthzLogic;
   let shared: Promise<World> | undefined;
   let cells = 0;
@@ -30,7 +32,7 @@ describe("the matrix of commands and callers", () => {
     logic = await AuthzLogic.open();
   });
   after(async () => {
-    console.log(`${cells} cells of ${COMMAND_ROWS.length} uses and ${CALLERS.length} callers`);
+    console.log(`${cells} cells of ${rows.length} uses and ${CALLERS.length} callers`);
     await logic.close();
   });
 
@@ -107,13 +109,47 @@ describe("the matrix of commands and callers", () => {
     }
   }
 
-  for (const row of COMMAND_ROWS)
+  for (const row of rows)
     for (const caller of CALLERS)
       it(`${nameOf(row.command)} ${row.use} x ${caller}: ${row.expect[caller]}`, async () => {
         // What is not done leaves the world as it is.
-        shared ??= makeWorld(logic);
-        const world = row.expect[caller] === "done" ? await makeWorld(logic) : await shared;
+        shared ??= makeWorld(logic, crowd);
+        const world = row.expect[caller] === "done" ? await makeWorld(logic, crowd) : await shared;
         await check(row, world, caller);
         cells++;
       });
+}
+
+describe("the matrix of commands and callers", () => matrix(COMMAND_ROWS, 0));
+
+describe("the matrix of commands and callers for a large group", () => {
+  matrix(LARGE_ROWS, LARGE_CROWD);
+
+  it("shows what is said and changed there to who is in it, and to nobody who was or never was", async () => {
+    const logic = await AuthzLogic.open();
+    const { conns, target } = await makeWorld(logic, LARGE_CROWD);
+    const [member, others] = [conns.member, [conns.exMember, conns.stranger, conns.blocked, conns.service]];
+    const framesTo = (conn: number) => logic.entry.inbox.filter((record) => record.conn === conn);
+    const { conversationId, message } = target;
+    const text = Buffer.from("for members only");
+    const asks = [
+      { cmd: Command.SEND, body: Send.encode({ conversationId, clientMessageId: "s", content: text }) },
+      {
+        cmd: Command.EDIT,
+        body: Edit.encode({ conversationId, ...message, clientMessageId: "e", version: 1, content: text }),
+      },
+      { cmd: Command.RECALL, body: Recall.encode({ conversationId, ...message, clientMessageId: "r" }) },
+    ];
+    for (const ask of asks) {
+      const { reply } = await logic.run(conns.owner, ask);
+      assert.notEqual(reply?.cmd, Command.ERROR);
+      const [frame, ...more] = framesTo(member);
+      assert.deepEqual([frame?.cmd, more.length], [Command.GROUP, 0]);
+      const events = GroupReply.decode(frame?.body ?? Buffer.alloc(0)).events;
+      assert.equal(events.length, 1);
+      assert.equal(Buffer.from(events[0]?.content ?? []).includes(text), ask.cmd !== Command.RECALL);
+      for (const conn of others) assert.deepEqual(framesTo(conn), [], `${ask.cmd} to ${conn}`);
+    }
+    await logic.close();
+  });
 });

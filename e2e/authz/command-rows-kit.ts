@@ -342,6 +342,14 @@ const OTHERS: readonly Command[] = [
   Command.SYS_PAGE,
 ];
 
+/** What may be asked about a group, for one that is large. Messages of others are in no inbox there. */
+export const LARGE_ROWS: readonly CommandRow[] = [
+  ...MESSAGE_ROWS,
+  ...READING_ROWS,
+  ...GROUP_ROWS,
+  ...PRESENCE_ROWS,
+].map(({ shows, ...rest }) => (shows === undefined || rest.command === Command.SYNC ? rest : { ...rest, shows }));
+
 /** The whole table. */
 export const COMMAND_ROWS: readonly CommandRow[] = [
   ...[...MESSAGE_ROWS, ...PAIR_ROWS, ...READING_ROWS, ...GROUP_ROWS, ...PRESENCE_ROWS, ...SESSION_ROWS],

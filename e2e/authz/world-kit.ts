@@ -76,7 +76,10 @@ export interface Outcome {
 
 const CARD_KEY = { id: "k1", secret: Buffer.alloc(32, 7) };
 
-/** One logic for the whole matrix. */
+/** Each has a database of its own. */
+let opened = 0;
+
+/** One logic for a whole matrix. */
 export class AuthzLogic {
   readonly #clock = new FakeClock(0, Date.now());
   readonly #statements: string[] = [];
@@ -93,7 +96,7 @@ export class AuthzLogic {
     const backend = createServer((request, response) => void request.resume().on("end", () => response.end("{}")));
     await new Promise<void>((resolve) => void backend.listen(0, "127.0.0.1", resolve));
     const statements: string[] = [];
-    const { store } = await newStore("authz", { observe: (name) => void statements.push(name) });
+    const { store } = await newStore(`authz_${++opened}`, { observe: (name) => void statements.push(name) });
     const logic = new AuthzLogic({ tokens, backend, store, statements });
     await logic.core.start();
     assert.ok(await logic.entry.attach());
@@ -118,6 +121,7 @@ export class AuthzLogic {
       }),
       changes: { cardKeys: () => [CARD_KEY], cardActions: { target: { url, secret: "s" }, webhooks } },
       ...{ name: "authz", leaseTtlMs: 1e9, pingIntervalMs: 30_000, maxLingerMs: 0, ackTimeoutMs: 1e9 },
+      maxGroupMembers: 1000,
       gap: { maxEvents: 2000, maxAgeMs: 30 * 86_400_000 },
       sessionPolicy: { sessionsPerSlot: 1, loginsPerMinute: 1000 },
       ...{ clock, random, defer: setImmediate, log: silentLogger, metrics: unreadMetrics() },
@@ -190,8 +194,14 @@ export interface World {
   readonly target: Target;
 }
 
-/** People whom nobody has met, in a group of their own. */
-export async function makeWorld(logic: AuthzLogic): Promise<World> {
+/** So many others make a group large: their owner, the member and the ex-member are in it, too. */
+export const LARGE_CROWD = 198;
+
+/**
+ * People whom nobody has met, in a group of their own.
+ * @param crowd others in the group, who do nothing; {@link LARGE_CROWD} of them make it large
+ */
+export async function makeWorld(logic: AuthzLogic, crowd = 0): Promise<World> {
   const tag = randomUUID().slice(0, 8);
   const users = {
     ...{ owner: `owner-${tag}`, member: `member-${tag}`, exMember: `ex-${tag}`, stranger: `stranger-${tag}` },
@@ -202,7 +212,8 @@ export async function makeWorld(logic: AuthzLogic): Promise<World> {
   const { owner, exMember: ex } = conns;
   const group = (fields: Partial<Group>): Promise<GroupReply> =>
     logic.must(owner, Command.GROUP, Group.encode({ requestId: randomUUID(), ...fields }), GroupReply);
-  const created = { name: "team", userIds: [users.member, users.exMember], fromStart: false };
+  const others = Array.from({ length: crowd }, (_, at) => `crowd-${tag}-${at}`);
+  const created = { name: "team", userIds: [users.member, users.exMember, ...others], fromStart: false };
   const { conversationId } = await group({ create: created });
   const say = async (conn: number, content: string, contentType = ""): Promise<Place> => {
     const send = { conversationId, clientMessageId: randomUUID(), contentType, content: Buffer.from(content) };
