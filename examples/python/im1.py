@@ -212,6 +212,10 @@ class Client:
         self._apply((welcome["firstPage"] or {}).get("events", []))
         return welcome
 
+    def ping(self):
+        """Says that the connection is alive; the answer has the heads of the inbox and of the broadcasts."""
+        return decode("Pong", self.ask(PING, b""))
+
     def send(self, to, text, client_message_id):
         """Returns when the message is stored. The same id again is the same message."""
         body = encode("Send", {"to": to, "clientMessageId": client_message_id, "content": text.encode()})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proves im1.py: `prove.py vectors FILE` by the golden vectors, `prove.py talk ...` by a login, a message and its answer.
+"""Proves im1.py: `prove.py vectors FILE` by the golden vectors, `prove.py talk ...` by a login, a message and its answer, `prove.py heads ...`
+by what a login and a PONG say of the inbox and the broadcasts.
 
 Last line: JSON. Exit 1 when something differs.
 """
@@ -103,18 +104,32 @@ def talk(options):
     return {"sent": 2, "received": 2, "entry": alice_welcome["entryId"], "failures": failures}
 
 
+def heads(options):
+    """Both heads, as WELCOME and PONG say them."""
+    client = im1.Client(options.host, options.port, options.server_name, options.ca)
+    welcome, pong = client.login(options.token, "python-h"), client.ping()
+    client.close()
+    said = {name: [one[name] for one in (welcome, pong)] for name in ("inboxHead", "sysHead")}
+    failures = [f"{name}: WELCOME {first}, PONG {second}" for name, (first, second) in said.items() if first != second]
+    return {"inboxHead": pong["inboxHead"], "sysHead": pong["sysHead"], "failures": failures}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("vectors").add_argument("file")
-    live = commands.add_parser("talk")
-    live.add_argument("--host", required=True)
-    live.add_argument("--port", type=int, default=443)
-    live.add_argument("--server-name", required=True)
-    live.add_argument("--ca", required=True, help="a PEM file")
+    live, quiet = commands.add_parser("talk"), commands.add_parser("heads")
+    for parts in (live, quiet):
+        parts.add_argument("--host", required=True)
+        parts.add_argument("--port", type=int, default=443)
+        parts.add_argument("--server-name", required=True)
+        parts.add_argument("--ca", required=True, help="a PEM file")
+    quiet.add_argument("--token", required=True)
     live.add_argument("--tokens", nargs=2, required=True, help="of two users who have never received anything")
     options = parser.parse_args()
-    result = vectors(options.file) if options.command == "vectors" else talk(options)
+    result = {"vectors": lambda: vectors(options.file), "talk": lambda: talk(options), "heads": lambda: heads(options)}[
+        options.command
+    ]()
     print(json.dumps(result, ensure_ascii=False))
     sys.exit(1 if result["failures"] else 0)
 
