@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { repeat } from "#lib/repeat.ts";
 import { type BroadcastParts, composeBroadcasts } from "./broadcasts/compose-broadcasts.ts";
 import { type ChangeParts, type ChangeSettings, composeChanges } from "./compose-changes.ts";
 import { type ChatCore, composeChat } from "./compose-chat.ts";
@@ -280,20 +281,6 @@ function composeWatch(
     },
     onReachable: (isReachable) => log[isReachable ? "info" : "warn"]({ isReachable }, "router reachability changed"),
   });
-}
-
-/** Runs `job` again `intervalMs` after it ended; returns what stops it. */
-function repeat(clock: Clock, intervalMs: number, job: () => Promise<void>): () => void {
-  let isStopped = false;
-  let cancel = (): void => undefined;
-  const schedule = (): void => {
-    if (!isStopped) cancel = clock.after(intervalMs, () => void job().finally(schedule));
-  };
-  schedule();
-  return () => {
-    isStopped = true;
-    cancel();
-  };
 }
 
 /** Counts faults of the router beside reporting them. */

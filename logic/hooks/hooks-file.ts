@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { repeat } from "#lib/repeat.ts";
 import { type HookSettings, NO_HOOKS, parseHooks, secretFilesOf } from "./hook-settings.ts";
 
 const POLL_MS = 5000;
@@ -28,14 +29,15 @@ export class HooksFile {
   readonly #path: string;
   readonly #options: HooksFileOptions;
   #loaded: Loaded;
-  #cancel: () => void = () => undefined;
+  #stop: () => void = () => undefined;
   #isClosed = false;
 
   private constructor(path: string, loaded: Loaded, options: HooksFileOptions) {
     this.#path = path;
     this.#options = options;
     this.#loaded = loaded;
-    this.#schedule();
+    const { clock, pollMs = POLL_MS } = options;
+    if (path !== "") this.#stop = repeat(clock, pollMs, () => this.poll());
   }
 
   /** Without a path there are no hooks. @throws {ImError} BAD_REQUEST that says what to correct */
@@ -50,7 +52,7 @@ export class HooksFile {
 
   close(): void {
     this.#isClosed = true;
-    this.#cancel();
+    this.#stop();
   }
 
   /** Compares the files once, now. */
@@ -64,16 +66,6 @@ export class HooksFile {
     } catch (error) {
       onError(error);
     }
-  }
-
-  #schedule(): void {
-    if (this.#path === "") return;
-    const { clock, pollMs = POLL_MS } = this.#options;
-    this.#cancel = clock.after(pollMs, () => {
-      void this.poll().then(() => {
-        if (!this.#isClosed) this.#schedule();
-      });
-    });
   }
 }
 

@@ -20,9 +20,10 @@ async function setUp(t: TestContext, text?: string) {
   if (text !== undefined) await writeFile(path, text);
   const logged: string[] = [];
   const log = { info: () => void logged.push("info"), error: (what: object) => void logged.push(JSON.stringify(what)) };
-  const file = await PolicyFile.open({ path, clock: new FakeClock(), log: log as never });
+  const clock = new FakeClock();
+  const file = await PolicyFile.open({ path, clock, log: log as never });
   t.after(() => file.close());
-  return { path, file, logged };
+  return { path, file, logged, clock };
 }
 
 describe("PolicyFile", () => {
@@ -54,6 +55,16 @@ describe("PolicyFile", () => {
     await writeFile(path, rulesOf("one"));
     await file.poll();
     assert.deepEqual([file.rules, file.problem], [1, undefined]);
+  });
+
+  it("looks by itself every 5 s", async (t) => {
+    const { file, path, clock } = await setUp(t, rulesOf("one"));
+    await writeFile(path, rulesOf("one", "two"));
+    clock.advance(4999);
+    assert.equal(file.rules, 1);
+    clock.advance(1);
+    for (let at = 0; at < 2000 && file.rules === 1; at++) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(file.rules, 2);
   });
 
   it("starts without rules when there is no file", async (t) => {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import { repeat } from "#lib/repeat.ts";
 import { PolicyEngine } from "./engine.ts";
 import { NO_RULES, readRules } from "./rules.ts";
 
@@ -27,8 +28,7 @@ export class PolicyFile {
   #textProblem: string | undefined;
   #engine = new PolicyEngine(NO_RULES);
   #problem: string | undefined;
-  #cancel: (() => void) | undefined;
-  #isClosed = false;
+  #stop: (() => void) | undefined;
 
   private constructor(options: PolicyFileOptions) {
     this.#options = options;
@@ -38,7 +38,8 @@ export class PolicyFile {
   static async open(options: PolicyFileOptions): Promise<PolicyFile> {
     const file = new PolicyFile(options);
     await file.poll();
-    file.#schedule();
+    const { clock, pollMs = POLL_MS } = options;
+    file.#stop = repeat(clock, pollMs, () => file.poll());
     return file;
   }
 
@@ -58,8 +59,7 @@ export class PolicyFile {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#cancel?.();
+    this.#stop?.();
   }
 
   /** Compares the file once, now. */
@@ -90,13 +90,6 @@ export class PolicyFile {
     } catch (error) {
       this.#textProblem = messageOf(error);
     }
-  }
-
-  #schedule(): void {
-    if (this.#isClosed) return;
-    this.#cancel = this.#options.clock.after(this.#options.pollMs ?? POLL_MS, () => {
-      void this.poll().then(() => this.#schedule());
-    });
   }
 }
 

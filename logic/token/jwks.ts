@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { JSONWebKeySet, JWK } from "jose";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { repeat } from "#lib/repeat.ts";
 
 /** Signature algorithms of tokens checked with public keys. */
 export const PUBLIC_ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "RS256"] as const;
@@ -85,8 +86,7 @@ export class KeyFile<T> {
   readonly #parse: (text: string) => T;
   #text: string;
   #keys: T;
-  #cancel: (() => void) | undefined;
-  #isClosed = false;
+  readonly #stop: () => void;
 
   private constructor(path: string, text: string, parse: (text: string) => T, options: KeyFileOptions) {
     this.#path = path;
@@ -94,7 +94,7 @@ export class KeyFile<T> {
     this.#parse = parse;
     this.#text = text;
     this.#keys = parse(text);
-    this.#schedule();
+    this.#stop = repeat(options.clock, options.pollMs ?? 5000, () => this.poll());
   }
 
   /** A JWKS. @throws {ImError} when the file cannot be read or holds no usable keys */
@@ -123,8 +123,7 @@ export class KeyFile<T> {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#cancel?.();
+    this.#stop();
   }
 
   /** Compares the file once, now. */
@@ -138,14 +137,6 @@ export class KeyFile<T> {
     } catch (error) {
       this.#options.onError(error);
     }
-  }
-
-  #schedule(): void {
-    this.#cancel = this.#options.clock.after(this.#options.pollMs ?? 5000, () => {
-      void this.poll().then(() => {
-        if (!this.#isClosed) this.#schedule();
-      });
-    });
   }
 }
 
