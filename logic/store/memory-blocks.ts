@@ -28,6 +28,16 @@ export class MemoryBlocks implements BlockStore {
     return others.filter((other) => this.has(other, userId));
   }
 
+  /** Nobody is blocked by the user, or blocks it. */
+  forget(userId: string): void {
+    for (const [owner, list] of this.#lists) {
+      const isChanged = owner === userId ? list.blocked.size > 0 : list.blocked.has(userId);
+      if (owner === userId) list.blocked.clear();
+      else list.blocked.delete(userId);
+      if (isChanged) list.version++;
+    }
+  }
+
   has(userId: string, blockedId: string): boolean {
     return this.#lists.get(userId)?.blocked.has(blockedId) ?? false;
   }

@@ -58,6 +58,7 @@ export class MemoryBroadcasts implements BroadcastStore {
   readonly #broadcasts = new Map<string, Kept>();
   readonly #heads = new Map<string, { head: number; version: number }>();
   readonly #readers = new Map<string, Reader>();
+  #readerNumbers = 0;
 
   constructor(facts: BroadcastFacts) {
     this.#facts = facts;
@@ -69,8 +70,13 @@ export class MemoryBroadcasts implements BroadcastStore {
     const known = this.#readers.get(userId);
     if (known && known.floor !== undefined) return;
     const registeredMs = this.#facts.wallMs();
-    const number = known?.number ?? this.#readers.size + 1;
+    const number = known?.number ?? ++this.#readerNumbers;
     this.#readers.set(userId, { number, floor: head, watermark: head, registeredMs });
+  }
+
+  /** The user is on no list any more. */
+  forget(userId: string): void {
+    this.#readers.delete(userId);
   }
 
   async create(broadcast: NewBroadcast): Promise<BroadcastCreated> {
@@ -214,7 +220,7 @@ export class MemoryBroadcasts implements BroadcastStore {
   }
 
   #numbered(userId: string, floor: number | undefined): Reader {
-    const reader: Reader = { number: this.#readers.size + 1, floor, watermark: 0, registeredMs: 0 };
+    const reader: Reader = { number: ++this.#readerNumbers, floor, watermark: 0, registeredMs: 0 };
     this.#readers.set(userId, reader);
     return reader;
   }

@@ -14,6 +14,9 @@ import {
 } from "./governance.ts";
 import type { StoredEvent } from "./store.ts";
 
+/** Is a conversation held, or one of these users? */
+export type HeldTest = (conversationId: string, userIds: readonly string[]) => boolean;
+
 /** What a memory store lends. */
 export interface GovernedMaps {
   /** Oldest first. */
@@ -40,6 +43,8 @@ export interface GovernedMaps {
   forgetKeys(userId: string): void;
   /** No token of the user is good. */
   ban(userId: string): void;
+  /** What is left of the user outside of messages, but for what is held. False: something is. */
+  forgetLeftovers(userId: string): boolean;
   /** Tokens issued from now on are. */
   lift(userId: string): void;
 }
@@ -151,6 +156,7 @@ export class MemoryGovernance implements GovernanceStore {
         break;
       case "keys":
         this.#maps.forgetKeys(userId);
+        if (!this.#maps.forgetLeftovers(userId)) job.held++;
         this.#end(job);
         return { kind: "rest" };
     }
@@ -165,7 +171,7 @@ export class MemoryGovernance implements GovernanceStore {
     const portion = inbox
       .filter(({ inboxSeq }) => inboxSeq > job.reachedSeq && inboxSeq <= job.untilSeq)
       .slice(0, rows);
-    const free = portion.filter(({ conversationId }) => !this.#isHeld(conversationId, userId));
+    const free = portion.filter(({ conversationId }) => !this.isHeld(conversationId, [userId]));
     for (const event of free) if (!keepMessages && isContent(event, userId)) this.#erase(job, event);
     for (const { conversationId } of portion)
       if (this.#maps.conversation(conversationId)?.pair) this.#maps.deleteTo(userId, conversationId);
@@ -222,11 +228,12 @@ export class MemoryGovernance implements GovernanceStore {
     return own.slice(0, limit);
   }
 
-  #isHeld(conversationId: string, sender: string): boolean {
+  /** Is what these users have to do with the conversation to be kept? */
+  isHeld(conversationId: string, userIds: readonly string[]): boolean {
     const members = this.#maps.conversation(conversationId)?.members.keys() ?? [];
     return [
       { kind: "conversation", id: conversationId } as const,
-      ...[sender, ...members].map((id) => ({ kind: "user", id }) as const),
+      ...[...userIds, ...members].map((id) => ({ kind: "user", id }) as const),
     ].some((thing) => this.#holds.has(nameOf(thing)));
   }
 }

@@ -64,6 +64,17 @@ export class MemoryHooks implements HookStore {
     this.#maps = maps;
   }
 
+  /** Nobody is told of the user any more. */
+  forget(userId: string): void {
+    const isOther = ({ key, seq }: Row): boolean => key !== userId || seq !== undefined;
+    this.#outbox = this.#outbox.filter(isOther);
+    this.#log = this.#log.filter(isOther);
+    this.#dead = this.#dead.filter(({ row }) => isOther(row));
+    this.#online.delete(userId);
+    for (const { messageId, sender } of [...this.#verdicts.values()])
+      if (sender === userId) this.#verdicts.delete(messageId);
+  }
+
   /** A message was stored. */
   appended({ messageId, conversationId, convSeq, sentAtMs }: Omit<StoredEvent, "inboxSeq">): void {
     if (!this.#isWanted) return;

@@ -99,6 +99,11 @@ export class MemoryIdentity implements IdentityStore {
     return { kind: "ok", loginSeq, slot: given, ackedSeq, inboxHead: headOf(userId), epoch: epoch() };
   }
 
+  /** Ever; its devices may be gone since. */
+  hasLoggedIn(userId: string): boolean {
+    return [...this.#slots.keys()].some((key) => key.startsWith(pair(userId, "")));
+  }
+
   #isFirst(userId: string): boolean {
     for (const device of this.devices.values()) if (device.userId === userId) return false;
     return true;

@@ -49,6 +49,11 @@ export class MemoryMutes implements MuteStore {
     return over.length;
   }
 
+  /** The user is not muted any more, and nothing says that it was. */
+  forget(userId: string): void {
+    if (this.#rows.delete(userId)) this.#version++;
+  }
+
   #muteOf(userId: string, { untilMs, reason }: Row): Mute {
     return { userId, leftMs: untilMs - this.#wallMs(), untilMs, reason };
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { tenantOf } from "#lib/tenant.ts";
 import type { ConversationFacts } from "../policy/engine.ts";
 import type { MemoryConversation } from "./memory-conversations.ts";
+import type { HeldTest } from "./memory-governance.ts";
 import {
   FACT_MESSAGES,
   type FactsAsk,
@@ -15,12 +18,14 @@ import {
 /** {@link PolicyStore} in maps. */
 export class MemoryPolicy implements PolicyStore {
   readonly #find: (conversationId: string) => MemoryConversation | undefined;
+  readonly #isHeld: HeldTest;
   readonly #orders = new Map<string, number>();
   readonly #reports: StoredReport[] = [];
   #numbers = 0;
 
-  constructor(find: (conversationId: string) => MemoryConversation | undefined) {
+  constructor(find: (conversationId: string) => MemoryConversation | undefined, isHeld: HeldTest) {
     this.#find = find;
+    this.#isHeld = isHeld;
   }
 
   async facts(asks: readonly FactsAsk[]): Promise<ConversationFacts[]> {
@@ -73,11 +78,55 @@ export class MemoryPolicy implements PolicyStore {
     return after;
   }
 
+  /** Reports name the user no more and have none of its words; nobody has an order with it. False: something is held. */
+  forget(userId: string): boolean {
+    let isAllGone = true;
+    for (const key of [...this.#orders.keys()]) {
+      const conversationId = key.slice(0, key.indexOf("\0"));
+      if (!this.#find(conversationId)?.pair?.includes(userId)) continue;
+      if (this.#isHeld(conversationId, [])) isAllGone = false;
+      else this.#orders.delete(key);
+    }
+    for (const report of [...this.#reports]) {
+      const after = withoutUser(report, userId);
+      if (after === report) continue;
+      if (this.#isReportHeld(report)) isAllGone = false;
+      else this.#reports.splice(this.#reports.indexOf(report), 1, ...(after ? [after] : []));
+    }
+    return isAllGone;
+  }
+
   async prune(cutoffMs: number, maxRows: number): Promise<number> {
-    const orders = [...this.#orders].filter(([, atMs]) => atMs < cutoffMs).slice(0, maxRows);
+    const orders = [...this.#orders]
+      .filter(([key, atMs]) => atMs < cutoffMs && !this.#isHeld(key.slice(0, key.indexOf("\0")), []))
+      .slice(0, maxRows);
     for (const [key] of orders) this.#orders.delete(key);
-    const old = this.#reports.filter(({ atMs }) => atMs < cutoffMs).slice(0, maxRows);
+    const isOld = (report: StoredReport): boolean => report.atMs < cutoffMs && !this.#isReportHeld(report);
+    const old = this.#reports.filter(isOld).slice(0, maxRows);
     for (const report of old) this.#reports.splice(this.#reports.indexOf(report), 1);
     return orders.length + old.length;
   }
+
+  #isReportHeld({ conversationId, reporter, reported }: StoredReport): boolean {
+    return this.#isHeld(conversationId, [reporter, reported]);
+  }
+}
+
+/** The same where it has nothing of the user; undefined: nothing is left of it. */
+function withoutUser(report: StoredReport, userId: string): StoredReport | undefined {
+  if (report.reporter === userId && report.kind === "appeal") return undefined;
+  if (report.reporter === userId)
+    return { ...report, reporter: "", reportId: `erased.${report.number}`, text: "", context: "[]" };
+  if (report.reported === userId) return { ...report, reported: "", context: "[]" };
+  const around = messagesIn(report.context);
+  const to = tenantOf(userId) === "" ? userId : userId.slice(tenantOf(userId).length + 1);
+  if (report.kind === "appeal" && report.tenant === tenantOf(userId) && around.some((one) => one.to === to))
+    return { ...report, context: "[]" };
+  const others = around.filter(({ sender }) => sender !== userId);
+  return others.length === around.length ? report : { ...report, context: JSON.stringify(others) };
+}
+
+function messagesIn(context: string): { sender?: string; to?: string }[] {
+  const found: unknown = JSON.parse(context);
+  return Array.isArray(found) ? found : [];
 }

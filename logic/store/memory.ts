@@ -105,7 +105,10 @@ export class MemoryStore implements Store {
   readonly serverApi: MemoryServerApi;
   readonly blocks: MemoryBlocks = new MemoryBlocks();
   readonly broadcasts: MemoryBroadcasts;
-  readonly policy: MemoryPolicy = new MemoryPolicy((conversationId) => this.#conversations.get(conversationId));
+  readonly policy: MemoryPolicy = new MemoryPolicy(
+    (conversationId) => this.#conversations.get(conversationId),
+    (conversationId, userIds) => this.governance.isHeld(conversationId, userIds),
+  );
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     inbox: (userId) => this.#inboxes.get(userId) ?? [],
@@ -187,7 +190,14 @@ export class MemoryStore implements Store {
         deleteTo: (userId, conversationId) => this.conversations.deleteTo(userId, conversationId),
         forgetKeys: (userId) => this.#forgetKeys(userId),
         ban: (userId) => this.#identity.ban(userId),
-        lift: (userId) => this.#identity.lift(userId, this.#wallMs()),
+        lift: (userId) => {
+          this.#identity.lift(userId, this.#wallMs());
+          if (this.#identity.hasLoggedIn(userId)) this.broadcasts.registered(userId);
+        },
+        forgetLeftovers: (userId) => {
+          for (const part of [this.blocks, this.mutes, this.broadcasts, this.hooks]) part.forget(userId);
+          return this.policy.forget(userId);
+        },
       },
       wallMs,
     );

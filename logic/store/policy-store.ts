@@ -20,11 +20,12 @@ export type ReportKind = (typeof REPORT_KINDS)[number];
 /** What a user reports. */
 export interface NewReport {
   readonly tenant: string;
+  /** "" once it was deleted. */
   readonly reporter: string;
   /** With the reporter the key that makes a repetition free. */
   readonly reportId: string;
   readonly kind: ReportKind;
-  /** Internal id of whom it is about; of an appeal "". */
+  /** Internal id of whom it is about; "" of an appeal, and once it was deleted. */
   readonly reported: string;
   /** "" of a user outside of any conversation. */
   readonly conversationId: string;
@@ -78,6 +79,6 @@ export interface PolicyStore {
     note: string;
     atMs: number;
   }): Promise<StoredReport | undefined>;
-  /** Forgets orders and reports from before `cutoffMs`, up to `maxRows` of each. How many it was. */
+  /** Forgets orders and reports from before `cutoffMs` that are not held, up to `maxRows` of each. How many it was. */
   prune(cutoffMs: number, maxRows: number): Promise<number>;
 }

@@ -73,9 +73,11 @@ const RESOLVE_REPORT: Statement = {
 const PRUNE: Statement = {
   name: "prune_policy",
   text: `WITH o AS (DELETE FROM conversation_order t WHERE t.ctid = ANY (ARRAY(
-                      SELECT ctid FROM conversation_order WHERE created_ms < $1 ORDER BY created_ms LIMIT $2)) RETURNING 1),
+                      SELECT ctid FROM conversation_order WHERE created_ms < $1 AND NOT is_held_v1(conversation_id, '')
+                       ORDER BY created_ms LIMIT $2)) RETURNING 1),
               r AS (DELETE FROM report t WHERE t.ctid = ANY (ARRAY(
-                      SELECT ctid FROM report WHERE created_ms < $1 ORDER BY created_ms LIMIT $2)) RETURNING 1)
+                      SELECT ctid FROM report WHERE created_ms < $1 AND NOT is_report_held_v1(reporter, reported, conversation_id)
+                       ORDER BY created_ms LIMIT $2)) RETURNING 1)
          SELECT (SELECT count(*) FROM o) + (SELECT count(*) FROM r)`,
 };
 

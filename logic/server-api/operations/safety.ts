@@ -15,8 +15,8 @@ const REPORT = object(
   {
     number: count("Names the report; grows with time"),
     kind: { type: "string", enum: REPORT_KINDS, description: "What is reported; an appeal is against a rule" },
-    reporter: { type: "string", description: "Who reports" },
-    reported: { type: "string", description: "Whom it is about; empty in an appeal" },
+    reporter: { type: "string", description: "Who reports; empty once it was deleted" },
+    reported: { type: "string", description: "Whom it is about; empty in an appeal, and once it was deleted" },
     conversationId: { type: "string", description: "Where; empty of a user outside of any conversation" },
     conversationSeq: count("Of the message; 0 of none"),
     messageId: { type: "string", description: "Of the message; empty of none" },

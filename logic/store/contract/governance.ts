@@ -8,12 +8,12 @@ import type { Erasure, ErasureClaim } from "../governance.ts";
 import type { AppendInput, StoredEvent } from "../store.ts";
 import { admitted, appended, type ContractStore, direct, message, readAll, user } from "./fixture.ts";
 
-const LEASE_MS = 60_000;
+export const LEASE_MS = 60_000;
 const STEP = { rows: 2, leaseMs: LEASE_MS, settleMs: 0 };
 const PAGE = { limit: 100, limitBytes: 1 << 20 };
 
 /** What the contracts of deletion do to a store. */
-function erasureKit(store: () => ContractStore) {
+export function erasureKit(store: () => ContractStore) {
   const said = async (sender: string, peer: string, content: string): Promise<AppendInput> => {
     const input = message({ sender, peer, content: Buffer.from(content) });
     appended((await store().append([input]))[0]);

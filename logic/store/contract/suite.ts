@@ -50,6 +50,7 @@ import {
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
 import { headContract, pageContract, pageIntoContract, pagingContract } from "./inbox.ts";
 import { largeGroupContract, largeGroupListContract, largeGroupMessageChangeContract } from "./large-groups.ts";
+import { erasedEventsContract, erasedLeftoversContract, erasedReportsContract } from "./leftovers.ts";
 import { muteContract } from "./mutes.ts";
 import { policyContract } from "./policy.ts";
 import { pushContactContract, pushLimitContract, pushStepContract, pushSubjectContract } from "./push.ts";
@@ -125,6 +126,9 @@ export function storeContract(store: () => ContractStore): void {
     erasureContract,
     erasedAccountContract,
     erasedIdContract,
+    erasedLeftoversContract,
+    erasedReportsContract,
+    erasedEventsContract,
     erasureRequestContract,
     legalHoldContract,
     hookMessageContract,
