@@ -46,6 +46,8 @@ const retentionShape = {
   IM_RETENTION_TENANTS: envTenantDays(),
   /** How long a resend is recognised. */
   IM_IDEMPOTENCY_DAYS: envInt(7, 3650).default(14),
+  /** Broadcasts are forgotten so long after they were over or retracted. */
+  IM_BROADCAST_DAYS: envInt(1, 3650).default(90),
 };
 
 /** Environment of the logic process. */

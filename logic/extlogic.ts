@@ -117,10 +117,12 @@ async function start(
     store: store.retention,
     changes: store.changes,
     policy: store.policy,
+    broadcasts: store.broadcasts,
     limits: {
       keepMs: config.IM_RETENTION_DAYS * DAY_MS,
       tenantKeepMs: new Map([...(config.IM_RETENTION_TENANTS ?? [])].map(([tenant, days]) => [tenant, days * DAY_MS])),
       keepKeysMs: config.IM_IDEMPOTENCY_DAYS * DAY_MS,
+      keepBroadcastsMs: config.IM_BROADCAST_DAYS * DAY_MS,
     },
     ...{ clock, random, onFault, log, metrics: createRetentionMetrics(metrics) },
   });

@@ -193,7 +193,7 @@ describe("the API server accepts", () => {
       logic: { replicas: 2 },
       extlogic: { replicas: 1 },
       delivery: { ackTimeout: "5s" },
-      retention: { days: 90, resendDays: 14 },
+      retention: { days: 90, resendDays: 14, broadcastDays: 90 },
       ...{ postgres: {}, redis: {}, tls: { minVersion: "TLSv1.3" }, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
       presence: { visibleTo: "nobody" },

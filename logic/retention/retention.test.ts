@@ -28,6 +28,8 @@ function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = [], tenant
     ...over,
   };
   const prunes: number[] = [];
+  const broadcasts: [number, number][] = [];
+  const metrics = new Metrics();
   const pruneChanges = async (cutoffMs: number): Promise<number> => {
     prunes.push(Math.round((clock.wallMs() - cutoffMs) / DAY_MS));
     return pruned.shift() ?? 0;
@@ -36,17 +38,23 @@ function setUp(over: Partial<RetentionStore> = {}, pruned: number[] = [], tenant
     store,
     changes: { pruneChanges },
     policy: { prune: async () => 0 },
+    broadcasts: {
+      prune: async (cutoffMs, maxRows) => {
+        broadcasts.push([Math.round((clock.wallMs() - cutoffMs) / DAY_MS), maxRows]);
+        return 3;
+      },
+    },
     limits: {
-      ...{ keepMs: 90 * DAY_MS, keepKeysMs: 14 * DAY_MS },
+      ...{ keepMs: 90 * DAY_MS, keepKeysMs: 14 * DAY_MS, keepBroadcastsMs: 30 * DAY_MS },
       tenantKeepMs: new Map(tenantDays.map(([tenant, days]) => [tenant, days * DAY_MS])),
     },
     clock,
     random: () => 0.5,
     onFault: (_, error) => faults.push(error),
     log: silentLogger,
-    metrics: createRetentionMetrics(new Metrics()),
+    metrics: createRetentionMetrics(metrics),
   });
-  return { clock, calls, faults, job, prunes };
+  return { clock, calls, faults, job, prunes, broadcasts, metrics };
 }
 
 /** Lets a round run whose pauses are those of the clock. */
@@ -72,6 +80,16 @@ describe("retention", () => {
     await job.stop();
     assert.deepEqual(calls, ["partitions 90 2", "idempotency 14", "message_default 90", "inbox_default 90"]);
     assert.equal(clock.pending, 0);
+  });
+
+  it("forgets broadcasts that were over for longer than asked for, a portion in a round", async () => {
+    const { clock, job, broadcasts, metrics } = setUp();
+    for (let round = 0; round < 2; round++) await finish(clock, job.round());
+    assert.deepEqual(broadcasts, [
+      [30, 50],
+      [30, 50],
+    ]);
+    assert.match(await metrics.render(), /im_retention_deleted_rows_total\{table="broadcasts"\} 6/);
   });
 
   it("sweeps partitions, with the shorter times of tenants", async () => {

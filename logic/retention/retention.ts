@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Counter, Metrics } from "#lib/metrics.ts";
 import { Rounds } from "../rounds.ts";
+import type { BroadcastStore } from "../store/broadcast-store.ts";
 import type { ChangeStore } from "../store/changes.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import { type Cutoffs, type RetentionStore, SWEPT_TABLES } from "../store/postgres-retention.ts";
@@ -15,6 +16,8 @@ export interface RetentionLimits {
   tenantKeepMs?: ReadonlyMap<string, number>;
   /** Keys of resends; at least 7 days. */
   keepKeysMs: number;
+  /** Broadcasts, after they were over or retracted. */
+  keepBroadcastsMs: number;
 }
 
 /** What {@link RetentionJob} needs. */
@@ -24,6 +27,7 @@ export interface RetentionPorts {
   changes: Pick<ChangeStore, "pruneChanges">;
   /** Orders and reports. */
   policy: Pick<PolicyStore, "prune">;
+  broadcasts: Pick<BroadcastStore, "prune">;
   limits: RetentionLimits;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -52,6 +56,8 @@ const MONTHS_AHEAD = 2;
 /** Rows of one statement: about 10,000 keys, 50 ms. */
 const STEP_BLOCKS = 250;
 const PRUNE_ROWS = 2000;
+/** A list has up to a million users, some megabytes. */
+const PRUNE_BROADCASTS = 50;
 /** A sweep of a table takes about so many rounds, six hours. */
 const SWEEP_ROUNDS = 360;
 /** That of a partition, of which there are several and large ones: a day. */
@@ -98,6 +104,7 @@ export class RetentionJob {
         if (!(await this.#sweep(table, table === "idempotency" ? keys : cutoffs, SWEEP_ROUNDS))) return;
       for (const partition of await this.#ports.store.sweepable(cutoffs))
         if (!(await this.#sweep(partition, cutoffs, PARTITION_ROUNDS))) return;
+      await this.#pruneBroadcasts(nowMs - limits.keepBroadcastsMs);
       await this.#prune(nowMs - limits.keepMs);
     } catch (error) {
       this.#ports.metrics.steps.inc({ step: "round", result: "failed" });
@@ -133,6 +140,14 @@ export class RetentionJob {
       if (!(await this.#pause())) return false;
     }
     return true;
+  }
+
+  /** One portion in a round: there are few. */
+  async #pruneBroadcasts(cutoffMs: number): Promise<void> {
+    const { broadcasts, metrics } = this.#ports;
+    const deleted = await broadcasts.prune(cutoffMs, PRUNE_BROADCASTS);
+    metrics.steps.inc({ step: "broadcasts", result: "done" });
+    metrics.deleted.inc({ table: "broadcasts" }, deleted);
   }
 
   /** By an index on the time: these tables are small beside those of messages. */

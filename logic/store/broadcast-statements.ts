@@ -112,3 +112,18 @@ export const ADVANCE_WATERMARKS: Statement = {
   name: "advance_watermarks",
   text: "SELECT broadcast_advance_v1($1::text[], $2::bigint[]) FROM store_meta WHERE inbox_epoch::text = $3",
 };
+
+const OVER_MS = "least(not_after_ms, nullif(retracted_ms, 0))";
+
+/** $1 over before, $2 most. Whoever retracts or activates one has its row, and it is passed over. */
+export const PRUNE_BROADCASTS: Statement = {
+  name: "prune_broadcasts",
+  text: `WITH gone AS (
+           DELETE FROM broadcast b WHERE b.broadcast_id = ANY (ARRAY(
+             SELECT broadcast_id FROM broadcast WHERE ${OVER_MS} < $1 ORDER BY ${OVER_MS} LIMIT $2 FOR UPDATE SKIP LOCKED))
+           RETURNING b.broadcast_id
+         ), parts AS (
+           DELETE FROM broadcast_part p USING gone WHERE p.broadcast_id = gone.broadcast_id
+         )
+         SELECT count(*) FROM gone`,
+};

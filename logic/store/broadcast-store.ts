@@ -35,6 +35,11 @@ export interface BroadcastStore {
    * @param epoch that the positions are of: of another one nothing is moved
    */
   advance(marks: readonly Watermark[], epoch: string): Promise<void>;
+  /**
+   * Forgets up to `maxRows` broadcasts that were over or retracted before `cutoffMs`, with their lists. Heads and watermarks stay: nothing
+   * in force has another number. How many it was.
+   */
+  prune(cutoffMs: number, maxRows: number): Promise<number>;
 }
 
 /** Planned or in force, of one tenant, late parts included. */

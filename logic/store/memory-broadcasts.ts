@@ -58,6 +58,7 @@ export class MemoryBroadcasts implements BroadcastStore {
   readonly #broadcasts = new Map<string, Kept>();
   readonly #heads = new Map<string, { head: number; version: number }>();
   readonly #readers = new Map<string, Reader>();
+  #numbers = 0;
   #readerNumbers = 0;
 
   constructor(facts: BroadcastFacts) {
@@ -87,7 +88,7 @@ export class MemoryBroadcasts implements BroadcastStore {
     if (!this.#heads.has(tenant)) this.#heads.set(tenant, { head: 0, version: 0 });
     const parts = [{ users: packNumbers(this.#numbersOf(userIds)), seq: 0 }];
     const createdMs = this.#facts.wallMs();
-    const number = this.#broadcasts.size + 1;
+    const number = ++this.#numbers;
     this.#broadcasts.set(broadcastId, { ...broadcast, number, createdMs, retractedMs: 0, parts });
     return "created";
   }
@@ -197,6 +198,15 @@ export class MemoryBroadcasts implements BroadcastStore {
       const reader = this.#readers.get(userId) ?? this.#numbered(userId, 0);
       reader.watermark = Math.max(reader.watermark, Math.min(seq, head));
     }
+  }
+
+  async prune(cutoffMs: number, maxRows: number): Promise<number> {
+    const overMs = ({ notAfterMs, retractedMs }: Kept): number =>
+      retractedMs > 0 ? Math.min(notAfterMs, retractedMs) : notAfterMs;
+    const over = [...this.#broadcasts.values()].filter((kept) => overMs(kept) < cutoffMs);
+    const gone = over.sort((a, b) => overMs(a) - overMs(b)).slice(0, maxRows);
+    for (const { broadcastId } of gone) this.#broadcasts.delete(broadcastId);
+    return gone.length;
   }
 
   #find(tenant: string, broadcastId: string): Kept | undefined {

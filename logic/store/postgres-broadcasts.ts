@@ -144,6 +144,11 @@ export class PostgresBroadcasts implements BroadcastStore {
     return rows.map((row) => ({ userId: text(row, 0), platform: text(row, 1), locale: text(row, 2) }));
   }
 
+  async prune(cutoffMs: number, maxRows: number): Promise<number> {
+    const [row] = await this.#pool.run(sql.PRUNE_BROADCASTS, [cutoffMs, maxRows]);
+    return number(row, 0);
+  }
+
   async advance(marks: readonly Watermark[], epoch: string): Promise<void> {
     if (marks.length === 0) return;
     const highest = new Map<string, number>();

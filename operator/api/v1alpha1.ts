@@ -443,6 +443,10 @@ export interface RetentionSpec {
    * disk. Changing it rolls extlogic.
    */
   resendDays: number;
+  /**
+   * Days that a broadcast is kept after it was over or retracted, 1 to 3650. Default 90. Changing it rolls extlogic.
+   */
+  broadcastDays: number;
 }
 
 /** Key of a Secret in the same namespace. */

@@ -116,6 +116,12 @@ const WRONG_CLUSTERS: readonly Wrong[] = [
     remedy: /between 7 and 3650/,
   },
   {
+    what: "broadcasts kept for no day",
+    spec: { retention: { broadcastDays: 0 } },
+    field: "spec.retention.broadcastDays",
+    remedy: /between 1 and 3650/,
+  },
+  {
     what: "resends kept longer than messages",
     spec: { retention: { days: 13 } },
     field: "spec.retention",

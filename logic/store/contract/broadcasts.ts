@@ -313,3 +313,53 @@ export function broadcastReaderContract(store: () => ContractStore): void {
     ]);
   });
 }
+
+/** Broadcasts that were over long ago. */
+export function broadcastPruneContract(store: () => ContractStore): void {
+  it("forgets broadcasts some time after they were over or retracted, and no number of the others changes", async () => {
+    const { broadcasts } = store();
+    const tenant = tenantName();
+    const listed = `${tenant}/${user()}`;
+    await loginOf(store(), listed);
+    const nowMs = Date.now();
+    const over = newBroadcast({ tenant, audience: "users", userIds: [listed], notBeforeMs: 1000, notAfterMs: 2000 });
+    const retracted = newBroadcast({ tenant, audience: "users", userIds: [listed] });
+    const planned = newBroadcast({ tenant, notBeforeMs: nowMs + HOUR_MS, notAfterMs: nowMs + 2 * HOUR_MS });
+    const open = newBroadcast({ tenant });
+    for (const one of [over, retracted, planned, open]) await broadcasts.create(one);
+    assert.equal((await headOf(broadcasts, tenant))?.head, 3);
+    for (const { broadcastId } of [retracted, planned]) await broadcasts.retract(tenant, broadcastId);
+    const { epoch } = await broadcasts.activate();
+    await broadcasts.advance([{ userId: listed, seq: 2 }], epoch);
+    const left = async (): Promise<string[]> => {
+      const page = await broadcasts.list(tenant, { before: 0, limit: 10 });
+      return page.map(({ broadcastId }) => broadcastId).reverse();
+    };
+    const parts = await openOf(broadcasts, tenant);
+    await broadcasts.prune(1500, 100);
+    assert.equal((await left()).length, 4, "not yet");
+    assert.ok((await broadcasts.prune(nowMs - HOUR_MS, 100)) >= 1);
+    assert.deepEqual(await left(), [retracted.broadcastId, planned.broadcastId, open.broadcastId]);
+    assert.equal(hasNumber(await broadcasts.usersOf(over.broadcastId, 1), 1), false);
+    assert.ok((await broadcasts.prune(Date.now() + 60_000, 100)) >= 2);
+    assert.deepEqual(await left(), [open.broadcastId]);
+    assert.deepEqual(await openOf(broadcasts, tenant), parts);
+    assert.equal((await broadcasts.readers([listed])).get(listed)?.watermark, 2);
+    await broadcasts.create(newBroadcast({ tenant }));
+    assert.equal((await headOf(broadcasts, tenant))?.head, 4);
+  });
+
+  it("forgets so many at once, the oldest first", async () => {
+    const { broadcasts } = store();
+    const tenant = tenantName();
+    const made = [30, 10, 20].map((notAfterMs) => newBroadcast({ tenant, notBeforeMs: 1, notAfterMs }));
+    for (const one of made) await broadcasts.create(one);
+    assert.equal(await broadcasts.prune(100, 2), 2);
+    const rest = await broadcasts.list(tenant, { before: 0, limit: 10 });
+    assert.deepEqual(
+      rest.map(({ notAfterMs }) => notAfterMs),
+      [30],
+    );
+    assert.equal(await broadcasts.prune(100, 2), 1);
+  });
+}

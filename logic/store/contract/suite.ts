@@ -6,6 +6,7 @@ import {
   broadcastContract,
   broadcastForceContract,
   broadcastListContract,
+  broadcastPruneContract,
   broadcastReaderContract,
 } from "./broadcasts.ts";
 import { cardContract, changeContract, changeRepeatContract, changeRightsContract, pressContract } from "./changes.ts";
@@ -70,6 +71,7 @@ export function storeContract(store: () => ContractStore): void {
     broadcastForceContract,
     broadcastListContract,
     broadcastReaderContract,
+    broadcastPruneContract,
     membershipContract,
     contentContract,
     resendContract,

@@ -276,10 +276,10 @@ describe("retention", () => {
   it("reaches extlogic, by default and as asked for", () => {
     const of = (spec: object): (string | undefined)[] => {
       const env = envOf(extlogicDeployment(sampleContext(sampleCluster(spec))).spec.template.spec);
-      return [env.get("IM_RETENTION_DAYS"), env.get("IM_IDEMPOTENCY_DAYS")];
+      return ["RETENTION", "IDEMPOTENCY", "BROADCAST"].map((what) => env.get(`IM_${what}_DAYS`));
     };
-    assert.deepEqual(of({}), ["90", "14"]);
-    assert.deepEqual(of({ retention: { days: 7, resendDays: 7 } }), ["7", "7"]);
+    assert.deepEqual(of({}), ["90", "14", "90"]);
+    assert.deepEqual(of({ retention: { days: 7, resendDays: 7, broadcastDays: 1 } }), ["7", "7", "1"]);
   });
 });
 

@@ -66,10 +66,11 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
 });
 
 function retentionEnv({ cluster }: BuildContext): EnvVar[] {
-  const { days, resendDays } = cluster.spec.retention;
+  const { days, resendDays, broadcastDays } = cluster.spec.retention;
   return [
     { name: "IM_RETENTION_DAYS", value: String(days) },
     { name: "IM_IDEMPOTENCY_DAYS", value: String(resendDays) },
+    { name: "IM_BROADCAST_DAYS", value: String(broadcastDays) },
   ];
 }
 
