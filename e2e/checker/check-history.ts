@@ -115,9 +115,9 @@ function countsOf(index: IndexedHistory, final: FinalState): HistoryCounts {
 }
 
 function countChat(index: IndexedHistory, counts: HistoryCounts): void {
-  for (const event of index.others)
-    if (event.op === "fault") counts.faults++;
-    else if (event.op === "broadcast" && event.kind === "invoke") counts.broadcasts++;
+  for (const event of index.others) if (event.op === "fault") counts.faults++;
+  const asked = index.others.filter((event) => event.op === "broadcast" && event.kind === "invoke");
+  counts.broadcasts = new Set(asked.map((event) => event.op === "broadcast" && event.id)).size;
   for (const { event, send } of index.changes)
     if (send.acks.length > 0) counts[event.version === RECALLED ? "recalls" : "edits"]++;
   for (const { row } of index.stored ?? [])

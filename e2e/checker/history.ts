@@ -181,16 +181,34 @@ export interface SessionEvent extends EventBase {
   tokenIssuedAtMs?: number;
 }
 
-/** A broadcast was activated (`invoke`) for `targets`, or shown to a device (`ok`). */
+/**
+ * What happens to a broadcast. `invoke`: somebody asks for it, or for further `targets`. `force`: it has come into force, for some of them or
+ * all, as number `seq` of its tenant. `over`: it is no longer due. `ok`: it was shown to a device. `place`: a device keeps from now on
+ * where it is, and everything behind `seq` is due to it.
+ */
 export interface BroadcastEvent extends EventBase {
   op: "broadcast";
-  kind: "invoke" | "ok";
+  kind: "invoke" | "force" | "over" | "ok" | "place";
+  /** Empty with `place`. */
   id: string;
-  /** With `invoke`. */
+  /** With `invoke`: to whom it is due. */
   targets?: string[];
-  /** With `ok`. */
+  /** With `invoke`: to whom it may be shown as well. */
+  others?: string[];
+  /** With `invoke`: when it is in force, on the clock of `atMs`. Default: from now on, for ever. */
+  fromMs?: number;
+  untilMs?: number;
+  /** With `invoke`: newest number in force at that time; those of these targets are higher. */
+  afterSeq?: number;
+  /** With `force`, `ok` and `place`. */
+  seq?: number;
+  /** With `ok` and `place`. */
   uid?: string;
   device?: string;
+  /** With `ok`: it may come before its turn. */
+  isUrgent?: boolean;
+  /** With `ok`, of a device that keeps no place: in which of its lives; each may be shown once more what nobody has acknowledged. */
+  life?: number;
 }
 
 /** A user became a member of a conversation, or ceased to be one; recorded when the change was acknowledged. */

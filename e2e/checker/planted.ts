@@ -265,24 +265,6 @@ export const PLANTED: readonly Planted[] = [
     },
   },
   {
-    check: "C9",
-    kind: "missed",
-    name: "a broadcast that one device never shows",
-    plant: (s) => {
-      add(s, { op: "broadcast", kind: "invoke", id: "b1", targets: ["user1"] });
-      add(s, { op: "broadcast", kind: "ok", id: "b1", uid: "user1", device: "device0" });
-    },
-  },
-  {
-    check: "C9",
-    kind: "stranger",
-    name: "a broadcast shown to somebody it was not for",
-    plant: (s) => {
-      add(s, { op: "broadcast", kind: "invoke", id: "b1", targets: [] });
-      add(s, { op: "broadcast", kind: "ok", id: "b1", uid: "user0", device: "device0" });
-    },
-  },
-  {
     check: "C10",
     kind: "delivered",
     name: "a removed member is shown what was sent later",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { BROADCAST_MUTANTS } from "./list-broadcasts.ts";
 import { CHAT_MUTANTS } from "./list-chat.ts";
 import { DELIVERY_MUTANTS } from "./list-delivery.ts";
 import { MESSAGE_MUTANTS } from "./list-messages.ts";
@@ -11,4 +12,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SESSION_MUTANTS,
   ...DELIVERY_MUTANTS,
   ...CHAT_MUTANTS,
+  ...BROADCAST_MUTANTS,
 ];

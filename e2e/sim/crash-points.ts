@@ -92,6 +92,7 @@ function planFor({ name, ops }: Operation): Plan {
     hasReconciler,
     hasReasserts: true,
     hasHermit: false,
+    hasForeigner: false,
   };
 }
 

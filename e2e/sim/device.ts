@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ImClient, ImClientError, type Message, type Platform, type StoredCursor, type Transport } from "#client";
+import { SysPage } from "../../client/src/models/broadcasts-codec.ts";
+import type { SystemMessagesClient } from "../../client/src/models/index.ts";
 import { bodyHashOf } from "../checker/history.ts";
+import { BroadcastReader } from "../workload/broadcast-reader.ts";
 import { ChatApp, type GroupAction } from "../workload/chat-app.ts";
 import { factsOf } from "../workload/message-facts.ts";
 import type { EntryProcess } from "./entry-process.ts";
@@ -26,7 +29,12 @@ export interface DeviceOptions {
   platform: Platform;
   /** Ms its application takes for each message; 0: it is told of each as it comes. */
   slowMs: number;
+  /** Its application keeps how far it has come with broadcasts. */
+  keepsPlace: boolean;
 }
+
+/** Broadcasts are asked for within this after a server told of them. */
+const SPREAD_MS = 300;
 
 /** One device with the real SDK: its application keeps what it was shown, and the cursor, over restarts. */
 export class Device {
@@ -56,6 +64,9 @@ export class Device {
   #sends = 0;
   #resets = 0;
   readonly #chat: ChatApp;
+  readonly #broadcasts: BroadcastReader;
+  /** Called when it dies of the next page of broadcasts. */
+  #onPageDeath: (() => void) | undefined;
 
   constructor(world: World, entries: readonly EntryProcess[], options: DeviceOptions) {
     this.#world = world;
@@ -70,6 +81,16 @@ export class Device {
       record: (event) => world.record(event),
       newId: () => `${this.device}-${this.#sends++}`,
     });
+    this.#broadcasts = new BroadcastReader({
+      ...{ uid: this.uid, device: this.device, process: this.name, keepsPlace: options.keepsPlace },
+      record: (event) => world.record(event),
+      ...{ spreadMs: SPREAD_MS, random: world.kernel.random.next },
+      clock: {
+        wallMs: () => world.kernel.wallMs,
+        nowMs: () => world.kernel.nowMs,
+        after: (delayMs, fn) => world.kernel.after(delayMs, this.#proc, fn),
+      },
+    });
   }
 
   get name(): string {
@@ -78,6 +99,15 @@ export class Device {
 
   get proc(): Proc {
     return this.#proc;
+  }
+
+  get platform(): Platform {
+    return this.#options.platform;
+  }
+
+  /** How far it has come with broadcasts. */
+  get place(): number {
+    return this.#broadcasts.position;
   }
 
   get isRunning(): boolean {
@@ -144,6 +174,11 @@ export class Device {
     this.#leftOver = 0;
     this.#loop = Promise.resolve();
     this.#closed();
+  }
+
+  /** It is killed when the next page of broadcasts comes, and before it sees them. */
+  dieAtPage(onDeath: () => void): void {
+    this.#onPageDeath = onDeath;
   }
 
   /** The network below every connection of this device goes away; `isSilent`: without the other side hearing of it. */
@@ -234,9 +269,11 @@ export class Device {
     });
     this.#client = client;
     this.#read = 0;
+    this.#broadcasts.read(this.#mortal(client));
     client.on("reset", () => this.#reset());
     client.on("state", (state) => {
       if (client !== this.#client) return;
+      if (state.kind === "closed") this.#broadcasts.stop();
       if (state.kind === "open") this.#opened(state.sessionId);
       else this.#closed("code" in state ? state.code : undefined);
       this.#world.note(this.name, "reason" in state ? `${state.kind}: ${state.code} ${state.reason}` : state.kind);
@@ -244,6 +281,26 @@ export class Device {
     if (this.#options.slowMs === 0) client.on("message", (message) => this.#shown(message));
     else this.#loop = this.#readSlowly(client, proc);
     client.connect();
+  }
+
+  /** What reads broadcasts asks through here. */
+  #mortal(client: ImClient): SystemMessagesClient {
+    return {
+      get userId() {
+        return client.userId;
+      },
+      on: client.on.bind(client),
+      request: async (cmd, body, options) => {
+        const answer = await client.request(cmd, body, options);
+        const onDeath = this.#onPageDeath;
+        if (!onDeath || client !== this.#client || SysPage.decode(answer).messages.length === 0) return answer;
+        this.#onPageDeath = undefined;
+        this.#world.note(this.name, "dies at a page of broadcasts");
+        this.kill();
+        onDeath();
+        return await new Promise<never>(() => undefined);
+      },
+    };
   }
 
   async #readSlowly(client: ImClient, proc: Proc): Promise<void> {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type BroadcastOp, broadcastOps, isBroadcastOp } from "./broadcast-ops.ts";
 import { GROUP_OPS, type GroupOp, isGroupOp } from "./group-ops.ts";
 import { Random } from "./random.ts";
 
@@ -17,6 +18,7 @@ export type Op =
   /** One of the user's newest messages, as far as the device knows them. */
   | { kind: "edit" | "recall"; device: number; to: number }
   | GroupOp
+  | BroadcastOp
   /** The user of the device loses their membership of that conversation, or every token issued so far. */
   | { kind: "remove" | "revoke"; device: number };
 
@@ -104,6 +106,10 @@ export interface Plan {
   faults: Fault[];
   /** The last user never opens anything: one message is all that they are told of. */
   hasHermit: boolean;
+  /** One more user is of another tenant. */
+  hasForeigner: boolean;
+  /** A user opens nothing before this. */
+  newcomerAtMs?: number;
   /** Ops and faults come within this; then everything is healed. */
   activeMs: number;
   /** False: nothing makes up for an intent that is lost. */
@@ -120,6 +126,8 @@ export interface Plan {
 const ACTIVE_MS = 60_000;
 const MIN_OPS = 160;
 const MAX_OPS = 240;
+const NEWCOMER_CHANCE = 0.5;
+const FOREIGNER_CHANCE = 0.3;
 const PARTING_CHANCE = 0.03;
 const MIN_FAULTS = 5;
 const MAX_FAULTS = 20;
@@ -142,14 +150,14 @@ export function planOf(seed: number): Plan {
     logics: random.chance(0.3) ? 3 : 2,
     entries: random.chance(0.4) ? 3 : 2,
     extlogics: random.int(1, 2),
-    ops: [],
     faults: [],
     hasHermit: false,
+    ...broadcastsOf(seed),
     activeMs: ACTIVE_MS,
     hasReconciler: seed % FAST_WAY_EVERY !== 1,
     hasReasserts: seed % 2 === 1 && ![ENTRIES_AT, REDIS_AT].includes(seed % CALM_EVERY),
   };
-  const count = random.int(MIN_OPS, MAX_OPS);
+  const count = plan.ops.length + random.int(MIN_OPS, MAX_OPS);
   while (plan.ops.length < count) {
     const atMs = 1000 + random.next() * (ACTIVE_MS - 1000);
     if (random.chance(PARTING_CHANCE)) {
@@ -199,6 +207,14 @@ function kindsOf(seed: number): readonly FaultKind[] {
   return seed % FAST_WAY_EVERY === 1 ? FAST_WAY_FAULTS : FAULT_KINDS;
 }
 
+/** Broadcasts, and who is there for them; of a chance of its own, so that the rest of the plan stays what it is. */
+function broadcastsOf(seed: number): Pick<Plan, "ops" | "hasForeigner" | "newcomerAtMs"> {
+  const random = new Random(seed, "broadcasts");
+  const hasForeigner = random.chance(FOREIGNER_CHANCE);
+  const newcomer = random.chance(NEWCOMER_CHANCE) ? { newcomerAtMs: random.int(10_000, 40_000) } : {};
+  return { ops: broadcastOps(random, ACTIVE_MS), hasForeigner, ...newcomer };
+}
+
 /** Somebody is written to, leaves, and is written to again while others may still believe that they are there. */
 function parting(random: Random, atMs: number): Plan["ops"] {
   const who = { device: random.int(0, 1000), to: random.int(0, 1000) };
@@ -221,7 +237,7 @@ const MOST_DEVICES = 20;
 function withRestore(plan: Plan, random: Random): Plan {
   const asOfMs = random.int(15_000, ACTIVE_MS - 15_000);
   const atMs = asOfMs + random.int(2000, 5000);
-  const ops = plan.ops.filter((op) => !isGroupOp(op) && !FORGOTTEN.includes(op.kind));
+  const ops = plan.ops.filter((op) => !isGroupOp(op) && !isBroadcastOp(op) && !FORGOTTEN.includes(op.kind));
   // Somebody sees what will be lost, is away while it is, and comes back when their positions mean other messages.
   const who = { device: random.int(0, 1000), to: random.int(0, 1000) };
   for (const ms of [asOfMs + 200, asOfMs + 400, atMs + 1100, atMs + 1300, atMs + 1500, atMs + 1700])

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+import { tenantOf } from "#lib/tenant.ts";
 import { leaseKey, parseRoute, routeKey } from "../../logic/router/keys.ts";
 import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
 import { NOTIFY_LIMITS_MS } from "../checker/check-notify.ts";
 import type { FinalState, HealedState, HistoryEvent, StoredMessage } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import { factsOf } from "../workload/message-facts.ts";
+import { ABROAD, type BroadcastOp, Herald, isBroadcastOp } from "./broadcast-ops.ts";
 import type { Device } from "./device.ts";
 import { SLOW_LOOK_MS } from "./extlogic-process.ts";
-import { type Fleet, startFleet, usersOf } from "./fleet.ts";
+import { type Fleet, type People, peopleOf, startFleet } from "./fleet.ts";
 import { isGroupOp, performGroupOp } from "./group-ops.ts";
 import { Nemesis } from "./nemesis.ts";
 import { type Op, type Plan, planOf } from "./plan.ts";
@@ -51,15 +53,15 @@ const POLL_MS = 50;
 
 /** Runs one seed to its end. Deterministic: the same seed and plan give the same history. */
 export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: Interference): Promise<RunResult> {
-  const users = usersOf(plan);
-  const world = new World(seed, users, plan.hasHermit ? users.slice(0, -1) : users);
+  const people = peopleOf(plan);
+  const world = new World(seed, people.users, people.chatters);
   const unseal = seal(world.kernel);
   const onRejection = (reason: unknown): void =>
     world.kernel.breach(`unhandled: ${reason instanceof Error ? reason.stack : String(reason)}`);
   process.on("unhandledRejection", onRejection);
   try {
     const restore = plan.restore && new Restore(world, plan.restore);
-    const final = await drive(world, plan, also);
+    const final = await drive(world, plan, people, also);
     const isCalm = also === undefined && plan.faults.length === 0 && !restore;
     return resultOf(world, plan, final, { isCalm, history: restore?.judged(world.history) ?? world.history });
   } finally {
@@ -68,13 +70,23 @@ export async function runSeed(seed: number, plan: Plan = planOf(seed), also?: In
   }
 }
 
-async function drive(world: World, plan: Plan, also: Interference | undefined): Promise<FinalState> {
+async function drive(world: World, plan: Plan, people: People, also: Interference | undefined): Promise<FinalState> {
   const { kernel } = world;
-  const fleet = startFleet(world, plan);
+  const fleet = startFleet(world, plan, people);
   const nemesis = new Nemesis(world, fleet);
+  const herald = new Herald(world, fleet);
   if (plan.faults.length === 0) world.network.slowMaxMs = 0;
   else if (!plan.hasReconciler) world.network.slowMaxMs = FAST_WAY_SLOW_MS;
-  for (const op of plan.ops) kernel.after(op.atMs, undefined, () => perform(world, fleet, op));
+  const isHere = isHereWith(plan, fleet, world);
+  for (const op of plan.ops)
+    kernel.after(op.atMs, undefined, () => {
+      if (isBroadcastOp(op)) herald.perform(op);
+      else perform(world, { ...fleet, devices: fleet.devices.filter(isHere) }, op);
+    });
+  if (fleet.foreigner !== undefined)
+    kernel.after(OPENING_MS, undefined, () => {
+      for (const device of fleet.devices) if (device.uid === fleet.foreigner) device.open();
+    });
   for (const fault of plan.faults) kernel.after(fault.atMs, undefined, () => nemesis.apply(fault));
   if (also) kernel.after(also.atMs, undefined, () => also.act(world, fleet, nemesis));
   await kernel.run(plan.activeMs);
@@ -86,12 +98,20 @@ async function drive(world: World, plan: Plan, also: Interference | undefined): 
   return { devices, stored: await readStored(world, fleet), healed };
 }
 
+/** Who does something. */
+function isHereWith(
+  { newcomerAtMs = 0 }: Plan,
+  { newcomer, hermit, foreigner }: Fleet,
+  { kernel }: World,
+): (device: Device) => boolean {
+  return ({ uid }) => uid !== hermit && uid !== foreigner && (uid !== newcomer || kernel.nowMs >= newcomerAtMs);
+}
+
 /** Whoever sends opens the application. */
-function perform(world: World, fleet: Fleet, op: Op): void {
-  const { devices: all, hermit } = fleet;
-  const devices = all.filter(({ uid }) => uid !== hermit);
+function perform(world: World, fleet: Fleet, op: Exclude<Op, BroadcastOp>): void {
+  const { devices, hermit, chatters } = fleet;
   if (isGroupOp(op)) {
-    performGroupOp(world, { ...fleet, devices }, op);
+    performGroupOp(world, { devices, users: chatters, hermit }, op);
     return;
   }
   const device = devices[op.device % devices.length] as Device;
@@ -145,7 +165,7 @@ function perform(world: World, fleet: Fleet, op: Op): void {
       return;
     case "leave":
     case "die": {
-      const leaver = othersThan(uid, world.users, hermit)(op.to);
+      const leaver = othersThan(uid, chatters)(op.to);
       for (const one of devices.filter((other) => other.uid === leaver)) {
         if (op.kind === "leave") one.close();
         else one.die();
@@ -154,12 +174,12 @@ function perform(world: World, fleet: Fleet, op: Op): void {
     }
     case "send":
       device.open();
-      device.send(othersThan(uid, world.users, hermit)(op.to), op.bytes);
+      device.send(othersThan(uid, chatters)(op.to), op.bytes);
   }
 }
 
-function othersThan(uid: string, users: readonly string[], hermit: string | undefined): (number: number) => string {
-  const others = users.filter((user) => user !== uid && user !== hermit);
+function othersThan(uid: string, users: readonly string[]): (number: number) => string {
+  const others = users.filter((user) => user !== uid);
   return (number) => others[number % others.length] as string;
 }
 
@@ -187,8 +207,12 @@ async function pullAll(world: World, { devices, users }: Fleet): Promise<{ uid: 
     const chosen = users.flatMap((uid) => devices.filter((device) => device.uid === uid).slice(turn, turn + 1));
     for (const device of chosen) device.open();
     const { heads } = await database.inboxHeads(users);
-    const isDone = (): boolean =>
-      chosen.every((device) => device.isOpen && device.cursor >= (heads.get(device.uid) ?? 0));
+    const places = await broadcastHeads(world);
+    const isAtHead = (device: Device): boolean =>
+      device.isOpen &&
+      device.cursor >= (heads.get(device.uid) ?? 0) &&
+      device.place >= (places.get(tenantOf(device.uid)) ?? 0);
+    const isDone = (): boolean => chosen.every(isAtHead);
     const untilMs = kernel.nowMs + PULL_MS;
     while (!isDone() && kernel.nowMs < untilMs) await kernel.run(kernel.nowMs + POLL_MS);
     for (const device of chosen) {
@@ -197,6 +221,13 @@ async function pullAll(world: World, { devices, users }: Fleet): Promise<{ uid: 
     }
   }
   return settled;
+}
+
+/** Newest broadcast in force, by tenant. */
+async function broadcastHeads({ database: { broadcasts } }: World): Promise<Map<string, number>> {
+  const heads = new Map<string, number>();
+  for (const tenant of ["", ABROAD]) heads.set(tenant, (await broadcasts.open(tenant)).head);
+  return heads;
 }
 
 /** The message rows, by the inboxes of all users. */

@@ -141,7 +141,26 @@ export class World {
     const wallMs = (): number => this.#replayedMs ?? this.kernel.wallMs;
     const database = new MemoryStore(() => this.kernel.nowMs, wallMs);
     void database.createConversation(EVERYBODY, this.#members);
+    this.#watchBroadcasts(database);
     return database;
+  }
+
+  /** Notes when each part of a broadcast comes into force, whoever asks for it. */
+  #watchBroadcasts({ broadcasts }: MemoryStore): void {
+    const known = new Set<string>();
+    const activate = broadcasts.activate.bind(broadcasts);
+    broadcasts.activate = async () => {
+      const found = await activate();
+      for (const { tenant } of found.heads)
+        for (const { broadcastId, part, activationSeq: seq } of (await broadcasts.open(tenant)).parts) {
+          const name = `${broadcastId}/${part}`;
+          if (known.has(name)) continue;
+          known.add(name);
+          const id = Buffer.from((await broadcasts.content(broadcastId)) ?? "").toString();
+          this.record({ op: "broadcast", kind: "force", process: "database", id, seq });
+        }
+      return found;
+    };
   }
 
   /** A deadline of the wheel fires once: the next one of the same slot comes an ack timeout later. */

@@ -177,6 +177,21 @@ describe("SystemMessages", () => {
     assert.deepEqual(seqs(), [1, 2]);
   });
 
+  it("knows after a restart, too, that it was there before the first one", async () => {
+    const { server, make, settle, head, seqs, saved } = setUp();
+    const before = make();
+    head(0);
+    await settle(1000);
+    before.close();
+    assert.deepEqual(saved, [{ userId: "ann", epoch: EPOCH, position: 0, ahead: [] }]);
+    server.messages.push(message(1), message(2));
+    server.watermark = 2;
+    using _again = make();
+    head(2);
+    await settle(1000);
+    assert.deepEqual(seqs(), [1, 2]);
+  });
+
   it("shows what is urgent at once, and once, whatever comes before it", async () => {
     const { make, server, settle, head, push, seqs, saved } = setUp();
     using system = make();

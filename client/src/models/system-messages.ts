@@ -175,6 +175,7 @@ export class SystemMessages implements Disposable {
     if (this.#position !== undefined) return;
     const { inboxEpoch } = await this.#ask({ acknowledgeOnly: true });
     this.#moveTo({ inboxEpoch, nextPosition: 0 });
+    await this.#save();
     if (this.#head > 0) this.#pullSoon();
   }
 
