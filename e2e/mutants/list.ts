@@ -3,6 +3,7 @@ import { BROADCAST_MUTANTS } from "./list-broadcasts.ts";
 import { CHAT_MUTANTS } from "./list-chat.ts";
 import { DELIVERY_MUTANTS } from "./list-delivery.ts";
 import { MESSAGE_MUTANTS } from "./list-messages.ts";
+import { SAFETY_MUTANTS } from "./list-safety.ts";
 import { SESSION_MUTANTS } from "./list-sessions.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -13,4 +14,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DELIVERY_MUTANTS,
   ...CHAT_MUTANTS,
   ...BROADCAST_MUTANTS,
+  ...SAFETY_MUTANTS,
 ];

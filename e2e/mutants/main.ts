@@ -69,7 +69,8 @@ export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Pr
   try {
     let caughtBy = "";
     if (mutant.crashPoints) caughtBy = await byCrashPoints(sandbox, mutant.crashPoints);
-    if (caughtBy === "") caughtBy = await bySeeds(sandbox, seeds, RANGES[mutant.seeds ?? "all"]);
+    const range = mutant.seeds === "none" ? undefined : RANGES[mutant.seeds ?? "all"];
+    if (caughtBy === "" && range) caughtBy = await bySeeds(sandbox, seeds, range);
     if (caughtBy === "") caughtBy = await byTests(sandbox, mutant.tests ?? []);
     return { name: mutant.name, caughtBy, seconds: Math.round((performance.now() - startedMs) / 1000) };
   } finally {

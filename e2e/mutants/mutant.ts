@@ -13,8 +13,8 @@ export interface Mutant {
   edits: readonly Edit[];
   /** Tried at every crash point of this operation first: it shows only when a process dies at one await. */
   crashPoints?: "send" | "login" | "purge" | "push" | "wheel";
-  /** Tried on those seeds that are made for it: see `e2e/sim/plan.ts`. */
-  seeds?: "calm" | "fast way" | "restored" | "entries" | "redis";
+  /** Tried on those seeds that are made for it: see `e2e/sim/plan.ts`. `none`: nothing in the simulation does what it spoils. */
+  seeds?: "calm" | "fast way" | "restored" | "entries" | "redis" | "none";
   /** Test files that must fail when no simulated run notices; reported as such. */
   tests?: readonly string[];
 }

@@ -6,7 +6,7 @@ import { judge } from "./main.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** `make mutants` tries them all. */
-const TRIED = ["no unique key", "timestamp cursor"];
+const TRIED = ["no unique key", "timestamp cursor", "watermark moved when the page leaves"];
 
 describe("planted bugs", () => {
   const sandbox = new Sandbox();
