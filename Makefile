@@ -74,7 +74,7 @@ sim: node_modules/.installed ## 5,000 seeds of the simulation with faults; SEED=
 	@$(NODE) e2e/sim/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
 model: node_modules/.installed ## 5,000 seeds of the operator over a simulated cluster; SEED=n, SEEDS=n, COST=1 what an upgrade costs
 	@$(NODE) e2e/model/main.ts $(if $(COST),--cost) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
-mutants: node_modules/.installed ## 30 planted product bugs: how many does the simulation notice? NAME=text for one
+mutants: node_modules/.installed ## Planted product bugs: how many does the simulation notice? NAME=text for one
 	@$(NODE) e2e/mutants/main.ts "$(NAME)"
 test-process: node_modules/.installed ## Real processes on loopback: kills, flushes, drains
 	@$(TEST) process

@@ -7,10 +7,14 @@ import { type Report, reporter } from "./violation.ts";
 /** What has left a server before it was over may be on its way so long: a device that reads nothing, a link that loses packets. */
 export const OVER_FELT_MS = 30_000;
 
+/** What is due, and confirmed, is in force within this, without a fault. */
+export const FORCE_MS = 5000;
+
 /** When somebody was named, and how new the newest broadcast was then. */
 interface Naming {
   atMs: number;
   afterSeq: number;
+  isConfirmed: boolean;
 }
 
 /** One broadcast, as whoever asked for it, and the store, know it. */
@@ -34,7 +38,7 @@ type Violate = (kind: string, message: string) => void;
  * user's devices at least one shows what came into force after the user's first login; nobody else's does, nor does anybody before its
  * time, long after it, or of the time before their first login. O(n log n).
  */
-export function checkBroadcast(index: IndexedHistory, report: Report): void {
+export function checkBroadcast(index: IndexedHistory, report: Report, endMs: number): void {
   const events = index.others.filter((event): event is BroadcastEvent => event.op === "broadcast");
   if (events.length === 0) return;
   const violate = reporter("C9", report);
@@ -44,6 +48,7 @@ export function checkBroadcast(index: IndexedHistory, report: Report): void {
   for (const event of shown) checkAllowed(event, told.get(event.id), logins.get(event.uid), violate);
   const seen = checkOnce(shown, violate);
   checkOrder(shown, violate);
+  checkForce(told, endMs, violate);
   checkDue(index, { told, logins, seen, places: placesOf(events) }, violate);
 }
 
@@ -54,6 +59,18 @@ interface Known {
   /** By device, ids. */
   seen: ReadonlyMap<string, ReadonlySet<string>>;
   places: ReadonlyMap<string, number>;
+}
+
+/** What was confirmed is in force for everybody who was named. */
+function checkForce(told: ReadonlyMap<string, Told>, endMs: number, violate: Violate): void {
+  for (const [id, { targets, fromMs, overs, untilMs, parts }] of told) {
+    if (overs.length > 0 || untilMs < Number.POSITIVE_INFINITY) continue;
+    for (const [uid, { atMs, afterSeq, isConfirmed }] of targets) {
+      const isDue = isConfirmed && Math.max(fromMs, atMs) + FORCE_MS < endMs;
+      if (isDue && !parts.some(({ seq }) => seq > afterSeq))
+        violate("not in force", `broadcast ${id} never came into force for ${uid}`);
+    }
+  }
 }
 
 function checkDue(index: IndexedHistory, known: Known, violate: Violate): void {
@@ -111,8 +128,13 @@ function toldOf(events: readonly BroadcastEvent[]): Map<string, Told> {
   return told;
 }
 
-function named(told: Told, { atMs, targets = [], others = [], afterSeq = 0, fromMs, untilMs }: BroadcastEvent): void {
-  for (const uid of targets) if (!told.targets.has(uid)) told.targets.set(uid, { atMs, afterSeq });
+function named(told: Told, event: BroadcastEvent): void {
+  const { atMs, targets = [], others = [], afterSeq = 0, fromMs, untilMs, isConfirmed = false } = event;
+  for (const uid of targets) {
+    const known = told.targets.get(uid);
+    if (known) known.isConfirmed ||= isConfirmed;
+    else told.targets.set(uid, { atMs, afterSeq, isConfirmed });
+  }
   for (const uid of others) told.others.add(uid);
   told.fromMs = fromMs ?? told.fromMs;
   told.untilMs = Math.min(told.untilMs, untilMs ?? Number.POSITIVE_INFINITY);

@@ -81,7 +81,7 @@ export function checkHistory(
   const notify = options.expectsNotice ? checkNotify(index, report, endMs, options) : undefined;
   checkSingleSession(index, report, endMs);
   checkKicks(index, report);
-  checkBroadcast(index, report);
+  checkBroadcast(index, report, endMs);
   checkAuthorization(index, report);
   checkGroups(index, report);
   checkChanges(index, report);

@@ -200,6 +200,8 @@ export interface BroadcastEvent extends EventBase {
   untilMs?: number;
   /** With `invoke`: newest number in force at that time; those of these targets are higher. */
   afterSeq?: number;
+  /** With `invoke`: the service has confirmed it. */
+  isConfirmed?: boolean;
   /** With `force`, `ok` and `place`. */
   seq?: number;
   /** With `ok` and `place`. */

@@ -53,7 +53,7 @@ export function broadcasts(): Sample {
     broadcast("urgent", 41, { kind: "force", seq: 3 }),
     ...everybody.map((who) => shown("urgent", 3, 42, { ...who, isUrgent: true, ...lifeOf(who) })),
     ...[PHONE, LAPTOP].map((who) => shown("some", 2, 43, who)),
-    broadcast("some", 50, { kind: "invoke", targets: [LATE.uid], afterSeq: 3 }),
+    broadcast("some", 50, { kind: "invoke", targets: [LATE.uid], afterSeq: 3, isConfirmed: true }),
     broadcast("some", 51, { kind: "force", seq: 4 }),
     shown("some", 4, 52, LATE),
     broadcast("gone", 60, { kind: "invoke", targets: ALL, afterSeq: 4, untilMs: 90 }),
@@ -99,6 +99,15 @@ export const BROADCASTS_PLANTED: readonly Planted[] = [
     kind: "missed",
     name: "who was added late never sees it",
     plant: (s) => without(s, isShown("some", LATE.uid)),
+  },
+  {
+    check: "C9",
+    kind: "not in force",
+    name: "who is added late joins those whose number is over",
+    plant: (s) => {
+      without(s, (event) => event.op === "broadcast" && event.kind === "force" && event.seq === 4);
+      s.events.push({ seed: "sample", process: "planted", op: "connection", kind: "info", what: "later", atMs: 9000 });
+    },
   },
   {
     check: "C9",

@@ -95,7 +95,8 @@ export class Herald {
     const { audience, segment, targets, others } = await this.#audience(random, tenant);
     const window = { fromMs, ...(untilMs < kernel.nowMs + FAR_MS ? { untilMs } : {}) };
     const named = { targets: [...targets], others, ...window, afterSeq: await this.#head(tenant) };
-    this.#world.record({ op: "broadcast", kind: "invoke", process: "herald", id, ...named });
+    const asked = { op: "broadcast", kind: "invoke", process: "herald", id } as const;
+    this.#world.record({ ...asked, ...named });
     const ask: NewBroadcastAsk = {
       ...{ tenant, idempotencyKey: id, contentType: "text/plain", content: Buffer.from(id), audience, segment },
       userIds: audience === "users" ? targets.map((uid) => this.#ownId(uid)) : [],
@@ -105,6 +106,7 @@ export class Herald {
       (desk) => desk.create(ask),
       (made: string | Refusal) => {
         if (typeof made !== "string") return;
+        this.#world.record({ ...asked, ...named, isConfirmed: true });
         this.#made.push({ id, tenant, broadcastId: made, listed: audience === "users" ? new Set(targets) : undefined });
       },
     );
@@ -140,7 +142,7 @@ export class Herald {
     this.#ask(
       (desk) => desk.addUsers(tenant, broadcastId, [this.#ownId(uid)]),
       ({ kind }) => {
-        if (kind === "added") this.#world.record({ ...base, targets: [uid], afterSeq });
+        if (kind === "added") this.#world.record({ ...base, targets: [uid], afterSeq, isConfirmed: true });
       },
     );
   }

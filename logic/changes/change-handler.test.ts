@@ -5,8 +5,9 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import { Command, Flag } from "#proto/commands.ts";
 import { Change, Changed, Edit, Recall } from "#proto/gen/messages.ts";
 import type { RecordInput } from "#proto/uplink/record.ts";
+import { PASS, type Passage } from "../send/before-send.ts";
 import { RECALLED_VERSION } from "../store/changes.ts";
-import type { AppendedMessage } from "../store/store.ts";
+import type { AppendedMessage, AppendInput } from "../store/store.ts";
 import { ChangeHandler, MAX_EDIT_BYTES } from "./change-handler.ts";
 import { changeSession, changeSetUp, errorOf, NARROW, settle } from "./change-kit.ts";
 import { DEFAULT_CHANGE_POLICY } from "./change-policy.ts";
@@ -15,7 +16,15 @@ function setUp(limits?: typeof NARROW, policy = DEFAULT_CHANGE_POLICY) {
   const base = changeSetUp(limits);
   const muted = new Set<string>();
   const mutedMs = (userId: string): number => (muted.has(userId) ? 1000 : 0);
-  const handler = new ChangeHandler({ ...base.ports, policy, mutedMs });
+  const verdict: { passage: Passage; judged: string[] } = { passage: PASS, judged: [] };
+  const gate = {
+    enter: ({ content }: AppendInput, pass: (passage: Passage) => void): boolean => {
+      verdict.judged.push(Buffer.from(content).toString());
+      pass(verdict.passage);
+      return true;
+    },
+  };
+  const handler = new ChangeHandler({ ...base.ports, policy, mutedMs, gate });
   const { session, sent } = changeSession("alice", base.store.epoch);
   const refOf = ({ conversationId, convSeq, messageId }: AppendedMessage) => ({ conversationId, convSeq, messageId });
   const ask = async (cmd: number, body: Uint8Array): Promise<RecordInput | undefined> => {
@@ -31,7 +40,7 @@ function setUp(limits?: typeof NARROW, policy = DEFAULT_CHANGE_POLICY) {
       Command.EDIT,
       Edit.encode({ ...refOf(of), clientMessageId: "e", version: 1, content: Buffer.from("two"), ...more }),
     );
-  return { ...base, muted, handler, session, sent, ask, recall, edit };
+  return { ...base, muted, verdict, handler, session, sent, ask, recall, edit };
 }
 
 const changedOf = (record: RecordInput | undefined): Changed => {
@@ -47,6 +56,22 @@ describe("RECALL and EDIT", () => {
     const refused = errorOf(await edit(of));
     assert.deepEqual([refused.code, refused.rule, refused.clientMessageId], [ErrorCode.BOUNCED, "muted", "e"]);
     assert.equal(changedOf(await recall(of)).eventSeq, 2);
+  });
+
+  it("of an edit that a rule refuses, or would hide: the message stays as it was", async () => {
+    const { send, edit, recall, verdict, delivered } = setUp();
+    const of = await send("alice", "bob");
+    verdict.passage = { ...PASS, verdict: "bounce", by: "words", explanation: "no such words", retryAfterMs: 0 };
+    const bounced = errorOf(await edit(of));
+    assert.deepEqual([bounced.code, bounced.rule, bounced.clientMessageId], [ErrorCode.BOUNCED, "words", "e"]);
+    for (const hidden of ["shadow", "block"] as const) {
+      verdict.passage = { ...PASS, verdict: hidden, by: "words" };
+      const refused = errorOf(await edit(of));
+      assert.deepEqual([refused.code, refused.rule], [ErrorCode.PERMISSION_DENIED, ""], hidden);
+    }
+    assert.deepEqual([verdict.judged, delivered.length], [["two", "two", "two"], 0]);
+    assert.equal(changedOf(await recall(of)).eventSeq, 2, "rules are not asked about a recall");
+    assert.equal(verdict.judged.length, 3);
   });
 
   it("answer after the commit, and tell everybody, this connection too, without a push", async () => {
