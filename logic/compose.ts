@@ -42,6 +42,7 @@ import { RouterMemory } from "./presence/router-memory.ts";
 import { GenerationWatch } from "./router/generation-watch.ts";
 import type { Router } from "./router/router.ts";
 import { NO_GUARDS, type SendGuards } from "./send/before-send.ts";
+import { expecting } from "./send/expecting.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
 import { SendGate } from "./send/send-gate.ts";
@@ -149,7 +150,7 @@ function composeDelivery(
   const kicks = new KickDesk(entries, clock);
   const offlineQueue = new OfflineQueue({ sink: intents, onFault, defer, metrics });
   const offline = offlineQueue.add.bind(offlineQueue);
-  const cache = new RouteCache({ router, clock, onFault: onRouterFault });
+  const cache = new RouteCache({ router, clock, onFault: onRouterFault, defer });
   const { changes } = cache;
   // Announcements are no news, but for those whose first write was not answered.
   const noted = presence.noting(changes);
@@ -220,7 +221,12 @@ function composeGate(ports: LogicPorts, { before }: SendGuards): SendGate {
 /** What writes into conversations, for a client and for other parts. */
 function composeSends(
   ports: LogicPorts,
-  { commits, delivery, epochs }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch },
+  {
+    commits,
+    delivery,
+    epochs,
+    cache,
+  }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch; cache: RouteCache },
 ) {
   const { clock, random, metrics, maxGroupMembers } = ports;
   const large: ChatCore["large"] = { tell: undefined };
@@ -229,7 +235,7 @@ function composeSends(
   const gate = composeGate(ports, guards);
   const sending = {
     messageId: createMessageIds(() => clock.wallMs()),
-    submit: commits.submit.bind(commits),
+    submit: expecting(commits.submit.bind(commits), cache.expect.bind(cache)),
     deliver: (outgoing: Outgoing): void => {
       delivery.deliver(outgoing);
       if (outgoing.largeVersion === undefined) return;
@@ -316,7 +322,12 @@ export function composeLogic(ports: LogicPorts): LogicCore {
   const sysHead = (userId: string): number => broadcasts.board.headOf(userId);
   const lent = { entries, kicks, acks, epochs, memory, changes, removeLater, sysHead, onRouterFault };
   const identity = composeIdentity(ports, lent);
-  const { sending, changing, large, send, gate } = composeSends(ports, { commits, delivery, epochs });
+  const { sending, changing, large, send, gate } = composeSends(ports, {
+    commits,
+    delivery,
+    epochs,
+    cache: delivering.cache,
+  });
   const reads = composeReads(ports, acks, epochs);
   const broadcasts = composeBroadcasts(ports, { entries, desk: reads.desk });
   const ways = { entries, routes: delivering.cache, onRouterFault, desk: reads.desk, changing, broadcasts };

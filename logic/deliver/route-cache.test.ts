@@ -57,6 +57,59 @@ describe("route cache", () => {
     assert.deepEqual([asked.length, clock.pending], [2, 0]);
   });
 
+  it("asks for who is expected, and was there lately, before somebody has to wait, many at once", async () => {
+    const { clock, router, cache, asked } = await setUp();
+    await router.login(["bob", "carol", "dave"].map((userId, at) => routeOf(userId, at + 1)));
+    cache.expect("bob");
+    await cache.lookup(["bob", "carol", "dave"]);
+    cache.expect("carol");
+    clock.advance(ROUTE_MAX_AGE_MS);
+    for (const userId of ["bob", "carol", "bob", "nobody"]) cache.expect(userId);
+    assert.equal(asked.length, 1, "not before the end of the turn");
+    await turn();
+    await turn();
+    assert.deepEqual(asked.slice(1), [["bob", "carol"]]);
+    assert.deepEqual(
+      [cache.fresh("bob")?.length, cache.fresh("carol")?.length, cache.fresh("dave")],
+      [1, 1, undefined],
+    );
+  });
+
+  it("has one question for expected users under way: who comes meanwhile is in the next; none is asked twice", async () => {
+    const { clock, router, cache, asked, faults } = await setUp();
+    const users = ["bob", "carol", "dave"];
+    await router.login(users.map((userId, at) => routeOf(userId, at + 1)));
+    await cache.lookup(users);
+    clock.advance(ROUTE_MAX_AGE_MS);
+    const lookup = router.lookup;
+    const answers: (() => void)[] = [];
+    router.lookup = async (userIds) => {
+      await new Promise<void>((resolve) => void answers.push(resolve));
+      return await lookup(userIds);
+    };
+    for (const userId of users) {
+      cache.expect(userId);
+      await turn();
+    }
+    assert.equal(answers.length, 1);
+    for (let at = 0; at < 2; at++) {
+      answers[at]?.();
+      await turn();
+    }
+    assert.deepEqual(asked.slice(1), [["bob"], ["carol", "dave"]]);
+    router.isDown = true;
+    router.lookup = lookup;
+    clock.advance(ROUTE_MAX_AGE_MS);
+    cache.expect("bob");
+    await turn();
+    await turn();
+    router.isDown = false;
+    cache.expect("bob");
+    await turn();
+    await turn();
+    assert.deepEqual([faults, asked.slice(3), cache.fresh("bob")?.length], [["refresh"], [["bob"], ["bob"]], 1]);
+  });
+
   it("drops who is gone when it asks again, reports a failure, and releases its timer", async () => {
     const { clock, router, cache, asked, faults } = await setUp();
     await router.login([routeOf("bob", 1), routeOf("carol", 2)]);

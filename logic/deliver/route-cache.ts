@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Route, Router, SessionKey } from "../router/router.ts";
+import type { Defer } from "../tick-batch.ts";
 
 /** How old a remembered answer of the router may be. */
 export const ROUTE_MAX_AGE_MS = 1000;
@@ -19,6 +20,8 @@ export interface RouteCacheOptions {
   onFault: (op: string, error: unknown) => void;
   /** Users remembered; beyond it the oldest answers go. Default 50,000. */
   maxUsers?: number;
+  /** Default setImmediate. */
+  defer?: Defer | undefined;
 }
 
 interface Known {
@@ -38,6 +41,7 @@ export class RouteCache {
   readonly #clock: Clock;
   readonly #onFault: RouteCacheOptions["onFault"];
   readonly #maxUsers: number;
+  readonly #defer: Defer;
   /** In the order of their answers. */
   readonly #known = new Map<string, Known>();
   /** Users whose routes changed while a lookup was on its way: its answer may be from before. */
@@ -45,6 +49,9 @@ export class RouteCache {
   #lookups = 0;
   readonly #stale = new Set<string>();
   #cancelRefresh: (() => void) | undefined;
+  /** Somebody is expected since the last question. */
+  #isExpected = false;
+  #isAsking = false;
   #isClosed = false;
 
   constructor(options: RouteCacheOptions) {
@@ -52,6 +59,7 @@ export class RouteCache {
     this.#clock = options.clock;
     this.#onFault = options.onFault;
     this.#maxUsers = options.maxUsers ?? MAX_USERS;
+    this.#defer = options.defer ?? setImmediate;
   }
 
   /** Users remembered, fresh or not. */
@@ -70,6 +78,20 @@ export class RouteCache {
     }
     if (ageMs >= REFRESH_AGE_MS) this.#refreshSoon(userId);
     return known.routes;
+  }
+
+  /**
+   * The user is about to be written to. Who was online lately is asked for at once, many together, while the message is being stored: it
+   * leaves with its acknowledgement then, and not a question later.
+   */
+  expect(userId: string): void {
+    const known = this.#known.get(userId);
+    if (!known || this.#clock.nowMs() - known.askedAtMs < ROUTE_MAX_AGE_MS) return;
+    if (this.#stale.size < MAX_REFRESH) this.#stale.add(userId);
+    this.#isExpected = true;
+    if (this.#isAsking || this.#isClosed) return;
+    this.#isAsking = true;
+    this.#defer(() => void this.#askExpected());
   }
 
   /** Asks the router for those it does not know; users without a route are absent. Rejects as the router does. */
@@ -111,14 +133,28 @@ export class RouteCache {
   }
 
   async #refresh(): Promise<void> {
+    await this.#askStale();
+    this.#cancelRefresh = undefined;
+  }
+
+  /** One question at a time: what comes up meanwhile goes together. */
+  async #askExpected(): Promise<void> {
+    while (this.#isExpected) {
+      this.#isExpected = false;
+      await this.#askStale();
+    }
+    this.#isAsking = false;
+  }
+
+  async #askStale(): Promise<void> {
     const stale = [...this.#stale];
     this.#stale.clear();
+    if (stale.length === 0) return;
     try {
       await this.#ask(stale);
     } catch (error) {
       this.#onFault("refresh", error);
     }
-    this.#cancelRefresh = undefined;
   }
 
   /** Releases the timer. */
