@@ -1,92 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Clock } from "#lib/clock.ts";
 import { Command } from "#proto/commands.ts";
 import { Block, BlockList } from "#proto/gen/messages.ts";
-import { type Asked, answer, badRequest, isSeq, refusalOf, refuse, tooFast } from "../conversations/answers.ts";
+import { badRequest, isSeq } from "../conversations/answers.ts";
 import type { EphemeralFrames } from "../deliver/ephemeral.ts";
-import type { Gate } from "../gate.ts";
-import type { LogicMetrics } from "../metrics.ts";
 import { directConversationId } from "../send/conversation.ts";
 import type { Refusal, Session } from "../session/session.ts";
-import { SessionPace } from "../session/session-pace.ts";
 import { type BlockedPeer, type BlockStore, MAX_BLOCKED } from "../store/blocks.ts";
 import { isPeerId } from "../tenant/peer-id.ts";
-import { OVERLOADED } from "./answers.ts";
+import { PacedCommand, type PacedCommandPorts } from "./paced-command.ts";
 
 /** Users in one request. */
 export const MAX_NAMED = 100;
 const PACE = { perSecond: 1, burst: 20 };
 
 /** What {@link BlockHandler} needs. */
-export interface BlockPorts {
+export interface BlockPorts extends PacedCommandPorts {
   blocks: Pick<BlockStore, "change" | "list">;
   ephemeral: Pick<EphemeralFrames, "send">;
   /** One has blocked the other: neither sees the other's presence from now on. */
   parted: (userId: string, blockedId: string) => void;
-  gate: Gate;
-  clock: Clock;
-  /** Uniform in [0, 1). */
-  random: () => number;
-  onFault: (op: string, error: unknown) => void;
-  metrics: Pick<LogicMetrics, "chatCommands">;
 }
 
 /** BLOCK: whom a user has blocked. Other devices of the user hear of a change at once, or by the version when they ask. */
 export class BlockHandler {
   readonly #ports: BlockPorts;
-  readonly #pace: SessionPace;
+  readonly #command: PacedCommand;
 
   constructor(ports: BlockPorts) {
     this.#ports = ports;
-    this.#pace = new SessionPace({ ...PACE, clock: ports.clock });
+    this.#command = new PacedCommand(ports, { name: "block", title: "Block", pace: PACE });
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
     const asked = { session, rid, cmd: Command.BLOCK };
-    const request = parse(session.userId, body);
-    if ("code" in request) {
-      this.#refuse(asked, request);
-      return;
-    }
-    const waitMs = this.#pace.take(session);
-    if (waitMs > 0) this.#refuse(asked, tooFast("Block", waitMs));
-    else
-      this.#ports.gate.enter(
-        () => this.#run(asked, request),
-        () => this.#refuse(asked, OVERLOADED),
-      );
+    this.#command.handle(asked, parse(session.userId, body), (request) => this.#run(session, request));
   }
 
-  async #run(asked: Asked, { block, unblock, version }: Block): Promise<void> {
-    const { blocks, clock, onFault, random, metrics } = this.#ports;
-    const { userId } = asked.session;
-    try {
-      if (block.length + unblock.length > 0) {
-        const change = {
-          userId,
-          block: peersOf(userId, block),
-          unblock: peersOf(userId, unblock),
-          atMs: clock.wallMs(),
-        };
-        const result = await blocks.change(change);
-        if (result.kind === "full") {
-          this.#refuse(asked, badRequest(`more than ${MAX_BLOCKED} users would be blocked: unblock some first`));
-          return;
-        }
-        if (result.kind === "changed") this.#tell(asked.session, result.version, block);
-      }
-      const list = await blocks.list(userId);
-      const isKnown = list.version === version;
-      answer(
-        asked,
-        BlockList.encode({ version: list.version, complete: !isKnown, userIds: isKnown ? [] : [...list.userIds] }),
-      );
-      metrics.chatCommands.inc({ command: "block", result: "ok" });
-    } catch (error) {
-      onFault("blocks", error);
-      metrics.chatCommands.inc({ command: "block", result: "failed" });
-      refuse(asked, refusalOf(error, random));
+  async #run(session: Session, { block, unblock, version }: Block): Promise<Uint8Array | Refusal> {
+    const { blocks, clock } = this.#ports;
+    const { userId } = session;
+    if (block.length + unblock.length > 0) {
+      const named = { block: peersOf(userId, block), unblock: peersOf(userId, unblock) };
+      const result = await blocks.change({ userId, ...named, atMs: clock.wallMs() });
+      if (result.kind === "full")
+        return badRequest(`more than ${MAX_BLOCKED} users would be blocked: unblock some first`);
+      if (result.kind === "changed") this.#tell(session, result.version, block);
     }
+    const list = await blocks.list(userId);
+    const isKnown = list.version === version;
+    return BlockList.encode({ version: list.version, complete: !isKnown, userIds: isKnown ? [] : [...list.userIds] });
   }
 
   #tell({ userId, entry, conn }: Session, version: number, block: readonly string[]): void {
@@ -94,11 +56,6 @@ export class BlockHandler {
     const body = BlockList.encode({ version });
     ephemeral.send({ userIds: [userId], cmd: Command.BLOCK, body, except: { incarnation: entry.incarnation, conn } });
     for (const blockedId of block) parted(userId, blockedId);
-  }
-
-  #refuse(asked: Asked, refusal: Refusal): void {
-    this.#ports.metrics.chatCommands.inc({ command: "block", result: "refused" });
-    refuse(asked, refusal);
   }
 }
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Clock } from "#lib/clock.ts";
 import { ErrorCode } from "#lib/errors.ts";
 import { tenantOf } from "#lib/tenant.ts";
 import { Command } from "#proto/commands.ts";
 import { Reported } from "#proto/gen/messages.ts";
-import { type Asked, answer, DENIED, refusalOf, refuse, tooFast } from "../conversations/answers.ts";
-import type { Gate } from "../gate.ts";
-import type { LogicMetrics } from "../metrics.ts";
+import { DENIED } from "../conversations/answers.ts";
 import type { Refusal, Session } from "../session/session.ts";
-import { SessionPace } from "../session/session-pace.ts";
 import { MAX_OPEN_REPORTS, type NewReport, type PolicyStore } from "../store/policy-store.ts";
 import type { Store, StoredEvent } from "../store/store.ts";
-import { OVERLOADED } from "./answers.ts";
+import { PacedCommand, type PacedCommandPorts } from "./paced-command.ts";
 import { parseReport, type ReportRequest } from "./report-request.ts";
 
 /** Messages up to the reported one, or the last ones, that go with a report. */
@@ -21,15 +17,9 @@ const CONTEXT_CHARS = 2000;
 const PACE = { perSecond: 0.1, burst: 10 };
 
 /** What {@link ReportHandler} needs. */
-export interface ReportPorts {
+export interface ReportPorts extends PacedCommandPorts {
   policy: Pick<PolicyStore, "report">;
   store: Pick<Store, "readHistory">;
-  gate: Gate;
-  clock: Clock;
-  /** Uniform in [0, 1). */
-  random: () => number;
-  onFault: (op: string, error: unknown) => void;
-  metrics: Pick<LogicMetrics, "chatCommands">;
 }
 
 /** What a report is about, as the reporter sees it. */
@@ -41,48 +31,26 @@ interface Evidence {
 /** REPORT: keeps what users report, with the messages around it as they are now, for whoever decides. */
 export class ReportHandler {
   readonly #ports: ReportPorts;
-  readonly #pace: SessionPace;
+  readonly #command: PacedCommand;
 
   constructor(ports: ReportPorts) {
     this.#ports = ports;
-    this.#pace = new SessionPace({ ...PACE, clock: ports.clock });
+    this.#command = new PacedCommand(ports, { name: "report", title: "Report", pace: PACE });
   }
 
   handle(session: Session, rid: number, body: Uint8Array): void {
+    const { userId } = session;
     const asked = { session, rid, cmd: Command.REPORT };
-    const request = parseReport(session.userId, body);
-    if ("code" in request) {
-      this.#refuse(asked, request);
-      return;
-    }
-    const waitMs = this.#pace.take(session);
-    if (waitMs > 0) this.#refuse(asked, tooFast("Report", waitMs));
-    else
-      this.#ports.gate.enter(
-        () => this.#run(asked, request),
-        () => this.#refuse(asked, OVERLOADED),
-      );
+    this.#command.handle(asked, parseReport(userId, body), (request) => this.#run(userId, request));
   }
 
-  async #run(asked: Asked, request: ReportRequest): Promise<void> {
-    const { policy, clock, onFault, random, metrics } = this.#ports;
-    try {
-      const evidence = await this.#evidence(asked.session.userId, request);
-      const result =
-        "code" in evidence
-          ? evidence
-          : await policy.report(reportOf(asked.session.userId, request, evidence, clock.wallMs()));
-      if (typeof result === "object") this.#refuse(asked, result);
-      else if (result === "full") this.#refuse(asked, FULL);
-      else {
-        metrics.chatCommands.inc({ command: "report", result: "ok" });
-        answer(asked, Reported.encode({ reportId: request.reportId, duplicate: result === "duplicate" }));
-      }
-    } catch (error) {
-      onFault("report", error);
-      metrics.chatCommands.inc({ command: "report", result: "failed" });
-      refuse(asked, refusalOf(error, random));
-    }
+  async #run(userId: string, request: ReportRequest): Promise<Uint8Array | Refusal> {
+    const { policy, clock } = this.#ports;
+    const evidence = await this.#evidence(userId, request);
+    if ("code" in evidence) return evidence;
+    const result = await policy.report(reportOf(userId, request, evidence, clock.wallMs()));
+    if (result === "full") return FULL;
+    return Reported.encode({ reportId: request.reportId, duplicate: result === "duplicate" });
   }
 
   async #evidence(userId: string, request: ReportRequest): Promise<Evidence | Refusal> {
@@ -98,11 +66,6 @@ export class ReportHandler {
     if (kind === "user") return { reported: request.userId, context };
     const message = page.events.find((event) => event.convSeq === convSeq && event.messageId === messageId);
     return message ? { reported: message.sender, context } : NO_MESSAGE;
-  }
-
-  #refuse(asked: Asked, refusal: Refusal): void {
-    this.#ports.metrics.chatCommands.inc({ command: "report", result: "refused" });
-    refuse(asked, refusal);
   }
 }
 
