@@ -57,6 +57,10 @@ docs: node_modules/.installed ## Write the SDK's API reference (client/API.md) a
 gen-check: node_modules/.installed ## Fail when a generated file is not current
 	@$(NODE) scripts/gen/main.ts --check
 
+.PHONY: sbom
+sbom: node_modules/.installed ## Bill of materials of what is shipped, CycloneDX JSON on stdout
+	@$(NODE) scripts/release/sbom-main.ts
+
 ##@ Test
 .PHONY: coverage
 coverage: node_modules/.installed ## Is every test in the tree that docs/coverage.md names? make test asks whether they passed
