@@ -99,7 +99,7 @@ describe("what the documentation shows", { concurrency: 1 }, () => {
     const refused = output.split("\n").filter((line) => /error|invalid|unknown field|no matches for kind/i.test(line));
     // Of operators that are not ours there is no definition here.
     const ours = refused.filter((line) => !/no matches for kind "(Cluster|ScheduledBackup)"/.test(line));
-    console.log(`${manifests.length} manifests and parts of an ImCluster`);
+    console.log(`figures: ${manifests.length} manifests and parts of an ImCluster`);
     assert.deepEqual(ours, [], output);
     assert.ok(code === 0 || refused.length > 0, output);
     assert.ok(manifests.length > 3);
@@ -125,7 +125,7 @@ describe("what the documentation shows", { concurrency: 1 }, () => {
       const { code, output } = await reader.program("helm", args);
       assert.equal(code, 0, `${at}: helm ${args.join(" ")}\n${output}`);
     }
-    console.log(`${values.length + told.size} renderings of charts`);
+    console.log(`figures: ${values.length + told.size} renderings of charts`);
     assert.ok(told.size > 1);
   });
 
@@ -148,7 +148,7 @@ describe("what the documentation shows", { concurrency: 1 }, () => {
       assert.match(texts[1] ?? "", /Usage:/, where);
       for (const flag of longFlags(words)) assert.ok(texts.join("").includes(`--${flag}`), `${where}: --${flag}`);
     }
-    console.log(`${theirs.length} calls of kubectl`);
+    console.log(`figures: ${theirs.length} calls of kubectl`);
     assert.ok(theirs.length > 10);
   });
 

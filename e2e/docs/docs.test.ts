@@ -23,7 +23,7 @@ const blocksOf = (pattern: RegExp): Block[] => named(pattern).flatMap(commandBlo
 describe("documentation", () => {
   it("has links that all lead somewhere", () => {
     const links = [...pages.values()].reduce((sum, page) => sum + page.links.length, 0);
-    console.log(`${pages.size} pages, ${links} links`);
+    console.log(`figures: ${pages.size} pages, ${links} links`);
     assert.ok(pages.size > 100 && links > 300);
     assert.deepEqual(brokenLinks(placesOf(pages)), []);
   });
@@ -46,7 +46,9 @@ describe("documentation", () => {
   it("says of each command of README and quick start which test runs it", () => {
     const blocks = blocksOf(PROVEN);
     const count = (kind: string): number => blocks.filter(({ fate }) => fate.kind === kind).length;
-    console.log(`${blocks.length} blocks of commands: ${count("run")} run here, ${count("tested")} by other tests`);
+    console.log(
+      `figures: ${blocks.length} blocks of commands: ${count("run")} run here, ${count("tested")} by other tests`,
+    );
     assert.ok(blocks.length > 0);
     assert.deepEqual(blockProblems(blocks, { hasTest, mayBeLeftOut: (path) => LEFT_OUT.test(path) }), []);
   });

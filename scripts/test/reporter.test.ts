@@ -58,6 +58,13 @@ describe("test reporter", () => {
     );
   });
 
+  it("shows figures that a test prints, and nothing else of its output", () => {
+    const { output } = report(`
+      it("passes", () => { console.log("figures: 7 pages"); console.log("chatter"); });`);
+    assert.match(output, /^ {2}figures: 7 pages$/m);
+    assert.doesNotMatch(output, /chatter/);
+  });
+
   it("shows why a hook failed", () => {
     const { output, counts } = report(`
       describe("group", () => {

@@ -100,6 +100,8 @@ const isPassedTest = (event: TestEvent): boolean =>
   event.type === "test:pass" && !isSuite(event) && !event.data.skip && !event.data.todo;
 
 const OUTPUTS = new Set(["test:stdout", "test:stderr"]);
+/** Of lines of a test that are shown also without IM_TEST_VERBOSE. */
+const FIGURES = /^figures: .*\n?$/gm;
 
 /** Failed groups say no more than the tests in them, unless a hook failed. */
 const isNews = (event: TestEvent): boolean =>
@@ -133,7 +135,9 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   for await (const event of events) {
     if (OUTPUTS.has(event.type)) {
       stillOpen.read(event);
-      if (process.env.IM_TEST_VERBOSE) yield event.data.message ?? "";
+      const { message = "" } = event.data;
+      if (process.env.IM_TEST_VERBOSE) yield message;
+      else for (const [line] of message.matchAll(FIGURES)) yield `  ${line.trimEnd()}\n`;
     } else if (event.type === "test:dequeue" || event.type === "test:complete") {
       running.add(event);
       save();
