@@ -33,13 +33,14 @@ COPY proto proto
 COPY gateway gateway
 COPY logic logic
 COPY operator operator
+COPY probe probe
 COPY --from=demo /demo demo
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/app/.compile-cache \
     HOME=/tmp
 # Each program loads all its modules, then stops for want of configuration; what it compiled on the way stays. Started
 # from this cache, a program is up in about a quarter of the time. The root file system may be read-only later.
-RUN for program in gateway/main.ts logic/logic.ts logic/extlogic.ts logic/migrate.ts operator/main.ts; do \
+RUN for program in gateway/main.ts logic/logic.ts logic/extlogic.ts logic/migrate.ts operator/main.ts probe/main.ts; do \
       IM_POSTGRES_URL= IM_REDIS_URL= timeout 10 node "$program" > /dev/null 2>&1 || true; \
     done
 USER 65532:65532

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type ChartCluster, RESTRICTED, startChartCluster } from "./testing/cluster.ts";
-import { CHARTS, chartPath, ciValues, type Manifest } from "./testing/helm.ts";
+import { CHARTS, chartPath, ciValues, documentsOf, type Manifest } from "./testing/helm.ts";
 import { PREVIOUS_VERSION, writePreviousChart } from "./testing/previous-chart.ts";
 import { podOf } from "./testing/restricted.ts";
 
@@ -171,10 +171,19 @@ describe("the charts on a real API server", () => {
     it(`validates the ImCluster of ${basename(values)} by the real definition`, async () => {
       const installed = await cluster.tryHelm("install", "sample", CLUSTER, "-n", "chat", "-f", values);
       const { items } = await cluster.get<{ items: ImCluster[] }>("imc", "-n", "chat");
+      const hooks = documentsOf((await cluster.tryHelm("get", "hooks", "sample", "-n", "chat")).stdout);
       await cluster.tryHelm("uninstall", "sample", "-n", "chat");
       assert.equal(installed.code, 0, installed.stderr);
       assert.equal(items.length, 1);
       assert.ok((items[0]?.spec.logic.replicas ?? 0) >= 1);
+      assert.deepEqual(
+        hooks.map(({ kind }) => kind),
+        ["Pod"],
+      );
+      for (const hook of hooks) {
+        const admitted = await cluster.create(hook, "--dry-run=server");
+        assert.equal(admitted.code, 0, `Pod Security: ${admitted.stderr}`);
+      }
     });
   }
 

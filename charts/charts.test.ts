@@ -207,7 +207,7 @@ describe("im-cluster values", () => {
     const manifests = await render("im-cluster", ["-f", join(CHARTS, "im-cluster/ci/external-values.yaml")]);
     assert.deepEqual(
       manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`),
-      ["ImCluster/shop"],
+      ["ImCluster/shop", "Pod/shop-test"],
     );
     assert.deepEqual(manifests[0]?.spec?.tls, { secretName: "im-tls" });
   });

@@ -52,6 +52,9 @@ const WRONG: Readonly<Record<ChartName, readonly Wrong[]>> = {
   "im-cluster": [
     ["name", "Shop_1"],
     ["labels.team", 1],
+    ["test.enabled", "perhaps"],
+    ["test.image", "imcluster:latest"],
+    ["test.timeout", "soon"],
     ["spec.version", "v1"],
     ["spec.image", "registry.example.com/imcluster:latest"],
     ["spec.imagePullSecrets", "registry"],
@@ -102,7 +105,14 @@ const WRONG: Readonly<Record<ChartName, readonly Wrong[]>> = {
 /** Keys that do not exist: Helm names them and the group that they were written in. */
 const UNKNOWN: Readonly<Record<ChartName, readonly string[]>> = {
   "im-operator": ["replicasss", "image.repo", "monitoring.podMonitor"],
-  "im-cluster": ["replicas", "spec.unknown", "spec.entry.replica", "spec.entry.service.kind", "spec.tls.secret"],
+  "im-cluster": [
+    "replicas",
+    "test.pod",
+    "spec.unknown",
+    "spec.entry.replica",
+    "spec.entry.service.kind",
+    "spec.tls.secret",
+  ],
 };
 
 /** Segments of a path; a label's name has dots of its own. */

@@ -74,6 +74,27 @@ function withoutRules(schema: Schema): Schema {
 
 const STRING_MAP: Schema = { type: "object", additionalProperties: { type: "string" } };
 
+const NAME: Schema = { type: "string", maxLength: 253, pattern: "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$" };
+
+/** Values of the pod of `helm test`. */
+const TEST: Schema = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    enabled: { type: "boolean" },
+    image: { type: "string", maxLength: 512, not: { pattern: ":latest$" } },
+    tokensSecretName: NAME,
+    caSecretName: NAME,
+    serverName: NAME,
+    timeout: { type: "string", maxLength: 16, pattern: "^[1-9][0-9]*(ms|s|m)$" },
+    resources: {
+      type: "object",
+      additionalProperties: false,
+      properties: { requests: { type: "object" }, limits: { type: "object" }, claims: { type: "array" } },
+    },
+  },
+};
+
 /** The schema of `spec` as the CRD writes it. */
 export function specSchema(crdYaml: string): Schema {
   const crd = parse(crdYaml) as { spec: { versions: { schema: { openAPIV3Schema: Schema } }[] } };
@@ -94,6 +115,7 @@ export function chartSchema(crdYaml: string): string {
       name: { type: "string", maxLength: 40, pattern: "^([a-z]([-a-z0-9]*[a-z0-9])?)?$" },
       labels: STRING_MAP,
       annotations: STRING_MAP,
+      test: TEST,
       spec: toDraft07(spec),
     },
   };

@@ -30,7 +30,7 @@ const SUITES: readonly Suite[] = [
   {
     name: "unit",
     include: [
-      "{lib,proto,gateway,logic,operator,kubectl,client,scripts,examples,bench}/**/*.test.ts",
+      "{lib,proto,gateway,logic,operator,kubectl,probe,client,scripts,examples,bench}/**/*.test.ts",
       "e2e/{authz,campaign,checker,fuzz,harness,live,security,smoke,workload}/**/*.test.ts",
     ],
     exclude: INT,

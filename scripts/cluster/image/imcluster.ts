@@ -14,7 +14,7 @@ import { fingerprint } from "./layer.ts";
 
 /** Same as in the Dockerfile: a fixed number that no person has. */
 const APP_UID = 65532;
-const SOURCE_FOLDERS = ["gateway", "lib", "logic", "operator", "proto", "client/src"];
+const SOURCE_FOLDERS = ["gateway", "lib", "logic", "operator", "probe", "proto", "client/src"];
 const NOT_SHIPPED = /\.(test|spec)\.ts$|\.d\.[mc]?ts$|\.map$|\.md$/;
 const NOT_SHIPPED_FOLDERS = /(^|\/)(test|tests|testdata|fixtures|dist|node_modules)$/;
 
