@@ -40,6 +40,10 @@ dead-letters: node_modules/.installed ## Pushes given up, as JSON: make dead-let
 screenshot: node_modules/.installed ## Two people chat on the demo page in Chromium; writes docs/images/demo.png
 	@$(NODE) e2e/demo/main.ts
 
+.PHONY: package
+package: node_modules/.installed ## Both charts as archives in build/charts, as they are published; KEY=name KEYRING=file signs them
+	@$(NODE) scripts/package/main.ts $(if $(KEY),--key "$(KEY)") $(if $(KEYRING),--keyring "$(KEYRING)")
+
 ##@ Check
 .PHONY: check fmt lint types gen gen-check
 check: lint types gen-check ## Format, lint, types, generated files

@@ -16,6 +16,7 @@ const KUBERNETES = "v1.35.4";
 const CONTAINERD = "v2.2.9";
 const ETCD = "v3.6.16";
 const COREDNS = "v1.13.1";
+const REGISTRY = "v0.22.1";
 
 const kubernetesCommand = (name: string): [string, string] => [name, `k8s.io/kubernetes/cmd/${name}`];
 const containerdCommand = (name: string): [string, string] => [name, `github.com/containerd/containerd/v2/cmd/${name}`];
@@ -56,6 +57,14 @@ export const GO_RECIPES: readonly GoRecipe[] = [
     programs: { coredns: "." },
     stamps: {},
     coldMinutes: 2,
+  },
+  {
+    // A registry in memory, to which tests push the charts: `crane registry serve`.
+    module: "registry",
+    version: REGISTRY,
+    programs: { crane: "github.com/google/go-containerregistry/cmd/crane" },
+    stamps: {},
+    coldMinutes: 1,
   },
   {
     module: "pause",

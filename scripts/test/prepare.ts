@@ -24,7 +24,7 @@ export const NEEDS: Readonly<Record<string, Needs>> = {
   int: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK], binaries: API_SERVER },
   process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK, ...BROWSER], pythonTools: ["schemathesis"] },
   operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl"] },
-  charts: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl", "helm"] },
+  charts: { aptPackages: ["openssl", "gnupg"], binaries: [...API_SERVER, "kubectl", "helm", "crane"] },
   // promtool
   alerts: { aptPackages: ["prometheus"], binaries: [] },
   dashboards: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, "prometheus"] },
