@@ -31,8 +31,8 @@ e2e-operator: node_modules/.installed ## 2,000 clients chat through scaling, upg
 	@$(NODE) e2e/live/main.ts $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(CLIENTS),--clients $(CLIENTS))
 dev: node_modules/.installed ## The fleet as local processes with real PostgreSQL and Redis, restarted on change
 	@$(NODE) scripts/dev/main.ts
-chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob]
-	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)")
+chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob] [TENANT=acme]
+	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)") $(if $(TENANT),--tenant "$(TENANT)")
 
 .PHONY: dead-letters
 dead-letters: node_modules/.installed ## Pushes given up, as JSON: make dead-letters [DO=replay], with extlogic's environment

@@ -103,7 +103,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "where a user is: devices, entries, connections",
     arguments: [{ name: "USER" }],
     flags: [CLUSTER],
-    more: "Asks a logic pod, by a program in it.",
+    more: "Asks a logic pod, by a program in it. A USER of a tenant is TENANT/ID, here and elsewhere.",
     rights: [READ_CLUSTER, EXEC],
   },
   {

@@ -72,6 +72,23 @@ export class Metrics {
     });
   }
 
+  /** As {@link counterOf}, by one label whose values are not known before. They only grow. */
+  countersOf<const L extends string>(name: string, help: string, label: L, read: () => Record<string, number>): void {
+    const reported = new Map<string, number>();
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        for (const [value, now] of Object.entries(read())) {
+          this.inc({ [label]: value } as Record<L, string>, Math.max(0, now - (reported.get(value) ?? 0)));
+          reported.set(value, now);
+        }
+      },
+    });
+  }
+
   /** A counter by one label, as plain numbers that are read at scrape time: `counts[value]++` is free on the hot path. */
   tally<const V extends string>(name: string, help: string, label: string, values: readonly V[]): Record<V, number> {
     const counts = Object.fromEntries(values.map((value) => [value, 0])) as Record<V, number>;

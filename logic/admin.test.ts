@@ -8,6 +8,8 @@ describe("admin command", () => {
   it("turns words into a call", () => {
     assert.deepEqual(parseCommand(["revoke-user", "alice"]), { method: "RevokeUser", request: { userId: "alice" } });
     assert.deepEqual(parseCommand(["revoke-token", "j"]), { method: "RevokeToken", request: { tokenId: "j" } });
+    const ofTenant = { method: "RevokeToken", request: { tokenId: "\u0001acme\u0001j" } };
+    assert.deepEqual(parseCommand(["revoke-token", "j", "acme"]), ofTenant);
     const kick = { userId: "alice", slot: "mobile", reason: "spam and more" };
     assert.deepEqual(parseCommand(["kick", "alice", "mobile", "spam and more"]), { method: "KickUser", request: kick });
     assert.deepEqual(parseCommand(["kick", "alice"]).request, { userId: "alice", slot: "", reason: "" });
@@ -19,7 +21,15 @@ describe("admin command", () => {
   });
 
   it("says how it is used", () => {
-    const wrong = [[], ["help"], ["revoke-user"], ["revoke-user", "a", "b"], ["revoke-token", ""], ["presence"]];
+    const wrong = [
+      [],
+      ["help"],
+      ["revoke-user"],
+      ["revoke-user", "a", "b"],
+      ["revoke-token", ""],
+      ["revoke-token", "j", "Not a tenant"],
+      ["presence"],
+    ];
     const inspect = [["locate"], ["locate", "a", "b"], ["trace", "a"], ["trace", "a", "b", "c"]];
     for (const words of [...wrong, ...inspect, ["kick"], ["kick", "a", "b", "c", "d"]])
       assert.throws(() => parseCommand(words), { code: ErrorCode.BAD_REQUEST, message: /usage/ });

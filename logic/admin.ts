@@ -5,6 +5,7 @@ import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
 import { loadInternalTls } from "#lib/internal-tls.ts";
 import { serviceDefinition } from "#proto/load.ts";
+import { internalTokenId, TENANT } from "./server-api/tenant-ids.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -22,7 +23,8 @@ export interface AdminCall {
 }
 
 const USAGE =
-  "usage: revoke-user USER | revoke-token JTI | kick USER [SLOT] [REASON] | presence USER... | locate USER | trace USER MESSAGE";
+  "usage: revoke-user USER | revoke-token JTI [TENANT] | kick USER [SLOT] [REASON] | presence USER... | locate USER | trace USER MESSAGE\n" +
+  "USER is TENANT/ID, or ID in the default tenant";
 
 /**
  * What the words of a command line ask for.
@@ -36,7 +38,8 @@ export function parseCommand([command, ...words]: readonly string[]): AdminCall 
         if (words.length === 1) return { method: "RevokeUser", request: { userId: first } };
         break;
       case "revoke-token":
-        if (words.length === 1) return { method: "RevokeToken", request: { tokenId: first } };
+        if (words.length <= 2 && TENANT.test(second))
+          return { method: "RevokeToken", request: { tokenId: internalTokenId(second, first) } };
         break;
       case "kick":
         if (words.length <= 3) return { method: "KickUser", request: { userId: first, slot: second, reason: third } };

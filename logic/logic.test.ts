@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import { DisconnectCode } from "#lib/codes.ts";
 import { silentLogger } from "#lib/logger.ts";
@@ -19,6 +21,7 @@ const clock = new FakeClock();
 const store = new MemoryStore();
 const router = new MemoryRouter(clock, 1e9);
 const queued: PushIntent[] = [];
+const metrics = unreadMetrics();
 const core = composeLogic({
   changeLog: new MemoryChangeLog(),
   wheel: new MemoryAckWheel(clock, (intent) => void queued.push(intent)),
@@ -55,7 +58,7 @@ const core = composeLogic({
   defer: setImmediate,
   onFault: () => undefined,
   log: silentLogger,
-  metrics: unreadMetrics(),
+  metrics,
 });
 await core.start();
 
@@ -86,3 +89,15 @@ const ofTenant: LogicHarness = {
 };
 
 tenantContract("memory", () => ofTenant);
+
+describe("what tenants did", () => {
+  it("is counted for each: logins and messages", () => {
+    for (const counts of [metrics.tenantLogins.read(), metrics.tenantMessages.read()]) {
+      assert.deepEqual(Object.keys(counts), ["_default", "acme"]);
+      assert.ok(
+        Object.values(counts).every((count) => count > 10),
+        JSON.stringify(counts),
+      );
+    }
+  });
+});

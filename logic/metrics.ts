@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Metrics } from "#lib/metrics.ts";
 import { LOGIN_RESULTS } from "./session/login-result.ts";
+import { tenantCounter } from "./tenant/tenant-counts.ts";
 
 /** Everything the logic process counts. One object per process, made by {@link createLogicMetrics}. */
 export type LogicMetrics = ReturnType<typeof createLogicMetrics>;
@@ -12,6 +13,7 @@ export function createLogicMetrics(metrics: Metrics) {
     batches: metrics.counter("im_logic_batches_total", "Uplink batches by direction.", ["direction"]),
     streamsClosed: metrics.counter("im_logic_streams_closed_total", "Entry streams that ended, by reason.", ["reason"]),
     logins: metrics.tally("im_logic_logins_total", "Logins by result.", "result", LOGIN_RESULTS),
+    tenantLogins: tenantCounter(metrics, "im_logic_logins_by_tenant_total", "Logins that succeeded, by tenant."),
     loginSeconds: metrics.plainHistogram("im_logic_login_duration_seconds", "From HELLO to WELCOME, in logic."),
     kicks: metrics.counter("im_logic_kicks_total", "Sessions told to leave, by code.", ["code"]),
     commands: metrics.counter("im_logic_refused_commands_total", "Commands answered with ERROR, by code.", ["code"]),
@@ -19,6 +21,11 @@ export function createLogicMetrics(metrics: Metrics) {
       ...(["stored", "duplicate", "conflict"] as const),
       ...(["denied", "invalid", "busy", "retryable", "bounced", "blocked"] as const),
     ]),
+    tenantMessages: tenantCounter(
+      metrics,
+      "im_send_by_tenant_total",
+      "Messages stored, by the tenant of their sender.",
+    ),
     policyVerdicts: metrics.counter("im_policy_verdicts_total", "Messages that rules had something to say about.", [
       "verdict",
       "rule",

@@ -115,7 +115,7 @@ describe("a real cluster", { concurrency: 1 }, () => {
       const { address, serverName, caPem, mintToken } = await demoAccess(tools);
       const ca = join(folder, "ca.crt");
       writeFileSync(ca, caPem);
-      const tokens = await Promise.all(["py-alice", "py-bob"].map(mintToken));
+      const tokens = await Promise.all(["py-alice", "py-bob"].map((user) => mintToken(user)));
       const talk = ["talk", "--host", address, "--server-name", serverName, "--ca", ca, "--tokens", ...tokens];
       assert.deepEqual((await provePython(talk)).failures, []);
     } finally {

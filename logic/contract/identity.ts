@@ -80,6 +80,10 @@ export function revocation(get: () => LogicHarness): void {
       () => revokeUser(admin, { userId: "alice", validAfterMs: 2 ** 60 }),
       () => revokeToken(admin, { tokenId: "", expiresMs: 0 }),
       () => revokeToken(admin, { tokenId: "j".repeat(129), expiresMs: 0 }),
+      () => revokeToken(admin, { tokenId: `\u0001acme\u0001${"j".repeat(129)}`, expiresMs: 0 }),
+      () => revokeToken(admin, { tokenId: "\u0001acme\u0001", expiresMs: 0 }),
+      () => kickUser(admin, { userId: "acme/", slot: "", reason: "" }),
+      () => kickUser(admin, { userId: "acme/shop/alice", slot: "", reason: "" }),
       () => kickUser(admin, { userId: "a\0", slot: "", reason: "" }),
     ];
     for (const run of cases) await assert.rejects(run, { code: ErrorCode.BAD_REQUEST } satisfies Partial<ImError>);

@@ -16,14 +16,16 @@ import { serviceDefinition } from "#proto/load.ts";
 import { readPresence } from "../presence/presence.ts";
 import type { RouterMemory } from "../presence/router-memory.ts";
 import type { Router } from "../router/router.ts";
+import { internalTokenId, TENANT_MARK } from "../server-api/tenant-ids.ts";
 import type { SessionGuard } from "../session/guard.ts";
 import type { Kicker } from "../session/kick.ts";
 import { disconnectBody } from "../session/session.ts";
 import { classOf } from "../store/identity.ts";
 import type { Store } from "../store/store.ts";
-import { isUserId } from "../token/verify.ts";
+import { isInternalId, NO_INTERNAL_ID } from "../tenant/peer-id.ts";
 
 const MAX_TOKEN_ID_CHARS = 128;
+const MAX_INTERNAL_CHARS = internalTokenId("t".repeat(32), "").length + MAX_TOKEN_ID_CHARS;
 const MAX_REASON_CHARS = 200;
 /** How long a revoked token is kept whose expiry the caller does not know. */
 const UNKNOWN_EXPIRY_MS = 365 * 86_400_000;
@@ -59,7 +61,10 @@ export async function refuseTokensOf(ports: AdminPorts, userId: string, validAft
 
 /** Refuses one token; see {@link revokeUser}. */
 export async function revokeToken(ports: AdminPorts, { tokenId, expiresMs }: RevokeTokenRequest): Promise<void> {
-  if (tokenId === "" || tokenId.length > MAX_TOKEN_ID_CHARS || tokenId.includes("\0"))
+  // What is behind the mark of its tenant.
+  const claim = tokenId.slice(tokenId.lastIndexOf(TENANT_MARK) + 1);
+  const isLong = claim.length > MAX_TOKEN_ID_CHARS || tokenId.length > MAX_INTERNAL_CHARS;
+  if (claim === "" || isLong || tokenId.includes("\0"))
     throw new ImError(ErrorCode.BAD_REQUEST, `token_id must have 1 to ${MAX_TOKEN_ID_CHARS} characters: the claim jti`);
   await refuseTokenOf(ports, tokenId, requireTime(expiresMs));
 }
@@ -112,8 +117,7 @@ export function adminService(ports: AdminPorts): GrpcService {
 const nothing = (): object => ({});
 
 function requireUserId(userId: string): void {
-  if (!isUserId(userId))
-    throw new ImError(ErrorCode.BAD_REQUEST, "user_id is no user id: 1-64 of letters, digits and _.:@-");
+  if (!isInternalId(userId)) throw new ImError(ErrorCode.BAD_REQUEST, NO_INTERNAL_ID);
 }
 
 function requireTime(ms: number): number {

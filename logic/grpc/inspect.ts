@@ -15,7 +15,7 @@ import type { RouterMemory } from "../presence/router-memory.ts";
 import type { Route, Router } from "../router/router.ts";
 import type { TracedRecipient } from "../store/message-traces.ts";
 import type { Store } from "../store/store.ts";
-import { isUserId } from "../token/verify.ts";
+import { isInternalId, NO_INTERNAL_ID } from "../tenant/peer-id.ts";
 
 const MAX_MESSAGE_CHARS = 128;
 
@@ -131,6 +131,5 @@ function onlineFirst(a: LocatedDevice, b: LocatedDevice): number {
 }
 
 function requireUserId(userId: string): void {
-  if (!isUserId(userId))
-    throw new ImError(ErrorCode.BAD_REQUEST, "user_id is no user id: 1-64 of letters, digits and _.:@-");
+  if (!isInternalId(userId)) throw new ImError(ErrorCode.BAD_REQUEST, NO_INTERNAL_ID);
 }

@@ -284,6 +284,7 @@ export class UplinkServer {
     if (outcome.kind === "ok") {
       this.#ports.metrics.loginSeconds.observe((this.#ports.clock.nowMs() - pending.sinceMs) / 1000);
       const { session, isRouted } = outcome;
+      this.#ports.metrics.tenantLogins.add(session.userId);
       if (pending.isGone) {
         this.#ports.routes.remove(session);
       } else {

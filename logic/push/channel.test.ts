@@ -118,6 +118,7 @@ describe("ProviderChannel", () => {
     for (const kind of ["accepted", "gone", "rejected", "failed"]) {
       assert.match(text, new RegExp(`im_push_total\\{provider="told",result="${kind}"\\} 1`));
     }
+    assert.match(text, /im_push_by_tenant_total\{tenant="_default"\} 1/, "what was taken");
     assert.equal(text.includes("secret"), false);
   });
 });

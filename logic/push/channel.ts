@@ -99,6 +99,7 @@ export class ProviderChannel {
     const result = await provider.push(request, AbortSignal.any([signal, late.signal])).finally(cancel);
     metrics.seconds.observe({ provider: this.name }, (clock.nowMs() - startedMs) / 1000);
     metrics.pushes.inc({ provider: this.name, result: result.kind });
+    if (result.kind === "accepted") metrics.byTenant.add(request.notification.userId);
     return result;
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Metrics } from "#lib/metrics.ts";
+import { tenantCounter } from "../tenant/tenant-counts.ts";
 
 /** Everything the extlogic process counts. */
 export type PushMetrics = ReturnType<typeof createPushMetrics>;
@@ -11,6 +12,11 @@ export function createPushMetrics(metrics: Metrics) {
       "provider",
       "result",
     ]),
+    byTenant: tenantCounter(
+      metrics,
+      "im_push_by_tenant_total",
+      "Pushes that a provider took, by the tenant of the user.",
+    ),
     causes: metrics.counter("im_push_by_cause_total", "Push intents by why they came and what became of them.", [
       "cause",
       "result",

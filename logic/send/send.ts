@@ -200,6 +200,7 @@ export class SendHandler {
       });
     }
     if (duplicate) return;
+    this.#ports.metrics.tenantMessages.add(sender);
     this.#ports.deliver({
       event: { conversationId, convSeq, messageId, sender, sentAtMs, clientMessageId, contentType, content },
       recipients,

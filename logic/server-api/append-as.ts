@@ -12,7 +12,7 @@ import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.
 export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId"> {
   epochs: Pick<EpochWatch, "current" | "markOf">;
   clock: Clock;
-  metrics: Pick<LogicMetrics, "sends">;
+  metrics: Pick<LogicMetrics, "sends" | "tenantMessages">;
 }
 
 /** A message of the server's own. */
@@ -84,7 +84,10 @@ export class AppendAs {
       return { kind };
     }
     metrics.sends[result.kind]++;
-    if (result.kind === "stored") deliver(outgoingOf(message, result, epochMark));
+    if (result.kind === "stored") {
+      metrics.tenantMessages.add(message.sender);
+      deliver(outgoingOf(message, result, epochMark));
+    }
     return { kind: "appended", message: result };
   }
 }

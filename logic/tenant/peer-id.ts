@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { idInTenant, TENANT_SEPARATOR, tenantOf } from "#lib/tenant.ts";
+import { internalId, TENANT } from "../server-api/tenant-ids.ts";
 import { isUserId } from "../token/verify.ts";
 
 /**
@@ -11,6 +12,16 @@ export function isPeerId(self: string, id: string): boolean {
   const tenant = tenantOf(self);
   return tenant === "" ? isUserId(id) : tenantOf(id) === tenant && isUserId(idInTenant(id));
 }
+
+/** Is it the internal id of a user, of whatever tenant? For administrators, who name them so. */
+export function isInternalId(id: string): boolean {
+  const tenant = tenantOf(id);
+  return TENANT.test(tenant) && isUserId(idInTenant(id)) && internalId(tenant, idInTenant(id)) === id;
+}
+
+/** What {@link isInternalId} refuses. */
+export const NO_INTERNAL_ID =
+  "user_id is no user id: 1-64 of letters, digits and _.:@-, behind the name of a tenant and / unless of the default one";
 
 /** Characters by which internal ids of this user's tenant are longer than those that clients write. */
 export function prefixChars(self: string): number {

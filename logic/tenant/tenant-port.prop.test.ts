@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { Command } from "#proto/commands.ts";
 import { Block, ContactsPage, Presence, Send } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
-import { internalId } from "../server-api/tenant-ids.ts";
+import { internalId, TENANT } from "../server-api/tenant-ids.ts";
 import type { EntryPort } from "../session/session.ts";
 import { isUserId } from "../token/verify.ts";
-import { isPeerId, prefixChars } from "./peer-id.ts";
+import { isInternalId, isPeerId, prefixChars } from "./peer-id.ts";
 import { portOf, saidBy, shownTo } from "./tenant-port.ts";
 
 const letters = (chars: string, most: number) =>
@@ -69,6 +69,20 @@ describe("ids between clients and handlers", () => {
         assert.equal(internalId(of, me).length - me.length, prefixChars(internalId(of, me)));
       }),
     );
+  });
+
+  it("of any tenant are internal ones to an administrator, and nothing else is", () => {
+    fc.assert(
+      fc.property(anyTenant, userId, written, (of, id, text) => {
+        assert.ok(isInternalId(internalId(of, id)));
+        const at = text.indexOf("/");
+        const isWell =
+          at < 0 ? isUserId(text) : at > 0 && isUserId(text.slice(at + 1)) && TENANT.test(text.slice(0, at));
+        assert.equal(isInternalId(text), isWell);
+      }),
+    );
+    for (const wrong of ["/bob", "acme/", "acme//bob", "acme/shop/bob", "Acme/bob", "-a/bob"])
+      assert.ok(!isInternalId(wrong));
   });
 
   it("of another tenant are shown to nobody", () => {

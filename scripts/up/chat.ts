@@ -7,11 +7,16 @@ import { describeFault } from "../cluster/fault.ts";
 import { PROJECT_ROOT } from "../cluster/paths.ts";
 import { createProgress } from "../cluster/progress.ts";
 import { demoFolder } from "./bring-up.ts";
-import { demoAccess, writeDemoFiles } from "./demo.ts";
+import { demoAccess, tokenFileOf, writeDemoFiles } from "./demo.ts";
 import { openKubeTools } from "./kube-tools.ts";
 
 const { values } = parseArgs({
-  options: { as: { type: "string", default: "alice" }, to: { type: "string" }, context: { type: "string" } },
+  options: {
+    as: { type: "string", default: "alice" },
+    to: { type: "string" },
+    tenant: { type: "string", default: "" },
+    context: { type: "string" },
+  },
 });
 /** Says what is wrong and how to go on; chatting needs a terminal, not a stack. */
 function giveUp(error: unknown): never {
@@ -23,8 +28,8 @@ const peerOf = (user: string): string => (user === "alice" ? "bob" : "alice");
 
 const tools = await openKubeTools({ progress: createProgress() }, values.context).catch(giveUp);
 const access = await demoAccess(tools);
-await writeDemoFiles(access, demoFolder(), [values.as]);
-const tokenFile = join(demoFolder(), `${values.as}.token`);
+await writeDemoFiles(access, demoFolder(), [values.as], values.tenant);
+const tokenFile = join(demoFolder(), tokenFileOf(values.as, values.tenant));
 const args = ["--as", values.as, "--to", values.to ?? peerOf(values.as), "--url", `tls://${access.address}:443`];
 const trust = ["--ca", join(demoFolder(), "ca.crt"), "--servername", access.serverName, "--token-file", tokenFile];
 const child = spawn(process.execPath, [join(PROJECT_ROOT, "examples/chat/terminal.ts"), ...args, ...trust], {

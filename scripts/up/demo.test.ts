@@ -62,6 +62,9 @@ describe("the demo", () => {
       audience: "demo",
     });
     assert.equal(payload.sub, "alice");
+    assert.ok(!("tenant" in payload));
+    const ofAcme = await jwtVerify(await access.mintToken("alice", "acme"), keys);
+    assert.deepEqual([ofAcme.payload.sub, ofAcme.payload.tenant], ["alice", "acme"]);
     assert.ok((payload.exp ?? 0) > Date.now() / 1000);
   });
 

@@ -20,8 +20,8 @@ export interface DemoAccess {
   address: string;
   serverName: string;
   caPem: string;
-  /** Mints a token for a user, signed with the demo's own key: a real application's backend does this. */
-  mintToken(userId: string): Promise<string>;
+  /** Mints a token for a user, signed with the demo's own key: a real application's backend does this. @param tenant default: the default one */
+  mintToken(userId: string, tenant?: string): Promise<string>;
 }
 
 /** Options of {@link demoManifest}. */
@@ -84,8 +84,8 @@ export async function demoAccess(tools: KubeTools): Promise<DemoAccess> {
   ]);
   const jwk = JSON.parse(privateJwk) as { kid?: string; alg?: string };
   const key = await importJWK(jwk, "EdDSA");
-  const mintToken = (userId: string): Promise<string> =>
-    new SignJWT({})
+  const mintToken = (userId: string, tenant = ""): Promise<string> =>
+    new SignJWT(tenant === "" ? {} : { tenant })
       .setProtectedHeader({ alg: "EdDSA", ...(jwk.kid ? { kid: jwk.kid } : {}) })
       .setSubject(userId)
       .setIssuer("imcluster")
@@ -96,18 +96,23 @@ export async function demoAccess(tools: KubeTools): Promise<DemoAccess> {
   return { address, serverName: DEMO_SERVER_NAME, caPem, mintToken };
 }
 
+/** Name of the file with a user's token. */
+export const tokenFileOf = (user: string, tenant = ""): string =>
+  tenant === "" ? `${user}.token` : `${tenant}.${user}.token`;
+
 /** Files for people and scripts: ca.crt and a token per sample user. Readable by the owner only. */
 export async function writeDemoFiles(
   access: DemoAccess,
   folder: string,
   users: readonly string[],
+  tenant = "",
 ): Promise<Record<string, string>> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, "ca.crt"), access.caPem);
   const tokens: Record<string, string> = {};
   for (const user of users) {
-    tokens[user] = await access.mintToken(user);
-    writeFileSync(join(folder, `${user}.token`), tokens[user], { mode: 0o600 });
+    tokens[user] = await access.mintToken(user, tenant);
+    writeFileSync(join(folder, tokenFileOf(user, tenant)), tokens[user], { mode: 0o600 });
   }
   return tokens;
 }
