@@ -8,16 +8,19 @@ import type { HistoryReport } from "../checker/check-history.ts";
 import { type FinalState, HistoryRecorder, monotonicMs } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import { type Fleet, SERVER_NAME, startFleet } from "../harness/fleet.ts";
+import { freePort } from "../harness/ports.ts";
 import { PrivateNetwork } from "../harness/private-network.ts";
+import { createApiKey } from "../process/api-caller.ts";
 import { startWebhookSandbox, type WebhookSandbox } from "../sandbox/webhook.ts";
-import { readInboxHeads, readStored } from "../workload/read-stored.ts";
+import { readBroadcasts, readInboxHeads, readStored } from "../workload/read-stored.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
 import { Crowd } from "./crowd.ts";
 import { FleetSite } from "./fleet-site.ts";
 import { waitHealed } from "./healed.ts";
+import { Herald } from "./herald.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { Nemesis } from "./nemesis.ts";
-import type { Person } from "./person.ts";
+import type { Heads, Person } from "./person.ts";
 import { checkCampaign, keepRecording } from "./recorded.ts";
 import { resumeMaxMs } from "./resume.ts";
 import { RouterView } from "./router-view.ts";
@@ -116,6 +119,7 @@ interface Parts {
   view: RouterView;
   leases: LeaseWatch;
   crowd: Crowd;
+  herald: Herald;
   nemesis: Nemesis;
 }
 
@@ -165,12 +169,15 @@ class Campaign {
     const stores = await startStores(network, { redis, postgres });
     this.#closers.push(() => stopStores(stores));
     const webhook = await this.#startWebhook();
+    const apiPorts = new Map<number, number>();
+    for (let i = 0; i < FLEET.logics; i++) apiPorts.set(i, await freePort());
     const fleet = await startFleet({
       ...FLEET,
       placeOf,
       postgres: stores.postgres.host,
       redis: stores.redis.host,
       env: { IM_PING_INTERVAL_MS: PING_INTERVAL_MS },
+      logicEnvOf: (index) => ({ IM_API_PORT: String(apiPorts.get(index)) }),
       extlogicEnv: { IM_PUSH_WEBHOOK_URL: webhook.url, IM_PUSH_WEBHOOK_SECRET: PUSH_SECRET },
     });
     this.#closers.push(() => fleet.stopAll());
@@ -180,8 +187,19 @@ class Campaign {
     this.#closers.push(() => leases.stop());
     const crowd = this.#newCrowd(fleet);
     this.#closers.push(() => crowd.close());
-    this.#parts = { fleet, stores, view, leases, crowd, nemesis: this.#newNemesis(fleet, stores, leases) };
+    const urls = [...apiPorts].map(([index, port]) => `http://${network.find(`logic-${index}`).host}:${port}`);
+    const herald = await this.#newHerald(fleet, crowd, urls);
+    this.#parts = { fleet, stores, view, leases, crowd, herald, nemesis: this.#newNemesis(fleet, stores, leases) };
     await crowd.arrive();
+  }
+
+  async #newHerald({ postgresUrl }: Fleet, { people }: Crowd, urls: readonly string[]): Promise<Herald> {
+    const key = await createApiKey(postgresUrl, ["broadcasts:manage"]);
+    const users = people.map(({ uid }) => uid);
+    const random = seededRandom(this.#options.seed + 1);
+    const herald = new Herald({ urls, key, users, random, recorder: this.#recorder });
+    this.#closers.push(() => herald.stop());
+    return herald;
   }
 
   async #startWebhook(): Promise<WebhookSandbox> {
@@ -207,6 +225,7 @@ class Campaign {
       ratePerSecond,
       random: seededRandom(seed),
       hasChatter: true,
+      readsBroadcasts: true,
       recorder: this.#recorder,
       getToken: (uid) => fleet.tokens.mint(uid),
       target: (index, isAlias) => this.#targetOf(fleet, index, isAlias),
@@ -243,7 +262,7 @@ class Campaign {
 
   /** Load and faults together; at the end all faults are healed and every send was answered, or was given up. */
   async rage(): Promise<void> {
-    const { fleet, leases, crowd, nemesis } = this.#ready;
+    const { fleet, leases, crowd, herald, nemesis } = this.#ready;
     const { durationMs, progress } = this.#options;
     const watched = fleet.processes.map((process) => this.#supervisor.watch(process));
     // A process that cannot be started again is a fault of the run; it is reported by what waits for it.
@@ -251,13 +270,15 @@ class Campaign {
     this.#stalls.enable();
     leases.start();
     crowd.start();
+    herald.start();
     const timer = setInterval(() => progress(this.#line()), PROGRESS_MS);
     try {
       const load = new Promise((resolve) => setTimeout(resolve, durationMs));
       await nemesis.run(durationMs);
       await load;
       await Promise.all(fleet.processes.map((process) => process.waitBack()));
-      if (!(await crowd.settleDown(SETTLE_MS))) progress("some sends are still without an answer");
+      const [areSettled] = await Promise.all([crowd.settleDown(SETTLE_MS), herald.stop()]);
+      if (!areSettled) progress("some sends are still without an answer");
     } finally {
       this.#stalls.disable();
       clearInterval(timer);
@@ -274,7 +295,9 @@ class Campaign {
   async judge(): Promise<CampaignResult> {
     const { fleet, view, leases, crowd, nemesis } = this.#ready;
     const healedAtMs = monotonicMs();
-    await this.#pullAll(crowd.people, await readInboxHeads(fleet.postgresUrl));
+    const newest = await this.#readForce(fleet.postgresUrl);
+    const heads = await readInboxHeads(fleet.postgresUrl);
+    await this.#pullAll(crowd.people, ({ uid }) => ({ inbox: heads.get(uid) ?? 0, broadcasts: newest }));
     const healed = await waitHealed({ view, people: crowd.people, healedAtMs });
     await leases.stop();
     // Every device is accountable, also one that could not come back: what it misses is lost.
@@ -320,11 +343,19 @@ class Campaign {
     return result;
   }
 
+  /** What is in force when everything planned is due; resolves with the newest number. */
+  async #readForce(postgresUrl: string): Promise<number> {
+    await this.#ready.herald.allInForce();
+    const parts = await readBroadcasts(postgresUrl);
+    for (const { id, seq } of parts)
+      this.#recorder.record({ op: "broadcast", kind: "force", process: "postgres", id, seq });
+    return parts.at(-1)?.seq ?? 0;
+  }
+
   /** A few at a time: what is measured here is the end of the faults, not a storm of logins. */
-  async #pullAll(people: readonly Person[], heads: ReadonlyMap<string, number>): Promise<void> {
+  async #pullAll(people: readonly Person[], headsOf: (person: Person) => Heads): Promise<void> {
     await inTurns(people, PULLING, async (person) => {
-      for (const problem of await person.pullAll(heads.get(person.uid) ?? 0, PULL_MS))
-        this.#note(`${person.uid}: ${problem}`);
+      for (const problem of await person.pullAll(headsOf(person), PULL_MS)) this.#note(`${person.uid}: ${problem}`);
     });
   }
 

@@ -28,6 +28,8 @@ export interface CrowdOptions {
   contentType?: string;
   /** People also recall and edit, and talk in groups. */
   hasChatter?: boolean;
+  /** Their devices show broadcasts. */
+  readsBroadcasts?: boolean;
 }
 
 const CYCLE: readonly Habit[] = [
@@ -64,7 +66,7 @@ export class Crowd {
   }
 
   #person(uid: string, habit: Habit): Person {
-    const { getToken, recorder, random, target, timing, contentType } = this.#options;
+    const { getToken, recorder, random, target, timing, contentType, readsBroadcasts = false } = this.#options;
     const index = this.people.length;
     // Every third keeps the strict order of one send in flight.
     const conversationWindow = index % 3 === 0 ? 1 : CONVERSATION_WINDOW;
@@ -79,6 +81,7 @@ export class Crowd {
       ackLatency,
       conversationWindow,
       random,
+      readsBroadcasts,
       ...(timing ? { timing } : {}),
       ...(contentType === undefined ? {} : { contentType }),
     });

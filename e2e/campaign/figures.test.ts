@@ -17,7 +17,7 @@ const good: CampaignResult = {
   edits: 60,
   groups: 5,
   groupChanges: 30,
-  broadcasts: 0,
+  broadcasts: 9,
   lost: 0,
   duplicated: 0,
   reordered: 0,

@@ -108,7 +108,7 @@ export function shortfalls(figures: CampaignFigures, goals: Goals): string[] {
     if (figures[name] > 0) found.push(`${name}: ${figures[name]}`);
   if (figures.acked < goals.acked) found.push(`acked: ${figures.acked} of ${goals.acked}`);
   if (figures.faults < goals.faults) found.push(`faults: ${figures.faults} of ${goals.faults}`);
-  for (const name of ["recalls", "edits", "groups", "groupChanges"] as const)
+  for (const name of ["recalls", "edits", "groups", "groupChanges", "broadcasts"] as const)
     if (figures[name] === 0) found.push(`${name}: none`);
   for (const name of ["fakeOnlineMaxMs", "resumeMs"] as const) {
     const value = figures[name] ?? 0;

@@ -26,6 +26,16 @@ export interface PersonOptions {
   timing?: Partial<Timing>;
   /** Of what it says; see `PeerOptions`. */
   contentType?: string;
+  /** Its devices show broadcasts. */
+  readsBroadcasts?: boolean;
+}
+
+/** Up to where a person's devices are to come. */
+export interface Heads {
+  /** Newest position of the inbox: groups and changes are due up to it. */
+  inbox: number;
+  /** Newest broadcast. */
+  broadcasts: number;
 }
 
 /** How often and how long people are somewhere else, ms. */
@@ -60,8 +70,8 @@ export class Person {
 
   #peer(device: string, platform: "android" | "ios" | "desktop" | "web"): Peer {
     const { uid, target, getToken, recorder, ackLatency, conversationWindow } = this.#options;
-    const { timing = { pongTimeoutMs: PONG_TIMEOUT_MS }, contentType } = this.#options;
-    const type = contentType === undefined ? {} : { contentType };
+    const { timing = { pongTimeoutMs: PONG_TIMEOUT_MS }, contentType, readsBroadcasts = false } = this.#options;
+    const type = { ...(contentType === undefined ? {} : { contentType }), readsBroadcasts };
     const shared = { recorder, ackLatency, conversationWindow, timing, ...type };
     return new Peer({ uid, device, platform, target, getToken: () => getToken(uid), ...shared });
   }
@@ -138,9 +148,8 @@ export class Person {
   /**
    * After the heal: each device in turn is online and pulls until it was shown all that is due, then a new device reads
    * the inbox from its beginning. The phone stays online. Resolves with what went wrong, if anything.
-   * @param head the newest position of the inbox: groups and changes are due up to it
    */
-  async pullAll(head: number, timeoutMs: number): Promise<string[]> {
+  async pullAll({ inbox, broadcasts }: Heads, timeoutMs: number): Promise<string[]> {
     const wrong: string[] = [];
     for (const peer of [...this.devices, this.newDevice()].reverse()) {
       try {
@@ -149,7 +158,9 @@ export class Person {
           await peer.goOnline();
         }
         if (!(await peer.waitShown(this.due, timeoutMs))) wrong.push(`${peer.device} was not shown everything`);
-        else if (!(await peer.waitCursor(head, timeoutMs))) wrong.push(`${peer.device} did not come to ${head}`);
+        else if (!(await peer.waitCursor(inbox, timeoutMs))) wrong.push(`${peer.device} did not come to ${inbox}`);
+        else if (!(await peer.waitPlace(broadcasts, timeoutMs)))
+          wrong.push(`${peer.device} did not come to broadcast ${broadcasts}`);
       } catch (error) {
         wrong.push(`${peer.device} could not log in: ${String(error)}`);
       } finally {

@@ -26,6 +26,12 @@ describe("checkBroadcast", () => {
     );
   });
 
+  it("does not judge who was new where nobody recorded who was about to log in", () => {
+    const { events, final } = broadcasts();
+    const opened = events.filter((event) => event.op !== "session" || event.kind !== "invoke");
+    assert.deepEqual(checkHistory(opened, final).violations, []);
+  });
+
   for (const planted of BROADCASTS_PLANTED)
     it(`finds as ${planted.kind}: ${planted.name}`, () => assert.ok(isFound(planted, broadcasts)));
 });

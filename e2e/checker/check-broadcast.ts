@@ -142,6 +142,7 @@ function named(told: Told, event: BroadcastEvent): void {
 
 /** When a user was first about to log in, and when it was in. */
 interface FirstLogin {
+  /** Infinity: nobody recorded it. */
   invokedAtMs: number;
   openedAtMs: number;
 }
@@ -178,7 +179,7 @@ function checkAllowed(event: Shown, told: Told | undefined, login: FirstLogin | 
   if (atMs > overAtMs + OVER_FELT_MS)
     violate("over", `broadcast ${id} was shown on ${uid}/${device} ${atMs - overAtMs} ms after it was over`);
   const part = told.parts.find((one) => one.seq === seq);
-  if (part && login && part.atMs < login.invokedAtMs)
+  if (part && login && part.atMs < login.invokedAtMs && login.invokedAtMs < Number.POSITIVE_INFINITY)
     violate("history", `broadcast ${id} was in force before ${uid} first logged in, and was shown there`);
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { CampaignFigures } from "../campaign/figures.ts";
 import { checkRecording } from "../campaign/recorded.ts";
-import type { FinalState, HistoryEvent } from "../checker/history.ts";
+import type { BroadcastEvent, FinalState, HistoryEvent } from "../checker/history.ts";
 import { runMain } from "./run-main.ts";
 
 const MAIN = join(import.meta.dirname, "../campaign/main.ts");
@@ -43,12 +43,7 @@ describe("a short campaign", () => {
           acked.has(`${event.sender} ${event.cmid}`),
       );
       assert.ok(victim?.op === "receive");
-      const lacking = join(folder, check);
-      mkdirSync(lacking);
-      cpSync(join(folder, "final.json"), join(lacking, "final.json"));
-      const lines = events.filter((event) => event !== victim).map((event) => JSON.stringify(event));
-      writeFileSync(join(lacking, "history.jsonl"), `${lines.join("\n")}\n`);
-      const { violations } = await checkRecording(lacking);
+      const { violations } = await checkRecording(lackingOf(folder, check, events, victim));
       const expected = isOfGroup
         ? `${victim.conv}:${victim.seq} never reached ${victim.uid}/audit, whose user is a member`
         : `${victim.cmid} of ${victim.sender} was acknowledged and never reached ${victim.uid}/audit`;
@@ -57,7 +52,49 @@ describe("a short campaign", () => {
         [expected],
       );
     });
+
+  it("would have found one lost broadcast in what it recorded", async () => {
+    const events = historyOf(folder);
+    const due = dueBroadcasts(events);
+    const victim = events.findLast(
+      (event) => event.op === "broadcast" && event.kind === "ok" && event.device === "phone" && due.has(event.id),
+    );
+    assert.ok(victim?.op === "broadcast", "no broadcast was shown that all were to see");
+    const isSeenElsewhere = events.some(
+      (event) => event.op === "broadcast" && event.kind === "ok" && event.id === victim.id && isOtherOf(event, victim),
+    );
+    const { violations } = await checkRecording(lackingOf(folder, "C9", events, victim));
+    const never = `broadcast ${victim.id} never reached`;
+    assert.deepEqual(
+      violations.filter(({ check }) => check === "C9").map(({ message }) => message),
+      [`${never} ${victim.uid}/phone`, ...(isSeenElsewhere ? [] : [`${never} any device of ${victim.uid}`])],
+    );
+  });
 });
+
+/** Of another device of the same user. */
+function isOtherOf(event: BroadcastEvent, { uid, device }: BroadcastEvent): boolean {
+  return event.uid === uid && event.device !== device;
+}
+
+/** A copy of a recording without one event. */
+function lackingOf(recording: string, name: string, events: readonly HistoryEvent[], victim: HistoryEvent): string {
+  const lacking = join(recording, name);
+  mkdirSync(lacking);
+  cpSync(join(recording, "final.json"), join(lacking, "final.json"));
+  const lines = events.filter((event) => event !== victim).map((event) => JSON.stringify(event));
+  writeFileSync(join(lacking, "history.jsonl"), `${lines.join("\n")}\n`);
+  return lacking;
+}
+
+/** For ever, and in force. */
+function dueBroadcasts(events: readonly HistoryEvent[]): Set<string> {
+  const told = events.filter((event) => event.op === "broadcast");
+  const idsOf = (isMeant: (event: (typeof told)[number]) => boolean): Set<string> =>
+    new Set(told.filter(isMeant).map(({ id }) => id));
+  const over = idsOf(({ kind, untilMs }) => kind === "over" || untilMs !== undefined);
+  return idsOf(({ kind, id }) => kind === "force" && !over.has(id));
+}
 
 function historyOf(recording: string): HistoryEvent[] {
   const lines = readFileSync(join(recording, "history.jsonl"), "utf8").trimEnd().split("\n");

@@ -10,6 +10,7 @@ import {
 } from "#client";
 import { slotOf } from "../../logic/session/slots.ts";
 import { bodyHashOf, type HistoryRecorder } from "../checker/history.ts";
+import { BroadcastReader } from "./broadcast-reader.ts";
 import { ChatApp, type GroupAction } from "./chat-app.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { factsOf } from "./message-facts.ts";
@@ -29,6 +30,8 @@ export interface PeerOptions {
   contentType?: string;
   /** Sends in flight per conversation. Default 1. */
   conversationWindow?: number;
+  /** It shows broadcasts, and keeps its place among them. */
+  readsBroadcasts?: boolean;
 }
 
 /** For load on a cluster whose rules are for people: they look at text/plain only, unless they say otherwise. */
@@ -37,6 +40,8 @@ export const LOAD_CONTENT_TYPE = "text/x-load";
 /** Between a message and what changes it lie fewer, also when the one who changes it cannot be heard for some seconds. */
 const MAX_KNOWN = 2500;
 const POLL_MS = 50;
+/** A phone takes longer: here are few, and not a million of them. */
+const BROADCAST_SPREAD_MS = 200;
 const OPEN_TIMEOUT_MS = 60_000;
 /** Reconnects after a kill should take part of a second, not the twenty that suit a phone. */
 const BACKOFF_CAP_MS = 2000;
@@ -54,6 +59,7 @@ export class Peer {
   readonly #awaited = new Set<Set<string>>();
   readonly #waiters = new Set<() => void>();
   readonly #chat: ChatApp;
+  readonly #broadcasts: BroadcastReader | undefined;
   #asked = 0;
   #client: ImClient | undefined;
   #reconnects = 0;
@@ -72,6 +78,12 @@ export class Peer {
       record: (event) => options.recorder.record(event),
       newId: () => `${this.uid}-${this.device}-asked-${this.#asked++}`,
     });
+    const reader = { uid: this.uid, device: this.device, process: this.#name, keepsPlace: true };
+    if (options.readsBroadcasts)
+      this.#broadcasts = new BroadcastReader({
+        ...{ ...reader, spreadMs: BROADCAST_SPREAD_MS },
+        record: (event) => options.recorder.record(event),
+      });
   }
 
   get isOnline(): boolean {
@@ -142,6 +154,7 @@ export class Peer {
       conversationWindow,
       timing: { backoffCapMs: BACKOFF_CAP_MS, ackTimeoutMs: ACK_TIMEOUT_MS, ...this.#options.timing },
     });
+    this.#broadcasts?.read(client);
     client.on("message", (message) => this.#onMessage(message));
     client.on("reset", () => this.#resets++);
     client.on("state", (state) => this.#onState(state));
@@ -171,6 +184,7 @@ export class Peer {
   async goOffline(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
+    this.#broadcasts?.stop();
     this.#reconnects += client?.stats.reconnects ?? 0;
     await client?.close();
   }
@@ -199,6 +213,16 @@ export class Peer {
   async waitCursor(seq: number, timeoutMs: number): Promise<boolean> {
     const untilMs = performance.now() + timeoutMs;
     while ((this.#store.load()?.cursor ?? 0) < seq) {
+      if (performance.now() > untilMs) return false;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    return true;
+  }
+
+  /** Resolves when every broadcast up to this number was shown, or is not for it; false after `timeoutMs`. */
+  async waitPlace(seq: number, timeoutMs: number): Promise<boolean> {
+    const untilMs = performance.now() + timeoutMs;
+    while (this.#broadcasts && this.#broadcasts.position < seq) {
       if (performance.now() > untilMs) return false;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }

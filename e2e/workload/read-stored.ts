@@ -39,6 +39,17 @@ export function readInboxHeads(postgresUrl: string): Promise<Map<string, number>
   });
 }
 
+/** What is in force: the content of each broadcast is its name. By number. */
+export function readBroadcasts(postgresUrl: string): Promise<{ id: string; seq: number }[]> {
+  return connected(postgresUrl, async (client) => {
+    const { rows } = await client.query<{ content: Buffer; activation_seq: string }>(
+      `SELECT b.content, p.activation_seq FROM broadcast_part p JOIN broadcast b USING (broadcast_id)
+        WHERE p.activation_seq IS NOT NULL ORDER BY p.activation_seq`,
+    );
+    return rows.map(({ content, activation_seq }) => ({ id: content.toString(), seq: Number(activation_seq) }));
+  });
+}
+
 /** How many rows a conversation has, and how many pointers to them all inboxes together. */
 export function countRows(
   postgresUrl: string,
