@@ -123,12 +123,12 @@ export class ApiDesk {
     });
   }
 
-  /** Reads are not held up by it; what changes something is answered when it is written down. */
+  /** Most reads are not held up by it; what changes something or hands out much is answered when it is written down. */
   async #writeDown({ operation, key, target = "" }: Partial<Known>, status: number): Promise<void> {
     if (!operation || !key) return;
     const row = { tenant: key.tenant, keyId: key.keyId, operation: operation.id, target, status };
     const written = this.#ports.audit.add(row);
-    if (operation.method !== "GET") await written;
+    if (operation.method !== "GET" || operation.isWrittenFirst) await written;
   }
 
   async #answer(request: ApiRequest, known: Partial<Known>): Promise<ApiResponse> {

@@ -16,6 +16,7 @@ export const SCOPES = [
   "users:manage",
   "users:erase",
   "holds:manage",
+  "export:read",
   "reports:read",
   "reports:manage",
   "orders:manage",

@@ -28,6 +28,8 @@ export interface RoleRow {
   readonly use: string;
   /** Whom the role names in the call: the account that acts, the user that is asked about, or nobody. */
   readonly subject: "actor" | "user" | "nobody";
+  /** Whoever has the scope sees all of its tenant, whoever is in it. */
+  readonly showsAll?: boolean;
   /** Default: the example of the operation. */
   readonly call?: (facts: ExampleFacts) => ExampleCall;
   readonly expect: Readonly<Record<Role, Expectation>>;
@@ -42,7 +44,7 @@ const MEMBERS: RoleRow["expect"] = {
 };
 const OWNER: RoleRow["expect"] = { ...MEMBERS, member: "refused" };
 
-type Rest = Pick<RoleRow, "call"> & { use?: string };
+type Rest = Pick<RoleRow, "call" | "showsAll"> & { use?: string };
 
 const row = (
   id: string,
@@ -74,6 +76,9 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   row("reportCardState", "actor", { ...ALL, otherTenant: "hidden" }),
   row("readHistory", "user", MEMBERS),
   row("readLedger", "user", MEMBERS),
+  row("exportConversation", "nobody", { ...ALL, otherTenant: "hidden" }, { showsAll: true }),
+  row("exportUser", "user", ALL),
+  row("exportUserMessages", "user", ALL),
   row("listConversations", "user", ALL),
   row("createGroup", "actor", ALL),
   row("readGroup", "actor", MEMBERS),

@@ -45,6 +45,10 @@ export interface ServerApiParts {
     Store,
     | "pushTargets"
     | "readHistory"
+    | "readInbox"
+    | "blocks"
+    | "exports"
+    | "pushStore"
     | "traces"
     | "conversations"
     | "policy"

@@ -27,6 +27,7 @@ export interface ExampleCall {
 /** What another tenant sees of these: the same as of something that is not there. */
 export const HIDDEN: readonly string[] = [
   "placeHold",
+  "exportConversation",
   ...["reportCardState", "resolveReport"],
   ...["readBroadcast", "addBroadcastUsers", "retractBroadcast"],
   ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
@@ -56,6 +57,9 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     reportCardState: post("/v1/cards/states", {
       ...{ from: service, conversationId, ref: cardRef, version: 2, snapshot: { state: "paid" } },
     }),
+    exportConversation: get(`/v1/exports/conversations/${conversationId}?limit=10`),
+    exportUser: get(`/v1/exports/users/${encodeURIComponent(userId)}`),
+    exportUserMessages: get(`/v1/exports/users/${encodeURIComponent(userId)}/messages?limit=10`),
     readLedger: get(`${user}/messages/${messageId}`),
     readHistory: get(`${user}/conversations/${conversationId}/messages?limit=10`),
     listConversations: get(`${user}/conversations?limit=10`),

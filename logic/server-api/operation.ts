@@ -28,7 +28,10 @@ export interface ApiPorts {
   readonly governance: GovernanceDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly hooks: HookDesk;
-  readonly store: Pick<Store, "readHistory" | "traces" | "conversations" | "policy">;
+  readonly store: Pick<
+    Store,
+    "readHistory" | "readInbox" | "traces" | "conversations" | "policy" | "exports" | "pushStore" | "blocks"
+  >;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
 }
 
@@ -70,6 +73,8 @@ export interface Operation {
   /** Undefined: it takes no body. */
   readonly bodyFields: ObjectSchema | undefined;
   readonly reply: { readonly status: 200 | 201 | 202 | 204; readonly description: string; readonly schema?: Schema };
+  /** A read that is answered when it is written down, as what changes something is. */
+  readonly isWrittenFirst?: boolean;
   /** Besides those that every operation may answer. */
   readonly problems: readonly ProblemCode[];
   /** Whom or what the call is about, for the audit log. Never content, never a secret. */

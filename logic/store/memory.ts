@@ -18,6 +18,7 @@ import { MemoryBlocks } from "./memory-blocks.ts";
 import { MemoryBroadcasts } from "./memory-broadcasts.ts";
 import { MemoryChanges } from "./memory-changes.ts";
 import { lastSeqFor, MemoryConversations, seenBy } from "./memory-conversations.ts";
+import { MemoryExports } from "./memory-exports.ts";
 import { MemoryGovernance } from "./memory-governance.ts";
 import { MemoryGroups } from "./memory-groups.ts";
 import { MemoryHooks } from "./memory-hooks.ts";
@@ -134,6 +135,10 @@ export class MemoryStore implements Store {
     steps: () => this.pushStore.steps,
   });
 
+  readonly exports: MemoryExports = new MemoryExports({
+    conversation: (conversationId) => this.#conversations.get(conversationId),
+    isHeld: (conversationId) => this.governance.isHeld(conversationId, []),
+  });
   readonly changes: MemoryChanges;
   readonly governance: MemoryGovernance;
   readonly hooks: MemoryHooks = new MemoryHooks({

@@ -21,6 +21,7 @@ import { PostgresBroadcasts } from "./postgres-broadcasts.ts";
 import { PostgresChanges } from "./postgres-changes.ts";
 import { PostgresConversations } from "./postgres-conversations.ts";
 import { sqlState } from "./postgres-errors.ts";
+import { PostgresExports } from "./postgres-exports.ts";
 import { PostgresGovernance } from "./postgres-governance.ts";
 import { PostgresGroups } from "./postgres-groups.ts";
 import { PostgresHooks } from "./postgres-hooks.ts";
@@ -142,6 +143,7 @@ export class PostgresStore implements Store {
   readonly traces: PostgresTraces;
   readonly serverApi: PostgresServerApi;
   readonly broadcasts: PostgresBroadcasts;
+  readonly exports: PostgresExports;
   readonly changes: PostgresChanges;
   readonly retention: PostgresRetention;
   readonly governance: PostgresGovernance;
@@ -171,6 +173,7 @@ export class PostgresStore implements Store {
     this.serverApi = new PostgresServerApi(pools.rest);
     this.changes = new PostgresChanges(pools.append, pools.rest, this.hooks);
     this.broadcasts = new PostgresBroadcasts(pools.rest);
+    this.exports = new PostgresExports(pools.rest);
     this.retention = new PostgresRetention(pools.rest);
     this.governance = new PostgresGovernance(pools.rest);
     this.mutes = new PostgresMutes(pools.rest);

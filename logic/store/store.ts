@@ -5,6 +5,7 @@ import type { BlockStore } from "./blocks.ts";
 import type { BroadcastStore } from "./broadcast-store.ts";
 import type { ChangeStore } from "./changes.ts";
 import type { ConversationStore } from "./conversation-store.ts";
+import type { ExportStore } from "./exports.ts";
 import type { GovernanceStore } from "./governance.ts";
 import type { GroupStore } from "./groups.ts";
 import type { HookStore } from "./hooks.ts";
@@ -127,6 +128,8 @@ export interface Store extends IdentityStore {
 
   /** Broadcasts, and how far users have come with them. */
   readonly broadcasts: BroadcastStore;
+  /** What is handed out. */
+  readonly exports: ExportStore;
 
   /** Keys, answers and the audit log of the API for the shop's backends. */
   readonly serverApi: ServerApiStore;

@@ -3,6 +3,7 @@ import type { Operation } from "../operation.ts";
 import { addBroadcastUsers, createBroadcast, listBroadcasts, readBroadcast, retractBroadcast } from "./broadcasts.ts";
 import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
+import { exportConversation, exportUser, exportUserMessages } from "./exports.ts";
 import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
 import { listDeadHookEvents, listHooks, replayDeadHookEvents, rewindHook } from "./hooks.ts";
@@ -46,6 +47,9 @@ export const OPERATIONS: readonly Operation[] = [
   placeHold,
   releaseHold,
   listHolds,
+  exportConversation,
+  exportUser,
+  exportUserMessages,
   listReports,
   resolveReport,
   setOrder,
