@@ -16,7 +16,10 @@ export interface HookFeedConfig {
 
 /** What logic lends. */
 export interface HookFeedPorts {
-  store: { hooks: Pick<Store["hooks"], "wantMessages"> } & Pick<Store, "visiblePeers">;
+  store: {
+    hooks: Pick<Store["hooks"], "wantMessages">;
+    policy: Pick<Store["policy"], "wantReports">;
+  } & Pick<Store, "visiblePeers">;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -32,7 +35,7 @@ export interface HookFeed {
 }
 
 /**
- * Follows the file of hooks in logic: messages are left for webhooks as long as one wants them, and cost nothing otherwise. * @throws {ImError} BAD_REQUEST when the file is wrong
+ * Follows the file of hooks in logic: messages and reports are left for webhooks as long as one wants them, and cost nothing otherwise. * @throws {ImError} BAD_REQUEST when the file is wrong
  */
 export async function openHookFeed(
   config: HookFeedConfig,
@@ -40,7 +43,10 @@ export async function openHookFeed(
   lifecycle: Lifecycle,
 ): Promise<HookFeed> {
   const allowed = new AllowedNetworks(config.IM_WEBHOOK_ALLOWED_NETWORKS ?? []);
-  const put = (settings: HookSettings): void => store.hooks.wantMessages(wantsEvent(settings, "message.after"));
+  const put = (settings: HookSettings): void => {
+    store.hooks.wantMessages(wantsEvent(settings, "message.after"));
+    store.policy.wantReports(wantsEvent(settings, "report.created"));
+  };
   const onError = (error: unknown): void => onFault("hooks file", error);
   const file = await HooksFile.open(config.IM_HOOKS_FILE, { clock, onChange: put, onError });
   lifecycle.onStop("hooks file", () => file.close());

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from "node:crypto";
 
 import { tenantOf } from "#lib/tenant.ts";
 import type { ConversationFacts } from "../policy/engine.ts";
+import type { HookStore } from "./hooks.ts";
 import type { MemoryConversation } from "./memory-conversations.ts";
 import type { HeldTest } from "./memory-governance.ts";
 import {
@@ -19,13 +21,20 @@ import {
 export class MemoryPolicy implements PolicyStore {
   readonly #find: (conversationId: string) => MemoryConversation | undefined;
   readonly #isHeld: HeldTest;
+  readonly #record: HookStore["record"];
+  #isWanted = false;
   readonly #orders = new Map<string, number>();
   readonly #reports: StoredReport[] = [];
   #numbers = 0;
 
-  constructor(find: (conversationId: string) => MemoryConversation | undefined, isHeld: HeldTest) {
+  constructor(
+    find: (conversationId: string) => MemoryConversation | undefined,
+    isHeld: HeldTest,
+    record: HookStore["record"],
+  ) {
     this.#find = find;
     this.#isHeld = isHeld;
+    this.#record = record;
   }
 
   async facts(asks: readonly FactsAsk[]): Promise<ConversationFacts[]> {
@@ -49,11 +58,16 @@ export class MemoryPolicy implements PolicyStore {
     else if (!this.#orders.has(key)) this.#orders.set(key, order.atMs);
   }
 
+  wantReports(isWanted: boolean): void {
+    this.#isWanted = isWanted;
+  }
+
   async report(report: NewReport): Promise<ReportResult> {
     const mine = this.#reports.filter(({ reporter }) => reporter === report.reporter);
     if (mine.some(({ reportId }) => reportId === report.reportId)) return "duplicate";
     if (mine.filter(({ resolvedMs }) => resolvedMs === 0).length >= MAX_OPEN_REPORTS) return "full";
     this.#reports.push({ ...report, number: ++this.#numbers, resolvedMs: 0, resolution: "", note: "" });
+    if (this.#isWanted) await this.#tell(this.#numbers, report);
     return "stored";
   }
 
@@ -105,6 +119,11 @@ export class MemoryPolicy implements PolicyStore {
     const old = this.#reports.filter(isOld).slice(0, maxRows);
     for (const report of old) this.#reports.splice(this.#reports.indexOf(report), 1);
     return orders.length + old.length;
+  }
+
+  #tell(number: number, { kind, reason, conversationId, messageId, reporter }: NewReport): Promise<void> {
+    const body = JSON.stringify({ number, kind, reason, conversationId, messageId });
+    return this.#record([{ kind: "report.created", id: randomUUID(), key: reporter, body }]);
   }
 
   #isReportHeld({ conversationId, reporter, reported }: StoredReport): boolean {

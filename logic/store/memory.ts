@@ -109,6 +109,7 @@ export class MemoryStore implements Store {
   readonly policy: MemoryPolicy = new MemoryPolicy(
     (conversationId) => this.#conversations.get(conversationId),
     (conversationId, userIds) => this.governance.isHeld(conversationId, userIds),
+    (facts) => this.hooks.record(facts),
   );
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),

@@ -68,6 +68,8 @@ export interface PolicyStore {
   facts(asks: readonly FactsAsk[]): Promise<ConversationFacts[]>;
   /** The users of the conversation have this order, or have it no more. May be repeated. */
   setOrder(order: { conversationId: string; orderRef: string; isOpen: boolean; atMs: number }): Promise<void>;
+  /** From now on reports of this process leave an event for hooks, in their own transaction, or do not. */
+  wantReports(isWanted: boolean): void;
   report(report: NewReport): Promise<ReportResult>;
   /** By number. */
   reports(page: ReportPage): Promise<StoredReport[]>;

@@ -39,18 +39,28 @@ const REMOVE_ORDER: Statement = {
   text: "DELETE FROM conversation_order WHERE conversation_id = $1 AND order_ref = $2",
 };
 
-const ADD_REPORT: Statement = {
-  name: "add_report",
+/** The event says which report it is, and names nobody: whoever is told reads it as it is then. */
+const REPORT_EVENT = `, hooked AS (
+           INSERT INTO hook_outbox (kind, ids, keys, bodies)
+           SELECT 'report.created', ARRAY[gen_random_uuid()], ARRAY[a.reporter],
+                  ARRAY[json_build_object('number', a.number, 'kind', a.kind, 'reason', a.reason,
+                                          'conversationId', a.conversation_id, 'messageId', a.message_id)::text]
+             FROM added a)`;
+
+const addReport = (name: string, event: string): Statement => ({
+  name,
   text: `WITH added AS (
            INSERT INTO report (tenant, reporter, report_id, kind, reported, conversation_id, conv_seq, message_id, reason, body,
                                rule, context, created_ms)
            SELECT $1::text, $2::text, $3::text, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
             WHERE (SELECT count(*) FROM report r WHERE r.tenant = $1 AND r.reporter = $2 AND r.resolved_ms = 0) < ${MAX_OPEN_REPORTS}
-           ON CONFLICT DO NOTHING RETURNING 1)
+           ON CONFLICT DO NOTHING RETURNING *)${event}
          SELECT CASE WHEN EXISTS (SELECT FROM added) THEN 'stored'
                      WHEN EXISTS (SELECT FROM report r WHERE r.reporter = $2 AND r.report_id = $3) THEN 'duplicate'
                      ELSE 'full' END`,
-};
+});
+const ADD_REPORT = addReport("add_report", "");
+const ADD_TOLD_REPORT = addReport("add_report_hooked", REPORT_EVENT);
 
 const COLUMNS = `number, tenant, reporter, report_id, kind, reported, conversation_id, conv_seq, message_id, reason, body, rule,
                  context, created_ms, resolved_ms, resolution, note`;
@@ -84,6 +94,7 @@ const PRUNE: Statement = {
 /** {@link PolicyStore} in PostgreSQL. */
 export class PostgresPolicy implements PolicyStore {
   readonly #pool: PostgresPool;
+  #isWanted = false;
 
   constructor(pool: PostgresPool) {
     this.#pool = pool;
@@ -106,10 +117,14 @@ export class PostgresPolicy implements PolicyStore {
     else await this.#pool.run(REMOVE_ORDER, [conversationId, orderRef]);
   }
 
+  wantReports(isWanted: boolean): void {
+    this.#isWanted = isWanted;
+  }
+
   async report(report: NewReport): Promise<ReportResult> {
     const { tenant, reporter, reportId, kind, reported, conversationId, convSeq, messageId } = report;
     const about = [tenant, reporter, reportId, kind, reported, conversationId, convSeq, messageId];
-    const [row] = await this.#pool.run(ADD_REPORT, [
+    const [row] = await this.#pool.run(this.#isWanted ? ADD_TOLD_REPORT : ADD_REPORT, [
       ...about,
       ...[report.reason, report.text, report.rule, report.context, report.atMs],
     ]);

@@ -404,3 +404,28 @@ export function hookPresenceContract(store: () => ContractStore): void {
     await store().hooks.endVerdicts([one.messageId]);
   });
 }
+
+/** Reports that leave a row in the outbox, in their own transaction. */
+export function hookReportContract(store: () => ContractStore): void {
+  it("tells a hook of each report once, while that is wanted", async () => {
+    const [alice, bob] = [user(), user()];
+    const hook = await registered(store());
+    const report = (reportId: string) =>
+      store().policy.report({
+        ...{ tenant: "", reporter: alice, reportId, kind: "user", reported: bob, conversationId: "c", convSeq: 0 },
+        ...{ messageId: "", reason: "fraud", text: "x", rule: "", context: "[]", atMs: Date.now() },
+      });
+    assert.equal(await report(randomUUID()), "stored");
+    store().policy.wantReports(true);
+    const reportId = randomUUID();
+    assert.deepEqual([await report(reportId), await report(reportId)], ["stored", "duplicate"]);
+    store().policy.wantReports(false);
+    const events = (await takeAll(store(), hook)).filter(({ key }) => key === alice);
+    assert.deepEqual(
+      events.map(({ kind, body }) => [kind, { ...JSON.parse(body), number: 0 }]),
+      [["report.created", { number: 0, kind: "user", reason: "fraud", conversationId: "c", messageId: "" }]],
+    );
+    const kept = (await store().policy.reports({ tenant: "", after: 0, limit: 10_000, isOpen: false })).at(-1);
+    assert.equal(JSON.parse(events[0]?.body ?? "{}").number, kept?.number);
+  });
+}

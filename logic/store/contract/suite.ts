@@ -47,6 +47,7 @@ import {
   hookMessageContract,
   hookPresenceContract,
   hookPruneContract,
+  hookReportContract,
   hookRewindContract,
 } from "./hooks.ts";
 import { deviceProfileContract, loginAgeContract, slotContract } from "./identity.ts";
@@ -139,6 +140,7 @@ const PARTS = [
   hookRewindContract,
   hookPruneContract,
   hookPresenceContract,
+  hookReportContract,
   policyContract,
   exportContract,
   // Logins have other numbers after it.
