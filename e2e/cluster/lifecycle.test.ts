@@ -10,6 +10,7 @@ import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { DEMO_NAME, DEMO_NAMESPACE, demoAccess } from "../../scripts/up/demo.ts";
 import type { KubeTools } from "../../scripts/up/kube-tools.ts";
 import { provePython } from "../harness/python.ts";
+import { startClusterPrometheus } from "./cluster-prometheus.ts";
 import { describeNamespace, eventually, getImCluster, isCondition, localTools, runScript } from "./real-cluster.ts";
 
 const MINUTE_MS = 60_000;
@@ -35,6 +36,11 @@ async function entryPods(): Promise<string[]> {
   const selector = `imcluster.io/cluster=${DEMO_NAME},app.kubernetes.io/component=entry`;
   const text = await tools.kubectl(["get", "pods", "-n", DEMO_NAMESPACE, "-l", selector, "-o", "name"]);
   return text.split("\n").filter((line) => line !== "");
+}
+
+async function nodeNames(): Promise<string[]> {
+  const text = await tools.kubectl(["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"]);
+  return text.split(" ").filter((name) => name !== "");
 }
 
 async function objectsIn(namespace: string): Promise<string[]> {
@@ -155,6 +161,36 @@ describe("a real cluster", { concurrency: 1 }, () => {
       (await entryPods()).includes(first) ? undefined : true,
     );
     await waitForEntries(2);
+  });
+
+  it("is watched by Prometheus: ImGatewayDown fires when an entry is gone that cannot come back, and resolves when it can", async () => {
+    const { server, stop } = await startClusterPrometheus(tools);
+    const isFiring = async (): Promise<boolean> => (await server.firing()).has("ImGatewayDown");
+    const told = async (): Promise<string> => JSON.stringify(await server.query("im_cluster_entries"));
+    const nodes = await nodeNames();
+    try {
+      await eventually("entries, logics, extlogics and the operator are scraped", MINUTE_MS, async () => {
+        const found = await server.query("count by (component) (up == 1)");
+        return found.length === 4 ? true : undefined;
+      });
+      assert.equal(await isFiring(), false, await told());
+      // Before: the operator brings others for those that stand on a node that is to be emptied.
+      const pods = await entryPods();
+      await tools.kubectl(["cordon", ...nodes]);
+      await tools.kubectl(["delete", pods[0] ?? "", "-n", DEMO_NAMESPACE, "--wait=false"]);
+      await eventually(
+        "it fires",
+        4 * MINUTE_MS,
+        async () => ((await isFiring()) ? true : undefined),
+        async () => `${await told()}\n${await describeNamespace(tools, DEMO_NAMESPACE)}`,
+      );
+      await tools.kubectl(["uncordon", ...nodes]);
+      await eventually("it is resolved", 3 * MINUTE_MS, async () => ((await isFiring()) ? undefined : true), told);
+      await waitForEntries(pods.length);
+    } finally {
+      await tools.kubectl(["uncordon", ...nodes]);
+      await stop();
+    }
   });
 
   it("converges after the operator was killed in the middle of a scale-up", async () => {

@@ -85,12 +85,17 @@ export class PrometheusServer {
   }
 }
 
-/** Starts a Prometheus on loopback; resolves when it answers. @throws Error naming the package when it is not installed */
-export async function startPrometheus(options: PrometheusOptions): Promise<PrometheusServer> {
+/** Starts a Prometheus on loopback that scrapes these; resolves when it answers. @throws Error naming the package when it is not installed */
+export function startPrometheus(options: PrometheusOptions): Promise<PrometheusServer> {
+  return startPrometheusWith(configOf(options));
+}
+
+/** As {@link startPrometheus}, with a configuration of one's own. */
+export async function startPrometheusWith(configuration: object): Promise<PrometheusServer> {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: apt-get install prometheus`);
   const dir = temporaryFolder("imcluster-prometheus-");
   const [config, port] = [join(dir, "prometheus.yml"), await freePort()];
-  writeFileSync(config, stringify(configOf(options)));
+  writeFileSync(config, stringify(configuration));
   const url = `http://127.0.0.1:${port}`;
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`];
   const child = await startProcess({ name: "prometheus", command: BINARY, args });

@@ -30,7 +30,7 @@ export const NEEDS: Readonly<Record<string, Needs>> = {
   dashboards: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, "prometheus"] },
   docs: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl", "helm"] },
   cluster: {
-    aptPackages: BROWSER,
+    aptPackages: [...BROWSER, "prometheus"],
     binaries: [
       ...API_SERVER,
       "kube-controller-manager",
