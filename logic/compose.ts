@@ -46,6 +46,7 @@ import { expecting } from "./send/expecting.ts";
 import { createMessageIds } from "./send/message-id.ts";
 import { SendHandler } from "./send/send.ts";
 import { SendGate } from "./send/send-gate.ts";
+import { type PolicyOf, policyFor } from "./send/subject.ts";
 import type { AppendAsPorts } from "./server-api/append-as.ts";
 import type { ActivityBuffer } from "./session/activity.ts";
 import { KickDesk } from "./session/kick.ts";
@@ -87,6 +88,8 @@ export interface LogicPorts {
   hooks?: () => HookSettings;
   /** A group has at most. Default: 200, and none is large. */
   maxGroupMembers?: number | undefined;
+  /** Has a pair of users one conversation, or one per subject? Default: one. */
+  policyOf?: PolicyOf;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;
@@ -244,6 +247,7 @@ function composeSends(
     },
     epochs,
     maxGroupMembers,
+    policyOf: ports.policyOf ?? policyFor("per_peer"),
   };
   const changing = composeChanges(ports, { ...sending, gate });
   const checkCard = changing.cards.check.bind(changing.cards);

@@ -5,6 +5,7 @@ import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
 import { MAX_GROUP_MEMBERS, MOST_GROUP_MEMBERS } from "./groups/group-rules.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
 import { envTenantDays } from "./retention/tenant-days.ts";
+import { CONVERSATION_POLICIES, envTenantPolicies } from "./send/subject.ts";
 import { serverApiShape } from "./server-api/config.ts";
 import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
 
@@ -74,6 +75,10 @@ export const logicSchema = z.object({
   /** How long after it was sent a message may be recalled or edited by its sender; 0 = never. */
   /** With more than 200 members a group is large: its messages are read in the conversation, and in no inbox. */
   IM_MAX_GROUP_MEMBERS: envInt(2, MOST_GROUP_MEMBERS).default(MAX_GROUP_MEMBERS),
+  /** Has a pair of users one conversation, or one per subject? */
+  IM_CONVERSATIONS: z.enum(CONVERSATION_POLICIES).default("per_peer"),
+  /** Of tenants for which it is otherwise. */
+  IM_CONVERSATIONS_TENANTS: envTenantPolicies(),
   IM_RECALL_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.recallWindowMs),
   IM_EDIT_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.editWindowMs),
   IM_CARD_KEYS_FILE: envString()

@@ -28,6 +28,7 @@ import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
+import { policyFor } from "./send/subject.ts";
 import { openServerApi, type ServerApiParts } from "./server-api/compose-server-api.ts";
 import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
@@ -121,6 +122,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     guards: { before: [mutes, hooks.guard], after: [] },
     hooks: hooks.settings,
     maxGroupMembers: config.IM_MAX_GROUP_MEMBERS,
+    policyOf: policyFor(config.IM_CONVERSATIONS, config.IM_CONVERSATIONS_TENANTS),
     ...{ name: config.IM_POD_NAME, leaseTtlMs: config.IM_LEASE_TTL_MS },
     ...(policy ? { policy: () => policy.engine } : {}),
     pingIntervalMs: config.IM_PING_INTERVAL_MS,

@@ -169,7 +169,7 @@ describe("messages on their way when the application ends", () => {
     entry.ack(await entry.nextSend());
     assert.equal((await sending).id, "a");
     await client.close();
-    assert.match(errors[0]?.message ?? "", /could not keep the messages on their way: the quota is used up/);
+    assert.match(errors[0]?.message ?? "", /could not keep the messages: the quota is used up/);
     assert.equal(errors[0]?.code, ClientCode.STORE_FAILED);
   });
 

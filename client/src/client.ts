@@ -72,7 +72,7 @@ export class ImClient implements AsyncDisposable {
         write: (body) => this.#writeSend(body),
         onSettled: (outcome) => this.#events.emit("settled", outcome),
         onError: (error) => this.#events.emit("error", error),
-        onStoreError: (error) => this.#storeFailed("keep the messages on their way", error),
+        onStoreError: (error) => this.#storeFailed("keep the messages", error),
       },
       settings,
     );

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What tables of messages are made of: encoder, decoder and type come from the same table.
-import { DisconnectCode } from "./codes.ts";
-import { ImClientError } from "./errors.ts";
-import { EMPTY, Reader, text, Writer } from "./wire.ts";
+import { EMPTY, malformed, Reader, text, Writer } from "./wire.ts";
 
 /** One field of a message. */
 export interface Field<T> {
@@ -101,7 +99,7 @@ export function message<T extends FieldTable>(fields: T): Codec<ValueOf<T>> {
       while (!input.done) {
         const tag = input.uint32();
         const known = byNumber.get(tag >>> 3);
-        if (tag < 8) throw new ImClientError(DisconnectCode.BAD_FRAME, "malformed message: field number 0");
+        if (tag < 8) throw malformed("field number 0");
         if (known?.field.wireType !== (tag & 7)) input.skip(tag & 7);
         else result[known.name] = known.field.read(input, result[known.name]);
       }

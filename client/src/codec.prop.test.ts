@@ -117,7 +117,10 @@ const CASES: Record<string, fc.Arbitrary<object>> = {
     rule: str,
   }),
   Event: event,
-  Send: record({ conversationId: str, to: str, clientMessageId: str, contentType: str, content: raw }),
+  Send: record({
+    ...{ conversationId: str, to: str, clientMessageId: str, contentType: str, content: raw },
+    ...{ subjectType: str, subjectId: str },
+  }),
   SendAck: record({
     clientMessageId: str,
     messageId: str,

@@ -136,6 +136,8 @@ export const Send = message({
   clientMessageId: string(3),
   contentType: string(4),
   content: bytes(5),
+  subjectType: string(6),
+  subjectId: string(7),
 });
 export type Send = Decoded<typeof Send>;
 

@@ -56,7 +56,7 @@ export class FrameSplitter {
       length += (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) return this.#checked({ size: i + 1, length });
     }
-    throw new ImClientError(DisconnectCode.BAD_FRAME, "frame length takes more than 4 bytes");
+    throw new ImClientError(DisconnectCode.BAD_FRAME, "frame length is over 4 bytes");
   }
 
   #checked(header: Header): Header {

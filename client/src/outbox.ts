@@ -259,7 +259,7 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function conflict(id: string): ImClientError {
-  return new ImClientError(ErrorCode.CONFLICT, `another message with id ${id} waits to be sent`);
+  return new ImClientError(ErrorCode.CONFLICT, `another message with id ${id} waits already`);
 }
 
 function full(limit: number): ImClientError {

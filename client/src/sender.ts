@@ -19,6 +19,10 @@ export interface SendRequest {
   content: string | Uint8Array;
   /** Default `text/plain`. */
   contentType?: string;
+  /** With `to`: what it is about, such as `item`, 1-32 of `a-z`, `0-9` and `_.-`; the server keeps one conversation for it, or shows it in the pair's. */
+  subjectType?: string;
+  /** Which one, 1-64 letters, digits and `_.:@-`; both or neither. */
+  subjectId?: string;
   /** 1-64 characters, unique per sender; random by default. Sending the same id and content again is harmless. */
   id?: string;
   /** Stops waiting. A message that was on its way may be stored all the same. */
@@ -67,12 +71,20 @@ export class Sender {
   }
 
   send(request: SendRequest): Promise<SendResult> {
-    const { to = "", conversationId = "", contentType = "", signal, id = randomId() } = request;
+    const {
+      to = "",
+      conversationId = "",
+      contentType = "",
+      subjectType = "",
+      subjectId = "",
+      signal,
+      id = randomId(),
+    } = request;
     // A copy: the application's buffer may change, or be much larger.
     const content = typeof request.content === "string" ? utf8(request.content) : new Uint8Array(request.content);
     const problem = problemOf(request, id, content.length, this.#maxContentBytes);
     if (problem !== undefined) return Promise.reject(problem);
-    const message = { id, userId: this.#userId, to, conversationId, contentType, content };
+    const message = { id, userId: this.#userId, to, conversationId, contentType, content, subjectType, subjectId };
     const result = this.outbox.add(outgoingOf(message));
     if (this.outbox.has(id)) this.#journal.add(message);
     return abortable(result, signal, (error) => this.outbox.abort(id, error));
@@ -125,8 +137,9 @@ export class Sender {
   }
 }
 
-function outgoingOf({ id, to, conversationId, contentType, content }: PendingMessage): Outgoing {
-  const body = Send.encode({ to, conversationId, clientMessageId: id, contentType, content });
+function outgoingOf(message: PendingMessage): Outgoing {
+  const { id, to, conversationId } = message;
+  const body = Send.encode({ ...message, clientMessageId: id });
   return { id, lane: to === "" ? `c:${conversationId}` : `u:${to}`, body };
 }
 

@@ -22,6 +22,10 @@ export interface PendingMessage {
   readonly conversationId: string;
   /** Empty means `text/plain`. */
   readonly contentType: string;
+  /** What it is about; only with `to`. */
+  readonly subjectType?: string;
+  /** Which one. */
+  readonly subjectId?: string;
   /** At most 64 KiB. */
   readonly content: Uint8Array;
 }

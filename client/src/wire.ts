@@ -40,7 +40,8 @@ export function concat(chunks: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-function malformed(what: string): ImClientError {
+/** What came is no message. */
+export function malformed(what: string): ImClientError {
   return new ImClientError(DisconnectCode.BAD_FRAME, `malformed message: ${what}`);
 }
 

@@ -52,6 +52,7 @@ function matrix(rows: readonly CommandRow[], crowd: number): void {
       reply === undefined ? "nothing" : JSON.stringify([reply.cmd, reply.flags, error ?? row.codec.decode(reply.body)]);
     const answer = [
       [target.conversationId, "<conversation>"],
+      [target.itemId, "<item>"],
       [target.pairId, "<pair>"],
       [target.userId, "<user>"],
       [requestId, "<request>"],

@@ -200,6 +200,25 @@ const PAIR_ROWS: readonly CommandRow[] = [
   row(Command.TYPING, "in a pair with a block", { ...PAIR, owner: "unheard" }, TypingState, ({ target: { pairId } }) =>
     Typing.encode({ conversationId: pairId }),
   ),
+  row(Command.SEND, "about an item to a pair with a block", { ...PAIR, owner: "refused" }, SendAck, (asked) =>
+    Send.encode({ conversationId: asked.target.itemId, clientMessageId: asked.requestId, content: Buffer.from("hi") }),
+  ),
+  row(Command.HISTORY, "about an item of a pair", { ...PAIR, blocked: "done" }, HistoryPage, ({ target: { itemId } }) =>
+    History.encode({ conversationId: itemId }),
+  ),
+  row(Command.READ, "about an item in a pair with a block", PAIR, ReadState, ({ target: { itemId } }) =>
+    Read.encode({ conversationId: itemId, convSeq: 2, withReceipts: true }),
+  ),
+  row(Command.CONV_SET, "about an item of a pair", { ...PAIR, blocked: "done" }, ConvState, ({ target: { itemId } }) =>
+    ConvSet.encode({ conversationId: itemId, pin: 1 }),
+  ),
+  row(
+    Command.CONTACTS,
+    "about an item of a pair",
+    { ...PAIR, blocked: "done" },
+    ContactsPage,
+    ({ target: { itemId } }) => Contacts.encode({ conversationIds: [itemId] }),
+  ),
   row(
     Command.GROUP,
     "create with the owner",

@@ -49,6 +49,8 @@ export interface Target {
   readonly conversationId: string;
   /** The conversation of the owner and the one whom it blocked. */
   readonly pairId: string;
+  /** Of the same two, about one thing. */
+  readonly itemId: string;
   /** A message of the owner, and one of the ex-member from before it was removed. */
   readonly message: Place;
   readonly exMessage: Place;
@@ -122,6 +124,7 @@ export class AuthzLogic {
       changes: { cardKeys: () => [CARD_KEY], cardActions: { target: { url, secret: "s" }, webhooks } },
       ...{ name: "authz", leaseTtlMs: 1e9, pingIntervalMs: 30_000, maxLingerMs: 0, ackTimeoutMs: 1e9 },
       maxGroupMembers: 1000,
+      policyOf: () => "per_item",
       gap: { maxEvents: 2000, maxAgeMs: 30 * 86_400_000 },
       sessionPolicy: { sessionsPerSlot: 1, loginsPerMinute: 1000 },
       ...{ clock, random, defer: setImmediate, log: silentLogger, metrics: unreadMetrics() },
@@ -232,13 +235,16 @@ export async function makeWorld(logic: AuthzLogic, crowd = 0): Promise<World> {
   await logic.core.broadcasts.board.look();
   const { conversationId: pairId } = await sayTo(logic, owner, users.blocked);
   await sayTo(logic, conns.blocked, users.owner);
+  const item = { subjectType: "item", subjectId: "i-1" };
+  const { conversationId: itemId } = await sayTo(logic, owner, users.blocked, item);
+  await sayTo(logic, conns.blocked, users.owner, item);
   await logic.must(owner, Command.BLOCK, Block.encode({ block: [users.blocked] }), BlockList);
   const places = { message, exMessage, card: place };
-  return { users, conns, target: { userId: users.owner, conversationId, pairId, ...places } };
+  return { users, conns, target: { userId: users.owner, conversationId, pairId, itemId, ...places } };
 }
 
-function sayTo(logic: AuthzLogic, conn: number, to: string): Promise<SendAck> {
-  const send = { to, clientMessageId: randomUUID(), content: Buffer.from("hello") };
+function sayTo(logic: AuthzLogic, conn: number, to: string, subject: Partial<Send> = {}): Promise<SendAck> {
+  const send = { to, ...subject, clientMessageId: randomUUID(), content: Buffer.from("hello") };
   return logic.must(conn, Command.SEND, Send.encode(send), SendAck);
 }
 
@@ -247,5 +253,7 @@ export function unknownTarget(): Target {
   const place = (): Place => ({ convSeq: 3, messageId: randomUUID() });
   const id = randomUUID().replaceAll("-", "");
   const places = { message: place(), exMessage: place(), card: place() };
-  return { userId: `owner-${id.slice(0, 8)}`, conversationId: `g_${id}`, pairId: `c_${id}`, ...places };
+  const pairId = `c_${id}`;
+  const itemId = `${pairId}_${id.slice(0, 22)}`;
+  return { userId: `owner-${id.slice(0, 8)}`, conversationId: `g_${id}`, pairId, itemId, ...places };
 }

@@ -83,6 +83,7 @@ describe("what is printed", () => {
     const contact = {
       ...{ conversationId: "c", peerId: "bob", unread: 3, lastSeq: 1, lastAtMs: 0, lastMessage: undefined },
       ...{ readSeq: 0, peerReadSeq: 0, pinned: false, archived: false, mutedUntilMs: 0, deletedToSeq: 0 },
+      ...{ subjectType: "", subjectId: "", perItem: false },
     };
     const last = { kind: "text", text: "还在吗？", isEdited: false } as const;
     assert.equal(contactText(1, contact, "bob", last), " 1 bob (3 unread) – 还在吗？");

@@ -13,6 +13,7 @@ const lineOf = (key: string, isMine: boolean, conversationId = "", convSeq = 0):
 const contactOf = (conversationId: string, peerId: string, unread = 0): Contact => ({
   ...{ conversationId, peerId, unread, lastSeq: 1, lastAtMs: 0, lastMessage: undefined, readSeq: 0, peerReadSeq: 0 },
   ...{ pinned: false, archived: false, mutedUntilMs: 0, deletedToSeq: 0 },
+  ...{ subjectType: "", subjectId: "", perItem: false },
 });
 const keysOf = (threads: Threads): string[] => threads.lines().map(({ key }) => key);
 

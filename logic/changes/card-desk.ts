@@ -21,12 +21,14 @@ export interface CardDeskPorts {
 }
 
 /** A card that somebody puts into a conversation. */
-export interface CardPost {
+export interface CardPost extends Pick<AppendInput, "subject" | "pairId"> {
   readonly sender: string;
   readonly clientMessageId: string;
   readonly conversationId: string;
   /** The other user of a one-to-one conversation; "" = the conversation exists, with the sender as a member. */
   readonly peer: string;
+  /** What its hash says of where it is; default the conversation. */
+  readonly hashedAs?: string;
   readonly card: Card;
 }
 
@@ -86,12 +88,13 @@ export class CardDesk {
    * @throws {ImError} BAD_REQUEST for what is no card, or too large a one
    */
   messageOf(post: CardPost): AppendInput {
-    const { sender, clientMessageId, conversationId, peer, card } = post;
+    const { card, hashedAs = post.conversationId, ...message } = post;
     const content = this.#sign(card);
     return {
-      ...{ sender, clientMessageId, conversationId, peer, contentType: CARD_TYPE, content },
+      ...message,
+      ...{ contentType: CARD_TYPE, content },
       // Of what it says, not of the key that signs today: a resend is the same.
-      payloadHash: payloadHash(conversationId, CARD_TYPE, Buffer.from(JSON.stringify(card))),
+      payloadHash: payloadHash(hashedAs, CARD_TYPE, Buffer.from(JSON.stringify(card))),
       messageId: this.#ports.messageId(),
       sentAtMs: this.#ports.clock.wallMs(),
       card: { ref: card.ref, version: card.version },

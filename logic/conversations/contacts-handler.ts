@@ -5,6 +5,7 @@ import { Contacts, ContactsPage, type Contact as WireContact } from "#proto/gen/
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import { bounded, PAGE_BYTES, PAGE_HEADS } from "../inbox/page-limits.ts";
 import type { ReadDesk } from "../inbox/read-desk.ts";
+import { pairIdOf } from "../send/conversation.ts";
 import { type Refusal, type Session, sendReply } from "../session/session.ts";
 import {
   type Contact,
@@ -17,8 +18,8 @@ import { badRequest, isSeq } from "./answers.ts";
 
 /** Conversations that may be named at once. */
 export const MAX_NAMED = 100;
-/** Of a page, besides last events: what a contact takes at most, with ids of 64 characters. */
-const CONTACT_BYTES = 320;
+/** Of a page, besides last events: what a contact takes at most, with ids of 64 characters and a subject. */
+const CONTACT_BYTES = 424;
 
 const OTHER_EPOCH: Refusal = {
   code: ErrorCode.CURSOR_INVALID,
@@ -79,7 +80,8 @@ function toWire(page: ContactPage): ContactsPage {
 }
 
 function contactOf({ lastEvent, ...contact }: Contact): WireContact {
-  return { ...contact, lastEvent: lastEvent ?? null };
+  const { conversationId } = contact;
+  return { ...contact, lastEvent: lastEvent ?? null, perItem: pairIdOf(conversationId) !== conversationId };
 }
 
 function contactsProblem(contacts: Contacts): Refusal | undefined {

@@ -5,6 +5,7 @@ import type { Metrics } from "#lib/metrics.ts";
 import { VERDICTS, type Verdict } from "../policy/rules.ts";
 import { Breaker } from "../push/breaker.ts";
 import { type BeforeSend, PASS, type Passage } from "../send/before-send.ts";
+import { pairIdOf } from "../send/conversation.ts";
 import { writeContent } from "../server-api/content.ts";
 import { object } from "../server-api/schema.ts";
 import { externalId } from "../server-api/tenant-ids.ts";
@@ -107,7 +108,7 @@ export class MessageBefore implements BeforeSend {
     if (hook.strangersOnly) {
       let known: string[];
       try {
-        const peer = { peerId: message.peer, conversationId: message.conversationId };
+        const peer = { peerId: message.peer, conversationId: pairIdOf(message.conversationId) };
         known = await store.visiblePeers(message.sender, [peer]);
       } catch (error) {
         breaker.cancel(clock.nowMs());

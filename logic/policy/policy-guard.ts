@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts";
 import { Gathered } from "../gathered.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { type BeforeSend, PASS, type Passage } from "../send/before-send.ts";
+import { pairIdOf } from "../send/conversation.ts";
 import { type FactsAsk, MAX_FACTS, type PolicyStore } from "../store/policy-store.ts";
 import type { AppendInput } from "../store/store.ts";
 import type { Defer } from "../tick-batch.ts";
@@ -62,7 +63,9 @@ export class PolicyGuard implements BeforeSend {
   judge(message: AppendInput): Passage | Promise<Passage> {
     const engine = this.#ports.engine();
     if (!engine.wants(message.contentType === "" ? "text/plain" : message.contentType)) return PASS;
-    const { sender, conversationId, content } = message;
+    const { sender, content } = message;
+    // Two people who talk about many things are no less strangers for it, and may write no more.
+    const conversationId = pairIdOf(message.conversationId);
     const nowMs = this.#ports.clock.nowMs();
     const read = engine.read({ sender, conversationId, text: Buffer.from(content).toString("utf8"), nowMs });
     const judgement = engine.judge(read, this.#remembered(read));

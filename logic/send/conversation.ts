@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hash } from "node:crypto";
+import type { Subject } from "../store/store.ts";
 
 /** Pairs remembered; a power of two. */
 const SLOTS = 16_384;
@@ -29,6 +30,29 @@ function placeOf(smaller: string, greater: string): number {
   for (let at = 0; at < smaller.length; at++) sum = Math.imul(sum ^ smaller.charCodeAt(at), 0x01000193);
   for (let at = 0; at < greater.length; at++) sum = Math.imul(sum ^ greater.charCodeAt(at), 0x01000193);
   return (sum ^ (sum >>> 15)) & (SLOTS - 1);
+}
+
+/** `c_` and 128 bits in hex. */
+const PAIR_ID_CHARS = 34;
+/** Of base64url: 132 bits. */
+const SUBJECT_CHARS = 22;
+
+/**
+ * Id of the conversation of two people about one thing: that of the pair, `_`, and 132 bits of SHA-256(type + "\0" + id) in base64url. It
+ * begins with the pair's, so whoever has it knows whose blocks, rules and orders hold, and all of a pair stand together in the key.
+ * @param pairId of {@link directConversationId}
+ */
+export function subjectConversationId(pairId: string, { type, id }: Subject): string {
+  return `${pairId}_${hash("sha256", `${type}\0${id}`, "base64url").slice(0, SUBJECT_CHARS)}`;
+}
+
+/** The conversation of the pair that a conversation about something belongs to; of any other one its own id. */
+export function pairIdOf(conversationId: string): string {
+  const isAboutSomething =
+    conversationId.length === PAIR_ID_CHARS + 1 + SUBJECT_CHARS &&
+    conversationId.startsWith("c_") &&
+    conversationId[PAIR_ID_CHARS] === "_";
+  return isAboutSomething ? conversationId.slice(0, PAIR_ID_CHARS) : conversationId;
 }
 
 const DIGEST_BYTES = 32;

@@ -30,6 +30,8 @@ const send = fc.record(
     clientMessageId: text,
     contentType: text,
     content: fc.uint8Array({ maxLength: 300 }),
+    subjectType: text,
+    subjectId: text,
   },
   { noNullPrototype: true },
 );
@@ -48,7 +50,7 @@ describe("reading a Send by hand", () => {
     const body = Uint8Array.from(Send.encode({ to: "bob", clientMessageId: "m", content: Uint8Array.of(1) }));
     assert.deepEqual(outcomeOf(readSend, body), {
       ...{ conversationId: "", to: "bob", clientMessageId: "m" },
-      ...{ contentType: "", content: "01" },
+      ...{ contentType: "", content: "01", subjectType: "", subjectId: "" },
     });
   });
 

@@ -7,11 +7,13 @@ const TAG_TO = 0x12;
 const TAG_CLIENT_MESSAGE_ID = 0x1a;
 const TAG_CONTENT_TYPE = 0x22;
 const TAG_CONTENT = 0x2a;
+const TAG_SUBJECT_TYPE = 0x32;
+const TAG_SUBJECT_ID = 0x3a;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
 /**
- * Reads a Send body by hand: one per message, 0.4 µs against 1.2 for the codec. It reads what consists of the five known
+ * Reads a Send body by hand: one per message, 0.4 µs against 1.2 for the codec. It reads what consists of the known
  * fields with lengths below 16 KiB; everything else is left to the codec, and so is every refusal. `content` is a view.
  * @throws Error as Send.decode does
  */
@@ -23,6 +25,8 @@ export function readSend(body: Uint8Array): Send {
   let clientMessageId = "";
   let contentType = "";
   let content: Buffer = EMPTY;
+  let subjectType = "";
+  let subjectId = "";
   let at = 0;
   while (at < buffer.length) {
     const tag = buffer[at] ?? 0;
@@ -51,10 +55,16 @@ export function readSend(body: Uint8Array): Send {
       case TAG_CONTENT:
         content = buffer.subarray(at, end);
         break;
+      case TAG_SUBJECT_TYPE:
+        subjectType = buffer.toString("utf8", at, end);
+        break;
+      case TAG_SUBJECT_ID:
+        subjectId = buffer.toString("utf8", at, end);
+        break;
       default:
         return Send.decode(body);
     }
     at = end;
   }
-  return { conversationId, to, clientMessageId, contentType, content };
+  return { conversationId, to, clientMessageId, contentType, content, subjectType, subjectId };
 }

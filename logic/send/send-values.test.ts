@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { MAX_ID_CHARS } from "#proto/commands.ts";
 import { SendAck } from "#proto/gen/messages.ts";
+import type { Subject } from "../store/store.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
-import { directConversationId, payloadHash } from "./conversation.ts";
+import { directConversationId, pairIdOf, payloadHash, subjectConversationId } from "./conversation.ts";
 import { createMessageIds } from "./message-id.ts";
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
@@ -30,6 +32,67 @@ describe("conversation ids", () => {
         }
       }
     }
+  });
+});
+
+describe("conversation ids of a subject", () => {
+  const id = fc.stringMatching(/^[A-Za-z0-9_.:@-]{1,64}$/);
+  const subject = fc.record({ type: fc.stringMatching(/^[a-z0-9_.-]{1,32}$/), id });
+  const key = fc.record({ users: fc.uniqueArray(id, { minLength: 2, maxLength: 2 }), subject });
+  const idOf = ({ users: [a = "", b = ""], subject: about }: { users: string[]; subject: Subject }): string =>
+    subjectConversationId(directConversationId(a, b), about);
+
+  it("are these, and stay these: what is stored stands under them", () => {
+    const pair = directConversationId("alice", "bob");
+    assert.equal(
+      idOf({ users: ["bob", "alice"], subject: { type: "item", id: "42" } }),
+      `${pair}_zOSxh0H5kTR2Dkkj1dYevu`,
+    );
+  });
+
+  it("are the same from both sides, short enough to be sent, and lead back to the pair", () => {
+    fc.assert(
+      fc.property(key, ({ users, subject: about }) => {
+        const own = idOf({ users, subject: about });
+        assert.equal(own, idOf({ users: users.toReversed(), subject: about }));
+        assert.ok(own.length <= MAX_ID_CHARS);
+        assert.equal(pairIdOf(own), directConversationId(users[0] ?? "", users[1] ?? ""));
+      }),
+    );
+  });
+
+  it("differ when pair, type or id differ, wherever the border is", () => {
+    const keyOf = ({ users, subject: { type, id: name } }: { users: string[]; subject: Subject }): string =>
+      JSON.stringify([[...users].sort(), type, name]);
+    fc.assert(
+      fc.property(fc.uniqueArray(key, { selector: keyOf, maxLength: 20 }), (keys) => {
+        assert.equal(new Set(keys.map(idOf)).size, keys.length);
+      }),
+    );
+    const [users, other] = [
+      ["a", "b"],
+      ["a", "c"],
+    ];
+    const near = [
+      { users, subject: { type: "item", id: "42" } },
+      { users, subject: { type: "item4", id: "2" } },
+      { users, subject: { type: "ite", id: "m42" } },
+      { users: other, subject: { type: "item", id: "42" } },
+    ];
+    assert.equal(new Set(near.map(idOf)).size, near.length);
+  });
+
+  it("of other conversations are their own pairs", () => {
+    const pair = directConversationId("alice", "bob");
+    for (const own of [
+      pair,
+      `${pair}_`,
+      `${pair}_short`,
+      `g_${"0".repeat(55)}`,
+      `g${pair.slice(1)}_${"x".repeat(22)}`,
+      "",
+    ])
+      assert.equal(pairIdOf(own), own);
   });
 });
 

@@ -14,14 +14,22 @@ import { unreadMetrics } from "../metrics.ts";
 import type { Session } from "../session/session.ts";
 import type { AppendInput, AppendResult } from "../store/store.ts";
 import type { BeforeSend, Passage } from "./before-send.ts";
+import { directConversationId, subjectConversationId } from "./conversation.ts";
 import { SendHandler } from "./send.ts";
 import { SendGate } from "./send-gate.ts";
+import { CONVERSATION_POLICIES, type ConversationPolicy } from "./subject.ts";
 
 type Done = (result: AppendResult | ImError, epoch: string) => void;
 
 const CARD: Card = { type: "item", ref: "i-1", version: 4, snapshot: {}, actions: [] };
 
-function setUp(accepts = true, sessionEpoch = "e1", contentType = "", guards: readonly BeforeSend[] = []) {
+function setUp(
+  accepts = true,
+  sessionEpoch = "e1",
+  contentType = "",
+  guards: readonly BeforeSend[] = [],
+  policy: ConversationPolicy = "per_peer",
+) {
   const epochs = new TestEpochs();
   const sent: RecordInput[] = [];
   const submitted: { input: AppendInput; done: Done }[] = [];
@@ -40,6 +48,7 @@ function setUp(accepts = true, sessionEpoch = "e1", contentType = "", guards: re
     metrics: unreadMetrics(),
     gate: new SendGate({ guards, clock: new FakeClock(), onFault: () => undefined, metrics: unreadMetrics() }),
     after: [],
+    policyOf: (userId) => (userId === "alice" ? policy : "per_peer"),
   });
   const session: Session = {
     entry: { incarnation: "pod.1", send: (record) => sent.push(record) > 0 },
@@ -58,7 +67,9 @@ function setUp(accepts = true, sessionEpoch = "e1", contentType = "", guards: re
   send(contentType);
   const [pending] = submitted;
   const finish = (result: AppendResult | ImError, epoch = "e1"): void => pending?.done(result, epoch);
-  return { sent, delivered, pending, epochs, finish, send, submitted };
+  const about = (fields: Partial<Send>): void =>
+    handler.handle(session, 4, Send.encode({ to: "bob", clientMessageId: "s", ...fields }));
+  return { sent, delivered, pending, epochs, finish, send, about, submitted };
 }
 
 const stored: AppendResult = {
@@ -92,6 +103,59 @@ describe("content types of the server", () => {
     send("im/card", Uint8Array.of(2));
     const { code, reason } = errorOf(sent[0]);
     assert.deepEqual([code, reason, submitted.length], [ErrorCode.PERMISSION_DENIED, "the card is not signed", 1]);
+  });
+});
+
+describe("a subject", () => {
+  const item = { subjectType: "item", subjectId: "lamp:1" };
+  const subject = { type: "item", id: "lamp:1" };
+
+  it("has a conversation of its own, or is what the pair's one says, as the sender's policy wants", () => {
+    const pair = directConversationId("alice", "bob");
+    for (const policy of CONVERSATION_POLICIES) {
+      const { about, submitted } = setUp(true, "e1", "", [], policy);
+      about(item);
+      const [bare, input] = submitted.map((one) => one.input);
+      assert.deepEqual([bare?.conversationId, bare?.subject, bare?.pairId], [pair, undefined, undefined]);
+      const own = subjectConversationId(pair, subject);
+      assert.deepEqual(
+        [input?.conversationId, input?.pairId, input?.subject],
+        policy === "per_item" ? [own, pair, subject] : [pair, undefined, subject],
+      );
+    }
+  });
+
+  it("is part of what a resend has to repeat, and where the policy puts it is not", () => {
+    const hashes = CONVERSATION_POLICIES.map((policy) => {
+      const { about, submitted } = setUp(true, "e1", "", [], policy);
+      about(item);
+      about({ ...item, subjectId: "bike" });
+      about({});
+      return submitted.slice(1).map(({ input }) => Buffer.from(input.payloadHash).toString("hex"));
+    });
+    assert.deepEqual(hashes[0], hashes[1]);
+    assert.equal(new Set(hashes[0]).size, 3);
+  });
+
+  it("is refused with what is wrong", () => {
+    const cases: [Partial<Send>, RegExp][] = [
+      [{ subjectType: "item" }, /half a subject/],
+      [{ subjectId: "lamp" }, /half a subject/],
+      [{ subjectType: "Item", subjectId: "lamp" }, /subject_type is none: 1-32 of a-z/],
+      [{ subjectType: "i".repeat(33), subjectId: "lamp" }, /subject_type/],
+      [{ subjectType: "item", subjectId: "a lamp" }, /subject_id is none: 1-64 of letters/],
+      [{ subjectType: "item", subjectId: "l\0" }, /subject_id/],
+      [{ subjectType: "item", subjectId: "l".repeat(65) }, /subject_id/],
+      [{ ...item, to: "", conversationId: "c_1" }, /a subject goes with to/],
+    ];
+    const { about, sent, submitted } = setUp();
+    for (const [fields, reason] of cases) {
+      about(fields);
+      const error = errorOf(sent.at(-1));
+      assert.deepEqual([error.code, error.clientMessageId], [ErrorCode.BAD_REQUEST, "s"], JSON.stringify(fields));
+      assert.match(error.reason, reason);
+    }
+    assert.equal(submitted.length, 1);
   });
 });
 

@@ -14,9 +14,10 @@ import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.
 import { isPeerId } from "../tenant/peer-id.ts";
 import { sendAckBytes } from "./ack-bytes.ts";
 import { type AfterSend, isRefusal, type Passage } from "./before-send.ts";
-import { directConversationId, payloadHash } from "./conversation.ts";
+import { payloadHash } from "./conversation.ts";
 import { readSend } from "./send-bytes.ts";
 import type { SendGate } from "./send-gate.ts";
+import { type Address, addressTo, type PolicyOf, subjectProblem } from "./subject.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
 const BUSY_BASE_MS = 200;
@@ -39,6 +40,8 @@ export interface SendPorts {
   gate: Pick<SendGate, "enter">;
   /** Who is told of them after that. */
   after: readonly AfterSend[];
+  /** Has a pair of users one conversation, or one per subject? */
+  policyOf: PolicyOf;
 }
 
 /**
@@ -95,18 +98,23 @@ export class SendHandler {
   }
 
   #input(sender: string, send: Send): AppendInput {
-    const conversationId = send.to === "" ? send.conversationId : directConversationId(sender, send.to);
+    const { hashedAs, ...address } = this.#address(sender, send);
     return {
       sender,
       clientMessageId: send.clientMessageId,
-      payloadHash: payloadHash(conversationId, send.contentType, send.content),
-      conversationId,
+      payloadHash: payloadHash(hashedAs, send.contentType, send.content),
+      ...address,
       peer: send.to,
       messageId: this.#ports.messageId(),
       contentType: send.contentType,
       content: send.content,
       sentAtMs: this.#ports.clock.wallMs(),
     };
+  }
+
+  #address(sender: string, { to, conversationId, subjectType: type, subjectId: id }: Send): Address {
+    if (to === "") return { conversationId, hashedAs: conversationId };
+    return addressTo(sender, to, type === "" ? undefined : { type, id }, this.#ports.policyOf);
   }
 
   /** Of what only the server writes a client may send cards that the shop signed. */
@@ -263,7 +271,7 @@ function parseSend(sender: string, body: Uint8Array): Send | Refusal {
 
 function sendProblem(sender: string, send: Send): Refusal | undefined {
   const bad = (reason: string): Refusal => ({ code: ErrorCode.BAD_REQUEST, reason });
-  const { clientMessageId, conversationId, to, contentType, content } = send;
+  const { clientMessageId, conversationId, to, contentType, content, subjectType, subjectId } = send;
   if (clientMessageId === "" || clientMessageId.length > MAX_ID_CHARS || clientMessageId.includes("\0"))
     return bad(`client_message_id must have 1 to ${MAX_ID_CHARS} characters, none of them NUL`);
   if (to === "" && conversationId === "") return bad("no recipient: set to or conversation_id");
@@ -272,6 +280,10 @@ function sendProblem(sender: string, send: Send): Refusal | undefined {
   if (to === sender) return bad("to is yourself: choose another user");
   if (conversationId.length > MAX_ID_CHARS || conversationId.includes("\0"))
     return bad(`conversation_id is longer than ${MAX_ID_CHARS} characters: use one the server gave you`);
+  if (to === "" && (subjectType !== "" || subjectId !== ""))
+    return bad("a subject goes with to: a conversation knows what it is about");
+  const subject = subjectProblem(subjectType, subjectId);
+  if (subject !== undefined) return bad(subject);
   if (contentType.length > MAX_CONTENT_TYPE_CHARS || contentType.includes("\0"))
     return bad(`content_type is longer than ${MAX_CONTENT_TYPE_CHARS} characters`);
   if (content.length > MAX_CONTENT_BYTES)

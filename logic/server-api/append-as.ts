@@ -4,12 +4,13 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
-import { directConversationId, payloadHash } from "../send/conversation.ts";
+import { payloadHash } from "../send/conversation.ts";
 import type { SendPorts } from "../send/send.ts";
-import type { AppendedMessage, AppendInput, AppendResult } from "../store/store.ts";
+import { type Address, addressTo } from "../send/subject.ts";
+import type { AppendedMessage, AppendInput, AppendResult, Subject } from "../store/store.ts";
 
 /** What {@link AppendAs} needs: the ways that SEND goes, too. */
-export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId"> {
+export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId" | "policyOf"> {
   epochs: Pick<EpochWatch, "current" | "markOf">;
   clock: Clock;
   metrics: Pick<LogicMetrics, "sends" | "tenantMessages">;
@@ -22,6 +23,8 @@ export interface ServerMessage {
   /** The other user of a one-to-one conversation; "" = `conversationId`. */
   readonly to: string;
   readonly conversationId: string;
+  /** With `to`: what it is about. */
+  readonly subject?: Subject | undefined;
   /** The same message again has the same one. */
   readonly clientMessageId: string;
   readonly contentType: string;
@@ -48,16 +51,22 @@ export class AppendAs {
    * @throws {ImError} BUSY when nothing was done, RETRYABLE when nobody knows
    */
   append(message: ServerMessage): Promise<ServerAppend> {
-    const { sender, to, clientMessageId, contentType, content } = message;
+    const { sender, to, conversationId, subject, clientMessageId, contentType, content } = message;
     const { messageId, clock } = this.#ports;
-    const conversationId = to === "" ? message.conversationId : directConversationId(sender, to);
+    const { hashedAs, ...address } =
+      to === "" ? { conversationId, hashedAs: conversationId } : this.addressTo(sender, to, subject);
     const input = {
-      ...{ sender, clientMessageId, conversationId, peer: to, contentType, content },
-      payloadHash: payloadHash(conversationId, contentType, content),
+      ...{ sender, clientMessageId, ...address, peer: to, contentType, content },
+      payloadHash: payloadHash(hashedAs, contentType, content),
       messageId: messageId(),
       sentAtMs: clock.wallMs(),
     };
     return this.appendInput(input);
+  }
+
+  /** Where a message to a user goes. */
+  addressTo(sender: string, to: string, subject: Subject | undefined): Address {
+    return addressTo(sender, to, subject, this.#ports.policyOf);
   }
 
   /** The same for a message that is made already. */

@@ -8,6 +8,30 @@ const MAX_CURSOR_CHARS = 256;
 /** Base64 of the most bytes. */
 const MAX_CONTENT_CHARS = Math.ceil(MAX_CONTENT_BYTES / 3) * 4;
 
+/** With `to`: what the two talk about. */
+export const SUBJECT = object(
+  {
+    type: {
+      type: "string",
+      minLength: 1,
+      maxLength: 32,
+      pattern: "^[a-z0-9_.-]{1,32}$",
+      description: "What kind of thing: 1 to 32 of a-z, 0-9, _, . and -",
+      examples: ["item"],
+    },
+    id: {
+      type: "string",
+      minLength: 1,
+      maxLength: 64,
+      pattern: "^[A-Za-z0-9_.:@-]{1,64}$",
+      description: "Which one: 1 to 64 letters, digits and _.:@-",
+      examples: ["item-42"],
+    },
+  },
+  [],
+  "Subject",
+);
+
 export const USER_ID = {
   type: "string",
   minLength: 1,

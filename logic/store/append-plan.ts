@@ -161,6 +161,18 @@ export class AppendPlan {
     ];
   }
 
+  /** For `note_subjects_v1`, in their order: what conversations that are not of one subject say. Undefined: there is none. */
+  subjects(): Buffer[] | undefined {
+    const named = this.#deliveries.filter(({ input }) => input.subject && input.pairId === undefined);
+    if (named.length === 0) return undefined;
+    return [
+      textArray(named.map(({ input }) => input.conversationId)),
+      textArray(named.map(({ input }) => input.subject?.type)),
+      textArray(named.map(({ input }) => input.subject?.id)),
+      textArray(named.map(({ input, isHidden }) => (isHidden ? input.sender : ""))),
+    ];
+  }
+
   /** Both users per conversation, where they are given: they become the users of a new conversation. */
   #pairs(): Map<string, readonly [string, string]> {
     const pairs = new Map<string, readonly [string, string]>();

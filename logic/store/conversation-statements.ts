@@ -20,11 +20,17 @@ const JOINED_SEQ = `CASE WHEN c.user_a IS NULL THEN (SELECT m.joined_seq FROM co
                                            WHERE m.conversation_id = c.conversation_id AND m.user_id = $1)
                          WHEN ${IS_OF_PAIR} THEN 0 END`;
 
+/** What user `$1` sees conversation `c` to be about: what it alone has asked about, if that was the last. */
+const subjectOf = (part: 0 | 1, column: string): string =>
+  `coalesce(c.subject_only -> $1::text ->> ${part}, c.${column}, '')`;
+const SUBJECT = subjectOf(0, "subject_type");
+const SUBJECT_ID = subjectOf(1, "subject_id");
+
 /**
  * Conversations as their user sees them. `source` gives (position, conversation_id), and who is no member of one is not told of it.
  * $1 user, $2 most bytes of last events: what is beyond comes without. Columns of a contact:
  * position, conversation, last seq, peer, message id, sender, client message id, content type, content, time, unread, peer's read seq,
- * read seq, deleted to, pinned, archived, muted until, version, seq of the event. `header` is the first row: position NULL, and three numbers and the epoch.
+ * read seq, deleted to, pinned, archived, muted until, version, seq of the event, type and id of the subject. `header` is the first row: position NULL, and three numbers and the epoch.
  * `OFFSET 0`: what it follows is looked up once, though two columns are made of it.
  */
 function contacts(name: string, source: string, header: string): Statement {
@@ -34,6 +40,7 @@ function contacts(name: string, source: string, header: string): Statement {
     own AS MATERIALIZED (
       SELECT src.position, c.conversation_id, ${SEEN_LAST_SEQ} AS last_seq, j.joined_seq, c.blockers IS NULL AS shows_reading,
              coalesce(CASE WHEN c.user_a <> $1 THEN c.user_a ELSE c.user_b END, '') AS peer_id,
+             ${SUBJECT} AS subject_type, ${SUBJECT_ID} AS subject_id,
              coalesce(s.read_seq, 0) AS read_seq, coalesce(s.deleted_to_seq, 0) AS deleted_to_seq,
              coalesce(s.pinned, false) AS pinned, coalesce(s.archived, false) AS archived,
              coalesce(s.muted_until_ms, 0) AS muted_until_ms, coalesce(s.version, 0) AS version
@@ -66,7 +73,7 @@ function contacts(name: string, source: string, header: string): Statement {
               WHERE m.conversation_id = seen.conversation_id AND (m.content_type IN (${UNCOUNTED}) OR NOT ${IS_FOR_USER})
                 AND m.seq > greatest(r.read_to, seen.last_seq - ${EXACT_UNREAD}) AND m.seq <= seen.last_seq),
            seen.peer_read_seq, seen.read_seq, seen.deleted_to_seq, seen.pinned, seen.archived, seen.muted_until_ms, seen.version,
-           seen.event_seq
+           seen.event_seq, seen.subject_type, seen.subject_id
       FROM seen
      CROSS JOIN LATERAL (
        SELECT greatest(seen.floor_seq, (
@@ -81,7 +88,7 @@ function contacts(name: string, source: string, header: string): Statement {
 const header = (position: string): string => `SELECT NULL::bigint, (SELECT inbox_epoch FROM store_meta)::text,
            coalesce((SELECT version FROM conversation_state_head WHERE user_id = $1), 0), NULL, NULL::uuid, NULL, NULL, NULL, NULL::bytea,
            coalesce((SELECT head FROM inbox_head WHERE user_id = $1), 0), ${position}, 0::bigint, 0::bigint, 0::bigint, false, false,
-           0::bigint, 0::bigint, 0::bigint`;
+           0::bigint, 0::bigint, 0::bigint, NULL, NULL`;
 
 /**
  * A pointer is the last one of its conversation when it points at the conversation's last message: everybody has each conversation at

@@ -69,6 +69,9 @@ export interface Contact {
   readonly unread: number;
   readonly peerReadSeq: number;
   readonly state: ConversationState;
+  /** Of a one-to-one conversation: what it is about, or what the user knows to have been asked about last. Empty: nothing was named. */
+  readonly subjectType: string;
+  readonly subjectId: string;
 }
 
 export interface ContactList {

@@ -17,7 +17,7 @@ import {
   UNCOUNTED_TYPES,
   UNLISTED_TYPE,
 } from "./conversation-store.ts";
-import { eventBytes, type StoredEvent } from "./store.ts";
+import { eventBytes, type StoredEvent, type Subject } from "./store.ts";
 
 /** A conversation as the rest of the memory store keeps it. */
 export interface MemoryConversation {
@@ -29,6 +29,10 @@ export interface MemoryConversation {
   readonly pair?: readonly [string, string] | undefined;
   /** By seq: messages that are there for one user only. */
   readonly onlyFor: ReadonlyMap<number, string>;
+  /** What it is about, or was asked about last. */
+  readonly subject?: Subject | undefined;
+  /** By user: what this one alone has asked about since. */
+  readonly subjectOnly: ReadonlyMap<string, Subject>;
 }
 
 /** The messages that are there for a user. */
@@ -257,6 +261,7 @@ export class MemoryConversations implements ConversationStore {
     const joinedSeq = conversation?.members.get(userId);
     if (!conversation || joinedSeq === undefined) return undefined;
     const { pair } = conversation;
+    const subject = conversation.subjectOnly.get(userId) ?? conversation.subject;
     const lastSeq = lastSeqFor(userId, conversation);
     const messages = seenBy(userId, conversation);
     const state = this.#states.get(userId)?.get(conversationId) ?? emptyState(conversationId);
@@ -280,6 +285,8 @@ export class MemoryConversations implements ConversationStore {
       unread: lastSeq - readTo - newest.filter(isUncounted).length - this.#forOthers(userId, conversation, readTo),
       peerReadSeq: this.#openPair(conversation) ? this.#readSeq(peerId, conversationId) : 0,
       state: { ...state },
+      subjectType: subject?.type ?? "",
+      subjectId: subject?.id ?? "",
     };
   }
 }

@@ -23,29 +23,34 @@ export class MemoryPolicy implements PolicyStore {
   readonly #isHeld: HeldTest;
   readonly #record: HookStore["record"];
   #isWanted = false;
+  readonly #about: (pairId: string) => readonly MemoryConversation[];
   readonly #orders = new Map<string, number>();
   readonly #reports: StoredReport[] = [];
   #numbers = 0;
 
+  /** @param about those that a pair has about single things */
   constructor(
     find: (conversationId: string) => MemoryConversation | undefined,
     isHeld: HeldTest,
     record: HookStore["record"],
+    about: (pairId: string) => readonly MemoryConversation[],
   ) {
     this.#find = find;
     this.#isHeld = isHeld;
     this.#record = record;
+    this.#about = about;
   }
 
   async facts(asks: readonly FactsAsk[]): Promise<ConversationFacts[]> {
     return asks.map(({ userId, conversationId }) => {
       const conversation = this.#find(conversationId);
-      const newest = conversation?.messages.slice(-FACT_MESSAGES) ?? [];
+      const all = [...(conversation ? [conversation] : []), ...this.#about(conversationId)];
       const isGroup = conversation !== undefined && conversation.pair === undefined;
-      const isOther = ({ sender, convSeq }: { sender: string; convSeq: number }): boolean =>
-        sender !== userId && !conversation?.onlyFor.has(convSeq);
+      const newest = all.flatMap(({ messages, onlyFor }) =>
+        messages.slice(-FACT_MESSAGES).map(({ sender, convSeq }) => ({ sender, isHidden: onlyFor.has(convSeq) })),
+      );
       return {
-        isAnswered: isGroup || newest.some(isOther),
+        isAnswered: isGroup || newest.some(({ sender, isHidden }) => sender !== userId && !isHidden),
         ownMessages: newest.filter(({ sender }) => sender === userId).length,
         hasOrder: [...this.#orders.keys()].some((key) => key.startsWith(`${conversationId}\0`)),
       };

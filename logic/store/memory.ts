@@ -55,6 +55,7 @@ import {
   SPOKEN_MESSAGES,
   type Store,
   type StoredEvent,
+  type Subject,
 } from "./store.ts";
 
 interface Conversation {
@@ -66,6 +67,21 @@ interface Conversation {
   pair?: readonly [string, string];
   /** By seq: messages that are there for one user only. */
   onlyFor: Map<number, string>;
+  /** What it is about, or was asked about last. */
+  subject?: Subject;
+  /** By user: what this one alone has asked about since. */
+  subjectOnly: Map<string, Subject>;
+}
+
+/** What the conversation says it is about: of one subject it always has, of the pair what was asked about last, as each of them sees it. */
+function nameSubject(conversation: Conversation, { sender, subject, pairId }: AppendInput, isHidden: boolean): void {
+  if (!subject) return;
+  if (isHidden && pairId === undefined) {
+    conversation.subjectOnly.set(sender, subject);
+    return;
+  }
+  conversation.subject = subject;
+  conversation.subjectOnly.clear();
 }
 
 interface Key {
@@ -110,6 +126,7 @@ export class MemoryStore implements Store {
     (conversationId) => this.#conversations.get(conversationId),
     (conversationId, userIds) => this.governance.isHeld(conversationId, userIds),
     (facts) => this.hooks.record(facts),
+    (pairId) => this.#about(pairId),
   );
   readonly conversations: MemoryConversations = new MemoryConversations({
     conversation: (conversationId) => this.#conversations.get(conversationId),
@@ -221,6 +238,11 @@ export class MemoryStore implements Store {
   #largeGroups(userId: string): string[] {
     const own = [...this.#conversations].filter(([id, { members }]) => members.has(userId) && this.groups.isLarge(id));
     return own.map(([id]) => id).reverse();
+  }
+
+  /** Conversations of a pair about single things. */
+  #about(pairId: string): Conversation[] {
+    return [...this.#conversations].filter(([id]) => id.startsWith(`${pairId}_`)).map(([, one]) => one);
   }
 
   #forgetKeys(userId: string): void {
@@ -379,6 +401,7 @@ export class MemoryStore implements Store {
     const isHidden = input.hidden === true || (peer !== undefined && this.blocks.has(peer, sender));
     const everybody = input.peer === "" ? conversation.members.keys() : new Set([sender, input.peer]);
     const largeVersion = isHidden ? undefined : this.groups.largeVersion(input.conversationId);
+    nameSubject(conversation, input, isHidden);
     const isForSender = isHidden || largeVersion !== undefined;
     const message = this.#store(input, isForSender ? [sender] : everybody, isHidden ? sender : undefined);
     if (largeVersion !== undefined) message.largeVersion = largeVersion;
@@ -510,7 +533,8 @@ export class MemoryStore implements Store {
         messages.slice(-SPOKEN_MESSAGES).some(({ sender, convSeq }) => sender === peerId && !onlyFor.has(convSeq));
       const direct = this.#conversations.get(conversationId);
       if (direct && hasSpoken(direct)) return true;
-      const others = [...this.#conversations].filter(([id]) => id !== conversationId);
+      if (this.#about(conversationId).some(hasSpoken)) return true;
+      const others = [...this.#conversations].filter(([, one]) => one.pair === undefined);
       return others.some(([id, group]) => {
         if (!group.members.has(userId) || !group.members.has(peerId)) return false;
         return !this.groups.has(id) || hasSpoken(group);
@@ -549,7 +573,7 @@ export class MemoryStore implements Store {
 
   #conversation(conversationId: string): Conversation {
     const conversation = this.#conversations.get(conversationId) ?? {
-      ...{ lastSeq: 0, members: new Map(), messages: [], onlyFor: new Map() },
+      ...{ lastSeq: 0, members: new Map(), messages: [], onlyFor: new Map(), subjectOnly: new Map() },
     };
     this.#conversations.set(conversationId, conversation);
     return conversation;

@@ -8,7 +8,10 @@ export const MAX_FACTS = 200;
 /** Reports of one user that may be open. */
 export const MAX_OPEN_REPORTS = 50;
 
-/** Whose view of which conversation. */
+/** Conversations of a pair about single things that are looked at together with the pair's own. */
+export const FACT_CONVERSATIONS = 100;
+
+/** Whose view of which conversation: of a group, or of a pair, with those that it has about single things. */
 export interface FactsAsk {
   readonly userId: string;
   readonly conversationId: string;

@@ -10,13 +10,15 @@ import type { PostgresHooks } from "./postgres-hooks.ts";
 import type { PostgresPool, Row, Statement, Value } from "./postgres-pool.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import * as sql from "./statements.ts";
-import { type AppendInput, type AppendResult, OtherEpochError } from "./store.ts";
+import { type AppendInput, type AppendResult, OtherEpochError, type Subject } from "./store.ts";
 
 const MAX_ATTEMPTS = 3;
 /** Inbox rows per transaction: keeps 500 messages to large groups well below the statement timeout. */
 const MAX_ROWS = 10_000;
 /** Conversations remembered in which one has blocked the other. */
 const BLOCKED_PAIRS = 10_000;
+/** Conversations remembered that are about something, and are there. */
+const BOUND_CONVERSATIONS = 20_000;
 /** After a resend was seen, so many batches are looked up first: resends come in waves, when connections break. */
 const CAUTIOUS_BATCHES = 64;
 
@@ -36,6 +38,7 @@ export class PostgresAppender {
   #cautiousBatches = 0;
   /** Conversations in which one had blocked the other, as they were looked up last. */
   #blockedPairs = new BoundedMap<Members>(BLOCKED_PAIRS);
+  #bound = new BoundedMap<true>(BOUND_CONVERSATIONS);
 
   constructor(pool: PostgresPool, hooks: Pick<PostgresHooks, "withFacts">) {
     this.#pool = pool;
@@ -55,6 +58,7 @@ export class PostgresAppender {
   forget(): void {
     this.#recent.clear();
     this.#blockedPairs = new BoundedMap<Members>(BLOCKED_PAIRS);
+    this.#bound = new BoundedMap<true>(BOUND_CONVERSATIONS);
   }
 
   /** Answers what was committed here lately, and stores the rest. */
@@ -62,6 +66,7 @@ export class PostgresAppender {
     const known = batch.map((input): AppendResult | undefined => this.#recent.find(input));
     const rest = batch.filter((_, index) => known[index] === undefined);
     try {
+      await this.#bind(rest);
       const stored = rest.length === 0 ? [] : await this.#appendDistinct(rest, epoch);
       let next = 0;
       return known.map((recent) => {
@@ -77,6 +82,28 @@ export class PostgresAppender {
       this.forget();
       throw error;
     }
+  }
+
+  /**
+   * Makes conversations about something before their first message, in a transaction of its own: a block of the pair either comes before, and
+   * the conversation begins with it, or finds the conversation.
+   */
+  async #bind(batch: readonly AppendInput[]): Promise<void> {
+    const bindings = bindingsOf(batch).filter(({ conversationId }) => !this.#bound.get(conversationId));
+    if (bindings.length === 0) return;
+    try {
+      await this.#pool.run(sql.BIND, [
+        textArray(bindings.map(({ conversationId }) => conversationId)),
+        textArray(bindings.map(({ pairId }) => pairId)),
+        textArray(bindings.map(({ sender }) => sender)),
+        textArray(bindings.map(({ peer }) => peer)),
+        textArray(bindings.map(({ subject }) => subject.type)),
+        textArray(bindings.map(({ subject }) => subject.id)),
+      ]);
+    } catch (error) {
+      throw toStoreError(error, "bind");
+    }
+    for (const { conversationId } of bindings) this.#bound.set(conversationId, true);
   }
 
   async #appendDistinct(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
@@ -138,12 +165,13 @@ export class PostgresAppender {
   /** @param versions of the groups among the conversations, as their members were read */
   #store(plan: AppendPlan, epoch: string | undefined, versions: ReadonlyMap<string, number>): Promise<Row[]> {
     const values = [...plan.encode(), epoch ?? null];
-    const [cards, hidden] = [plan.cards(), plan.hidden()];
-    const isMarked = cards !== undefined || hidden !== undefined;
+    const [cards, hidden, subjects] = [plan.cards(), plan.hidden(), plan.subjects()];
+    const isMarked = cards !== undefined || hidden !== undefined || subjects !== undefined;
     if (versions.size === 0 && !isMarked) return this.#run(sql.APPEND, values);
     const groups = [textArray([...versions.keys()]), bigintArray([...versions.values()])];
     if (!isMarked) return this.#run(sql.APPEND_TO_GROUPS, [...values, ...groups]);
-    return this.#run(sql.APPEND_MARKED, [...values, ...groups, ...(cards ?? NO_CARDS), ...(hidden ?? NO_HIDDEN)]);
+    const marks = [...(cards ?? NO_CARDS), ...(hidden ?? NO_HIDDEN), ...(subjects ?? NO_SUBJECTS)];
+    return this.#run(sql.APPEND_MARKED, [...values, ...groups, ...marks]);
   }
 
   #run(statement: Statement, values: readonly Value[]): Promise<Row[]> {
@@ -187,6 +215,17 @@ export class PostgresAppender {
     }
     return { known, members };
   }
+}
+
+/** A message in a conversation of one subject. */
+type Binding = AppendInput & { subject: Subject; pairId: string };
+
+/** One per conversation. What is only looked up makes none. */
+function bindingsOf(batch: readonly AppendInput[]): Binding[] {
+  const isBinding = (input: AppendInput): input is Binding =>
+    input.pairId !== undefined && input.subject !== undefined && !input.lookUpOnly;
+  const byId = new Map(batch.filter(isBinding).map((input) => [input.conversationId, input]));
+  return [...byId.values()];
 }
 
 /** Parts of at most {@link MAX_ROWS} inbox rows each, or of one message; most batches are one part. */
@@ -281,6 +320,7 @@ function deliveryOf(input: AppendInput, members: ReadonlyMap<string, Members>): 
 }
 
 const NO_CARDS = [textArray([]), intArray([]), intArray([]), textArray([]), bigintArray([]), bigintArray([])];
+const NO_SUBJECTS = [textArray([]), textArray([]), textArray([]), textArray([])];
 const NO_HIDDEN = [intArray([]), intArray([]), bigintArray([]), textArray([])];
 
 /** [index from 1, same payload?, message id, conversation, conv seq, sent at ms, sender's inbox seq] */

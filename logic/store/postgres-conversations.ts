@@ -175,6 +175,8 @@ function toContact(row: Row): Contact {
       mutedUntilMs: number(row, 16),
       version: number(row, 17),
     },
+    subjectType: text(row, 19),
+    subjectId: text(row, 20),
   };
 }
 

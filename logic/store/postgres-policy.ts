@@ -13,6 +13,7 @@ import {
   type StoredReport,
 } from "./policy-store.ts";
 import type { PostgresPool, Row, Statement } from "./postgres-pool.ts";
+import { ofPair } from "./read-statements.ts";
 import { number, text } from "./rows.ts";
 
 /** $1 users, $2 conversations: is it answered, own messages, is there an order. */
@@ -25,8 +26,9 @@ const FACTS: Statement = {
           CROSS JOIN LATERAL (
             SELECT count(*) FILTER (WHERE m.sender = a.user_id) AS own,
                    bool_or(m.sender <> a.user_id AND m.only_for = '') AS is_answered
-              FROM (SELECT m.sender, m.only_for FROM message m WHERE m.conversation_id = a.conversation_id
-                     ORDER BY m.seq DESC LIMIT ${FACT_MESSAGES}) m) s
+              FROM ${ofPair("a.conversation_id")} k
+             CROSS JOIN LATERAL (SELECT m.sender, m.only_for FROM message m WHERE m.conversation_id = k.conversation_id
+                                  ORDER BY m.seq DESC LIMIT ${FACT_MESSAGES}) m) s
           ORDER BY a.i`,
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads of messages. Each answers with a header row, which has no message id, and the messages behind it. The last column
 // of a message is the bytes up to it: where they exceed the limit, the page ends before it (but is never empty).
+
+import { FACT_CONVERSATIONS } from "./policy-store.ts";
 import type { Statement } from "./postgres-pool.ts";
 import { EVENT_OVERHEAD_BYTES } from "./store.ts";
 
@@ -50,6 +52,13 @@ export const SEEN_LAST_SEQ = `CASE WHEN c.hidden_seq IS DISTINCT FROM c.last_seq
 
 /** Is user $1 one of the pair of conversation `c`? It has none before the first message: a block alone makes the row. */
 export const IS_OF_PAIR = "$1 IN (c.user_a, c.user_b) AND c.last_seq > 0";
+
+/** The pair's conversation and those that it has about single things, whose ids begin with its own; '`' is the character behind '_'. */
+export const ofPair = (id: string): string =>
+  `(SELECT ${id} AS conversation_id UNION ALL
+    (SELECT k.conversation_id FROM conversation k
+      WHERE k.conversation_id >= ${id} || '_' AND k.conversation_id < ${id} || '\`'
+      ORDER BY k.conversation_id LIMIT ${FACT_CONVERSATIONS}))`;
 
 /** $1 user: what it deleted of a conversation is nowhere for it. */
 const deletedTo = (conversation: string): string =>

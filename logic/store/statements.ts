@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
+import { ofPair } from "./read-statements.ts";
 import { SHARED_GROUPS, SPOKEN_MESSAGES } from "./store.ts";
 
 /**
@@ -34,7 +35,8 @@ export const APPEND_TO_GROUPS: Statement = {
 
 /**
  * The same (none of the groups need be there), with cards and with messages that only their senders see: $27 the cards' conversations, $28 and $29 index and distance to the counters of
- * those, $30 what they show, $31 versions, $32 times; $33 and $34 index and distance of the hidden ones, $35 times, $36 senders.
+ * those, $30 what they show, $31 versions, $32 times; $33 and $34 index and distance of the hidden ones, $35 times, $36 senders; $37 conversations that say what they are about, $38 types, $39 ids, $40 who
+ * alone sees it ("" = both).
  * The newest card that shows a thing is the one that its updates change.
  */
 export const APPEND_MARKED: Statement = {
@@ -42,7 +44,8 @@ export const APPEND_MARKED: Statement = {
   text: `WITH locked AS MATERIALIZED (SELECT ${APPEND_V1} AS r FROM ${SAME_EPOCH}),
               stored AS MATERIALIZED (
            SELECT r, require_group_versions_v1($25::text[], $26::bigint[]),
-                  hide_appended_v1($1::text[], (r).last_seqs, $33::int[], $34::int[], $35::bigint[], $36::text[]) FROM locked),
+                  hide_appended_v1($1::text[], (r).last_seqs, $33::int[], $34::int[], $35::bigint[], $36::text[]),
+                  note_subjects_v1($37::text[], $38::text[], $39::text[], $40::text[]) FROM locked),
               ${OUTBOX},
               cards AS (
            INSERT INTO card_ref (conversation_id, ref, seq, created_ms, version)
@@ -53,6 +56,12 @@ export const APPEND_MARKED: Statement = {
               SET seq = excluded.seq, created_ms = excluded.created_ms, version = excluded.version
          )
          SELECT (r).last_seqs, (r).heads FROM stored`,
+};
+
+/** See bind_conversations_v1 in migrations/: conversations about something, their pairs' ones, both users, types, ids. */
+export const BIND: Statement = {
+  name: "bind_conversations",
+  text: "SELECT bind_conversations_v1($1, $2, $3, $4, $5, $6)",
 };
 
 /**
@@ -139,8 +148,9 @@ export const VISIBLE_PEERS: Statement = {
          SELECT p.peer_id
            FROM unnest($2::text[], $3::text[]) AS p(peer_id, conversation_id)
           WHERE (SELECT c.blockers FROM conversation c WHERE c.conversation_id = p.conversation_id) IS NULL
-            AND (EXISTS (SELECT FROM (SELECT m.sender, m.only_for FROM message m WHERE m.conversation_id = p.conversation_id
-                                       ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id AND s.only_for = '')
+            AND (EXISTS (SELECT FROM ${ofPair("p.conversation_id")} k
+                         CROSS JOIN LATERAL (SELECT m.sender, m.only_for FROM message m WHERE m.conversation_id = k.conversation_id
+                                              ORDER BY m.seq DESC LIMIT ${SPOKEN_MESSAGES}) s WHERE s.sender = p.peer_id AND s.only_for = '')
              OR EXISTS (SELECT FROM (SELECT g.conversation_id FROM mine g WHERE NOT g.is_of_users
                                       UNION ALL
                                      SELECT s.conversation_id FROM spoke s WHERE s.sender = p.peer_id) g

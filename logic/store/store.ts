@@ -156,6 +156,12 @@ export const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 /** `unknown`: never registered here (or forgotten long ago). */
 export type EntryState = "live" | "dead" | "unknown";
 
+/** What two people talk about: an item, an order. Types and ids have no NUL. */
+export interface Subject {
+  readonly type: string;
+  readonly id: string;
+}
+
 export interface AppendInput {
   sender: string;
   clientMessageId: string;
@@ -171,6 +177,13 @@ export interface AppendInput {
   content: Uint8Array;
   /** Server's wall clock in ms since the epoch; used only when the message is new. */
   sentAtMs: number;
+  /** What it is about: its conversation says so, see {@link pairId}. Only with `peer`. */
+  subject?: Subject;
+  /**
+   * The conversation is of the subject alone, and of this pair's: `conversationId` begins with this id and `_`. Absent: the pair has one
+   * conversation, which shows what was asked about last.
+   */
+  pairId?: string;
   /** It is a card that shows this, in this state: see ChangeStore.findCard. */
   card?: { ref: string; version: number };
   /** It is for its sender alone: nobody else ever gets or reads it. */

@@ -985,6 +985,11 @@ export interface ChatSpec {
    * read in the conversation and pushed to nobody. Changing it rolls logic.
    */
   maxGroupMembers: number;
+  /**
+   * PerPeer, one conversation of two people that shows what was asked about last; or PerItem, one for each thing that
+   * they talk about. Default PerPeer. Changing it rolls logic; what is there stays where it is.
+   */
+  conversations: "PerPeer" | "PerItem";
   /** Signed cards of items, orders and offers. Default none, cards are refused. */
   cards?: ChatCardsSpec;
   /** Rules that every message passes before it is stored. Default none. */

@@ -143,6 +143,8 @@ export interface Send {
   clientMessageId: string;
   contentType: string;
   content: Uint8Array;
+  subjectType: string;
+  subjectId: string;
 }
 export const Send: BodyCodec<Send> = bodyCodec("im.client.v1.Send");
 
@@ -320,6 +322,9 @@ export interface Contact {
   unread: number;
   peerReadSeq: number;
   state: ConvState | null;
+  subjectType: string;
+  subjectId: string;
+  perItem: boolean;
 }
 export const Contact: BodyCodec<Contact> = bodyCodec("im.client.v1.Contact");
 

@@ -30,6 +30,10 @@ const CONTACT = {
   ...{ conversationId: CONVERSATION, peerId: "bob", lastSeq: 9, lastAtMs: 1_700_000_000_123 },
   ...{ lastEvent: EVENT, unread: 2, peerReadSeq: 8, state: STATE },
 } as Contact;
+const ITEM = {
+  ...{ conversationId: `${CONVERSATION}_1`, peerId: "bob", lastSeq: 1 },
+  ...{ subjectType: "item", subjectId: "lamp:42", perItem: true },
+} as Contact;
 const GROUP = { conversationId: "g-1", lastSeq: 4_294_967_296 } as Contact;
 const SET = { conversationId: CONVERSATION, pin: 1, archive: 2, mute: 1, deleteToSeq: 5 };
 
@@ -65,6 +69,7 @@ export const CONVERSATION_VECTORS: ChatVectors = {
     }),
     body("ContactsPage", ContactsPage, { inboxEpoch: "e-1", version: 12, inboxSeq: 9000, more: true }),
     body("Contact", Contact, CONTACT),
+    body("Contact", Contact, ITEM),
     body("ConvState", ConvState, STATE),
     body("ConvSet", ConvSet, SET),
     body("ConvSet", ConvSet, { conversationId: CONVERSATION, mute: 1, mutedUntilMs: 1_700_000_000_000 }),
@@ -114,6 +119,7 @@ export const CONVERSATION_VECTORS: ChatVectors = {
             {
               ...{ conversationId: "g-1", peerId: "", lastSeq: "4294967296", lastAtMs: "0", lastEvent: null },
               ...{ unread: "0", peerReadSeq: "0", state: JSON_STATE },
+              ...{ subjectType: "", subjectId: "", perItem: false },
             },
           ],
           ...{ version: "12", inboxSeq: "9000", nextBefore: "0", more: false },

@@ -216,6 +216,7 @@ function bodies(): BodyVector[] {
     }),
     body("Send", Send, { to: "bob", clientMessageId: "m-1", content: utf8("hello 👋🏽") }),
     body("Send", Send, { conversationId: "c_0123456789abcdef", clientMessageId: "m-2", contentType: "image/png" }),
+    body("Send", Send, { to: "bob", clientMessageId: "m-3", subjectType: "item", subjectId: "lamp:42" }),
     body("SendAck", SendAck, {
       clientMessageId: "m-1",
       messageId: "018f4e9e-0000-7000-8000-000000000001",

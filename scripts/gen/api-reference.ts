@@ -10,7 +10,7 @@ const GROUPS: readonly (readonly [title: string, ...places: string[]])[] = [
   ["Events and states", "events", "ClientState", "state"],
   ["Device", "identity"],
   ["Presence", "presence"],
-  ["Conversations", "models/conversations", "models/contact-book", "models/typing-board"],
+  ["Conversations", "models/conversations", "models/contact-book", "models/peer-groups", "models/typing-board"],
   ["Unasked frames", "models/hear"],
   ["Groups", "models/groups", "models/large-groups"],
   ["Blocks and reports", "models/safety"],

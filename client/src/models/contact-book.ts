@@ -9,6 +9,12 @@ export interface Contact {
   readonly conversationId: string;
   /** The other user of a one-to-one conversation; empty in a group. */
   readonly peerId: string;
+  /** What kind of thing the two talk about, such as `item`; empty = nothing was named, or it is a group. */
+  readonly subjectType: string;
+  /** Which one. */
+  readonly subjectId: string;
+  /** The conversation is of this subject alone. Else it is the pair's only one, and the subject is what was asked about last. */
+  readonly perItem: boolean;
   /** Position of the last message. */
   readonly lastSeq: number;
   /** Server time of the last message, ms since 1970; 0 = it is older than the server keeps messages. */
@@ -55,6 +61,7 @@ export class ContactBook {
   learn(wire: WireContact, userId: string): Contact {
     const known = this.#contacts.get(wire.conversationId);
     const { conversationId, peerId, lastSeq, lastAtMs, lastEvent, unread, peerReadSeq, state } = wire;
+    const { subjectType, subjectId, perItem } = wire;
     const isOlder = known !== undefined && known.lastSeq > lastSeq;
     const kept = known?.lastSeq === lastSeq ? known.lastMessage : undefined;
     const last = isOlder
@@ -62,8 +69,7 @@ export class ContactBook {
       : { lastSeq, lastAtMs, lastMessage: lastEvent ? new InboxMessage(lastEvent, userId) : kept, unread };
     const base = {
       ...EMPTY,
-      conversationId,
-      peerId,
+      ...{ conversationId, peerId, subjectType, subjectId, perItem },
       ...last,
       peerReadSeq: Math.max(peerReadSeq, known?.peerReadSeq ?? 0),
     };
@@ -88,6 +94,13 @@ export class ContactBook {
   state(state: ConvState): Contact | undefined {
     const known = this.#contacts.get(state.conversationId);
     return known && this.#save(withState(known, state));
+  }
+
+  /** The user has asked about something. Undefined: it is not known here, or says so already. */
+  subject(conversationId: string, subjectType: string, subjectId: string): Contact | undefined {
+    const known = this.#contacts.get(conversationId);
+    if (!known || (known.subjectType === subjectType && known.subjectId === subjectId)) return undefined;
+    return this.#save({ ...known, subjectType, subjectId });
   }
 
   /** The user has read on. */

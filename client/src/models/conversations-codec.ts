@@ -56,6 +56,9 @@ export const Contact = message({
   unread: uint64(6),
   peerReadSeq: uint64(7),
   state: one(8, ConvState),
+  subjectType: string(9),
+  subjectId: string(10),
+  perItem: bool(11),
 });
 export type Contact = Decoded<typeof Contact>;
 

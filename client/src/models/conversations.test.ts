@@ -14,7 +14,8 @@ type Wire = Partial<Omit<codec.Contact, "state">> & { conversationId: string; st
 /** A contact as a server writes it. */
 function contact({ state, ...fields }: Wire): codec.Contact {
   return {
-    ...{ peerId: "bob", lastSeq: 5, lastAtMs: 1000, lastEvent: null, unread: 0, peerReadSeq: 0, ...fields },
+    ...{ peerId: "bob", lastSeq: 5, lastAtMs: 1000, lastEvent: null, unread: 0, peerReadSeq: 0 },
+    ...{ subjectType: "", subjectId: "", perItem: false, ...fields },
     state: codec.ConvState.decode(codec.ConvState.encode({ conversationId: fields.conversationId, ...state })),
   };
 }
@@ -97,6 +98,39 @@ describe("the list", () => {
     assert.deepEqual([third.request.sinceVersion, third.request.sinceInboxSeq], [7, 40], "of the first page");
     await third.answer({});
     await synced;
+    await client.close();
+  });
+
+  it("says what a conversation is about, and asks again when a peer may have asked about something else", async () => {
+    const about = (conversationId: string, subjectId: string, perItem = false) =>
+      contact({ conversationId, subjectType: subjectId === "" ? "" : "item", subjectId, perItem });
+    const { client, clock, conversations, entry } = await loaded(
+      about("c1", "lamp"),
+      about("c1_bike", "bike", true),
+      about("c2", ""),
+    );
+    const subjectOf = (id: string) => conversations.find(id)?.subjectId;
+    assert.deepEqual(["c1", "c1_bike", "c2"].map(subjectOf), ["lamp", "bike", ""]);
+    for (const [at, conversationId] of ["c1", "c1_bike", "c2"].entries())
+      entry.push(eventAt(at + 1, { conversationId, convSeq: 6 }));
+    await turn();
+    clock.advance(100);
+    const { request, answer } = await asked(entry);
+    assert.deepEqual(request.conversationIds, ["c1"]);
+    await answer({ contacts: [about("c1", "chair")] });
+    assert.deepEqual([subjectOf("c1"), conversations.find("c1")?.lastSeq], ["chair", 6]);
+    await client.close();
+  });
+
+  it("sends what a message is about, and knows it at once", async () => {
+    const { client, conversations, entry, take } = await loaded(contact({ conversationId: "c1" }));
+    const sending = conversations.send({ to: "bob", content: "hi", subjectType: "item", subjectId: "lamp" });
+    const send = await entry.nextSend();
+    assert.deepEqual([send.to, send.subjectType, send.subjectId], ["bob", "item", "lamp"]);
+    entry.ack(send, { conversationId: "c1", convSeq: 6 });
+    await sending;
+    const { subjectType, subjectId } = conversations.find("c1") ?? {};
+    assert.deepEqual([subjectType, subjectId, take()], ["item", "lamp", ["c1 6/0", "c1 6/0"]]);
     await client.close();
   });
 

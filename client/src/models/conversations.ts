@@ -67,7 +67,7 @@ export class Conversations implements Disposable {
   readonly #typing: TypingBoard;
   readonly #findTimer: Timer;
   readonly #stops: (() => void)[];
-  /** Conversations to be asked for. */
+  /** Conversations to be asked for: not known here, or perhaps about something else by now. */
   readonly #unknown = new Set<string>();
   /** Of each conversation that is being marked as read: up to where, and the promise of all who wait. */
   readonly #reading = new Map<string, { seq: number; readonly done: Promise<void> }>();
@@ -169,6 +169,9 @@ export class Conversations implements Disposable {
   async send(request: SendRequest): Promise<SendResult> {
     const result = await this.#client.send(request);
     this.#message(ownMessage(request, result, this.#client.userId));
+    const { subjectType, subjectId } = request;
+    if (subjectType && subjectId && !result.duplicate)
+      this.#changed(this.#book.subject(result.conversationId, subjectType, subjectId));
     return result;
   }
 
@@ -305,8 +308,12 @@ export class Conversations implements Disposable {
 
   #message(message: Message): void {
     const contact = this.#book.message(message);
-    if (contact) this.#changed(contact);
-    else if (this.#cursor && !this.#book.find(message.conversationId)) this.#findSoon(message.conversationId);
+    if (contact) {
+      this.#changed(contact);
+      // What it asks about is not in it.
+      const mayBeNamed = contact.subjectType !== "" && !contact.perItem && !message.own;
+      if (mayBeNamed) this.#findSoon(contact.conversationId);
+    } else if (this.#cursor && !this.#book.find(message.conversationId)) this.#findSoon(message.conversationId);
   }
 
   #findSoon(conversationId: string): void {

@@ -31,6 +31,7 @@ export {
 } from "./groups.ts";
 export { type Heard, hear } from "./hear.ts";
 export { type LargeGap, LargeGroups, type LargeGroupsClient, type LargeGroupsOptions } from "./large-groups.ts";
+export { groupByPeer, type PeerGroup } from "./peer-groups.ts";
 export {
   type Appeal,
   type NewReport,

@@ -205,7 +205,8 @@ export class FakeFleet {
       unread: 0,
       peerReadSeq: 0,
     };
-    const contact = { conversationId: "c", peerId, ...last, state: null };
+    const subject = { subjectType: "", subjectId: "", perItem: false };
+    const contact = { conversationId: "c", peerId, ...last, ...subject, state: null };
     const contacts = inbox.length > 0 ? [contact] : [];
     return ContactsPage.encode({ inboxEpoch: "e", version: 1, inboxSeq: inbox.length, contacts });
   }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CARD_KINDS, type Card, MAX_CARD_BYTES } from "../../changes/card.ts";
-import { directConversationId } from "../../send/conversation.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
-import { CONVERSATION_ID, count, SENT, SERVICE_ID, text, USER_ID } from "../fields.ts";
+import { CONVERSATION_ID, count, SENT, SERVICE_ID, SUBJECT, text, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { type Refusal, refuse } from "../problem.ts";
 import { object } from "../schema.ts";
 import { externalId, internalId } from "../tenant-ids.ts";
-import { NO_CONVERSATION } from "./messages.ts";
+import { NO_CONVERSATION, SUBJECT_FAULT, SUBJECT_WITHOUT_TO } from "./messages.ts";
 
 const MAX_ACTIONS = 8;
 /** Deeper is no snapshot that an app could draw. */
 const MAX_DEPTH = 16;
 const NO_CARDS = "this cluster has no keys for cards: set spec.chat.cards.keysSecretRef, or IM_CARD_KEYS_FILE of logic";
+
+const SUBJECT_WITHOUT_BETWEEN = "a subject goes with between: a conversation knows what it is about";
 
 const REF = text("Names the thing in the shop, such as order-4711", 128, 1);
 const VERSION = {
@@ -66,6 +67,7 @@ export const sendCard = operation({
       from: SERVICE_ID,
       to: USER_ID,
       conversationId: CONVERSATION_ID,
+      subject: { ...SUBJECT, description: "With to: what the conversation is about" },
       card: CARD,
       signed: {
         type: "string",
@@ -75,14 +77,14 @@ export const sendCard = operation({
         description: "A compact JWS with the fields of a card, and exp for its end",
       },
     },
-    ["to", "conversationId", "card", "signed"],
+    ["to", "conversationId", "subject", "card", "signed"],
     "NewCard",
   ),
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
   problems: ["not_found", "not_allowed"],
   target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
   async run({ tenant, idempotencyKey, body }, { append, cards }) {
-    const { from, to = "", conversationId = "", card: given, signed } = body;
+    const { from, to = "", conversationId = "", subject, card: given, signed } = body;
     if ((to === "") === (conversationId === "")) return eitherOr("to", "conversationId");
     if ((given === undefined) === (signed === undefined)) return eitherOr("card", "signed");
     if (to === from) return refuse("invalid", "to is the account itself: choose another user");
@@ -90,10 +92,11 @@ export const sendCard = operation({
     const card = signed === undefined ? given && cardOf(given) : cards.openSigned(signed);
     if (typeof card !== "object") return refuse("invalid", card ?? "there is no card");
     const sender = internalId(tenant, from);
+    if (to === "" && subject) return refuse("invalid", SUBJECT_WITHOUT_TO, SUBJECT_FAULT);
     const peer = to === "" ? "" : internalId(tenant, to);
     const input = cards.messageOf({
       ...{ sender, clientMessageId: clientMessageIdOf(tenant, idempotencyKey), peer, card },
-      conversationId: peer === "" ? conversationId : directConversationId(sender, peer),
+      ...(peer === "" ? { conversationId, hashedAs: conversationId } : append.addressTo(sender, peer, subject)),
     });
     const appended = await append.appendInput(input);
     if (appended.kind === "not-member") return refuse("not_found", NO_CONVERSATION);
@@ -117,10 +120,11 @@ export const reportCardState = operation({
       from: { ...SERVICE_ID, description: "The service account that says so; it need not be a member" },
       conversationId: CONVERSATION_ID,
       between: { type: "array", items: USER_ID, minItems: 2, maxItems: 2, description: "Both users of a conversation" },
+      subject: { ...SUBJECT, description: "With between: what their conversation is about" },
       ...{ ref: REF, version: VERSION, snapshot: SNAPSHOT },
       actions: { ...ACTIONS, description: "Buttons from now on. Default: as before" },
     },
-    ["conversationId", "between", "actions"],
+    ["conversationId", "between", "subject", "actions"],
     "CardState",
   ),
   reply: {
@@ -139,12 +143,13 @@ export const reportCardState = operation({
   },
   problems: ["not_found", "not_allowed", "stale"],
   target: ({ body: { ref } }) => ref,
-  async run({ tenant, body }, { cards }) {
-    const { from, conversationId = "", between, ref, version, snapshot, actions } = body;
+  async run({ tenant, body }, { append, cards }) {
+    const { from, conversationId = "", between, subject, ref, version, snapshot, actions } = body;
     if ((between === undefined) === (conversationId === "")) return eitherOr("conversationId", "between");
+    if (!between && subject) return refuse("invalid", SUBJECT_WITHOUT_BETWEEN, SUBJECT_FAULT);
     if (!cards.isOn) return refuse("not_allowed", NO_CARDS);
     const [a = "", b = ""] = (between ?? []).map((userId) => internalId(tenant, userId));
-    const where = conversationId === "" ? directConversationId(a, b) : conversationId;
+    const where = between ? append.addressTo(a, b, subject).conversationId : conversationId;
     const result = await cards.update({
       ...{ conversationId: where, ref, version, snapshot, service: internalId(tenant, from) },
       ...(actions ? { actions } : {}),

@@ -32,6 +32,11 @@ export const listConversations = operation({
           items: object({
             conversationId: { type: "string", description: "The conversation" },
             peerId: { type: "string", description: "The other user; empty in a group" },
+            subjectType: {
+              type: "string",
+              description: "What the two talk about, or was asked about last, such as item; empty: nothing was named",
+            },
+            subjectId: { type: "string", description: "Which one" },
             lastSeq: count("Position of its newest message"),
             lastAtMs: timeMs("When that was sent; 0 when it is gone"),
             unread: count("Messages that the user has not read"),
@@ -58,9 +63,11 @@ export const listConversations = operation({
       ...{ userId: internalId(tenant, userId), before, limit: size, limitBytes: EVENT_BYTES },
     });
     return ok({
-      conversations: page.contacts.map(({ conversationId, peerId, lastSeq, lastAtMs, unread, peerReadSeq, state }) => ({
+      conversations: page.contacts.map(({ conversationId, peerId, state, ...contact }) => ({
         ...{ conversationId, peerId: peerId === "" ? "" : (externalId(tenant, peerId) ?? "") },
-        ...{ lastSeq, lastAtMs, unread, readSeq: state.readSeq, peerReadSeq },
+        ...{ subjectType: contact.subjectType, subjectId: contact.subjectId },
+        ...{ lastSeq: contact.lastSeq, lastAtMs: contact.lastAtMs, unread: contact.unread },
+        ...{ readSeq: state.readSeq, peerReadSeq: contact.peerReadSeq },
         ...{ pinned: state.pinned, archived: state.archived, mutedUntilMs: state.mutedUntilMs },
       })),
       ...(page.nextBefore > 0 ? { nextCursor: cursorOf(list, page.nextBefore) } : {}),

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { Subject } from "../../store/store.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
 import { readContent, writeContent } from "../content.ts";
 import { cursorOf, readCursor } from "../cursor.ts";
@@ -14,6 +16,7 @@ import {
   NEXT_CURSOR,
   SENT,
   SERVICE_ID,
+  SUBJECT,
   text,
   timeMs,
   USER_ID,
@@ -29,23 +32,27 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 /** Of a notification; clients know it by this type, and cannot write it themselves. */
 export const NOTIFICATION_TYPE = "im/notification";
 
+export const SUBJECT_WITHOUT_TO = "a subject goes with to: a conversation knows what it is about";
+export const SUBJECT_FAULT = { faults: [{ path: "/subject", message: "leave it out, or name the users" }] } as const;
+
 interface Letter {
   tenant: string;
   idempotencyKey: string;
   from: string;
   to: string;
   conversationId: string;
+  subject?: Subject | undefined;
   contentType: string;
   content: Uint8Array;
 }
 
 async function send({ append }: ApiPorts, letter: Letter): Promise<Outcome> {
-  const { tenant, idempotencyKey, from, to, conversationId, contentType, content } = letter;
+  const { tenant, idempotencyKey, from, to, conversationId, subject, contentType, content } = letter;
   const appended = await append.append({
     sender: internalId(tenant, from),
     to: to === "" ? "" : internalId(tenant, to),
     clientMessageId: clientMessageIdOf(tenant, idempotencyKey),
-    ...{ conversationId, contentType, content },
+    ...{ conversationId, subject, contentType, content },
   });
   switch (appended.kind) {
     case "not-member":
@@ -72,26 +79,37 @@ export const sendMessage = operation({
       from: SERVICE_ID,
       to: USER_ID,
       conversationId: CONVERSATION_ID,
+      subject: { ...SUBJECT, description: "With to: what it is about" },
       contentType: CONTENT_TYPE,
       content: CONTENT,
       encoding: ENCODING,
     },
-    ["to", "conversationId", "encoding"],
+    ["to", "conversationId", "subject", "encoding"],
     "NewMessage",
   ),
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
   problems: ["not_found"],
   target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
   async run({ tenant, idempotencyKey, body }, ports) {
-    const { from, to = "", conversationId = "", contentType, content, encoding } = body;
+    const { from, to = "", conversationId = "", subject, contentType, content, encoding } = body;
     if ((to === "") === (conversationId === ""))
       return refuse("invalid", "set either to or conversationId", {
         faults: [{ path: to === "" ? "/to" : "/conversationId", message: "set either to or conversationId" }],
       });
     if (to === from) return refuse("invalid", "to is the account itself: choose another user");
+    if (to === "" && subject) return refuse("invalid", SUBJECT_WITHOUT_TO, SUBJECT_FAULT);
     const bytes = readContent(content, encoding);
     if ("kind" in bytes) return bytes;
-    return await send(ports, { tenant, idempotencyKey, from, to, conversationId, contentType, content: bytes });
+    return await send(ports, {
+      tenant,
+      idempotencyKey,
+      from,
+      to,
+      conversationId,
+      subject,
+      contentType,
+      content: bytes,
+    });
   },
 });
 

@@ -62,6 +62,7 @@ import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
 import { apiAuditContract, apiKeyContract, apiRequestContract } from "./server-api.ts";
+import { itemConversationContract, itemPeopleContract, peerConversationContract } from "./subjects.ts";
 import { traceContract } from "./traces.ts";
 import { visiblePeersContract } from "./visible-peers.ts";
 
@@ -84,6 +85,9 @@ const PARTS = [
   snapshotContract,
   deviceContract,
   visiblePeersContract,
+  itemConversationContract,
+  itemPeopleContract,
+  peerConversationContract,
   groupMembersContract,
   groupHistoryContract,
   groupChangesContract,

@@ -21,12 +21,20 @@ export function chatMounts({ cards, policy }: ChatSpec): Mount[] {
 }
 
 /** Settings of the chat in logic. */
-export function chatEnv({ recallWindow, editWindow, maxGroupMembers, cards, policy }: ChatSpec): EnvVar[] {
+export function chatEnv({
+  recallWindow,
+  editWindow,
+  maxGroupMembers,
+  conversations,
+  cards,
+  policy,
+}: ChatSpec): EnvVar[] {
   const actions = cards?.actions;
   return [
     { name: "IM_RECALL_WINDOW_MS", value: String(durationMs(recallWindow)) },
     { name: "IM_EDIT_WINDOW_MS", value: String(durationMs(editWindow)) },
     { name: "IM_MAX_GROUP_MEMBERS", value: String(maxGroupMembers) },
+    { name: "IM_CONVERSATIONS", value: conversations === "PerItem" ? "per_item" : "per_peer" },
     ...(cards ? [{ name: "IM_CARD_KEYS_FILE", value: `${CARD_KEYS_DIR}/keys` }] : []),
     ...(actions
       ? [
