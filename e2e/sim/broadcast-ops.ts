@@ -100,7 +100,7 @@ export class Herald {
     const ask: NewBroadcastAsk = {
       ...{ tenant, idempotencyKey: id, contentType: "text/plain", content: Buffer.from(id), audience, segment },
       userIds: audience === "users" ? targets.map((uid) => this.#ownId(uid)) : [],
-      ...{ notBeforeMs, notAfterMs: WALL_START_MS + untilMs, urgent: random.chance(0.35) },
+      ...{ notBeforeMs, notAfterMs: WALL_START_MS + untilMs, urgent: random.chance(0.35), topic: "", maxPerDay: 0 },
     };
     this.#ask(
       (desk) => desk.create(ask),

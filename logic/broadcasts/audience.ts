@@ -8,7 +8,10 @@ import { hasNumber } from "./user-numbers.ts";
 const LIST_CACHE_BYTES = 32 * 1024 * 1024;
 const CONTENT_CACHE_BYTES = 16 * 1024 * 1024;
 /** A user without a row: it was there before there were broadcasts. */
-export const OLD_READER: BroadcastReader = { number: 0, floor: 0, watermark: 0, registeredMs: 0 };
+export const OLD_READER: BroadcastReader = {
+  ...{ number: 0, floor: 0, watermark: 0 },
+  ...{ registeredMs: 0, mutedTopics: [] },
+};
 
 /** Somebody who may be meant. */
 export interface Candidate {
@@ -26,9 +29,11 @@ export class Audiences {
     this.#store = store;
   }
 
-  /** Those of the candidates that are meant; never who first logged in when it was in force already. @throws {ImError} as the store does */
+  /** Those of the candidates that are meant; never who first logged in when it was in force already, or wants none of the topic. @throws {ImError} as the store does */
   async meant(part: OpenPart, candidates: readonly Candidate[]): Promise<Candidate[]> {
-    const there = candidates.filter(({ reader }) => reader.floor < part.activationSeq);
+    const there = candidates.filter(
+      ({ reader }) => reader.floor < part.activationSeq && !reader.mutedTopics.includes(part.topic),
+    );
     if (part.audience === "all" || there.length === 0) return there;
     if (part.audience === "users") {
       const list = await this.#listOf(part);

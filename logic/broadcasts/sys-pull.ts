@@ -11,6 +11,7 @@ import type { BroadcastReader, BroadcastStore, OpenPart } from "../store/broadca
 import type { Defer } from "../tick-batch.ts";
 import { type Audiences, OLD_READER } from "./audience.ts";
 import type { BroadcastBoard } from "./board.ts";
+import { earlierOfDay, isWithinCap } from "./daily-cap.ts";
 import type { Watermarks } from "./watermarks.ts";
 
 const PAGE_MESSAGES = { byDefault: 20, max: 100 };
@@ -117,7 +118,11 @@ export class SysPullHandler {
 
   async #isFor(part: OpenPart, candidate: { userId: string; reader: BroadcastReader }): Promise<boolean> {
     const { board, audiences } = this.#ports;
-    return part.notAfterMs > board.nowMs && (await audiences.meant(part, [candidate])).length > 0;
+    const isMeant = async (one: OpenPart): Promise<boolean> => (await audiences.meant(one, [candidate])).length > 0;
+    if (part.notAfterMs <= board.nowMs || !(await isMeant(part))) return false;
+    if (part.maxPerDay === 0) return true;
+    const { parts } = board.after(tenantOf(candidate.userId), 0);
+    return await isWithinCap(part, earlierOfDay(parts, part), isMeant);
   }
 }
 

@@ -114,6 +114,46 @@ export function broadcasts(get: () => LogicHarness): void {
 
 /** Run by logicContract: lists that grow, pages, positions that mean nothing. */
 export function broadcastPages(get: () => LogicHarness): void {
+  it("gives a user nothing of a topic that it muted, until it wants it again", async () => {
+    const entry = await attached(get);
+    const [one, other] = [await online(get, entry), await online(get, entry)];
+    const request = { inboxEpoch: get().core.broadcasts.board.epoch, position: headOf(get) };
+    const [sale, news, plain] = [
+      await inForce(get, { topic: "sale" }),
+      await inForce(get, { topic: "news" }),
+      await inForce(get),
+    ];
+    const all = [sale, news, plain].map(({ broadcastId }) => broadcastId);
+    await get().store.broadcasts.muteTopics(idOf(get, one.user), ["sale", "games"]);
+    assert.deepEqual(idsOf(await pull(one, request)), all.slice(1));
+    assert.deepEqual(idsOf(await pull(other, request)), all);
+    await get().store.broadcasts.muteTopics(idOf(get, one.user), []);
+    assert.deepEqual(idsOf(await pull(one, request)), all);
+  });
+
+  it("gives each user no more of a topic in a day than a broadcast allows, whatever else is in force", async () => {
+    const entry = await attached(get);
+    const [one, other] = [await online(get, entry), await online(get, entry)];
+    const request = { inboxEpoch: get().core.broadcasts.board.epoch, position: headOf(get) };
+    const topic = unique("topic");
+    const notBeforeMs = Date.now() - 1000;
+    const list = { audience: "users", userIds: [one.user] } as const;
+    const made = [
+      await inForce(get, { topic, notBeforeMs, ...list }),
+      await inForce(get, { topic, notBeforeMs, maxPerDay: 1 }),
+      await inForce(get, { notBeforeMs, topic: unique("topic"), maxPerDay: 1 }),
+      await inForce(get, { topic, notBeforeMs, maxPerDay: 2 }),
+      await inForce(get, { topic, notBeforeMs, maxPerDay: 2 }),
+      await inForce(get, { topic, notBeforeMs: notBeforeMs - 86_400_000, maxPerDay: 1 }),
+    ].map(({ broadcastId }) => broadcastId);
+    const at = (...places: number[]): string[] => places.map((place) => made[place] ?? "");
+    assert.deepEqual(idsOf(await pull(one, request)), at(0, 2, 3, 5));
+    assert.deepEqual(idsOf(await pull(other, request)), at(1, 2, 3, 5));
+    // A device that comes in the middle gets what the first one got.
+    const { activationSeq } = (await get().store.broadcasts.find(get().tenant, made[3] ?? "")) ?? assert.fail();
+    assert.deepEqual(idsOf(await pull(one, { ...request, position: activationSeq - 1 })), at(3, 5));
+  });
+
   it("gives users who are added late what the others got, once", async () => {
     const entry = await attached(get);
     const [first, second] = [await online(get, entry), await online(get, entry)];

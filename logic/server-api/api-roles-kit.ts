@@ -96,6 +96,6 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   ...["eraseUser", "readErasure", "readmitUser", "releaseHold", "listHolds"].map((id) => row(id, "nobody", ALL)),
   ...["readDevices", "readPresence", "kickUser", "revokeUser"].map((id) => row(id, "user", ALL)),
   ...["listHooks", "listDeadHookEvents", "replayDeadHookEvents", "rewindHook"].map((id) => row(id, "nobody", ALL)),
-  ...["muteUser", "unmuteUser", "readMute"].map((id) => row(id, "user", ALL)),
+  ...["muteUser", "unmuteUser", "readMute", "muteTopics", "readMutedTopics"].map((id) => row(id, "user", ALL)),
   ...["revokeToken", "listDeadLetters", "replayDeadLetters", "readAudit"].map((id) => row(id, "nobody", ALL)),
 ];

@@ -143,6 +143,35 @@ describe("broadcasts in the server API", () => {
     assert.equal(foreign.body.code, "invalid");
   });
 
+  it("is about a topic, which users may mute and have so many of in a day", async () => {
+    const [pull, other] = [await online("topical"), await online("another")];
+    const notBeforeMs = api.clock.wallMs();
+    const made = await create({ content: "first", topic: "sale", maxPerDay: 1, notBeforeMs });
+    assert.equal((await create({ content: "second", topic: "sale", maxPerDay: 1, notBeforeMs })).status, 201);
+    assert.deepEqual(await pull(), ["first"]);
+    const { topic, maxPerDay } = await read(made.body.broadcastId);
+    assert.deepEqual([topic, maxPerDay], ["sale", 1]);
+    const path = "/v1/users/topical/muted-topics";
+    const mute = (topics: readonly string[]) => api.call({ method: "POST", path, key, body: { topics } });
+    const muted = async () => (await api.call({ method: "GET", path, key })).body;
+    assert.deepEqual(await muted(), { topics: [] });
+    assert.equal((await mute(["sale", "news", "sale"])).status, 204);
+    assert.deepEqual(await muted(), { topics: ["news", "sale"] });
+    assert.deepEqual([await pull(), await other()], [[], ["first"]]);
+    await mute([]);
+    assert.deepEqual([await muted(), await pull()], [{ topics: [] }, ["first"]]);
+    for (const fields of [
+      { maxPerDay: 1 },
+      { topic: "sale", urgent: true },
+      { topic: "Sale!" },
+      { topic: "sale", maxPerDay: 0 },
+    ]) {
+      const refused = await create(fields);
+      assert.deepEqual([refused.status, refused.body.code], [400, "invalid"], JSON.stringify(fields));
+    }
+    assert.equal((await mute(["Sale!"])).status, 400);
+  });
+
   it("refuses what cannot be, with a code for each", async () => {
     const codeOf = async (fields: object) => {
       const { status, body } = await create(fields);

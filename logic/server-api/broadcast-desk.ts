@@ -13,7 +13,7 @@ import { internalId } from "./tenant-ids.ts";
 
 /** What {@link BroadcastDesk} needs. */
 export interface BroadcastDeskPorts {
-  store: Pick<BroadcastStore, "create" | "find" | "list" | "addUsers" | "retract">;
+  store: Pick<BroadcastStore, "create" | "find" | "list" | "addUsers" | "retract" | "readers" | "muteTopics">;
   board: Pick<BroadcastBoard, "look" | "nowMs">;
 }
 
@@ -31,6 +31,9 @@ export interface NewBroadcastAsk {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly urgent: boolean;
+  /** "" = none; then `maxPerDay` is 0. */
+  readonly topic: string;
+  readonly maxPerDay: number;
 }
 
 /** Broadcasts of tenants; what is due is in force when a call is answered. */
@@ -54,7 +57,8 @@ export class BroadcastDesk {
     if (ask.notAfterMs <= this.nowMs()) return refuse("inverted_window", "notAfterMs is over already");
     const broadcastId = `b-${hash("sha256", `${tenant}\0${idempotencyKey}`, "hex").slice(0, 32)}`;
     const members = [...new Set(userIds)].sort();
-    const { content, ...rest } = what;
+    const { content, topic, maxPerDay, ...plain } = what;
+    const rest = topic === "" ? plain : { ...plain, topic, maxPerDay };
     // Of what was asked for: "now" is another moment when the request is repeated.
     const identity = JSON.stringify([rest, members, hash("sha256", content, "hex")]);
     const made = await this.#ports.store.create({
@@ -85,6 +89,17 @@ export class BroadcastDesk {
     const members = [...new Set(userIds)].sort().map((userId) => internalId(tenant, userId));
     // The next look puts them into force: those who are added within a second together.
     return await this.#ports.store.addUsers(tenant, broadcastId, members);
+  }
+
+  /** Topics of which the user gets nothing. @throws {ImError} as the store does */
+  async mutedTopics(tenant: string, userId: string): Promise<readonly string[]> {
+    const id = internalId(tenant, userId);
+    return (await this.#ports.store.readers([id])).get(id)?.mutedTopics.toSorted() ?? [];
+  }
+
+  /** In force from the next question of a device on. @throws {ImError} as the store does */
+  async muteTopics(tenant: string, userId: string, topics: readonly string[]): Promise<void> {
+    await this.#ports.store.muteTopics(internalId(tenant, userId), topics);
   }
 
   /** @throws {ImError} as the store does */

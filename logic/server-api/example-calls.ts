@@ -82,6 +82,8 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     muteUser: post(`${user}/mute`, { forMs: 1000, reason: "for a test" }),
     unmuteUser: post(`${user}/unmute`, {}),
     readMute: get(`${user}/mute`),
+    muteTopics: post(`${user}/muted-topics`, { topics: ["sale"] }),
+    readMutedTopics: get(`${user}/muted-topics`),
     revokeUser: post(`${user}/revoke`, { validAfterMs: 1 }),
     revokeToken: post("/v1/tokens/revoke", { tokenId: "no-such-token" }),
     eraseUser: post("/v1/users/goner/erase", { messages: "keep" }),

@@ -2,15 +2,16 @@
 // See migrations/0015_broadcasts.sql.
 import type { Statement } from "./postgres-pool.ts";
 
-/** $1 id, $2 tenant, $3 digest, $4 type, $5 content, $6 audience, $7 segment, $8 from, $9 until, $10 urgent?, $11 users or null, $12 how many, $13 most. */
+/** $1 id, $2 tenant, $3 digest, $4 type, $5 content, $6 audience, $7 segment, $8 from, $9 until, $10 urgent?, $11 users or null, $12 how many, $13 most, $14 topic, $15 most of it in a day. */
 export const CREATE_BROADCAST: Statement = {
   name: "create_broadcast",
-  text: "SELECT broadcast_create_v1($1, $2, $3::bytea, $4, $5::bytea, $6, $7, $8, $9, $10, $11::bytea, $12, $13)",
+  text: "SELECT broadcast_create_v2($1, $2, $3::bytea, $4, $5::bytea, $6, $7, $8, $9, $10, $11::bytea, $12, $13, $14, $15)",
 };
 
 const STORED = `SELECT b.broadcast_id, b.broadcast_no, b.content_type, encode(b.content, 'hex'), b.audience, b.segment, b.not_before_ms,
        b.not_after_ms, b.urgent, b.created_ms, b.retracted_ms, b.users,
-       coalesce((SELECT p.activation_seq FROM broadcast_part p WHERE p.broadcast_id = b.broadcast_id AND p.part = 1), 0)
+       coalesce((SELECT p.activation_seq FROM broadcast_part p WHERE p.broadcast_id = b.broadcast_id AND p.part = 1), 0),
+       b.topic, b.max_per_day
   FROM broadcast b`;
 
 /** $1 tenant, $2 id. */
@@ -66,11 +67,11 @@ export const ACTIVATE_BROADCASTS: Statement = {
 export const OPEN_BROADCASTS: Statement = {
   name: "open_broadcasts",
   text: `SELECT coalesce(max(h.head), 0), coalesce(max(h.version), 0)::text, NULL::int, NULL, NULL::int, NULL, NULL, NULL::bigint,
-                NULL::bigint, NULL::boolean, 0::bigint AS seq
+                NULL::bigint, NULL::boolean, 0::bigint AS seq, NULL, NULL::int
            FROM broadcast_head h WHERE h.tenant = $1
           UNION ALL
          SELECT p.activation_seq, b.broadcast_id, p.part, b.content_type, octet_length(b.content), b.audience, b.segment,
-                b.not_before_ms, b.not_after_ms, b.urgent, p.activation_seq
+                b.not_before_ms, b.not_after_ms, b.urgent, p.activation_seq, b.topic, b.max_per_day
            FROM broadcast_part p JOIN broadcast b ON b.broadcast_id = p.broadcast_id
           WHERE p.tenant = $1 AND p.until_ms > broadcast_now_ms() AND p.activation_seq IS NOT NULL
           ORDER BY seq`,
@@ -97,8 +98,14 @@ export const NUMBER_USERS: Statement = {
 /** $1 users. */
 export const BROADCAST_READERS: Statement = {
   name: "broadcast_readers",
-  text: `SELECT user_id, user_no, coalesce(floor_seq, 0), watermark, registered_ms
+  text: `SELECT user_id, user_no, coalesce(floor_seq, 0), watermark, registered_ms, coalesce(array_to_string(muted_topics, ' '), '')
            FROM broadcast_reader WHERE user_id = ANY ($1::text[])`,
+};
+
+/** $1 user, $2 topics. */
+export const MUTE_TOPICS: Statement = {
+  name: "mute_topics",
+  text: "SELECT broadcast_mute_topics_v1($1, $2::text[])",
 };
 
 /** $1 users. */

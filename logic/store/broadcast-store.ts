@@ -30,6 +30,8 @@ export interface BroadcastStore {
   readers(userIds: readonly string[]): Promise<Map<string, BroadcastReader>>;
   /** What segments go by: of every device of the users. */
   traits(userIds: readonly string[]): Promise<DeviceTraits[]>;
+  /** From now on the user gets nothing of these topics, and of all others again. */
+  muteTopics(userId: string, topics: readonly string[]): Promise<void>;
   /**
    * Moves watermarks forward, never back and never past the head.
    * @param epoch that the positions are of: of another one nothing is moved
@@ -69,6 +71,10 @@ export interface NewBroadcast {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly urgent: boolean;
+  /** A word; "" = none. */
+  readonly topic: string;
+  /** Of its topic and day (UTC, of `notBeforeMs`): who got so many does not get this one. 0 = no bound. */
+  readonly maxPerDay: number;
 }
 
 /** `same`: it was stored by this request before. `conflict`: the id belongs to another one. `full`: see {@link MAX_OPEN_BROADCASTS}. */
@@ -91,6 +97,8 @@ export interface StoredBroadcast {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly urgent: boolean;
+  readonly topic: string;
+  readonly maxPerDay: number;
   readonly createdMs: number;
   /** 0 = it is not. */
   readonly retractedMs: number;
@@ -136,6 +144,8 @@ export interface OpenPart {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly urgent: boolean;
+  readonly topic: string;
+  readonly maxPerDay: number;
 }
 
 export interface BroadcastReader {
@@ -147,6 +157,8 @@ export interface BroadcastReader {
   readonly watermark: number;
   /** Of its first login; 0 = long ago. */
   readonly registeredMs: number;
+  /** It wants nothing of these. */
+  readonly mutedTopics: readonly string[];
 }
 
 export interface DeviceTraits {

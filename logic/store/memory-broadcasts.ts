@@ -43,6 +43,7 @@ interface Reader {
   floor: number | undefined;
   watermark: number;
   registeredMs: number;
+  mutedTopics: readonly string[];
 }
 
 /** What {@link MemoryBroadcasts} needs of the rest of the store. */
@@ -72,7 +73,8 @@ export class MemoryBroadcasts implements BroadcastStore {
     if (known && known.floor !== undefined) return;
     const registeredMs = this.#facts.wallMs();
     const number = known?.number ?? ++this.#readerNumbers;
-    this.#readers.set(userId, { number, floor: head, watermark: head, registeredMs });
+    const fresh = { number, floor: head, watermark: head, registeredMs };
+    this.#readers.set(userId, { ...fresh, mutedTopics: known?.mutedTopics ?? [] });
   }
 
   /** The user is on no list any more. */
@@ -184,6 +186,12 @@ export class MemoryBroadcasts implements BroadcastStore {
     );
   }
 
+  async muteTopics(userId: string, topics: readonly string[]): Promise<void> {
+    this.#numbersOf([userId]);
+    const reader = this.#readers.get(userId);
+    if (reader) reader.mutedTopics = [...new Set(topics)];
+  }
+
   async traits(userIds: readonly string[]): Promise<DeviceTraits[]> {
     return userIds.flatMap((userId) =>
       this.#facts.devicesOf(userId).map(({ platform, locale }) => ({ userId, platform, locale })),
@@ -230,7 +238,7 @@ export class MemoryBroadcasts implements BroadcastStore {
   }
 
   #numbered(userId: string, floor: number | undefined): Reader {
-    const reader: Reader = { number: ++this.#readerNumbers, floor, watermark: 0, registeredMs: 0 };
+    const reader: Reader = { number: ++this.#readerNumbers, floor, watermark: 0, registeredMs: 0, mutedTopics: [] };
     this.#readers.set(userId, reader);
     return reader;
   }
@@ -242,14 +250,15 @@ function countUsers({ parts }: Kept): number {
 
 function toStored(kept: Kept): StoredBroadcast {
   const { broadcastId, number, contentType, content, audience, segment, createdMs, retractedMs, parts } = kept;
-  const { notBeforeMs, notAfterMs, urgent } = kept;
-  const window = { notBeforeMs, notAfterMs, urgent };
+  const { notBeforeMs, notAfterMs, urgent, topic, maxPerDay } = kept;
+  const window = { notBeforeMs, notAfterMs, urgent, topic, maxPerDay };
   const what = { broadcastId, number, contentType, content, audience, segment };
   return { ...what, ...window, createdMs, retractedMs, users: countUsers(kept), activationSeq: parts[0]?.seq ?? 0 };
 }
 
 function toOpen(kept: Kept, { seq: activationSeq }: Part, part: number): OpenPart {
-  const { broadcastId, contentType, content, audience, segment, notBeforeMs, notAfterMs, urgent } = kept;
+  const { broadcastId, contentType, content, audience, segment } = kept;
+  const { notBeforeMs, notAfterMs, urgent, topic, maxPerDay } = kept;
   const what = { activationSeq, broadcastId, part, contentType, contentBytes: content.length, audience, segment };
-  return { ...what, notBeforeMs, notAfterMs, urgent };
+  return { ...what, notBeforeMs, notAfterMs, urgent, topic, maxPerDay };
 }

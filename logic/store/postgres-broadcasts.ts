@@ -42,7 +42,7 @@ export class PostgresBroadcasts implements BroadcastStore {
       ...[broadcast.notBeforeMs, broadcast.notAfterMs, String(broadcast.urgent)],
       numbers ? Buffer.from(numbers) : null,
       numbers ? countNumbers(numbers) : 0,
-      MAX_OPEN_BROADCASTS,
+      ...[MAX_OPEN_BROADCASTS, broadcast.topic, broadcast.maxPerDay],
     ]);
     return text(row, 0) as BroadcastCreated;
   }
@@ -133,9 +133,16 @@ export class PostgresBroadcasts implements BroadcastStore {
     return new Map(
       rows.map((row) => [
         text(row, 0),
-        { number: number(row, 1), floor: number(row, 2), watermark: number(row, 3), registeredMs: number(row, 4) },
+        {
+          ...{ number: number(row, 1), floor: number(row, 2), watermark: number(row, 3) },
+          ...{ registeredMs: number(row, 4), mutedTopics: wordsOf(text(row, 5)) },
+        },
       ]),
     );
+  }
+
+  async muteTopics(userId: string, topics: readonly string[]): Promise<void> {
+    await this.#pool.run(sql.MUTE_TOPICS, [userId, textArray([...new Set(topics)])]);
   }
 
   async traits(userIds: readonly string[]): Promise<DeviceTraits[]> {
@@ -167,6 +174,8 @@ export class PostgresBroadcasts implements BroadcastStore {
   }
 }
 
+const wordsOf = (words: string): string[] => words.split(" ").filter((word) => word !== "");
+
 /** A column that was encoded in hex. */
 function bytes(row: Row, column: number): Uint8Array {
   return Buffer.from(text(row, column), "hex");
@@ -187,6 +196,8 @@ function toStored(row: Row): StoredBroadcast {
     retractedMs: number(row, 10),
     users: number(row, 11),
     activationSeq: number(row, 12),
+    topic: text(row, 13),
+    maxPerDay: number(row, 14),
   };
 }
 
@@ -202,5 +213,7 @@ function toOpen(row: Row): OpenPart {
     notBeforeMs: number(row, 7),
     notAfterMs: number(row, 8),
     urgent: text(row, 9) === "t",
+    topic: text(row, 11),
+    maxPerDay: number(row, 12),
   };
 }

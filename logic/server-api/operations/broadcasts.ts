@@ -29,6 +29,8 @@ import { type Infer, object } from "../schema.ts";
 const MAX_PAGE = 100;
 const MAX_RULES = 10;
 const MAX_VALUES = 50;
+/** That one user may have muted. */
+const MAX_TOPICS = 50;
 const AUDIENCES = ["all", "segment", "users"] as const;
 
 const BROADCAST_ID = text("A broadcast, as createBroadcast named it", 64, 1);
@@ -60,6 +62,22 @@ const SEGMENT = {
   ),
 } as const;
 
+const TOPIC = {
+  type: "string",
+  minLength: 1,
+  maxLength: 32,
+  pattern: "^[a-z0-9_.-]{1,32}$",
+  description: "What it is about, which users may want none of: 1 to 32 of a-z, 0-9, _, . and -",
+  examples: ["sale"],
+} as const;
+const MAX_PER_DAY = {
+  type: "integer",
+  minimum: 1,
+  maximum: 20,
+  description:
+    "With topic: who was given so many of the topic that came into force on the same day (UTC, by notBeforeMs) is not given this one",
+} as const;
+
 const WINDOW = {
   notBeforeMs: timeMs("From when on it is given to users"),
   notAfterMs: timeMs("Until when"),
@@ -76,6 +94,8 @@ const BROADCAST = object(
     segment: SEGMENT,
     users: count("How many users are on its list; 0 when it has none"),
     ...WINDOW,
+    topic: TOPIC,
+    maxPerDay: MAX_PER_DAY,
     state: {
       type: "string",
       enum: ["planned", "active", "ended", "retracted"],
@@ -86,7 +106,7 @@ const BROADCAST = object(
     ),
     createdAtMs: timeMs("When it was made"),
   },
-  ["segment"],
+  ["segment", "topic", "maxPerDay"],
   "Broadcast",
 );
 
@@ -104,8 +124,10 @@ const NEW = object(
     segment: SEGMENT,
     userIds: USER_IDS,
     ...WINDOW,
+    topic: TOPIC,
+    maxPerDay: MAX_PER_DAY,
   },
-  ["encoding", "segment", "userIds", "notBeforeMs", "urgent"],
+  ["encoding", "segment", "userIds", "notBeforeMs", "urgent", "topic", "maxPerDay"],
   "NewBroadcast",
 );
 
@@ -148,9 +170,12 @@ export const createBroadcast = operation({
     if ("kind" in content) return content;
     const audience = audienceOf(body);
     if ("kind" in audience) return audience;
-    const { contentType, notBeforeMs = 0, notAfterMs, urgent = false } = body;
+    const { contentType, notBeforeMs = 0, notAfterMs, urgent = false, topic = "", maxPerDay = 0 } = body;
+    if (topic === "" && maxPerDay > 0) return refuse("invalid", "maxPerDay is of a topic: name it, or leave it out");
+    if (topic !== "" && urgent)
+      return refuse("invalid", "what is urgent comes to everybody: leave out topic, or urgent");
     const ask = { tenant, idempotencyKey, contentType, content, ...audience, notBeforeMs, notAfterMs, urgent };
-    const made = await broadcasts.create(ask);
+    const made = await broadcasts.create({ ...ask, topic, maxPerDay });
     return typeof made === "string" ? ok({ broadcastId: made }) : made;
   },
 });
@@ -258,12 +283,59 @@ export const retractBroadcast = operation({
   },
 });
 
+const TOPICS = object(
+  {
+    topics: {
+      type: "array",
+      items: TOPIC,
+      maxItems: MAX_TOPICS,
+      description: "Of these the user is given nothing more; an empty list: of all everything",
+    },
+  },
+  [],
+  "MutedTopics",
+);
+
+export const muteTopics = operation({
+  id: "muteTopics",
+  method: "POST",
+  path: "/v1/users/{userId}/muted-topics",
+  summary: "Say of which topics a user gets no broadcasts",
+  description:
+    "The list takes the place of the one before. It holds from the next time on that a device of the user asks for broadcasts; what a device has stays.",
+  scope: "users:manage",
+  pathFields: object({ userId: USER_ID }),
+  bodyFields: TOPICS,
+  reply: { status: 204, description: "It is in force" },
+  target: ({ path: { userId } }) => userId,
+  async run({ tenant, path: { userId }, body: { topics } }, { broadcasts }) {
+    await broadcasts.muteTopics(tenant, userId, topics);
+    return ok();
+  },
+});
+
+export const readMutedTopics = operation({
+  id: "readMutedTopics",
+  method: "GET",
+  path: "/v1/users/{userId}/muted-topics",
+  summary: "Of which topics does a user get no broadcasts?",
+  description: "Of a user that nobody knows: of none.",
+  scope: "users:read",
+  pathFields: object({ userId: USER_ID }),
+  reply: { status: 200, description: "The topics", schema: TOPICS },
+  target: ({ path: { userId } }) => userId,
+  run: async ({ tenant, path: { userId } }, { broadcasts }) =>
+    ok({ topics: await broadcasts.mutedTopics(tenant, userId) }),
+});
+
 function shown(broadcast: StoredBroadcast, nowMs: number): object {
   const { broadcastId, contentType, content, audience, segment, users, createdMs, activationSeq } = broadcast;
-  const { notBeforeMs, notAfterMs, urgent } = broadcast;
+  const { notBeforeMs, notAfterMs, urgent, topic, maxPerDay } = broadcast;
   return {
     ...{ broadcastId, contentType, ...writeContent(content), audience, users, notBeforeMs, notAfterMs, urgent },
     ...(segment === "" ? {} : { segment: JSON.parse(segment) as unknown }),
+    ...(topic === "" ? {} : { topic }),
+    ...(maxPerDay === 0 ? {} : { maxPerDay }),
     ...{ state: stateOf(broadcast, nowMs), activationSeq, createdAtMs: createdMs },
   };
 }

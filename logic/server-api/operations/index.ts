@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Operation } from "../operation.ts";
-import { addBroadcastUsers, createBroadcast, listBroadcasts, readBroadcast, retractBroadcast } from "./broadcasts.ts";
+import {
+  addBroadcastUsers,
+  createBroadcast,
+  listBroadcasts,
+  muteTopics,
+  readBroadcast,
+  readMutedTopics,
+  retractBroadcast,
+} from "./broadcasts.ts";
 import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
 import { exportConversation, exportUser, exportUserMessages } from "./exports.ts";
@@ -33,6 +41,8 @@ export const OPERATIONS: readonly Operation[] = [
   listBroadcasts,
   addBroadcastUsers,
   retractBroadcast,
+  muteTopics,
+  readMutedTopics,
   readDevices,
   readPresence,
   muteUser,

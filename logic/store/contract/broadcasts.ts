@@ -17,7 +17,7 @@ export function newBroadcast(fields: Partial<NewBroadcast> = {}): NewBroadcast {
   return {
     ...{ broadcastId, tenant: "", contentType: "text/plain", content: Buffer.from(broadcastId) },
     digest: createHash("sha256").update(broadcastId).digest(),
-    ...{ audience: "all", segment: "", userIds: [], urgent: false },
+    ...{ audience: "all", segment: "", userIds: [], urgent: false, topic: "", maxPerDay: 0 },
     ...{ notBeforeMs: Date.now() - 1000, notAfterMs: Date.now() + HOUR_MS },
     ...fields,
   };
@@ -311,6 +311,39 @@ export function broadcastReaderContract(store: () => ContractStore): void {
       [a, "ios", ""],
       [a, "ios", "de-AT"],
     ]);
+  });
+}
+
+/** What broadcasts are about. */
+export function broadcastTopicContract(store: () => ContractStore): void {
+  it("keeps what a broadcast is about, and the topics that a user muted", async () => {
+    const { broadcasts } = store();
+    const tenant = tenantName();
+    const [about, plain] = [newBroadcast({ tenant, topic: "sale", maxPerDay: 3 }), newBroadcast({ tenant })];
+    for (const one of [about, plain]) assert.equal(await broadcasts.create(one), "created");
+    const seen = (parts: readonly { topic: string; maxPerDay: number }[]) =>
+      parts.map(({ topic, maxPerDay }) => [topic, maxPerDay]);
+    assert.deepEqual(seen(await openOf(broadcasts, tenant)), [
+      ["sale", 3],
+      ["", 0],
+    ]);
+    assert.deepEqual(seen(await broadcasts.list(tenant, { before: 0, limit: 9 })), [
+      ["", 0],
+      ["sale", 3],
+    ]);
+    const [known, unknown] = [user(), user()];
+    await loginOf(store(), known);
+    const before = (await broadcasts.readers([known])).get(known);
+    for (const userId of [known, unknown]) await broadcasts.muteTopics(userId, ["sale", "news", "sale"]);
+    const readers = await broadcasts.readers([known, unknown]);
+    assert.deepEqual(readers.get(known), { ...before, mutedTopics: ["sale", "news"] });
+    assert.deepEqual(readers.get(unknown)?.mutedTopics, ["sale", "news"]);
+    await broadcasts.muteTopics(known, []);
+    assert.deepEqual((await broadcasts.readers([known])).get(known), before);
+    // Who was named before its first login begins where the newest one is, as everybody does.
+    await loginOf(store(), unknown);
+    const { floor, mutedTopics } = (await broadcasts.readers([unknown])).get(unknown) ?? assert.fail();
+    assert.deepEqual([mutedTopics, floor], [["sale", "news"], (await headOf(broadcasts, ""))?.head ?? 0]);
   });
 }
 

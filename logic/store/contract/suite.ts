@@ -8,6 +8,7 @@ import {
   broadcastListContract,
   broadcastPruneContract,
   broadcastReaderContract,
+  broadcastTopicContract,
 } from "./broadcasts.ts";
 import { cardContract, changeContract, changeRepeatContract, changeRightsContract, pressContract } from "./changes.ts";
 import {
@@ -72,6 +73,7 @@ const PARTS = [
   broadcastForceContract,
   broadcastListContract,
   broadcastReaderContract,
+  broadcastTopicContract,
   broadcastPruneContract,
   membershipContract,
   contentContract,
