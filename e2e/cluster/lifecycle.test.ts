@@ -43,6 +43,17 @@ async function nodeNames(): Promise<string[]> {
   return text.split(" ").filter((name) => name !== "");
 }
 
+/** `helm test` of the shop: a pod of the image that the operator runs sends a message through the fleet. */
+async function helmTest(): Promise<void> {
+  const image = "jsonpath={.spec.template.spec.containers[0].image}";
+  const tag = await tools.kubectl(["get", "deploy", "im-operator", "-n", "imcluster-system", "-o", image]);
+  await tools.helm(["upgrade", "shop", CHART, "-n", SHOP, "--reuse-values", "--set", `test.image=${tag}`]);
+  const told = await tools.helm(["test", "shop", "-n", SHOP, "--logs", "--timeout", "150s"]);
+  assert.match(told, /"ok":true,.*"steps":\[/, told);
+  // Helm leaves the pods of tests behind, for their logs.
+  await tools.kubectl(["delete", "pods", "-n", SHOP, "--field-selector=status.phase==Succeeded"]);
+}
+
 async function objectsIn(namespace: string): Promise<string[]> {
   const kinds =
     "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets";
@@ -219,6 +230,7 @@ describe("a real cluster", { concurrency: 1 }, () => {
     await eventually("two entries", 2 * MINUTE_MS, async () =>
       (await getImCluster(tools, "shop", SHOP)).status?.entry?.summary === "2/2" ? true : undefined,
     );
+    await helmTest();
     await tools.helm([
       "upgrade",
       "im-operator",
