@@ -9,9 +9,9 @@ import { nearestRank } from "#lib/nearest-rank.ts";
 import { newStore } from "../e2e/harness/database.ts";
 import { startPostgres } from "../e2e/harness/postgres.ts";
 import { directConversationId } from "../logic/send/conversation.ts";
-import { internalId } from "../logic/server-api/tenant-ids.ts";
 import { GroupCommit } from "../logic/store/group-commit.ts";
 import type { AppendInput } from "../logic/store/store.ts";
+import { internalId } from "../logic/tenant/tenant-ids.ts";
 import { envNumber, missedOf, progress, round1 } from "./bench-kit.ts";
 
 /** Messages per second of each tenant. */

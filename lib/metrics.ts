@@ -92,20 +92,7 @@ export class Metrics {
   /** A counter by one label, as plain numbers that are read at scrape time: `counts[value]++` is free on the hot path. */
   tally<const V extends string>(name: string, help: string, label: string, values: readonly V[]): Record<V, number> {
     const counts = Object.fromEntries(values.map((value) => [value, 0])) as Record<V, number>;
-    const reported: Record<string, number> = {};
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers: [this.#registry],
-      collect() {
-        for (const value of values) {
-          const now = counts[value];
-          this.inc({ [label]: value }, now - (reported[value] ?? 0));
-          reported[value] = now;
-        }
-      },
-    });
+    this.countersOf(name, help, label, () => counts);
     return counts;
   }
 

@@ -5,7 +5,7 @@ import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { createChannelClient } from "#lib/grpc.ts";
 import { loadInternalTls } from "#lib/internal-tls.ts";
 import { serviceDefinition } from "#proto/load.ts";
-import { internalTokenId, TENANT } from "./server-api/tenant-ids.ts";
+import { internalTokenId, TENANT } from "./tenant/tenant-ids.ts";
 
 const DEADLINE_MS = 10_000;
 

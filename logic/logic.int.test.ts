@@ -31,9 +31,9 @@ import { type Logic, startLogic } from "./logic.ts";
 import { parseIntent } from "./push/intent.ts";
 import { intentStream, SHARDS, shardOf } from "./push/shard.ts";
 import { RedisRouter } from "./router/redis.ts";
-import { internalId } from "./server-api/tenant-ids.ts";
 import { migrate } from "./store/migrate.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
+import { internalId } from "./tenant/tenant-ids.ts";
 
 let postgres: PostgresServer;
 let redisServer: RedisServer;

@@ -14,8 +14,8 @@ import { purgeEntry } from "./grpc/control.ts";
 import { unreadMetrics } from "./metrics.ts";
 import { MemoryChangeLog } from "./presence/change-log-memory.ts";
 import { MemoryRouter } from "./router/memory.ts";
-import { internalId } from "./server-api/tenant-ids.ts";
 import { MemoryStore } from "./store/memory.ts";
+import { internalId } from "./tenant/tenant-ids.ts";
 
 const clock = new FakeClock();
 const store = new MemoryStore();

@@ -158,8 +158,8 @@ function firstLogins(index: IndexedHistory): Map<string, FirstLogin> {
   return logins;
 }
 
-/** Where each device began that keeps its place. */
-function placesOf(events: readonly BroadcastEvent[]): Map<string, number> {
+/** Where each device began that keeps its place, by `uid/device`. */
+export function placesOf(events: readonly BroadcastEvent[]): Map<string, number> {
   const places = new Map<string, number>();
   for (const { kind, uid, device, seq = 0 } of events)
     if (kind === "place" && !places.has(`${uid}/${device}`)) places.set(`${uid}/${device}`, seq);

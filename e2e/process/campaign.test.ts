@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { CampaignFigures } from "../campaign/figures.ts";
 import { checkRecording } from "../campaign/recorded.ts";
+import { placesOf } from "../checker/check-broadcast.ts";
 import type { BroadcastEvent, FinalState, HistoryEvent } from "../checker/history.ts";
 import { runMain } from "./run-main.ts";
 
@@ -102,9 +103,7 @@ function dueBroadcasts(recording: string, events: readonly HistoryEvent[]): (sho
       isConfirmed && fromMs !== undefined ? targets.map((uid) => `${id} ${uid}`) : [],
     ),
   );
-  const places = new Map<string, number>();
-  for (const { kind, uid, device, seq = 0 } of told)
-    if (kind === "place" && !places.has(`${uid}/${device}`)) places.set(`${uid}/${device}`, seq);
+  const places = placesOf(told);
   const { devices } = JSON.parse(readFileSync(join(recording, "final.json"), "utf8")) as FinalState;
   const settled = new Set(devices.map(({ uid, device }) => `${uid}/${device}`));
   return ({ id, uid, device, seq = 0 }) => {

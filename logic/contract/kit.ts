@@ -6,8 +6,8 @@ import type { LogicCore } from "../compose.ts";
 import type { PushIntent } from "../deliver/offline.ts";
 import type { TestAnswer, TestEntry } from "../entry-kit.ts";
 import type { Router } from "../router/router.ts";
-import { internalId } from "../server-api/tenant-ids.ts";
 import type { Store } from "../store/store.ts";
+import { internalId } from "../tenant/tenant-ids.ts";
 
 /** Of the entries in these tests, which do not renew: longer than any of them on a slow machine. */
 export const LEASE_TTL_MS = 60_000;

@@ -16,13 +16,13 @@ import { serviceDefinition } from "#proto/load.ts";
 import { readPresence } from "../presence/presence.ts";
 import type { RouterMemory } from "../presence/router-memory.ts";
 import type { Router } from "../router/router.ts";
-import { internalTokenId, TENANT_MARK } from "../server-api/tenant-ids.ts";
 import type { SessionGuard } from "../session/guard.ts";
 import type { Kicker } from "../session/kick.ts";
 import { disconnectBody } from "../session/session.ts";
 import { classOf } from "../store/identity.ts";
 import type { Store } from "../store/store.ts";
-import { isInternalId, NO_INTERNAL_ID } from "../tenant/peer-id.ts";
+import { requireInternalId } from "../tenant/peer-id.ts";
+import { internalTokenId, TENANT_MARK } from "../tenant/tenant-ids.ts";
 
 const MAX_TOKEN_ID_CHARS = 128;
 const MAX_INTERNAL_CHARS = internalTokenId("t".repeat(32), "").length + MAX_TOKEN_ID_CHARS;
@@ -48,7 +48,7 @@ export interface AdminPorts {
  * @throws {ImError} BAD_REQUEST, or RETRYABLE when the store is away
  */
 export async function revokeUser(ports: AdminPorts, { userId, validAfterMs }: RevokeUserRequest): Promise<void> {
-  requireUserId(userId);
+  requireInternalId(userId);
   await refuseTokensOf(ports, userId, requireTime(validAfterMs));
 }
 
@@ -81,7 +81,7 @@ export async function refuseTokenOf(ports: AdminPorts, tokenId: string, expiresM
  * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router is away
  */
 export async function kickUser(ports: AdminPorts, request: KickUserRequest): Promise<KickUserReply> {
-  requireUserId(request.userId);
+  requireInternalId(request.userId);
   return await closeSessions(ports, request);
 }
 
@@ -100,7 +100,7 @@ export async function closeSessions(ports: AdminPorts, request: KickUserRequest)
 }
 
 async function presence(ports: AdminPorts, { userIds }: PresenceRequest): Promise<PresenceReply> {
-  for (const userId of userIds) requireUserId(userId);
+  for (const userId of userIds) requireInternalId(userId);
   return { users: await readPresence(ports, userIds) };
 }
 
@@ -115,10 +115,6 @@ export function adminService(ports: AdminPorts): GrpcService {
 }
 
 const nothing = (): object => ({});
-
-function requireUserId(userId: string): void {
-  if (!isInternalId(userId)) throw new ImError(ErrorCode.BAD_REQUEST, NO_INTERNAL_ID);
-}
 
 function requireTime(ms: number): number {
   if (Number.isSafeInteger(ms)) return ms;

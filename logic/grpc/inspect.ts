@@ -15,7 +15,7 @@ import type { RouterMemory } from "../presence/router-memory.ts";
 import type { Route, Router } from "../router/router.ts";
 import type { TracedRecipient } from "../store/message-traces.ts";
 import type { Store } from "../store/store.ts";
-import { isInternalId, NO_INTERNAL_ID } from "../tenant/peer-id.ts";
+import { requireInternalId } from "../tenant/peer-id.ts";
 
 const MAX_MESSAGE_CHARS = 128;
 
@@ -40,7 +40,7 @@ export function inspectService(ports: InspectPorts): GrpcService {
  * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router or the store is away, or the router lost its memory just now
  */
 export async function locate(ports: InspectPorts, { userId }: LocateRequest): Promise<LocateReply> {
-  requireUserId(userId);
+  requireInternalId(userId);
   const [devices, { heads }] = await Promise.all([devicesOf(ports, [userId]), ports.store.inboxHeads([userId])]);
   const located = devices.get(userId) ?? [];
   if (located.some(({ online }) => !online)) await ports.memory.requireWhole();
@@ -52,7 +52,7 @@ export async function locate(ports: InspectPorts, { userId }: LocateRequest): Pr
  * @throws {ImError} BAD_REQUEST, or RETRYABLE when the router or the store is away
  */
 export async function trace(ports: InspectPorts, { userId, message }: TraceRequest): Promise<TraceReply> {
-  requireUserId(userId);
+  requireInternalId(userId);
   if (message === "" || message.length > MAX_MESSAGE_CHARS || message.includes("\0"))
     throw new ImError(ErrorCode.BAD_REQUEST, `message must have 1 to ${MAX_MESSAGE_CHARS} characters`);
   const found = await ports.store.traces.find(userId, message);
@@ -128,8 +128,4 @@ function placeOf(
 
 function onlineFirst(a: LocatedDevice, b: LocatedDevice): number {
   return Number(b.online) - Number(a.online) || b.lastSeenMs - a.lastSeenMs || (a.deviceId < b.deviceId ? -1 : 1);
-}
-
-function requireUserId(userId: string): void {
-  if (!isInternalId(userId)) throw new ImError(ErrorCode.BAD_REQUEST, NO_INTERNAL_ID);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { writeContent } from "../server-api/content.ts";
-import { externalId } from "../server-api/tenant-ids.ts";
 import type { HookEvent, HookMessage } from "../store/hooks.ts";
+import { externalId } from "../tenant/tenant-ids.ts";
 import type { Hook } from "./hook-settings.ts";
 
 /** So many bytes of JSON in one call; the first event goes whatever its size. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { type Infer, object } from "../server-api/schema.ts";
-import { TENANT } from "../server-api/tenant-ids.ts";
 import { faultsOf, fits } from "../server-api/validate.ts";
 import { HOOK_KINDS, type HookKind } from "../store/hooks.ts";
+import { TENANT } from "../tenant/tenant-ids.ts";
 
 /** A backend that is told of what happened. */
 export interface Hook {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from "#lib/config.ts";
+import type { z } from "#lib/config.ts";
 import { tenantOf } from "#lib/tenant.ts";
-import { TENANT } from "../server-api/tenant-ids.ts";
 import type { AppendInput, Subject } from "../store/store.ts";
+import { envByTenant, readByTenant } from "../tenant/by-tenant.ts";
 import { directConversationId, subjectConversationId } from "./conversation.ts";
 
 /** A pair of users has one conversation, which shows what was asked about last; or one for each thing that they talk about. */
@@ -12,16 +12,17 @@ export type ConversationPolicy = (typeof CONVERSATION_POLICIES)[number];
 /** The policy of whoever sends, by its internal id. */
 export type PolicyOf = (userId: string) => ConversationPolicy;
 
-const MAX_TENANTS = 1000;
-const TYPE = /^[a-z0-9_.-]{1,32}$/;
-const ID = /^[A-Za-z0-9_.:@-]{1,64}$/;
+/** What kind of thing a subject is. */
+export const SUBJECT_TYPE = /^[a-z0-9_.-]{1,32}$/;
+/** Which one. */
+export const SUBJECT_ID = /^[A-Za-z0-9_.:@-]{1,64}$/;
 
 /** What is wrong with a subject as somebody wrote it; undefined: nothing. Two empty texts are none. */
 export function subjectProblem(type: string, id: string): string | undefined {
   if (type === "" && id === "") return undefined;
   if (type === "" || id === "") return "half a subject: set both subject_type and subject_id, or neither";
-  if (!TYPE.test(type)) return "subject_type is none: 1-32 of a-z, 0-9, _, . and -";
-  if (!ID.test(id)) return "subject_id is none: 1-64 of letters, digits and _.:@-";
+  if (!SUBJECT_TYPE.test(type)) return "subject_type is none: 1-32 of a-z, 0-9, _, . and -";
+  if (!SUBJECT_ID.test(id)) return "subject_id is none: 1-64 of letters, digits and _.:@-";
   return undefined;
 }
 
@@ -51,36 +52,13 @@ export function policyFor(
 
 /** An environment variable with the policy by tenant: `{"acme":"per_item"}`. */
 export function envTenantPolicies(): z.ZodType<ReadonlyMap<string, ConversationPolicy> | undefined> {
-  return z
-    .string()
-    .transform((text, context): ReadonlyMap<string, ConversationPolicy> => {
-      const policies = readTenantPolicies(text);
-      if (typeof policies !== "string") return policies;
-      context.addIssue({ code: "custom", message: policies });
-      return z.NEVER;
-    })
-    .optional()
-    .describe('a JSON object of tenants and their policies, such as {"acme":"per_item"}');
+  return envByTenant(readTenantPolicies, 'a JSON object of tenants and their policies, such as {"acme":"per_item"}');
 }
 
 /** The policies by tenant, or what is wrong with the text. */
 export function readTenantPolicies(text: string): ReadonlyMap<string, ConversationPolicy> | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return "is no JSON";
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "is no JSON object";
-  const entries: [string, unknown][] = Object.entries(value);
-  if (entries.length > MAX_TENANTS) return `has more than ${MAX_TENANTS} tenants`;
-  const policies = new Map<string, ConversationPolicy>();
-  for (const [tenant, name] of entries) {
-    if (tenant === "" || !TENANT.test(tenant))
-      return `${JSON.stringify(tenant)} is no tenant: 1 to 32 of a-z, 0-9 and -`;
+  return readByTenant<ConversationPolicy>(text, (name, tenant) => {
     const policy = CONVERSATION_POLICIES.find((one) => one === name);
-    if (!policy) return `the policy of ${tenant} is none of ${CONVERSATION_POLICIES.join(", ")}`;
-    policies.set(tenant, policy);
-  }
-  return policies;
+    return policy ?? { problem: `the policy of ${tenant} is none of ${CONVERSATION_POLICIES.join(", ")}` };
+  });
 }

@@ -18,11 +18,11 @@ import { MuteWatch } from "../mutes/mute-watch.ts";
 import { MemoryRouter } from "../router/memory.ts";
 import { MemoryStore } from "../store/memory.ts";
 import type { NewApiKey } from "../store/server-api-store.ts";
+import { externalId } from "../tenant/tenant-ids.ts";
 import type { ApiDesk, ApiRequest, ApiResponse } from "./api-desk.ts";
 import { hashOfSecret, makeKey, SCOPES } from "./api-key.ts";
 import { composeApiDesk } from "./compose-server-api.ts";
 import type { DeadLetterDesk, ShownLetter } from "./dead-letter-desk.ts";
-import { externalId } from "./tenant-ids.ts";
 
 /** A call as a test writes it. */
 export interface TestCall {

@@ -8,8 +8,8 @@ import {
   type StoredBroadcast,
   type UsersAdded,
 } from "../store/broadcast-store.ts";
+import { internalId } from "../tenant/tenant-ids.ts";
 import { type Refusal, refuse } from "./problem.ts";
-import { internalId } from "./tenant-ids.ts";
 
 /** What {@link BroadcastDesk} needs. */
 export interface BroadcastDeskPorts {

@@ -3,7 +3,7 @@ import { type RedisClient, runPipeline } from "#lib/redis.ts";
 import type { IntentSink } from "../deliver/offline.ts";
 import { type DeadLetter, readLetters } from "../push/dead-letters.ts";
 import { DEAD_LETTER_STREAM } from "../push/intent.ts";
-import { externalId } from "./tenant-ids.ts";
+import { externalId } from "../tenant/tenant-ids.ts";
 
 /** What {@link RedisDeadLetters} needs. */
 export interface DeadLetterPorts {

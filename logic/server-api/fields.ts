@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fields that several operations have.
 import { MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
+import { SUBJECT_ID, SUBJECT_TYPE } from "../send/subject.ts";
 import { object } from "./schema.ts";
 
 const MAX_TIME_MS = 8_640_000_000_000_000;
@@ -15,7 +16,7 @@ export const SUBJECT = object(
       type: "string",
       minLength: 1,
       maxLength: 32,
-      pattern: "^[a-z0-9_.-]{1,32}$",
+      pattern: SUBJECT_TYPE.source,
       description: "What kind of thing: 1 to 32 of a-z, 0-9, _, . and -",
       examples: ["item"],
     },
@@ -23,7 +24,7 @@ export const SUBJECT = object(
       type: "string",
       minLength: 1,
       maxLength: 64,
-      pattern: "^[A-Za-z0-9_.:@-]{1,64}$",
+      pattern: SUBJECT_ID.source,
       description: "Which one: 1 to 64 letters, digits and _.:@-",
       examples: ["item-42"],
     },

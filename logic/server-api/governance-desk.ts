@@ -2,8 +2,8 @@
 import type { AdminPorts } from "../grpc/admin.ts";
 import type { ConversationStore } from "../store/conversation-store.ts";
 import type { Erasure, GovernanceStore, HeldThing, LegalHold } from "../store/governance.ts";
+import { externalId, internalId } from "../tenant/tenant-ids.ts";
 import { type Refusal, refuse } from "./problem.ts";
-import { externalId, internalId } from "./tenant-ids.ts";
 
 /** What {@link GovernanceDesk} needs. */
 export interface GovernanceDeskPorts {

@@ -5,8 +5,8 @@ import type { GroupChangeRequest, GroupChanger } from "../groups/group-changer.t
 import type { GroupOperation } from "../groups/group-rules.ts";
 import { type Refusal as CommandRefusal, NO_SUCH_CONVERSATION } from "../session/session.ts";
 import type { GroupDescription, GroupStore } from "../store/groups.ts";
+import { externalId, internalId } from "../tenant/tenant-ids.ts";
 import { type Refusal, refuse } from "./problem.ts";
-import { externalId, internalId } from "./tenant-ids.ts";
 
 /** What {@link GroupDesk} needs. */
 export interface GroupDeskPorts {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { HookSettings } from "../hooks/hook-settings.ts";
 import type { DeadHookEvent, HookStatus, HookStore, ReplayFrom } from "../store/hooks.ts";
-import { externalId } from "./tenant-ids.ts";
+import { externalId } from "../tenant/tenant-ids.ts";
 
 /** What {@link HookDesk} needs. */
 export interface HookDeskPorts {

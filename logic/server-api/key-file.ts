@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { StoredApiKey } from "../store/server-api-store.ts";
+import { TENANT } from "../tenant/tenant-ids.ts";
 import { hashOfSecret, isScope, parseKey, SCOPES } from "./api-key.ts";
 import { type Infer, object } from "./schema.ts";
-import { TENANT } from "./tenant-ids.ts";
 import { faultsOf, fits } from "./validate.ts";
 
 const MAX_KEYS = 1000;

@@ -7,8 +7,8 @@ import { envUrl, loadConfig, z } from "#lib/config.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { openPostgresStore } from "../store/postgres-store.ts";
 import type { ServerApiStore } from "../store/server-api-store.ts";
+import { TENANT } from "../tenant/tenant-ids.ts";
 import { hashOfSecret, isScope, makeKey, SCOPES } from "./api-key.ts";
-import { TENANT } from "./tenant-ids.ts";
 
 const WAIT_MS = 10_000;
 const DAY_MS = 86_400_000;

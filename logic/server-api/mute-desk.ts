@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MuteWatch } from "../mutes/mute-watch.ts";
 import type { Mute, MuteStore } from "../store/mutes.ts";
-import { internalId } from "./tenant-ids.ts";
+import { internalId } from "../tenant/tenant-ids.ts";
 
 /** What {@link MuteDesk} needs. */
 export interface MuteDeskPorts {

@@ -6,6 +6,7 @@ import { FakeClock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { waitUntil } from "../entry-kit.ts";
 import { PRUNE_ROWS } from "../store/server-api-store.ts";
+import { externalId, internalId, internalTokenId, TENANT } from "../tenant/tenant-ids.ts";
 import { AuditLog } from "./audit-log.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { readContent, writeContent } from "./content.ts";
@@ -13,7 +14,6 @@ import { cursorOf, readCursor } from "./cursor.ts";
 import { USER_ID } from "./fields.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { mayPass, PROBLEMS, type ProblemCode, problemBody, refusalOf, refuse } from "./problem.ts";
-import { externalId, internalId, internalTokenId, TENANT } from "./tenant-ids.ts";
 import { faultsOf } from "./validate.ts";
 
 const tenants = fc.stringMatching(/^(?:[a-z0-9][a-z0-9-]{0,10})?$/);

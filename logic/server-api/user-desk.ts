@@ -3,7 +3,7 @@ import { type AdminPorts, closeSessions, refuseTokenOf, refuseTokensOf } from ".
 import { readPresence } from "../presence/presence.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
-import { internalId, internalTokenId } from "./tenant-ids.ts";
+import { internalId, internalTokenId } from "../tenant/tenant-ids.ts";
 
 /** What {@link UserDesk} needs. */
 export interface UserDeskPorts {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-
-import { tenantOf } from "#lib/tenant.ts";
+import { idInTenant, tenantOf } from "#lib/tenant.ts";
 import type { ConversationFacts } from "../policy/engine.ts";
 import type { HookStore } from "./hooks.ts";
 import type { MemoryConversation } from "./memory-conversations.ts";
@@ -143,7 +142,7 @@ function withoutUser(report: StoredReport, userId: string): StoredReport | undef
     return { ...report, reporter: "", reportId: `erased.${report.number}`, text: "", context: "[]" };
   if (report.reported === userId) return { ...report, reported: "", context: "[]" };
   const around = messagesIn(report.context);
-  const to = tenantOf(userId) === "" ? userId : userId.slice(tenantOf(userId).length + 1);
+  const to = idInTenant(userId);
   if (report.kind === "appeal" && report.tenant === tenantOf(userId) && around.some((one) => one.to === to))
     return { ...report, context: "[]" };
   const others = around.filter(({ sender }) => sender !== userId);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ErrorCode, ImError } from "#lib/errors.ts";
 import { idInTenant, TENANT_SEPARATOR, tenantOf } from "#lib/tenant.ts";
-import { internalId, TENANT } from "../server-api/tenant-ids.ts";
 import { isUserId } from "../token/verify.ts";
+import { internalId, TENANT } from "./tenant-ids.ts";
 
 /**
  * May this user name that one? Every handler asks it about every id that a client names: it holds for well-formed ids of the user's own
@@ -19,8 +20,12 @@ export function isInternalId(id: string): boolean {
   return TENANT.test(tenant) && isUserId(idInTenant(id)) && internalId(tenant, idInTenant(id)) === id;
 }
 
-/** What {@link isInternalId} refuses. */
-export const NO_INTERNAL_ID =
+/** @throws {ImError} BAD_REQUEST when it is not {@link isInternalId} */
+export function requireInternalId(id: string): void {
+  if (!isInternalId(id)) throw new ImError(ErrorCode.BAD_REQUEST, NO_INTERNAL_ID);
+}
+
+const NO_INTERNAL_ID =
   "user_id is no user id: 1-64 of letters, digits and _.:@-, behind the name of a tenant and / unless of the default one";
 
 /** Characters by which internal ids of this user's tenant are longer than those that clients write. */

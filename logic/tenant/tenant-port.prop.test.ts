@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { Command } from "#proto/commands.ts";
 import { Block, ContactsPage, Presence, Send } from "#proto/gen/messages.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
-import { internalId, TENANT } from "../server-api/tenant-ids.ts";
 import type { EntryPort } from "../session/session.ts";
 import { isUserId } from "../token/verify.ts";
 import { isInternalId, isPeerId, prefixChars } from "./peer-id.ts";
+import { internalId, TENANT } from "./tenant-ids.ts";
 import { portOf, saidBy, shownTo } from "./tenant-port.ts";
 
 const letters = (chars: string, most: number) =>

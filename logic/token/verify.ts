@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { DisconnectCode } from "#lib/codes.ts";
-import { internalId, internalTokenId, TENANT, TENANT_MARK } from "../server-api/tenant-ids.ts";
+import { internalId, internalTokenId, TENANT, TENANT_MARK } from "../tenant/tenant-ids.ts";
 import { type KeySet, PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from "./jwks.ts";
 
 export const MAX_TOKEN_BYTES = 4096;

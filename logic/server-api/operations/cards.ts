@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CARD_KINDS, type Card, MAX_CARD_BYTES } from "../../changes/card.ts";
+import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
 import { CONVERSATION_ID, count, SENT, SERVICE_ID, SUBJECT, text, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { type Refusal, refuse } from "../problem.ts";
 import { object } from "../schema.ts";
-import { externalId, internalId } from "../tenant-ids.ts";
 import { NO_CONVERSATION, SUBJECT_FAULT, SUBJECT_WITHOUT_TO } from "./messages.ts";
 
 const MAX_ACTIONS = 8;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { cursorOf, readCursor } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { object } from "../schema.ts";
-import { externalId, internalId } from "../tenant-ids.ts";
 
 const MAX_PAGE = 100;
 /** Of last messages, which are not shown: their times are. */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ExportedMessage } from "../../store/exports.ts";
+import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { writeContent } from "../content.ts";
 import { cursorOf, readCursor } from "../cursor.ts";
 import { CONVERSATION_ID, CURSOR, count, DEVICE, limit, NEXT_CURSOR, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { type Infer, object } from "../schema.ts";
-import { externalId, internalId } from "../tenant-ids.ts";
 
 const MAX_PAGE = 200;
 const PAGE_BYTES = 4 * 1024 * 1024;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { Subject } from "../../store/store.ts";
+import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
 import { readContent, writeContent } from "../content.ts";
 import { cursorOf, readCursor } from "../cursor.ts";
@@ -24,7 +25,6 @@ import {
 import { type ApiPorts, type Outcome, ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { type Infer, object } from "../schema.ts";
-import { externalId, internalId } from "../tenant-ids.ts";
 
 export const NO_CONVERSATION = "no such conversation, or the account is not a member of it: check the ids";
 const MAX_PAGE = 200;

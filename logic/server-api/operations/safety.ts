@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { directConversationId } from "../../send/conversation.ts";
 import { REPORT_KINDS, type StoredReport } from "../../store/policy-store.ts";
+import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { cursorOf, readCursor } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, text, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { object } from "../schema.ts";
-import { externalId, internalId } from "../tenant-ids.ts";
 
 const MAX_PAGE = 50;
 const REPORT_LIST = "reports";
