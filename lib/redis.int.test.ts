@@ -306,6 +306,7 @@ describe("Redis Cluster", () => {
     );
     client.disconnect();
     await victim.start();
+    await cluster.waitServing();
   });
 
   it("fails at once while all of it is away, and comes back", async () => {

@@ -108,11 +108,17 @@ export class RedisCluster {
     const ids = ["--cluster-from", source.id, "--cluster-to", target.id, "--cluster-slots", String(slots)];
     const address = `${source.server.place.host}:${source.server.port}`;
     await redisCli(source.server, "--cluster", "reshard", address, ...ids, "--cluster-yes");
+    await this.waitServing();
   }
 
-  /** Resolves when every running node says that all slots are served. */
+  /** Resolves when every running node says that all slots are served, and by the same owners. @throws Error with what each node knows */
   async waitServing(timeoutMs = FORM_TIMEOUT_MS): Promise<void> {
-    await waitUntil("the Redis Cluster serves all slots", () => this.#isServing(), timeoutMs);
+    try {
+      await waitUntil("the Redis Cluster serves all slots", () => this.#isServing(), timeoutMs);
+    } catch (cause) {
+      const views = await Promise.all(this.nodes.map((node) => describeNode(node)));
+      throw new Error(`${String(cause)}\n${views.join("\n")}`, { cause });
+    }
   }
 
   async #isServing(): Promise<boolean> {
@@ -121,7 +127,9 @@ export class RedisCluster {
     if (!infos.every((info) => info.includes("cluster_state:ok") && info.includes(`cluster_slots_ok:${SLOTS}`)))
       return false;
     const served = (await this.view()).filter(({ isMaster, isGood }) => isMaster && isGood);
-    return served.reduce((sum, { slots }) => sum + slots, 0) === SLOTS;
+    if (served.reduce((sum, { slots }) => sum + slots, 0) !== SLOTS) return false;
+    const owners = await Promise.all(running.map((node) => redisCli(node, "CLUSTER", "NODES").catch(() => "")));
+    return new Set(owners.map(slotOwners)).size === 1;
   }
 
   /** May be called more than once. */
@@ -151,6 +159,15 @@ export async function startRedisCluster(options: { place?: Place } = {}): Promis
     await cluster.stop();
     throw error;
   }
+}
+
+/** What a node knows of the cluster, and what it logged last: for the one who reads why it did not form. */
+async function describeNode(node: RedisServer): Promise<string> {
+  if (node.pid === 0) return `${node.port}: stopped`;
+  const [info, nodes] = await Promise.all(
+    ["INFO", "NODES"].map((word) => redisCli(node, "CLUSTER", word).catch((error: unknown) => String(error))),
+  );
+  return `${node.port}: ${info?.split("\n").slice(0, 7).join(" ")}\n${nodes}\n${node.output.slice(-2000)}`;
 }
 
 async function newNode(dir: string, index: number, place: Place): Promise<RedisServer> {
@@ -216,6 +233,18 @@ function parseNodes(text: string, servers: readonly RedisServer[]): ClusterNode[
       masterId: masterId === "-" ? "" : masterId,
     };
   });
+}
+
+/**
+ * Who has which slots, and since which epoch, as one node has it. A node that has not heard of the last move elects under
+ * an epoch that is taken; whoever kills nodes then has a cluster at odds with itself.
+ */
+function slotOwners(text: string): string {
+  const lines = text.split("\n").flatMap((line) => {
+    const [id = "", , , , , , epoch = "", , ...ranges] = line.split(" ");
+    return ranges.length > 0 ? `${id} ${epoch} ${ranges.join(" ")}` : [];
+  });
+  return lines.toSorted().join("\n");
 }
 
 /** `0-5460` or `7`; a slot on its way is written as `[7->-...]`. */

@@ -72,6 +72,11 @@ export class RedisServer {
     return this.#process?.exit === undefined ? (this.#process?.pid ?? 0) : 0;
   }
 
+  /** What the process last started has printed. */
+  get output(): string {
+    return this.#process?.output ?? "";
+  }
+
   /** Starts (again), empty, on the same port; resolves when it answers PING. */
   async start(): Promise<void> {
     const { enter } = this.place;
