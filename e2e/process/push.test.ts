@@ -26,11 +26,14 @@ describe("messages for people who are away", async () => {
     const carol = await login(fleet(), "carol", target);
     try {
       const online = await alice.client.send({ to: "carol", content: "you are here" });
-      const away = await alice.client.send({ to: "bob", content: "you are away" });
+      const about = { subjectType: "item", subjectId: "lamp" };
+      const away = await alice.client.send({ to: "bob", content: "you are away", ...about });
       await waitUntil("the webhook was called", () => webhook.pushes.some((push) => push.userId === "bob"), 15_000);
       const push = webhook.pushes.find(({ userId }) => userId === "bob");
       assert.equal(push?.messageId, away.messageId);
       assert.equal(push?.sender, "alice");
+      const { conversationId, subjectType, subjectId } = push ?? {};
+      assert.deepEqual([conversationId, subjectType, subjectId], [away.conversationId, "item", "lamp"]);
       assert.equal(
         webhook.pushes.some(({ messageId }) => messageId === online.messageId),
         false,

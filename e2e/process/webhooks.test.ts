@@ -20,13 +20,14 @@ const run = promisify(execFile);
 /** Answers what the test says to whatever comes. */
 class Judge {
   answer: (body: string) => string = () => '{"verdict":"allow"}';
-  asked = 0;
+  readonly questions: string[] = [];
   readonly #server: Server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      this.asked++;
-      response.end(this.answer(Buffer.concat(chunks).toString()));
+      const question = Buffer.concat(chunks).toString();
+      this.questions.push(question);
+      response.end(this.answer(question));
     });
   });
 
@@ -79,7 +80,8 @@ describe("webhooks", async () => {
     const bob = await login(fleet(), "bob", target());
     await bob.client.close();
     const alice = await login(fleet(), "alice", target());
-    const { messageId } = await alice.client.send({ to: "bob", content: "are you there?" });
+    const about = { subjectType: "item", subjectId: "lamp" };
+    const { messageId } = await alice.client.send({ to: "bob", content: "are you there?", ...about });
     const message = () => told(({ id }) => id === messageId)[0];
     await waitUntil("the message", () => message() !== undefined, WAIT_MS);
     const { type, data = {} }: Partial<ToldEvent> = message() ?? {};
@@ -87,14 +89,14 @@ describe("webhooks", async () => {
       [type, data.sender, data.to, data.content, data.encoding, data.conversationSeq],
       ["message.after", "alice", "bob", "are you there?", "utf8", 1],
     );
+    assert.deepEqual([data.subjectType, data.subjectId], ["item", "lamp"]);
+    assert.match(judge.questions.at(-1) ?? "", /"subjectType":"item","subjectId":"lamp"/);
     const presence = (userId: string) =>
       told(({ type: kind, data: about }) => kind === "presence" && about.userId === userId).at(-1)?.data.online;
     await waitUntil("alice is there", () => presence("alice") === true, WAIT_MS);
-    await waitUntil(
-      "the push",
-      () => told(({ type: kind, data: about }) => kind === "push.result" && about.messageId === messageId).length > 0,
-      WAIT_MS,
-    );
+    const push = () => told(({ type: kind, data: of }) => kind === "push.result" && of.messageId === messageId)[0];
+    await waitUntil("the push", () => push() !== undefined, WAIT_MS);
+    assert.deepEqual([push()?.data.subjectType, push()?.data.subjectId], ["item", "lamp"]);
     await alice.client.close();
     await waitUntil("alice is away", () => presence("alice") === false, WAIT_MS);
     assert.equal(shop.badSignatures, 0);
@@ -137,7 +139,7 @@ describe("webhooks", async () => {
     await assert.rejects(alice.client.send({ to: "carol", content: "write me on wechat" }), /stay here/);
     judge.answer = () => "no verdict";
     await alice.client.send({ to: "carol", content: "also on wechat" });
-    assert.ok(judge.asked > 1);
+    assert.ok(judge.questions.length > 1);
     await alice.client.close();
   });
 

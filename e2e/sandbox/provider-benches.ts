@@ -25,7 +25,7 @@ import { startWebhookSandbox, type WebhookAnswer } from "./webhook.ts";
 import { startWechatSandbox, WECHAT_APP_ID, WECHAT_SECRET, WECHAT_TEMPLATE, type WechatSandbox } from "./wechat.ts";
 
 const clock = systemClock;
-const full = { knowsGone: true, hasRetryAfter: true, hasCollapseKey: true };
+const full = { knowsGone: true, hasRetryAfter: true, hasCollapseKey: true, tellsApp: true };
 const APNS_TOKEN = "a1b2c3d4".repeat(8);
 const PHONE = "+8613800000000";
 
@@ -69,7 +69,7 @@ export async function wechatBench(
     page: "",
   });
   const hasCollapseKey = kind === "template";
-  return { ...full, hasCollapseKey, provider, sandbox, address: "openid-1", recorded: "openid-1" };
+  return { ...full, tellsApp: false, hasCollapseKey, provider, sandbox, address: "openid-1", recorded: "openid-1" };
 }
 
 export async function smsBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench> {
@@ -82,7 +82,7 @@ export async function smsBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBe
     template: SMS_TEMPLATE,
     params: { time: "{time}" },
   });
-  return { ...full, provider, sandbox, address: PHONE, recorded: PHONE };
+  return { ...full, tellsApp: false, provider, sandbox, address: PHONE, recorded: PHONE };
 }
 
 export async function aliyunBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench> {
@@ -97,7 +97,7 @@ export async function aliyunBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<Provide
     templateCode: ALIYUN_TEMPLATE,
     params: { time: "{time} (a*b'c!)" },
   });
-  return { ...full, provider, sandbox, address: PHONE, recorded: PHONE };
+  return { ...full, tellsApp: false, provider, sandbox, address: PHONE, recorded: PHONE };
 }
 
 export async function webPushBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<ProviderBench & { sandbox: WebPushSandbox }> {
@@ -149,5 +149,6 @@ export async function webhookBench(timeoutMs = BENCH_TIMEOUT_MS): Promise<Provid
     knowsGone: false,
     hasRetryAfter: true,
     hasCollapseKey: false,
+    tellsApp: true,
   };
 }

@@ -20,6 +20,8 @@ export interface ProviderBench {
   hasRetryAfter: boolean;
   /** Does it say which push replaces which? */
   hasCollapseKey: boolean;
+  /** Does it carry references for the app? Nothing of them goes to the others. */
+  tellsApp: boolean;
 }
 
 /** Deadline that a bench gives its provider: no test but the one of the stall meets it on a busy machine. */
@@ -40,6 +42,7 @@ export function requestFor(address: string, over: Partial<PushRequest> = {}): Pu
       inboxSeq: 7,
       sender: SENDER,
       sentAtMs: 1_700_000_000_000,
+      ...{ subjectType: "item", subjectId: "lamp-4711" },
     },
     address,
     collapseKey: createHash("sha256").update("c_1").digest("base64url").slice(0, 32),
@@ -90,6 +93,8 @@ function refusals(bench: Bench, push: Push): void {
     assert.equal(sent?.address, made.recorded);
     if (made.hasCollapseKey) assert.equal(sent?.collapseKey, requestFor("").collapseKey);
     if (made.address !== "") assert.equal(sent?.text.includes(SENDER), false, "third parties learn no sender");
+    for (const reference of ["c_1", "018f2f6e-7c1a-7d1e-8000-000000000001", "item", "lamp-4711"])
+      assert.equal(sent?.text.includes(`"${reference}"`), made.tellsApp, `the app opens ${reference}`);
   });
 
   it("takes several pushes at the same time", async () => {

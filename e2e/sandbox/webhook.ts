@@ -13,6 +13,8 @@ export interface WebhookPush {
   inboxSeq: number;
   sender: string;
   sentAtMs: number;
+  subjectType?: string;
+  subjectId?: string;
 }
 
 /** How the sandbox answers one request: a status, never, or by breaking the connection. */

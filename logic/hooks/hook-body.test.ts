@@ -11,6 +11,7 @@ const STORED: HookStoredMessage = {
   contentType: "text/plain",
   content: Buffer.from("hello"),
   users: ["alice", "bob"],
+  subject: undefined,
 };
 
 function messageEvent(position: number, stored: Partial<HookStoredMessage> | undefined, more: Partial<HookEvent> = {}) {
@@ -58,6 +59,14 @@ it("tells of messages and facts", () => {
   assert.equal(call?.position, 2);
   const [group] = eventsOf(callOf(shop, [messageEvent(1, { users: [], contentType: "" })], 10)?.body ?? "");
   assert.deepEqual([group?.data.to, group?.data.contentType], [undefined, "text/plain"]);
+});
+
+it("says what a conversation is about, with and without contents", () => {
+  const event = messageEvent(1, { subject: { type: "item", id: "lamp" } });
+  for (const content of [true, false]) {
+    const [told] = eventsOf(callOf({ ...shop, content }, [event], 10)?.body ?? "");
+    assert.deepEqual([told?.data.subjectType, told?.data.subjectId], ["item", "lamp"]);
+  }
 });
 
 it("sends references without contents where that is configured, and says that a message is gone", () => {

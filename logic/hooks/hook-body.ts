@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { subjectFields } from "../send/subject.ts";
 import { writeContent } from "../server-api/content.ts";
 import type { HookEvent, HookMessage } from "../store/hooks.ts";
 import { externalId } from "../tenant/tenant-ids.ts";
@@ -38,7 +39,7 @@ function shownMessage(hook: Hook, { id }: HookEvent, message: HookMessage): obje
   const peer = stored.users.find((user) => user !== stored.sender);
   const to = peer === undefined ? undefined : externalId(hook.tenant, peer);
   return {
-    ...{ ...place, sender, ...(to === undefined ? {} : { to }), clientMessageId },
+    ...{ ...place, sender, ...(to === undefined ? {} : { to }), clientMessageId, ...subjectFields(stored.subject) },
     contentType: contentType || "text/plain",
     ...(hook.content ? writeContent(content) : {}),
   };

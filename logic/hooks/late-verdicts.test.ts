@@ -15,7 +15,14 @@ const event = (id: string, isGone = false): HookEvent => ({
     ...{ conversationId: "c", convSeq: 3, sentAtMs: 1 },
     stored: isGone
       ? undefined
-      : { sender: "alice", clientMessageId: "m", contentType: "", content: Buffer.alloc(0), users: [] },
+      : {
+          sender: "alice",
+          clientMessageId: "m",
+          contentType: "",
+          content: Buffer.alloc(0),
+          users: [],
+          subject: undefined,
+        },
   },
 });
 const read = (body: string, events = [event("one"), event("two"), event("gone", true)]) =>

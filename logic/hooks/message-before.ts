@@ -6,6 +6,7 @@ import { VERDICTS, type Verdict } from "../policy/rules.ts";
 import { Breaker } from "../push/breaker.ts";
 import { type BeforeSend, PASS, type Passage } from "../send/before-send.ts";
 import { pairIdOf } from "../send/conversation.ts";
+import { subjectFields } from "../send/subject.ts";
 import { writeContent } from "../server-api/content.ts";
 import { object } from "../server-api/schema.ts";
 import { fits } from "../server-api/validate.ts";
@@ -162,13 +163,13 @@ function isFor(hook: BeforeHook, { sender, peer, contentType }: AppendInput): bo
 }
 
 function questionOf(hook: BeforeHook, message: AppendInput): string {
-  const { sender, peer, conversationId, clientMessageId, contentType, content, sentAtMs } = message;
+  const { sender, peer, conversationId, clientMessageId, contentType, content, sentAtMs, subject } = message;
   const to = externalId(hook.tenant, peer);
   return JSON.stringify({
     ...{ hook: hook.name, tenant: hook.tenant, type: "message.before" },
     data: {
       ...{ conversationId, sender: externalId(hook.tenant, sender), ...(to ? { to } : {}), clientMessageId, sentAtMs },
-      ...{ contentType: contentType || "text/plain", ...writeContent(content) },
+      ...{ ...subjectFields(subject), contentType: contentType || "text/plain", ...writeContent(content) },
     },
   });
 }

@@ -54,6 +54,13 @@ it("what providers answer is written together, without addresses", async () => {
       ],
     ],
   );
+  await results.tell(
+    "apns",
+    { ...REQUEST, notification: { ...REQUEST.notification, subjectType: "item", subjectId: "lamp" } },
+    { kind: "accepted" },
+  );
+  const { subjectType, subjectId } = JSON.parse(written.flat()[2]?.body ?? "{}") as Record<string, unknown>;
+  assert.deepEqual([subjectType, subjectId], ["item", "lamp"]);
   assert.equal(new Set(facts.map(({ id }) => id)).size, 2);
   assert.ok(!JSON.stringify(facts).includes("secret"));
 });

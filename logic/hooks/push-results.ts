@@ -40,10 +40,12 @@ export class PushResults {
   async tell(provider: string, { notification }: PushRequest, result: PushResult): Promise<void> {
     const { isWanted, onFault } = this.#ports;
     if (!isWanted()) return;
-    const { userId, messageId, conversationId, inboxSeq } = notification;
+    const { userId, messageId, conversationId, inboxSeq, subjectType, subjectId } = notification;
     const { kind } = result;
     const reason = kind === "accepted" ? {} : { reason: result.reason };
-    const body = JSON.stringify({ messageId, conversationId, inboxSeq, provider, result: kind, ...reason });
+    // What is undefined is left out.
+    const about = { messageId, conversationId, inboxSeq, subjectType, subjectId };
+    const body = JSON.stringify({ ...about, provider, result: kind, ...reason });
     try {
       await this.#facts.call({ kind: "push.result", id: randomUUID(), key: userId, body });
     } catch (error) {

@@ -10,6 +10,14 @@ export interface PushNotification {
   inboxSeq: number;
   sender: string;
   sentAtMs: number;
+  /** What the user sees the conversation to be about, with an id of it; both or neither. */
+  subjectType?: string;
+  subjectId?: string;
+}
+
+/** What the app is told, so that a tap opens the right conversation: references alone. What is undefined is left out of JSON. */
+export function referencesOf({ conversationId, messageId, inboxSeq, subjectType, subjectId }: PushNotification) {
+  return { conversationId, messageId, inboxSeq, ...(subjectId === undefined ? {} : { subjectType, subjectId }) };
 }
 
 /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { Gathered } from "../gathered.ts";
+import { subjectFields } from "../send/subject.ts";
 import type { PushStepRow, PushStore, PushSubject, QuotaRequest } from "../store/push-store.ts";
 import type { Defer } from "../tick-batch.ts";
 import { type Address, addressesOf, type ChannelSet } from "./addresses.ts";
@@ -279,13 +280,16 @@ export class StepRunner {
 
 function requestOf(
   step: PushStepRow,
-  { conversationId, messageId, sender, sentAtMs, inboxSeq, head }: PushSubject,
+  { conversationId, messageId, sender, sentAtMs, inboxSeq, head, subject }: PushSubject,
   deviceId: string,
   address: string,
   { urgency, ttlMs }: Pick<PushRequest, "urgency" | "ttlMs">,
 ): PushRequest {
   return {
-    notification: { type: "push", userId: step.userId, conversationId, messageId, inboxSeq, sender, sentAtMs },
+    notification: {
+      ...{ type: "push", userId: step.userId, conversationId, messageId, inboxSeq, sender, sentAtMs },
+      ...subjectFields(subject),
+    },
     address,
     collapseKey: collapseKey(conversationId, deviceId || step.channel),
     urgency,

@@ -26,6 +26,11 @@ export function subjectProblem(type: string, id: string): string | undefined {
   return undefined;
 }
 
+/** Of a subject, as clients and backends are told of it; nothing when there is none. */
+export function subjectFields(subject: Subject | undefined): { subjectType?: string; subjectId?: string } {
+  return subject ? { subjectType: subject.type, subjectId: subject.id } : {};
+}
+
 /** Where a message to a user goes, and what it is hashed with. */
 export interface Address extends Pick<AppendInput, "conversationId" | "subject" | "pairId"> {
   /** Of {@link payloadHash}: the same under both policies, so a resend stays one when the policy is changed. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CONTACTS_WINDOW, EXACT_UNREAD, MAX_LARGE, UNCOUNTED_TYPES, UNLISTED_TYPE } from "./conversation-store.ts";
 import type { Statement } from "./postgres-pool.ts";
-import { IS_FOR_USER, IS_OF_PAIR, SEEN_LAST_SEQ } from "./read-statements.ts";
+import { IS_FOR_USER, IS_OF_PAIR, SEEN_LAST_SEQ, subjectOf } from "./read-statements.ts";
 import { EVENT_OVERHEAD_BYTES } from "./store.ts";
 
 /** See conversation_change_v1 in migrations/: arrays of users, conversations, seqs and flags; -1 = leave it. A row for each. */
@@ -20,11 +20,8 @@ const JOINED_SEQ = `CASE WHEN c.user_a IS NULL THEN (SELECT m.joined_seq FROM co
                                            WHERE m.conversation_id = c.conversation_id AND m.user_id = $1)
                          WHEN ${IS_OF_PAIR} THEN 0 END`;
 
-/** What user `$1` sees conversation `c` to be about: what it alone has asked about, if that was the last. */
-const subjectOf = (part: 0 | 1, column: string): string =>
-  `coalesce(c.subject_only -> $1::text ->> ${part}, c.${column}, '')`;
-const SUBJECT = subjectOf(0, "subject_type");
-const SUBJECT_ID = subjectOf(1, "subject_id");
+const SUBJECT = subjectOf("$1::text", 0);
+const SUBJECT_ID = subjectOf("$1::text", 1);
 
 /**
  * Conversations as their user sees them. `source` gives (position, conversation_id), and who is no member of one is not told of it.

@@ -118,7 +118,7 @@ export const READ: Statement = {
   name: "hook_read",
   text: `SELECT e.position, e.id, e.kind, e.key, e.stored_ms, e.only_hook, e.seq, e.created_ms, e.body,
                 m.sender, m.client_message_id, m.content_type, CASE WHEN $4 THEN m.content ELSE '' END,
-                to_json(ARRAY[c.user_a, c.user_b])::text
+                to_json(ARRAY[c.user_a, c.user_b])::text, c.subject_type, c.subject_id
            FROM (SELECT * FROM hook_event WHERE shard = $1 AND position > $2 ORDER BY position LIMIT $3) e
            LEFT JOIN message m ON m.conversation_id = e.key AND m.seq = e.seq AND m.created_ms = e.created_ms
                               AND m.message_id = e.id

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Subject } from "./store.ts";
 
 /** What a webhook can be about. */
 export const HOOK_KINDS = ["message.after", "presence", "push.result", "report.created"] as const;
@@ -37,6 +38,8 @@ export interface HookStoredMessage {
   readonly content: Uint8Array;
   /** Of a one-to-one conversation: both users. */
   readonly users: readonly string[];
+  /** What both see the conversation to be about. */
+  readonly subject: Subject | undefined;
 }
 
 /** One event of the log. */

@@ -17,11 +17,13 @@ import {
   type PresenceLook,
   type ReplayFrom,
 } from "./hooks.ts";
-import type { StoredEvent } from "./store.ts";
+import type { StoredEvent, Subject } from "./store.ts";
 
 /** What a memory store lends. */
 export interface HookedMaps {
-  conversation(id: string): { messages: StoredEvent[]; pair?: readonly [string, string] } | undefined;
+  conversation(
+    id: string,
+  ): { messages: StoredEvent[]; pair?: readonly [string, string]; subject?: Subject } | undefined;
   wallMs(): number;
 }
 
@@ -192,8 +194,9 @@ export class MemoryHooks implements HookStore {
     const found = conversation?.messages.find(({ messageId }) => messageId === id);
     if (!found) return undefined;
     const { sender, clientMessageId, contentType, content } = found;
-    const users = [...(conversation?.pair ?? [])];
-    return { sender, clientMessageId, contentType, content: withContent ? content : Buffer.alloc(0), users };
+    const { pair = [], subject } = conversation ?? {};
+    const shown = { content: withContent ? content : Buffer.alloc(0), users: [...pair], subject };
+    return { sender, clientMessageId, contentType, ...shown };
   }
 
   async settle(claim: HookClaim, { position, tries, pauseMs, dead }: HookSettlement): Promise<boolean> {

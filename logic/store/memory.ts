@@ -558,7 +558,8 @@ export class MemoryStore implements Store {
     const { conversationId, messageId, sender, contentType, sentAtMs } = event;
     const isMuted = this.conversations.isMuted(userId, conversationId, this.#wallMs());
     const message = { conversationId, messageId, sender, contentType, sentAtMs };
-    return { userId, inboxSeq, ...message, head: this.#head(userId), isMuted };
+    const subject = this.#subjectFor(userId, conversationId);
+    return { userId, inboxSeq, ...message, head: this.#head(userId), isMuted, subject };
   }
 
   async ping(): Promise<string> {
@@ -569,6 +570,12 @@ export class MemoryStore implements Store {
 
   #head(userId: string): number {
     return this.#heads.get(userId) ?? 0;
+  }
+
+  /** What the user sees the conversation to be about. */
+  #subjectFor(userId: string, conversationId: string): Subject | undefined {
+    const conversation = this.#conversations.get(conversationId);
+    return conversation?.subjectOnly.get(userId) ?? conversation?.subject;
   }
 
   #conversation(conversationId: string): Conversation {

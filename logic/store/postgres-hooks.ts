@@ -19,7 +19,7 @@ import {
   type ReplayFrom,
 } from "./hooks.ts";
 import type { PostgresPool, Row, Statement } from "./postgres-pool.ts";
-import { number, text } from "./rows.ts";
+import { number, subjectIn, text } from "./rows.ts";
 
 /** {@link HookStore} on PostgreSQL. Every statement is its own transaction. */
 export class PostgresHooks implements HookStore {
@@ -183,7 +183,7 @@ function messageOf(row: Row): HookMessage | undefined {
           ...{ sender: text(row, 9), clientMessageId: text(row, 10), contentType: text(row, 11) },
           // bytea comes as \x and hex digits.
           content: Buffer.from(text(row, 12).slice(2), "hex"),
-          users: users.filter((user) => user !== null),
+          ...{ users: users.filter((user) => user !== null), subject: subjectIn(row, 14) },
         }
       : undefined,
   };

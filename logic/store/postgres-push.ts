@@ -17,7 +17,7 @@ import {
   type StepBacklog,
   type StepLease,
 } from "./push-store.ts";
-import { number, text } from "./rows.ts";
+import { number, subjectIn, text } from "./rows.ts";
 
 type Pool = Pick<PostgresPool, "run" | "runAnew" | "renewSince">;
 
@@ -203,6 +203,6 @@ function toSubjects(rows: readonly Row[]): PushSubject[] {
     .map((row) => ({
       ...{ userId: text(row, 0), inboxSeq: number(row, 1), head: number(row, 2), messageId: text(row, 3) },
       ...{ conversationId: text(row, 4), sender: text(row, 5), contentType: text(row, 6), sentAtMs: number(row, 7) },
-      isMuted: row[8] === "t",
+      ...{ isMuted: row[8] === "t", subject: subjectIn(row, 9) },
     }));
 }

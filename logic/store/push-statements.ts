@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Statement } from "./postgres-pool.ts";
+import { subjectOf } from "./read-statements.ts";
 
 const STEP_COLUMNS = `user_id, conversation_id, channel, device_id, alone_seq, first_seq, last_seq, attempts, reached,
                 created_ms, due_ms, leased`;
@@ -37,13 +38,15 @@ export const READ_SUBJECTS: Statement = {
   name: "push_read_subjects",
   text: `SELECT w.user_id, w.seq, coalesce((SELECT head FROM inbox_head h WHERE h.user_id = w.user_id), 0),
                 m.message_id, i.conversation_id, m.sender, m.content_type, i.created_ms,
-                ${isMuted("w.user_id", "i.conversation_id")}
+                ${isMuted("w.user_id", "i.conversation_id")},
+                ${subjectOf("w.user_id", 0)}, ${subjectOf("w.user_id", 1)}
            FROM unnest($1::text[], $2::bigint[]) AS w(user_id, seq)
            LEFT JOIN LATERAL (SELECT conversation_id, conv_seq, created_ms FROM inbox
                                WHERE user_id = w.user_id AND seq = w.seq LIMIT 1) i ON true
            LEFT JOIN LATERAL (SELECT message_id, sender, content_type FROM message
                                WHERE conversation_id = i.conversation_id AND seq = i.conv_seq
-                                 AND created_ms = i.created_ms LIMIT 1) m ON true`,
+                                 AND created_ms = i.created_ms LIMIT 1) m ON true
+           LEFT JOIN conversation c ON c.conversation_id = i.conversation_id`,
 };
 
 /** $1 JSON array of steps, each identity once; see mergeStep. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Subject } from "./store.ts";
 
 /**
  * What push needs to keep: addresses that are no devices, steps that wait, and how much was sent today. Every method
@@ -59,6 +60,8 @@ export interface PushSubject extends InboxPosition {
   head: number;
   /** The user muted the conversation, and its time is not over. */
   isMuted: boolean;
+  /** What the user sees the conversation to be about; undefined: nothing was named. */
+  subject: Subject | undefined;
 }
 
 /** Steps that the caller has in hand now; `nowMs`: the store's time. */

@@ -6,6 +6,10 @@ import { FACT_CONVERSATIONS } from "./policy-store.ts";
 import type { Statement } from "./postgres-pool.ts";
 import { EVENT_OVERHEAD_BYTES } from "./store.ts";
 
+/** SQL: what a user sees conversation `c` to be about, type (0) or id: what it alone has asked about, if that was the last. */
+export const subjectOf = (userId: string, part: 0 | 1): string =>
+  `coalesce(c.subject_only -> ${userId} ->> ${part}, c.${part === 0 ? "subject_type" : "subject_id"}, '')`;
+
 const EVENT_COLUMNS = "message_id, sender, client_message_id, content_type, content, created_ms";
 const BYTES = `octet_length(content) + octet_length(m.conversation_id) + octet_length(sender) + octet_length(client_message_id)
                  + octet_length(content_type) + ${EVENT_OVERHEAD_BYTES}`;

@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { SignJWT } from "jose";
 import type { Clock } from "#lib/clock.ts";
-import type { PushFailure, PushProvider, PushRequest, PushResult } from "../provider.ts";
+import { type PushFailure, type PushProvider, type PushRequest, type PushResult, referencesOf } from "../provider.ts";
 import { CALL_TIMEOUT_MS, describeFault, failure, parseObject, readRetryAfter } from "./http-call.ts";
 import { readPrivateKey } from "./private-key.ts";
 
@@ -181,15 +181,14 @@ function readAnswer(stream: ClientHttp2Stream, clock: Clock, finish: (answer: An
 }
 
 function payloadOf({ notification, badge, urgency }: PushRequest): string {
-  const { conversationId, messageId, inboxSeq } = notification;
-  const im = { conversationId, messageId, inboxSeq };
+  const im = referencesOf(notification);
   if (urgency === "background") return JSON.stringify({ aps: { "content-available": 1, badge }, im });
   const aps = {
     // The app has the words in the user's language; mutable-content lets it fetch and show more.
     alert: { "loc-key": "IM_NEW_MESSAGE" },
     sound: "default",
     badge,
-    "thread-id": conversationId,
+    "thread-id": notification.conversationId,
     "mutable-content": 1,
   };
   return JSON.stringify({ aps, im });

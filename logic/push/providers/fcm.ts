@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import type { Clock } from "#lib/clock.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-import type { PushFailure, PushProvider, PushRequest, PushResult } from "../provider.ts";
+import { type PushFailure, type PushProvider, type PushRequest, type PushResult, referencesOf } from "../provider.ts";
 import { AccessToken, type IssuedToken } from "./access-token.ts";
 import { callHttp, failure, type HttpAnswer, parseObject } from "./http-call.ts";
 import { readPrivateKey } from "./private-key.ts";
@@ -102,13 +102,12 @@ export class FcmProvider implements PushProvider {
 }
 
 function messageOf({ address, notification, collapseKey, urgency, ttlMs, badge }: PushRequest): object {
-  const { conversationId, messageId, inboxSeq } = notification;
   const isAlert = urgency === "high";
   // Words come from the app's resources, in the user's language.
   const shown = { body_loc_key: "im_new_message", tag: collapseKey, notification_count: badge };
   return {
     token: address,
-    data: { conversationId, messageId, inboxSeq: String(inboxSeq) },
+    data: { ...referencesOf(notification), inboxSeq: String(notification.inboxSeq) },
     android: {
       collapse_key: collapseKey,
       priority: isAlert ? "HIGH" : "NORMAL",

@@ -2,7 +2,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import type { Clock } from "#lib/clock.ts";
-import type { PushProvider, PushRequest, PushResult } from "../provider.ts";
+import { type PushProvider, type PushRequest, type PushResult, referencesOf } from "../provider.ts";
 import { callHttp, failure, parseObject } from "./http-call.ts";
 import { readPrivateKey } from "./private-key.ts";
 import { encryptPush, type SubscriptionKeys } from "./web-push-encrypt.ts";
@@ -108,8 +108,7 @@ export class WebPushProvider implements PushProvider {
 }
 
 function payloadOf({ notification, badge, urgency }: PushRequest): Buffer {
-  const { conversationId, messageId, inboxSeq } = notification;
-  return Buffer.from(JSON.stringify({ type: "im", conversationId, messageId, inboxSeq, badge, urgency }));
+  return Buffer.from(JSON.stringify({ type: "im", ...referencesOf(notification), badge, urgency }));
 }
 
 /** Reads what `JSON.stringify(subscription)` gives in a browser. */

@@ -84,7 +84,7 @@ export function hookMessageContract(store: () => ContractStore): void {
           { ...stored, content: Buffer.from(stored?.content ?? []), users: stored?.users.toSorted() },
           {
             ...{ sender, clientMessageId, contentType, content: Buffer.from(input.content) },
-            users: at === 3 ? [] : [sender, bob].sort(),
+            ...{ users: at === 3 ? [] : [sender, bob].sort(), subject: undefined },
           },
         );
       }

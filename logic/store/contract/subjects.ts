@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { it } from "node:test";
 import type { Contact } from "../conversation-store.ts";
+import { HOOK_SHARDS } from "../hooks.ts";
 import type { AppendInput, AppendResult, Subject } from "../store.ts";
 import { appended, type ContractStore, direct, message, user } from "./fixture.ts";
 import { everythingReadBy } from "./hidden.ts";
@@ -191,5 +192,59 @@ export function peerConversationContract(store: () => ContractStore): void {
     await send(perPeer(bob, alice, BIKE));
     assert.equal((await send(first)).kind, "duplicate");
     assert.deepEqual(await subjects(alice), [`${bob} item bike`]);
+  });
+}
+
+/** What others than lists are told: pushes and webhooks. */
+export function toldSubjectContract(store: () => ContractStore): void {
+  const { perItem, perPeer, send } = kitOf(store);
+  const named = (subject: Subject | undefined): string => `${subject?.type} ${subject?.id}`;
+  const pushed = async (userId: string, inboxSeq: number): Promise<string> =>
+    named((await store().pushStore.readSubjects([{ userId, inboxSeq }]))[0]?.subject);
+
+  it("tells pushes which item a message is about", async () => {
+    const [alice, bob] = [user(), user()];
+    await store().append([perItem(alice, bob, LAMP), perItem(alice, bob, BIKE), message({ sender: alice, peer: bob })]);
+    assert.deepEqual(
+      [await pushed(bob, 1), await pushed(bob, 2), await pushed(bob, 3)],
+      ["item lamp", "item bike", "undefined undefined"],
+    );
+    const conversationId = about(alice, bob, LAMP);
+    await send(message({ sender: bob, peer: "", conversationId }));
+    assert.equal(await pushed(alice, 4), "item lamp", "of a message that names none");
+  });
+
+  it("tells pushes of a pair's only conversation what their user sees it to be about", async () => {
+    const [alice, bob] = [user(), user()];
+    await send(perPeer(alice, bob, LAMP));
+    await send(perPeer(alice, bob, BIKE, { hidden: true }));
+    assert.deepEqual([await pushed(alice, 1), await pushed(bob, 1)], ["item bike", "item lamp"]);
+  });
+
+  it("tells webhooks what both see a conversation to be about", async () => {
+    const [alice, bob] = [user(), user()];
+    while ((await store().hooks.collect(100)) !== 0);
+    const hook = `hook-${randomUUID()}`;
+    await store().hooks.register([hook]);
+    store().hooks.wantMessages(true);
+    try {
+      const item = perItem(alice, bob, LAMP);
+      const [seen, hidden] = [perPeer(alice, bob, LAMP), perPeer(alice, bob, BIKE, { hidden: true })];
+      for (const input of [item, seen, hidden]) await send(input);
+      while ((await store().hooks.collect(100)) !== 0);
+      const claims = await store().hooks.claim({ hooks: [hook], leaseMs: 60_000, limit: HOOK_SHARDS });
+      const pages = await Promise.all(
+        claims.map(({ shard, position }) =>
+          store().hooks.read({ shard, after: position, limit: 50, withContent: false }),
+        ),
+      );
+      const told = new Map(pages.flat().map(({ id, message: of }) => [id, named(of?.stored?.subject)]));
+      assert.deepEqual(
+        [item, seen, hidden].map(({ messageId }) => told.get(messageId)),
+        ["item lamp", "item lamp", "item lamp"],
+      );
+    } finally {
+      store().hooks.wantMessages(false);
+    }
   });
 }

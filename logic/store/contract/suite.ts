@@ -63,7 +63,12 @@ import { pushContract } from "./pushes.ts";
 import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
 import { apiAuditContract, apiKeyContract, apiRequestContract } from "./server-api.ts";
-import { itemConversationContract, itemPeopleContract, peerConversationContract } from "./subjects.ts";
+import {
+  itemConversationContract,
+  itemPeopleContract,
+  peerConversationContract,
+  toldSubjectContract,
+} from "./subjects.ts";
 import { traceContract } from "./traces.ts";
 import { visiblePeersContract } from "./visible-peers.ts";
 
@@ -90,6 +95,7 @@ const PARTS = [
   itemConversationContract,
   itemPeopleContract,
   peerConversationContract,
+  toldSubjectContract,
   groupMembersContract,
   groupHistoryContract,
   groupChangesContract,
