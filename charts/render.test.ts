@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { byKind, CHART_NAMES, chartPath, ciValues, helmOk, type Manifest, render, runHelm } from "./testing/helm.ts";
 import { podOf, restrictedFaults } from "./testing/restricted.ts";
 
@@ -85,5 +86,16 @@ describe("the matrix", () => {
   it("has pods to check", async () => {
     const manifests = await render("im-operator");
     assert.equal(byKind(manifests, "Deployment").filter((one) => podOf(one) !== undefined).length, 1);
+  });
+});
+
+describe("the operator's log level", () => {
+  it("is another ConfigMap, and no other pod", async () => {
+    const [usual, debug] = [await render("im-operator"), await render("im-operator", ["--set=logLevel=debug"])];
+    const changed = debug.filter((manifest, at) => !isDeepStrictEqual(manifest, usual[at]));
+    assert.deepEqual(
+      changed.map(({ kind, data }) => [kind, data]),
+      [["ConfigMap", { level: "debug" }]],
+    );
   });
 });

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { envBool, envDurationMs, envInt, envList, envPort, envString, loadConfig, z } from "#lib/config.ts";
+import {
+  envBool,
+  envDurationMs,
+  envInt,
+  envList,
+  envLogLevel,
+  envLogLevelDir,
+  envPort,
+  envString,
+  loadConfig,
+  z,
+} from "#lib/config.ts";
 import { ENDPOINT_KINDS, type Endpoint, MAX_ENDPOINTS, parseEndpoint } from "#lib/endpoint.ts";
 import type { LimitsConfig } from "./gate.ts";
 import { AddressRanges } from "./listen/proxy.ts";
@@ -32,7 +43,8 @@ export const entryEnv = z.object({
   IM_POD_UID: envString(64).default(randomUUID).describe("metadata.uid of the pod"),
   IM_POD_IP: envString(45).default("127.0.0.1").describe("the address where other entries reach this one"),
   IM_VERSION: envString(64).default("dev").describe("the version that runs, for people"),
-  IM_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
+  IM_LOG_LEVEL: envLogLevel().default("info"),
+  IM_LOG_LEVEL_DIR: envLogLevelDir().optional(),
   IM_ADMIN_PORT: envPort().default(9090).describe("a free TCP port for /livez /readyz /metrics"),
   IM_INTERNAL_TLS_DIR: envString().optional().describe("a folder with ca.crt, tls.crt and tls.key; unset = plaintext"),
   IM_TLS_PORT: envPort().default(8443).describe("a free TCP port for clients"),
@@ -132,6 +144,8 @@ export interface EntryConfig {
   podinfoDir: string | undefined;
   demoDir: string | undefined;
   logLevel: string;
+  /** Undefined: the level stays. */
+  logLevelDir: string | undefined;
 }
 
 /** @throws {ImError} BAD_REQUEST that lists every bad variable */
@@ -175,5 +189,6 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     podinfoDir: vars.IM_PODINFO_DIR,
     demoDir: vars.IM_DEMO_DIR,
     logLevel: vars.IM_LOG_LEVEL,
+    logLevelDir: vars.IM_LOG_LEVEL_DIR,
   };
 }

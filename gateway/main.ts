@@ -2,6 +2,7 @@
 import { systemClock } from "#lib/clock.ts";
 import { toImError } from "#lib/errors.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
+import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger } from "#lib/logger.ts";
 import { saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
 import { loadEntryConfig } from "./config.ts";
@@ -14,6 +15,7 @@ try {
   const config = loadEntryConfig();
   const log = createLogger("entry", config.logLevel);
   const lifecycle = new Lifecycle(log);
+  lifecycle.onStop("log level", followLogLevel({ dir: config.logLevelDir, log, clock: systemClock }));
   const entry = await startEntry(config, { log });
   lifecycle.onStop("memory reducer", saveMemoryWhenCalm(systemClock));
   lifecycle.onStop("listeners", () => entry.close());

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ErrorCode, ImError } from "./errors.ts";
+import { LOG_LEVELS, type LogLevel } from "./logger.ts";
 import { parseRedisUrl, REDIS_URL_REMEDY } from "./redis-url.ts";
 
 export { z } from "zod";
@@ -109,6 +110,16 @@ export function envDurationMs(minMs = 0, maxMs = 86_400_000): z.ZodType<number> 
 /** A non-empty string of at most `maxLength` characters. */
 export function envString(maxLength = 4096): z.ZodType<string> {
   return z.string().min(1).max(maxLength);
+}
+
+/** debug, info, warn or error. */
+export function envLogLevel(): z.ZodType<LogLevel> {
+  return z.enum(LOG_LEVELS).describe("debug, info, warn or error");
+}
+
+/** A folder with a file that {@link followLogLevel} follows. */
+export function envLogLevelDir(): z.ZodType<string> {
+  return envString().describe("a folder with the file level, which is looked at all the time; unset = IM_LOG_LEVEL");
 }
 
 /** A comma separated list without empty items. */

@@ -43,6 +43,23 @@ describe("logger", () => {
     );
   });
 
+  it("changes the level of all its children at once, and says so at every level", () => {
+    const lines = linesOf(`
+      const log = createLogger("x", "error");
+      const child = log.child({ of: "child" }).child({ deep: true });
+      child.info({}, "1");
+      log.setLevel("debug");
+      log.setLevel("debug");
+      child.debug({}, "2");
+      log.setLevel("warn");
+      child.info({}, "3");
+      child.warn({ level: log.level }, "4");
+    `);
+    const said = lines.map(({ msg, before, now }) => (before ? `${before} to ${now}` : msg));
+    assert.deepEqual(said, ["error to debug", "2", "debug to warn", "4"]);
+    assert.deepEqual([lines[1]?.of, lines[1]?.deep], ["child", true]);
+  });
+
   it("silentLogger says nothing and has children", () => {
     silentLogger.child({}).error({}, "nothing");
   });

@@ -16,6 +16,21 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
+/** From everything to faults only. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export function isLogLevel(text: string): text is LogLevel {
+  return LOG_LEVELS.some((level) => level === text);
+}
+
+/** The logger of a process. */
+export interface RootLogger extends Logger {
+  readonly level: LogLevel;
+  /** For this logger and all its children, at once. Says so in a line that every level shows. */
+  setLevel(level: LogLevel): void;
+}
+
 const REDACTED_NAMES = ["token", "body", "content", "authorization", "password", "secret"];
 const REDACTED_PATHS = REDACTED_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
@@ -23,15 +38,45 @@ const REDACTED_PATHS = REDACTED_NAMES.flatMap((name) => [name, `*.${name}`, `*.*
  * JSON lines on stdout with `component`, level as a word, ISO time and `err` serialised with its causes.
  * @param level debug | info | warn | error; IM_LOG_LEVEL, else info, by default
  */
-export function createLogger(component: string, level: string = process.env.IM_LOG_LEVEL || "info"): Logger {
-  const known = Object.hasOwn(pino.levels.values, level) ? level : "info";
-  return pino({
-    level: known,
+export function createLogger(component: string, level: string = process.env.IM_LOG_LEVEL || "info"): RootLogger {
+  const sink = pino({
+    level: "debug",
     base: { component },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: REDACTED_PATHS, censor: "[redacted]" },
   });
+  // Children of pino keep the level that their parent had when they were made: ours ask for it line by line.
+  let least: LogLevel = isLogLevel(level) ? level : "info";
+  const isShown = (one: LogLevel): boolean => LOG_LEVELS.indexOf(one) >= LOG_LEVELS.indexOf(least);
+  return {
+    ...loggerOn(sink, isShown),
+    get level() {
+      return least;
+    },
+    setLevel: (next) => {
+      if (next === least) return;
+      sink.info({ before: least, now: next }, "log level changed");
+      least = next;
+    },
+  };
+}
+
+type Sink = Pick<pino.Logger, LogLevel | "child">;
+
+function loggerOn(sink: Sink, isShown: (level: LogLevel) => boolean): Logger {
+  const method =
+    (level: LogLevel): LogMethod =>
+    (fields, message) => {
+      if (isShown(level)) sink[level](fields, message);
+    };
+  return {
+    debug: method("debug"),
+    info: method("info"),
+    warn: method("warn"),
+    error: method("error"),
+    child: (fields) => loggerOn(sink.child(fields), isShown),
+  };
 }
 
 const drop: LogMethod = () => undefined;

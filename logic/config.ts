@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { envDurationMs, envInt, envList, envPort, envRedisUrl, envString, envUrl, z } from "#lib/config.ts";
+import {
+  envDurationMs,
+  envInt,
+  envList,
+  envLogLevel,
+  envLogLevelDir,
+  envPort,
+  envRedisUrl,
+  envString,
+  envUrl,
+  z,
+} from "#lib/config.ts";
 import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
 import { MAX_GROUP_MEMBERS, MOST_GROUP_MEMBERS } from "./groups/group-rules.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
@@ -10,7 +21,8 @@ import { serverApiShape } from "./server-api/config.ts";
 import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
 
 const common = {
-  IM_LOG_LEVEL: envString(16).default("info"),
+  IM_LOG_LEVEL: envLogLevel().default("info"),
+  IM_LOG_LEVEL_DIR: envLogLevelDir().optional(),
   IM_CLUSTER: envString(64).default("dev"),
   IM_POD_NAME: envString(253).default("local"),
   IM_POD_UID: envString(64).default(() => randomUUID()),

@@ -3,6 +3,7 @@ import { startAdminServer } from "#lib/admin-server.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
+import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { connectRedis } from "#lib/redis.ts";
@@ -45,8 +46,11 @@ export interface Extlogic {
 
 /** Starts the consumer of push intents and the reconciler. Works while Redis is away: what is late is pushed from SQL. */
 export async function startExtlogic(config: ExtlogicConfig, deps: ExtlogicDeps = {}): Promise<Extlogic> {
-  const log = deps.log ?? createLogger("extlogic", config.IM_LOG_LEVEL);
+  const own = createLogger("extlogic", config.IM_LOG_LEVEL);
+  const log = deps.log ?? own;
   const lifecycle = new Lifecycle(log);
+  const clock = deps.clock ?? systemClock;
+  lifecycle.onStop("log level", followLogLevel({ dir: config.IM_LOG_LEVEL_DIR, log: own, clock }));
   try {
     return await start(config, { ...deps, log }, lifecycle);
   } catch (error) {

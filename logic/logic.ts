@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "#lib/clock.ts";
 import { loadConfig } from "#lib/config.ts";
 import { createGrpcServer, type GrpcServer, uplinkService, watchInternalTls } from "#lib/grpc.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
+import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { connectRedis, type RedisClient, whenReady } from "#lib/redis.ts";
@@ -68,8 +69,11 @@ export interface Logic {
  * @throws {ImError} when one of them is missing, with the remedy
  */
 export async function startLogic(config: LogicConfig, deps: LogicDeps = {}): Promise<Logic> {
-  const log = deps.log ?? createLogger("logic", config.IM_LOG_LEVEL);
+  const own = createLogger("logic", config.IM_LOG_LEVEL);
+  const log = deps.log ?? own;
   const lifecycle = new Lifecycle(log);
+  const clock = deps.clock ?? systemClock;
+  lifecycle.onStop("log level", followLogLevel({ dir: config.IM_LOG_LEVEL_DIR, log: own, clock }));
   try {
     return await start(config, { ...deps, log }, lifecycle);
   } catch (error) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { envBool, envList, envPort, envString, loadConfig, z } from "#lib/config.ts";
+import { envBool, envList, envLogLevel, envLogLevelDir, envPort, envString, loadConfig, z } from "#lib/config.ts";
 
 const SCHEMA = z.object({
-  IM_LOG_LEVEL: envString().default("info").describe("debug, info, warn or error"),
+  IM_LOG_LEVEL: envLogLevel().default("info"),
+  IM_LOG_LEVEL_DIR: envLogLevelDir().optional(),
   IM_ADMIN_PORT: envPort().default(9090).describe("the port of /livez, /readyz, /metrics and /debug"),
   IM_VERSION: envString(64).optional().describe("the version of this build; the default is package.json's"),
   IM_WATCH_NAMESPACES: envList().default([]).describe("namespaces to watch, comma separated; empty for all"),

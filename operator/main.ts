@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { startAdminServer } from "#lib/admin-server.ts";
 import { systemClock } from "#lib/clock.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
+import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { createAdmission } from "./admission/admission.ts";
@@ -31,6 +32,7 @@ async function main(config: OperatorConfig): Promise<void> {
   const registry = new Metrics({ component: "operator", version }, { runtime: true });
   const metrics = createOperatorMetrics(registry);
   const lifecycle = new Lifecycle(log);
+  lifecycle.onStop("log level", followLogLevel({ dir: config.IM_LOG_LEVEL_DIR, log, clock: systemClock }));
   lifecycle.installSignals(STOP_DEADLINE_MS);
 
   const client = createKubeClient({

@@ -66,7 +66,7 @@ export class Operator {
     const events = new ClusterEvents(options.events);
     const observer = new Observer({ client, caches, secrets, configMaps, fleet, config: operands, clock });
     const hooks = metrics ? { onAction: metrics.onAction, onDrained: metrics.onDrained } : {};
-    const executor = new Executor({ client, caches, secrets, fleet, events, clock, log, ...hooks });
+    const executor = new Executor({ client, caches, secrets, configMaps, fleet, events, clock, log, ...hooks });
     const cleanup = new Cleanup({ client, pods: caches.pods, log });
     const routeAudit = new RouteAudit({ fleet, events, ...(metrics ? { onGhosts: metrics.onGhosts } : {}) });
     const onStatus = metrics ? { onStatus: metrics.onStatus } : {};

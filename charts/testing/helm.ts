@@ -26,6 +26,7 @@ export interface Manifest {
     annotations?: Record<string, string>;
   };
   spec?: Record<string, unknown>;
+  data?: Record<string, string>;
   rules?: { verbs: string[]; resources: string[]; apiGroups: string[] }[];
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator as real processes: leader election, takeover, webhooks, signals.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type RequestOptions, request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { IM_CLUSTER } from "../../operator/api/resource.ts";
@@ -157,6 +160,28 @@ describe("operator/main.ts", () => {
     }
   });
 
+  it("follows the file with its log level", async (context) => {
+    const bench = await Bench.open(server);
+    const dir = mkdtempSync(join(tmpdir(), "log-level-"));
+    context.after(() => rmSync(dir, { recursive: true, force: true }));
+    const { child } = await startMain("operator-l", bench.namespace, { IM_LOG_LEVEL_DIR: dir });
+    const write = async (text: string, line: string) => {
+      writeFileSync(join(dir, "level"), text);
+      await waitUntil(line, () => child.output.includes(line), TAKEOVER_MS);
+    };
+    try {
+      await waitUntil("it leads", () => child.output.includes('"msg":"leading"'), TAKEOVER_MS);
+      await write("loud", '\\"loud\\" is no log level; it stays info');
+      await write("error", '"before":"info","now":"error","msg":"log level changed"');
+      child.signal("SIGTERM");
+      assert.equal((await child.waitForExit(20_000)).code, 0);
+      assert.ok(!child.output.includes('"msg":"stopping"'), "what is less than an error is not written any more");
+    } finally {
+      child.signal("SIGKILL");
+      await bench.close();
+    }
+  });
+
   it("ends with 1 when its Lease is taken away", async () => {
     const bench = await Bench.open(server);
     const { child } = await startMain("operator-c", bench.namespace);
@@ -177,10 +202,11 @@ describe("operator/main.ts", () => {
       IM_OPERAND_IMAGE: "",
       IM_WORKERS: "0",
       IM_LEADER_ELECT: "perhaps",
+      IM_LOG_LEVEL: "loud",
     });
     const exit = await child.waitForExit(20_000);
     assert.equal(exit.code, 1);
-    for (const name of ["IM_OPERAND_IMAGE", "IM_WORKERS", "IM_LEADER_ELECT"])
+    for (const name of ["IM_OPERAND_IMAGE", "IM_WORKERS", "IM_LEADER_ELECT", "IM_LOG_LEVEL"])
       assert.ok(child.output.includes(name), child.output);
   });
 });

@@ -167,6 +167,7 @@ describe("the API server accepts", () => {
         ...{
           replicas: 3,
           maxConnectionsPerPod: 20_000,
+          logLevel: "info",
           demo: false,
           pingInterval: "30s",
           backgroundPingInterval: "2m",
@@ -190,8 +191,8 @@ describe("the API server accepts", () => {
           messagesPerSecondPerUser: 200,
         },
       },
-      logic: { replicas: 2 },
-      extlogic: { replicas: 1 },
+      logic: { replicas: 2, logLevel: "info" },
+      extlogic: { replicas: 1, logLevel: "info" },
       delivery: { ackTimeout: "5s" },
       retention: { days: 90, resendDays: 14, broadcastDays: 90 },
       ...{ postgres: {}, redis: {}, tls: { minVersion: "TLSv1.3" }, auth: { issuer: "imcluster" } },

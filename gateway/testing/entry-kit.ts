@@ -54,6 +54,7 @@ export async function startTestEntry(
       podinfoDir: undefined,
       demoDir: undefined,
       logLevel: "error",
+      logLevelDir: undefined,
       ...config,
     },
     { log: silentLogger, host: "127.0.0.1", onFenced: () => undefined, ...deps },

@@ -319,6 +319,11 @@ export interface EntrySpec {
    */
   maxConnectionsPerPod: number;
   /**
+   * Which log lines the entry pods write: debug, info, warn or error, and what is graver. Default info. A change is
+   * in force when the kubelet has written it, within about a minute, without a restart.
+   */
+  logLevel: "debug" | "info" | "warn" | "error";
+  /**
    * Serve the sample chat page under /demo/. Default false; do not turn it on in production. Changing it rolls the
    * entries.
    */
@@ -409,6 +414,11 @@ export interface LogicServerApiSpec {
 export interface LogicSpec {
   /** Number of logic pods, 1 to 100. Default 2. */
   replicas: number;
+  /**
+   * Which log lines the logic pods write: debug, info, warn or error, and what is graver. Default info. A change is
+   * in force when the kubelet has written it, within about a minute, without a restart.
+   */
+  logLevel: "debug" | "info" | "warn" | "error";
   /** CPU and memory of the container. Default none. Changing it rolls the pods. */
   resources?: EntryResourcesSpec;
   /** Additions to the pods. Changing them rolls the pods. */
@@ -665,6 +675,11 @@ export interface ExtlogicPushSpec {
 export interface ExtlogicSpec {
   /** Number of extlogic pods, 0 to 100. Default 1. With 0 pushes wait in their queue; nothing is lost. */
   replicas: number;
+  /**
+   * Which log lines the extlogic pods write: debug, info, warn or error, and what is graver. Default info. A change
+   * is in force when the kubelet has written it, within about a minute, without a restart.
+   */
+  logLevel: "debug" | "info" | "warn" | "error";
   /** CPU and memory of the container. Default none. Changing it rolls the pods. */
   resources?: EntryResourcesSpec;
   /** Additions to the pods. Changing them rolls the pods. */

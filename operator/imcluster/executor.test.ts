@@ -7,7 +7,7 @@ import { silentLogger } from "#lib/logger.ts";
 import type { DrainRequest } from "#proto/gen/messages.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
-import type { Pod, Secret } from "../kube/types.ts";
+import type { ConfigMap, Pod, Secret } from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
 import { newIntent } from "./drain.ts";
 import { ClusterEvents } from "./events.ts";
@@ -52,6 +52,7 @@ function setUp() {
       client: client as KubeClient,
       caches: {} as Caches,
       secrets: {} as ObjectReader<Secret>,
+      configMaps: {} as ObjectReader<ConfigMap>,
       fleet: fleet as Fleet,
     },
     ...{ events: new ClusterEvents({ record: () => undefined }), clock, log: silentLogger },
@@ -114,7 +115,8 @@ describe("new pods", () => {
     };
     const caches = { pods: { wrote: (pod: Pod) => wrote.push(pod), unsure: () => undefined, gone: () => undefined } };
     const executor = new Executor({
-      ...{ client: client as KubeClient, caches: caches as unknown as Caches, secrets: {} as ObjectReader<Secret> },
+      ...{ client: client as KubeClient, caches: caches as unknown as Caches },
+      ...{ secrets: {} as ObjectReader<Secret>, configMaps: {} as ObjectReader<ConfigMap> },
       ...{ fleet: {} as Fleet, events: new ClusterEvents({ record: () => undefined }) },
       ...{ clock: new FakeClock(), log: silentLogger },
     });

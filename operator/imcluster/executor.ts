@@ -10,7 +10,16 @@ import type { ImCluster } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { controllerReference, hasFinalizer } from "../kube/owner.ts";
-import { type KubeObject, PODS, type Pod, type Resource, SECRETS, type Secret } from "../kube/types.ts";
+import {
+  CONFIG_MAPS,
+  type ConfigMap,
+  type KubeObject,
+  PODS,
+  type Pod,
+  type Resource,
+  SECRETS,
+  type Secret,
+} from "../kube/types.ts";
 import type { Caches } from "./caches.ts";
 import { type DrainIntent, isPlanned } from "./drain.ts";
 import { DrainCalls } from "./drain-calls.ts";
@@ -33,6 +42,7 @@ export interface ExecutorOptions {
   client: KubeClient;
   caches: Caches;
   secrets: ObjectReader<Secret>;
+  configMaps: ObjectReader<ConfigMap>;
   fleet: Fleet;
   events: ClusterEvents;
   clock: Clock;
@@ -292,8 +302,11 @@ export class Executor {
   }
 
   async #apply<T extends KubeObject>(resource: Resource<T>, object: T): Promise<Outcome> {
-    const written = await this.#options.client.apply(resource, object);
-    this.#options.caches.owned(resource).wrote(written);
+    const { client, caches, configMaps } = this.#options;
+    const written = await client.apply(resource, object);
+    // The one owned kind that is not watched: there may be many of it that are none of our business.
+    if (resource.plural === CONFIG_MAPS.plural) configMaps.wrote(written);
+    else caches.owned(resource).wrote(written);
     return "done";
   }
 

@@ -76,6 +76,8 @@ export interface Names {
   tlsCa: string;
   auth: string;
   pushKeys: string;
+  /** ConfigMap. */
+  logLevels: string;
   /** Job of one version, image and database. */
   migrate(hash: string): string;
 }
@@ -98,6 +100,7 @@ export function namesOf(cluster: string): Names {
     tlsCa: `${cluster}-tls-ca`,
     auth: `${cluster}-auth`,
     pushKeys: `${cluster}-push-keys`,
+    logLevels: `${cluster}-log-levels`,
     migrate: (hash) => `${cluster}-migrate-${hash}`,
   };
 }

@@ -6,6 +6,7 @@ import type { ImCluster, PostgresSpec } from "../api/v1alpha1.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import {
+  CONFIG_MAPS,
   type ConfigMap,
   type KubeObject,
   PERSISTENT_VOLUME_CLAIMS,
@@ -155,6 +156,8 @@ export class Observer {
       configMaps.read(namespace, configMapNames(cluster)),
     ]);
     const objects = this.#ownedObjects(namespace, name);
+    const ownMap = maps.get(namesOf(name).logLevels);
+    if (ownMap) objects.add(CONFIG_MAPS, [ownMap]);
     const storage = await this.#storage(cluster, objects);
     const nowMs = clock.wallMs();
     const who = this.identity(cluster, secrets, memory);
@@ -168,6 +171,7 @@ export class Observer {
     const foreignSecrets = new OwnedObjects().add(SECRETS, generated).foreign(uid);
     // They are about to be collected: look again the next time.
     for (const key of foreignSecrets) reader.forget(namespace, key.slice(key.indexOf("/") + 1));
+    if (ownMap && objects.foreign(uid).length > 0) configMaps.forget(namespace, ownMap.metadata.name);
     const context = memory.contextOf(buildContext(cluster, config, contentHashes(cluster, secrets), storage));
     const scaling = decideScale(cluster, entries, entryRevision(context), memory.scaling, nowMs);
     memory.scaling = scaling?.history;

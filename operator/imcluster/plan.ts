@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hasFinalizer } from "../kube/owner.ts";
 import {
+  CONFIG_MAPS,
   DEPLOYMENTS,
   JOBS,
   type KubeObject,
@@ -23,6 +24,7 @@ import type { ObservedCluster } from "./observed-cluster.ts";
 import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./resources/datastores.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
 import { extlogicDeployment } from "./resources/extlogic.ts";
+import { logLevelsConfigMap } from "./resources/log-levels.ts";
 import { logicDeployment } from "./resources/logic.ts";
 import { migrateJob } from "./resources/migrate-job.ts";
 import { disruptionBudget, serviceAccount } from "./resources/policy.ts";
@@ -111,6 +113,7 @@ function remove<T extends KubeObject>(
 function foundation(observed: ObservedCluster): Action[] {
   const { context } = observed;
   return [
+    ...ensure(observed, CONFIG_MAPS, logLevelsConfigMap(context)),
     ...ensure(observed, SERVICES, entryService(context)),
     ...ensure(observed, SERVICES, logicService(context)),
     ...(observed.cluster.spec.logic.serverApi

@@ -121,9 +121,11 @@ export function secretNames(cluster: ImCluster): string[] {
   return [...new Set([...generatedNames(cluster), ...references(cluster).map(({ name }) => name)])];
 }
 
-/** Names of all ConfigMaps that a reconcile reads. */
+/** Names of all ConfigMaps that a reconcile reads: the one that is ours, and those that the spec names. */
 export function configMapNames(cluster: ImCluster): string[] {
-  return configMapReferences(cluster).map(({ name }) => name);
+  return [
+    ...new Set([namesOf(cluster.metadata.name).logLevels, ...configMapReferences(cluster).map(({ name }) => name)]),
+  ];
 }
 
 function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string }[] {

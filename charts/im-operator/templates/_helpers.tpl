@@ -38,6 +38,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* Name of the ConfigMap with the log level. */}}
+{{- define "im-operator.logLevel" -}}
+{{- printf "%s-log-level" (include "im-operator.fullname" .) -}}
+{{- end -}}
+
 {{/* Name of the webhooks on evictions and updates, of their Service and of their Secret; empty when there are none. */}}
 {{- define "im-operator.admission" -}}
 {{- if and (or .Values.evictionGuard.enabled .Values.updateWarnings.enabled) (not .Values.watchNamespaces) -}}

@@ -107,8 +107,8 @@ describe("the chat of an ImCluster", () => {
 
   it("names what it lacks, and what to do", () => {
     assert.ok(["cards", "buttons", "hooks"].every((name) => secretNames(cluster).includes(name)));
-    assert.deepEqual(configMapNames(cluster), ["rules"]);
-    assert.deepEqual(configMapNames(sampleCluster()), [], "nothing is read that nobody names");
+    assert.deepEqual(configMapNames(cluster), ["demo-log-levels", "rules"]);
+    assert.deepEqual(configMapNames(sampleCluster()), ["demo-log-levels"], "nothing is read that nobody names");
     assert.deepEqual(missingReferences(cluster, secrets, new Map()), [
       "Secret cards, named by spec.chat.cards.keysSecretRef, does not exist: create it with k, or name another one",
       "Secret buttons, named by spec.chat.cards.actions.secretRef, does not exist: create it with s, or name another one",

@@ -4,6 +4,7 @@ import { hashOf } from "../hash.ts";
 import { ANNOTATION, FINALIZER, LABEL, PORT } from "../names.ts";
 import { durationMs } from "../units.ts";
 import { type BuildContext, owned, perContext, serviceHost } from "./context.ts";
+import { LOG_LEVEL_ENV, logLevelMount } from "./log-levels.ts";
 import {
   adminProbes,
   type EnvVar,
@@ -118,6 +119,7 @@ function entryEnv(context: BuildContext): EnvVar[] {
     ...(entry.origins?.length ? [{ name: "IM_HTTP_ORIGINS", value: entry.origins.join(",") }] : []),
     ...(entry.endpoints?.length ? [{ name: "IM_ENDPOINTS", value: entry.endpoints.join(",") }] : []),
     INTERNAL_TLS_ENV,
+    LOG_LEVEL_ENV,
     { name: "IM_TLS_DIR", value: "/etc/imcluster/tls" },
     { name: "IM_TLS_MIN_VERSION", value: context.cluster.spec.tls.minVersion },
     { name: "IM_PODINFO_DIR", value: PODINFO_DIR },
@@ -158,6 +160,7 @@ function entryMounts(context: BuildContext): Mount[] {
       "tls.key": "tls.key",
     }),
     internalTls(context, "entry"),
+    logLevelMount(context, "entry"),
     { volume: { name: "podinfo", downwardAPI: podinfo }, path: PODINFO_DIR, readOnly: true },
   ];
 }

@@ -4,6 +4,7 @@ import { PORT } from "../names.ts";
 import { hooksEnv, hooksMounts } from "./chat.ts";
 import { type BuildContext, perContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
+import { LOG_LEVEL_ENV, logLevelMount } from "./log-levels.ts";
 import {
   ackTimeoutEnv,
   adminProbes,
@@ -36,6 +37,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
     configHash: [internal.extlogic, postgres, redis, webhook, push, sealKeys],
     mounts: [
       internalTls(context, "extlogic"),
+      logLevelMount(context, "extlogic"),
       postgresUrl(context),
       ...redisUrls(context),
       pushKeys(context),
@@ -50,6 +52,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
       env: [
         ...identityEnv(context),
         INTERNAL_TLS_ENV,
+        LOG_LEVEL_ENV,
         POSTGRES_URL_ENV,
         PUSH_KEYS_ENV,
         ...redisEnv(context),

@@ -6,6 +6,7 @@ import { durationMs } from "../units.ts";
 import { chatEnv, chatMounts, hooksEnv, hooksMounts } from "./chat.ts";
 import { type BuildContext, perContext } from "./context.ts";
 import { deployment } from "./deployment.ts";
+import { LOG_LEVEL_ENV, logLevelMount } from "./log-levels.ts";
 import {
   ackTimeoutEnv,
   adminProbes,
@@ -45,6 +46,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
     ],
     mounts: [
       internalTls(context, "logic"),
+      logLevelMount(context, "logic"),
       postgresUrl(context),
       ...redisUrls(context),
       pushKeys(context),
@@ -60,6 +62,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
       env: [
         ...identityEnv(context),
         INTERNAL_TLS_ENV,
+        LOG_LEVEL_ENV,
         POSTGRES_URL_ENV,
         PUSH_KEYS_ENV,
         ...redisEnv(context),

@@ -131,9 +131,10 @@ export function configMapMount(
   configMapName: string,
   path: string,
   items: Readonly<Record<string, string>>,
+  more: { optional?: boolean } = {},
 ): Mount {
   const picked = Object.entries(items).map(([key, file]) => ({ key, path: file }));
-  const configMap = { name: configMapName, defaultMode: SECRET_MODE, items: picked };
+  const configMap = { name: configMapName, defaultMode: SECRET_MODE, items: picked, ...more };
   return { volume: { name, configMap }, path, readOnly: true };
 }
 
