@@ -24,6 +24,7 @@ import { EntryMetrics } from "./metrics.ts";
 import { Hub } from "./session/hub.ts";
 import { EntryStats } from "./session/stats.ts";
 import { Shed } from "./shed.ts";
+import { StatusReporter } from "./status-reporter.ts";
 import { SessionAnnouncer } from "./uplink/announcer.ts";
 import { Downlink } from "./uplink/downlink.ts";
 import { UplinkPool } from "./uplink/pool.ts";
@@ -92,6 +93,7 @@ class Entry implements RunningEntry {
   readonly #announcer: SessionAnnouncer;
   readonly #drain: Drain;
   readonly #shed: Shed;
+  readonly #reporter: StatusReporter;
   readonly #mark: LeaveMark;
   readonly #stats = new EntryStats();
   readonly #door: ClientDoor;
@@ -142,7 +144,10 @@ class Entry implements RunningEntry {
       metrics,
       owner: {
         onRecord: (link, record) => downlink.onRecord(link, record),
-        onAttached: (link) => downlink.onAttached(link),
+        onAttached: (link) => {
+          downlink.onAttached(link);
+          this.#reporter.start();
+        },
         onLost: (link) => downlink.onLost(link),
         onFenced: (reason) => this.#onFenced(reason),
       },
@@ -163,6 +168,7 @@ class Entry implements RunningEntry {
       clock,
       random: Math.random,
     });
+    this.#reporter = new StatusReporter({ report: () => this.#report(), logics: this.#pool, clock });
     const downlink = new Downlink(this.#hub, log, this.#announcer, (connection) => this.#drain.onLogin(connection));
     this.#door = new ClientDoor({
       hub: this.#hub,
@@ -287,6 +293,11 @@ class Entry implements RunningEntry {
     const eventLoopLagMs = Math.max(0, this.#loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS);
     // The lag since somebody last asked.
     this.#loopDelay.reset();
+    return { ...this.#report(), eventLoopLagMs, loginP99Ms: this.#stats.logins.takeP99() };
+  }
+
+  /** What may be looked at by anybody as often as it likes: without the figures that count from one question to the next. */
+  #report(): StatusReply {
     const drain = this.#drain.figures;
     const { answered, failed } = this.#stats.logins;
     return {
@@ -298,8 +309,7 @@ class Entry implements RunningEntry {
       ready: this.isReady,
       uplinks: this.#pool.attached,
       version: this.#config.version,
-      eventLoopLagMs,
-      ...{ logins: answered, loginsFailed: failed, loginP99Ms: this.#stats.logins.takeP99() },
+      ...{ eventLoopLagMs: 0, logins: answered, loginsFailed: failed, loginP99Ms: 0 },
       ...{
         drainInitial: drain.initial,
         drainAsked: drain.asked,
@@ -343,6 +353,7 @@ class Entry implements RunningEntry {
     this.#mark.stop();
     this.#drain.stop();
     this.#announcer.stop();
+    this.#reporter.stop();
     for (const { server, close } of this.#listeners) {
       close();
       server.close();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Clock } from "#lib/clock.ts";
 import type { ServerUplink } from "#lib/grpc.ts";
 import { Flag } from "#proto/commands.ts";
+import { StatusReply } from "#proto/gen/messages.ts";
 import { HEADER_BYTES, RecordBatch, type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { EntryPort, Session } from "../session/session.ts";
@@ -16,12 +18,21 @@ const MAX_STUCK_BYTES = 2 * MAX_OUTBOUND_BYTES;
 const MAX_WRITE_BYTES = 1024 * 1024;
 /** More connections than an entry may have. */
 const MAX_ROUND_TRIPS = 500_000;
+/** Some numbers and two names. */
+const MAX_REPORT_BYTES = 2048;
 
 /** A login that has not been answered; `isGone` when its connection closed meanwhile. */
 export interface PendingLogin {
   isGone: boolean;
   /** When it came here. */
   readonly sinceMs: number;
+}
+
+/** How an entry said that it is, and when: by the monotonic clock and by the wall clock. */
+export interface EntryReport {
+  readonly status: StatusReply;
+  readonly atMs: number;
+  readonly wallMs: number;
 }
 
 /** What {@link EntryStream} needs. */
@@ -42,6 +53,10 @@ export class EntryStream implements EntryPort {
   incarnation = "";
   /** Pod name, for people. */
   name = "";
+  /** Of the entry, for people. */
+  version = "";
+  /** How the entry was when it last said so, for people; undefined: it has not, or is of a version that does not. */
+  report: EntryReport | undefined;
   /** Tells how long the entry's requests for a lease were on their way. */
   readonly delays = new DelayMeter();
   readonly #ports: EntryStreamPorts;
@@ -94,6 +109,16 @@ export class EntryStream implements EntryPort {
   noteRoundTrip(conn: number, ms: number): void {
     if (ms === 0) this.#roundTrips.delete(conn);
     else if (this.#roundTrips.size < MAX_ROUND_TRIPS || this.#roundTrips.has(conn)) this.#roundTrips.set(conn, ms);
+  }
+
+  /** REPORT: for people only, so that one that cannot be read costs nobody the stream. */
+  noteReport(body: Uint8Array, clock: Pick<Clock, "nowMs" | "wallMs">): void {
+    if (body.length > MAX_REPORT_BYTES) return;
+    try {
+      this.report = { status: StatusReply.decode(body), atMs: clock.nowMs(), wallMs: clock.wallMs() };
+    } catch {
+      this.report = undefined;
+    }
   }
 
   /** Writes what waits, then ends the stream. */

@@ -47,6 +47,7 @@ export class EntryLeases {
       return false;
     }
     stream.name = request.podName;
+    stream.version = request.version;
     if ((await this.#check(incarnation, stream)) === "fenced") {
       this.fence(stream, incarnation);
       return false;

@@ -167,6 +167,9 @@ export class UplinkServer {
       case RecordKind.ROUND_TRIP:
         stream.noteRoundTrip(conn, record.aux);
         return;
+      case RecordKind.REPORT:
+        stream.noteReport(record.body, this.#ports.clock);
+        return;
       case RecordKind.LEASE:
         void this.#ports.leases.renew(stream, record.rid, record.aux);
         return;

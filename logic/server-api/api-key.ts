@@ -25,6 +25,7 @@ export const SCOPES = [
   "hooks:read",
   "hooks:replay",
   "audit:read",
+  "fleet:read",
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 

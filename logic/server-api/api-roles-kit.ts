@@ -97,5 +97,6 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   ...["readDevices", "readPresence", "kickUser", "revokeUser"].map((id) => row(id, "user", ALL)),
   ...["listHooks", "listDeadHookEvents", "replayDeadHookEvents", "rewindHook"].map((id) => row(id, "nobody", ALL)),
   ...["muteUser", "unmuteUser", "readMute", "muteTopics", "readMutedTopics"].map((id) => row(id, "user", ALL)),
+  row("readFleet", "nobody", { ...ALL, otherTenant: "refused" }),
   ...["revokeToken", "listDeadLetters", "replayDeadLetters", "readAudit"].map((id) => row(id, "nobody", ALL)),
 ];

@@ -17,6 +17,7 @@ import { AuditLog } from "./audit-log.ts";
 import { BroadcastDesk } from "./broadcast-desk.ts";
 import type { ServerApiConfig } from "./config.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import { FleetDesk } from "./fleet-desk.ts";
 import { GovernanceDesk } from "./governance-desk.ts";
 import { GroupDesk } from "./group-desk.ts";
 import { type GrpcTwinListener, startGrpcTwin } from "./grpc-twin.ts";
@@ -40,7 +41,9 @@ const IDLE_POLL_MS = 10;
 
 /** What the rest of logic lends. */
 export interface ServerApiParts {
-  core: Pick<LogicCore, "admin" | "sending" | "cards" | "broadcasts">;
+  /** Name of this process, for people. */
+  name: string;
+  core: Pick<LogicCore, "admin" | "entries" | "sending" | "cards" | "broadcasts">;
   store: Pick<
     Store,
     | "pushTargets"
@@ -122,7 +125,7 @@ export function composeApiDesk(
     mutes: new MuteDesk({ store: store.mutes, watch: parts.mutes }),
     governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
     broadcasts: new BroadcastDesk({ store: store.broadcasts, board: core.broadcasts.board }),
-    ...{ deadLetters, store },
+    ...{ deadLetters, store, fleet: new FleetDesk({ name: parts.name, entries: core.entries, clock }) },
     hooks: new HookDesk({ store: store.hooks, settings }),
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),
   };

@@ -33,6 +33,9 @@ export const HIDDEN: readonly string[] = [
   ...["readLedger", "readHistory", "readGroup", "addGroupMembers", "removeGroupMembers", "setGroupRole", "renameGroup"],
 ];
 
+/** What is not of any tenant is shown to keys of the default one only. */
+export const WHOLE_CLUSTER: readonly string[] = ["readFleet"];
+
 /** By operation id. */
 export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, ExampleCall>> {
   const { userId, service, conversationId, messageId, groupId, broadcastId, cardRef, reportNumber } = facts;
@@ -102,5 +105,6 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     replayDeadHookEvents: post("/v1/hooks/shop/dead/replay", {}),
     rewindHook: post("/v1/hooks/shop/rewind", { by: "position", from: 1 }),
     readAudit: get("/v1/audit?limit=5"),
+    readFleet: get("/v1/fleet?limit=5"),
   };
 }

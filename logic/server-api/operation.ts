@@ -7,6 +7,7 @@ import type { Scope } from "./api-key.ts";
 import type { AppendAs } from "./append-as.ts";
 import type { BroadcastDesk } from "./broadcast-desk.ts";
 import type { DeadLetterDesk } from "./dead-letter-desk.ts";
+import type { FleetDesk } from "./fleet-desk.ts";
 import type { GovernanceDesk } from "./governance-desk.ts";
 import type { GroupDesk } from "./group-desk.ts";
 import type { HookDesk } from "./hook-desk.ts";
@@ -32,6 +33,7 @@ export interface ApiPorts {
     Store,
     "readHistory" | "readInbox" | "traces" | "conversations" | "policy" | "exports" | "pushStore" | "blocks"
   >;
+  readonly fleet: Pick<FleetDesk, "list">;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
 }
 

@@ -39,6 +39,8 @@ export const RecordKind = {
   LOGIN_ABORTED: 10,
   /** aux = round trip of conn with its variation, ms; 0 = closed, forget it. A hint, to every logic: any of them may deliver there. */
   ROUND_TRIP: 11,
+  /** body StatusReply without what is counted since somebody asked: how the entry is, for people who look at the fleet. To every logic. */
+  REPORT: 12,
 
   // logic -> entry
   /** body AttachReply. */
