@@ -52,7 +52,7 @@ fmt: node_modules/.installed ## Format the tree
 lint: node_modules/.installed ## Format and lint, import rules, promise rules
 	@biome check --error-on-warnings . && oxlint --type-aware --deny-warnings
 types: node_modules/.installed ## Type check
-	@tsc -p . && tsc -p client --noEmit && tsc -p examples --noEmit
+	@tsc -p . && tsc -p client --noEmit && tsc -p examples --noEmit && tsc -p logic/admin-page
 gen: node_modules/.installed ## Write generated files: proto types, CRD types, chart copies
 	@$(NODE) scripts/gen/main.ts
 .PHONY: docs

@@ -160,7 +160,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const grpcPort = await bindAny(server, config.IM_GRPC_PORT);
   lifecycle.onStop("grpc", () => server.close(GRPC_GRACE_MS));
   lifecycle.onStop("streams", () => drain(core));
-  const lent = { name: config.IM_POD_NAME, core, store, router, mutes, hooks: hooks.settings, clock, random, registry, onFault, log };
+  const lent = { core, store, router, mutes, hooks: hooks.settings, clock, random, registry, onFault, log };
   const apiParts = { ...lent, deadLetters: new RedisDeadLetters({ redis: queue, intents }) };
   const apiPort = await openServerApi(config, apiParts, lifecycle);
   openErasures(apiParts, lifecycle);

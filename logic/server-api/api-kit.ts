@@ -117,8 +117,23 @@ export class TestApi {
     const onFault = (op: string): void => void this.faults.push(op);
     const random = (): number => 0.5;
     const hooks = (): HookSettings => this.hooks;
-    const parts = { name: "api-test", core, store, router, mutes, deadLetters, hooks, clock, random, registry, onFault };
-    this.desk = composeApiDesk({ IM_API_RATE_PER_SECOND: ratePerSecond }, parts, () => new Map());
+    const parts = {
+      core,
+      store,
+      router,
+      mutes,
+      deadLetters,
+      hooks,
+      clock,
+      random,
+      registry,
+      onFault,
+    };
+    this.desk = composeApiDesk(
+      { IM_API_RATE_PER_SECOND: ratePerSecond, IM_POD_NAME: "api-test" },
+      parts,
+      () => new Map(),
+    );
     this.erasures = new ErasureJob({
       ...{ store: store.governance, groups: store.groups, clock, random, onFault, steps: createErasureSteps(registry) },
       changer: new GroupChanger({ ...core.sending, store: store.groups, random }),

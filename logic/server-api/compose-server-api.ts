@@ -11,6 +11,7 @@ import type { MuteWatch } from "../mutes/mute-watch.ts";
 import type { Router } from "../router/router.ts";
 import type { Store } from "../store/store.ts";
 import { KeyFile } from "../token/jwks.ts";
+import { AdminPage } from "./admin-page.ts";
 import { ApiDesk, type ApiMetrics } from "./api-desk.ts";
 import { AppendAs } from "./append-as.ts";
 import { AuditLog } from "./audit-log.ts";
@@ -39,10 +40,13 @@ const DAY_MS = 86_400_000;
 const IDLE_WAIT_MS = 2000;
 const IDLE_POLL_MS = 10;
 
+/** What people know this process by. */
+interface Named {
+  IM_POD_NAME: string;
+}
+
 /** What the rest of logic lends. */
 export interface ServerApiParts {
-  /** Name of this process, for people. */
-  name: string;
   core: Pick<LogicCore, "admin" | "entries" | "sending" | "cards" | "broadcasts">;
   store: Pick<
     Store,
@@ -81,7 +85,7 @@ export interface ServerApiParts {
  * @throws {ImError} BAD_REQUEST when its keys or certificates cannot be read
  */
 export async function openServerApi(
-  config: ServerApiConfig,
+  config: ServerApiConfig & Named,
   parts: ServerApiParts,
   lifecycle: Lifecycle,
 ): Promise<number | undefined> {
@@ -107,7 +111,7 @@ async function untilIdle(desk: ApiDesk, clock: Clock): Promise<void> {
 
 /** The API without its listener: runs on memory parts, too. */
 export function composeApiDesk(
-  config: Pick<ServerApiConfig, "IM_API_RATE_PER_SECOND">,
+  config: Pick<ServerApiConfig, "IM_API_RATE_PER_SECOND"> & Named,
   parts: Omit<ServerApiParts, "log">,
   fileKeys: () => FileKeys,
 ): ApiDesk {
@@ -125,7 +129,7 @@ export function composeApiDesk(
     mutes: new MuteDesk({ store: store.mutes, watch: parts.mutes }),
     governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
     broadcasts: new BroadcastDesk({ store: store.broadcasts, board: core.broadcasts.board }),
-    ...{ deadLetters, store, fleet: new FleetDesk({ name: parts.name, entries: core.entries, clock }) },
+    ...{ deadLetters, store, fleet: new FleetDesk({ name: config.IM_POD_NAME, entries: core.entries, clock }) },
     hooks: new HookDesk({ store: store.hooks, settings }),
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),
   };
@@ -183,7 +187,8 @@ async function openListener(
     log.error({ err }, "new certificate of the server API is not usable: the old one stays in force");
   const tls = tlsDir === undefined ? undefined : watchTlsFiles(tlsDir, onChange, { onError });
   if (tls) lifecycle.onStop("api tls", () => tls.close());
-  const opened = await startApiListener({ port, desk, document: openApiText(OPERATIONS), tls: tls?.current() });
+  const served = { document: openApiText(OPERATIONS), page: await AdminPage.load() };
+  const opened = await startApiListener({ port, desk, ...served, tls: tls?.current() });
   listener = opened;
   lifecycle.onStop("api", () => opened.close());
   if (grpcPort !== undefined) {

@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { listen } from "#lib/listen.ts";
 import { requestFault } from "#lib/request-rules.ts";
 import type { TlsFiles } from "#lib/tls-files.ts";
+import type { AdminPage } from "./admin-page.ts";
 import type { ApiDesk, ApiRequest, ApiResponse } from "./api-desk.ts";
 import { MAX_BODY_BYTES } from "./api-desk.ts";
 import { PROBLEMS, problemBody, refuse } from "./problem.ts";
@@ -30,6 +31,8 @@ const DRAIN_MS = 5000;
 
 /** Options of {@link startApiListener}. */
 export interface ApiListenerOptions {
+  /** Files that are served to everybody; what they show needs a key. Default: none. */
+  page?: Pick<AdminPage, "answer">;
   /** 0 = any free port. */
   port: number;
   desk: Pick<ApiDesk, "handle">;
@@ -96,7 +99,7 @@ function closeServer(server: Server): Promise<void> {
   });
 }
 
-function serve({ desk, document }: ApiListenerOptions, request: IncomingMessage, response: ServerResponse): void {
+function serve({ desk, document, page }: ApiListenerOptions, request: IncomingMessage, response: ServerResponse): void {
   const fault = requestFault(request, false);
   const url = request.url ?? "/";
   if (fault !== undefined || url.length > MAX_URL_CHARS || !url.startsWith("/")) {
@@ -107,6 +110,11 @@ function serve({ desk, document }: ApiListenerOptions, request: IncomingMessage,
   const [path = "/", ...query] = url.split("?");
   if (path === OPENAPI_PATH && request.method === "GET") {
     write(request, response, { status: 200, headers: { "content-type": "application/json" }, body: document });
+    return;
+  }
+  const file = page?.answer(request.method ?? "", path);
+  if (file) {
+    write(request, response, file);
     return;
   }
   void desk.handle(requestOf(request, path, query.join("?"))).then((answer) => write(request, response, answer));

@@ -12,8 +12,8 @@ import {
 import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
 import { exportConversation, exportUser, exportUserMessages } from "./exports.ts";
-import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { readFleet } from "./fleet.ts";
+import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
 import { listDeadHookEvents, listHooks, replayDeadHookEvents, rewindHook } from "./hooks.ts";
 import { readHistory, readLedger, sendMessage, sendNotification } from "./messages.ts";
