@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { listen } from "./listen.ts";
 import type { Metrics } from "./metrics.ts";
+import { createServer } from "./node-http.ts";
 
 /** Options of {@link startAdminServer}. */
 export interface AdminServerOptions {

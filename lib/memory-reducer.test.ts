@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, it } from "node:test";
 import { FakeClock } from "./clock.ts";
-import { MemorySaving, saveMemoryWhenCalm } from "./memory-reducer.ts";
+import { IDLE_SHARE, MemorySaving, saveMemoryWhenCalm } from "./memory-reducer.ts";
 
 const MIB = 1024 * 1024;
 const TIMEOUT_MS = 110_000;
@@ -58,10 +58,24 @@ describe("saving memory", () => {
     for (let i = 0; i < 10; i++) assert.deepEqual(looks(saving, [200, 0.1], [200, 0.6]), [false, false]);
   });
 
+  it("begins soon after the start, which leaves garbage, too", () => {
+    const saving = new MemorySaving(0);
+    assert.deepEqual(looks(saving, [60, 0.9], [60, 0.1], [60, 0.1]), [false, false, true]);
+    looks(saving, ...times(12, 28, 0));
+    assert.ok(!looks(saving, ...times(20, 38, 0)).includes(true), "28 MiB are as small as it gets");
+  });
+
+  it("begins only below the share that it is given", () => {
+    const saving = new MemorySaving(0, IDLE_SHARE);
+    assert.deepEqual(looks(saving, ...times(3, 60, 0.2)), [false, false, false]);
+    assert.deepEqual(looks(saving, ...times(2, 60, 0.1)), [false, true]);
+    assert.deepEqual(looks(saving, [60, 0.2]), [false], "and ends above it");
+  });
+
   it("is looked at every 2 s, until it is ended", () => {
     const clock = new FakeClock();
     const set: boolean[] = [];
-    const end = saveMemoryWhenCalm(clock, (isOn) => void set.push(isOn));
+    const end = saveMemoryWhenCalm(clock, { setSaving: (isOn) => void set.push(isOn) });
     assert.equal(clock.pending, 1);
     clock.advance(2000);
     assert.equal(clock.pending, 1);

@@ -8,8 +8,10 @@ const LOOK_MS = 2000;
 const SAVING_LOOKS = 12;
 /** In a row; one may fall into a pause of a burst. */
 const CALM_LOOKS = 2;
-/** Share of the time in which the event loop had something to do: below it a process is calm. */
+/** Share of the time in which the event loop had something to do: below it a process is calm, unless it says otherwise. */
 const CALM_SHARE = 0.5;
+/** Of a process that makes garbage with all it does: collecting more often costs it nothing only while it does hardly anything. */
+export const IDLE_SHARE = 0.1;
 /** So much may the heap have grown since it was small. */
 const GROWTH = 1.1;
 const GROWTH_BYTES = 8 * 1024 * 1024;
@@ -17,17 +19,22 @@ const GROWTH_BYTES = 8 * 1024 * 1024;
 /** Decides when memory is worth more than speed: when the heap has grown and the process has become calm. */
 export class MemorySaving {
   #smallBytes: number;
+  readonly #calmShare: number;
   #looksLeft = 0;
   #calmLooks = 0;
 
-  /** @param heapBytes what the heap takes from the system at first */
-  constructor(heapBytes: number) {
+  /**
+   * @param heapBytes what the heap takes from the system when nothing is to be had; 0: nobody knows yet
+   * @param calmShare at most this share of the time the event loop has something to do in a calm process
+   */
+  constructor(heapBytes: number, calmShare = CALM_SHARE) {
     this.#smallBytes = heapBytes;
+    this.#calmShare = calmShare;
   }
 
   /** To be asked again and again, with what the heap takes now and how busy the process has been since. True: save. */
   look(heapBytes: number, busyShare: number): boolean {
-    const isCalm = busyShare <= CALM_SHARE;
+    const isCalm = busyShare <= this.#calmShare;
     this.#calmLooks = isCalm ? this.#calmLooks + 1 : 0;
     if (this.#looksLeft > 0) {
       // Busy again: speed is worth more, and it begins anew afterwards.
@@ -43,18 +50,27 @@ export class MemorySaving {
   }
 }
 
+/** Options of {@link saveMemoryWhenCalm}. */
+export interface MemorySavingOptions {
+  /** Below this share of busy time the process is calm. Default 0.5. */
+  calmShare?: number;
+  /** Default: V8's mode that saves memory. */
+  setSaving?(isOn: boolean): void;
+}
+
 /**
- * Gives back what a burst left behind, such as 18,000 logins: garbage in the old generation, and a young generation that has grown to
- * many times what pings need. V8's memory reducer would do so, by marking in small steps, compacting, and returning pages to the system. But
+ * Gives back what a burst left behind, such as the loading of all modules at the start or 18,000 logins: garbage in the old generation,
+ * and a young generation that has grown to many times what pings need. V8's memory reducer would do so, by marking in small steps, compacting, and returning pages to the system. But
  * it waits until next to nothing is allocated, which with thousands of clients that ping is never (and in V8 13 not even then: it takes a
  * rate of zero C++ objects for an endless one). In the mode that saves memory it does not wait; so that is on for half a minute then, or until
  * the process is busy again.
  *
  * @returns ends it
  */
-export function saveMemoryWhenCalm(clock: Clock, setSaving: (isOn: boolean) => void = setMode): () => void {
+export function saveMemoryWhenCalm(clock: Clock, options: MemorySavingOptions = {}): () => void {
+  const { calmShare, setSaving = setMode } = options;
   const heapBytes = (): number => getHeapStatistics().total_heap_size;
-  const saving = new MemorySaving(heapBytes());
+  const saving = new MemorySaving(0, calmShare);
   let isOn = false;
   let before: EventLoopUtilization = performance.eventLoopUtilization();
   let cancel = clock.after(LOOK_MS, look);

@@ -5,6 +5,7 @@ import { loadConfig } from "#lib/config.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
+import { IDLE_SHARE, saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { connectRedis } from "#lib/redis.ts";
 import { type ExtlogicConfig, extlogicSchema } from "./config.ts";
@@ -148,6 +149,7 @@ async function start(
 if (import.meta.main) {
   try {
     const { lifecycle } = await startExtlogic(loadConfig(extlogicSchema));
+    lifecycle.onStop("memory reducer", saveMemoryWhenCalm(systemClock, { calmShare: IDLE_SHARE }));
     lifecycle.installSignals(STOP_DEADLINE_MS);
   } catch (error) {
     createLogger("extlogic").error({ err: error }, "cannot start");

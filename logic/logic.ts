@@ -7,6 +7,7 @@ import { createGrpcServer, type GrpcServer, uplinkService, watchInternalTls } fr
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
+import { IDLE_SHARE, saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { connectRedis, type RedisClient, whenReady } from "#lib/redis.ts";
 import { parseCardKeys } from "./changes/card-keys.ts";
@@ -335,6 +336,7 @@ async function bindAny(server: GrpcServer, port: number): Promise<number> {
 if (import.meta.main) {
   try {
     const { lifecycle } = await startLogic(loadConfig(logicSchema));
+    lifecycle.onStop("memory reducer", saveMemoryWhenCalm(systemClock, { calmShare: IDLE_SHARE }));
     lifecycle.installSignals(STOP_DEADLINE_MS);
   } catch (error) {
     createLogger("logic").error({ err: error }, "cannot start");

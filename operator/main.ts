@@ -7,6 +7,7 @@ import { systemClock } from "#lib/clock.ts";
 import { Lifecycle } from "#lib/lifecycle.ts";
 import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger } from "#lib/logger.ts";
+import { IDLE_SHARE, saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { type OperatorConfig, operatorConfig } from "./config.ts";
@@ -71,6 +72,7 @@ async function main(config: OperatorConfig): Promise<void> {
   // Registered before the operator, so it runs after: the Lease is given back when nothing is written any more.
   lifecycle.onStop("election", () => election?.close());
   lifecycle.onStop("operator", () => operator.close());
+  lifecycle.onStop("memory reducer", saveMemoryWhenCalm(systemClock, { calmShare: IDLE_SHARE }));
   operator.watch();
   // In every replica: the API server asks any of them.
   if (config.IM_ADMISSION) {

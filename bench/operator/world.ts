@@ -13,7 +13,8 @@ import { ControlServers } from "./control-servers.ts";
 import type { PassFigures } from "./pass-probe.ts";
 import { WatchingKubelet } from "./watching-kubelet.ts";
 
-const USER = "im-operator-bench";
+/** As whom the operator of a benchmark asks. */
+export const BENCH_USER = "im-operator-bench";
 const ROOT = join(import.meta.dirname, "../..");
 const RBAC = "rbac.authorization.k8s.io";
 const START_TIMEOUT_MS = 60_000;
@@ -48,7 +49,7 @@ export class OperatorWorld {
   }
 
   static async open(options: WorldOptions): Promise<OperatorWorld> {
-    const server = await startImApiServer({ auditUsers: [USER] });
+    const server = await startImApiServer({ auditUsers: [BENCH_USER] });
     try {
       const namespace = await server.makeNamespace();
       await grantRights(server);
@@ -95,7 +96,7 @@ async function startOperator(server: ImApiServer, namespace: string, options: Wo
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,
-      KUBECONFIG: await server.api.kubeconfigFor({ user: USER }),
+      KUBECONFIG: await server.api.kubeconfigFor({ user: BENCH_USER }),
       IM_ADMIN_PORT: String(port),
       IM_POD_NAMESPACE: namespace,
       IM_OPERAND_IMAGE: OPERAND_IMAGE,
@@ -117,19 +118,20 @@ async function startOperator(server: ImApiServer, namespace: string, options: Wo
   return operator;
 }
 
-async function grantRights({ client }: ImApiServer): Promise<void> {
+/** The rights that the chart gives the operator, to {@link BENCH_USER}. */
+export async function grantRights({ client }: ImApiServer): Promise<void> {
   const text = readFileSync(join(ROOT, "operator/rbac.yaml"), "utf8");
   const { rules, leaderElectionRules } = parse(text) as Record<"rules" | "leaderElectionRules", object[]>;
   const apiVersion = `${RBAC}/v1`;
   const clusterWide = (kind: string, plural: string): Resource => ({ apiVersion, kind, plural, namespaced: false });
-  const metadata = { name: USER };
+  const metadata = { name: BENCH_USER };
   await client.create(clusterWide("ClusterRole", "clusterroles"), {
     ...{ apiVersion, kind: "ClusterRole", metadata, rules: [...rules, ...leaderElectionRules] },
   } as KubeObject);
   await client.create(clusterWide("ClusterRoleBinding", "clusterrolebindings"), {
     ...{ apiVersion, kind: "ClusterRoleBinding", metadata },
-    roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: USER },
-    subjects: [{ kind: "User", apiGroup: RBAC, name: USER }],
+    roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: BENCH_USER },
+    subjects: [{ kind: "User", apiGroup: RBAC, name: BENCH_USER }],
   } as KubeObject);
 }
 

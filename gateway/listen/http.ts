@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { createServer, STATUS_CODES } from "#lib/node-http.ts";
 import { requestFault } from "#lib/request-rules.ts";
 import type { DemoFiles } from "../demo.ts";
 import { HTTP_PREFIX, type HttpRoutes, KEEP_ALIVE_MS } from "../http/routes.ts";

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import type { Socket } from "node:net";
 import { listen } from "#lib/listen.ts";
+import { createServer, STATUS_CODES } from "#lib/node-http.ts";
 import { requestFault } from "#lib/request-rules.ts";
 import type { TlsFiles } from "#lib/tls-files.ts";
 import type { AdminPage } from "./admin-page.ts";

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { lookup as resolveName } from "node:dns";
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from "node:http";
+import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "#lib/clock.ts";
+import { Agent, request as requestHttp } from "#lib/node-http.ts";
 import { type AllowedNetworks, isPublicAddress } from "./public-address.ts";
 import { signature } from "./signature.ts";
 
@@ -88,7 +89,7 @@ export class WebhookSender {
       ((hostname, done) => resolveName(hostname, { all: true }, (error, addresses) => done(error, addresses ?? [])));
     const pool = { keepAlive: true, maxSockets: options.connections ?? 32, maxFreeSockets: 4 };
     this.#https = new HttpsAgent({ ...pool, ...(options.ca ? { ca: [...options.ca] } : {}) });
-    this.#http = new HttpAgent(pool);
+    this.#http = new Agent(pool);
   }
 
   /** Longest that a call takes, ms. */
