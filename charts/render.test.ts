@@ -29,6 +29,7 @@ const NAMESPACED = new Set([
   "ConfigMap",
   "Deployment",
   "ImCluster",
+  "NetworkPolicy",
   "Pod",
   "PodDisruptionBudget",
   "PodMonitor",

@@ -57,6 +57,7 @@ async function main(config: OperatorConfig): Promise<void> {
       postgresImage: config.IM_POSTGRES_IMAGE,
       redisImage: config.IM_REDIS_IMAGE,
       clusterDomain: config.IM_CLUSTER_DOMAIN,
+      operatorNamespace: config.IM_POD_NAMESPACE,
       operatorVersion: version,
     },
   });

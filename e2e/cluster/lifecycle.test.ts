@@ -56,7 +56,7 @@ async function helmTest(): Promise<void> {
 
 async function objectsIn(namespace: string): Promise<string[]> {
   const kinds =
-    "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets";
+    "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets,networkpolicies";
   // The demo's shop and push provider lie beside the ImCluster: `make up` made them, `make down` removes them.
   const others = "app.kubernetes.io/managed-by!=make-up,app.kubernetes.io/name!=push-sandbox";
   const text = await tools.kubectl(["get", kinds, "-n", namespace, "-l", others, "-o", "name"]);

@@ -25,7 +25,7 @@ const POLL_MS = 400;
 const LEADER_TIMEOUT_MS = 90_000;
 const REMOVE_TIMEOUT_MS = 180_000;
 const OWNED_KINDS =
-  "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets";
+  "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets,networkpolicies";
 
 /** A pod as far as the scenarios look. */
 export interface SitePod {

@@ -6,7 +6,14 @@ import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import { DEFAULT_DRAIN_TAINTS } from "../../operator/imcluster/drain-cause.ts";
 import { createKubeClient, loadKubeConfig } from "../../operator/kube/rest-client.ts";
-import { CONFIG_MAPS, type KubeObject, PODS, type Resource, SECRETS } from "../../operator/kube/types.ts";
+import {
+  CONFIG_MAPS,
+  type KubeObject,
+  NETWORK_POLICIES,
+  PODS,
+  type Resource,
+  SECRETS,
+} from "../../operator/kube/types.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { Bench } from "./support/bench.ts";
 import { type ApiUse, hookedClient } from "./support/counting-client.ts";
@@ -109,6 +116,11 @@ describe("operator/rbac.yaml", () => {
         data: { "policy.json": "{}" },
       });
       await bench.patchSpec({ chat: { policy: { configMapRef: { name: "rules", key: "policy.json" } } } });
+      await bench.patchSpec({ networkPolicy: {} });
+      const policies = async () => (await bench.client.list(NETWORK_POLICIES, bench.namespace)).items;
+      await waitUntil("policies", async () => (await policies()).length === 7);
+      await bench.patchSpec({ networkPolicy: null });
+      await waitUntil("no policies", async () => (await policies()).length === 0);
       await bench.patchSpec({ version: "0.2.0", redis: { urlSecretRef: { name: "r", key: "url" } } });
       await bench.until("updated", ({ status }) => status?.phase === "Ready" && status.version === "0.2.0");
       const imCluster: Resource = {

@@ -140,6 +140,18 @@ describe("the API server accepts", () => {
           },
           sessions: { policy: "n-per-slot", perSlot: 2, loginsPerMinute: 0 },
           presence: { visibleTo: "peers" },
+          networkPolicy: {
+            clientsFrom: [{ ipBlock: { cidr: "0.0.0.0/0", except: ["10.0.0.0/8"] } }, { ipBlock: { cidr: "::/0" } }],
+            metricsFrom: [
+              { namespaceSelector: {}, podSelector: { matchLabels: { "app.kubernetes.io/name": "prom" } } },
+            ],
+            apiFrom: [],
+            postgresTo: [{ namespaceSelector: { matchLabels: { team: "" } }, ports: [5432, 6432] }],
+            redisTo: [{ podSelector: {} }],
+            providersTo: [],
+            dnsTo: [{ ipBlock: { cidr: "169.254.20.10/32" }, ports: [53, 5353] }],
+            alsoTo: [{ ipBlock: { cidr: "fd00:1::/32", except: ["fd00:1:2::/48"] }, ports: [65_535] }],
+          },
           chat: {
             ...{ recallWindow: "0s", editWindow: "720h", webhookAllowedNetworks: ["10.1.0.0/16", "fd00:1::/32"] },
             cards: {

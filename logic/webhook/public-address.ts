@@ -1,38 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { BlockList, isIP } from "node:net";
 import { ErrorCode, ImError } from "#lib/errors.ts";
-
-/** Of IPv4, what is not the Internet's (IANA's registry of special addresses, and multicast). */
-const SPECIAL_V4: readonly [string, number][] = [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.0.2.0", 24],
-  ["192.88.99.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["198.51.100.0", 24],
-  ["203.0.113.0", 24],
-  ["224.0.0.0", 3],
-];
-/** Of IPv6 only 2000::/3 is the Internet's, but for tunnels to IPv4 and documentation. */
-const SPECIAL_V6: readonly [string, number][] = [
-  ["2001::", 23],
-  ["2001:db8::", 32],
-  ["2002::", 16],
-  ["3fff::", 20],
-];
-const PUBLIC_V6: readonly [string, number] = ["2000::", 3];
+import { INTERNET_V6, SPECIAL_V4, SPECIAL_V6 } from "#lib/special-addresses.ts";
 
 const special = new BlockList();
 for (const [net, bits] of SPECIAL_V4) special.addSubnet(net, bits, "ipv4");
 for (const [net, bits] of SPECIAL_V6) special.addSubnet(net, bits, "ipv6");
 const global = new BlockList();
-global.addSubnet(...PUBLIC_V6, "ipv6");
+global.addSubnet(...INTERNET_V6, "ipv6");
 
 /** Networks that whoever runs the cluster allows although they are private: where its own backends are. */
 export class AllowedNetworks {

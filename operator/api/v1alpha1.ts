@@ -1021,6 +1021,114 @@ export interface ChatSpec {
   webhookAllowedNetworks?: string[];
 }
 
+/** Pods with all of these labels; {} is all pods. Of this namespace, unless namespaceSelector says otherwise. */
+export interface NetworkPolicyClientsFromPodSelectorSpec {
+  /** Labels and their values. Default none, which is all. */
+  matchLabels?: Record<string, string>;
+}
+
+/**
+ * Namespaces with all of these labels, for example kubernetes.io/metadata.name and their name; {} is all namespaces.
+ */
+export interface NetworkPolicyClientsFromNamespaceSelectorSpec {
+  /** Labels and their values. Default none, which is all. */
+  matchLabels?: Record<string, string>;
+}
+
+/** Addresses outside the cluster. Addresses of pods and Services are better not named, for they change on the way. */
+export interface NetworkPolicyClientsFromIpBlockSpec {
+  /** A range such as 10.1.0.0/16 or fd00:1::/32. */
+  cidr: string;
+  /** Ranges within cidr that are not meant. Default none. */
+  except?: string[];
+}
+
+/** Pods by podSelector, namespaceSelector or both, or addresses by ipBlock. */
+export interface NetworkPolicyClientsFromSpec {
+  /** Pods with all of these labels; {} is all pods. Of this namespace, unless namespaceSelector says otherwise. */
+  podSelector?: NetworkPolicyClientsFromPodSelectorSpec;
+  /**
+   * Namespaces with all of these labels, for example kubernetes.io/metadata.name and their name; {} is all
+   * namespaces.
+   */
+  namespaceSelector?: NetworkPolicyClientsFromNamespaceSelectorSpec;
+  /**
+   * Addresses outside the cluster. Addresses of pods and Services are better not named, for they change on the way.
+   */
+  ipBlock?: NetworkPolicyClientsFromIpBlockSpec;
+}
+
+/** Pods by podSelector, namespaceSelector or both, or addresses by ipBlock, and their ports. */
+export interface NetworkPolicyPostgresToSpec {
+  /** Pods with all of these labels; {} is all pods. Of this namespace, unless namespaceSelector says otherwise. */
+  podSelector?: NetworkPolicyClientsFromPodSelectorSpec;
+  /**
+   * Namespaces with all of these labels, for example kubernetes.io/metadata.name and their name; {} is all
+   * namespaces.
+   */
+  namespaceSelector?: NetworkPolicyClientsFromNamespaceSelectorSpec;
+  /**
+   * Addresses outside the cluster. Addresses of pods and Services are better not named, for they change on the way.
+   */
+  ipBlock?: NetworkPolicyClientsFromIpBlockSpec;
+  /**
+   * Ports on the pods or addresses themselves, not those of a Service before them. The default is that of the list.
+   */
+  ports?: number[];
+}
+
+/**
+ * NetworkPolicies for the pods of this cluster: each of them is reached by, and reaches, only what it needs. Default
+ * none; {} is enough to have them. They hold only where the network plugin enforces NetworkPolicies, and not all do.
+ * Policies add up: to allow more, make another one of your own. Changing it restarts nothing.
+ */
+export interface NetworkPolicySpec {
+  /**
+   * Who may connect to the ports for clients on entries. Default everyone. Behind a load balancer or a Service that
+   * hides addresses, clients come from the addresses of nodes or of the balancer.
+   */
+  clientsFrom?: NetworkPolicyClientsFromSpec[];
+  /**
+   * Who may read metrics, at port 9090 of entries, logic and extlogic. Default pods labelled app.kubernetes.io/name:
+   * prometheus, in all namespaces. [] is nobody; probes of the kubelet get through all the same.
+   */
+  metricsFrom?: NetworkPolicyClientsFromSpec[];
+  /**
+   * Who may call the server API of spec.logic.serverApi. Default all pods of all namespaces, and nobody from outside;
+   * every call needs an API key in any case.
+   */
+  apiFrom?: NetworkPolicyClientsFromSpec[];
+  /**
+   * Where your PostgreSQL is; required with spec.postgres.urlSecretRef, without meaning for the embedded one. For a
+   * database outside the cluster name the range of its addresses, for they change when it fails over. Default port
+   * 5432.
+   */
+  postgresTo?: NetworkPolicyPostgresToSpec[];
+  /**
+   * Where your Redis is, with its Sentinels or all nodes of its cluster; required with spec.redis.urlSecretRef,
+   * without meaning for the embedded one. Also for spec.redis.queueUrlSecretRef. Default port 6379.
+   */
+  redisTo?: NetworkPolicyPostgresToSpec[];
+  /**
+   * Where push providers, webhooks and hooks are, for extlogic, and for logic where it asks hooks or reports pressed
+   * buttons. Default what the spec names: the Internet (no private address) at port 443 and the ports of addresses in
+   * the spec, the namespaces of Services in it, and spec.chat.webhookAllowedNetworks; nothing when there is none of
+   * them. Hooks at other ports have to be named here. Default port 443.
+   */
+  providersTo?: NetworkPolicyPostgresToSpec[];
+  /**
+   * Where names are asked, over UDP and TCP. Default the pods of namespace kube-system and link-local addresses
+   * (node-local caches). OpenShift, and caches that answer at the address of a Service, need their own. Default port
+   * 53.
+   */
+  dnsTo?: NetworkPolicyPostgresToSpec[];
+  /**
+   * Further destinations of entries, logic and extlogic, for example a collector of traces. Default none; without
+   * ports, all TCP ports.
+   */
+  alsoTo?: NetworkPolicyPostgresToSpec[];
+}
+
 /** What the fleet should be. Every field has a default; an empty spec is a working cluster for trying out. */
 export interface ImClusterSpec {
   /**
@@ -1088,6 +1196,12 @@ export interface ImClusterSpec {
    * told.
    */
   chat: ChatSpec;
+  /**
+   * NetworkPolicies for the pods of this cluster: each of them is reached by, and reaches, only what it needs.
+   * Default none; {} is enough to have them. They hold only where the network plugin enforces NetworkPolicies, and
+   * not all do. Policies add up: to allow more, make another one of your own. Changing it restarts nothing.
+   */
+  networkPolicy?: NetworkPolicySpec;
 }
 
 /** Entry pods in figures. */

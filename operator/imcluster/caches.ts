@@ -9,6 +9,7 @@ import {
   DEPLOYMENTS,
   JOBS,
   type KubeObject,
+  NETWORK_POLICIES,
   NODES,
   type Node,
   PERSISTENT_VOLUME_CLAIMS,
@@ -35,6 +36,7 @@ export const OWNED_KINDS: readonly Resource[] = [
   STATEFUL_SETS,
   JOBS,
   POD_DISRUPTION_BUDGETS,
+  NETWORK_POLICIES,
 ];
 
 export interface CachesOptions {

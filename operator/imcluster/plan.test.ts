@@ -70,6 +70,18 @@ describe("planCluster", () => {
     assert.deepEqual(names(planCluster(observed)), []);
   });
 
+  it("denies last, and takes what denies away first", () => {
+    const policies = (order: readonly string[]) => order.filter((name) => name.includes("NetworkPolicy"));
+    const { order, observed } = settle(sampleObserved(sampleCluster({ networkPolicy: {} }), secrets));
+    assert.equal(policies(order).length, 7);
+    assert.equal(policies(order).at(-1), "apply NetworkPolicy demo-default-deny");
+    assert.deepEqual(names(planCluster(observed)), []);
+    const cluster = sampleCluster();
+    const gone = planCluster({ ...observed, cluster, context: sampleContext(cluster, secrets) });
+    assert.equal(policies(names(gone)).length, 7);
+    assert.equal(policies(names(gone))[0], "delete NetworkPolicy demo-default-deny");
+  });
+
   it("makes entry pods as soon as their certificates are there", () => {
     const without = new Map([...secrets].filter(([name]) => name !== "demo-tls"));
     const made = (from: typeof secrets) =>

@@ -5,6 +5,7 @@ import {
   DEPLOYMENTS,
   JOBS,
   type KubeObject,
+  NETWORK_POLICIES,
   PERSISTENT_VOLUME_CLAIMS,
   POD_DISRUPTION_BUDGETS,
   type PodDisruptionBudget,
@@ -27,6 +28,7 @@ import { extlogicDeployment } from "./resources/extlogic.ts";
 import { logLevelsConfigMap } from "./resources/log-levels.ts";
 import { logicDeployment } from "./resources/logic.ts";
 import { migrateJob } from "./resources/migrate-job.ts";
+import { networkPolicies, networkPolicyNames } from "./resources/network-policies.ts";
 import { disruptionBudget, serviceAccount } from "./resources/policy.ts";
 import { apiService, datastoreService, entryService, logicService } from "./resources/services.ts";
 import { updateLimits } from "./rollout.ts";
@@ -121,6 +123,21 @@ function foundation(observed: ObservedCluster): Action[] {
       : remove(observed, SERVICES, context.names.api, "the spec has no server API")),
     ...ROLES.flatMap((role) => ensure(observed, SERVICE_ACCOUNTS, serviceAccount(context, role))),
     ...ROLES.flatMap((role) => ensure(observed, POD_DISRUPTION_BUDGETS, budget(observed, role))),
+    ...network(observed),
+  ];
+}
+
+/** What denies comes last and goes first: a cluster in use must not lose a connection in between. */
+function network(observed: ObservedCluster): Action[] {
+  const { context } = observed;
+  const [deny, ...allow] = networkPolicies(context);
+  const wanted = [...allow, ...(deny ? [deny] : [])];
+  const names = new Set(wanted.map(({ metadata }) => metadata.name));
+  return [
+    ...wanted.flatMap((policy) => ensure(observed, NETWORK_POLICIES, policy)),
+    ...networkPolicyNames(context)
+      .filter((name) => !names.has(name))
+      .flatMap((name) => remove(observed, NETWORK_POLICIES, name, "the spec needs it no more")),
   ];
 }
 

@@ -82,7 +82,10 @@ function previewEdit(cluster: ImCluster, spec: ImClusterSpec): UpdatePreview {
 /** Only for comparing: what Secrets hold is the same on both sides. */
 function contextOf(cluster: ImCluster, spec: ImClusterSpec): BuildContext {
   const { image = "imcluster:0.0.0", version = "0.0.0" } = cluster.status ?? {};
-  const unchanged = { postgresImage: "postgres", redisImage: "redis", clusterDomain: "cluster.local" };
+  const unchanged = {
+    ...{ postgresImage: "postgres", redisImage: "redis" },
+    ...{ clusterDomain: "cluster.local", operatorNamespace: "default" },
+  };
   const config = { operandImage: image, operatorVersion: version, ...unchanged };
   const changed: ImCluster = { ...cluster, spec };
   const storage = spec.postgres.urlSecretRef ? { kind: "external" as const } : { kind: "pod" as const };

@@ -221,6 +221,28 @@ export interface PodDisruptionBudget extends KubeObject {
   status?: { disruptionsAllowed?: number; currentHealthy?: number; desiredHealthy?: number; expectedPods?: number };
 }
 
+/** Who may be talked with: pods by labels, or addresses. */
+export interface NetworkPolicyPeer {
+  podSelector?: LabelSelector;
+  namespaceSelector?: LabelSelector;
+  ipBlock?: { cidr: string; except?: string[] };
+}
+
+export interface NetworkPolicyPort {
+  protocol?: "TCP" | "UDP" | "SCTP";
+  port?: number;
+}
+
+/** Where a list of peers or ports is missing or empty, all are meant. */
+export interface NetworkPolicy extends KubeObject {
+  spec: {
+    podSelector: LabelSelector;
+    policyTypes?: ("Ingress" | "Egress")[];
+    ingress?: { from?: NetworkPolicyPeer[]; ports?: NetworkPolicyPort[] }[];
+    egress?: { to?: NetworkPolicyPeer[]; ports?: NetworkPolicyPort[] }[];
+  };
+}
+
 export interface Lease extends KubeObject {
   spec: {
     holderIdentity?: string;
@@ -301,6 +323,11 @@ export const POD_DISRUPTION_BUDGETS = defineResource<PodDisruptionBudget>(
   "policy/v1",
   "PodDisruptionBudget",
   "poddisruptionbudgets",
+);
+export const NETWORK_POLICIES = defineResource<NetworkPolicy>(
+  "networking.k8s.io/v1",
+  "NetworkPolicy",
+  "networkpolicies",
 );
 export const LEASES = defineResource<Lease>("coordination.k8s.io/v1", "Lease", "leases");
 export const EVENTS = defineResource<KubeEvent>("events.k8s.io/v1", "Event", "events");

@@ -17,6 +17,7 @@ const said: [rule: string, schema: object][] = [
   ["!self.exists(k, k.startsWith('imcluster.io/'))", { patternProperties: { "^(imcluster\\.io\\/)": false } }],
   ["!self.endsWith(':latest')", { not: { pattern: ":latest$" } }],
   ["type(self) == int ? self >= 0 : string(self).matches('^([0-9]|90)%$')", { minimum: 0, pattern: "^([0-9]|90)%$" }],
+  ["self.all(k, k.matches('^[a-z]+$'))", { propertyNames: { pattern: "^[a-z]+$" } }],
 ];
 
 const notSaid = [

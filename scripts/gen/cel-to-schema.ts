@@ -46,9 +46,11 @@ function enumeration(rule: string): Fragment | undefined {
   return /^self in \[('[^']*'(, )?)+\]$/.test(rule) ? { enum: stringsOf(rule) } : undefined;
 }
 
-/** `self.all(k, k in [...])` and `!self.exists(k, k.startsWith('a') || ...)`: which keys a map may have. */
+/** `self.all(k, k in [...])`, `self.all(k, k.matches('a'))` and `!self.exists(k, k.startsWith('a') || ...)`: which keys a map may have. */
 function keys(rule: string): Fragment | undefined {
   if (/^self[.]all\(k, k in \[[^\]]*\]\)$/.test(rule)) return { [ONLY_KEYS]: stringsOf(rule) };
+  const form = /^self[.]all\(k, k[.]matches\(('(?:[^'\\]|\\.)*')\)\)$/.exec(rule)?.[1];
+  if (form !== undefined) return { propertyNames: { pattern: contentOf(form.slice(1, -1)) } };
   if (!/^!self[.]exists\(k, (k[.]startsWith\('[^']*'\)( [|][|] )?)+\)$/.test(rule)) return undefined;
   // propertyNames would say the same, but Helm then leaves the path out of its message.
   return { patternProperties: { [`^(${stringsOf(rule).map(escapeRegExp).join("|")})`]: false } };

@@ -70,6 +70,7 @@ export class Bench {
         redisImage: "registry.example/redis:7",
         operatorVersion: "0.1.0",
         clusterDomain: "cluster.local",
+        operatorNamespace: "imcluster-system",
       },
     });
     this.#operator = operator;

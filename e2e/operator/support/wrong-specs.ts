@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { WRONG_CHATS } from "./wrong-chats.ts";
 import { WRONG_ENTRIES } from "./wrong-entries.ts";
+import { WRONG_NETWORKS } from "./wrong-networks.ts";
 import { WRONG_PUSH } from "./wrong-push.ts";
 import { WRONG_STORES } from "./wrong-stores.ts";
 import { WRONG_UPDATES } from "./wrong-updates.ts";
@@ -136,4 +137,5 @@ export const WRONG: readonly Wrong[] = [
   ...WRONG_PUSH,
   ...WRONG_STORES,
   ...WRONG_CHATS,
+  ...WRONG_NETWORKS,
 ];

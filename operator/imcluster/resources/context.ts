@@ -15,6 +15,8 @@ export interface OperandConfig {
   operatorVersion: string;
   /** Suffix of Service names; `cluster.local` nearly everywhere. */
   clusterDomain: string;
+  /** Where the operator runs: from there it calls entries and logic. */
+  operatorNamespace: string;
 }
 
 /** Short hashes of Secret contents, so that pods roll when they change; empty while unknown. */

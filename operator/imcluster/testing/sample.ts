@@ -52,6 +52,7 @@ export const OPERANDS: OperandConfig = {
   redisImage: "registry.example/redis:7",
   operatorVersion: "0.1.0",
   clusterDomain: "cluster.local",
+  operatorNamespace: "imcluster-system",
 };
 
 /** All generated Secrets. Keys are random: make them once a test file. */
