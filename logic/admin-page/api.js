@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** @import { Answer, FleetPage, Ledger, Mute, Problem, User } from "./types.ts" */
+/** @import { Answer, Broadcast, BroadcastsPage, DeadLetters, FleetPage, Ledger, Mute, Problem, User } from "./types.ts" */
 
 const KEY = /^imk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}$/;
 const TIMEOUT_MS = 25_000;
+const KEY_BYTES = 16;
+const BROADCAST_PAGE = 50;
+const MAX_LETTERS = 100;
 export const FLEET_PAGE = 100;
 
 /**
@@ -13,6 +16,12 @@ export const FLEET_PAGE = 100;
  */
 export function isKey(text) {
   return KEY.test(text);
+}
+
+/** Of a call that changes something. `crypto.randomUUID` is not there on a page without TLS. */
+function newIdempotencyKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+  return `admin-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
 /**
@@ -68,6 +77,61 @@ export class Api {
    */
   ledger(userId, messageId) {
     return this.#get(`/v1/users/${encodeURIComponent(userId)}/messages/${encodeURIComponent(messageId)}`);
+  }
+
+  /**
+   * Without their contents.
+   *
+   * @param {string | undefined} cursor
+   * @returns {Promise<Answer<BroadcastsPage>>}
+   */
+  broadcasts(cursor) {
+    return this.#get(`/v1/broadcasts?limit=${BROADCAST_PAGE}${behind(cursor)}`);
+  }
+
+  /**
+   * @param {string} broadcastId
+   * @returns {Promise<Answer<Broadcast>>}
+   */
+  broadcast(broadcastId) {
+    return this.#get(`/v1/broadcasts/${encodeURIComponent(broadcastId)}`);
+  }
+
+  /** @returns {Promise<Answer<DeadLetters>>} */
+  deadLetters() {
+    return this.#get(`/v1/dead-letters?limit=${MAX_LETTERS}`);
+  }
+
+  /**
+   * @param {string} userId
+   * @param {string} slot "" = all
+   * @returns {Promise<Answer<{ readonly sessions: number }>>}
+   */
+  kick(userId, slot) {
+    return this.#post(`/v1/users/${encodeURIComponent(userId)}/kick`, slot === "" ? {} : { slot });
+  }
+
+  /**
+   * @param {string} broadcastId
+   * @returns {Promise<Answer<object>>}
+   */
+  retract(broadcastId) {
+    return this.#post(`/v1/broadcasts/${encodeURIComponent(broadcastId)}/retract`, {});
+  }
+
+  /** @returns {Promise<Answer<{ readonly replayed: number }>>} */
+  replayDeadLetters() {
+    return this.#post("/v1/dead-letters/replay", {});
+  }
+
+  /**
+   * @param {string} path
+   * @param {object} body
+   * @returns {Promise<Answer<never>>}
+   */
+  #post(path, body) {
+    const headers = { "content-type": "application/json", "idempotency-key": newIdempotencyKey() };
+    return this.#call(path, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
   /**

@@ -53,6 +53,28 @@ describe("calls of the page", () => {
     assert.equal(new URL(seen[3]?.path ?? "", "http://im").searchParams.get("limit"), "100");
   });
 
+  it("that change something name themselves anew each time, and say what they are in JSON", async () => {
+    const { api, seen } = setUp(() => json(200, { sessions: 1 }));
+    await Promise.all([api.kick("bob", ""), api.kick("bob", "web#1"), api.retract("b-1"), api.replayDeadLetters()]);
+    assert.deepEqual(
+      seen.map(({ path, init }) => [init.method, path, init.body]),
+      [
+        ["POST", "/v1/users/bob/kick", "{}"],
+        ["POST", "/v1/users/bob/kick", '{"slot":"web#1"}'],
+        ["POST", "/v1/broadcasts/b-1/retract", "{}"],
+        ["POST", "/v1/dead-letters/replay", "{}"],
+      ],
+    );
+    const headers = seen.map(({ init }) => new Headers(init.headers));
+    assert.ok(headers.every((one) => one.get("content-type") === "application/json"));
+    const keys = headers.map((one) => one.get("idempotency-key") ?? "");
+    assert.equal(new Set(keys).size, keys.length);
+    assert.ok(
+      keys.every((key) => /^[A-Za-z0-9_.:-]{1,64}$/.test(key)),
+      keys.join(" "),
+    );
+  });
+
   it("end in a problem with its code, and never reject", async () => {
     const problem = { code: "busy", detail: "later", retryAfterMs: 1000 };
     const cases: [() => Response | Error, object][] = [

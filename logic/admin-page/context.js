@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { confirmed } from "./confirm.js";
 import { button, element } from "./dom.js";
 import { LOCALES, textOf } from "./language.js";
 import { hashOf } from "./place.js";
@@ -103,6 +104,21 @@ export class Context {
   }
 
   /**
+   * Does something once it was confirmed: resolves with the answer, or with undefined when nothing was done.
+   *
+   * @template {object} T
+   * @param {string} question
+   * @param {() => Promise<Answer<T>>} ask
+   * @param {HTMLElement} into where it is shown why it was not done
+   * @returns {Promise<T | undefined>}
+   */
+  async act(question, ask, into) {
+    this.say("");
+    into.replaceChildren();
+    return (await confirmed(this, question)) ? await this.read(ask(), into, "failed") : undefined;
+  }
+
+  /**
    * @param {Problem} problem
    * @param {TextKey} title
    */
@@ -150,6 +166,9 @@ export class Context {
         return () => clearTimeout(timer);
       },
       isHidden: () => document.hidden,
+      onIdle: () => {
+        asOf.textContent = this.text("paused");
+      },
     });
     const again = button(this.text("refresh"), () => this.refresher?.start());
     into.append(element("div", { class: "bar" }, asOf, again), fault, shown);

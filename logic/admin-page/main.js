@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Api, isKey } from "./api.js";
+import { openBroadcasts } from "./broadcasts-view.js";
 import { Context } from "./context.js";
 import { button, element, field, form } from "./dom.js";
+import { openDrains } from "./drains-view.js";
 import { openFleet } from "./fleet-view.js";
 import { LOCALES, preferredLanguage, textOf } from "./language.js";
+import { openLetters } from "./letters-view.js";
 import { openMessage } from "./message-view.js";
 import { hashOf, placeOf, VIEWS } from "./place.js";
 import { openUser } from "./user-view.js";
@@ -15,10 +18,17 @@ import { openUser } from "./user-view.js";
 
 const LANGUAGE_KEY = "imcluster-language";
 const MAKE_KEY =
-  "node logic/server-api/keys-main.ts create --name admin --days 30 \\\n  --scopes fleet:read,users:read,messages:read";
+  "node logic/server-api/keys-main.ts create --name admin --days 30 \\\n  --scopes fleet:read,users:read,messages:read,broadcasts:read,dead-letters:read";
 
 /** @type {Record<ViewName, (context: Context) => void>} */
-const OPEN = { fleet: openFleet, user: openUser, message: openMessage };
+const OPEN = {
+  fleet: openFleet,
+  drains: openDrains,
+  user: openUser,
+  message: openMessage,
+  broadcasts: openBroadcasts,
+  letters: openLetters,
+};
 
 /** The page: who looks, in which language, at what. */
 class Page {
@@ -79,9 +89,7 @@ class Page {
    * @param {ViewName} current
    */
   #showHeader(api, current) {
-    const links = VIEWS.map((view) =>
-      element("a", { href: hashOf(view), ...(view === current ? { "aria-current": "page" } : {}) }, this.#text(view)),
-    );
+    const links = VIEWS.map((view) => this.#link(view, view === current));
     const tools = element("div", { class: "tools" });
     if (api) tools.append(button(this.#text("forget", { id: api.keyId }), () => this.#forget()));
     this.#languageButton = button(this.#text("language"), () => this.#switchLanguage());
@@ -90,6 +98,20 @@ class Page {
     const name = element("span", { class: "name" }, this.#text("title"));
     const nav = api ? [element("nav", { "aria-label": this.#text("views") }, ...links)] : [];
     this.#header.replaceChildren(skip, name, tools, ...nav);
+  }
+
+  /**
+   * @param {ViewName} view
+   * @param {boolean} isCurrent
+   */
+  #link(view, isCurrent) {
+    const hash = hashOf(view);
+    const link = element("a", { href: hash, ...(isCurrent ? { "aria-current": "page" } : {}) }, this.#text(view));
+    // The browser says nothing of a change where there is none: then it is asked for again.
+    link.addEventListener("click", () => {
+      if (location.hash === hash) this.#show();
+    });
+    return link;
   }
 
   #switchLanguage() {
@@ -132,6 +154,7 @@ class Page {
       element("p", { id: "key-why", class: "hint" }, this.#text("signInWhy")),
       element("p", { class: "hint" }, this.#text("signInHow")),
       element("pre", { tabindex: "0" }, MAKE_KEY),
+      element("p", { class: "hint" }, this.#text("signInAct")),
     );
     input.focus();
   }

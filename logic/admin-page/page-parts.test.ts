@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What of the page needs no browser.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { movedOf } from "./drains-view.js";
+import { versionsOf } from "./fleet-view.js";
 import { ALL_TEXTS, preferredLanguage, textOf } from "./language.js";
 import { hashOf, placeOf, VIEWS } from "./place.js";
 
@@ -24,6 +28,14 @@ describe("texts of the page", () => {
       others.map(([key]) => key).filter((key) => !plain.includes(key)),
       [],
     );
+  });
+
+  it("are all used, and none is used that is not there", () => {
+    const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".js") && name !== "language.js");
+    const source = files.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("\n");
+    const unused = Object.keys(ALL_TEXTS.en).filter((key) => !new RegExp(`"${key}"`).test(source));
+    // Named by states of the API.
+    assert.deepEqual(unused, ["serving", "draining", "silent", "unknown", "ended", "retracted"]);
   });
 
   it("are filled in once: what a user wrote fills in nothing", () => {
@@ -60,5 +72,30 @@ describe("places of the page", () => {
       assert.deepEqual(placeOf(hash), { view: "fleet", words: [] }, hash);
     assert.deepEqual(placeOf("#/user/%E0%A4%A"), { view: "user", words: [] });
     assert.deepEqual(placeOf("#/message/a/b/c/d").words, ["a", "b"]);
+  });
+});
+
+describe("figures of the page", () => {
+  const entry = {
+    name: "e",
+    incarnation: "u.1",
+    version: "1.0",
+    state: "draining",
+    connections: 9,
+    sessions: 30,
+  } as const;
+  const rest = { logics: 1, logins: 100, answerP99Ms: 0, reportedAtMs: 0 };
+  const drain = { initial: 100, asked: 80, waiting: 20, forced: 0 };
+
+  it("say how many have moved: of those who were there, and never less than none", () => {
+    assert.equal(movedOf({ ...entry, ...rest, drain }), 70);
+    assert.equal(movedOf({ ...entry, ...rest, sessions: 130, drain }), 0);
+    assert.equal(movedOf({ ...entry, ...rest }), 0);
+  });
+
+  it("count the versions that run", () => {
+    const of = (version: string) => ({ ...entry, ...rest, version });
+    assert.equal(versionsOf([of("1.0"), of("1.1"), of("1.0")]), "1.0 × 2, 1.1 × 1");
+    assert.equal(versionsOf([]), "");
   });
 });

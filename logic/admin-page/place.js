@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The views, in the order in which they are offered. */
-export const VIEWS = /** @type {const} */ (["fleet", "user", "message"]);
+export const VIEWS = /** @type {const} */ (["fleet", "drains", "user", "message", "broadcasts", "letters"]);
 
 /** @typedef {(typeof VIEWS)[number]} ViewName */
 

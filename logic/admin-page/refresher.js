@@ -22,6 +22,7 @@ export function nextLookMs(failures, idleMs) {
  * @property {() => number} nowMs
  * @property {(ms: number, then: () => void) => () => void} after returns what cancels it
  * @property {() => boolean} isHidden
+ * @property {() => void} onIdle it ends until somebody touches the page
  */
 
 /** Looks again and again, one look at a time: later after failures, never while nobody can see it or nobody is there. */
@@ -77,6 +78,7 @@ export class Refresher {
     this.#failures = isGood ? 0 : this.#failures + 1;
     if (this.#isStopped || this.#ports.isHidden()) return;
     const waitMs = nextLookMs(this.#failures, this.#idleMs());
-    if (waitMs !== undefined) this.#cancel = this.#ports.after(waitMs, () => void this.#look());
+    if (waitMs === undefined) this.#ports.onIdle();
+    else this.#cancel = this.#ports.after(waitMs, () => void this.#look());
   }
 }

@@ -7,6 +7,7 @@ import { INTERVAL_MS, MAX_IDLE_MS, MAX_INTERVAL_MS, nextLookMs, Refresher } from
 class World {
   readonly clock = new FakeClock();
   looks = 0;
+  idle = 0;
   isHidden = false;
   isGood = true;
   /** Looks that have no answer yet. */
@@ -21,6 +22,7 @@ class World {
     nowMs: () => this.clock.nowMs(),
     after: (ms: number, then: () => void) => this.clock.after(ms, then),
     isHidden: () => this.isHidden,
+    onIdle: () => void this.idle++,
   });
 
   async pass(ms: number): Promise<void> {
@@ -93,6 +95,7 @@ describe("Refresher", () => {
     await world.pass(0);
     for (let passed = 0; passed < 2 * MAX_IDLE_MS; passed += INTERVAL_MS) await world.pass(INTERVAL_MS);
     assert.equal(world.looks, 1 + MAX_IDLE_MS / INTERVAL_MS);
+    assert.equal(world.idle, 1);
     const before = world.looks;
     world.refresher.touch();
     await world.pass(0);

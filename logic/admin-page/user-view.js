@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { badge, element, facts, field, form, table } from "./dom.js";
+import { badge, button, element, facts, field, form, table } from "./dom.js";
 
 /**
  * @import { Context } from "./context.js"
  * @import { Device, User } from "./types.ts"
  */
+
+const LEAVE_MS = 1000;
 
 /** @param {Context} context */
 export function openUser(context) {
@@ -46,15 +48,45 @@ async function load(context, userId, result) {
         : context.text("yes"),
     ],
   ]);
-  result.replaceChildren(element("h2", {}, userId), head, devicesOf(context, user, names));
+  const fault = element("div", { class: "stack" });
+  const kick = (/** @type {string} */ slot) => void closeSessions(context, userId, slot, { result, fault });
+  const tools =
+    online > 0
+      ? [
+          element(
+            "div",
+            { class: "bar pager" },
+            button(context.text("kick"), () => kick("")),
+          ),
+        ]
+      : [];
+  const title = element("h2", {}, userId);
+  result.replaceChildren(title, head, ...tools, fault, devicesOf(context, user, names, kick));
+}
+
+/**
+ * @param {Context} context
+ * @param {string} userId
+ * @param {string} slot "" = all
+ * @param {{ result: HTMLElement; fault: HTMLElement }} boxes
+ */
+async function closeSessions(context, userId, slot, { result, fault }) {
+  const question = context.text("kickAsk", { user: userId, slot: slot || context.text("allSlots") });
+  const done = await context.act(question, () => context.api.kick(userId, slot), fault);
+  if (!done) return;
+  context.say(context.text("kicked", { n: context.number(done.sessions) }));
+  // They leave within a moment.
+  await new Promise((resolve) => setTimeout(resolve, LEAVE_MS));
+  if (!context.isOver) await load(context, userId, result);
 }
 
 /**
  * @param {Context} context
  * @param {User} user
  * @param {ReadonlyMap<string, string>} names
+ * @param {(slot: string) => void} kick
  */
-function devicesOf(context, { userId, devices }, names) {
+function devicesOf(context, { userId, devices }, names, kick) {
   if (devices.length === 0) return element("p", { class: "empty" }, context.text("noDevices", { user: userId }));
   const headings = [
     context.text("device"),
@@ -64,6 +96,7 @@ function devicesOf(context, { userId, devices }, names) {
     context.text("entry"),
     context.text("acked"),
     context.text("lastSeen"),
+    context.text("action"),
   ];
   const rows = devices.map((device) => [
     device.deviceName === "" ? device.deviceId : `${device.deviceName} (${device.deviceId})`,
@@ -73,8 +106,20 @@ function devicesOf(context, { userId, devices }, names) {
     names.get(device.entry) ?? (device.entry || context.text("none")),
     context.number(device.ackedSeq),
     context.time(device.lastSeenMs),
+    device.online ? closeButton(context, device, kick) : context.text("none"),
   ]);
   return table(context.text("devicesOf", { user: userId }), headings, rows);
+}
+
+/**
+ * @param {Context} context
+ * @param {Device} device
+ * @param {(slot: string) => void} kick
+ */
+function closeButton(context, { slot }, kick) {
+  const made = button(context.text("kickSlot"), () => kick(slot));
+  made.setAttribute("aria-label", `${context.text("kick")}: ${slot}`);
+  return made;
 }
 
 /**
