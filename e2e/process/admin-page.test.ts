@@ -17,7 +17,7 @@ import { lowContrasts, unnamedControls } from "./admin-page-checks.ts";
 import { type ApiAsk, callApi, createApiKey } from "./api-caller.ts";
 import { login, targetOf, type User, useFleet, waitMessages } from "./fleet-suite.ts";
 
-const BOUND_MS = 30_000;
+const BOUND_MS = 60_000;
 const READ: readonly Scope[] = ["fleet:read", "users:read", "messages:read", "broadcasts:read", "dead-letters:read"];
 const ACT: readonly Scope[] = ["users:manage", "broadcasts:manage", "dead-letters:replay", "audit:read"];
 const VIEWS = ["fleet", "drains", "user/bob", "message/alice/MESSAGE", "broadcasts", "letters"];
