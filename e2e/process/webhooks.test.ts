@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { Safety } from "../../client/src/models/index.ts";
 import { eventsOf, startBackend, type ToldEvent } from "../../logic/hooks/hook-kit.ts";
 import { temporaryFolder } from "../harness/folders.ts";
 import { waitUntil } from "../harness/processes.ts";
@@ -49,7 +50,7 @@ describe("webhooks", async () => {
   const [judge, classifier] = [new Judge(), new Judge()];
   const env = { IM_HOOKS_FILE: hooksFile, IM_WEBHOOK_ALLOWED_NETWORKS: "127.0.0.0/8" };
   before(async () => {
-    const events = ["message.after", "presence", "push.result"];
+    const events = ["message.after", "presence", "push.result", "report.created"];
     const hooks = [
       { name: "shop", url: shop.url, secret: SECRET, events, content: true, timeoutMs: 1000, batchEvents: 5 },
       {
@@ -100,6 +101,26 @@ describe("webhooks", async () => {
     await alice.client.close();
     await waitUntil("alice is away", () => presence("alice") === false, WAIT_MS);
     assert.equal(shop.badSignatures, 0);
+  });
+
+  it("tell of a report once, and not of one that is sent again", async () => {
+    const [alice, bob] = [await login(fleet(), "alice", target()), await login(fleet(), "bob", target())];
+    const { conversationId, messageId, convSeq } = await bob.client.send({ to: "alice", content: "pay me outside" });
+    const report = { reason: "fraud", conversationId, messageId, convSeq, text: "look" } as const;
+    const safety = new Safety(alice.client);
+    for (const reportId of ["r-1", "r-1"]) await safety.report(report, { reportId });
+    await safety.report({ reason: "spam", userId: "bob" });
+    const reports = () => told(({ type }) => type === "report.created");
+    await waitUntil("both", () => reports().some(({ data }) => data.reason === "spam"), WAIT_MS);
+    const [first, second, ...more] = reports().filter(
+      ({ id }, at, all) => all.findIndex((one) => one.id === id) === at,
+    );
+    const { number, ...about } = first?.data ?? {};
+    assert.deepEqual(about, { userId: "alice", kind: "message", reason: "fraud", conversationId, messageId });
+    assert.deepEqual([second?.data.userId, second?.data.kind, more], ["alice", "user", []]);
+    assert.ok(Number(number) < Number(second?.data.number));
+    assert.equal(shop.badSignatures, 0);
+    await Promise.all([alice, bob].map(({ client }) => client.close()));
   });
 
   it("come all and in order to a shop that fails, hangs and recovers, while an extlogic is killed", async () => {

@@ -79,6 +79,8 @@ export const ROLE_ROWS: readonly RoleRow[] = [
   row("exportConversation", "nobody", { ...ALL, otherTenant: "hidden" }, { showsAll: true }),
   row("exportUser", "user", ALL),
   row("exportUserMessages", "user", ALL),
+  row("exportUserReports", "user", ALL),
+  row("exportUserOrders", "user", ALL),
   row("listConversations", "user", ALL),
   row("createGroup", "actor", ALL),
   row("readGroup", "actor", MEMBERS),

@@ -63,6 +63,8 @@ export function exampleCalls(facts: ExampleFacts): Readonly<Record<string, Examp
     exportConversation: get(`/v1/exports/conversations/${conversationId}?limit=10`),
     exportUser: get(`/v1/exports/users/${encodeURIComponent(userId)}`),
     exportUserMessages: get(`/v1/exports/users/${encodeURIComponent(userId)}/messages?limit=10`),
+    exportUserReports: get(`/v1/exports/users/${encodeURIComponent(userId)}/reports?limit=10`),
+    exportUserOrders: get(`/v1/exports/users/${encodeURIComponent(userId)}/orders?limit=10`),
     readLedger: get(`${user}/messages/${messageId}`),
     readHistory: get(`${user}/conversations/${conversationId}/messages?limit=10`),
     listConversations: get(`${user}/conversations?limit=10`),

@@ -61,6 +61,43 @@ describe("calls that hand out", () => {
     assert.deepEqual(textsOf((await get("/v1/exports/users/nobody/messages")).body), []);
   });
 
+  it("hand out what a user has reported, and its orders, page by page, and those of nobody else", async () => {
+    const ordered = async (peerId: string, orderRef: string, atMs: number) => {
+      const [users, conversationId] = [["alice", peerId] as const, directConversationId("alice", peerId)];
+      await api.store.policy.setOrder({ conversationId, users, orderRef, isOpen: true, atMs });
+    };
+    await ordered("bob", "o-1", 5);
+    await ordered("carol", "o-2", 6);
+    for (const reportId of ["r-1", "r-2"])
+      await api.store.policy.report({
+        ...{ tenant: "", reporter: "alice", reportId, kind: "user", reported: "bob", conversationId: CONVERSATION_ID },
+        ...{ convSeq: 0, messageId: "", reason: "spam", text: reportId, rule: "", atMs: 5 },
+        context: JSON.stringify([{ sender: "bob", content: "buy" }]),
+      });
+    const pages = async (what: "orders" | "reports", userId: string): Promise<Record<string, unknown>[]> => {
+      const all: Record<string, unknown>[] = [];
+      for (let more = ""; ; ) {
+        const { body } = await get(`/v1/exports/users/${userId}/${what}?limit=1${more}`);
+        all.push(...(body[what] as Record<string, unknown>[]));
+        if (body.nextCursor === undefined) return all;
+        more = `&cursor=${String(body.nextCursor)}`;
+      }
+    };
+    assert.deepEqual(await pages("orders", "alice"), [
+      { orderId: "o-1", peerId: "bob", createdMs: 5 },
+      { orderId: "o-2", peerId: "carol", createdMs: 6 },
+    ]);
+    assert.deepEqual(await pages("orders", "bob"), [{ orderId: "o-1", peerId: "alice", createdMs: 5 }]);
+    const reports = await pages("reports", "alice");
+    assert.deepEqual(
+      reports.map(({ text, reported, context }) => [text, reported, context]),
+      ["r-1", "r-2"].map((text) => [text, "bob", JSON.stringify([{ sender: "bob", content: "buy" }])]),
+    );
+    assert.deepEqual([await pages("reports", "bob"), await pages("orders", "nobody")], [[], []]);
+    for (const what of ["reports", "orders"])
+      assert.equal((await get(`/v1/exports/users/alice/${what}?cursor=abc`)).status, 400);
+  });
+
   it("are refused without their scope, and are in the audit log when they are answered", async () => {
     await say("alice", "bob", "one");
     const path = `/v1/exports/conversations/${CONVERSATION_ID}`;

@@ -202,7 +202,8 @@ describe("what names a deleted user in the database", () => {
     await store.blocks.change({ userId: alice, block: [{ peerId: bob, conversationId }], unblock: [], atMs: 1 });
     await store.blocks.change({ userId: bob, block: [{ peerId: alice, conversationId }], unblock: [], atMs: 1 });
     await store.mutes.set(alice, 3_600_000, "spam");
-    await store.policy.setOrder({ conversationId, orderRef: `of ${alice}`, isOpen: true, atMs: Date.now() });
+    const users = [alice, bob] as const;
+    await store.policy.setOrder({ conversationId, users, orderRef: `of ${alice}`, isOpen: true, atMs: Date.now() });
     const context = JSON.stringify([{ sender: alice, content: "hi" }]);
     for (const [reporter, reported] of [
       [alice, bob],

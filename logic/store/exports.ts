@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { StoredReport } from "./policy-store.ts";
 import type { StoredEvent } from "./store.ts";
 
 /** A part of a conversation that is handed out. */
@@ -29,8 +30,25 @@ export interface ExportPage {
   readonly messages: readonly ExportedMessage[];
 }
 
+/** A part of what a user has. */
+export interface OwnRequest {
+  readonly userId: string;
+  readonly after: number;
+  readonly limit: number;
+}
+
+export interface ExportedOrder {
+  readonly orderRef: string;
+  readonly peerId: string;
+  readonly createdMs: number;
+}
+
 /** What is handed out to courts and to users who ask for their data: everything that is there. Faults as in Store. */
 export interface ExportStore {
   /** Undefined: there is no such conversation, or nothing is left of it. */
   conversation(request: ExportRequest): Promise<ExportPage | undefined>;
+  /** Orders of a user, the oldest first, behind `after` in ms; those of one ms come together, even if it is more than `limit`. */
+  orders(request: OwnRequest): Promise<ExportedOrder[]>;
+  /** What a user has reported and appealed, behind the number `after`. */
+  reports(request: OwnRequest): Promise<StoredReport[]>;
 }

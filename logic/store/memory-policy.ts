@@ -10,6 +10,7 @@ import {
   type FactsAsk,
   MAX_OPEN_REPORTS,
   type NewReport,
+  type OrderChange,
   type PolicyStore,
   type ReportPage,
   type ReportResult,
@@ -23,7 +24,7 @@ export class MemoryPolicy implements PolicyStore {
   readonly #record: HookStore["record"];
   #isWanted = false;
   readonly #about: (pairId: string) => readonly MemoryConversation[];
-  readonly #orders = new Map<string, number>();
+  readonly #orders = new Map<string, OrderChange>();
   readonly #reports: StoredReport[] = [];
   #numbers = 0;
 
@@ -56,10 +57,20 @@ export class MemoryPolicy implements PolicyStore {
     });
   }
 
-  async setOrder(order: { conversationId: string; orderRef: string; isOpen: boolean; atMs: number }): Promise<void> {
+  async setOrder(order: OrderChange): Promise<void> {
     const key = `${order.conversationId}\0${order.orderRef}`;
     if (!order.isOpen) this.#orders.delete(key);
-    else if (!this.#orders.has(key)) this.#orders.set(key, order.atMs);
+    else if (!this.#orders.has(key)) this.#orders.set(key, order);
+  }
+
+  /** Orders of the user after this time, and reports that it made behind this number: all of them, the oldest first. */
+  ordersOf(userId: string, afterMs: number): OrderChange[] {
+    const own = [...this.#orders.values()].filter(({ users, atMs }) => users.includes(userId) && atMs > afterMs);
+    return own.sort((one, other) => one.atMs - other.atMs);
+  }
+
+  reportsOf(userId: string, after: number): StoredReport[] {
+    return this.#reports.filter(({ reporter, number }) => reporter === userId && number > after);
   }
 
   wantReports(isWanted: boolean): void {
@@ -99,10 +110,9 @@ export class MemoryPolicy implements PolicyStore {
   /** Reports name the user no more and have none of its words; nobody has an order with it. False: something is held. */
   forget(userId: string): boolean {
     let isAllGone = true;
-    for (const key of [...this.#orders.keys()]) {
-      const conversationId = key.slice(0, key.indexOf("\0"));
-      if (!this.#find(conversationId)?.pair?.includes(userId)) continue;
-      if (this.#isHeld(conversationId, [])) isAllGone = false;
+    for (const [key, { conversationId, users }] of [...this.#orders]) {
+      if (!users.includes(userId)) continue;
+      if (this.#isHeld(conversationId, users)) isAllGone = false;
       else this.#orders.delete(key);
     }
     for (const report of [...this.#reports]) {
@@ -116,7 +126,7 @@ export class MemoryPolicy implements PolicyStore {
 
   async prune(cutoffMs: number, maxRows: number): Promise<number> {
     const orders = [...this.#orders]
-      .filter(([key, atMs]) => atMs < cutoffMs && !this.#isHeld(key.slice(0, key.indexOf("\0")), []))
+      .filter(([, { conversationId, users, atMs }]) => atMs < cutoffMs && !this.#isHeld(conversationId, users))
       .slice(0, maxRows);
     for (const [key] of orders) this.#orders.delete(key);
     const isOld = (report: StoredReport): boolean => report.atMs < cutoffMs && !this.#isReportHeld(report);

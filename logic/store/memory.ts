@@ -156,6 +156,7 @@ export class MemoryStore implements Store {
   readonly exports: MemoryExports = new MemoryExports({
     conversation: (conversationId) => this.#conversations.get(conversationId),
     isHeld: (conversationId) => this.governance.isHeld(conversationId, []),
+    policy: this.policy,
   });
   readonly changes: MemoryChanges;
   readonly governance: MemoryGovernance;

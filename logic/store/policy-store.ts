@@ -62,6 +62,16 @@ export interface ReportPage {
   readonly isOpen: boolean;
 }
 
+/** Two users have an order, as the shop says, or have it no more. */
+export interface OrderChange {
+  readonly conversationId: string;
+  /** Of the conversation. */
+  readonly users: readonly [string, string];
+  readonly orderRef: string;
+  readonly isOpen: boolean;
+  readonly atMs: number;
+}
+
 /** `full`: the reporter has {@link MAX_OPEN_REPORTS} open ones. */
 export type ReportResult = "stored" | "duplicate" | "full";
 
@@ -69,8 +79,8 @@ export type ReportResult = "stored" | "duplicate" | "full";
 export interface PolicyStore {
   /** By index. Of a conversation that is not there: nobody has answered, and nothing was written. At most {@link MAX_FACTS}. */
   facts(asks: readonly FactsAsk[]): Promise<ConversationFacts[]>;
-  /** The users of the conversation have this order, or have it no more. May be repeated. */
-  setOrder(order: { conversationId: string; orderRef: string; isOpen: boolean; atMs: number }): Promise<void>;
+  /** The two users have this order, or have it no more. May be repeated. */
+  setOrder(order: OrderChange): Promise<void>;
   /** From now on reports of this process leave an event for hooks, in their own transaction, or do not. */
   wantReports(isWanted: boolean): void;
   report(report: NewReport): Promise<ReportResult>;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ExportedMessage, ExportPage, ExportRequest, ExportStore } from "./exports.ts";
+import type { ExportedMessage, ExportedOrder, ExportPage, ExportRequest, ExportStore, OwnRequest } from "./exports.ts";
+import type { StoredReport } from "./policy-store.ts";
+import { REPORT_COLUMNS, toReport } from "./postgres-policy.ts";
 import type { PostgresPool, Row, Statement } from "./postgres-pool.ts";
 import { number, text } from "./rows.ts";
 
@@ -22,6 +24,23 @@ const MESSAGES: Statement = {
           WHERE p.n = 1 OR p.bytes <= $4 ORDER BY p.seq`,
 };
 
+const ordersOf = (own: string, peer: string): string =>
+  `(SELECT order_ref, ${peer} AS peer, created_ms FROM conversation_order
+             WHERE ${own} = $1 AND created_ms > $2 ORDER BY created_ms FETCH FIRST ($3) ROWS WITH TIES)`;
+
+/** $1 user, $2 behind this ms, $3 most, but for those of the same ms. */
+const ORDERS: Statement = {
+  name: "export_orders",
+  text: `SELECT order_ref, peer, created_ms FROM (${ordersOf("user_a", "user_b")} UNION ${ordersOf("user_b", "user_a")}) o
+          ORDER BY created_ms FETCH FIRST ($3) ROWS WITH TIES`,
+};
+
+/** $1 user, $2 behind this number, $3 most. */
+const REPORTS: Statement = {
+  name: "export_reports",
+  text: `SELECT ${REPORT_COLUMNS} FROM report WHERE reporter = $1 AND number > $2 ORDER BY number LIMIT $3`,
+};
+
 /** {@link ExportStore} on PostgreSQL. */
 export class PostgresExports implements ExportStore {
   readonly #pool: Pick<PostgresPool, "run">;
@@ -41,6 +60,16 @@ export class PostgresExports implements ExportStore {
       lastSeq: number(head, 4),
       messages: rows.map((row) => toMessage(conversationId, row)),
     };
+  }
+
+  async orders({ userId, after, limit }: OwnRequest): Promise<ExportedOrder[]> {
+    return (await this.#pool.run(ORDERS, [userId, after, Math.max(1, limit)])).map((row) => ({
+      ...{ orderRef: text(row, 0), peerId: text(row, 1), createdMs: number(row, 2) },
+    }));
+  }
+
+  async reports({ userId, after, limit }: OwnRequest): Promise<StoredReport[]> {
+    return (await this.#pool.run(REPORTS, [userId, after, Math.max(1, limit)])).map(toReport);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type FactsAsk,
   MAX_OPEN_REPORTS,
   type NewReport,
+  type OrderChange,
   type PolicyStore,
   type ReportKind,
   type ReportPage,
@@ -34,7 +35,9 @@ const FACTS: Statement = {
 
 const ADD_ORDER: Statement = {
   name: "add_conversation_order",
-  text: "INSERT INTO conversation_order (conversation_id, order_ref, created_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+  text: `INSERT INTO conversation_order AS o (conversation_id, order_ref, created_ms, user_a, user_b) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (conversation_id, order_ref) DO UPDATE SET user_a = excluded.user_a, user_b = excluded.user_b
+          WHERE o.user_a IS NULL`,
 };
 const REMOVE_ORDER: Statement = {
   name: "remove_conversation_order",
@@ -64,12 +67,13 @@ const addReport = (name: string, event: string): Statement => ({
 const ADD_REPORT = addReport("add_report", "");
 const ADD_TOLD_REPORT = addReport("add_report_hooked", REPORT_EVENT);
 
-const COLUMNS = `number, tenant, reporter, report_id, kind, reported, conversation_id, conv_seq, message_id, reason, body, rule,
+/** Columns of {@link toReport}. */
+export const REPORT_COLUMNS = `number, tenant, reporter, report_id, kind, reported, conversation_id, conv_seq, message_id, reason, body, rule,
                  context, created_ms, resolved_ms, resolution, note`;
 
 const reports = (name: string, where: string): Statement => ({
   name,
-  text: `SELECT ${COLUMNS} FROM report WHERE tenant = $1 AND number > $2 ${where} ORDER BY number LIMIT $3`,
+  text: `SELECT ${REPORT_COLUMNS} FROM report WHERE tenant = $1 AND number > $2 ${where} ORDER BY number LIMIT $3`,
 });
 const OPEN_REPORTS = reports("open_reports", "AND resolved_ms = 0");
 const ALL_REPORTS = reports("all_reports", "");
@@ -79,13 +83,14 @@ const RESOLVE_REPORT: Statement = {
   text: `UPDATE report SET resolution = CASE WHEN resolved_ms = 0 THEN $3 ELSE resolution END,
                 note = CASE WHEN resolved_ms = 0 THEN $4 ELSE note END,
                 resolved_ms = CASE WHEN resolved_ms = 0 THEN $5::bigint ELSE resolved_ms END
-          WHERE tenant = $1 AND number = $2 RETURNING ${COLUMNS}`,
+          WHERE tenant = $1 AND number = $2 RETURNING ${REPORT_COLUMNS}`,
 };
 
 const PRUNE: Statement = {
   name: "prune_policy",
   text: `WITH o AS (DELETE FROM conversation_order t WHERE t.ctid = ANY (ARRAY(
-                      SELECT ctid FROM conversation_order WHERE created_ms < $1 AND NOT is_held_v1(conversation_id, '')
+                      SELECT ctid FROM conversation_order
+                       WHERE created_ms < $1 AND NOT is_order_held_v1(conversation_id, user_a, user_b)
                        ORDER BY created_ms LIMIT $2)) RETURNING 1),
               r AS (DELETE FROM report t WHERE t.ctid = ANY (ARRAY(
                       SELECT ctid FROM report WHERE created_ms < $1 AND NOT is_report_held_v1(reporter, reported, conversation_id)
@@ -113,9 +118,8 @@ export class PostgresPolicy implements PolicyStore {
     }));
   }
 
-  async setOrder(order: { conversationId: string; orderRef: string; isOpen: boolean; atMs: number }): Promise<void> {
-    const { conversationId, orderRef, isOpen, atMs } = order;
-    if (isOpen) await this.#pool.run(ADD_ORDER, [conversationId, orderRef, atMs]);
+  async setOrder({ conversationId, users, orderRef, isOpen, atMs }: OrderChange): Promise<void> {
+    if (isOpen) await this.#pool.run(ADD_ORDER, [conversationId, orderRef, atMs, ...users]);
     else await this.#pool.run(REMOVE_ORDER, [conversationId, orderRef]);
   }
 
@@ -155,7 +159,8 @@ export class PostgresPolicy implements PolicyStore {
   }
 }
 
-function toReport(row: Row): StoredReport {
+/** A row of {@link REPORT_COLUMNS}. */
+export function toReport(row: Row): StoredReport {
   return {
     ...{ number: number(row, 0), tenant: text(row, 1), reporter: text(row, 2), reportId: text(row, 3) },
     ...{ kind: text(row, 4) as ReportKind, reported: text(row, 5), conversationId: text(row, 6) },

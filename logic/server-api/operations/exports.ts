@@ -8,8 +8,11 @@ import { CONVERSATION_ID, CURSOR, count, DEVICE, limit, NEXT_CURSOR, timeMs, USE
 import { ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { type Infer, object } from "../schema.ts";
+import { REPORT, shownReport } from "./safety.ts";
 
 const MAX_PAGE = 200;
+/** Reports come with the messages around them: some 60 KiB at most. */
+const MAX_OWN = 50;
 const PAGE_BYTES = 4 * 1024 * 1024;
 const PATH = object({ userId: USER_ID });
 const PAGE = object({ cursor: CURSOR, limit: limit(MAX_PAGE) }, ["cursor", "limit"]);
@@ -35,6 +38,16 @@ const MESSAGE = object(
   },
   [],
   "ExportedMessage",
+);
+
+const ORDER = object(
+  {
+    orderId: { type: "string", description: "As the shop named it" },
+    peerId: { type: "string", description: "With whom" },
+    createdMs: timeMs("When the shop said it first"),
+  },
+  [],
+  "ExportedOrder",
 );
 
 const MESSAGES = { type: "array", items: MESSAGE, maxItems: MAX_PAGE } as const;
@@ -97,7 +110,7 @@ export const exportUser = operation({
   path: "/v1/exports/users/{userId}",
   summary: "Hand out what is known of a user",
   description: [
-    "Besides its messages: devices, contacts for pushes, whom it has blocked, whether it is muted, and how far its deletion is.",
+    "Besides its messages, reports and orders: devices, contacts for pushes, whom it has blocked, whether it is muted, and how far its deletion is.",
     "Of a user that nobody knows everything is empty. Written down before it is answered.",
   ].join(" "),
   scope: "export:read",
@@ -173,6 +186,78 @@ export const exportUserMessages = operation({
     });
     const messages = page.events.map(({ inboxSeq: _, ...event }) => shown(tenant, { ...event, onlyFor: "" }));
     return ok({ messages, ...(page.more ? { nextCursor: cursorOf(list, page.nextCursor) } : {}) });
+  },
+});
+
+/** What a user has, page by page. */
+const OWN_PAGE = object({ cursor: CURSOR, limit: limit(MAX_OWN) }, ["cursor", "limit"]);
+
+export const exportUserReports = operation({
+  id: "exportUserReports",
+  method: "GET",
+  path: "/v1/exports/users/{userId}/reports",
+  summary: "Hand out what a user has reported",
+  description: "Its reports and appeals, the oldest first, with what was decided. Written down before it is answered.",
+  scope: "export:read",
+  isWrittenFirst: true,
+  pathFields: PATH,
+  queryFields: OWN_PAGE,
+  reply: {
+    status: 200,
+    description: "A page of them",
+    schema: object(
+      { reports: { type: "array", items: REPORT, maxItems: MAX_OWN }, nextCursor: NEXT_CURSOR },
+      ["nextCursor"],
+      "UserReportsExport",
+    ),
+  },
+  target: ({ path: { userId } }) => userId,
+  async run({ tenant, path: { userId }, query }, { store }) {
+    const list = `export reports ${userId}`;
+    const after = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
+    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const size = query.limit ?? MAX_OWN;
+    const found = await store.exports.reports({ userId: internalId(tenant, userId), after, limit: size });
+    const last = found.length === size ? found.at(-1) : undefined;
+    const reports = found.map((report) => shownReport(tenant, report));
+    return ok({ reports, ...(last ? { nextCursor: cursorOf(list, last.number) } : {}) });
+  },
+});
+
+export const exportUserOrders = operation({
+  id: "exportUserOrders",
+  method: "GET",
+  path: "/v1/exports/users/{userId}/orders",
+  summary: "Hand out the orders of a user",
+  description: [
+    "As far as the shop has said them here (POST /v1/orders), the oldest first. A page may be longer than its limit by those of one ms.",
+    "Written down before it is answered.",
+  ].join(" "),
+  scope: "export:read",
+  isWrittenFirst: true,
+  pathFields: PATH,
+  queryFields: OWN_PAGE,
+  reply: {
+    status: 200,
+    description: "A page of them",
+    schema: object(
+      { orders: { type: "array", items: ORDER, maxItems: 1000 }, nextCursor: NEXT_CURSOR },
+      ["nextCursor"],
+      "UserOrdersExport",
+    ),
+  },
+  target: ({ path: { userId } }) => userId,
+  async run({ tenant, path: { userId }, query }, { store }) {
+    const list = `export orders ${userId}`;
+    const after = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
+    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const size = query.limit ?? MAX_OWN;
+    const found = await store.exports.orders({ userId: internalId(tenant, userId), after, limit: size });
+    const last = found.length >= size ? found.at(-1) : undefined;
+    const orders = found.map(({ orderRef: orderId, peerId, createdMs }) => ({
+      ...{ orderId, peerId: externalId(tenant, peerId) ?? "", createdMs },
+    }));
+    return ok({ orders, ...(last ? { nextCursor: cursorOf(list, last.createdMs) } : {}) });
   },
 });
 

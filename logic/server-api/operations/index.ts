@@ -11,7 +11,7 @@ import {
 } from "./broadcasts.ts";
 import { reportCardState, sendCard } from "./cards.ts";
 import { listConversations } from "./conversations.ts";
-import { exportConversation, exportUser, exportUserMessages } from "./exports.ts";
+import { exportConversation, exportUser, exportUserMessages, exportUserOrders, exportUserReports } from "./exports.ts";
 import { readFleet } from "./fleet.ts";
 import { eraseUser, listHolds, placeHold, readErasure, readmitUser, releaseHold } from "./governance.ts";
 import { addGroupMembers, createGroup, readGroup, removeGroupMembers, renameGroup, setGroupRole } from "./groups.ts";
@@ -61,6 +61,8 @@ export const OPERATIONS: readonly Operation[] = [
   exportConversation,
   exportUser,
   exportUserMessages,
+  exportUserReports,
+  exportUserOrders,
   listReports,
   resolveReport,
   setOrder,

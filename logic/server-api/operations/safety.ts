@@ -11,7 +11,7 @@ import { object } from "../schema.ts";
 const MAX_PAGE = 50;
 const REPORT_LIST = "reports";
 
-const REPORT = object(
+export const REPORT = object(
   {
     number: count("Names the report; grows with time"),
     kind: { type: "string", enum: REPORT_KINDS, description: "What is reported; an appeal is against a rule" },
@@ -69,7 +69,7 @@ export const listReports = operation({
     if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
     const found = await store.policy.reports({ tenant, after, limit: size, isOpen: state === "open" });
     const last = found.length === size ? found.at(-1) : undefined;
-    const reports = found.map((report) => shown(tenant, report));
+    const reports = found.map((report) => shownReport(tenant, report));
     return ok({ reports, ...(last ? { nextCursor: cursorOf(list, last.number) } : {}) });
   },
 });
@@ -96,7 +96,7 @@ export const resolveReport = operation({
   target: ({ body: { number } }) => String(number),
   async run({ tenant, body: { number, resolution, note = "" } }, { store }) {
     const report = await store.policy.resolveReport({ tenant, number, resolution, note, atMs: Date.now() });
-    return report ? ok(shown(tenant, report)) : refuse("not_found", "there is no report of this number");
+    return report ? ok(shownReport(tenant, report)) : refuse("not_found", "there is no report of this number");
   },
 });
 
@@ -122,14 +122,15 @@ export const setOrder = operation({
   target: ({ body: { orderId } }) => orderId,
   async run({ tenant, body: { buyerId, sellerId, orderId: orderRef, open: isOpen } }, { store }) {
     if (buyerId === sellerId) return refuse("invalid", "buyerId and sellerId are the same user");
-    const conversationId = directConversationId(internalId(tenant, buyerId), internalId(tenant, sellerId));
-    await store.policy.setOrder({ conversationId, orderRef, isOpen, atMs: Date.now() });
+    const users = [internalId(tenant, buyerId), internalId(tenant, sellerId)] as const;
+    const conversationId = directConversationId(...users);
+    await store.policy.setOrder({ conversationId, users, orderRef, isOpen, atMs: Date.now() });
     return ok();
   },
 });
 
 /** With ids as the tenant knows them. */
-function shown(tenant: string, report: StoredReport): object {
+export function shownReport(tenant: string, report: StoredReport): object {
   const { number, kind, conversationId, convSeq, messageId, reason, text: words, rule, atMs } = report;
   const { resolvedMs, resolution, note } = report;
   const idOf = (id: string): string => (id === "" ? "" : (externalId(tenant, id) ?? ""));

@@ -56,3 +56,51 @@ export function exportContract(store: () => ContractStore): void {
     assert.deepEqual(await seqs({ afterSeq: 4 }), []);
   });
 }
+
+/** What a user has besides messages. */
+export function ownExportContract(store: () => ContractStore): void {
+  const ordered = (users: readonly [string, string], orderRef: string, atMs: number, isOpen = true) =>
+    store().policy.setOrder({ conversationId: direct(...users), users, orderRef, isOpen, atMs });
+  const orders = async (userId: string, after = 0, limit = 100) =>
+    (await store().exports.orders({ userId, after, limit })).map(({ orderRef, peerId }) => `${orderRef} ${peerId}`);
+
+  it("hands out the orders of a user, whatever it has written and whichever of the two it is", async () => {
+    const [alice, bob, carol] = [user(), user(), user()];
+    await ordered([alice, bob], "o-1", 1000);
+    await ordered([carol, alice], "o-2", 2000);
+    await ordered([alice, bob], "o-3", 3000);
+    await ordered([alice, bob], "o-4", 4000);
+    await ordered([alice, bob], "o-4", 5000, false);
+    await ordered([alice, bob], "o-1", 6000);
+    assert.deepEqual(await orders(alice), [`o-1 ${bob}`, `o-2 ${carol}`, `o-3 ${bob}`]);
+    assert.deepEqual(await orders(carol), [`o-2 ${alice}`]);
+    assert.deepEqual(await orders(alice, 1000, 1), [`o-2 ${carol}`]);
+    assert.deepEqual(await orders(alice, 3000), []);
+  });
+
+  it("cuts no page of orders between two of one ms", async () => {
+    const [alice, bob, carol] = [user(), user(), user()];
+    for (const peer of [bob, carol]) await ordered([alice, peer], "o-1", 1000);
+    await ordered([alice, bob], "o-2", 2000);
+    assert.deepEqual((await orders(alice, 0, 1)).sort(), [`o-1 ${bob}`, `o-1 ${carol}`].sort());
+    assert.deepEqual(await orders(alice, 1000, 1), [`o-2 ${bob}`]);
+  });
+
+  it("hands out what a user has reported, and not what others reported of it", async () => {
+    const [alice, bob] = [user(), user()];
+    const report = (reporter: string, reported: string, words: string) =>
+      store().policy.report({
+        ...{ tenant: "", reporter, reported, reportId: randomUUID(), kind: "user", conversationId: "", convSeq: 0 },
+        ...{ messageId: "", reason: "spam", text: words, rule: "", context: "[]", atMs: 1 },
+      });
+    for (const words of ["one", "two", "three"]) await report(alice, bob, words);
+    await report(bob, alice, "of alice");
+    const page = async (after: number, limit: number) => await store().exports.reports({ userId: alice, after, limit });
+    const [first, second] = await page(0, 2);
+    assert.deepEqual([first?.text, second?.text, first?.reported], ["one", "two", bob]);
+    assert.deepEqual(
+      (await page(second?.number ?? 0, 2)).map(({ text }) => text),
+      ["three"],
+    );
+  });
+}

@@ -50,7 +50,9 @@ export function erasedLeftoversContract(store: () => ContractStore): void {
 
   it("forgets the orders of a deleted user, and keeps those that are held until they are not", async () => {
     const [alice, bob, carol] = [user(), user(), user()];
-    const orders = (peer: string) => ({ conversationId: direct(alice, peer), orderRef: "o-1", atMs: Date.now() });
+    const orders = (peer: string) => ({
+      ...{ conversationId: direct(alice, peer), users: [alice, peer] as const, orderRef: "o-1", atMs: Date.now() },
+    });
     for (const peer of [bob, carol]) {
       await said(alice, peer, "hi");
       await store().policy.setOrder({ ...orders(peer), isOpen: true });
@@ -63,6 +65,25 @@ export function erasedLeftoversContract(store: () => ContractStore): void {
     await store().governance.release("", { kind: "user", id: carol });
     await finish();
     assert.equal(await hasOrder(carol), false);
+  });
+
+  it("forgets the orders of a deleted user with somebody to whom it never wrote, and keeps those that are held", async () => {
+    const [alice, bob, carol] = [user(), user(), user()];
+    const ordered = (users: readonly [string, string]) =>
+      store().policy.setOrder({
+        ...{ conversationId: direct(...users), users, orderRef: "o-1", isOpen: true, atMs: Date.now() },
+      });
+    await ordered([alice, bob]);
+    await ordered([carol, alice]);
+    const peers = async () =>
+      (await store().exports.orders({ userId: alice, after: 0, limit: 9 })).map(({ peerId }) => peerId);
+    await store().governance.hold({ kind: "user", id: carol, tenant: "", reason: "r" });
+    await erase(alice);
+    assert.deepEqual(await peers(), [carol]);
+    assert.equal((await store().governance.findErasure(alice))?.state, "held");
+    await store().governance.release("", { kind: "user", id: carol });
+    await finish();
+    assert.deepEqual(await peers(), []);
   });
 
   it("takes a deleted user off the lists of broadcasts, and begins it at the newest one when it is readmitted", async () => {
@@ -189,7 +210,8 @@ export function erasedReportsContract(store: () => ContractStore): void {
     const [alice, bob] = [`${tenant}/${user()}`, `${tenant}/${user()}`];
     await said(alice, bob, "hi");
     await store().policy.report(newReport({ tenant, reporter: bob, reported: alice, atMs: 1000 }));
-    await store().policy.setOrder({ conversationId: direct(alice, bob), orderRef: "o", isOpen: true, atMs: 1000 });
+    const order = { conversationId: direct(alice, bob), users: [alice, bob] as const, orderRef: "o" };
+    await store().policy.setOrder({ ...order, isOpen: true, atMs: 1000 });
     const kept = async () => [
       (await reportsOf(tenant)).length,
       (await store().policy.facts([{ userId: bob, conversationId: direct(alice, bob) }]))[0]?.hasOrder,

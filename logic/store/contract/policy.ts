@@ -37,7 +37,7 @@ export function policyContract(store: () => ContractStore): void {
     const [alice, bob] = [user(), user()];
     const conversationId = direct(alice, bob);
     const set = (orderRef: string, isOpen: boolean) =>
-      store().policy.setOrder({ conversationId, orderRef, isOpen, atMs: Date.now() });
+      store().policy.setOrder({ conversationId, users: [alice, bob], orderRef, isOpen, atMs: Date.now() });
     const hasOrder = async () => (await factsOf(bob, conversationId))?.hasOrder;
     await set("o-1", true);
     await set("o-1", true);

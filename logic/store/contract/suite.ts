@@ -23,7 +23,7 @@ import {
 import { deviceContract } from "./device.ts";
 import { entryContract } from "./entry.ts";
 import { epochContract, epochNamesContract } from "./epoch.ts";
-import { exportContract } from "./exports.ts";
+import { exportContract, ownExportContract } from "./exports.ts";
 import type { ContractStore } from "./fixture.ts";
 import {
   erasedAccountContract,
@@ -155,6 +155,7 @@ const PARTS = [
   hookReportContract,
   policyContract,
   exportContract,
+  ownExportContract,
   // Logins have other numbers after it.
   epochContract,
   epochNamesContract,
