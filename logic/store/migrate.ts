@@ -6,6 +6,7 @@ import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
 import { sqlState, toStoreError } from "./postgres-errors.ts";
+import { grantRuntime, runtimeRoleOf } from "./runtime-grants.ts";
 
 const MIGRATIONS_DIR = fileURLToPath(new URL("migrations", import.meta.url));
 /** Partitions made here: the month before this one (clock skew) up to three ahead. Retention makes the later ones. */
@@ -25,6 +26,8 @@ const LOCK_NOT_AVAILABLE = "55P03";
 export interface MigrateOptions {
   url: string;
   log: Logger;
+  /** Of those who read and write rows, when it is not `url`: its user gets the rights for that. */
+  runtimeUrl?: string;
   /** How long to wait for a server that is away or starting. Default 60 000. */
   waitMs?: number;
 }
@@ -32,17 +35,21 @@ export interface MigrateOptions {
 /**
  * Brings the schema up to date and makes the partitions of the next 3 months. Forward only; safe to run
  * several times and at the same time (advisory lock). Resolves with the names of the migrations applied now.
+ * With `runtimeUrl` of another user, that one may then read and write rows, and nothing else.
  * @throws {ImError} RETRYABLE when the server did not come up in time, BAD_REQUEST when it refuses us (password,
  *   database, permission), INTERNAL when a migration fails
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
+  const role = runtimeRoleOf(options.runtimeUrl ?? options.url, options.url);
   const client = await connect(options);
   try {
     await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
     const applied = await whenUnlocked(client, options.log);
     await client.query("SELECT ensure_message_partitions((now() - interval '1 month')::date, $1)", [PARTITION_MONTHS]);
+    if (role !== undefined) await grantRuntime(client, role);
     return applied;
   } catch (error) {
+    if (error instanceof ImError) throw error;
     throw toStoreError(error, "migrate");
   } finally {
     client.removeAllListeners("error");

@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { ImError } from "#lib/errors.ts";
-import { newStore } from "../../e2e/harness/database.ts";
+import { newTwoRoles } from "../../e2e/harness/runtime-role.ts";
 import { message, user } from "./contract/fixture.ts";
 import { storeContract } from "./contract/suite.ts";
-import type { PostgresStore } from "./postgres-store.ts";
+import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
 describe("PostgresStore", () => {
   let store: PostgresStore;
   before(async () => {
-    ({ store } = await newStore("contract"));
+    // As in production: a role that owns nothing and may read and write rows only.
+    const { runtimeUrl } = await newTwoRoles("contract");
+    store = await openPostgresStore({ url: runtimeUrl, startTimeoutMs: 5000 });
   });
   after(() => store.close());
   storeContract(() => store);

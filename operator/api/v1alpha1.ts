@@ -695,7 +695,8 @@ export interface ExtlogicSpec {
 
 /**
  * Secret key with a connection URL, for example postgres://im:secret@db.shop.svc:5432/im?sslmode=require. A changed
- * value migrates that database and rolls logic and extlogic within a minute.
+ * value migrates that database and rolls logic and extlogic within a minute. A key migrationUrl in the same Secret,
+ * where there is one, is the URL of the role that owns the tables; only the migration gets it.
  */
 export interface PostgresUrlSecretRefSpec {
   /** Name of the Secret. */
@@ -737,7 +738,8 @@ export interface PostgresEmbeddedSpec {
 export interface PostgresSpec {
   /**
    * Secret key with a connection URL, for example postgres://im:secret@db.shop.svc:5432/im?sslmode=require. A changed
-   * value migrates that database and rolls logic and extlogic within a minute.
+   * value migrates that database and rolls logic and extlogic within a minute. A key migrationUrl in the same Secret,
+   * where there is one, is the URL of the role that owns the tables; only the migration gets it.
    */
   urlSecretRef?: PostgresUrlSecretRefSpec;
   /**

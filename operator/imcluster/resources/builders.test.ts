@@ -370,6 +370,24 @@ describe("the migration", () => {
     assert.notEqual(of({ image: "x:1" }), of({}));
     assert.notEqual(of({}, sampleSecrets(cluster)), of({}));
   });
+
+  it("may have a URL of its own, beside that of the runtime, and is alone with it", () => {
+    const own = sampleCluster({ postgres: { urlSecretRef: { name: "db", key: "runtime" } } });
+    const ownContext = sampleContext(own, sampleSecrets(own));
+    const specOf = (from: typeof context): PodSpec => migrateJob(from).spec.template.spec;
+    const secretsOf = (spec: PodSpec) =>
+      ((spec.volumes ?? []) as { secret?: object }[]).flatMap(({ secret }) => secret ?? []);
+    const runtime = { secretName: "db", defaultMode: 0o440, items: [{ key: "runtime", path: "url" }] };
+    assert.deepEqual(secretsOf(specOf(ownContext)), [
+      runtime,
+      // Not there: the runtime's URL is used.
+      { secretName: "db", defaultMode: 0o440, items: [{ key: "migrationUrl", path: "url" }], optional: true },
+    ]);
+    assert.equal(envOf(specOf(ownContext)).get("IM_MIGRATE_POSTGRES_URL_FILE"), "/etc/imcluster/migration/url");
+    assert.doesNotMatch(JSON.stringify([logicDeployment(ownContext), extlogicDeployment(ownContext)]), /igrat/);
+    // The embedded server has one user.
+    assert.doesNotMatch(JSON.stringify(specOf(context)), /MIGRATE|migrationUrl/);
+  });
 });
 
 describe("every object", () => {

@@ -3,7 +3,15 @@ import type { Job } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
 import { labelsOf } from "../names.ts";
 import { type BuildContext, owned, perContext } from "./context.ts";
-import { IMAGE_UID, identityEnv, POSTGRES_URL_ENV, podSpec, postgresUrl } from "./pod-parts.ts";
+import {
+  IMAGE_UID,
+  identityEnv,
+  MIGRATION_URL_ENV,
+  migrationUrl,
+  POSTGRES_URL_ENV,
+  podSpec,
+  postgresUrl,
+} from "./pod-parts.ts";
 
 const BACKOFF_LIMIT = 6;
 const DEADLINE_SECONDS = 900;
@@ -32,12 +40,16 @@ export const migrateJob = perContext((context: BuildContext): Job => {
             terminationGracePeriodSeconds: 10,
             resources: context.cluster.spec.logic.resources,
             template: context.cluster.spec.logic.podTemplate,
-            mounts: [postgresUrl(context)],
+            mounts: [postgresUrl(context), ...migrationUrl(context)],
             container: {
               name: "migrate",
               image: context.image,
               command: ["node", "logic/migrate.ts"],
-              env: [...identityEnv(context), POSTGRES_URL_ENV],
+              env: [
+                ...identityEnv(context),
+                POSTGRES_URL_ENV,
+                ...(migrationUrl(context).length > 0 ? [MIGRATION_URL_ENV] : []),
+              ],
             },
           }),
           restartPolicy: "Never",

@@ -119,9 +119,15 @@ function spreadOverNodes(context: BuildContext, { component, spreadWithin, sprea
 }
 
 /** A Secret as a read-only folder; `items` picks keys and names the files. */
-export function secretMount(name: string, secretName: string, path: string, items?: Record<string, string>): Mount {
+export function secretMount(
+  name: string,
+  secretName: string,
+  path: string,
+  items?: Record<string, string>,
+  more: { optional?: boolean } = {},
+): Mount {
   const picked = items && Object.entries(items).map(([key, file]) => ({ key, path: file }));
-  const secret = { secretName, defaultMode: SECRET_MODE, ...(picked ? { items: picked } : {}) };
+  const secret = { secretName, defaultMode: SECRET_MODE, ...(picked ? { items: picked } : {}), ...more };
   return { volume: { name, secret }, path, readOnly: true };
 }
 
@@ -144,6 +150,8 @@ export function emptyDirMount(name: string, path: string): Mount {
 
 const INTERNAL_TLS_DIR = "/etc/imcluster/internal-tls";
 const POSTGRES_DIR = "/etc/imcluster/postgres";
+const MIGRATION_DIR = "/etc/imcluster/migration";
+const MIGRATION_URL_KEY = "migrationUrl";
 const REDIS_DIR = "/etc/imcluster/redis";
 const PUSH_KEYS_DIR = "/etc/imcluster/push-keys";
 const QUEUE_REDIS_DIR = "/etc/imcluster/queue-redis";
@@ -155,6 +163,13 @@ export function internalTls(context: BuildContext, role: "entry" | "logic" | "ex
 export function postgresUrl(context: BuildContext): Mount {
   const reference = context.cluster.spec.postgres.urlSecretRef ?? { name: context.names.postgres, key: "url" };
   return secretMount("postgres", reference.name, POSTGRES_DIR, { [reference.key]: "url" });
+}
+
+/** Of a database of somebody else: the URL of the role that owns the tables, a key beside the runtime's that need not be there. */
+export function migrationUrl(context: BuildContext): Mount[] {
+  const reference = context.cluster.spec.postgres.urlSecretRef;
+  if (!reference) return [];
+  return [secretMount("migration", reference.name, MIGRATION_DIR, { [MIGRATION_URL_KEY]: "url" }, { optional: true })];
 }
 
 /** Keys that seal push tokens: logic writes tokens, extlogic reads them. */
@@ -174,6 +189,8 @@ export function redisUrls(context: BuildContext): Mount[] {
 }
 
 export const POSTGRES_URL_ENV: EnvVar = { name: "IM_POSTGRES_URL_FILE", value: `${POSTGRES_DIR}/url` };
+/** Without the file the migration runs as the user of the runtime's URL. */
+export const MIGRATION_URL_ENV: EnvVar = { name: "IM_MIGRATE_POSTGRES_URL_FILE", value: `${MIGRATION_DIR}/url` };
 export const PUSH_KEYS_ENV: EnvVar = { name: "IM_PUSH_TOKEN_KEYS_FILE", value: `${PUSH_KEYS_DIR}/keys` };
 export function redisEnv(context: BuildContext): EnvVar[] {
   const queue = { name: "IM_QUEUE_REDIS_URL_FILE", value: `${QUEUE_REDIS_DIR}/url` };
