@@ -26,7 +26,7 @@ export async function newTwoRoles(database: string, server?: PostgresServer): Pr
     url.username = `${role}_${suffix}`;
     return url.href;
   };
-  await runSql(adminUrl, ROLES.replaceAll(/\bim_(migrate|runtime)\b/g, `$&_${suffix}`));
+  await runSql(adminUrl, ROLES.replaceAll(/\bimcluster_(migrate|runtime)\b/g, `$&_${suffix}`));
   const urls = { adminUrl, migrationUrl: as("imcluster_migrate"), runtimeUrl: as("imcluster_runtime") };
   await migrate({ url: urls.migrationUrl, runtimeUrl: urls.runtimeUrl, log: silentLogger });
   return urls;
