@@ -129,6 +129,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     rights: [READ_CLUSTER, EXEC],
   },
   {
+    name: "admin",
+    summary: "a way to the admin page, from this machine",
+    arguments: [NAME],
+    flags: [{ name: "port", value: "PORT", help: "of this machine; default 8090, 0: any that is free" }],
+    more: "Opens it by `kubectl port-forward`, prints the address and how a key is made, and stays until Ctrl-C. Needs `spec.logic.serverApi`.",
+    rights: [READ_CLUSTER, "get services; list pods; create pods/portforward"],
+  },
+  {
     name: "doctor",
     summary: "connects as clients do, says what is wrong and how to cure it",
     arguments: [NAME],

@@ -58,6 +58,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   route: async () => (await import("./commands/route.ts")).route,
   kick: async () => (await import("./commands/kick.ts")).kick,
   trace: async () => (await import("./commands/trace.ts")).trace,
+  admin: async () => (await import("./commands/admin.ts")).admin,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   logs: async () => (await import("./commands/logs.ts")).logs,
   report: async () => (await import("./commands/report.ts")).report,
