@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -63,5 +63,29 @@ describe("Lifecycle", () => {
     await once(child.stdout ?? child, "data");
     child.kill("SIGTERM");
     assert.deepEqual(await once(child, "exit"), [1, null]);
+  });
+
+  it("a fault that nobody catches ends the process with 1 and one line, without the fields of the error", () => {
+    const faults = {
+      thrown: "setTimeout(() => { throw fault; });",
+      rejected: "void Promise.reject(fault);",
+      "no error": 'void Promise.reject({ password: "s3cret" });',
+    };
+    for (const [what, fault] of Object.entries(faults)) {
+      const code = `
+        import { Lifecycle } from ${at("lifecycle.ts")};
+        import { createLogger } from ${at("logger.ts")};
+        new Lifecycle(createLogger("x")).installSignals(1000);
+        const fault = Object.assign(new Error("planted"), { body: "s3cret" });
+        ${fault}`;
+      const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+        ...{ encoding: "utf8", timeout: 20_000 },
+      });
+      assert.deepEqual([status, stderr], [1, ""], what);
+      const { level, msg, err } = JSON.parse(stdout) as { level: string; msg: string; err: { message: string } };
+      assert.deepEqual([level, msg], ["error", "uncaught fault: leaving at once"]);
+      assert.match(err.message, what === "no error" ? /^This error originated/ : /^planted$/);
+      assert.ok(!stdout.includes("s3cret"), stdout);
+    }
   });
 });

@@ -43,8 +43,15 @@ export class Lifecycle {
     this.#log.info({}, "stopped");
   }
 
-  /** SIGTERM and SIGINT stop and exit 0; a second signal, or more than `deadlineMs`, exits 1. */
+  /**
+   * SIGTERM and SIGINT stop and exit 0; a second signal, or more than `deadlineMs`, exits 1. A fault that nobody catches exits 1 at
+   * once, with a line in the log: Node's own report would show all fields of the error, whatever is in them.
+   */
   installSignals(deadlineMs: number): void {
+    process.on("uncaughtException", (err, origin) => {
+      this.#log.error({ err, origin }, "uncaught fault: leaving at once");
+      process.exit(1);
+    });
     const onSignal = (signal: NodeJS.Signals) => {
       if (this.isStopping) {
         this.#log.warn({ signal }, "second signal: leaving without finishing");

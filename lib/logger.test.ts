@@ -7,12 +7,16 @@ import { silentLogger } from "./logger.ts";
 
 const module = fileURLToPath(new URL("logger.ts", import.meta.url));
 
-/** Lines that a fresh process logs. */
-function linesOf(script: string): Record<string, unknown>[] {
+/** What a fresh process logs. */
+function textOf(script: string): string {
   const code = `import { createLogger } from ${JSON.stringify(module)};\n${script}`;
   const run = spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8", timeout: 20_000 });
   assert.equal(run.status, 0, run.stderr);
-  return run.stdout
+  return run.stdout;
+}
+
+function linesOf(script: string): Record<string, unknown>[] {
+  return textOf(script)
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -58,6 +62,16 @@ describe("logger", () => {
     const said = lines.map(({ msg, before, now }) => (before ? `${before} to ${now}` : msg));
     assert.deepEqual(said, ["error to debug", "2", "debug to warn", "4"]);
     assert.deepEqual([lines[1]?.of, lines[1]?.deep], ["child", true]);
+  });
+
+  it("writes one line of visible characters, whatever is in its texts", () => {
+    const text = 'a\n{"level":"error"}\r\u0000\u001b[2J\u007f\u009b31m\u0085\u2028\u2029"}';
+    const script = `createLogger("x").info({ user: ${JSON.stringify(text)}, [${JSON.stringify(text)}]: 1 }, ${JSON.stringify(text)});`;
+    const [line, ...others] = textOf(script).trimEnd().split("\n");
+    assert.deepEqual(others, []);
+    assert.doesNotMatch(line ?? "", /[\p{Cc}\u2028\u2029]/u);
+    const { user, msg, [text]: value } = JSON.parse(line ?? "") as Record<string, unknown>;
+    assert.deepEqual([user, msg, value], [text, text, 1]);
   });
 
   it("silentLogger says nothing and has children", () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { pino } from "pino";
+import { errorSerializer } from "./log-error.ts";
 
 /** Fields of one log line. Never put a token, a body or a person's text in: names below are redacted anyway. */
 export type LogFields = Record<string, unknown>;
@@ -31,21 +32,28 @@ export interface RootLogger extends Logger {
   setLevel(level: LogLevel): void;
 }
 
+/** An error as a line shows it: without the fields in which drivers keep commands, rows and credentials. */
+export const logError = errorSerializer(pino.stdSerializers.err);
+
 const REDACTED_NAMES = ["token", "body", "content", "authorization", "password", "secret"];
 const REDACTED_PATHS = REDACTED_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
 /**
- * JSON lines on stdout with `component`, level as a word, ISO time and `err` serialised with its causes.
+ * JSON lines on stdout with `component`, level as a word, ISO time and `err` as {@link logError} shows it.
  * @param level debug | info | warn | error; IM_LOG_LEVEL, else info, by default
  */
 export function createLogger(component: string, level: string = process.env.IM_LOG_LEVEL || "info"): RootLogger {
-  const sink = pino({
-    level: "debug",
-    base: { component },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    redact: { paths: REDACTED_PATHS, censor: "[redacted]" },
-  });
+  const sink = pino(
+    {
+      level: "debug",
+      base: { component },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: logError },
+      redact: { paths: REDACTED_PATHS, censor: "[redacted]" },
+    },
+    visibleLines(pino.destination({ dest: 1, sync: true })),
+  );
   // Children of pino keep the level that their parent had when they were made: ours ask for it line by line.
   let least: LogLevel = isLogLevel(level) ? level : "info";
   const isShown = (one: LogLevel): boolean => LOG_LEVELS.indexOf(one) >= LOG_LEVELS.indexOf(least);
@@ -60,6 +68,15 @@ export function createLogger(component: string, level: string = process.env.IM_L
       least = next;
     },
   };
+}
+
+/** What JSON lets stand and terminals obey, or programs take for the end of a line. */
+const INVISIBLE = /[\u007f-\u009f\u2028\u2029]/g;
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/** Such characters are in texts of a line only, where an escape means the same. */
+function visibleLines(out: pino.DestinationStream): pino.DestinationStream {
+  return { write: (line) => out.write(line.replace(INVISIBLE, escaped)) };
 }
 
 type Sink = Pick<pino.Logger, LogLevel | "child">;

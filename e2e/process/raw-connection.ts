@@ -98,6 +98,11 @@ export class RawConnection {
     return found;
   }
 
+  /** Resolves when anything was answered, or the connection ends. */
+  async settled(): Promise<void> {
+    await waitUntil("an answer, or the end", () => this.frames.length > 0 || this.#isClosed, WAIT_MS);
+  }
+
   async error(rid?: number): Promise<ErrorInfo> {
     return ErrorInfo.decode((await this.frame(Command.ERROR, rid)).body);
   }

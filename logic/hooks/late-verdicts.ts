@@ -117,7 +117,7 @@ export class VerdictDesk {
   /** False: it is to be tried again. */
   async #carryOut(verdict: ClaimedVerdict): Promise<boolean> {
     const { log, onFault } = this.#ports;
-    const { messageId, conversationId, reason, hook, tries } = verdict;
+    const { messageId, conversationId, hook, tries } = verdict;
     let result: string = verdict.verdict;
     if (verdict.verdict === "recall") {
       try {
@@ -129,7 +129,8 @@ export class VerdictDesk {
       }
     }
     this.#ports.metrics.hookVerdicts.inc({ hook, result });
-    log.info({ messageId, conversationId, hook, reason, result }, "a late verdict on a message");
+    // Without the reason: its words are the backend's, and may be those of the message.
+    log.info({ messageId, conversationId, hook, result }, "a late verdict on a message");
     return true;
   }
 

@@ -41,8 +41,9 @@ export function parseJwks(text: string): JSONWebKeySet {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
-  } catch (cause) {
-    throw bad("is not JSON", cause);
+  } catch {
+    // The parser's own message quotes the file, and so a secret that was put there by mistake.
+    throw bad("is not JSON");
   }
   const keys: unknown = (parsed as { keys?: unknown } | null)?.keys;
   if (!Array.isArray(keys) || keys.length === 0) throw bad("has no keys");
@@ -66,8 +67,8 @@ function publicKey(key: unknown, at: number): JWK {
   throw bad(`key ${kid} is neither Ed25519, P-256 nor RSA`);
 }
 
-function bad(problem: string, cause?: unknown): ImError {
-  return new ImError(ErrorCode.BAD_REQUEST, `the JWKS file ${problem}`, { cause });
+function bad(problem: string): ImError {
+  return new ImError(ErrorCode.BAD_REQUEST, `the JWKS file ${problem}`);
 }
 
 /** Options of {@link KeyFile}. */
