@@ -15,6 +15,8 @@ import { type Fleet, SERVER_NAME, startFleet } from "../harness/fleet.ts";
 import { temporaryFolder } from "../harness/folders.ts";
 import { provePython } from "../harness/python.ts";
 import { type PairsOptions, type PairsReport, runPairs } from "../workload/pairs.ts";
+import { checksOfCanaries } from "./canaries/checks.ts";
+import { runCanaries } from "./canaries/run.ts";
 import { type Check, check, lineOf, verdictOf } from "./checks.ts";
 import { runClients } from "./clients.ts";
 import { checkOfDrip, drip, dripsOf } from "./drips.ts";
@@ -206,7 +208,15 @@ async function traces(fleet: Fleet, pids: readonly number[], tokens: readonly st
   told(checksOfTraces(found, new Map(Object.entries(secrets))));
 }
 
-const PARTS = ["testssl", "probes", "clients", "slow"] as const;
+/** With a fleet of its own: all of its secrets are canaries. */
+async function canaries(): Promise<Record<string, number>> {
+  progress.line("canaries in everything that is private, on a fleet of their own");
+  const report = await runCanaries();
+  told(checksOfCanaries(report));
+  return { canaries: report.canaries, canaryPlaces: report.places, canaryHits: report.hits.length };
+}
+
+const PARTS = ["testssl", "probes", "clients", "slow", "canaries"] as const;
 type Part = (typeof PARTS)[number];
 
 /** A part that cannot be run proves nothing: that is a finding, and the others go on. */
@@ -221,6 +231,16 @@ async function guarded<T>(part: Part, isWanted: boolean, work: () => Promise<T>)
 }
 
 async function run(wanted: readonly Part[], connections: number): Promise<boolean> {
+  const onTarget = wanted.filter((name) => name !== "canaries");
+  const figures = onTarget.length > 0 ? await runOnTarget(onTarget, connections) : {};
+  const found = await guarded("canaries", wanted.includes("canaries"), canaries);
+  const { ok, ...verdict } = verdictOf(checks);
+  for (const one of checks.filter(({ fault }) => fault !== undefined)) progress.line(lineOf(one));
+  console.log(JSON.stringify({ ...verdict, ...figures, ...found, seconds: Math.round(progress.elapsedSeconds()), ok }));
+  return ok;
+}
+
+async function runOnTarget(wanted: readonly Part[], connections: number): Promise<Record<string, number>> {
   await ensureAptPackages(PACKAGES, { progress });
   const python = await ensurePython({ progress });
   const dir = temporaryFolder("imcluster-security-");
@@ -237,11 +257,8 @@ async function run(wanted: readonly Part[], connections: number): Promise<boolea
     await Promise.all([part("testssl", () => scan(fleet, dir)), looks]);
     const figures = await part("slow", () => attack(fleet, dir, connections));
     await traces(fleet, pids, tokens);
-    const { ok, ...verdict } = verdictOf(checks);
-    for (const one of checks.filter(({ fault }) => fault !== undefined)) progress.line(lineOf(one));
-    if (!ok) console.error(fleet.explain());
-    console.log(JSON.stringify({ ...verdict, ...figures, seconds: Math.round(progress.elapsedSeconds()), ok }));
-    return ok;
+    if (!verdictOf(checks).ok) console.error(fleet.explain());
+    return figures ?? {};
   } finally {
     await fleet.stopAll();
     rmSync(dir, { recursive: true, force: true });
