@@ -13,6 +13,7 @@ import {
   z,
 } from "#lib/config.ts";
 import { ENDPOINT_KINDS, type Endpoint, MAX_ENDPOINTS, parseEndpoint } from "#lib/endpoint.ts";
+import { type TracingSettings, tracingSettings, tracingShape } from "#lib/tracing/config.ts";
 import type { LimitsConfig } from "./gate.ts";
 import { AddressRanges } from "./listen/proxy.ts";
 import { HEARTBEAT_ALGORITHMS, type HeartbeatAlgorithm } from "./session/heartbeat/algorithms.ts";
@@ -108,6 +109,7 @@ export const entryEnv = z.object({
   IM_PODINFO_DIR: envString()
     .optional()
     .describe("a folder with the file drain: what the operator has noted on the pod; unset = nothing"),
+  ...tracingShape,
   IM_DEMO_DIR: envString().optional().describe("a folder of static files for /demo/; unset = no demo"),
 });
 
@@ -146,6 +148,8 @@ export interface EntryConfig {
   logLevel: string;
   /** Undefined: the level stays. */
   logLevelDir: string | undefined;
+  cluster: string;
+  tracing: TracingSettings;
 }
 
 /** @throws {ImError} BAD_REQUEST that lists every bad variable */
@@ -190,5 +194,7 @@ export function loadEntryConfig(env?: Readonly<Record<string, string | undefined
     demoDir: vars.IM_DEMO_DIR,
     logLevel: vars.IM_LOG_LEVEL,
     logLevelDir: vars.IM_LOG_LEVEL_DIR,
+    cluster: vars.IM_CLUSTER,
+    tracing: tracingSettings(vars),
   };
 }

@@ -10,6 +10,7 @@ import { hostPort } from "#lib/host-port.ts";
 import { listen } from "#lib/listen.ts";
 import { createLogger, type Logger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { observeTracing, type Tracing } from "#lib/tracing/open-tracing.ts";
 import type { DrainedSessionsReply, StatusReply } from "#proto/gen/messages.ts";
 import type { EntryConfig } from "./config.ts";
 import { type ControlTarget, controlService } from "./control.ts";
@@ -21,6 +22,7 @@ import { ClientDoor } from "./listen/door.ts";
 import { createRedirectServer } from "./listen/http.ts";
 import { type ClientListener, createPlainListener, createTlsListener, type OnSocket } from "./listen/tls.ts";
 import { EntryMetrics } from "./metrics.ts";
+import { EntryTraces } from "./session/entry-traces.ts";
 import { Hub } from "./session/hub.ts";
 import { EntryStats } from "./session/stats.ts";
 import { Shed } from "./shed.ts";
@@ -39,6 +41,8 @@ export interface EntryDeps {
   host?: string;
   /** This incarnation was fenced without a drain, and every client told: end the process. Default: exit code 1. */
   onFenced?: (reason: string) => void;
+  /** Default: nothing is traced. */
+  tracing?: Tracing | undefined;
 }
 
 /** Ports in use; undefined = no such listener. */
@@ -123,6 +127,7 @@ class Entry implements RunningEntry {
     this.#metrics = new Metrics({ component: "entry", version: config.version }, { runtime: true });
     const metrics = new EntryMetrics(this.#metrics, stats);
     this.#entryMetrics = metrics;
+    observeTracing(this.#metrics, deps.tracing);
     this.#internalTls = watchInternalTls(
       config.internalTlsDir,
       (tls) => {
@@ -157,6 +162,7 @@ class Entry implements RunningEntry {
     this.#hub = new Hub({
       ...{ clock, log, stats, metrics, logics: this.#pool },
       ...{ loginTimeoutMs, pingIntervalMs, heartbeat, limits: this.#gate.limits },
+      traces: deps.tracing && new EntryTraces({ tracer: deps.tracing.tracer, clock, afterWrites: setImmediate }),
     });
     this.#drain = new Drain(this.#hub, clock, log);
     this.#shed = new Shed(this.#hub, clock);

@@ -5,6 +5,7 @@ import { Lifecycle } from "#lib/lifecycle.ts";
 import { followLogLevel } from "#lib/log-level-file.ts";
 import { createLogger } from "#lib/logger.ts";
 import { saveMemoryWhenCalm } from "#lib/memory-reducer.ts";
+import { openTracing } from "#lib/tracing/open-tracing.ts";
 import { loadEntryConfig } from "./config.ts";
 import { startEntry } from "./entry.ts";
 
@@ -16,7 +17,14 @@ try {
   const log = createLogger("entry", config.logLevel);
   const lifecycle = new Lifecycle(log);
   lifecycle.onStop("log level", followLogLevel({ dir: config.logLevelDir, log, clock: systemClock }));
-  const entry = await startEntry(config, { log });
+  const { podName, version, cluster } = config;
+  const tracing = await openTracing(config.tracing, {
+    process: { component: "entry", cluster, podName, version },
+    ...{ clock: systemClock, random: Math.random, log },
+  });
+  // First here, and so the last to stop.
+  if (tracing) lifecycle.onStop("tracing", () => tracing.close());
+  const entry = await startEntry(config, { log, tracing });
   lifecycle.onStop("memory reducer", saveMemoryWhenCalm(systemClock));
   lifecycle.onStop("listeners", () => entry.close());
   const { drainWindowMs: windowMs, drainDeadlineMs: deadlineMs } = config;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { listen } from "./listen.ts";
-import type { Metrics } from "./metrics.ts";
+import { type Metrics, OPENMETRICS_CONTENT_TYPE } from "./metrics.ts";
 import { createServer } from "./node-http.ts";
 
 /** Options of {@link startAdminServer}. */
@@ -32,7 +32,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       answer(res, 405, "method not allowed");
       return;
     }
-    route((req.url ?? "/").split("?", 1)[0] ?? "/", res, options);
+    route((req.url ?? "/").split("?", 1)[0] ?? "/", req, res, options);
   });
   const port = await listen(server, options.port, options.host);
   return {
@@ -45,7 +45,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   };
 }
 
-function route(path: string, res: ServerResponse, options: AdminServerOptions): void {
+function route(path: string, req: IncomingMessage, res: ServerResponse, options: AdminServerOptions): void {
   switch (path) {
     case "/livez":
       check(res, options.isLive?.() ?? true);
@@ -54,8 +54,8 @@ function route(path: string, res: ServerResponse, options: AdminServerOptions): 
       check(res, options.isReady());
       return;
     case "/metrics":
-      options.metrics.render().then(
-        (text) => answer(res, 200, text, options.metrics.contentType),
+      renderFor(req.headers.accept, options.metrics).then(
+        ([text, contentType]) => answer(res, 200, text, contentType),
         (error: unknown) => answer(res, 500, String(error)),
       );
       return;
@@ -65,6 +65,13 @@ function route(path: string, res: ServerResponse, options: AdminServerOptions): 
     default:
       answer(res, 404, "see /livez /readyz /metrics /debug");
   }
+}
+
+/** OpenMetrics for whoever says that it reads it, as Prometheus does. */
+async function renderFor(accept = "", metrics: Metrics): Promise<[text: string, contentType: string]> {
+  return accept.includes("application/openmetrics-text")
+    ? [await metrics.renderOpenMetrics(), OPENMETRICS_CONTENT_TYPE]
+    : [await metrics.render(), metrics.contentType];
 }
 
 function check(res: ServerResponse, ok: boolean): void {

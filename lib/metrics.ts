@@ -4,6 +4,9 @@ import { PlainHistogram } from "./plain-histogram.ts";
 
 export type { Counter, Gauge, Histogram } from "prom-client";
 
+/** Of {@link Metrics.renderOpenMetrics}. */
+export const OPENMETRICS_CONTENT_TYPE: string = Registry.OPENMETRICS_CONTENT_TYPE;
+
 export type { PlainHistogram } from "./plain-histogram.ts";
 
 /** Seconds; covers loopback commits and hung dependencies alike. */
@@ -22,6 +25,24 @@ export interface MetricDescription {
   /** counter, gauge or histogram. */
   type: string;
   labels: string[];
+}
+
+/** What a registry asks of a metric. */
+interface Readable {
+  name: string;
+  type: string;
+  get(): Promise<object>;
+  getForPromString?(): Promise<object>;
+}
+
+const TOTAL = /_total$/;
+
+/** The metric, under the name of its family. */
+function standIn(metric: unknown): Metric {
+  const real = metric as Readable;
+  const name = String(real.type) === "counter" ? real.name.replace(TOTAL, "") : real.name;
+  const get = async (): Promise<object> => ({ ...(await (real.getForPromString?.() ?? real.get())), name });
+  return { name, type: real.type, get } as unknown as Metric;
 }
 
 /** The metrics of one process: one object, no global registry, so tests can hold several. */
@@ -150,5 +171,14 @@ export class Metrics {
   /** Prometheus text format. */
   render(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** OpenMetrics 1.0: the same with exemplars, the ids of traced messages. */
+  async renderOpenMetrics(): Promise<string> {
+    // A registry of this kind takes "_total" off the names of its counters for good: it gets stand-ins.
+    const registry = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>();
+    registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+    for (const metric of this.#registry.getMetricsAsArray()) registry.registerMetric(standIn(metric));
+    return registry.metrics();
   }
 }

@@ -5,6 +5,15 @@ interface Sample {
   labels: Record<string, string | number>;
   value: number;
   metricName: string;
+  exemplar?: Exemplar;
+}
+
+/** The last traced observation of a bucket, as a registry writes it for whoever asks for OpenMetrics. */
+interface Exemplar {
+  labelSet: { trace_id: string };
+  value: number;
+  /** Wall clock, s. */
+  timestamp: number;
 }
 
 /**
@@ -20,6 +29,8 @@ export class PlainHistogram {
   /** Per bound, then for what is above all of them; not cumulative. */
   readonly #counts: number[];
   #sum = 0;
+  /** By bucket, as counts; none where nothing is traced. */
+  readonly #exemplars: (Exemplar | undefined)[] = [];
 
   /** @param bounds upper bounds of the buckets, ascending */
   constructor(name: string, help: string, bounds: readonly number[]) {
@@ -29,12 +40,15 @@ export class PlainHistogram {
     this.#counts = new Array<number>(bounds.length + 1).fill(0);
   }
 
-  observe(value: number): void {
+  /** @param traceId of a traced message: its bucket shows it */
+  observe(value: number, traceId?: string): void {
     const bounds = this.#bounds;
     let at = 0;
     while (at < bounds.length && value > (bounds[at] ?? 0)) at++;
     this.#counts[at] = (this.#counts[at] ?? 0) + 1;
     this.#sum += value;
+    if (traceId === undefined) return;
+    this.#exemplars[at] = { labelSet: { trace_id: traceId }, value, timestamp: Date.now() / 1000 };
   }
 
   /** For the registry. */
@@ -44,7 +58,8 @@ export class PlainHistogram {
     let count = 0;
     const values = [...this.#bounds, "+Inf"].map((le, at): Sample => {
       count += this.#counts[at] ?? 0;
-      return { labels: { le }, value: count, metricName: bucket };
+      const exemplar = this.#exemplars[at];
+      return { labels: { le }, value: count, metricName: bucket, ...(exemplar ? { exemplar } : {}) };
     });
     values.push({ labels: {}, value: this.#sum, metricName: `${name}_sum` });
     values.push({ labels: {}, value: count, metricName: `${name}_count` });

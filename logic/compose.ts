@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { repeat } from "#lib/repeat.ts";
+import type { Tracer } from "#lib/tracing/tracer.ts";
 import { type BroadcastParts, composeBroadcasts } from "./broadcasts/compose-broadcasts.ts";
 import { type ChangeParts, type ChangeSettings, composeChanges } from "./compose-changes.ts";
 import { type ChatCore, composeChat } from "./compose-chat.ts";
@@ -90,6 +91,8 @@ export interface LogicPorts {
   maxGroupMembers?: number | undefined;
   /** Has a pair of users one conversation, or one per subject? Default: one. */
   policyOf?: PolicyOf;
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
   /** Name of this process, for people. */
   name: string;
   leaseTtlMs: number;
@@ -231,7 +234,7 @@ function composeSends(
     cache,
   }: { commits: GroupCommit; delivery: Delivery; epochs: EpochWatch; cache: RouteCache },
 ) {
-  const { clock, random, metrics, maxGroupMembers } = ports;
+  const { clock, random, metrics, maxGroupMembers, tracer } = ports;
   const large: ChatCore["large"] = { tell: undefined };
   const pace = new LargePace(clock);
   const guards = guardsWith(pace, ports);
@@ -256,7 +259,7 @@ function composeSends(
     changing,
     large,
     gate,
-    send: new SendHandler({ clock, random, metrics, checkCard, gate, after: guards.after, ...sending }),
+    send: new SendHandler({ clock, random, metrics, tracer, checkCard, gate, after: guards.after, ...sending }),
   };
 }
 
@@ -360,7 +363,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
         delivering.attached(entry);
         broadcasts.attached(entry);
       },
-      ...{ clock, defer, log, metrics },
+      ...{ clock, defer, log, metrics, tracer: ports.tracer },
     }),
     control: { store, router, onFenced, ackWatch, clock, startedMs: clock.nowMs(), log, metrics },
     admin: identity.admin,

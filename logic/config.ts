@@ -12,6 +12,7 @@ import {
   envUrl,
   z,
 } from "#lib/config.ts";
+import { tracingShape } from "#lib/tracing/config.ts";
 import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
 import { MAX_GROUP_MEMBERS, MOST_GROUP_MEMBERS } from "./groups/group-rules.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
@@ -45,6 +46,7 @@ const common = {
     .describe("private networks that webhooks may go to, such as 10.1.0.0/16,fd00::/8"),
   /** How long a device may take to acknowledge a delivery before its user is pushed to. */
   IM_ACK_TIMEOUT_MS: envDurationMs(3000, 15_000).default(5000),
+  ...tracingShape,
 };
 
 const hookShape = {

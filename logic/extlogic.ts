@@ -24,6 +24,7 @@ import { openTokenSeal } from "./push-token-keys.ts";
 import { createRetentionMetrics, RetentionJob } from "./retention/retention.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 import { StoreClock } from "./store/store-clock.ts";
+import { openProcessTracing } from "./tracing.ts";
 
 /** What the fast way needs beyond the ack timeout: a look at the wheel, the queue, the provider. */
 const RECONCILE_SLACK_MS = 2000;
@@ -104,6 +105,7 @@ async function start(
   lifecycle.onStop("push", () => push.stop());
   push.schedule.start();
   const ports = { ...common, redis, dispatch: push.dispatch };
+  const tracing = await openProcessTracing("extlogic", config, { clock, random, log, registry: metrics }, lifecycle);
   const reconciler = new Reconciler({
     ...ports,
     olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS,
@@ -112,6 +114,7 @@ async function start(
   const consumer = new PushConsumer({
     ...ports,
     consumer: `${config.IM_POD_NAME}-${config.IM_POD_UID}`,
+    tracer: tracing?.tracer,
     ...(deps.claimIdleMs === undefined ? {} : { claimIdleMs: deps.claimIdleMs }),
   });
   consumer.start();

@@ -36,6 +36,7 @@ import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
 import { TokenVerifier } from "./token/verify.ts";
+import { openProcessTracing } from "./tracing.ts";
 import { AllowedNetworks } from "./webhook/public-address.ts";
 import { WebhookSender } from "./webhook/webhook-sender.ts";
 
@@ -100,6 +101,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const keys = await openKeys(config, { clock, onError: (error) => onFault("token keys", error) });
   lifecycle.onStop("token keys", () => keys.close());
   const tokenSeal = await openTokenSeal(config.IM_PUSH_TOKEN_KEYS_FILE);
+  const random = deps.random ?? Math.random;
+  const tracing = await openProcessTracing("logic", config, { clock, random, log, registry }, lifecycle);
   const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic", tokenSeal });
   lifecycle.onStop("store", () => store.close());
   const redis = connectRedis(config.IM_REDIS_URL, {
@@ -108,7 +111,6 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   });
   lifecycle.onStop("redis", () => redis.disconnect());
   const queue = openQueue(config, redis, onFault, lifecycle);
-  const random = deps.random ?? Math.random;
   const changes = await openChanges(config, { clock, random, onFault }, lifecycle);
   const hooks = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
   const mutes = await openMutes({ store: store.mutes, clock, onFault }, lifecycle);
@@ -137,6 +139,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     sessionPolicy: { sessionsPerSlot: config.IM_SESSIONS_PER_SLOT, loginsPerMinute: config.IM_LOGINS_PER_MINUTE },
     ...{ clock, random, defer: setImmediate, onFault, log },
     metrics: createLogicMetrics(registry),
+    tracer: tracing?.tracer,
   });
   lifecycle.onStop("core", () => core.close());
   observeLogic(registry, logicGauges(core, store, policy));

@@ -235,6 +235,7 @@ export class Connection implements IntakeOwner, HeartbeatItem {
     if (!session) return;
     if (rid !== 0 && session.inFlight > 0) session.inFlight--;
     if (rid !== 0) this.#hub.stats.answers.answered(this.conn, rid, this.#hub.clock);
+    this.#hub.traces?.answered(this.conn, rid, cmd);
     if (seq > session.head) session.head = seq;
     const isEphemeral = rid === 0 && (flags & Flag.NO_PERSIST) !== 0;
     if (!isEphemeral) this.#send(encodeFrame(cmd, rid, flags, body));

@@ -4,8 +4,10 @@ import { Command } from "#proto/commands.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
 import type { EnvelopeReader } from "../wire/envelope.ts";
 import { bindSession } from "./binding.ts";
+import type { EntryTraces } from "./entry-traces.ts";
 import type { Hub } from "./hub.ts";
 import type { Session } from "./session.ts";
+import type { LogicPort } from "./uplink-port.ts";
 
 /** Requests of one connection that logic has not answered. */
 const MAX_IN_FLIGHT = 1024;
@@ -20,7 +22,7 @@ export interface Refusal {
 }
 
 /** What it needs of {@link Hub}. */
-export type ForwardHub = Pick<Hub, "clock" | "limits" | "logics" | "stats">;
+export type ForwardHub = Pick<Hub, "clock" | "limits" | "logics" | "stats" | "traces">;
 
 /** Hands a command to the logic of its session as it is. Undefined: it is on its way. */
 export function forwardCommand(
@@ -29,7 +31,7 @@ export function forwardCommand(
   session: Session,
   { cmd, rid, flags, body }: EnvelopeReader,
 ): Refusal | undefined {
-  const { clock, limits, logics, stats } = hub;
+  const { clock, limits, logics, stats, traces } = hub;
   if (cmd === Command.SEND) {
     const waitMs = limits.messages?.take(session.userId, clock.nowMs()) ?? 0;
     if (waitMs > 0) {
@@ -40,8 +42,10 @@ export function forwardCommand(
   const logic = bindSession(logics, conn, session);
   if (!logic) return refusal(ErrorCode.RETRYABLE, "no logic is reachable: try again");
   const isTooMany = session.inFlight >= MAX_IN_FLIGHT;
+  if (traces && !isTooMany) announce(traces, logic, conn, { cmd, rid, body });
   if (isTooMany || !logic.send({ kind: RecordKind.COMMAND, cmd, flags: flags & 0xffff, conn, rid, body })) {
     stats.rejectedBusy++;
+    traces?.answered(conn, rid, Command.ERROR);
     return refusal(ErrorCode.BUSY, isTooMany ? "too many requests without an answer" : "the server is busy");
   }
   stats.commands++;
@@ -49,6 +53,19 @@ export function forwardCommand(
   if (rid !== 0) session.inFlight++;
   if (cmd === Command.PUSH_ACK) session.owesAck = false;
   return undefined;
+}
+
+/** Says in front of a record that it is traced, where it is. */
+function announce(
+  traces: EntryTraces,
+  logic: LogicPort,
+  conn: number,
+  { cmd, rid, body }: Pick<EnvelopeReader, "cmd" | "rid" | "body">,
+): void {
+  if (cmd === Command.PUSH_ACK) traces.acknowledging(logic, conn, rid);
+  if (cmd !== Command.SEND) return;
+  const span = traces.begin(conn, rid, body.length);
+  if (span) traces.tell(logic, conn, rid, span);
 }
 
 function refusal(code: ErrorCode, reason: string): Refusal {

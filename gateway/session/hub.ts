@@ -11,6 +11,7 @@ import { BroadcastFan } from "./broadcast-fan.ts";
 import type { Carrier } from "./carrier.ts";
 import { type ClientLimits, NO_LIMITS } from "./client-limits.ts";
 import { Connection } from "./connection.ts";
+import type { EntryTraces } from "./entry-traces.ts";
 import { Handover } from "./handover.ts";
 import { createHeartbeats, type HeartbeatAlgorithm } from "./heartbeat/algorithms.ts";
 import type { Heartbeats } from "./heartbeat/heartbeats.ts";
@@ -31,6 +32,8 @@ export interface HubOptions {
   heartbeat?: HeartbeatAlgorithm;
   /** Default: none. */
   limits?: ClientLimits;
+  /** Default: nothing is traced. */
+  traces?: EntryTraces | undefined;
 }
 
 /** Users of connections that closed lately: lets UNREACHABLE name the user. */
@@ -56,6 +59,8 @@ export class Hub {
   readonly loginTimeoutMs: number;
   readonly pingIntervalMs: number;
   readonly limits: ClientLimits;
+  /** Undefined: nothing is traced. */
+  readonly traces: EntryTraces | undefined;
   /** Shared: a frame is read and handled before the next one. */
   readonly envelope: EnvelopeReader = new EnvelopeReader();
   /** Called when a connection closes. */
@@ -79,6 +84,7 @@ export class Hub {
     this.loginTimeoutMs = options.loginTimeoutMs;
     this.pingIntervalMs = options.pingIntervalMs;
     this.limits = options.limits ?? NO_LIMITS;
+    this.traces = options.traces;
     this.heartbeats = createHeartbeats(options.heartbeat ?? "wheel", options.clock);
     this.handover = new Handover(options.logics, options.clock);
     this.broadcasts = new BroadcastFan(this);
@@ -126,6 +132,7 @@ export class Hub {
     this.#connections.delete(connection.conn);
     this.#lingering.add(connection);
     this.onClosed(connection.conn);
+    this.traces?.closed(connection.conn);
     if (userId === undefined) return;
     this.#sessions--;
     this.#closedUsers.set(connection.conn, userId);

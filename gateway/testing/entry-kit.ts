@@ -55,6 +55,8 @@ export async function startTestEntry(
       demoDir: undefined,
       logLevel: "error",
       logLevelDir: undefined,
+      cluster: "test",
+      tracing: { endpoint: undefined, headers: {}, ratio: 0, perSecond: 1 },
       ...config,
     },
     { log: silentLogger, host: "127.0.0.1", onFenced: () => undefined, ...deps },

@@ -33,9 +33,12 @@ export class Downlink {
   onRecord(link: LogicLink, record: UplinkRecord): void {
     const connection = this.#hub.find(record.conn);
     switch (record.kind) {
-      case RecordKind.DELIVER:
-        if (!connection?.onDeliver(record.aux, record.body, record.rid)) this.#onUnreachable(link, record, connection);
+      case RecordKind.DELIVER: {
+        const isReached = connection?.onDeliver(record.aux, record.body, record.rid) === true;
+        if (!isReached) this.#onUnreachable(link, record, connection);
+        this.#hub.traces?.delivered(record.conn, record.aux, isReached);
         return;
+      }
       case RecordKind.REPLY:
         connection?.onReply(record.cmd, record.flags, record.rid, record.aux, record.body);
         return;
@@ -62,6 +65,9 @@ export class Downlink {
         return;
       case RecordKind.BROADCAST:
         this.#hub.broadcasts.onBroadcast(record);
+        return;
+      case RecordKind.TRACED:
+        this.#hub.traces?.announced(record);
         return;
       case RecordKind.REANNOUNCE:
         this.#announceAll(link);

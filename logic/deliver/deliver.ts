@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
-import { RecordKind } from "#proto/uplink/record.ts";
+import { writeTraceContext } from "#lib/tracing/trace-context.ts";
+import type { TraceSpan } from "#lib/tracing/tracer.ts";
+import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { Route } from "../router/router.ts";
 import type { EntryDirectory, EntryPort } from "../session/session.ts";
@@ -17,6 +19,9 @@ const MAX_WAITING = 20_000;
 /** A lost connection to Redis is back within these, a lost Redis is not. */
 const LOOKUP_RETRIES_MS = [50, 200] as const;
 
+/** Of a traced message so many recipients are followed to their devices. */
+const MAX_TRACED = 16;
+
 const NO_ROUTES: readonly Route[] = [];
 
 /** A committed message on its way to whoever is online. */
@@ -32,6 +37,8 @@ export interface Outgoing {
   largeVersion?: number | undefined;
   /** Nobody is pushed to for it, and nobody waits for its acknowledgement. Default false. */
   isSilent?: boolean;
+  /** Of a message that is traced: ended when every entry was told. */
+  span?: TraceSpan | undefined;
 }
 
 /** Of a message that no connection sent: every session of its sender hears of it, too. */
@@ -114,7 +121,10 @@ export class Delivery {
   deliver(outgoing: Outgoing): void {
     const routes = this.#batch.isIdle ? this.#freshRoutes(outgoing.recipients) : undefined;
     if (routes) this.#deliverOne(outgoing, routes);
-    else if (!this.#batch.add(outgoing)) this.#ports.metrics.delivers.dropped += outgoing.recipients.length;
+    else if (!this.#batch.add(outgoing)) {
+      this.#ports.metrics.delivers.dropped += outgoing.recipients.length;
+      outgoing.span?.end("dropped");
+    }
   }
 
   async #run(batch: readonly Outgoing[]): Promise<void> {
@@ -123,6 +133,7 @@ export class Delivery {
     const routes = await this.#lookup([...users]);
     if (!routes) {
       this.#ports.metrics.delivers.unknown += batch.length;
+      for (const { span } of batch) span?.end("router away");
       return;
     }
     for (const outgoing of batch) {
@@ -158,18 +169,23 @@ export class Delivery {
 
   /** @param routes by index of the recipient */
   #deliverOne(outgoing: Outgoing, routes: readonly (readonly Route[])[]): void {
-    const { event, recipients } = outgoing;
+    const { event, recipients, span } = outgoing;
     const fields = new EventFields(PUSH_EVENTS_TAG, event);
+    const untraced = span && recipients.length > MAX_TRACED ? { ...outgoing, span: undefined } : outgoing;
     for (let index = 0; index < recipients.length; index++) {
       const recipient = recipients[index];
-      if (recipient) this.#toUser(recipient, routes[index] ?? NO_ROUTES, fields, outgoing);
+      const what = index < MAX_TRACED ? outgoing : untraced;
+      if (recipient) this.#toUser(recipient, routes[index] ?? NO_ROUTES, fields, what);
     }
+    if (!span) return;
+    span.note({ "messaging.message.id": event.messageId, "im.recipients": recipients.length });
+    span.end();
   }
 
   /** To all sessions of the user but the one it came from. Whom nobody reaches, now or later, is pushed to. */
   #toUser({ userId, inboxSeq }: Recipient, routes: readonly Route[], fields: EventFields, outgoing: Outgoing): void {
     const { entries, metrics } = this.#ports;
-    const { epochMark, origin } = outgoing;
+    const { epochMark, origin, span } = outgoing;
     const isOwn = this.#isQuiet(outgoing, userId, inboxSeq);
     let isReached = false;
     let body: Uint8Array | undefined;
@@ -179,7 +195,7 @@ export class Delivery {
       body ??= fields.of(inboxSeq);
       const entry = entries.find(incarnation);
       if (entry) {
-        if (!entry.send({ kind: RecordKind.DELIVER, conn, rid: epochMark, aux: inboxSeq, body })) continue;
+        if (!handTo(entry, { kind: RecordKind.DELIVER, conn, rid: epochMark, aux: inboxSeq, body }, span)) continue;
         isReached = true;
         metrics.delivers.delivered++;
         if (!isOwn) this.#ports.delivered(userId, slot, inboxSeq, entry.roundTripMs?.(conn) ?? 0);
@@ -192,7 +208,7 @@ export class Delivery {
     }
     if (isReached || isOwn) return;
     if (parcel) parcel.owesPush = true;
-    else this.#toOffline(userId, inboxSeq);
+    else this.#toOffline(userId, inboxSeq, span);
   }
 
   /** Is nobody to be pushed to for it: by the user themselves, or silent? */
@@ -201,8 +217,16 @@ export class Delivery {
     return isSilent === true || userId === event.sender;
   }
 
-  #toOffline(userId: string, inboxSeq: number): void {
+  #toOffline(userId: string, inboxSeq: number, span?: TraceSpan): void {
     this.#ports.metrics.delivers.offline++;
-    this.#ports.offline({ userId, inboxSeq, cause: "offline" });
+    const trace = span?.context;
+    this.#ports.offline({ userId, inboxSeq, cause: "offline", ...(trace ? { trace } : {}) });
   }
+}
+
+/** Says in front of a DELIVER that it is traced, where it is. */
+function handTo(entry: EntryPort, record: RecordInput & { conn: number; aux: number }, span?: TraceSpan): boolean {
+  const { conn, aux } = record;
+  if (span) entry.send({ kind: RecordKind.TRACED, conn, aux, body: writeTraceContext(span.context) });
+  return entry.send(record);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { type Defer, TickBatch } from "../tick-batch.ts";
 
@@ -20,6 +21,8 @@ export interface PushIntent {
   fromSeq?: number;
   /** Slot that did not acknowledge, of a timeout. */
   slot?: string;
+  /** Of a message that is traced. */
+  trace?: TraceContext;
 }
 
 /** Where intents go: the stream that extlogic consumes. */

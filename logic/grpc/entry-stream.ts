@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { ServerUplink } from "#lib/grpc.ts";
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
 import { Flag } from "#proto/commands.ts";
 import { StatusReply } from "#proto/gen/messages.ts";
-import { HEADER_BYTES, RecordBatch, type RecordInput, RecordKind } from "#proto/uplink/record.ts";
+import { HEADER_BYTES, RecordBatch, type RecordInput, RecordKind, type UplinkRecord } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import type { EntryPort, Session } from "../session/session.ts";
 import type { Defer } from "../tick-batch.ts";
@@ -20,6 +21,19 @@ const MAX_WRITE_BYTES = 1024 * 1024;
 const MAX_ROUND_TRIPS = 500_000;
 /** Some numbers and two names. */
 const MAX_REPORT_BYTES = 2048;
+
+/** What an entry said of the COMMAND that follows. */
+export interface AnnouncedTrace {
+  readonly conn: number;
+  readonly rid: number;
+  /** Inbox seq that an acknowledgement may cover; else 0. */
+  readonly inboxSeq: number;
+  readonly context: TraceContext;
+}
+
+/** More than an entry says in front of one COMMAND. */
+const MAX_ANNOUNCED = 16;
+const NOT_TRACED: readonly AnnouncedTrace[] = [];
 
 /** A login that has not been answered; `isGone` when its connection closed meanwhile. */
 export interface PendingLogin {
@@ -62,6 +76,7 @@ export class EntryStream implements EntryPort {
   readonly #ports: EntryStreamPorts;
   readonly #batch = new RecordBatch();
   readonly #roundTrips = new Map<number, number>();
+  #announced: readonly AnnouncedTrace[] = NOT_TRACED;
   #isScheduled = false;
   #isBlocked = false;
   #isClosed = false;
@@ -119,6 +134,19 @@ export class EntryStream implements EntryPort {
     } catch {
       this.report = undefined;
     }
+  }
+
+  /** A record TRACE: the next COMMAND is traced. */
+  announceTrace(trace: AnnouncedTrace): void {
+    if (this.#announced.length < MAX_ANNOUNCED) this.#announced = [...this.#announced, trace];
+  }
+
+  /** What was said of the COMMAND that is here now, once. */
+  takeTraces({ conn, rid }: Pick<UplinkRecord, "conn" | "rid">): readonly AnnouncedTrace[] {
+    const announced = this.#announced;
+    if (announced.length === 0) return announced;
+    this.#announced = NOT_TRACED;
+    return announced.filter((trace) => trace.conn === conn && trace.rid === rid);
   }
 
   /** Writes what waits, then ends the stream. */

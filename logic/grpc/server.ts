@@ -4,6 +4,8 @@ import { DisconnectCode } from "#lib/codes.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { ServerUplink } from "#lib/grpc.ts";
 import type { Logger } from "#lib/logger.ts";
+import { readTraceContext } from "#lib/tracing/trace-context.ts";
+import type { Tracer } from "#lib/tracing/tracer.ts";
 import { Command } from "#proto/commands.ts";
 import { AttachRequest, SessionTag } from "#proto/gen/messages.ts";
 import { RecordKind, readRecords, type UplinkRecord } from "#proto/uplink/record.ts";
@@ -31,7 +33,7 @@ import type { ReauthHandler } from "../session/reauth.ts";
 import { disconnectBody, type EntryPort, type Session, sendError, sessionOfTag } from "../session/session.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { Entries } from "./entries.ts";
-import { EntryStream, type PendingLogin } from "./entry-stream.ts";
+import { type AnnouncedTrace, EntryStream, type PendingLogin } from "./entry-stream.ts";
 import type { EntryLeases } from "./leases.ts";
 import type { RouteWriter } from "./route-writer.ts";
 
@@ -67,6 +69,8 @@ export interface UplinkServerPorts {
   defer: Defer;
   log: Logger;
   metrics: LogicMetrics;
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
 }
 
 /** Serves the streams of the entries: reads their records in order and hands each to its handler. */
@@ -164,6 +168,9 @@ export class UplinkServer {
       case RecordKind.LOGIN_ABORTED:
         this.#ports.routes.forget(stream.incarnation, conn);
         return;
+      case RecordKind.TRACE:
+        this.#announceTrace(stream, record);
+        return;
       case RecordKind.ROUND_TRIP:
         stream.noteRoundTrip(conn, record.aux);
         return;
@@ -178,7 +185,14 @@ export class UplinkServer {
     }
   }
 
-  #command(stream: EntryStream, { cmd, conn, rid, body: written }: UplinkRecord): void {
+  #announceTrace(stream: EntryStream, { conn, rid, aux: inboxSeq, body }: UplinkRecord): void {
+    const context = this.#ports.tracer && readTraceContext(body);
+    if (context) stream.announceTrace({ conn, rid, inboxSeq, context });
+  }
+
+  #command(stream: EntryStream, record: UplinkRecord): void {
+    const { cmd, conn, rid, body: written } = record;
+    const traces = stream.takeTraces(record);
     const session = stream.sessions.get(conn);
     if (!session) {
       const reason = "this server does not know the session yet: send it again";
@@ -190,10 +204,10 @@ export class UplinkServer {
     const body = session.entry.read?.(cmd, written) ?? written;
     switch (cmd) {
       case Command.SEND:
-        this.#ports.send.handle(session, rid, body);
+        this.#ports.send.handle(session, rid, body, traces[0]?.context);
         return;
       case Command.PUSH_ACK:
-        this.#pushAck(session, rid, body);
+        this.#pushAck(session, rid, body, traces);
         return;
       case Command.SYNC:
         this.#ports.pull.handle(session, rid, body);
@@ -230,10 +244,10 @@ export class UplinkServer {
     }
   }
 
-  #pushAck(session: Session, rid: number, body: Uint8Array): void {
+  #pushAck(session: Session, rid: number, body: Uint8Array, traces: readonly AnnouncedTrace[]): void {
     try {
       const inboxSeq = readPushAck(body);
-      if (Number.isSafeInteger(inboxSeq)) this.#ports.acks.note(session, inboxSeq);
+      if (Number.isSafeInteger(inboxSeq)) this.#settle(session, inboxSeq, traces);
       else
         sendError(session, rid, {
           code: ErrorCode.CURSOR_INVALID,
@@ -245,6 +259,15 @@ export class UplinkServer {
       this.#ports.metrics.commands.inc({ code: "bad_ack" });
       sendError(session, rid, { code: ErrorCode.BAD_REQUEST, reason });
     }
+  }
+
+  /** An entry says of each traced message that it may be meant: the first acknowledgement that covers it ends its trace. */
+  #settle(session: Session, inboxSeq: number, traces: readonly AnnouncedTrace[]): void {
+    const from = session.notedAckSeq;
+    const meant = traces.filter((trace) => trace.inboxSeq > from && trace.inboxSeq <= inboxSeq);
+    const spans = meant.map(({ context }) => this.#ports.tracer?.start("settle", context));
+    this.#ports.acks.note(session, inboxSeq);
+    for (const span of spans) span?.end();
   }
 
   /** The entry has closed the connection; CLOSED follows, or went to the logic before this one. */

@@ -4,6 +4,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { RedisClient } from "#lib/redis.ts";
 import { sleep } from "#lib/sleep.ts";
+import type { Tracer, TraceSpan } from "#lib/tracing/tracer.ts";
 import { type AttemptOutcome, type AttemptPorts, attemptIntents, countAttempt } from "./attempt.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
 import { parseIntent, type QueuedIntent } from "./intent.ts";
@@ -37,6 +38,8 @@ export interface PushConsumerOptions extends Omit<AttemptPorts, "signal"> {
   claimIdleMs?: number;
   /** Shards it reads, instead of all. */
   shards?: readonly number[];
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
 }
 
 /**
@@ -158,7 +161,7 @@ class Lane {
       else poison.push(entry);
     }
     await this.#bury(poison, "malformed");
-    const outcomes = await this.#attempt(intents);
+    const outcomes = await this.#traced(intents);
     const kindOf = (entry: StreamEntry): string | undefined => outcomes.get(keyOf(entry))?.kind;
     const rejected = entries.filter((entry) => kindOf(entry) === "rejected");
     await this.#bury(rejected, "rejected");
@@ -166,6 +169,24 @@ class Lane {
     await this.#streams.finish(finished);
     for (const intent of intents) countAttempt(this.#options, intent, outcomes.get(intent.id));
     return poison.length + rejected.length + finished.length > 0;
+  }
+
+  /** With a span for each intent that is of a traced message. */
+  async #traced(intents: readonly QueuedIntent[]): Promise<Map<string, AttemptOutcome>> {
+    const { tracer } = this.#options;
+    const spans: [id: string, span: TraceSpan][] = [];
+    for (const { id, cause, trace } of intents) {
+      const span = trace && tracer?.start("push", trace);
+      span?.note({ "im.cause": cause });
+      if (span) spans.push([id, span]);
+    }
+    let outcomes: Map<string, AttemptOutcome> | undefined;
+    try {
+      outcomes = await this.#attempt(intents);
+      return outcomes;
+    } finally {
+      for (const [id, span] of spans) endSpan(span, outcomes?.get(id));
+    }
   }
 
   async #attempt(intents: readonly QueuedIntent[]): Promise<Map<string, AttemptOutcome>> {
@@ -186,4 +207,10 @@ class Lane {
     metrics.deadLetters.inc({ reason }, entries.length);
     log.warn({ reason, count: entries.length }, "push intents given up");
   }
+}
+
+/** `scheduled` is an end, too: what comes later is in the database, and no longer in the trace. */
+function endSpan(span: TraceSpan, outcome: AttemptOutcome | undefined): void {
+  if (outcome?.kind === "finished") span.note({ "im.result": outcome.result });
+  span.end(outcome?.kind === "finished" ? undefined : (outcome?.kind ?? "failed"));
 }

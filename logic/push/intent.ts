@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type RedisClient, type RedisCommand, runPipeline } from "#lib/redis.ts";
+import { readTraceparent, writeTraceparent } from "#lib/tracing/trace-context.ts";
 import type { IntentSink, PushCause, PushIntent } from "../deliver/offline.ts";
 import { byShard, intentStream, SHARDS } from "./shard.ts";
 
@@ -46,10 +47,11 @@ export class RedisIntents implements IntentSink {
   }
 }
 
-function intentFields({ userId, inboxSeq, cause, fromSeq, slot }: PushIntent): (string | number)[] {
+function intentFields({ userId, inboxSeq, cause, fromSeq, slot, trace }: PushIntent): (string | number)[] {
   const fields = ["u", userId, "s", inboxSeq, "c", cause];
   if (fromSeq !== undefined) fields.push("f", fromSeq);
   if (slot !== undefined) fields.push("l", slot);
+  if (trace) fields.push("t", writeTraceparent(trace));
   return fields;
 }
 
@@ -73,6 +75,7 @@ export function parseIntent(id: string, fields: readonly string[]): QueuedIntent
   const cause = CAUSES.includes(named) ? (named as PushCause) : "offline";
   const fromSeq = Number(values.get("f"));
   const slot = values.get("l");
+  const trace = readTraceparent(values.get("t"));
   return {
     id,
     userId,
@@ -80,5 +83,6 @@ export function parseIntent(id: string, fields: readonly string[]): QueuedIntent
     cause,
     ...(Number.isSafeInteger(fromSeq) && fromSeq > 0 && fromSeq < inboxSeq ? { fromSeq } : {}),
     ...(slot === undefined ? {} : { slot }),
+    ...(trace ? { trace } : {}),
   };
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
-import { ErrorCode, ImError } from "#lib/errors.ts";
+import { ErrorCode, errorCodeName, ImError } from "#lib/errors.ts";
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
+import type { Tracer, TraceSpan } from "#lib/tracing/tracer.ts";
 import { Command, Flag, MAX_CONTENT_BYTES, MAX_ID_CHARS } from "#proto/commands.ts";
 import type { Send } from "#proto/gen/messages.ts";
 import { RecordKind } from "#proto/uplink/record.ts";
@@ -42,6 +44,8 @@ export interface SendPorts {
   after: readonly AfterSend[];
   /** Has a pair of users one conversation, or one per subject? */
   policyOf: PolicyOf;
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
 }
 
 /**
@@ -55,7 +59,8 @@ export class SendHandler {
     this.#ports = ports;
   }
 
-  handle(session: Session, rid: number, body: Uint8Array): void {
+  /** @param trace of a message that is traced */
+  handle(session: Session, rid: number, body: Uint8Array, trace?: TraceContext): void {
     const parsed = parseSend(session.userId, body);
     if ("code" in parsed) {
       this.#refuse(session, rid, parsed, "invalid");
@@ -74,21 +79,32 @@ export class SendHandler {
       return;
     }
     const startedMs = this.#ports.clock.nowMs();
-    const taken = this.#ports.gate.enter(input, (passage) => this.#submit(session, rid, input, { passage, startedMs }));
-    if (!taken) this.#refuseBusy(session, rid, input);
+    const span = trace && this.#ports.tracer?.start("process", trace);
+    const taken = this.#ports.gate.enter(input, (passage) =>
+      this.#submit(session, rid, input, { passage, startedMs, span }),
+    );
+    if (taken) return;
+    this.#refuseBusy(session, rid, input);
+    span?.end("busy");
   }
 
   /** What was refused is only looked up: a resend of what is stored is none the less stored. */
   #submit(session: Session, rid: number, input: AppendInput, judged: Judged): void {
-    const { clock, epochs, submit, metrics } = this.#ports;
-    if (isRefusal(judged.passage)) input.lookUpOnly = true;
-    if (judged.passage.verdict === "shadow") input.hidden = true;
+    const { clock, epochs, submit, metrics, tracer } = this.#ports;
+    const { passage, startedMs, span } = judged;
+    if (isRefusal(passage)) input.lookUpOnly = true;
+    if (passage.verdict === "shadow") input.hidden = true;
+    const storing = span && tracer?.start("store", span.context);
     const taken = submit(input, (result, epoch) => {
-      metrics.sendSeconds.observe((clock.nowMs() - judged.startedMs) / 1000);
-      this.#finish(session, rid, input, result, { passage: judged.passage, epochMark: epochs.markOf(epoch) });
+      storing?.end(errorOf(result));
+      metrics.sendSeconds.observe((clock.nowMs() - startedMs) / 1000, span?.context.traceId);
+      this.#finish(session, rid, input, result, { passage, epochMark: epochs.markOf(epoch), span });
+      if (span) endSpan(span, result);
     });
     if (taken) return;
     this.#refuseBusy(session, rid, input);
+    storing?.end("busy");
+    span?.end("busy");
   }
 
   #refuseBusy(session: Session, rid: number, input: AppendInput): void {
@@ -134,7 +150,7 @@ export class SendHandler {
     rid: number,
     input: AppendInput,
     result: AppendResult | ImError,
-    { passage, epochMark }: Finished,
+    { passage, epochMark, span }: Finished,
   ): void {
     if (result instanceof ImError) {
       this.#refuseForNow(session, rid, input, result);
@@ -176,7 +192,7 @@ export class SendHandler {
         this.#refuseByRule(session, rid, input, passage);
         return;
       default:
-        this.#accept(session, rid, input, result, epochMark);
+        this.#accept(session, rid, input, result, { epochMark, span });
         if (result.kind === "stored") for (const guard of this.#ports.after) guard.stored(input, result, passage);
     }
   }
@@ -188,7 +204,13 @@ export class SendHandler {
     else this.#refuse(session, rid, { ...NOT_TO_BE_SENT, clientMessageId }, "blocked");
   }
 
-  #accept(session: Session, rid: number, input: AppendInput, stored: AppendedMessage, epochMark: number): void {
+  #accept(
+    session: Session,
+    rid: number,
+    input: AppendInput,
+    stored: AppendedMessage,
+    { epochMark, span }: Omit<Finished, "passage">,
+  ): void {
     const { clientMessageId, sender, contentType, content } = input;
     const { messageId, conversationId, convSeq, sentAtMs, recipients } = stored;
     const duplicate = stored.kind === "duplicate";
@@ -215,6 +237,7 @@ export class SendHandler {
       epochMark,
       origin: { incarnation: session.entry.incarnation, conn: session.conn },
       largeVersion: stored.largeVersion,
+      span: span && this.#ports.tracer?.start("route", span.context),
     });
   }
 
@@ -239,12 +262,28 @@ export class SendHandler {
 interface Judged {
   readonly passage: Passage;
   readonly startedMs: number;
+  /** Of a message that is traced: until the answer. */
+  readonly span: TraceSpan | undefined;
 }
 
 interface Finished {
   readonly passage: Passage;
   /** Of the inbox epoch that the result is of. */
   readonly epochMark: number;
+  readonly span: TraceSpan | undefined;
+}
+
+function errorOf(result: AppendResult | ImError): string | undefined {
+  return result instanceof ImError ? errorCodeName(result.code) : undefined;
+}
+
+/** The message is answered. */
+function endSpan(span: TraceSpan, result: AppendResult | ImError): void {
+  if (!(result instanceof ImError)) {
+    span.note({ "im.result": result.kind });
+    if ("messageId" in result) span.note({ "messaging.message.id": result.messageId });
+  }
+  span.end(errorOf(result));
 }
 
 /** Of a rule that does not explain itself. */

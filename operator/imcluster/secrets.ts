@@ -58,7 +58,7 @@ function pushReferences({ spec }: ImCluster): [string, { name: string; key: stri
 
 /** Secrets that the spec names and somebody else makes. */
 function references(cluster: ImCluster): Reference[] {
-  const { postgres, redis, auth, tls, logic, extlogic, chat } = cluster.spec;
+  const { postgres, redis, auth, tls, logic, extlogic, chat, tracing } = cluster.spec;
   const byKey: [string, { name: string; key: string } | undefined][] = [
     ["spec.postgres.urlSecretRef", postgres.urlSecretRef],
     ["spec.postgres.pushKeysSecretRef", postgres.pushKeysSecretRef],
@@ -71,6 +71,7 @@ function references(cluster: ImCluster): Reference[] {
     ["spec.chat.cards.keysSecretRef", chat.cards?.keysSecretRef],
     ["spec.chat.cards.actions.secretRef", chat.cards?.actions?.secretRef],
     ["spec.chat.hooks.secretRef", chat.hooks?.secretRef],
+    ["spec.tracing.headersSecretRef", tracing?.headersSecretRef],
     ...pushReferences(cluster),
   ];
   const found = byKey.flatMap(([field, ref]) => (ref ? [{ field, name: ref.name, keys: [ref.key] }] : []));
@@ -223,7 +224,7 @@ function staleReason(
 /** Hashes of the contents that pods read once, at their start. */
 export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHashes {
   const names = namesOf(cluster.metadata.name);
-  const { postgres, redis, auth, extlogic, chat } = cluster.spec;
+  const { postgres, redis, auth, extlogic, chat, tracing } = cluster.spec;
   const of = (ref: { name: string; key: string } | undefined): string => {
     const value = ref && secretValue(secrets, ref.name, ref.key);
     return value === undefined ? "" : hashOf(value);
@@ -239,6 +240,7 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     pushKeys: of(postgres.pushKeysSecretRef ?? { name: names.pushKeys, key: "keys" }),
     webhook: of(extlogic.webhook?.secretRef),
     cardActions: of(chat.cards?.actions?.secretRef),
+    tracing: of(tracing?.headersSecretRef),
     push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),
   };
 }

@@ -41,6 +41,11 @@ export const RecordKind = {
   ROUND_TRIP: 11,
   /** body StatusReply without what is counted since somebody asked: how the entry is, for people who look at the fleet. To every logic. */
   REPORT: 12,
+  /**
+   * The COMMAND that follows, of the same conn and rid, is traced: body = context of the span that it is under (trace-context.ts). In
+   * front of an acknowledgement: aux = inbox seq of a traced message that was delivered, once for each that may be meant.
+   */
+  TRACE: 13,
 
   // logic -> entry
   /** body AttachReply. */
@@ -79,6 +84,8 @@ export const RecordKind = {
    * broadcast-record.ts has them. What one logic sent to a whole tenant already is not sent again for another.
    */
   BROADCAST: 47,
+  /** The DELIVER that follows, of the same conn and aux, is traced: body as of TRACE. */
+  TRACED: 48,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 

@@ -30,6 +30,8 @@ export interface ContentHashes {
   webhook: string;
   /** Of the secret that signs what the backend of pressed buttons is told. */
   cardActions: string;
+  /** Of the headers that go to the collector of traces. */
+  tracing: string;
   /** Keys of all push providers. */
   push: string;
 }

@@ -18,6 +18,7 @@ import {
   podSpec,
   secretMount,
 } from "./pod-parts.ts";
+import { tracingEnv, tracingHash, tracingMounts } from "./tracing.ts";
 
 /** Where the image holds the sample chat page. */
 const DEMO_DIR = "/app/demo";
@@ -29,7 +30,9 @@ const GRACE_MARGIN_MS = 10_000;
 export const entryRevision = perContext((context: BuildContext): string => {
   const { podTemplate } = context.cluster.spec.entry;
   const { labels, annotations } = podTemplate ?? {};
-  return hashOf({ spec: entryPodSpec(context), labels, annotations, internalTls: context.hashes.internal.entry });
+  const [tracing] = tracingHash(context);
+  const internalTls = context.hashes.internal.entry;
+  return hashOf({ spec: entryPodSpec(context), labels, annotations, internalTls, ...(tracing ? { tracing } : {}) });
 });
 
 /**
@@ -115,6 +118,7 @@ function entryEnv(context: BuildContext): EnvVar[] {
   const ms = (name: string, duration: string): EnvVar => ({ name, value: String(durationMs(duration)) });
   return [
     ...identityEnv(context),
+    ...tracingEnv(context),
     { name: "IM_POD_IP", valueFrom: fromField("status.podIP") },
     ...(entry.origins?.length ? [{ name: "IM_HTTP_ORIGINS", value: entry.origins.join(",") }] : []),
     ...(entry.endpoints?.length ? [{ name: "IM_ENDPOINTS", value: entry.endpoints.join(",") }] : []),
@@ -161,6 +165,7 @@ function entryMounts(context: BuildContext): Mount[] {
     }),
     internalTls(context, "entry"),
     logLevelMount(context, "entry"),
+    ...tracingMounts(context),
     { volume: { name: "podinfo", downwardAPI: podinfo }, path: PODINFO_DIR, readOnly: true },
   ];
 }

@@ -21,6 +21,7 @@ import {
   secretMount,
 } from "./pod-parts.ts";
 import { pushEnv, pushMounts } from "./push.ts";
+import { tracingEnv, tracingHash, tracingMounts } from "./tracing.ts";
 
 const WEBHOOK_DIR = "/etc/imcluster/webhook";
 
@@ -34,7 +35,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
     replicas: extlogic.replicas,
     resources: extlogic.resources,
     template: extlogic.podTemplate,
-    configHash: [internal.extlogic, postgres, redis, webhook, push, sealKeys],
+    configHash: [internal.extlogic, postgres, redis, webhook, push, sealKeys, ...tracingHash(context)],
     mounts: [
       internalTls(context, "extlogic"),
       logLevelMount(context, "extlogic"),
@@ -44,6 +45,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
       ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
       ...pushMounts(extlogic.push),
       ...hooksMounts(chat),
+      ...tracingMounts(context),
     ],
     container: {
       name: "extlogic",
@@ -51,6 +53,7 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
       command: ["node", "logic/extlogic.ts"],
       env: [
         ...identityEnv(context),
+        ...tracingEnv(context),
         INTERNAL_TLS_ENV,
         LOG_LEVEL_ENV,
         POSTGRES_URL_ENV,

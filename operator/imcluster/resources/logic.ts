@@ -22,6 +22,7 @@ import {
   secretMount,
 } from "./pod-parts.ts";
 import { serverApiEnv, serverApiMounts } from "./server-api.ts";
+import { tracingEnv, tracingHash, tracingMounts } from "./tracing.ts";
 
 const AUTH_DIR = "/etc/imcluster/auth";
 
@@ -43,6 +44,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
       hashes.tokenKeys,
       hashes.pushKeys,
       hashes.cardActions,
+      ...tracingHash(context),
     ],
     mounts: [
       internalTls(context, "logic"),
@@ -54,6 +56,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
       ...serverApiMounts(logic.serverApi),
       ...chatMounts(chat),
       ...hooksMounts(chat),
+      ...tracingMounts(context),
     ],
     container: {
       name: "logic",
@@ -61,6 +64,7 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
       command: ["node", "logic/logic.ts"],
       env: [
         ...identityEnv(context),
+        ...tracingEnv(context),
         INTERNAL_TLS_ENV,
         LOG_LEVEL_ENV,
         POSTGRES_URL_ENV,
