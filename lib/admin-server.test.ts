@@ -41,6 +41,17 @@ describe("admin server", () => {
     assert.deepEqual(await (await get("/debug")).json(), { connections: 3 });
   });
 
+  it("serves OpenMetrics to whoever says that it reads it", async () => {
+    const accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+    const response = await get("/metrics", { headers: { accept } });
+    assert.match(response.headers.get("content-type") ?? "", /^application\/openmetrics-text; version=1.0.0/);
+    assert.match(await response.text(), /im_x 1\n# EOF\n$/);
+    assert.match(
+      (await get("/metrics", { headers: { accept: "*/*" } })).headers.get("content-type") ?? "",
+      /text\/plain/,
+    );
+  });
+
   it("refuses other paths and methods", async () => {
     assert.equal((await get("/")).status, 404);
     assert.equal((await get("/metrics", { method: "POST", body: "x" })).status, 405);

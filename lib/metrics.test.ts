@@ -71,6 +71,31 @@ describe("Metrics", () => {
     assert.equal(await plain.render(), await ordinary.render());
   });
 
+  it("renders OpenMetrics with the last traced observation of each bucket, and leaves the text format as it is", async () => {
+    const metrics = new Metrics();
+    const plain = metrics.plainHistogram("im_e_seconds", "E.", [0.1, 1]);
+    metrics.counter("im_f_total", "F.", ["kind"]).inc({ kind: "x" }, 2);
+    metrics.histogram("im_g_seconds", "G.", [], [1]).observe(0.5);
+    const traceId = "0af7651916cd43dd8448eb211c80319c";
+    plain.observe(0.05);
+    plain.observe(0.5, "not the last one");
+    plain.observe(0.7, traceId);
+    const before = await metrics.render();
+    const text = await metrics.renderOpenMetrics();
+    assert.match(text, /# TYPE im_f counter\nim_f_total\{kind="x"\} 2\n/);
+    assert.match(text, /im_e_seconds_bucket\{le="0.1"\} 1\n/);
+    assert.match(
+      text,
+      new RegExp(`im_e_seconds_bucket\\{le="1"\\} 3 # \\{trace_id="${traceId}"\\} 0.7 \\d+(\\.\\d+)?\n`),
+    );
+    assert.match(text, /im_e_seconds_count 3\n/);
+    assert.match(text, /im_g_seconds_bucket\{le="1"\} 1\n/);
+    assert.ok(text.endsWith("\n# EOF\n"));
+    assert.equal(await metrics.render(), before);
+    assert.match(before, /im_f_total\{kind="x"\} 2/);
+    assert.doesNotMatch(before, /trace_id|EOF/);
+  });
+
   it("has Node's own metrics on request", async () => {
     const metrics = new Metrics(undefined, { runtime: true });
     assert.match(await metrics.render(), /nodejs_eventloop_lag_p99_seconds/);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Clock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
+import type { Tracer } from "#lib/tracing/tracer.ts";
 import { composeLogic, type LogicCore } from "./compose.ts";
 import { MemoryAckWheel } from "./deliver/ack-wheel-memory.ts";
 import { type TestEntry, wireEntry } from "./entry-kit.ts";
@@ -17,7 +18,11 @@ export interface TwoLogics {
 }
 
 /** @param stores each logic's own view of the database; tokens are the user ids */
-export async function startTwoLogics(clock: Clock, stores: readonly [Store, Store]): Promise<TwoLogics> {
+export async function startTwoLogics(
+  clock: Clock,
+  stores: readonly [Store, Store],
+  tracer?: Tracer,
+): Promise<TwoLogics> {
   const router = new MemoryRouter(clock, 1e9);
   const logic = async (name: string, store: Store): Promise<LogicCore> => {
     const core = composeLogic({
@@ -38,6 +43,7 @@ export async function startTwoLogics(clock: Clock, stores: readonly [Store, Stor
       onFault: () => undefined,
       log: silentLogger,
       metrics: unreadMetrics(),
+      tracer,
     });
     await core.start();
     return core;

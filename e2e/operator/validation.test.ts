@@ -161,6 +161,10 @@ describe("the API server accepts", () => {
             policy: { configMapRef: { name: "rules", key: "policy.json" } },
             hooks: { secretRef: { name: "hooks", key: "hooks.json" } },
           },
+          tracing: {
+            ...{ endpoint: "https://otel.shop.example/in", ratio: "0.001", maxPerSecond: 1000 },
+            headersSecretRef: { name: "otel", key: "headers" },
+          },
         },
         "full",
       ),

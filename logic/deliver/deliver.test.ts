@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { FakeTracer } from "#lib/tracing/fake-tracer.ts";
+import { readTraceContext } from "#lib/tracing/trace-context.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import { createLogicMetrics } from "../metrics.ts";
 import { MemoryRouter } from "../router/memory.ts";
@@ -338,5 +340,35 @@ describe("offline queue", () => {
     const page = await registry.render();
     assert.match(page, /im_push_intents_total\{result="queued"\} 1/);
     assert.match(page, /im_push_intents_total\{result="dropped"\} 2/);
+  });
+});
+
+describe("delivery of a traced message", () => {
+  it("says so in front of each DELIVER and with the push, of the first sixteen recipients", async () => {
+    const { ports, sent, offline, online } = await setUp();
+    const users = Array.from({ length: 20 }, (_, at) => ({ userId: `u${at}`, inboxSeq: at + 1 }));
+    // The second one, and the last, are away.
+    for (const [at, { userId }] of users.entries()) if (at !== 1 && at !== 19) await online(userId, 100 + at);
+    const tracer = new FakeTracer();
+    const span = tracer.start("route");
+    new Delivery(ports).deliver({ ...outgoing(users), span });
+    await settle();
+    const kinds = sent.map(({ kind }) => kind);
+    assert.equal(kinds.filter((kind) => kind === RecordKind.DELIVER).length, 18);
+    const traced = sent.filter(({ kind }) => kind === RecordKind.TRACED);
+    assert.equal(traced.length, 15);
+    for (const record of traced) {
+      const next = sent[sent.indexOf(record) + 1];
+      assert.deepEqual([next?.kind, next?.conn, next?.aux], [RecordKind.DELIVER, record.conn, record.aux]);
+      assert.deepEqual(readTraceContext(record.body ?? new Uint8Array(0)), span.context);
+    }
+    assert.deepEqual(
+      offline.map(({ userId, trace }) => [userId, trace]),
+      [
+        ["u1", span.context],
+        ["u19", undefined],
+      ],
+    );
+    assert.deepEqual(tracer.ended, ["route"]);
   });
 });

@@ -47,7 +47,8 @@ export class RedisIntents implements IntentSink {
   }
 }
 
-function intentFields({ userId, inboxSeq, cause, fromSeq, slot, trace }: PushIntent): (string | number)[] {
+/** An entry's fields: a reader passes over those that it does not know. */
+export function intentFields({ userId, inboxSeq, cause, fromSeq, slot, trace }: PushIntent): (string | number)[] {
   const fields = ["u", userId, "s", inboxSeq, "c", cause];
   if (fromSeq !== undefined) fields.push("f", fromSeq);
   if (slot !== undefined) fields.push("l", slot);

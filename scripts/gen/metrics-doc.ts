@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/metrics.md from the registrations of the four processes: the page cannot name a metric that no process has.
 import { type MetricDescription, Metrics } from "#lib/metrics.ts";
+import { observeTracing } from "#lib/tracing/open-tracing.ts";
 import { EntryMetrics } from "../../gateway/metrics.ts";
 import { EntryStats } from "../../gateway/session/stats.ts";
 import { createErasureSteps } from "../../logic/erasure/erasure-job.ts";
@@ -21,9 +22,11 @@ function registerEntry(metrics: Metrics): void {
     ...{ connections: zero, maxConnections: zero, sessions: zero, uplinks: zero, uplinkQueueBytes: zero },
     ...{ isReady: no, isDraining: no },
   });
+  observeTracing(metrics, undefined);
 }
 
 function registerLogic(metrics: Metrics): void {
+  observeTracing(metrics, undefined);
   createLogicMetrics(metrics);
   createApiMetrics(metrics);
   createBeforeMetrics(metrics);
@@ -36,6 +39,7 @@ function registerLogic(metrics: Metrics): void {
 }
 
 function registerExtlogic(metrics: Metrics): void {
+  observeTracing(metrics, undefined);
   createPushMetrics(metrics);
   createRetentionMetrics(metrics);
   createHookMetrics(metrics);

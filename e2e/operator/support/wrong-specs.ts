@@ -23,6 +23,36 @@ const WRONG_CLUSTERS: readonly Wrong[] = [
   { what: "name that starts with a digit", name: "1im", field: "metadata.name", remedy: /start with a letter/ },
   { what: "name with a dot", name: "im.demo", field: "metadata.name", remedy: /only a-z, 0-9 and '-'/ },
   {
+    what: "traces without a collector",
+    spec: { tracing: { ratio: "0.5" } },
+    field: "spec.tracing.endpoint",
+    remedy: /Required value/,
+  },
+  {
+    what: "a collector that is no URL",
+    spec: { tracing: { endpoint: "otel:4318" } },
+    field: "spec.tracing.endpoint",
+    remedy: /must start with http:\/\/ or https:\/\//,
+  },
+  {
+    what: "a collector with credentials",
+    spec: { tracing: { endpoint: "https://me:secret@otel.example" } },
+    field: "spec.tracing.endpoint",
+    remedy: /credentials belong in headersSecretRef/,
+  },
+  {
+    what: "a share of traces above 1",
+    spec: { tracing: { endpoint: "http://otel:4318", ratio: "1.5" } },
+    field: "spec.tracing.ratio",
+    remedy: /a number from 0 to 1 in quotes/,
+  },
+  {
+    what: "too many traces in a second",
+    spec: { tracing: { endpoint: "http://otel:4318", maxPerSecond: 1001 } },
+    field: "spec.tracing.maxPerSecond",
+    remedy: /between 1 and 1000/,
+  },
+  {
     what: "version with v",
     spec: { version: "v1.2.3" },
     field: "spec.version",
