@@ -20,8 +20,8 @@ export const DELIVERY_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/push/consumer.ts",
-        find: "    const outcomes = await this.#attempt(intents);\n",
-        replace: "    await this.#streams.finish(entries);\n    const outcomes = await this.#attempt(intents);\n",
+        find: "    const outcomes = await this.#traced(intents);\n",
+        replace: "    await this.#streams.finish(entries);\n    const outcomes = await this.#traced(intents);\n",
       },
     ],
   },

@@ -10,7 +10,7 @@ export const MESSAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "logic/send/send.ts",
-        find: "    if (taken) return;\n",
+        find: "    if (taken) return;\n    this.#refuseBusy(session, rid, input);\n    storing?.end",
         replace: `    if (taken) {
       const ack = { ...again(input), messageId: input.messageId, conversationId: input.conversationId, sentAtMs: input.sentAtMs };
       const body = sendAckBytes({ ...ack, convSeq: 1, inboxSeq: 0, duplicate: false });
@@ -18,7 +18,8 @@ export const MESSAGE_MUTANTS: readonly Mutant[] = [
       session.entry.send({ ...reply, body });
       return;
     }
-`,
+    this.#refuseBusy(session, rid, input);
+    storing?.end`,
       },
     ],
   },

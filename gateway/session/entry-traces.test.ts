@@ -30,12 +30,10 @@ function setUp() {
 describe("traces of an entry", () => {
   it("begin with a message and end with its answer", () => {
     const { tracer, traces, sent, logic } = setUp();
-    const span = traces.begin(7, 3, 120);
-    assert.ok(span);
-    traces.tell(logic, 7, 3, span);
+    traces.begin(logic, 7, 3, 120);
     const [record] = sent;
     assert.deepEqual([record?.kind, record?.conn, record?.rid], [RecordKind.TRACE, 7, 3]);
-    assert.deepEqual(readTraceContext(record?.body ?? new Uint8Array(0)), span.context);
+    assert.deepEqual(readTraceContext(record?.body ?? new Uint8Array(0)), tracer.spans[0]?.context);
     traces.answered(7, 2, Command.SEND_ACK);
     traces.answered(8, 3, Command.SEND_ACK);
     assert.deepEqual(tracer.ended, []);
@@ -45,26 +43,30 @@ describe("traces of an entry", () => {
   });
 
   it("end when the message is refused, its connection closes, or nobody answers", () => {
-    const { clock, tracer, traces } = setUp();
-    traces.begin(1, 1, 0);
+    const { clock, tracer, traces, logic } = setUp();
+    traces.begin(logic, 1, 1, 0);
     traces.answered(1, 1, Command.ERROR);
-    traces.begin(2, 1, 0);
+    traces.begin(logic, 2, 1, 0);
     traces.closed(2);
-    traces.begin(3, 1, 0);
-    assert.equal(traces.begin(3, 2, 0), undefined);
+    traces.begin(logic, 3, 1, 0);
+    traces.begin(logic, 3, 2, 0);
+    assert.equal(tracer.spans.length, 3);
     clock.advance(60_001);
-    assert.ok(traces.begin(3, 2, 0));
+    traces.begin(logic, 3, 2, 0);
+    assert.equal(tracer.spans.length, 4);
     assert.deepEqual(tracer.ended, ["send refused", "send closed", "send no answer"]);
   });
 
   it("are of messages that want an answer, as the tracer samples them, and 256 at a time", () => {
-    const { tracer, traces } = setUp();
-    assert.equal(traces.begin(1, 0, 0), undefined);
-    for (let conn = 0; conn < 300; conn++) traces.begin(conn, 1, 0);
-    assert.equal(tracer.spans.length, 256);
+    const { tracer, traces, sent, logic } = setUp();
+    traces.begin(logic, 1, 0, 0);
+    assert.equal(tracer.spans.length, 0);
+    for (let conn = 0; conn < 300; conn++) traces.begin(logic, conn, 1, 0);
+    assert.deepEqual([tracer.spans.length, sent.length], [256, 256]);
     const other = setUp();
     other.tracer.samples = false;
-    assert.equal(other.traces.begin(1, 1, 0), undefined);
+    other.traces.begin(other.logic, 1, 1, 0);
+    assert.deepEqual([other.tracer.spans.length, other.sent.length], [0, 0]);
   });
 
   it("come back with a delivery, and go on with each acknowledgement that may be meant", () => {

@@ -52,18 +52,13 @@ export class EntryTraces {
     this.#ports = ports;
   }
 
-  /** A message is about to go to logic. Undefined: it is not traced. */
-  begin(conn: number, rid: number, bytes: number): TraceSpan | undefined {
-    if (rid === 0 || !this.#ports.tracer.isSampled() || !this.#hasRoom(conn)) return undefined;
+  /** A message is about to go to logic, which is told if it is traced. Of one that is not, nothing is kept or made. */
+  begin(logic: LogicPort, conn: number, rid: number, bytes: number): void {
+    if (rid === 0 || !this.#ports.tracer.isSampled() || !this.#hasRoom(conn)) return;
     const span = this.#ports.tracer.start("send");
     span.note({ "messaging.message.body.size": bytes });
     this.#open.set(conn, { rid, span, atMs: this.#ports.clock.nowMs() });
-    return span;
-  }
-
-  /** Tells logic that the COMMAND which follows is traced. */
-  tell(logic: LogicPort, conn: number, rid: number, { context }: TraceSpan): void {
-    logic.send({ kind: RecordKind.TRACE, conn, rid, body: writeTraceContext(context) });
+    logic.send({ kind: RecordKind.TRACE, conn, rid, body: writeTraceContext(span.context) });
   }
 
   /** Logic answered a request, or this entry did. */

@@ -29,8 +29,9 @@ export function forwardCommand(
   hub: ForwardHub,
   conn: number,
   session: Session,
-  { cmd, rid, flags, body }: EnvelopeReader,
+  envelope: EnvelopeReader,
 ): Refusal | undefined {
+  const { cmd, rid, flags, body } = envelope;
   const { clock, limits, logics, stats, traces } = hub;
   if (cmd === Command.SEND) {
     const waitMs = limits.messages?.take(session.userId, clock.nowMs()) ?? 0;
@@ -42,7 +43,7 @@ export function forwardCommand(
   const logic = bindSession(logics, conn, session);
   if (!logic) return refusal(ErrorCode.RETRYABLE, "no logic is reachable: try again");
   const isTooMany = session.inFlight >= MAX_IN_FLIGHT;
-  if (traces && !isTooMany) announce(traces, logic, conn, { cmd, rid, body });
+  if (traces && !isTooMany) announce(traces, logic, conn, envelope);
   if (isTooMany || !logic.send({ kind: RecordKind.COMMAND, cmd, flags: flags & 0xffff, conn, rid, body })) {
     stats.rejectedBusy++;
     traces?.answered(conn, rid, Command.ERROR);
@@ -56,16 +57,9 @@ export function forwardCommand(
 }
 
 /** Says in front of a record that it is traced, where it is. */
-function announce(
-  traces: EntryTraces,
-  logic: LogicPort,
-  conn: number,
-  { cmd, rid, body }: Pick<EnvelopeReader, "cmd" | "rid" | "body">,
-): void {
-  if (cmd === Command.PUSH_ACK) traces.acknowledging(logic, conn, rid);
-  if (cmd !== Command.SEND) return;
-  const span = traces.begin(conn, rid, body.length);
-  if (span) traces.tell(logic, conn, rid, span);
+function announce(traces: EntryTraces, logic: LogicPort, conn: number, { cmd, rid, body }: EnvelopeReader): void {
+  if (cmd === Command.SEND) traces.begin(logic, conn, rid, body.length);
+  else if (cmd === Command.PUSH_ACK) traces.acknowledging(logic, conn, rid);
 }
 
 function refusal(code: ErrorCode, reason: string): Refusal {

@@ -7,8 +7,8 @@ import { TraceSampler } from "./sampler.ts";
 function sampled(ratio: number, perSecond: number, messages: number) {
   const clock = new FakeClock();
   let at = 0;
-  // Evenly over [0, 1): exactly the share comes out.
-  const sampler = new TraceSampler({ ratio, perSecond, clock, random: () => (at++ % 1000) / 1000 });
+  // Evenly over [0, 1), out of order: the share comes out nearly exactly.
+  const sampler = new TraceSampler({ ratio, perSecond, clock, random: () => ((at++ * 617) % 1000) / 1000 });
   const ask = (count: number): number => {
     let taken = 0;
     for (let asked = 0; asked < count; asked++) if (sampler.isSampled()) taken++;
@@ -19,7 +19,10 @@ function sampled(ratio: number, perSecond: number, messages: number) {
 
 describe("the share of messages that are traced", () => {
   it("is the ratio", () => {
-    assert.equal(sampled(0.01, 1000, 10_000).first, 100);
+    for (const ratio of [0.001, 0.01, 0.25, 0.5, 0.999]) {
+      const { first } = sampled(ratio, 1e9, 1_000_000);
+      assert.ok(Math.abs(first - ratio * 1_000_000) < ratio * 10_000, `${ratio}: ${first}`);
+    }
     assert.equal(sampled(1, 1000, 500).first, 500);
     assert.equal(sampled(0, 1000, 10_000).first, 0);
   });

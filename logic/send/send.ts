@@ -145,13 +145,8 @@ export class SendHandler {
     return undefined;
   }
 
-  #finish(
-    session: Session,
-    rid: number,
-    input: AppendInput,
-    result: AppendResult | ImError,
-    { passage, epochMark, span }: Finished,
-  ): void {
+  #finish(session: Session, rid: number, input: AppendInput, result: AppendResult | ImError, finished: Finished): void {
+    const { passage } = finished;
     if (result instanceof ImError) {
       this.#refuseForNow(session, rid, input, result);
       return;
@@ -192,7 +187,7 @@ export class SendHandler {
         this.#refuseByRule(session, rid, input, passage);
         return;
       default:
-        this.#accept(session, rid, input, result, { epochMark, span });
+        this.#accept(session, rid, input, result, finished);
         if (result.kind === "stored") for (const guard of this.#ports.after) guard.stored(input, result, passage);
     }
   }
@@ -209,7 +204,7 @@ export class SendHandler {
     rid: number,
     input: AppendInput,
     stored: AppendedMessage,
-    { epochMark, span }: Omit<Finished, "passage">,
+    { epochMark, span }: Finished,
   ): void {
     const { clientMessageId, sender, contentType, content } = input;
     const { messageId, conversationId, convSeq, sentAtMs, recipients } = stored;
