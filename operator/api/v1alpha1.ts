@@ -1131,6 +1131,38 @@ export interface NetworkPolicySpec {
   alsoTo?: NetworkPolicyPostgresToSpec[];
 }
 
+/**
+ * Secret key with the headers of each request to the collector, name=value pairs with commas between them and values
+ * percent-encoded, for example authorization=Bearer%20abc. Default none.
+ */
+export interface TracingHeadersSecretRefSpec {
+  /** Name of the Secret. */
+  name: string;
+  /** Key in the Secret's data. */
+  key: string;
+}
+
+/**
+ * Some messages are followed from the sender's entry to the recipient's acknowledgement, as OpenTelemetry traces.
+ * Default none, nothing is traced. Changing it, or its Secret, rolls the fleet.
+ */
+export interface TracingSpec {
+  /**
+   * Where a collector takes OTLP over HTTP, for example http://otel-collector.monitoring.svc:4318. /v1/traces is
+   * added. Delivery never waits for it.
+   */
+  endpoint: string;
+  /** Share of the messages that are traced, '0' (none) to '1' (all). Default '0.01'. */
+  ratio: string;
+  /** Messages that each entry traces in a second at most, 1 to 1000, whatever the ratio is. Default 20. */
+  maxPerSecond: number;
+  /**
+   * Secret key with the headers of each request to the collector, name=value pairs with commas between them and
+   * values percent-encoded, for example authorization=Bearer%20abc. Default none.
+   */
+  headersSecretRef?: TracingHeadersSecretRefSpec;
+}
+
 /** What the fleet should be. Every field has a default; an empty spec is a working cluster for trying out. */
 export interface ImClusterSpec {
   /**
@@ -1204,6 +1236,11 @@ export interface ImClusterSpec {
    * not all do. Policies add up: to allow more, make another one of your own. Changing it restarts nothing.
    */
   networkPolicy?: NetworkPolicySpec;
+  /**
+   * Some messages are followed from the sender's entry to the recipient's acknowledgement, as OpenTelemetry traces.
+   * Default none, nothing is traced. Changing it, or its Secret, rolls the fleet.
+   */
+  tracing?: TracingSpec;
 }
 
 /** Entry pods in figures. */

@@ -3,7 +3,7 @@ import type { NetworkPolicyPostgresToSpec as DestinationSpec, NetworkPolicySpec 
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../../kube/types.ts";
 import { COMPONENTS, type Component, LABEL, PORT, selectorLabels } from "../names.ts";
 import { type BuildContext, owned, perContext } from "./context.ts";
-import { type Destination, extlogicCalls, inNamespace, logicCalls } from "./outgoing.ts";
+import { type Destination, extlogicCalls, inNamespace, logicCalls, tracingCalls } from "./outgoing.ts";
 
 type Ingress = NonNullable<NetworkPolicy["spec"]["ingress"]>[number];
 type Egress = NonNullable<NetworkPolicy["spec"]["egress"]>[number];
@@ -83,7 +83,7 @@ function entryRules(context: BuildContext, given: NetworkPolicySpec): Rules {
       ...from([operator(context)], [PORT.entryControl]),
       ...metrics(given),
     ],
-    egress: [...dns(given), ...to([ours(context, "logic")], [PORT.logicGrpc]), ...also(given)],
+    egress: [...dns(given), ...to([ours(context, "logic")], [PORT.logicGrpc]), ...collector(context), ...also(given)],
   };
 }
 
@@ -96,14 +96,24 @@ function logicRules(context: BuildContext, given: NetworkPolicySpec): Rules {
       ...(serverApi ? from(given.apiFrom ?? [{ namespaceSelector: {} }], apiPorts) : []),
       ...metrics(given),
     ],
-    egress: [...stores(context, given), ...providers(given, logicCalls(context.cluster.spec)), ...also(given)],
+    egress: [
+      ...stores(context, given),
+      ...providers(given, logicCalls(context.cluster.spec)),
+      ...collector(context),
+      ...also(given),
+    ],
   };
 }
 
 function extlogicRules(context: BuildContext, given: NetworkPolicySpec): Rules {
   return {
     ingress: metrics(given),
-    egress: [...stores(context, given), ...providers(given, extlogicCalls(context.cluster.spec)), ...also(given)],
+    egress: [
+      ...stores(context, given),
+      ...providers(given, extlogicCalls(context.cluster.spec)),
+      ...collector(context),
+      ...also(given),
+    ],
   };
 }
 
@@ -135,6 +145,11 @@ function providers(given: NetworkPolicySpec, calls: readonly Destination[]): Egr
   if (calls.length === 0) return [];
   if (given.providersTo) return destinations(given.providersTo, [443]);
   return calls.flatMap(({ peers, ports }) => to(peers, ports));
+}
+
+/** Of traces. */
+function collector({ cluster }: BuildContext): Egress[] {
+  return tracingCalls(cluster.spec).flatMap(({ peers, ports }) => to(peers, ports));
 }
 
 function dns({ dnsTo }: NetworkPolicySpec): Egress[] {

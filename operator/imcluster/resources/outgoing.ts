@@ -37,6 +37,11 @@ export function extlogicCalls({ extlogic, chat }: Spec): Destination[] {
   return destinations(chat, [extlogic.webhook?.url, ...providers, ...browsers, ...hookUrls(chat)]);
 }
 
+/** Where all of them send their spans. A collector at a private address that is no Service is to be named by spec.networkPolicy.alsoTo. */
+export function tracingCalls({ tracing }: Spec): Destination[] {
+  return destinations({}, [tracing?.endpoint]);
+}
+
 /** Stands for addresses of which the spec says nothing: those of providers, and of hooks, which are in a Secret. */
 const DEFAULT_URL = "https://example.com";
 
@@ -45,7 +50,7 @@ function hookUrls({ hooks }: Spec["chat"]): string[] {
 }
 
 function destinations(
-  { webhookAllowedNetworks: networks = [] }: Spec["chat"],
+  { webhookAllowedNetworks: networks = [] }: Pick<Spec["chat"], "webhookAllowedNetworks">,
   given: (string | undefined)[],
 ): Destination[] {
   const urls = given.flatMap((url) => URL.parse(url ?? "") ?? []);

@@ -12,6 +12,7 @@ import { sampleCluster, sampleContext, sampleSecrets } from "../testing/sample.t
 import { entryPod, entryRevision } from "./entry-pod.ts";
 import { extlogicDeployment } from "./extlogic.ts";
 import { logicDeployment } from "./logic.ts";
+import { networkPolicies } from "./network-policies.ts";
 
 const TRACING = {
   endpoint: "http://otel-collector.monitoring.svc:4318",
@@ -91,6 +92,18 @@ describe("the traces of an ImCluster", () => {
     for (const [at, hash] of one.entries()) assert.notEqual(hash, other[at]);
     const bare = sampleCluster({ tracing: { ...TRACING, headersSecretRef: undefined } });
     assert.deepEqual(hashesOf(bare, secretsWith("a=b")), hashesOf(bare, secretsWith("a=c")));
+  });
+
+  it("are let through by NetworkPolicies to the namespace of the collector, and to the Internet when it is there", () => {
+    const outOf = (endpoint: string) => {
+      const of = sampleCluster({ networkPolicy: {}, tracing: { ...TRACING, endpoint, headersSecretRef: undefined } });
+      const made = networkPolicies(sampleContext(of, sampleSecrets(of)));
+      const fleet = made.filter(({ metadata }) => /-(entry|logic|extlogic)$/.test(metadata.name ?? ""));
+      assert.equal(fleet.length, 3);
+      return fleet.map(({ spec }) => JSON.stringify(spec.egress));
+    };
+    for (const egress of outOf(TRACING.endpoint)) assert.match(egress, /"kubernetes.io\/metadata.name":"monitoring"/);
+    for (const egress of outOf("https://otel.example:4318")) assert.match(egress, /0\.0\.0\.0\/0.*"port":4318/);
   });
 
   it("name the Secret that is missing, and what to do", () => {
