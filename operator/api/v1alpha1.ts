@@ -1247,7 +1247,7 @@ export interface ImClusterSpec {
 export interface EntryStatus {
   /** Pods that serve or will serve, without those draining or terminating. */
   replicas?: number;
-  /** Of these, ready. */
+  /** Pods that take new clients, with those that are to go once others have taken their place. */
   ready?: number;
   /** Pods being drained. */
   draining?: number;

@@ -123,6 +123,11 @@ export function isLeaving(entry: ObservedEntry): boolean {
   return !entry.isDead && !entry.isTerminating && entry.intent !== undefined;
 }
 
+/** It is to go, and serves as before until others have taken its place. */
+export function isWaitingToLeave(entry: ObservedEntry): boolean {
+  return isLeaving(entry) && entry.intent?.phase === "Planned";
+}
+
 /** Its clients are being asked to move, or closed. */
 export function isMoving({ intent, isDead, isTerminating }: ObservedEntry): boolean {
   return (intent?.phase === "Draining" || intent?.phase === "Forcing") && !isDead && !isTerminating;

@@ -3,7 +3,7 @@ import { isTrue } from "../api/conditions.ts";
 import { DEPLOYMENTS, type Deployment, STATEFUL_SETS } from "../kube/types.ts";
 import { cordonRequest } from "./cordon-requests.ts";
 import { type MigrationState, migrationState } from "./migration.ts";
-import { isActive, isLeaving, type ObservedEntry, podTrouble } from "./observed.ts";
+import { isActive, isLeaving, isWaitingToLeave, type ObservedEntry, podTrouble } from "./observed.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { entryRevision } from "./resources/entry-pod.ts";
 import { extlogicDeployment } from "./resources/extlogic.ts";
@@ -28,6 +28,7 @@ export interface WorkloadSituation {
 export interface Situation {
   active: ObservedEntry[];
   leaving: ObservedEntry[];
+  /** That take new clients: active ones, and those that are to go and wait for others to take their place. */
   ready: number;
   /** Active ones that are ready, or should be by now. */
   established: number;
@@ -56,7 +57,7 @@ export function situationOf(observed: ObservedCluster): Situation {
   return {
     active,
     leaving: entries.filter(isLeaving),
-    ready: active.filter(({ isReady }) => isReady).length,
+    ready: entries.filter((entry) => entry.isReady && (isActive(entry) || isWaitingToLeave(entry))).length,
     established: active.filter((entry) => entry.isReady || !isStarting(entry, observed.nowMs)).length,
     updated: active.filter((entry) => entry.revision === revision).length,
     sessions: entries.reduce((sum, entry) => sum + (entry.isDead ? 0 : (entry.said?.sessions ?? 0)), 0),

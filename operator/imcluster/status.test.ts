@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { CONDITION_TYPES } from "../api/conditions.ts";
 import type { ImCluster, ImClusterStatus } from "../api/v1alpha1.ts";
 import { DEPLOYMENTS, JOBS, type Job, type Pod, STATEFUL_SETS } from "../kube/types.ts";
-import { inPhase, newIntent } from "./drain.ts";
+import { type DrainPhase, inPhase, newIntent } from "./drain.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "./names.ts";
 import { observeEntry } from "./observed.ts";
 import { type ObservedCluster, OwnedObjects } from "./observed-cluster.ts";
@@ -257,6 +257,25 @@ describe("status", () => {
     const ref = { name: "db", key: "url" };
     const external = sampleCluster({ postgres: { urlSecretRef: ref }, redis: { urlSecretRef: ref } });
     assert.equal(verdict(status({ cluster: external }), "EmbeddedDatastores")?.status, "False");
+  });
+
+  it("counts an entry that is to go, and serves until another one is ready, as one that is ready", () => {
+    const closed = (pods: Pod[], phase: DrainPhase): Pod[] =>
+      pods.map((pod, index) => {
+        if (index > 2) return pod;
+        const annotations = { [ANNOTATION.drain]: JSON.stringify(newIntent(`d${index}`, "NodeDrain", phase, NOW_MS)) };
+        return { ...pod, metadata: { ...pod.metadata, annotations } };
+      });
+    const waiting = (phase: DrainPhase): ObservedCluster => {
+      // Three on nodes that take no more pods, three that find no node.
+      const unready = (pods: Pod[]) => pods.map((pod, index) => (index > 2 ? readyPod(pod, false) : pod));
+      return world({ cluster: servedBefore(), pods: 6, change: (pods) => unready(closed(pods, phase)) });
+    };
+    const planned = statusOf(waiting("Planned"), QUIET);
+    assert.deepEqual([planned.entry?.ready, planned.entry?.summary, planned.entry?.draining], [3, "3/3", 3]);
+    assert.equal(verdict(planned, "Ready")?.status, "True");
+    const cordoned = statusOf(waiting("Cordoned"), QUIET);
+    assert.deepEqual([cordoned.entry?.ready, cordoned.entry?.summary], [0, "0/3"]);
   });
 
   it("remembers finished drains, newest first and at most 20", () => {
