@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../scripts/cluster/layout.ts";
 import { freePort } from "./ports.ts";
 import { type GuardedProcess, startProcess } from "./processes.ts";
 
@@ -30,6 +31,10 @@ describe("freePort", () => {
     const other = await asker(port);
     assert.equal(other.port, 0, "to no other process either");
     await other.process.stop("SIGKILL");
+  });
+
+  it("leaves those free that the local cluster listens on", async () => {
+    for (const port of [ETCD_CLIENT_PORT, ETCD_PEER_PORT]) await assert.rejects(only(port), /no free port/);
   });
 
   it("gives a port again when the process that had it was killed", async () => {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer, type ListenOptions } from "node:net";
+import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../scripts/cluster/layout.ts";
 
 /** Below the kernel's ephemeral range (32768+) and the NodePort range (30000+), so that no outgoing connection takes it. */
 const FIRST_PORT = 15_000;
 const LAST_PORT = 29_999;
 const MAX_TRIES = 100;
+/** Of the local cluster, which may be started at any time beside. */
+const KEPT_FREE: ReadonlySet<number> = new Set([ETCD_CLIENT_PORT, ETCD_PEER_PORT]);
 
 /**
  * A TCP port that is free now and that nothing takes by accident while its server restarts: no other process that asks
@@ -14,7 +17,7 @@ const MAX_TRIES = 100;
 export async function freePort(random: () => number = Math.random): Promise<number> {
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const port = FIRST_PORT + Math.floor(random() * (LAST_PORT - FIRST_PORT + 1));
-    if (await reserve(port)) return port;
+    if (!KEPT_FREE.has(port) && (await reserve(port))) return port;
   }
   throw new Error(`no free port between ${FIRST_PORT} and ${LAST_PORT} after ${MAX_TRIES} tries`);
 }
