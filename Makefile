@@ -34,6 +34,10 @@ dev: node_modules/.installed ## The fleet as local processes with real PostgreSQ
 chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob] [TENANT=acme]
 	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)") $(if $(TENANT),--tenant "$(TENANT)")
 
+.PHONY: prometheus
+prometheus: node_modules/.installed ## Prometheus beside the running cluster, with our alerts and runbooks, until Ctrl-C; CONTEXT=name
+	@$(NODE) scripts/up/prometheus.ts $(if $(CONTEXT),--context $(CONTEXT))
+
 .PHONY: dead-letters
 dead-letters: node_modules/.installed ## Pushes given up, as JSON: make dead-letters [DO=replay], with extlogic's environment
 	@$(NODE) logic/push/dead-letters-main.ts $(or $(DO),list)

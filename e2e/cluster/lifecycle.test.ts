@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole road on the real two-node cluster, in the order a platform engineer walks it. Steps depend on each other.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { leftovers } from "../../scripts/cluster/leftovers.ts";
 import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
+import { runbookOf } from "../../scripts/up/alert-news.ts";
 import { DEMO_NAME, DEMO_NAMESPACE, demoAccess } from "../../scripts/up/demo.ts";
 import type { KubeTools } from "../../scripts/up/kube-tools.ts";
+import { type ActiveAlert, PrometheusApi } from "../harness/prometheus.ts";
 import { provePython } from "../harness/python.ts";
-import { startClusterPrometheus } from "./cluster-prometheus.ts";
+import { type Left, Newcomer, type Typed } from "./newcomer.ts";
+import { emptyPanels, panelQueries } from "./panels.ts";
 import { describeNamespace, eventually, getImCluster, isCondition, localTools, runScript } from "./real-cluster.ts";
+import { TwoPages } from "./two-pages.ts";
 
 const MINUTE_MS = 60_000;
 const CHART = join(PROJECT_ROOT, "charts/im-cluster");
@@ -54,6 +58,10 @@ async function helmTest(): Promise<void> {
   await tools.kubectl(["delete", "pods", "-n", SHOP, "--field-selector=status.phase==Succeeded"]);
 }
 
+/** The last words of a block of commands. */
+const endOf = ({ code, stdout, stderr }: Typed): string =>
+  `code ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-8000)}`;
+
 async function objectsIn(namespace: string): Promise<string[]> {
   const kinds =
     "pods,deployments,statefulsets,jobs,services,secrets,configmaps,persistentvolumeclaims,serviceaccounts,poddisruptionbudgets,networkpolicies";
@@ -65,19 +73,75 @@ async function objectsIn(namespace: string): Promise<string[]> {
 }
 
 describe("a real cluster", { concurrency: 1 }, () => {
+  let newcomer: Newcomer;
+  let up: Typed;
+  let pages: TwoPages | undefined;
+  let watching: Left | undefined;
+  let prometheus: PrometheusApi;
+
   before(async () => {
-    const up = await runScript("scripts/up/main.ts", ["up"], 20 * MINUTE_MS);
-    assert.equal(up.code, 0, up.stderr);
+    newcomer = await Newcomer.arrive();
+    up = await newcomer.type(newcomer.block("README.md", /^make up/m).text, 20 * MINUTE_MS);
+    assert.equal(up.code, 0, endOf(up));
+    newcomer.enter("imcluster");
     tools = await localTools();
+  });
+  after(async () => {
+    await pages?.close();
+    await watching?.interrupt();
+    newcomer?.depart();
+  });
+
+  /** Types a block of a page; it has to succeed. */
+  async function type(what: string, commands: string): Promise<Typed> {
+    const typed = await newcomer.type(commands, 3 * MINUTE_MS);
+    assert.equal(typed.code, 0, `${what}\n${endOf(typed)}`);
+    console.log(`figures: newcomer: ${what}: ${typed.seconds} s`);
+    return typed;
+  }
+
+  it("a newcomer comes by the README alone from an empty folder to a chat of two people in two browsers", async () => {
+    console.log(`figures: newcomer: from an empty folder to the end of make up: ${up.seconds} s`);
+    const promised = (pattern: RegExp): string => {
+      const [, found] = pattern.exec(up.stderr) ?? [];
+      assert.ok(found, `make up does not say ${pattern}\n${endOf(up)}`);
+      return found;
+    };
+    const address = promised(/^ {2}address +(\S+):443 /m);
+    const page = promised(/^ {2}browser +(\S+)$/m);
+    assert.ok(page.startsWith(`https://${address}/`), page);
+    for (const file of promised(/^ {2}tokens +(.+)$/m).split(" "))
+      assert.match(readFileSync(file, "utf8"), /^ey/, file);
+    newcomer.remember(promised(/^ {2}kubectl +(.+)$/m));
+    const shown = newcomer.block("README.md", /get imc -A/, ["console"]).text;
+    const [command = "", header, row = ""] = shown.split("\n");
+    const table = await eventually("what the README shows", MINUTE_MS, async () => {
+      const typed = await newcomer.type(command.replace(/^\$ /, ""), MINUTE_MS);
+      return /^\S+ +demo +Ready +\S+ +3\/3 /m.test(typed.stdout) ? typed.stdout : undefined;
+    });
+    const words = (line = ""): string[] => line.trim().split(/ +/);
+    assert.deepEqual(words(table.split("\n")[0]), words(header));
+    assert.deepEqual(words(table.split("\n")[1]).slice(0, 5), words(row).slice(0, 5));
+    const status = newcomer.block("docs/quick-start.md", /kubectl im status/);
+    assert.match((await type("kubectl im", status.text)).stdout, /^ImCluster imcluster-demo\/demo +Ready: /m);
+    const startedMs = performance.now();
+    pages = await TwoPages.open(page);
+    await pages.say("alice", "Is the bicycle still available?");
+    await pages.say("bob", "It is.");
+    const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+    console.log(`figures: newcomer: two browsers, a message both ways: ${seconds} s`);
+    watching = newcomer.leave(newcomer.block("docs/quick-start.md", /^make prometheus/m).text);
+    const { output } = watching;
+    const url = await eventually("Prometheus says where it is", MINUTE_MS, async () => {
+      return /(http:\/\/127\.0\.0\.1:\d+)\/alerts/.exec(output())?.[1];
+    });
+    prometheus = new PrometheusApi(url);
   });
 
   it("comes up again in a minute, and Ready soon after apply", async () => {
-    const again = await runScript("scripts/up/main.ts", ["up"], 3 * MINUTE_MS);
-    assert.equal(again.code, 0, again.stderr);
-    assert.ok(
-      typeof again.figures.warmSeconds === "number" && again.figures.warmSeconds <= 60,
-      JSON.stringify(again.figures),
-    );
+    const again = await type("make up again", newcomer.block("docs/quick-start.md", /^make up$/m).text);
+    const { warmSeconds } = JSON.parse(again.stdout.trim().split("\n").at(-1) ?? "") as { warmSeconds?: number };
+    assert.ok(typeof warmSeconds === "number" && warmSeconds <= 60, again.stdout);
   });
 
   it("shows phase, version, entries, sessions, Ready and age", async () => {
@@ -174,35 +238,110 @@ describe("a real cluster", { concurrency: 1 }, () => {
     await waitForEntries(2);
   });
 
-  it("is watched by Prometheus: ImGatewayDown fires when an entry is gone that cannot come back, and resolves when it can", async () => {
-    const { server, stop } = await startClusterPrometheus(tools);
-    const isFiring = async (): Promise<boolean> => (await server.firing()).has("ImGatewayDown");
-    const told = async (): Promise<string> => JSON.stringify(await server.query("im_cluster_entries"));
+  it("replaces the entries while two people chat", async () => {
+    assert.ok(pages);
+    // Meanwhile they were in the browser of another test.
+    for (const user of ["alice", "bob"] as const) await pages.takeBack(user);
+    await pages.connected();
+    const before = new Set(await entryPods());
+    const patch = { spec: { entry: { drain: { window: "4s" } } } };
+    await tools.kubectl(["patch", "imc", DEMO_NAME, "-n", DEMO_NAMESPACE, "--type=merge", "-p", JSON.stringify(patch)]);
+    await eventually(
+      "all entries are new ones",
+      3 * MINUTE_MS,
+      async () => ((await entryPods()).some((pod) => before.has(pod)) ? undefined : true),
+      () => describeNamespace(tools, DEMO_NAMESPACE),
+    );
+    await waitForEntries(2);
+    await pages.connected();
+    await pages.say("bob", "Are you still there?");
+    await pages.say("alice", "I have noticed nothing.");
+    assert.deepEqual(pages.errors, []);
+  });
+
+  it("shows something in every panel of every dashboard, after it was scaled and upgraded", async () => {
+    const queries = panelQueries();
+    console.log(`figures: ${queries.length} queries of panels on the real cluster`);
+    assert.ok(queries.length > 60);
+    let empty = queries;
+    let said = 0;
+    await eventually(
+      "every panel shows something",
+      MINUTE_MS,
+      async () => {
+        // Some show what happens now.
+        await pages?.say("alice", `Something to look at, ${++said}.`);
+        empty = await emptyPanels(prometheus, empty);
+        return empty.length === 0 ? true : undefined;
+      },
+      () => Promise.resolve(empty.map(({ title, expr }) => `${title}: ${expr}`).join("\n")),
+    );
+  });
+
+  it("is watched by Prometheus: ImGatewayDown fires when an entry is gone that cannot come back, its runbook says why, and it resolves", async () => {
+    const firing = async (name: string): Promise<ActiveAlert | undefined> =>
+      (await prometheus.alerts()).find(({ state, labels }) => state === "firing" && labels.alertname === name);
+    const told = async (): Promise<string> =>
+      `${JSON.stringify(await prometheus.query("im_cluster_entries"))}\n${watching?.output()}`;
     const nodes = await nodeNames();
+    const pods = await entryPods();
     try {
       await eventually("entries, logics, extlogics and the operator are scraped", MINUTE_MS, async () => {
-        const found = await server.query("count by (component) (up == 1)");
+        const found = await prometheus.query("count by (component) (up == 1)");
         return found.length === 4 ? true : undefined;
       });
-      assert.equal(await isFiring(), false, await told());
-      // Before: the operator brings others for those that stand on a node that is to be emptied.
-      const pods = await entryPods();
-      await tools.kubectl(["cordon", ...nodes]);
-      await tools.kubectl(["delete", pods[0] ?? "", "-n", DEMO_NAMESPACE, "--wait=false"]);
       await eventually(
+        "it does not fire",
+        3 * MINUTE_MS,
+        async () => !(await firing("ImGatewayDown")) || undefined,
+        told,
+      );
+      const brokenMs = performance.now();
+      await type("an entry is taken away", newcomer.block("docs/quick-start.md", /^kubectl cordon/m).text);
+      const alert = await eventually(
         "it fires",
         4 * MINUTE_MS,
-        async () => ((await isFiring()) ? true : undefined),
+        () => firing("ImGatewayDown"),
         async () => `${await told()}\n${await describeNamespace(tools, DEMO_NAMESPACE)}`,
       );
-      await tools.kubectl(["uncordon", ...nodes]);
-      await eventually("it is resolved", 3 * MINUTE_MS, async () => ((await isFiring()) ? undefined : true), told);
+      // The others are on nodes that are closed, too, and serve.
+      assert.equal(await firing("ImNoGateways"), undefined, await told());
+      console.log(`figures: newcomer: the alert fires after ${Math.round((performance.now() - brokenMs) / 1000)} s`);
+      await followRunbook(alert);
+      await eventually(
+        "it is resolved",
+        3 * MINUTE_MS,
+        async () => !(await firing("ImGatewayDown")) || undefined,
+        told,
+      );
       await waitForEntries(pods.length);
+      console.log(
+        `figures: newcomer: alert, runbook, resolved: ${Math.round((performance.now() - brokenMs) / 1000)} s`,
+      );
     } finally {
       await tools.kubectl(["uncordon", ...nodes]);
-      await stop();
     }
   });
+
+  /** From the alert to its page, and what that says is typed; its answers are those that it promises. */
+  async function followRunbook(alert: ActiveAlert): Promise<void> {
+    const page = runbookOf(alert);
+    assert.ok(page, JSON.stringify(alert));
+    const saysWhere = async (): Promise<true | undefined> =>
+      (watching?.output() ?? "").includes(`ImGatewayDown fires (warning)`) && watching?.output().includes(page)
+        ? true
+        : undefined;
+    await eventually("make prometheus names the runbook", MINUTE_MS, saysWhere);
+    const { namespace = "", name = "" } = alert.labels;
+    const asWritten = (text: string): string => text.replace(/\bNAMESPACE\b/g, namespace).replace(/\bNAME\b/g, name);
+    const found = await type("what its runbook asks", asWritten(newcomer.block(page, /kubectl im status/).text));
+    assert.match(found.stdout, /Pending .*Unschedulable/);
+    assert.match(found.stdout, /FailedScheduling/);
+    const closed = [...found.stdout.matchAll(/^(\S+) +Ready,SchedulingDisabled/gm)].map(([, node = ""]) => node);
+    assert.deepEqual(closed.sort(), (await nodeNames()).sort(), found.stdout);
+    const mend = newcomer.block(page, /kubectl uncordon/).text;
+    await type("what mends it", closed.map((node) => mend.replace(/\bNODE\b/g, node)).join("\n"));
+  }
 
   it("converges after the operator was killed in the middle of a scale-up", async () => {
     await tools.kubectl(["scale", `imc/${DEMO_NAME}`, "-n", DEMO_NAMESPACE, "--replicas=4"]);
@@ -277,8 +416,9 @@ describe("a real cluster", { concurrency: 1 }, () => {
   });
 
   it("leaves nothing behind after make down", async () => {
-    const down = await runScript("scripts/up/main.ts", ["down"], 2 * MINUTE_MS);
-    assert.equal(down.code, 0, down.stderr);
+    await pages?.close();
+    pages = undefined;
+    await type("make down", newcomer.block("docs/quick-start.md", /^make down/m).text);
     assert.deepEqual(await leftovers(), []);
   });
 });

@@ -108,6 +108,6 @@ export function isCondition(object: ImClusterObject, type: string): boolean {
 /** Text of everything in a namespace: what a failing test prints. */
 export async function describeNamespace(tools: KubeTools, namespace: string): Promise<string> {
   const pods = await tools.tryKubectl(["get", "imc,pods,jobs,svc", "-n", namespace, "-o", "wide"]);
-  const events = await tools.tryKubectl(["get", "events", "-n", namespace, "--sort-by=.lastTimestamp"]);
+  const events = await tools.tryKubectl(["events", "-n", namespace]);
   return `${pods.stdout}\n${events.stdout.split("\n").slice(-25).join("\n")}`;
 }

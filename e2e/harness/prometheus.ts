@@ -39,16 +39,19 @@ interface Answer<T> {
   data: T;
 }
 
-/** A real Prometheus that scrapes and evaluates. It dies with the process that started it. */
-export class PrometheusServer {
-  readonly url: string;
-  readonly #process: GuardedProcess;
-  readonly #dir: string;
+/** An alert whose condition holds: `pending` until it has held long enough, then `firing`. */
+export interface ActiveAlert {
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
 
-  constructor(url: string, process: GuardedProcess, dir: string) {
+/** What is asked of a Prometheus that runs, whoever started it. */
+export class PrometheusApi {
+  readonly url: string;
+
+  constructor(url: string) {
     this.url = url;
-    this.#process = process;
-    this.#dir = dir;
   }
 
   /** The series that a query gives now. @throws Error with Prometheus' own words when it is no query */
@@ -58,10 +61,14 @@ export class PrometheusServer {
     return result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
   }
 
+  /** Alerts that fire, or will when it lasts. */
+  async alerts(): Promise<ActiveAlert[]> {
+    return (await this.#ask<{ alerts: ActiveAlert[] }>("alerts")).alerts;
+  }
+
   /** Names of the alerts that fire. */
   async firing(): Promise<Set<string>> {
-    type Alerts = { alerts: { state: string; labels: Record<string, string> }[] };
-    const { alerts } = await this.#ask<Alerts>("alerts");
+    const alerts = await this.alerts();
     return new Set(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname ?? ""));
   }
 
@@ -77,6 +84,23 @@ export class PrometheusServer {
     const answer = (await response.json()) as Answer<T>;
     if (answer.status !== "success") throw new Error(`Prometheus refuses ${decodeURIComponent(path)}: ${answer.error}`);
     return answer.data;
+  }
+}
+
+/** A real Prometheus that scrapes and evaluates. It dies with the process that started it. */
+export class PrometheusServer extends PrometheusApi {
+  readonly #process: GuardedProcess;
+  readonly #dir: string;
+
+  constructor(url: string, process: GuardedProcess, dir: string) {
+    super(url);
+    this.#process = process;
+    this.#dir = dir;
+  }
+
+  /** Resolves when it has ended, with how. */
+  async ended(): Promise<string> {
+    return `Prometheus ended (${describeExit(await this.#process.exited)}): ${this.#process.output.slice(-2000)}`;
   }
 
   async stop(): Promise<void> {

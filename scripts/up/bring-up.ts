@@ -17,6 +17,7 @@ import { bindKubeTools, type KubeTools } from "./kube-tools.ts";
 import { type OperandImages, operatorRelease } from "./operator-release.ts";
 import { proveDelivery } from "./prove.ts";
 import { applyPushSandbox, PUSH_SANDBOX_WEBHOOK } from "./push-sandbox.ts";
+import { writeShell } from "./shell.ts";
 import { applyShop, sampleItemCard, shopAccess } from "./shop.ts";
 
 export const OPERATOR_NAMESPACE = "imcluster-system";
@@ -104,7 +105,7 @@ async function requireLoadBalancer(tools: KubeTools): Promise<void> {
   }
 }
 
-function describeDemo(access: DemoAccess, tokens: Record<string, string>, tools: KubeTools, card: string): string {
+function describeDemo(access: DemoAccess, tokens: Record<string, string>, card: string, shell: string): string {
   const fragment = [...SAMPLE_USERS.map((user) => `${user}=${tokens[user]}`), `item-card=${card}`].join("&");
   return `
 ImCluster is Ready.
@@ -112,11 +113,13 @@ ImCluster is Ready.
   address   ${access.address}:443 (TLS, raw TCP and WebSocket; server name ${access.serverName})
   CA        ${join(demoFolder(), "ca.crt")}
   tokens    ${SAMPLE_USERS.map((user) => join(demoFolder(), `${user}.token`)).join(" ")}
-  terminal  make chat AS=alice      and in another one: make chat AS=bob
   browser   https://${access.address}/demo/#${fragment}
-            (the certificate is signed by the demo's own CA)
-  kubectl   export KUBECONFIG=${tools.kubeconfig}; kubectl get imc -A
-  next      make smoke, make smoke-market, make down
+            Alice and Bob side by side. The certificate is signed by the demo's own CA: let the browser go on.
+  terminal  make chat AS=alice      and in another one: make chat AS=bob
+  kubectl   . ${shell}
+            then: kubectl get imc -A; kubectl im status ${DEMO_NAME} -n ${DEMO_NAMESPACE}
+  next      make smoke (kills pods under 10,000 messages), make smoke-market, make prometheus (alerts and their runbooks),
+            make status, make down; docs/quick-start.md goes on from here
 `;
 }
 
@@ -139,7 +142,7 @@ export async function bringUp(options: UpOptions): Promise<object> {
   const firstMessageMs = await proveDelivery(access);
   progress.line(`a first message through ${access.address}:443 took ${firstMessageMs} ms`);
   const card = sampleItemCard((await shopAccess(target.tools)).cardKey);
-  process.stderr.write(describeDemo(access, tokens, target.tools, card));
+  process.stderr.write(describeDemo(access, tokens, card, writeShell(demoFolder(), target.tools)));
   const seconds = progress.elapsedSeconds();
   return {
     [target.built ? "coldSeconds" : "warmSeconds"]: seconds,

@@ -23,6 +23,7 @@ function toolsFor(objects: Record<string, unknown>): KubeTools {
   return {
     kubeconfig: "",
     kubectlPath: "",
+    helmPath: "",
     contextArgs: [],
     kubectl: unused,
     tryKubectl: unused,

@@ -10,6 +10,7 @@ import { ensureBinaries } from "../cluster/toolchain.ts";
 export interface KubeTools {
   readonly kubeconfig: string;
   readonly kubectlPath: string;
+  readonly helmPath: string;
   /** Arguments that select the context; for callers that start kubectl themselves. */
   readonly contextArgs: readonly string[];
   kubectl(args: readonly string[], options?: CallOptions): Promise<string>;
@@ -49,6 +50,7 @@ export function kubeTools(paths: ToolPaths): KubeTools {
   return {
     kubeconfig: paths.kubeconfig,
     kubectlPath: paths.kubectl,
+    helmPath: paths.helm,
     contextArgs,
     kubectl,
     tryKubectl: (args, options = {}) => call(args, options, true),

@@ -7,6 +7,7 @@ export function toolsFor(answer: (args: readonly string[], options?: CallOptions
   return {
     kubeconfig: "",
     kubectlPath: "",
+    helmPath: "",
     contextArgs: [],
     kubectl: async (args, options) => answer(args, options).stdout,
     tryKubectl: async (args, options) => answer(args, options),
