@@ -116,7 +116,7 @@ fuzz: node_modules/.installed ## 1,000,000 mutated inputs against an entry: SEED
 	@$(NODE) e2e/fuzz/main.ts $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: security
-security: node_modules/.installed ## Scanners, slow and foreign clients against a real fleet: ONLY=testssl,probes,clients,slow,canaries CONNECTIONS=n
+security: node_modules/.installed ## Attacks on a real fleet; pods, rights, network, packages: ONLY=testssl,probes,clients,slow,canaries,pods,rbac,network,packages CONNECTIONS=n
 	@$(NODE) e2e/security/main.ts $(if $(ONLY),--only $(ONLY)) $(if $(CONNECTIONS),--connections $(CONNECTIONS))
 
 ##@ Measure

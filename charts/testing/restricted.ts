@@ -17,10 +17,19 @@ interface SecurityContext {
   sysctls?: { name: string }[];
 }
 
+interface Handler {
+  httpGet?: { host?: string };
+  tcpSocket?: { host?: string };
+}
+
 interface Container {
   name: string;
   securityContext?: SecurityContext;
   ports?: { hostPort?: number }[];
+  livenessProbe?: Handler;
+  readinessProbe?: Handler;
+  startupProbe?: Handler;
+  lifecycle?: { postStart?: Handler; preStop?: Handler };
 }
 
 export interface PodLike {
@@ -78,7 +87,14 @@ function contextFaults(context: SecurityContext): string[] {
   ];
 }
 
-function containerFaults(pod: SecurityContext, { securityContext: own = {}, ports = [] }: Container): string[] {
+/** Hosts that the kubelet would be made to call. */
+function calledHosts({ livenessProbe, readinessProbe, startupProbe, lifecycle }: Container): string[] {
+  const handlers = [livenessProbe, readinessProbe, startupProbe, lifecycle?.postStart, lifecycle?.preStop];
+  return handlers.flatMap((one) => [one?.httpGet?.host, one?.tcpSocket?.host].filter((host) => host !== undefined));
+}
+
+function containerFaults(pod: SecurityContext, container: Container): string[] {
+  const { securityContext: own = {}, ports = [] } = container;
   const { drop = [], add = [] } = own.capabilities ?? {};
   return [
     ...contextFaults(own),
@@ -91,6 +107,7 @@ function containerFaults(pod: SecurityContext, { securityContext: own = {}, port
     ...((own.runAsNonRoot ?? pod.runAsNonRoot) === true ? [] : ["runAsNonRoot is not true"]),
     ...((own.seccompProfile ?? pod.seccompProfile) ? [] : ["no seccompProfile"]),
     ...ports.filter(({ hostPort }) => hostPort).map(({ hostPort }) => `hostPort ${hostPort}`),
+    ...calledHosts(container).map((host) => `calls host ${host}`),
   ];
 }
 

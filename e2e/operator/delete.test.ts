@@ -6,9 +6,11 @@ import { IM_CLUSTER } from "../../operator/api/resource.ts";
 import { FINALIZER } from "../../operator/imcluster/names.ts";
 import { isControlledBy } from "../../operator/kube/owner.ts";
 import {
+  CONFIG_MAPS,
   DEPLOYMENTS,
   JOBS,
   type KubeObject,
+  NETWORK_POLICIES,
   PERSISTENT_VOLUME_CLAIMS,
   POD_DISRUPTION_BUDGETS,
   type Resource,
@@ -35,8 +37,8 @@ before(async () => {
 after(() => server?.stop());
 
 const OWNED: readonly Resource[] = [
-  ...[SERVICES, SERVICE_ACCOUNTS, SECRETS, PERSISTENT_VOLUME_CLAIMS],
-  ...[DEPLOYMENTS, STATEFUL_SETS, JOBS, POD_DISRUPTION_BUDGETS],
+  ...[SERVICES, SERVICE_ACCOUNTS, SECRETS, CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS],
+  ...[DEPLOYMENTS, STATEFUL_SETS, JOBS, POD_DISRUPTION_BUDGETS, NETWORK_POLICIES],
 ];
 
 describe("deleting an ImCluster", () => {

@@ -22,6 +22,7 @@ import { runClients } from "./clients.ts";
 import { checkOfDrip, drip, dripsOf } from "./drips.ts";
 import { httpProbes } from "./http-probes.ts";
 import { internalProbes } from "./internal-probes.ts";
+import { type Looked, lookAtNetwork, lookAtPackages, lookAtPods, lookAtRights } from "./manifests.ts";
 import { ensurePython } from "./python-env.ts";
 import { LARGE_FILE, slowAttack } from "./slow-attack.ts";
 import type { SecurityTarget } from "./target.ts";
@@ -216,7 +217,16 @@ async function canaries(): Promise<Record<string, number>> {
   return { canaries: report.canaries, canaryPlaces: report.places, canaryHits: report.hits.length };
 }
 
-const PARTS = ["testssl", "probes", "clients", "slow", "canaries"] as const;
+/** Of a running fleet. */
+const LIVE = ["testssl", "probes", "clients", "slow"] as const;
+/** Of what is shipped and made. */
+const STILL = {
+  pods: lookAtPods,
+  rbac: lookAtRights,
+  network: async () => lookAtNetwork(),
+  packages: async () => lookAtPackages(),
+} as const satisfies Record<string, () => Promise<Looked>>;
+const PARTS = [...LIVE, "canaries", ...(Object.keys(STILL) as (keyof typeof STILL)[])] as const;
 type Part = (typeof PARTS)[number];
 
 /** A part that cannot be run proves nothing: that is a finding, and the others go on. */
@@ -230,17 +240,17 @@ async function guarded<T>(part: Part, isWanted: boolean, work: () => Promise<T>)
   }
 }
 
-async function run(wanted: readonly Part[], connections: number): Promise<boolean> {
-  const onTarget = wanted.filter((name) => name !== "canaries");
-  const figures = onTarget.length > 0 ? await runOnTarget(onTarget, connections) : {};
-  const found = await guarded("canaries", wanted.includes("canaries"), canaries);
-  const { ok, ...verdict } = verdictOf(checks);
-  for (const one of checks.filter(({ fault }) => fault !== undefined)) progress.line(lineOf(one));
-  console.log(JSON.stringify({ ...verdict, ...figures, ...found, seconds: Math.round(progress.elapsedSeconds()), ok }));
-  return ok;
+async function lookAtManifests(wanted: readonly Part[]): Promise<Record<string, number>> {
+  const figures: Record<string, number> = {};
+  for (const name of Object.keys(STILL) as (keyof typeof STILL)[]) {
+    const looked = await guarded(name, wanted.includes(name), STILL[name]);
+    told(looked?.checks ?? []);
+    Object.assign(figures, looked?.figures);
+  }
+  return figures;
 }
 
-async function runOnTarget(wanted: readonly Part[], connections: number): Promise<Record<string, number>> {
+async function attackFleet(wanted: readonly Part[], connections: number): Promise<Record<string, number>> {
   await ensureAptPackages(PACKAGES, { progress });
   const python = await ensurePython({ progress });
   const dir = temporaryFolder("imcluster-security-");
@@ -263,6 +273,18 @@ async function runOnTarget(wanted: readonly Part[], connections: number): Promis
     await fleet.stopAll();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+async function run(wanted: readonly Part[], connections: number): Promise<boolean> {
+  const still = await lookAtManifests(wanted);
+  const isLive = LIVE.some((name) => wanted.includes(name));
+  const figures = isLive ? await attackFleet(wanted, connections) : {};
+  const found = await guarded("canaries", wanted.includes("canaries"), canaries);
+  const { ok, ...verdict } = verdictOf(checks);
+  for (const one of checks.filter(({ fault }) => fault !== undefined)) progress.line(lineOf(one));
+  const seconds = Math.round(progress.elapsedSeconds());
+  console.log(JSON.stringify({ ...verdict, ...still, ...figures, ...found, seconds, ok }));
+  return ok;
 }
 
 function isPart(name: string): name is Part {

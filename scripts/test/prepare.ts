@@ -23,7 +23,7 @@ export const NEEDS: Readonly<Record<string, Needs>> = {
   unit: { aptPackages: ["redis-server", "openssl", "chromium"], binaries: [] },
   int: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK], binaries: API_SERVER },
   process: { ...SERVERS, aptPackages: [...SERVERS.aptPackages, ...NETWORK, ...BROWSER], pythonTools: ["schemathesis"] },
-  operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl"] },
+  operator: { aptPackages: ["openssl"], binaries: [...API_SERVER, "kubectl", "helm"] },
   charts: { aptPackages: ["openssl", "gnupg"], binaries: [...API_SERVER, "kubectl", "helm", "crane"] },
   // promtool
   alerts: { aptPackages: ["prometheus"], binaries: [] },

@@ -12,7 +12,7 @@ import { Operator } from "../../../operator/operator.ts";
 import { waitUntil } from "../../harness/processes.ts";
 import { FakeFleet } from "./fake-fleet.ts";
 import { type KubeletOptions, TestKubelet } from "./kubelet.ts";
-import { type ImApiServer, imCluster } from "./shared-api-server.ts";
+import { type ImApiServer, imCluster, RESTRICTED } from "./shared-api-server.ts";
 
 export const OPERAND_IMAGE = "registry.example/imcluster:0.1.0";
 const WAIT_MS = 30_000;
@@ -36,7 +36,7 @@ export class Bench {
   }
 
   static async open(server: ImApiServer, options: Partial<KubeletOptions> = {}): Promise<Bench> {
-    const bench = new Bench(server.client, await server.makeNamespace(), options);
+    const bench = new Bench(server.client, await server.makeNamespace(RESTRICTED), options);
     bench.startKubelet();
     return bench;
   }

@@ -16,12 +16,15 @@ import {
 import { type ApiServerOptions, startApiServer, type TestApiServer } from "../../harness/api-server.ts";
 import { waitUntil } from "../../harness/processes.ts";
 
+/** Pods of a namespace with it must meet the Pod Security Standard. */
+export const RESTRICTED: Readonly<Record<string, string>> = { "pod-security.kubernetes.io/enforce": "restricted" };
+
 /** A real API server with the CRD of this project, and an administrator's client. */
 export interface ImApiServer {
   api: TestApiServer;
   client: KubeClient;
   /** A new namespace of a random name. */
-  makeNamespace(): Promise<string>;
+  makeNamespace(labels?: Readonly<Record<string, string>>): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -42,7 +45,7 @@ export async function startImApiServer(options: ApiServerOptions = {}): Promise<
     await stop();
     throw error;
   }
-  return { api, client, stop, makeNamespace: () => makeNamespace(client) };
+  return { api, client, stop, makeNamespace: (labels) => makeNamespace(client, labels) };
 }
 
 async function installCrd(client: KubeClient): Promise<void> {
@@ -76,9 +79,9 @@ async function isAnswered(call: Promise<unknown>): Promise<boolean> {
   }
 }
 
-async function makeNamespace(client: KubeClient): Promise<string> {
+async function makeNamespace(client: KubeClient, labels: Readonly<Record<string, string>> = {}): Promise<string> {
   const name = `t-${randomBytes(5).toString("hex")}`;
-  await client.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  await client.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...labels } } });
   return name;
 }
 
