@@ -46,7 +46,7 @@ describe("deleting an ImCluster", () => {
     const bench = await Bench.open(server);
     try {
       await bench.startOperator();
-      const { metadata } = await bench.create({ entry: { replicas: 2 } });
+      const { metadata } = await bench.create({ entry: { replicas: 2 }, networkPolicy: {} });
       await bench.untilReady();
       const uid = metadata.uid ?? "";
       for (const resource of OWNED) {
