@@ -110,6 +110,8 @@ function baseOptions({ username, password, database, isTls }: RedisTarget, optio
     ...(isTls ? { tls: {} } : {}),
     connectionName: options.name,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    // A user with few rights need not have that one, too (logic/redis-users.acl).
+    disableClientInfo: true,
     // RESP2: the reply shapes of streams and hashes are the same arrays on every server version.
     protocol: 2,
     enableOfflineQueue: false,
