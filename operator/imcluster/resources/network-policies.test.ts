@@ -99,6 +99,15 @@ describe("the policies of a cluster", () => {
     assert.equal(out(inside, WORLD["address inside"], 8080), true);
   });
 
+  it("know the collector of traces", () => {
+    const sends = (endpoint: string, to: Place, port: number) =>
+      letsThrough(policiesOf({ networkPolicy: {}, tracing: { endpoint } }), { from: WORLD.entry, to, port });
+    assert.equal(sends("http://otel.backend.svc:4318", WORLD.backend, 4318), true);
+    assert.equal(sends("https://traces.example.com", WORLD.provider, 443), true);
+    const plain = [80, 443].map((port) => sends("http://traces.example.com/x", WORLD.provider, port));
+    assert.deepEqual(plain, [true, false]);
+  });
+
   it("know pressed buttons: there, logic calls outside, too", () => {
     const chat = { cards: { keysSecretRef: ref, actions: { url: "https://shop.example.com", secretRef: ref } } };
     const flow = { from: WORLD.logic, to: WORLD.provider, port: 443 };

@@ -12,6 +12,7 @@ export interface Destination {
 
 type Spec = ImCluster["spec"];
 
+const HTTP = 80;
 const HTTPS = 443;
 /** Host of a Service, and the namespace in it. */
 const SERVICE_HOST = /(?:^|[.])([a-z0-9-]+)[.]svc(?:[.]|$)/;
@@ -57,10 +58,10 @@ function destinations(
   if (urls.length === 0) return [];
   const namespaces = new Set<string>();
   const ports = new Set<number>();
-  for (const { hostname, port } of urls) {
+  for (const { hostname, port, protocol } of urls) {
     const namespace = SERVICE_HOST.exec(hostname)?.[1];
     if (namespace) namespaces.add(namespace);
-    else ports.add(port ? Number(port) : HTTPS);
+    else ports.add(port ? Number(port) : protocol === "http:" ? HTTP : HTTPS);
   }
   // The port of a Service is not that of its pods, which is what a policy is about.
   const services = [...namespaces].map((namespace) => ({ peers: [inNamespace(namespace)], ports: [] }));

@@ -11,6 +11,7 @@ export const FULL = {
   logic: { serverApi: { grpc: true } },
   extlogic: { webhook: { url: "http://hooks.backend.svc:80/push" }, push: { fcm: { serviceAccountSecretRef: ref } } },
   chat: { hooks: { secretRef: ref } },
+  tracing: { endpoint: "http://otel-collector.monitoring.svc:4318" },
 };
 export const EXTERNAL = {
   networkPolicy: {
@@ -56,6 +57,7 @@ const EXPECTED_FULL = [
   ...each("logic", "postgres:5432", "redis:6379", ...DNS, ...INTERNET),
   ...each("extlogic", "postgres:5432", "redis:6379", ...DNS, ...INTERNET, ...ports("backend")),
   ...each("migrate", "postgres:5432", ...DNS),
+  ...each(["entry", "logic", "extlogic"], ...ports("prometheus"), ...ports("prometheus' neighbour")),
 ];
 
 const OUTSIDE = ["own database:6432", "own redis:6379", "own redis:26379", ...NODE_DNS, "address inside:8080"];
