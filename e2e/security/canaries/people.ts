@@ -72,14 +72,18 @@ export async function talk(at: CanaryFleet): Promise<void> {
 }
 
 /** What rules refuse is said to its sender, and appealed against. */
-export async function breakRules(at: CanaryFleet, words: readonly string[]): Promise<void> {
-  const { set } = at;
+export async function breakRules(at: CanaryFleet): Promise<void> {
+  const { set, words } = at;
   const client = await enter(at, "rulebreaker", "tls");
   for (const word of words) {
     const content = `${set.word("message body")} ${word}`;
-    await client.send({ to: "bob-0", content }).catch(() => undefined);
+    const refusal = await client.send({ to: "bob-0", content }).then(
+      () => "nothing",
+      (error: unknown) => String(error),
+    );
+    if (!refusal.includes("not that word")) throw new Error(`the rule refuses it with: ${refusal}`);
     const appeal = { rule: "words", to: "bob-0", content, text: set.word("text of an appeal") };
-    await new Safety(client).appeal(appeal).catch(() => undefined);
+    await new Safety(client).appeal(appeal);
   }
   await client.close();
 }

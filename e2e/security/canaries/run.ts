@@ -16,7 +16,7 @@ import { type CanaryFleet, startCanaryFleet } from "./secrets.ts";
 const ASK_TIMEOUT_MS = 20_000;
 /** What the database may hold in the clear: it is the store of it. Of the rest it has hashes, sealed values, or nothing. */
 const STORED =
-  /body|subject|group|report|appeal|phone|title|fact|card$|text of|reason|order|device|message id|preferences|stranger|id of a token|answer|field|frame/;
+  /body|word of the rules|subject|group|report|appeal|phone|title|fact|card$|text of|reason|order|device|message id|preferences|stranger|id of a token|answer|field|frame/;
 
 /** What a run has shown. */
 export interface CanaryReport {
@@ -77,7 +77,7 @@ async function leaveTraces(at: CanaryFleet): Promise<Places> {
   await bystander.frame(Command.WELCOME);
   const wrong = startWrong(at);
   await Promise.all([talk(at), reachAbsent(at)]);
-  await breakRules(at, ["harmless", "words"]);
+  await breakRules(at);
   await callBackends(at);
   await Promise.all([attack(at), spoilFiles(at)]);
   await refuseRows(at);

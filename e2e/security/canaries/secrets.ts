@@ -26,6 +26,8 @@ export interface CanaryFleet {
   readonly redisPassword: string;
   readonly apiPort: number;
   readonly apiKey: string;
+  /** Of a rule that refuses them. */
+  readonly words: readonly string[];
   readonly sandboxes: { readonly apns: ApnsSandbox; readonly fcm: FcmSandbox; readonly sms: ProviderSandbox };
   readonly shop: Awaited<ReturnType<typeof startBackend>>;
   /** Where secrets, levels and logs are. */
@@ -135,7 +137,7 @@ export async function startCanaryFleet(set: CanarySet, dir: string): Promise<Can
     for (const role of ["entry", "logic", "extlogic"]) set.addKey("TLS key", read("internal-tls", role, "tls.key"));
     set.addKey("TLS key", read("tls", "tls.key"));
     set.add("key that seals push tokens", read("push-keys").trim());
-    const parts = { set, fleet, postgres, redis, redisPassword, apiPort, apiKey: apiKey.text };
+    const parts = { set, fleet, postgres, redis, redisPassword, apiPort, apiKey: apiKey.text, words };
     return { ...parts, sandboxes: { apns, fcm, sms }, shop, dir, close };
   } catch (error) {
     await close();
