@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Somebody with an empty folder and the pages of this tree: types the blocks of commands that the pages show, as they are written.
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { run } from "../../scripts/cluster/command.ts";
 import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { type Fence, readPage } from "../docs/markdown.ts";
+import { temporaryFolder } from "../harness/folders.ts";
 
 /** Where the README says that the project is. */
 const PUBLISHED = "https://github.com/imcluster/imcluster";
@@ -71,7 +72,7 @@ export class Newcomer {
   }
 
   static async arrive(): Promise<Newcomer> {
-    const folder = mkdtempSync(join(tmpdir(), "im-newcomer-"));
+    const folder = temporaryFolder("imcluster-newcomer-");
     const [repository, gitConfig] = [join(folder, "published.git"), join(folder, "gitconfig")];
     await publish(repository);
     writeFileSync(gitConfig, gitSettings(repository));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Prometheus beside the cluster, with the configuration that we give to people and the alerts as the chart installs them.
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse, parseAllDocuments, stringify } from "yaml";
+import { temporaryFolder } from "../../e2e/harness/folders.ts";
 import { type DiscoveredPod, targetGroups } from "../../e2e/harness/pod-discovery.ts";
 import { type PrometheusServer, startPrometheusWith } from "../../e2e/harness/prometheus.ts";
 import { ensureAptPackages } from "../cluster/apt.ts";
@@ -63,7 +63,7 @@ export interface ClusterWatch {
 /** Starts it; it knows the pods that there are, from second to second. Installs Debian's Prometheus where it is missing. */
 export async function watchCluster(tools: KubeTools, progress: Progress): Promise<ClusterWatch> {
   await ensureAptPackages(["prometheus"], { progress });
-  const folder = mkdtempSync(join(tmpdir(), "im-watch-"));
+  const folder = temporaryFolder("imcluster-watch-");
   const files: WatchFiles = { targets: join(folder, "targets.json"), rules: join(folder, "rules.yaml") };
   const discover = async (): Promise<void> => {
     const { items } = await tools.getJson<{ items: DiscoveredPod[] }>(["pods", "--all-namespaces"]);
