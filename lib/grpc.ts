@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer as createTcpServer, type Socket } from "node:net";
+import type { PeerCertificate } from "node:tls";
 import {
   type ChannelOptions,
   Client,
@@ -217,6 +218,8 @@ export interface MetadataCall {
   readonly request: object;
   /** The first value of a text key. */
   readonly header: (name: string) => string | undefined;
+  /** What the caller has shown, and was verified; undefined: nothing. */
+  readonly certificate: () => PeerCertificate | undefined;
 }
 
 export type MetadataAnswer = { readonly trailers: Readonly<Record<string, string | Buffer>> } & (
@@ -241,7 +244,8 @@ export function metadataService(
         leave();
         return;
       }
-      void handle(method, { request: call.request, header })
+      const certificate = (): PeerCertificate | undefined => call.getAuthContext().sslPeerCertificate;
+      void handle(method, { request: call.request, header, certificate })
         .then((answer) => {
           const metadata = new Metadata();
           for (const [name, value] of Object.entries(answer.trailers)) metadata.set(name, value);

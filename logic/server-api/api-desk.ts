@@ -4,6 +4,7 @@ import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import type { Counter, Histogram } from "#lib/metrics.ts";
 import type { ApiAnswer, StoredApiKey } from "../store/server-api-store.ts";
 import type { AuditLog } from "./audit-log.ts";
+import type { ClientCertificate } from "./client-certificate.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { ApiPorts, Call, Operation, Outcome } from "./operation.ts";
 import { mayPass, PROBLEMS, problemBody, type Refusal, refusalOf, refuse } from "./problem.ts";
@@ -29,6 +30,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly authorization: string | undefined;
+  /** Shown by the caller, and verified. */
+  readonly certificate?: ClientCertificate | undefined;
   readonly idempotencyKey: string | undefined;
   readonly contentType: string | undefined;
   /** The whole body, or why there is none; at most once. */
@@ -143,10 +146,11 @@ export class ApiDesk {
     }
     const { operation } = route;
     known.operation = operation;
-    const verdict = await keys.check(request.authorization);
+    const verdict = await keys.check(request.authorization, request.certificate);
     if (verdict.kind === "busy")
       return refused(refuse("busy", "too many unknown API keys: repeat it later", verdict), request.id);
-    if (verdict.kind === "refused") return refused(NO_KEY, request.id, { "www-authenticate": "Bearer" });
+    if (verdict.kind === "refused")
+      return refused(verdict.by ? NO_BOUND_KEY : NO_KEY, request.id, { "www-authenticate": "Bearer" });
     const { key } = verdict;
     const retryAfterMs = rates.take(key.keyId);
     if (retryAfterMs > 0)
@@ -185,6 +189,11 @@ export class ApiDesk {
 const NO_KEY = refuse(
   "unauthenticated",
   "send `Authorization: Bearer imk_...` with a key that is known, not expired and not revoked",
+);
+
+const NO_BOUND_KEY = refuse(
+  "unauthenticated",
+  "the client certificate stands for no key that is known, not expired and not revoked: bind it in the file of API keys, or send `Authorization: Bearer imk_...`",
 );
 
 function timeoutError(): ImError {

@@ -65,7 +65,7 @@ describe("the file of API keys", () => {
       { ...key, secretHash: undefined },
       {
         ...{ keyId, secretHash: undefined, tenant: "acme", name: "shop", scopes: ["messages:send"] },
-        ...{ expiresMs: Date.UTC(2027, 0, 1), createdMs: 0, revokedMs: 0 },
+        ...{ expiresMs: Date.UTC(2027, 0, 1), createdMs: 0, revokedMs: 0, certificates: [] },
       },
     );
     assert.ok(isGood(key, secret, 0));
@@ -76,6 +76,15 @@ describe("the file of API keys", () => {
     const key = parseKeyFile(JSON.stringify([entry])).get(keyId);
     assert.deepEqual([key?.tenant, key?.expiresMs], ["", 0]);
     assert.equal(parseKeyFile("[]").size, 0);
+  });
+
+  it("lets certificates stand for a key, or be the only way to one", () => {
+    const certificates = ["dns:shop.example", "uri:spiffe://shop/api", `sha256:${"0a".repeat(32)}`];
+    assert.deepEqual(parseKeyFile(JSON.stringify([{ ...entry, certificates }])).get(keyId)?.certificates, certificates);
+    const alone = { keyId, certificates, scopes: ["messages:send"] };
+    const key = parseKeyFile(JSON.stringify([alone])).get(keyId);
+    assert.deepEqual([key?.keyId, key?.certificates], [keyId, certificates]);
+    assert.ok(!isGood(key, secret, 0) && !isGood(key, "", 0), "it has no secret");
   });
 
   it("is refused with the place of the fault, and without a secret", () => {
@@ -90,6 +99,17 @@ describe("the file of API keys", () => {
       [[{ key: text }], /\/0\/scopes: is required/],
       [[{ ...entry, tenant: "A" }], /\/0\/tenant: must match/],
       [[{ ...entry, expiresAt: "soon" }], /\/0\/expiresAt: is no time/],
+      [[{ ...entry, keyId }], /\/0: must have either key, or keyId/],
+      [[{ name: "shop", scopes: ["messages:send"] }], /\/0: must have either key, or keyId/],
+      [[{ ...entry, key: undefined, keyId }], /\/0: has a keyId and no certificates/],
+      [[{ ...entry, certificates: ["dns:*.shop"] }], /\/0\/certificates\/0: must match/],
+      [
+        [
+          { ...entry, certificates: ["dns:a"] },
+          { ...entry, key: makeKey().text, certificates: ["dns:b", "dns:a"] },
+        ],
+        /\/1\/certificates\/1: comes twice/,
+      ],
       [[{ ...entry, secret }], /\/0\/secret: is not known/],
     ];
     for (const [value, message] of cases) {

@@ -66,10 +66,14 @@ export function hashOfSecret(secret: string): Buffer {
 /** Nobody has its secret. */
 const NO_HASH = Buffer.alloc(32);
 
+/** Neither revoked nor over. */
+export function isLive(key: StoredApiKey, nowMs: number): boolean {
+  return key.revokedMs === 0 && (key.expiresMs === 0 || key.expiresMs > nowMs);
+}
+
 /** Takes the same time for a key that is not there, one that is over, and a wrong secret. */
 export function isGood(key: StoredApiKey | undefined, secret: string, nowMs: number): key is StoredApiKey {
   const known = key && key.secretHash.length === NO_HASH.length ? key.secretHash : NO_HASH;
   const isSame = timingSafeEqual(hashOfSecret(secret), known);
-  const isLive = key !== undefined && key.revokedMs === 0 && (key.expiresMs === 0 || key.expiresMs > nowMs);
-  return isSame && isLive;
+  return isSame && key !== undefined && isLive(key, nowMs);
 }

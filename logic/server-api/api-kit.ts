@@ -23,6 +23,7 @@ import type { ApiDesk, ApiRequest, ApiResponse } from "./api-desk.ts";
 import { hashOfSecret, makeKey, SCOPES } from "./api-key.ts";
 import { composeApiDesk } from "./compose-server-api.ts";
 import type { DeadLetterDesk, ShownLetter } from "./dead-letter-desk.ts";
+import type { FileKeys } from "./key-file.ts";
 
 /** A call as a test writes it. */
 export interface TestCall {
@@ -112,7 +113,7 @@ export class TestApi {
   readonly erasures: ErasureJob;
   readonly entry: TestEntry;
 
-  constructor(ratePerSecond = 100_000) {
+  constructor(ratePerSecond = 100_000, fileKeys: FileKeys = new Map()) {
     const { core, store, router, mutes, deadLetters, clock, registry } = this;
     const onFault = (op: string): void => void this.faults.push(op);
     const random = (): number => 0.5;
@@ -132,7 +133,7 @@ export class TestApi {
     this.desk = composeApiDesk(
       { IM_API_RATE_PER_SECOND: ratePerSecond, IM_POD_NAME: "api-test" },
       parts,
-      () => new Map(),
+      () => fileKeys,
     );
     this.erasures = new ErasureJob({
       ...{ store: store.governance, groups: store.groups, clock, random, onFault, steps: createErasureSteps(registry) },

@@ -13,6 +13,7 @@ import { GrpcStatus } from "#lib/grpc-status.ts";
 import type { TlsFiles } from "#lib/tls-files.ts";
 import { apiServiceDefinition } from "#proto/load.ts";
 import { type ApiDesk, type ApiRequest, type ApiResponse, MAX_BODY_BYTES } from "./api-desk.ts";
+import { readCertificate } from "./client-certificate.ts";
 import type { Operation } from "./operation.ts";
 import type { ProblemCode } from "./problem.ts";
 import { methodName, requestSchema } from "./proto-text.ts";
@@ -94,7 +95,7 @@ export async function startGrpcTwin({ port, operations, desk, tls }: GrpcTwinOpt
 }
 
 /** As the call would come over HTTP. */
-function requestOf(operation: Operation, { request, header }: MetadataCall): ApiRequest {
+function requestOf(operation: Operation, { request, header, certificate }: MetadataCall): ApiRequest {
   const { pathFields, queryFields, bodyFields } = operation;
   const values = fromProto(requestSchema(operation), request as ProtoValue);
   const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(textOf(values[name])));
@@ -105,7 +106,7 @@ function requestOf(operation: Operation, { request, header }: MetadataCall): Api
   const body = Object.fromEntries(Object.entries(values).filter(([name]) => isBody(name)));
   return {
     ...{ id: randomUUID(), method: operation.method, path, query },
-    authorization: header("authorization"),
+    ...{ authorization: header("authorization"), certificate: readCertificate(certificate()) },
     idempotencyKey: header("idempotency-key"),
     contentType: bodyFields ? "application/json" : undefined,
     readBody: async () => Buffer.from(JSON.stringify(body)),

@@ -6,13 +6,14 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import { MemoryServerApi } from "../store/memory-server-api.ts";
 import type { StoredApiKey } from "../store/server-api-store.ts";
 import { hashOfSecret, makeKey } from "./api-key.ts";
-import type { FileKeys } from "./key-file.ts";
+import type { FileKey, FileKeys } from "./key-file.ts";
 import { KeyRing } from "./key-ring.ts";
 
 function setUp() {
   const clock = new FakeClock();
   const store = new MemoryServerApi(() => clock.wallMs());
-  const file = new Map<string, StoredApiKey>();
+  const file = new Map<string, FileKey>();
+  let keys: FileKeys = new Map();
   const asked: string[] = [];
   let fault: ImError | undefined;
   const ring = new KeyRing({
@@ -23,7 +24,11 @@ function setUp() {
         return await store.findKey(keyId);
       },
     },
-    fileKeys: (): FileKeys => file,
+    // Another map whenever it is read again.
+    fileKeys: (): FileKeys => {
+      if (keys.size !== file.size) keys = new Map(file);
+      return keys;
+    },
     clock,
   });
   const add = async (fields: Partial<StoredApiKey> = {}) => {
@@ -100,7 +105,7 @@ describe("KeyRing", () => {
     for (const { keyId, secret } of [kept, taken])
       file.set(keyId, {
         ...{ keyId, secretHash: hashOfSecret(secret), tenant: "", name: "", scopes: [] },
-        ...{ expiresMs: 0, createdMs: 0, revokedMs: 0 },
+        ...{ expiresMs: 0, createdMs: 0, revokedMs: 0, certificates: [] },
       });
     assert.equal((await ring.check(bearer(kept))).kind, "ok");
     assert.equal((await ring.check(bearer(taken))).kind, "ok");
@@ -109,6 +114,63 @@ describe("KeyRing", () => {
     clock.advance(3000);
     assert.equal((await ring.check(bearer(kept))).kind, "refused");
     assert.equal((await ring.check(bearer(taken))).kind, "refused");
+  });
+
+  describe("with client certificates", () => {
+    const [digest, other] = [`sha256:${"a".repeat(64)}`, `sha256:${"b".repeat(64)}`];
+    const shown = (bindings: readonly string[], expiresMs = Number.MAX_SAFE_INTEGER) => ({ bindings, expiresMs });
+    const REFUSED = { kind: "refused", by: "certificate" };
+    const bound = (parts: ReturnType<typeof setUp>, certificates: readonly string[], expiresMs = 0): string => {
+      const { keyId } = makeKey();
+      const facts = { keyId, secretHash: new Uint8Array(0), tenant: "", name: "", scopes: [], expiresMs };
+      parts.file.set(keyId, { ...facts, createdMs: 0, revokedMs: 0, certificates });
+      return keyId;
+    };
+    const idOf = async ({ ring }: ReturnType<typeof setUp>, bindings: readonly string[]) => {
+      const verdict = await ring.check(undefined, shown(bindings));
+      return verdict.kind === "ok" ? verdict.key.keyId : verdict;
+    };
+
+    it("finds the key that one stands for, by its digest before its names", async () => {
+      const parts = setUp();
+      const byDigest = bound(parts, [digest]);
+      const byName = bound(parts, ["dns:shop", "uri:spiffe://shop/api"]);
+      assert.equal(await idOf(parts, [digest, "dns:shop"]), byDigest);
+      assert.equal(await idOf(parts, [other, "dns:shop", "uri:spiffe://shop/api"]), byName);
+    });
+
+    it("refuses one that stands for none, or by its names for two, and asks nobody", async () => {
+      const parts = setUp();
+      bound(parts, ["dns:shop"]);
+      bound(parts, ["dns:back"]);
+      for (const names of [[], ["dns:other"], ["uri:shop"], ["dns:shop", "dns:back"]])
+        assert.deepEqual(await idOf(parts, [other, ...names]), REFUSED, names.join());
+      assert.equal(parts.asked.length, 0);
+    });
+
+    it("refuses one that is over, whose key is over, or was revoked", async () => {
+      const parts = setUp();
+      const { ring, clock, store } = parts;
+      const keyId = bound(parts, ["dns:shop"]);
+      bound(parts, ["dns:brief"], clock.wallMs() + 1000);
+      assert.equal(await idOf(parts, [digest, "dns:shop"]), keyId);
+      assert.equal(typeof (await idOf(parts, [digest, "dns:brief"])), "string");
+      assert.deepEqual(await ring.check(undefined, shown([digest, "dns:shop"], clock.wallMs())), REFUSED);
+      await store.revokeKey(keyId);
+      clock.advance(3000);
+      for (const name of ["dns:shop", "dns:brief"]) assert.deepEqual(await idOf(parts, [digest, name]), REFUSED);
+    });
+
+    it("counts for nothing beside a key, and lets nobody in with a key that has no secret", async () => {
+      const parts = setUp();
+      const { ring, add } = parts;
+      const keyId = bound(parts, ["dns:shop"]);
+      const key = await add();
+      const verdict = await ring.check(bearer(key), shown([digest, "dns:shop"]));
+      assert.equal(verdict.kind === "ok" && verdict.key.keyId, key.keyId);
+      for (const header of ["", "Bearer x", `Bearer imk_${keyId}_${makeKey().secret}`])
+        assert.deepEqual(await ring.check(header, shown([digest, "dns:shop"])), { kind: "refused" });
+    });
   });
 
   it("does not let made-up ids take the database from others", async () => {

@@ -2,7 +2,8 @@
 import type { Clock } from "#lib/clock.ts";
 import { TokenBucket } from "#lib/token-bucket.ts";
 import type { ServerApiStore, StoredApiKey } from "../store/server-api-store.ts";
-import { isGood, parseKey } from "./api-key.ts";
+import { isGood, isLive, parseKey } from "./api-key.ts";
+import type { ClientCertificate } from "./client-certificate.ts";
 import type { FileKeys } from "./key-file.ts";
 
 /** With what a call takes after it was let in, well below the 5 s in which a revocation must work everywhere. */
@@ -23,8 +24,8 @@ export interface KeyRingPorts {
 
 export type KeyVerdict =
   | { readonly kind: "ok"; readonly key: StoredApiKey }
-  /** One for all: no key, none of ours, another secret, over, revoked. */
-  | { readonly kind: "refused" }
+  /** One for all: no key, none of ours, another secret, over, revoked; `by`: there was a certificate and no key. */
+  | { readonly kind: "refused"; readonly by?: "certificate" }
   | { readonly kind: "busy"; readonly retryAfterMs: number };
 
 interface Known {
@@ -38,20 +39,47 @@ export class KeyRing {
   readonly #ports: KeyRingPorts;
   readonly #known = new Map<string, Known>();
   readonly #lookups: TokenBucket;
+  #bound: { readonly keys: FileKeys; readonly ids: ReadonlyMap<string, string> } | undefined;
 
   constructor(ports: KeyRingPorts) {
     this.#ports = ports;
     this.#lookups = new TokenBucket(LOOKUPS.perSecond, LOOKUPS.burst, ports.clock);
   }
 
-  /** @param authorization the header. @throws {ImError} RETRYABLE when the store is away and the key is not remembered */
-  async check(authorization: string | undefined): Promise<KeyVerdict> {
+  /**
+   * @param authorization the header; where there is one, it counts
+   * @param certificate what the caller has shown
+   * @throws {ImError} RETRYABLE when the store is away and the key is not remembered
+   */
+  async check(authorization: string | undefined, certificate?: ClientCertificate): Promise<KeyVerdict> {
+    if (authorization === undefined && certificate) return await this.#checkCertificate(certificate);
     const parts = parseKey(BEARER.exec(authorization ?? "")?.[1] ?? "");
     if (!parts) return { kind: "refused" };
     const asked = this.#find(parts.keyId);
     if (!asked) return { kind: "busy", retryAfterMs: this.#lookups.retryAfterMs() };
     const key = await asked;
     return isGood(key, parts.secret, this.#ports.clock.wallMs()) ? { kind: "ok", key } : { kind: "refused" };
+  }
+
+  async #checkCertificate({ bindings, expiresMs }: ClientCertificate): Promise<KeyVerdict> {
+    const { clock, fileKeys } = this.#ports;
+    const keyId = this.#keyIdOf(fileKeys(), bindings);
+    const key = keyId === undefined ? undefined : await this.#find(keyId);
+    const isGood = key !== undefined && expiresMs > clock.wallMs() && isLive(key, clock.wallMs());
+    return isGood ? { kind: "ok", key } : { kind: "refused", by: "certificate" };
+  }
+
+  /** Its digest says more than its names; names of several keys say nothing. */
+  #keyIdOf(keys: FileKeys, [digest = "", ...names]: readonly string[]): string | undefined {
+    if (this.#bound?.keys !== keys) {
+      const all = [...keys.values()].flatMap(({ keyId, certificates }) =>
+        certificates.map((one) => [one, keyId] as const),
+      );
+      this.#bound = { keys, ids: new Map(all) };
+    }
+    const { ids } = this.#bound;
+    const found = new Set(names.flatMap((name) => ids.get(name) ?? []));
+    return ids.get(digest) ?? (found.size === 1 ? [...found][0] : undefined);
   }
 
   /** Undefined: too many ids were asked for that are not remembered. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { listen } from "#lib/listen.ts";
 import { createServer, STATUS_CODES } from "#lib/node-http.ts";
 import { requestFault } from "#lib/request-rules.ts";
@@ -10,6 +11,7 @@ import type { TlsFiles } from "#lib/tls-files.ts";
 import type { AdminPage } from "./admin-page.ts";
 import type { ApiDesk, ApiRequest, ApiResponse } from "./api-desk.ts";
 import { MAX_BODY_BYTES } from "./api-desk.ts";
+import { type ClientCertificate, readCertificate } from "./client-certificate.ts";
 import { PROBLEMS, problemBody, refuse } from "./problem.ts";
 import { announcesMore, readBody } from "./request-body.ts";
 
@@ -128,12 +130,18 @@ function requestOf(request: IncomingMessage, path: string, query: string): ApiRe
     method: request.method ?? "",
     path,
     query: new URLSearchParams(query),
-    authorization,
+    ...{ authorization, certificate: certificateOf(request.socket) },
     // A header that comes twice is joined by node:http, and fits no pattern then.
     idempotencyKey: Array.isArray(idempotencyKey) ? idempotencyKey.join(",") : idempotencyKey,
     contentType,
     readBody: (maxBytes) => readBody(request, maxBytes),
   };
+}
+
+/** Of a connection whose certificate was asked for and verified. */
+function certificateOf(socket: Socket): ClientCertificate | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  return readCertificate(socket.getPeerCertificate());
 }
 
 /** Answers; a body that nobody has read is thrown away where it is small, else the connection ends. */
