@@ -35,6 +35,7 @@ export interface ClusterNode {
 export class RedisCluster {
   readonly nodes: readonly RedisServer[];
   readonly #dir: string;
+  readonly #reshardTargets = new Set<RedisServer>();
 
   constructor(nodes: readonly RedisServer[], dir: string) {
     this.nodes = nodes;
@@ -70,14 +71,15 @@ export class RedisCluster {
   }
 
   /**
-   * Kills a master (default: the first one with a replica) with SIGKILL and waits until its replica serves its slots:
+   * Kills a master (default: the first one with a replica that may die) with SIGKILL and waits until its replica serves its slots:
    * about 2 s. `whileDead` runs in between, and the others do not act on the death before it has ended. Returns the dead
    * one: {@link RedisServer.start} brings it back as a replica.
    */
   async failover(victim?: RedisServer, whileDead?: () => Promise<void>): Promise<RedisServer> {
+    if (victim && !this.mayDie(victim)) throw new Error("a node that was the target of a reshard must not fail over");
     const before = await this.view();
     const master = before.find(({ id, server, isMaster }) => {
-      const isWanted = victim ? server === victim : true;
+      const isWanted = victim ? server === victim : this.mayDie(server);
       return isMaster && isWanted && before.some(({ masterId, isGood }) => masterId === id && isGood);
     });
     if (!master) throw new Error("no master with a replica to take over from");
@@ -94,12 +96,22 @@ export class RedisCluster {
     return master.server;
   }
 
+  /** False of the targets of {@link reshard}. */
+  mayDie(node: RedisServer): boolean {
+    return !this.#reshardTargets.has(node);
+  }
+
   async #setNodeTimeout(ms: number): Promise<void> {
     const running = this.nodes.filter(({ pid }) => pid !== 0);
     await Promise.all(running.map((node) => redisCli(node, "CONFIG", "SET", "cluster-node-timeout", ms)));
   }
 
-  /** Moves so many slots with their keys from one master to another, live; with no names: from the first to the last. */
+  /**
+   * Moves so many slots with their keys from one master to another, live; with no names: from the first to the last. The target must not die
+   * afterwards ({@link mayDie}), because of a fault of Redis 7.0: a replica may keep the mark "its owner no longer claims it" of a moved
+   * slot. Once it is the master itself, and the old one comes back and claims the slot as it did, it gives that away to one
+   * who is a replica a moment later, and nobody serves the slot any more (seen in 1 of 22 runs).
+   */
   async reshard(slots: number, from?: RedisServer, to?: RedisServer): Promise<void> {
     const masters = (await this.view()).filter(({ isMaster, isGood, slots: own }) => isMaster && isGood && own > 0);
     const source = from ? masters.find(({ server }) => server === from) : masters[0];
@@ -109,6 +121,7 @@ export class RedisCluster {
     const address = `${source.server.place.host}:${source.server.port}`;
     await redisCli(source.server, "--cluster", "reshard", address, ...ids, "--cluster-yes");
     await this.waitServing();
+    this.#reshardTargets.add(target.server);
   }
 
   /** Resolves when every running node says that all slots are served, and by the same owners. @throws Error with what each node knows */
@@ -185,6 +198,9 @@ async function newNode(dir: string, index: number, place: Place): Promise<RedisS
   return new RedisServer(await freePort(), { settings, place });
 }
 
+const isSynced = async (node: RedisServer): Promise<boolean> =>
+  (await redisCli(node, "INFO", "replication")).includes("master_link_status:up");
+
 async function form(nodes: readonly RedisServer[]): Promise<void> {
   const share = Math.ceil(SLOTS / MASTERS);
   for (const [at, node] of nodes.slice(0, MASTERS).entries()) {
@@ -206,8 +222,6 @@ async function form(nodes: readonly RedisServer[]): Promise<void> {
       FORM_TIMEOUT_MS,
     );
   }
-  const isSynced = async (node: RedisServer): Promise<boolean> =>
-    (await redisCli(node, "INFO", "replication")).includes("master_link_status:up");
   for (const node of nodes.slice(MASTERS))
     await waitUntil(`replica ${node.port} is in step`, () => isSynced(node), FORM_TIMEOUT_MS);
   // A role travels by gossip: until a node has heard it, it takes a replica for a master without slots.
