@@ -98,6 +98,9 @@ describe("Metrics", () => {
 
   it("has Node's own metrics on request", async () => {
     const metrics = new Metrics(undefined, { runtime: true });
-    assert.match(await metrics.render(), /nodejs_eventloop_lag_p99_seconds/);
+    const text = await metrics.render();
+    assert.match(text, /nodejs_eventloop_lag_p99_seconds/);
+    assert.match(text, /^process_open_fds [1-9]\d*$/m);
+    assert.doesNotMatch(text, /nodejs_active_/, "they list every socket at each scrape");
   });
 });

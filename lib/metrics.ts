@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from "prom-client";
+import { countOpenFiles } from "./open-files.ts";
 import { PlainHistogram } from "./plain-histogram.ts";
 
 export type { Counter, Gauge, Histogram } from "prom-client";
@@ -36,6 +37,12 @@ interface Readable {
 }
 
 const TOTAL = /_total$/;
+
+/**
+ * Metrics of prom-client that list every open socket at each scrape: with 18,000 connections they held the entry up for 40 ms. Nothing
+ * asks for them, but for the number of open files, which comes in a cheaper way.
+ */
+const LISTS = /^(nodejs_active_(handles|requests|resources)(_total)?|process_open_fds)$/;
 
 /** The metric, under the name of its family. */
 function standIn(metric: unknown): Metric {
@@ -159,9 +166,20 @@ export class Metrics {
     return described.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Event loop lag, GC, heap and handles of this process. Call once. */
+  /** Event loop lag, GC, heap, CPU and open files of this process. Call once. */
   collectDefaultMetrics(): void {
-    collectDefaultMetrics({ register: this.#registry });
+    const registry = this.#registry;
+    collectDefaultMetrics({ register: registry });
+    for (const { name } of registry.getMetricsAsArray()) if (LISTS.test(name)) registry.removeSingleMetric(name);
+    new Gauge({
+      name: "process_open_fds",
+      help: "Number of open file descriptors.",
+      registers: [registry],
+      async collect() {
+        const count = await countOpenFiles();
+        if (count !== undefined) this.set(count);
+      },
+    });
   }
 
   get contentType(): string {

@@ -22,10 +22,11 @@ function count(prototype: object, name: string, kind: Kind): void {
   };
 }
 
+// prom-client gives each metric one of two methods of its prototype as `inc` or `observe`.
 if (file) {
-  count(Counter.prototype, "inc", "counter");
+  count(Counter.prototype, "incWithoutExemplar", "counter");
   count(Gauge.prototype, "set", "gauge");
-  count(Histogram.prototype, "observe", "histogram");
+  count(Histogram.prototype, "observeWithoutExemplar", "histogram");
   count(PlainHistogram.prototype, "observe", "plainHistogram");
   let told = 0;
   process.on("SIGUSR2", () => {
