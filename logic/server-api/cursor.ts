@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hash } from "node:crypto";
+import { type Refusal, refuse } from "./problem.ts";
 
 const LIST_CHARS = 8;
 
@@ -14,6 +15,12 @@ export function readCursor(list: string, cursor: string): number | undefined {
   if (digest !== digestOf(list) || more !== undefined || !/^\d{1,16}$/.test(position)) return undefined;
   const value = Number(position);
   return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Where the page that a request asks for begins: behind this position, 0 without a cursor; a refusal of one that is of another list. */
+export function positionOf(list: string, cursor: string | undefined): number | Refusal {
+  if (cursor === undefined) return 0;
+  return readCursor(list, cursor) ?? refuse("invalid", "cursor is not of this list: begin without one");
 }
 
 function digestOf(list: string): string {

@@ -10,7 +10,7 @@ import { externalId, internalId, internalTokenId, TENANT } from "../tenant/tenan
 import { AuditLog } from "./audit-log.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { readContent, writeContent } from "./content.ts";
-import { cursorOf, readCursor } from "./cursor.ts";
+import { cursorOf, positionOf, readCursor } from "./cursor.ts";
 import { USER_ID } from "./fields.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { mayPass, PROBLEMS, type ProblemCode, problemBody, refusalOf, refuse } from "./problem.ts";
@@ -47,12 +47,15 @@ describe("a cursor", () => {
         const cursor = cursorOf(list, position);
         assert.match(cursor, /^[A-Za-z0-9_-]{1,256}$/);
         assert.equal(readCursor(list, cursor), position);
+        assert.equal(positionOf(list, cursor), position);
         if (other !== list) assert.equal(readCursor(other, cursor), undefined);
       }),
     );
   });
 
   it("is refused when somebody made it up", () => {
+    assert.equal(positionOf("a", undefined), 0);
+    assert.deepEqual(positionOf("a", "abc"), refuse("invalid", "cursor is not of this list: begin without one"));
     for (const cursor of ["", "abc", cursorOf("a", 1).slice(1), Buffer.from("00000000.-1").toString("base64url")])
       assert.equal(readCursor("a", cursor), undefined, cursor);
     fc.assert(fc.property(fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/), (made) => readCursor("a", made) === undefined));

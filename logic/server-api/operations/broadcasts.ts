@@ -9,7 +9,7 @@ import {
 } from "../../store/broadcast-store.ts";
 import type { NewBroadcastAsk } from "../broadcast-desk.ts";
 import { readContent, writeContent } from "../content.ts";
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import {
   CONTENT,
   CONTENT_TYPE,
@@ -216,8 +216,8 @@ export const listBroadcasts = operation({
   },
   target: () => "",
   async run({ tenant, query: { cursor, limit: size = MAX_PAGE } }, { broadcasts }) {
-    const before = cursor === undefined ? 0 : readCursor("broadcasts", cursor);
-    if (before === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const before = positionOf("broadcasts", cursor);
+    if (typeof before !== "number") return before;
     const page = await broadcasts.list(tenant, { before, limit: size });
     const last = page.length === size ? page.at(-1) : undefined;
     return ok({

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { externalId, internalId } from "../../tenant/tenant-ids.ts";
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
-import { refuse } from "../problem.ts";
 import { object } from "../schema.ts";
 
 const MAX_PAGE = 100;
@@ -57,8 +56,8 @@ export const listConversations = operation({
   target: ({ path: { userId } }) => userId,
   async run({ tenant, path: { userId }, query }, { store }) {
     const list = `conversations ${userId}`;
-    const before = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (before === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const before = positionOf(list, query.cursor);
+    if (typeof before !== "number") return before;
     const size = query.limit ?? MAX_PAGE;
     const page = await store.conversations.list({
       ...{ userId: internalId(tenant, userId), before, limit: size, limitBytes: EVENT_BYTES },

@@ -3,7 +3,7 @@
 import type { ExportedMessage } from "../../store/exports.ts";
 import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { writeContent } from "../content.ts";
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CONVERSATION_ID, CURSOR, count, DEVICE, limit, NEXT_CURSOR, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
@@ -88,8 +88,8 @@ export const exportConversation = operation({
   target: ({ path: { conversationId } }) => conversationId,
   async run({ tenant, path: { conversationId }, query }, { store }) {
     const list = `export ${conversationId}`;
-    const afterSeq = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (afterSeq === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const afterSeq = positionOf(list, query.cursor);
+    if (typeof afterSeq !== "number") return afterSeq;
     const request = { conversationId, afterSeq, limit: query.limit ?? MAX_PAGE, limitBytes: PAGE_BYTES };
     const page = await store.exports.conversation(request);
     if (!page || externalId(tenant, page.ownerId) === undefined)
@@ -179,8 +179,8 @@ export const exportUserMessages = operation({
   target: ({ path: { userId } }) => userId,
   async run({ tenant, path: { userId }, query }, { store }) {
     const list = `export user ${userId}`;
-    const cursor = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (cursor === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const cursor = positionOf(list, query.cursor);
+    if (typeof cursor !== "number") return cursor;
     const page = await store.readInbox({
       ...{ userId: internalId(tenant, userId), cursor, limit: query.limit ?? MAX_PAGE, limitBytes: PAGE_BYTES },
     });
@@ -214,8 +214,8 @@ export const exportUserReports = operation({
   target: ({ path: { userId } }) => userId,
   async run({ tenant, path: { userId }, query }, { store }) {
     const list = `export reports ${userId}`;
-    const after = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const after = positionOf(list, query.cursor);
+    if (typeof after !== "number") return after;
     const size = query.limit ?? MAX_OWN;
     const found = await store.exports.reports({ userId: internalId(tenant, userId), after, limit: size });
     const last = found.length === size ? found.at(-1) : undefined;
@@ -249,8 +249,8 @@ export const exportUserOrders = operation({
   target: ({ path: { userId } }) => userId,
   async run({ tenant, path: { userId }, query }, { store }) {
     const list = `export orders ${userId}`;
-    const after = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const after = positionOf(list, query.cursor);
+    if (typeof after !== "number") return after;
     const size = query.limit ?? MAX_OWN;
     const found = await store.exports.orders({ userId: internalId(tenant, userId), after, limit: size });
     const last = found.length >= size ? found.at(-1) : undefined;

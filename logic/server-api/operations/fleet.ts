@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, timeMs } from "../fields.ts";
 import { ENTRY_STATES } from "../fleet-desk.ts";
 import { ok, operation } from "../operation.ts";
@@ -78,8 +78,8 @@ export const readFleet = operation({
   target: () => "",
   async run({ tenant, query }, { fleet }) {
     if (tenant !== "") return refuse("not_allowed", "the fleet is no tenant's: use a key of the default tenant");
-    const after = query.cursor === undefined ? 0 : readCursor(FLEET_LIST, query.cursor);
-    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const after = positionOf(FLEET_LIST, query.cursor);
+    if (typeof after !== "number") return after;
     const { next, ...page } = fleet.list(after, query.limit ?? MAX_PAGE);
     return ok({ ...page, ...(next === undefined ? {} : { nextCursor: cursorOf(FLEET_LIST, next) }) });
   },

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CONVERSATION_ID, CURSOR, count, limit, NEXT_CURSOR, text, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
-import { refuse } from "../problem.ts";
 import { object } from "../schema.ts";
 
 const MAX_HOLDS = 100;
@@ -176,8 +175,8 @@ export const listHolds = operation({
   target: () => "",
   async run({ tenant, query }, { governance }) {
     const size = query.limit ?? MAX_HOLDS;
-    const after = query.cursor === undefined ? 0 : readCursor(HOLD_LIST, query.cursor);
-    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const after = positionOf(HOLD_LIST, query.cursor);
+    if (typeof after !== "number") return after;
     const { holds, last } = await governance.list(tenant, { after, limit: size });
     return ok({ holds, ...(holds.length === size ? { nextCursor: cursorOf(HOLD_LIST, last) } : {}) });
   },

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { HOOK_KINDS } from "../../store/hooks.ts";
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, timeMs } from "../fields.ts";
 import { MAX_REPLAYED } from "../hook-desk.ts";
 import { ok, operation } from "../operation.ts";
-import { refuse } from "../problem.ts";
 import { object } from "../schema.ts";
 
 const MAX_HOOKS = 20;
@@ -94,8 +93,8 @@ export const listDeadHookEvents = operation({
   },
   target: ({ path: { hook } }) => hook,
   async run({ tenant, path: { hook }, query }, { hooks }) {
-    const after = query.cursor === undefined ? 0 : readCursor(DEAD_LIST, query.cursor);
-    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const after = positionOf(DEAD_LIST, query.cursor);
+    if (typeof after !== "number") return after;
     const size = query.limit ?? MAX_DEAD;
     const dead = await hooks.dead(tenant, hook, { after, limit: size });
     const last = dead.length === size ? dead.at(-1) : undefined;

@@ -4,7 +4,7 @@ import type { Subject } from "../../store/store.ts";
 import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
 import { readContent, writeContent } from "../content.ts";
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import {
   CONTENT,
   CONTENT_TYPE,
@@ -198,8 +198,8 @@ export const readHistory = operation({
   target: ({ path: { userId, conversationId } }) => `${userId} ${conversationId}`,
   async run({ tenant, path: { userId, conversationId }, query }, { store }) {
     const list = `history ${userId} ${conversationId}`;
-    const from = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (from === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const from = positionOf(list, query.cursor);
+    if (typeof from !== "number") return from;
     const page = await store.readHistory({
       ...{ userId: internalId(tenant, userId), conversationId, direction: "backward", from },
       ...{ limit: query.limit ?? MAX_PAGE, limitBytes: PAGE_BYTES },

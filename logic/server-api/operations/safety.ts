@@ -2,7 +2,7 @@
 import { directConversationId } from "../../send/conversation.ts";
 import { REPORT_KINDS, type StoredReport } from "../../store/policy-store.ts";
 import { externalId, internalId } from "../../tenant/tenant-ids.ts";
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, text, timeMs, USER_ID } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
@@ -65,8 +65,8 @@ export const listReports = operation({
   async run({ tenant, query }, { store }) {
     const { state = "open", limit: size = MAX_PAGE } = query;
     const list = `${REPORT_LIST} ${state}`;
-    const after = query.cursor === undefined ? 0 : readCursor(list, query.cursor);
-    if (after === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const after = positionOf(list, query.cursor);
+    if (typeof after !== "number") return after;
     const found = await store.policy.reports({ tenant, after, limit: size, isOpen: state === "open" });
     const last = found.length === size ? found.at(-1) : undefined;
     const reports = found.map((report) => shownReport(tenant, report));

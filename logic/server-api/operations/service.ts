@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cursorOf, readCursor } from "../cursor.ts";
+import { cursorOf, positionOf } from "../cursor.ts";
 import { CURSOR, count, limit, NEXT_CURSOR, timeMs } from "../fields.ts";
 import { ok, operation } from "../operation.ts";
-import { refuse } from "../problem.ts";
 import { object } from "../schema.ts";
 
 const MAX_LETTERS = 100;
@@ -97,8 +96,8 @@ export const readAudit = operation({
   },
   target: () => "",
   async run({ tenant, query }, ports) {
-    const before = query.cursor === undefined ? 0 : readCursor(AUDIT_LIST, query.cursor);
-    if (before === undefined) return refuse("invalid", "cursor is not of this list: begin without one");
+    const before = positionOf(AUDIT_LIST, query.cursor);
+    if (typeof before !== "number") return before;
     const size = query.limit ?? MAX_AUDIT;
     const rows = await ports.readAudit(tenant, { before, limit: size });
     const last = rows.length === size ? rows.at(-1) : undefined;
