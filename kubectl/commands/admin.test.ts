@@ -9,9 +9,10 @@ import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import type { Access } from "../access.ts";
 import { parseCommandLine } from "../command-line.ts";
 import { CliFault, EXIT } from "../fault.ts";
+import { forwardedPort } from "../forwarded-port.ts";
 import type { CommandContext } from "../run.ts";
 import { PLAIN } from "../text.ts";
-import { admin, forwardArgs, forwardedPort, keyHint, localPort, schemeOf } from "./admin.ts";
+import { admin, forwardArgs, keyHint, localPort, schemeOf } from "./admin.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kubectl-im-admin-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import type { ImCluster } from "../../operator/api/v1alpha1.ts";
 import type { Access } from "../access.ts";
 import { CliFault, EXIT, type ExitCode, usageFault } from "../fault.ts";
+import { forwardedPort } from "../forwarded-port.ts";
 import type { CommandContext } from "../run.ts";
 
 const API_PORT = 8090;
@@ -66,12 +67,6 @@ export function forwardArgs(
   const where = kubeconfig === undefined ? [] : ["--kubeconfig", kubeconfig];
   const target = ["--address", "127.0.0.1", `svc/${name}-api`, `${port}:${API_PORT}`];
   return [...where, "--context", contextName, "--namespace", namespace, "port-forward", ...target];
-}
-
-/** The port that kubectl says it listens on; undefined for other lines. */
-export function forwardedPort(line: string): number | undefined {
-  const [, port] = /^Forwarding from 127\.0\.0\.1:(\d+) ->/.exec(line) ?? [];
-  return port === undefined ? undefined : Number(port);
 }
 
 type Surroundings = Pick<CommandContext, "env" | "signal" | "timeoutMs">;

@@ -4,8 +4,9 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { forwardedPort } from "../../kubectl/forwarded-port.ts";
 import { kubeTools } from "./kube-tools.ts";
-import { forwardedPort, openTunnel } from "./tunnel.ts";
+import { openTunnel } from "./tunnel.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "im-tunnel-"));
 after(() => rmSync(folder, { recursive: true }));

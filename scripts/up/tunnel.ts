@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { forwardedPort } from "../../kubectl/forwarded-port.ts";
 import { DEMO_NAMESPACE } from "./demo.ts";
 import type { KubeTools } from "./kube-tools.ts";
 
@@ -10,12 +11,6 @@ const OPEN_TIMEOUT_MS = 20_000;
 export interface Tunnel {
   readonly port: number;
   close(): void;
-}
-
-/** The port that `kubectl port-forward` says it listens on; undefined for other lines. Pure. */
-export function forwardedPort(line: string): number | undefined {
-  const [, port] = /^Forwarding from 127\.0\.0\.1:(\d+) ->/.exec(line) ?? [];
-  return port === undefined ? undefined : Number(port);
 }
 
 /**
