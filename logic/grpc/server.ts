@@ -263,6 +263,10 @@ export class UplinkServer {
 
   /** An entry says of each traced message that it may be meant: the first acknowledgement that covers it ends its trace. */
   #settle(session: Session, inboxSeq: number, traces: readonly AnnouncedTrace[]): void {
+    if (traces.length === 0) {
+      this.#ports.acks.note(session, inboxSeq);
+      return;
+    }
     const from = session.notedAckSeq;
     const meant = traces.filter((trace) => trace.inboxSeq > from && trace.inboxSeq <= inboxSeq);
     const spans = meant.map(({ context }) => this.#ports.tracer?.start("settle", context));
