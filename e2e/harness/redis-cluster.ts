@@ -139,10 +139,10 @@ export class RedisCluster {
     const infos = await Promise.all(running.map((node) => redisCli(node, "CLUSTER", "INFO").catch(() => "")));
     if (!infos.every((info) => info.includes("cluster_state:ok") && info.includes(`cluster_slots_ok:${SLOTS}`)))
       return false;
-    const served = (await this.view()).filter(({ isMaster, isGood }) => isMaster && isGood);
+    const views = await Promise.all(running.map((node) => redisCli(node, "CLUSTER", "NODES").catch(() => "")));
+    const served = parseNodes(views[0] ?? "", this.nodes).filter(({ isMaster, isGood }) => isMaster && isGood);
     if (served.reduce((sum, { slots }) => sum + slots, 0) !== SLOTS) return false;
-    const owners = await Promise.all(running.map((node) => redisCli(node, "CLUSTER", "NODES").catch(() => "")));
-    return new Set(owners.map(slotOwners)).size === 1;
+    return new Set(views.map(slotOwners)).size === 1;
   }
 
   /** May be called more than once. */
@@ -198,9 +198,6 @@ async function newNode(dir: string, index: number, place: Place): Promise<RedisS
   return new RedisServer(await freePort(), { settings, place });
 }
 
-const isSynced = async (node: RedisServer): Promise<boolean> =>
-  (await redisCli(node, "INFO", "replication")).includes("master_link_status:up");
-
 async function form(nodes: readonly RedisServer[]): Promise<void> {
   const share = Math.ceil(SLOTS / MASTERS);
   for (const [at, node] of nodes.slice(0, MASTERS).entries()) {
@@ -222,6 +219,8 @@ async function form(nodes: readonly RedisServer[]): Promise<void> {
       FORM_TIMEOUT_MS,
     );
   }
+  const isSynced = async (node: RedisServer): Promise<boolean> =>
+    (await redisCli(node, "INFO", "replication")).includes("master_link_status:up");
   for (const node of nodes.slice(MASTERS))
     await waitUntil(`replica ${node.port} is in step`, () => isSynced(node), FORM_TIMEOUT_MS);
   // A role travels by gossip: until a node has heard it, it takes a replica for a master without slots.
