@@ -109,6 +109,15 @@ describe("desiredReplicas: fewer", () => {
     assert.equal(run(later, 12, quiet).desired, 2);
   });
 
+  it("of a peak of just as long ago nothing is left, remembered or not", () => {
+    const peak = desiredReplicas(input({ connections: 6_000 }));
+    const end = input({ ...quiet, current: peak.desired, nowMs: START_MS + 10 * MINUTE_MS });
+    const known = { sinceMs: START_MS, lastMs: end.nowMs - 1 };
+    const remembered = desiredReplicas({ ...end, history: { ...peak.history, ...known } });
+    const forgotten = desiredReplicas({ ...end, history: { ...known, peaks: [], downs: [] } });
+    assert.deepEqual([remembered.desired, forgotten.desired], [6, 6]);
+  });
+
   it("begins to wait anew after a peak", () => {
     const waiting = run(run(input(), 30), 9, quiet);
     const peak = desiredReplicas({ ...waiting, nowMs: waiting.nowMs + 30_000, connections: 3_000 });

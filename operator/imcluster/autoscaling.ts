@@ -115,7 +115,7 @@ function remember({ history, spec, isComplete, nowMs }: ScalingInput, needed: nu
   }
   const sinceMs = isBroken ? nowMs : history.sinceMs;
   const fromMs = nowMs - durationMs(spec.scaleDown.stabilization);
-  const peaks = (isBroken ? [] : history.peaks).filter((peak) => peak.atMs >= fromMs && peak.needed > needed);
+  const peaks = (isBroken ? [] : history.peaks).filter((peak) => peak.atMs > fromMs && peak.needed > needed);
   return { sinceMs, lastMs: nowMs, peaks: [...peaks, { atMs: nowMs, needed }], downs };
 }
 
