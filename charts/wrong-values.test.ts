@@ -99,6 +99,7 @@ const WRONG: Readonly<Record<ChartName, readonly Wrong[]>> = {
     ["spec.presence.visibleTo", "everybody"],
     ["spec.chat.recallWindow", "a while"],
     ["spec.chat.maxGroupMembers", 1],
+    ["spec.chat.maxItemConversations", 0],
   ],
 };
 

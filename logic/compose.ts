@@ -91,6 +91,8 @@ export interface LogicPorts {
   maxGroupMembers?: number | undefined;
   /** Has a pair of users one conversation, or one per subject? Default: one. */
   policyOf?: PolicyOf;
+  /** With one per subject, a pair may have so many. Default 1000. */
+  maxItemConversations?: number | undefined;
   /** Default: nothing is traced. */
   tracer?: Tracer | undefined;
   /** Name of this process, for people. */
@@ -251,6 +253,7 @@ function composeSends(
     epochs,
     maxGroupMembers,
     policyOf: ports.policyOf ?? policyFor("per_peer"),
+    maxItemConversations: ports.maxItemConversations,
   };
   const changing = composeChanges(ports, { ...sending, gate });
   const checkCard = changing.cards.check.bind(changing.cards);

@@ -17,7 +17,12 @@ import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";
 import { MAX_GROUP_MEMBERS, MOST_GROUP_MEMBERS } from "./groups/group-rules.ts";
 import { checkPushConfig, pushShape } from "./push/push-config.ts";
 import { envTenantDays } from "./retention/tenant-days.ts";
-import { CONVERSATION_POLICIES, envTenantPolicies } from "./send/subject.ts";
+import {
+  CONVERSATION_POLICIES,
+  envTenantPolicies,
+  MAX_ITEM_CONVERSATIONS,
+  MOST_ITEM_CONVERSATIONS,
+} from "./send/subject.ts";
 import { serverApiShape } from "./server-api/config.ts";
 import { DEFAULT_POLICY, MAX_SESSIONS_PER_SLOT } from "./session/slots.ts";
 
@@ -93,6 +98,8 @@ export const logicSchema = z.object({
   IM_CONVERSATIONS: z.enum(CONVERSATION_POLICIES).default("per_peer"),
   /** Of tenants for which it is otherwise. */
   IM_CONVERSATIONS_TENANTS: envTenantPolicies(),
+  /** With one per subject, a pair may have so many. */
+  IM_MAX_ITEM_CONVERSATIONS: envInt(1, MOST_ITEM_CONVERSATIONS).default(MAX_ITEM_CONVERSATIONS),
   IM_RECALL_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.recallWindowMs),
   IM_EDIT_WINDOW_MS: envDurationMs(0, 30 * 86_400_000).default(DEFAULT_CHANGE_POLICY.editWindowMs),
   IM_CARD_KEYS_FILE: envString()

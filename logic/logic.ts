@@ -30,7 +30,7 @@ import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
-import { policyFor } from "./send/subject.ts";
+import { policyFor, type SubjectRules } from "./send/subject.ts";
 import { openServerApi, type ServerApiParts } from "./server-api/compose-server-api.ts";
 import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
@@ -129,7 +129,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
     guards: { before: [mutes, hooks.guard], after: [] },
     hooks: hooks.settings,
     maxGroupMembers: config.IM_MAX_GROUP_MEMBERS,
-    policyOf: policyFor(config.IM_CONVERSATIONS, config.IM_CONVERSATIONS_TENANTS),
+    ...subjectRules(config),
     ...{ name: config.IM_POD_NAME, leaseTtlMs: config.IM_LEASE_TTL_MS },
     ...(policy ? { policy: () => policy.engine } : {}),
     pingIntervalMs: config.IM_PING_INTERVAL_MS,
@@ -171,6 +171,11 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   running = { core, health, redis };
   log.info({ grpcPort, adminPort: admin.port, apiPort }, "logic is up");
   return { grpcPort, adminPort: admin.port, apiPort, lifecycle, core };
+}
+
+function subjectRules(config: LogicConfig): SubjectRules {
+  const { IM_CONVERSATIONS, IM_CONVERSATIONS_TENANTS, IM_MAX_ITEM_CONVERSATIONS: maxItemConversations } = config;
+  return { policyOf: policyFor(IM_CONVERSATIONS, IM_CONVERSATIONS_TENANTS), maxItemConversations };
 }
 
 /** Deletes users whose deletion was asked for, whichever logic was asked. */

@@ -214,7 +214,10 @@ describe("the API server accepts", () => {
       ...{ postgres: {}, redis: {}, tls: { minVersion: "TLSv1.3" }, auth: { issuer: "imcluster" } },
       sessions: { policy: "one-per-slot", loginsPerMinute: 15 },
       presence: { visibleTo: "nobody" },
-      chat: { recallWindow: "2m", editWindow: "15m", maxGroupMembers: 200, conversations: "PerPeer" },
+      chat: {
+        ...{ recallWindow: "2m", editWindow: "15m", maxGroupMembers: 200 },
+        ...{ maxItemConversations: 1000, conversations: "PerPeer" },
+      },
     });
   });
 });

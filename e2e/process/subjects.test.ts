@@ -33,7 +33,8 @@ const subjectsOf = ({ book }: Person): string[] =>
   book.list.map(({ subjectType, subjectId, perItem }) => [subjectType, subjectId, perItem].join(" ")).sort();
 
 describe("a conversation per item", () => {
-  const fleet = useFleet({ entries: 2, logics: 2, env: { IM_CONVERSATIONS: "per_item" } });
+  const env = { IM_CONVERSATIONS: "per_item", IM_MAX_ITEM_CONVERSATIONS: "2" };
+  const fleet = useFleet({ entries: 2, logics: 2, env });
 
   it("keeps two items of the same two people apart, on every device and after an absence", async () => {
     const [alice, bob] = [await person(fleet, unique("alice"), 0), await person(fleet, unique("bob"), 1)];
@@ -96,6 +97,23 @@ describe("a conversation per item", () => {
     const fresh = await person(fleet, bob.name, 0, unique("web"));
     const texts = new Set([...bob.messages, ...fresh.messages].map(({ text }) => text));
     assert.deepEqual([...texts].sort(), ["again", "hello", "mine"]);
+  });
+
+  it("is one of so many that the cluster allows the two, and who would begin another hears what to do", async () => {
+    const [alice, bob] = [await person(fleet, unique("alice"), 0), await person(fleet, unique("bob"), 1)];
+    await alice.book.send({ to: bob.name, content: "the lamp?", ...item("lamp") });
+    await bob.book.send({ to: alice.name, content: "your bike?", ...item("bike") });
+    for (const [one, to] of [
+      [alice, bob.name],
+      [bob, alice.name],
+    ] as const)
+      await assert.rejects(() => one.client.send({ to, content: "and the boat?", ...item("boat") }), {
+        ...{ codeName: "BAD_REQUEST", retryable: false },
+        message: /have 2 conversations about single things, .*write in one of them, or without a subject/,
+      });
+    await alice.book.send({ to: bob.name, content: "still the lamp", ...item("lamp") });
+    await alice.book.send({ to: bob.name, content: "and the boat?" });
+    await until("bob lists the three", () => subjectsOf(bob).join() === "  false,item bike true,item lamp true");
   });
 
   it("is refused where the subject is none, with what to do", async () => {

@@ -122,6 +122,7 @@ describe("a subject", () => {
         [input?.conversationId, input?.pairId, input?.subject],
         policy === "per_item" ? [own, pair, subject] : [pair, undefined, subject],
       );
+      assert.equal(input?.maxOfPair, policy === "per_item" ? 1000 : undefined);
     }
   });
 
@@ -279,6 +280,16 @@ describe("messages that a guard has something to say about", () => {
   it("stores what is flagged like any other", () => {
     const { pending } = guarded("flag");
     assert.deepEqual([pending?.input.hidden, pending?.input.lookUpOnly], [undefined, undefined]);
+  });
+
+  it("tells who would begin one conversation too many where to write", () => {
+    const { sent, finish, about, submitted } = setUp(true, "e1", "", [], "per_item");
+    finish({ kind: "pair-full" });
+    about({ subjectType: "item", subjectId: "lamp" });
+    submitted[1]?.done({ kind: "pair-full" }, "e1");
+    const { code, reason, clientMessageId, retryable } = errorOf(sent[1]);
+    assert.deepEqual([code, clientMessageId, retryable], [ErrorCode.BAD_REQUEST, "s", false]);
+    assert.match(reason, /have 1000 conversations about single things, the most .*: write in one of them, or without/);
   });
 
   it("tells who has blocked the other to unblock first", () => {

@@ -19,13 +19,13 @@ import { type AfterSend, isRefusal, type Passage } from "./before-send.ts";
 import { payloadHash } from "./conversation.ts";
 import { readSend } from "./send-bytes.ts";
 import type { SendGate } from "./send-gate.ts";
-import { type Address, addressTo, type PolicyOf, subjectProblem } from "./subject.ts";
+import { type Address, addressTo, pairFullText, type SubjectRules, subjectProblem } from "./subject.ts";
 
 const MAX_CONTENT_TYPE_CHARS = 64;
 const BUSY_BASE_MS = 200;
 
 /** What {@link SendHandler} needs. */
-export interface SendPorts {
+export interface SendPorts extends SubjectRules {
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -42,8 +42,6 @@ export interface SendPorts {
   gate: Pick<SendGate, "enter">;
   /** Who is told of them after that. */
   after: readonly AfterSend[];
-  /** Has a pair of users one conversation, or one per subject? */
-  policyOf: PolicyOf;
   /** Default: nothing is traced. */
   tracer?: Tracer | undefined;
 }
@@ -130,7 +128,7 @@ export class SendHandler {
 
   #address(sender: string, { to, conversationId, subjectType: type, subjectId: id }: Send): Address {
     if (to === "") return { conversationId, hashedAs: conversationId };
-    return addressTo(sender, to, type === "" ? undefined : { type, id }, this.#ports.policyOf);
+    return addressTo(sender, to, type === "" ? undefined : { type, id }, this.#ports);
   }
 
   /** Of what only the server writes a client may send cards that the shop signed. */
@@ -181,6 +179,16 @@ export class SendHandler {
         const { clientMessageId } = input;
         const reason = "you have blocked this user: unblock it first";
         this.#refuse(session, rid, { code: ErrorCode.PERMISSION_DENIED, reason, clientMessageId }, "denied");
+        return;
+      }
+      case "pair-full": {
+        const { clientMessageId } = input;
+        this.#refuse(
+          session,
+          rid,
+          { code: ErrorCode.BAD_REQUEST, reason: pairFullText(input), clientMessageId },
+          "denied",
+        );
         return;
       }
       case "refused":

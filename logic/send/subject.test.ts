@@ -18,7 +18,7 @@ describe("one conversation of a pair, or one per subject", () => {
 
   it("changes nothing for a message about nothing", () => {
     const [perItem, perPeer] = (["per_item", "per_peer"] as const).map((policy) =>
-      addressTo("alice", "bob", undefined, () => policy),
+      addressTo("alice", "bob", undefined, { policyOf: () => policy }),
     );
     assert.deepEqual(perItem, perPeer);
     assert.equal(perItem?.conversationId, perItem?.hashedAs);

@@ -12,6 +12,18 @@ export type ConversationPolicy = (typeof CONVERSATION_POLICIES)[number];
 /** The policy of whoever sends, by its internal id. */
 export type PolicyOf = (userId: string) => ConversationPolicy;
 
+/** Conversations about something that a pair may have: a block goes through all of them. */
+export const MAX_ITEM_CONVERSATIONS = 1000;
+export const MOST_ITEM_CONVERSATIONS = 10_000;
+
+/** What holds for conversations about something. */
+export interface SubjectRules {
+  /** Has a pair of users one conversation, or one per subject? */
+  readonly policyOf: PolicyOf;
+  /** With one per subject, a pair may have so many. Default {@link MAX_ITEM_CONVERSATIONS}. */
+  readonly maxItemConversations?: number | undefined;
+}
+
 /** What kind of thing a subject is. */
 export const SUBJECT_TYPE = /^[a-z0-9_.-]{1,32}$/;
 /** Which one. */
@@ -32,18 +44,29 @@ export function subjectFields(subject: Subject | undefined): { subjectType?: str
 }
 
 /** Where a message to a user goes, and what it is hashed with. */
-export interface Address extends Pick<AppendInput, "conversationId" | "subject" | "pairId"> {
+export interface Address extends Pick<AppendInput, "conversationId" | "subject" | "pairId" | "maxOfPair"> {
   /** Of {@link payloadHash}: the same under both policies, so a resend stays one when the policy is changed. */
   readonly hashedAs: string;
 }
 
+/** To whoever would begin one more, with what to do. */
+export function pairFullText({ maxOfPair = MAX_ITEM_CONVERSATIONS }: Pick<AppendInput, "maxOfPair">): string {
+  const most = `the two of you have ${maxOfPair} conversations about single things, the most there may be`;
+  return `${most}: write in one of them, or without a subject`;
+}
+
 /** The conversation of two users, or theirs about the subject. */
-export function addressTo(sender: string, peer: string, subject: Subject | undefined, policyOf: PolicyOf): Address {
+export function addressTo(
+  sender: string,
+  peer: string,
+  subject: Subject | undefined,
+  { policyOf, maxItemConversations: maxOfPair = MAX_ITEM_CONVERSATIONS }: SubjectRules,
+): Address {
   const pairId = directConversationId(sender, peer);
   if (!subject) return { conversationId: pairId, hashedAs: pairId };
   const hashedAs = `${pairId}\0${subject.type}\0${subject.id}`;
   if (policyOf(sender) === "per_peer") return { conversationId: pairId, subject, hashedAs };
-  return { conversationId: subjectConversationId(pairId, subject), subject, pairId, hashedAs };
+  return { conversationId: subjectConversationId(pairId, subject), subject, pairId, maxOfPair, hashedAs };
 }
 
 /** @param tenants what holds for them instead */

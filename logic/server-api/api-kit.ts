@@ -16,6 +16,7 @@ import { type HookSettings, NO_HOOKS } from "../hooks/hook-settings.ts";
 import { unreadMetrics } from "../metrics.ts";
 import { MuteWatch } from "../mutes/mute-watch.ts";
 import { MemoryRouter } from "../router/memory.ts";
+import type { ConversationPolicy } from "../send/subject.ts";
 import { MemoryStore } from "../store/memory.ts";
 import type { NewApiKey } from "../store/server-api-store.ts";
 import { externalId } from "../tenant/tenant-ids.ts";
@@ -79,6 +80,8 @@ export class TestApi {
   readonly faults: string[] = [];
   readonly registry = new Metrics();
   hooks: HookSettings = NO_HOOKS;
+  /** May be changed by the test. */
+  policy: ConversationPolicy = "per_peer";
   readonly mutes = new MuteWatch({
     ...{ store: this.store.mutes, clock: this.clock },
     onFault: (op) => void this.faults.push(op),
@@ -99,6 +102,8 @@ export class TestApi {
     leaseTtlMs: 60_000,
     pingIntervalMs: 30_000,
     maxLingerMs: 0,
+    policyOf: () => this.policy,
+    maxItemConversations: 2,
     gap: { maxEvents: 2000, maxAgeMs: 30 * 86_400_000 },
     clock: this.clock,
     random: () => 0.5,

@@ -6,11 +6,11 @@ import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
 import { payloadHash } from "../send/conversation.ts";
 import type { SendPorts } from "../send/send.ts";
-import { type Address, addressTo } from "../send/subject.ts";
+import { type Address, addressTo, pairFullText, type SubjectRules } from "../send/subject.ts";
 import type { AppendedMessage, AppendInput, AppendResult, Subject } from "../store/store.ts";
 
 /** What {@link AppendAs} needs: the ways that SEND goes, too. */
-export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId" | "policyOf"> {
+export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "messageId" | keyof SubjectRules> {
   epochs: Pick<EpochWatch, "current" | "markOf">;
   clock: Clock;
   metrics: Pick<LogicMetrics, "sends" | "tenantMessages">;
@@ -34,7 +34,9 @@ export interface ServerMessage {
 export type ServerAppend =
   | { readonly kind: "appended"; readonly message: AppendedMessage }
   | { readonly kind: "conflict" }
-  | { readonly kind: "not-member" };
+  | { readonly kind: "not-member" }
+  /** `reason` says what to do. */
+  | { readonly kind: "pair-full"; readonly reason: string };
 
 const RETRY_AFTER_MS = 200;
 
@@ -66,7 +68,7 @@ export class AppendAs {
 
   /** Where a message to a user goes. */
   addressTo(sender: string, to: string, subject: Subject | undefined): Address {
-    return addressTo(sender, to, subject, this.#ports.policyOf);
+    return addressTo(sender, to, subject, this.#ports);
   }
 
   /** The same for a message that is made already. */
@@ -88,6 +90,10 @@ export class AppendAs {
   #finish(message: AppendInput, result: AppendResult, epochMark: number): ServerAppend {
     const { metrics, deliver } = this.#ports;
     if (result.kind !== "stored" && result.kind !== "duplicate") {
+      if (result.kind === "pair-full") {
+        metrics.sends.denied++;
+        return { kind: "pair-full", reason: pairFullText(message) };
+      }
       const kind = result.kind === "conflict" ? "conflict" : "not-member";
       metrics.sends[kind === "conflict" ? "conflict" : "denied"]++;
       return { kind };

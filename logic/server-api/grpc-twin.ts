@@ -45,6 +45,7 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   too_many_users: GrpcStatus.RESOURCE_EXHAUSTED,
   too_many_portions: GrpcStatus.RESOURCE_EXHAUSTED,
   too_many_broadcasts: GrpcStatus.RESOURCE_EXHAUSTED,
+  too_many_conversations: GrpcStatus.RESOURCE_EXHAUSTED,
   too_large: GrpcStatus.INVALID_ARGUMENT,
   unsupported_media_type: GrpcStatus.INVALID_ARGUMENT,
   rate_limited: GrpcStatus.RESOURCE_EXHAUSTED,

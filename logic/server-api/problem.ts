@@ -27,6 +27,7 @@ export const PROBLEMS = {
   too_many_users: { status: 409, title: "The list of users is full" },
   too_many_portions: { status: 409, title: "Users were added too often" },
   too_many_broadcasts: { status: 409, title: "Too many broadcasts are planned or in force" },
+  too_many_conversations: { status: 409, title: "The two have too many conversations about single things" },
   too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "The body is not JSON" },
   rate_limited: { status: 429, title: "Too many requests" },

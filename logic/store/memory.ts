@@ -391,6 +391,7 @@ export class MemoryStore implements Store {
     if (input.peer === "" && !this.#conversations.get(input.conversationId)?.members.has(input.sender)) {
       return { kind: "not-member" };
     }
+    if (this.#isPairFull(input)) return { kind: "pair-full" };
     const conversation = this.#conversation(input.conversationId);
     if (input.peer !== "" && conversation.lastSeq === 0) {
       conversation.members.set(input.sender, 0).set(input.peer, 0);
@@ -408,6 +409,11 @@ export class MemoryStore implements Store {
     if (largeVersion !== undefined) message.largeVersion = largeVersion;
     this.pushes.appended(message.recipients.filter(({ userId }) => userId !== input.sender));
     return message;
+  }
+
+  #isPairFull({ conversationId, pairId, maxOfPair }: AppendInput): boolean {
+    if (pairId === undefined || maxOfPair === undefined || this.#conversations.has(conversationId)) return false;
+    return this.#about(pairId).length >= maxOfPair;
   }
 
   #storeChange(input: AppendInput, onlyFor: string | undefined, author: string): AppendedMessage {

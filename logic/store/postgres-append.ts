@@ -9,6 +9,7 @@ import { isDuplicateKey, isGroupChanged, isPairBlocked, toStoreError } from "./p
 import type { PostgresHooks } from "./postgres-hooks.ts";
 import type { PostgresPool, Row, Statement, Value } from "./postgres-pool.ts";
 import { RecentAppends } from "./recent-appends.ts";
+import { text } from "./rows.ts";
 import * as sql from "./statements.ts";
 import { type AppendInput, type AppendResult, OtherEpochError, type Subject } from "./store.ts";
 
@@ -19,6 +20,8 @@ const MAX_ROWS = 10_000;
 const BLOCKED_PAIRS = 10_000;
 /** Conversations remembered that are about something, and are there. */
 const BOUND_CONVERSATIONS = 20_000;
+/** Conversations of a pair, where nobody says how many there may be. */
+const ANY_NUMBER = 2 ** 31 - 1;
 /** After a resend was seen, so many batches are looked up first: resends come in waves, when connections break. */
 const CAUTIOUS_BATCHES = 64;
 
@@ -66,8 +69,7 @@ export class PostgresAppender {
     const known = batch.map((input): AppendResult | undefined => this.#recent.find(input));
     const rest = batch.filter((_, index) => known[index] === undefined);
     try {
-      await this.#bind(rest);
-      const stored = rest.length === 0 ? [] : await this.#appendDistinct(rest, epoch);
+      const stored = rest.length === 0 ? [] : await this.#bindAndAppend(rest, epoch);
       let next = 0;
       return known.map((recent) => {
         if (recent) return recent;
@@ -84,26 +86,46 @@ export class PostgresAppender {
     }
   }
 
+  /** What would begin one conversation too many is only looked up: it may be stored already, where the policy was another one. */
+  async #bindAndAppend(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {
+    const unmade = await this.#bind(batch);
+    if (unmade.size === 0) return this.#appendDistinct(batch, epoch);
+    const isUnmade = (input: AppendInput): boolean => unmade.has(input.conversationId) && !input.lookUpOnly;
+    const results = await this.#appendDistinct(
+      batch.map((input) => (isUnmade(input) ? { ...input, lookUpOnly: true } : input)),
+      epoch,
+    );
+    return batch.map((input, index) => {
+      const result = results[index] ?? missing();
+      return result.kind === "refused" && isUnmade(input) ? { kind: "pair-full" } : result;
+    });
+  }
+
   /**
    * Makes conversations about something before their first message, in a transaction of its own: a block of the pair either comes before, and
    * the conversation begins with it, or finds the conversation.
+   * @returns those that were not made, because their pairs have as many as they may
    */
-  async #bind(batch: readonly AppendInput[]): Promise<void> {
+  async #bind(batch: readonly AppendInput[]): Promise<ReadonlySet<string>> {
     const bindings = bindingsOf(batch).filter(({ conversationId }) => !this.#bound.get(conversationId));
-    if (bindings.length === 0) return;
+    const unmade = new Set<string>();
+    if (bindings.length === 0) return unmade;
     try {
-      await this.#pool.run(sql.BIND, [
+      const rows = await this.#pool.run(sql.BIND, [
         textArray(bindings.map(({ conversationId }) => conversationId)),
         textArray(bindings.map(({ pairId }) => pairId)),
         textArray(bindings.map(({ sender }) => sender)),
         textArray(bindings.map(({ peer }) => peer)),
         textArray(bindings.map(({ subject }) => subject.type)),
         textArray(bindings.map(({ subject }) => subject.id)),
+        intArray(bindings.map(({ maxOfPair = ANY_NUMBER }) => maxOfPair)),
       ]);
+      for (const row of rows) unmade.add(text(row, 0));
     } catch (error) {
       throw toStoreError(error, "bind");
     }
-    for (const { conversationId } of bindings) this.#bound.set(conversationId, true);
+    for (const { conversationId } of bindings) if (!unmade.has(conversationId)) this.#bound.set(conversationId, true);
+    return unmade;
   }
 
   async #appendDistinct(batch: readonly AppendInput[], epoch: string | undefined): Promise<AppendResult[]> {

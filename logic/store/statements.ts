@@ -58,10 +58,13 @@ export const APPEND_MARKED: Statement = {
          SELECT (r).last_seqs, (r).heads FROM stored`,
 };
 
-/** See bind_conversations_v1 in migrations/: conversations about something, their pairs' ones, both users, types, ids. */
+/**
+ * See bind_conversations_v2 in migrations/: conversations about something, their pairs' ones, both users, types, ids, and how many the
+ * pair may have. A row for each that was not made.
+ */
 export const BIND: Statement = {
-  name: "bind_conversations",
-  text: "SELECT bind_conversations_v1($1, $2, $3, $4, $5, $6)",
+  name: "bind_conversations_v2",
+  text: "SELECT unmade FROM unnest(bind_conversations_v2($1, $2, $3, $4, $5, $6, $7)) AS unmade",
 };
 
 /**

@@ -184,6 +184,8 @@ export interface AppendInput {
    * conversation, which shows what was asked about last.
    */
   pairId?: string;
+  /** With `pairId`: conversations about something that the pair may have, this one among them. Absent: as many as they like. */
+  maxOfPair?: number;
   /** It is a card that shows this, in this state: see ChangeStore.findCard. */
   card?: { ref: string; version: number };
   /** It is for its sender alone: nobody else ever gets or reads it. */
@@ -192,12 +194,16 @@ export interface AppendInput {
   lookUpOnly?: boolean;
 }
 
-/** `blocks-peer`: the sender has blocked the one whom it writes to. Who is blocked learns nothing: the message is hidden. */
+/**
+ * `blocks-peer`: the sender has blocked the one whom it writes to. Who is blocked learns nothing: the message is hidden.
+ * `pair-full`: it would have begun one conversation more than `maxOfPair`.
+ */
 export type AppendResult =
   | AppendedMessage
   | { kind: "conflict"; messageId: string }
   | { kind: "not-member" }
   | { kind: "blocks-peer" }
+  | { kind: "pair-full" }
   | { kind: "refused" };
 
 export interface AppendedMessage {

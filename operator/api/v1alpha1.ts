@@ -1003,6 +1003,11 @@ export interface ChatSpec {
    */
   maxGroupMembers: number;
   /**
+   * Conversations about single things that two people may have, 1 to 10000. Default 1000. For conversations: PerItem;
+   * who would begin one more is told so. Changing it rolls logic.
+   */
+  maxItemConversations: number;
+  /**
    * PerPeer, one conversation of two people that shows what was asked about last; or PerItem, one for each thing that
    * they talk about. Default PerPeer. Changing it rolls logic; what is there stays where it is.
    */

@@ -31,6 +31,12 @@ export const WRONG_CHATS: readonly Wrong[] = [
     remedy: /between 2 and 20000/,
   },
   {
+    what: "conversations about everything there is",
+    spec: { chat: { maxItemConversations: 10_001 } },
+    field: "spec.chat.maxItemConversations",
+    remedy: /between 1 and 10000/,
+  },
+  {
     what: "buttons of cards that nobody can sign",
     spec: { chat: { cards: { actions: { url: "https://shop.example/b", secretRef: ref } } } },
     field: "spec.chat.cards.keysSecretRef",

@@ -81,7 +81,7 @@ export const sendCard = operation({
     "NewCard",
   ),
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
-  problems: ["not_found", "not_allowed"],
+  problems: ["not_found", "not_allowed", "too_many_conversations"],
   target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
   async run({ tenant, idempotencyKey, body }, { append, cards }) {
     const { from, to = "", conversationId = "", subject, card: given, signed } = body;
@@ -100,6 +100,7 @@ export const sendCard = operation({
     });
     const appended = await append.appendInput(input);
     if (appended.kind === "not-member") return refuse("not_found", NO_CONVERSATION);
+    if (appended.kind === "pair-full") return refuse("too_many_conversations", appended.reason);
     if (appended.kind === "conflict")
       return refuse("conflict", "this Idempotency-Key sent another message some time ago: use a new one");
     const { messageId, conversationId: id, convSeq, sentAtMs } = appended.message;

@@ -57,6 +57,8 @@ async function send({ append }: ApiPorts, letter: Letter): Promise<Outcome> {
   switch (appended.kind) {
     case "not-member":
       return refuse("not_found", NO_CONVERSATION);
+    case "pair-full":
+      return refuse("too_many_conversations", appended.reason);
     case "conflict":
       return refuse("conflict", "this Idempotency-Key sent another message some time ago: use a new one");
     case "appended": {
@@ -88,7 +90,7 @@ export const sendMessage = operation({
     "NewMessage",
   ),
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
-  problems: ["not_found"],
+  problems: ["not_found", "too_many_conversations"],
   target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
   async run({ tenant, idempotencyKey, body }, ports) {
     const { from, to = "", conversationId = "", subject, contentType, content, encoding } = body;

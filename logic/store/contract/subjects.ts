@@ -148,6 +148,66 @@ export function itemPeopleContract(store: () => ContractStore): void {
   });
 }
 
+/** A pair has so many conversations about something, and no more. */
+export function boundedConversationContract(store: () => ContractStore): void {
+  const { perItem, send, readers, subjects, block } = kitOf(store);
+  const MOST = 3;
+  const item = (id: string): Subject => ({ type: "item", id });
+  const bounded = (sender: string, peer: string, id: string, more: Partial<AppendInput> = {}): AppendInput =>
+    perItem(sender, peer, item(id), { maxOfPair: MOST, ...more });
+  const kinds = (results: readonly AppendResult[]): string[] => results.map(({ kind }) => kind);
+
+  it("refuses what would begin one too many, whichever of the two begins it, alone and in a batch", async () => {
+    const [alice, bob] = [user(), user()];
+    assert.equal((await send(bounded(alice, bob, "0"))).kind, "stored");
+    const batch = [
+      bounded(alice, bob, "1"),
+      bounded(bob, alice, "2"),
+      bounded(alice, bob, "3"),
+      bounded(bob, alice, "1"),
+    ];
+    assert.deepEqual(kinds(await store().append(batch)), ["stored", "stored", "pair-full", "stored"]);
+    assert.deepEqual(await send(bounded(bob, alice, "4")), { kind: "pair-full" });
+    assert.deepEqual(
+      (await subjects(bob)).sort(),
+      ["0", "1", "2"].map((id) => `${alice} item ${id}`),
+    );
+  });
+
+  it("keeps open what is there, the one about nothing, and everybody else's", async () => {
+    const [alice, bob, carol] = [user(), user(), user()];
+    for (const id of ["0", "1", "2", "3"]) await send(bounded(alice, bob, id));
+    const others = [bounded(bob, alice, "2"), message({ sender: alice, peer: bob }), bounded(alice, carol, "3")];
+    assert.deepEqual(kinds(await store().append(others)), ["stored", "stored", "stored"]);
+    const byId = message({ sender: bob, peer: "", conversationId: about(alice, bob, item("0")) });
+    assert.equal((await send(byId)).kind, "stored");
+  });
+
+  it("answers a resend with the first one's place, and what was refused is as if it had never been sent", async () => {
+    const [alice, bob] = [user(), user()];
+    const stored = message({ sender: alice, peer: bob });
+    await send(stored);
+    for (const id of ["0", "1", "2"]) await send(bounded(alice, bob, id));
+    // As it was stored in the pair's one, where the policy of then put it.
+    const { sender, clientMessageId, payloadHash } = stored;
+    const again = appended(await send(bounded(alice, bob, "3", { clientMessageId, payloadHash })));
+    assert.deepEqual([again.kind, again.messageId], ["duplicate", stored.messageId]);
+    const refused = bounded(alice, bob, "4");
+    assert.deepEqual([await send(refused), await send(refused)], [{ kind: "pair-full" }, { kind: "pair-full" }]);
+    const looked = await send({ ...refused, lookUpOnly: true });
+    assert.deepEqual(looked, { kind: "refused" });
+    assert.equal((await send({ ...refused, maxOfPair: MOST + 1 })).kind, "stored", `${sender} has room again`);
+  });
+
+  it("tells a blocked one no more than anybody else", async () => {
+    const [alice, bob] = [user(), user()];
+    await block(bob, alice, true);
+    for (const id of ["0", "1", "2"]) assert.deepEqual(readers(await send(bounded(alice, bob, id))), [alice]);
+    assert.deepEqual(await send(bounded(alice, bob, "3")), { kind: "pair-full" });
+    assert.deepEqual(readers(await send(bounded(alice, bob, "2"))), [alice]);
+  });
+}
+
 /** One conversation of the pair. */
 export function peerConversationContract(store: () => ContractStore): void {
   const { perPeer, send, subjects, block } = kitOf(store);

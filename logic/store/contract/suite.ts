@@ -64,6 +64,7 @@ import { batchRepeatContract, resendContract } from "./repeat.ts";
 import { revocationContract } from "./revocation.ts";
 import { apiAuditContract, apiKeyContract, apiRequestContract } from "./server-api.ts";
 import {
+  boundedConversationContract,
   itemConversationContract,
   itemPeopleContract,
   peerConversationContract,
@@ -93,6 +94,7 @@ const PARTS = [
   deviceContract,
   visiblePeersContract,
   itemConversationContract,
+  boundedConversationContract,
   itemPeopleContract,
   peerConversationContract,
   toldSubjectContract,

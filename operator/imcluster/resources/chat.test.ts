@@ -17,6 +17,7 @@ const CHAT = {
     recallWindow: "90s",
     editWindow: "1h",
     maxGroupMembers: 5000,
+    maxItemConversations: 70,
     conversations: "PerItem",
     webhookAllowedNetworks: ["10.1.0.0/16", "fd00:1::/32"],
   },
@@ -65,7 +66,7 @@ describe("the chat of an ImCluster", () => {
       const config = loadConfig(logicSchema, given);
       assert.deepEqual([config.IM_RECALL_WINDOW_MS, config.IM_EDIT_WINDOW_MS], [90_000, 3_600_000]);
       assert.equal(config.IM_MAX_GROUP_MEMBERS, 5000);
-      assert.equal(config.IM_CONVERSATIONS, "per_item");
+      assert.deepEqual([config.IM_CONVERSATIONS, config.IM_MAX_ITEM_CONVERSATIONS], ["per_item", 70]);
       assert.deepEqual(config.IM_WEBHOOK_ALLOWED_NETWORKS, CHAT.webhookAllowedNetworks);
       assert.equal(config.IM_CARD_ACTION_URL, CHAT.cards.actions.url);
       assert.equal(config.IM_CARD_ACTION_SECRET, "of the buttons");

@@ -25,6 +25,7 @@ export function chatEnv({
   recallWindow,
   editWindow,
   maxGroupMembers,
+  maxItemConversations,
   conversations,
   cards,
   policy,
@@ -34,6 +35,7 @@ export function chatEnv({
     { name: "IM_RECALL_WINDOW_MS", value: String(durationMs(recallWindow)) },
     { name: "IM_EDIT_WINDOW_MS", value: String(durationMs(editWindow)) },
     { name: "IM_MAX_GROUP_MEMBERS", value: String(maxGroupMembers) },
+    { name: "IM_MAX_ITEM_CONVERSATIONS", value: String(maxItemConversations) },
     { name: "IM_CONVERSATIONS", value: conversations === "PerItem" ? "per_item" : "per_peer" },
     ...(cards ? [{ name: "IM_CARD_KEYS_FILE", value: `${CARD_KEYS_DIR}/keys` }] : []),
     ...(actions
