@@ -16,27 +16,27 @@ node_modules/.installed: package.json package-lock.json client/package.json
 ##@ Run
 .PHONY: up down smoke dev chat status screenshot
 up: node_modules/.installed ## A real ImCluster on a real two-node Kubernetes, with a demo; CONTEXT=name uses your cluster
-	@$(NODE) scripts/up/main.ts up $(if $(CONTEXT),--context $(CONTEXT))
+	@$(NODE) scripts/up/main.ts up $(if $(CONTEXT),--context="$(CONTEXT)")
 down: node_modules/.installed ## Remove the local cluster: no process, mount, link or folder of it stays
 	@$(NODE) scripts/up/main.ts down
-status: node_modules/.installed ## What runs now, as JSON
-	@$(NODE) scripts/up/main.ts status
-smoke: node_modules/.installed ## 10,000 messages through the LoadBalancer while pods are killed; figures as JSON
-	@$(NODE) e2e/smoke/main.ts
+status: node_modules/.installed ## What runs now, as JSON; CONTEXT=name
+	@$(NODE) scripts/up/main.ts status $(if $(CONTEXT),--context="$(CONTEXT)")
+smoke: node_modules/.installed ## 10,000 messages through the LoadBalancer while pods are killed; figures as JSON; CONTEXT=name
+	@$(NODE) e2e/smoke/main.ts $(if $(CONTEXT),--context="$(CONTEXT)")
 .PHONY: smoke-market
 smoke-market: node_modules/.installed ## What a marketplace's chat does, step by step, on the running cluster: STEPS=a,b CONTEXT=name
-	@$(NODE) e2e/market/main.ts $(if $(STEPS),--steps $(STEPS)) $(if $(CONTEXT),--context $(CONTEXT))
+	@$(NODE) e2e/market/main.ts $(if $(STEPS),--steps="$(STEPS)") $(if $(CONTEXT),--context="$(CONTEXT)")
 .PHONY: e2e-operator
 e2e-operator: node_modules/.installed ## 2,000 clients chat through scaling, upgrades, lost nodes, dead operators: SCENARIO=a,b CLIENTS=n; after make up
-	@$(NODE) e2e/live/main.ts $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(CLIENTS),--clients $(CLIENTS))
+	@$(NODE) e2e/live/main.ts $(if $(SCENARIO),--scenario="$(SCENARIO)") $(if $(CLIENTS),--clients="$(CLIENTS)")
 dev: node_modules/.installed ## The fleet as local processes with real PostgreSQL and Redis, restarted on change
 	@$(NODE) scripts/dev/main.ts
-chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob] [TENANT=acme]
-	@$(NODE) scripts/up/chat.ts --as "$(or $(AS),alice)" $(if $(TO),--to "$(TO)") $(if $(TENANT),--tenant "$(TENANT)")
+chat: node_modules/.installed ## Chat in the terminal against the running cluster: make chat AS=alice [TO=bob] [TENANT=acme] [CONTEXT=name]
+	@$(NODE) scripts/up/chat.ts --as="$(or $(AS),alice)" $(if $(TO),--to="$(TO)") $(if $(TENANT),--tenant="$(TENANT)") $(if $(CONTEXT),--context="$(CONTEXT)")
 
 .PHONY: prometheus
 prometheus: node_modules/.installed ## Prometheus beside the running cluster, with our alerts and runbooks, until Ctrl-C; CONTEXT=name
-	@$(NODE) scripts/up/prometheus.ts $(if $(CONTEXT),--context $(CONTEXT))
+	@$(NODE) scripts/up/prometheus.ts $(if $(CONTEXT),--context="$(CONTEXT)")
 
 .PHONY: dead-letters
 dead-letters: node_modules/.installed ## Pushes given up, as JSON: make dead-letters [DO=replay], with extlogic's environment
@@ -46,7 +46,7 @@ screenshot: node_modules/.installed ## Two people chat on the demo page in Chrom
 
 .PHONY: package
 package: node_modules/.installed ## Both charts as archives in build/charts, as they are published; KEY=name KEYRING=file signs them
-	@$(NODE) scripts/package/main.ts $(if $(KEY),--key "$(KEY)") $(if $(KEYRING),--keyring "$(KEYRING)")
+	@$(NODE) scripts/package/main.ts $(if $(KEY),--key="$(KEY)") $(if $(KEYRING),--keyring="$(KEYRING)")
 
 ##@ Check
 .PHONY: check fmt lint types gen gen-check
@@ -83,9 +83,9 @@ test-int: node_modules/.installed ## Contract suites on real PostgreSQL, Redis, 
 test-sim: node_modules/.installed ## A short simulation, every crash point, planted bugs that must be noticed
 	@$(TEST) sim
 sim: node_modules/.installed ## 5,000 seeds of the simulation with faults; SEED=n replays one, SEEDS=n runs so many
-	@$(NODE) e2e/sim/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
+	@$(NODE) e2e/sim/main.ts $(if $(SEED),--seed "$(SEED)",--seeds "$(or $(SEEDS),5000)")
 model: node_modules/.installed ## 5,000 seeds of the operator over a simulated cluster; SEED=n, SEEDS=n, COST=1 what an upgrade costs
-	@$(NODE) e2e/model/main.ts $(if $(COST),--cost) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000))
+	@$(NODE) e2e/model/main.ts $(if $(COST),--cost) $(if $(SEED),--seed "$(SEED)",--seeds "$(or $(SEEDS),5000)")
 mutants: node_modules/.installed ## Planted product bugs: how many does the simulation notice? NAME=text for one
 	@$(NODE) e2e/mutants/main.ts "$(NAME)"
 test-process: node_modules/.installed ## Real processes on loopback: kills, flushes, drains
@@ -106,20 +106,21 @@ test-cluster: node_modules/.installed ## The real two-node cluster: install, sca
 ##@ Faults
 .PHONY: elevator
 elevator: node_modules/.installed ## The SDK without network for 5 to 90 s at a time while both sides write (root); CUTS=5,12
-	@$(NODE) e2e/elevator/main.ts $(if $(CUTS),--cuts $(CUTS))
+	@$(NODE) e2e/elevator/main.ts $(if $(CUTS),--cuts="$(CUTS)")
 .PHONY: campaign
 campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, REDIS=sentinel|cluster, POSTGRES=pair, KEEP=dir, CHECK=dir
-	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) $(if $(REDIS),--redis $(REDIS)) $(if $(POSTGRES),--postgres $(POSTGRES)) $(if $(KEEP),--keep "$(KEEP)") $(if $(CHECK),--check "$(CHECK)")
+	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed="$(SEED)") $(if $(REDIS),--redis="$(REDIS)") $(if $(POSTGRES),--postgres="$(POSTGRES)") $(if $(KEEP),--keep="$(KEEP)") $(if $(CHECK),--check="$(CHECK)")
 
 .PHONY: fuzz
 fuzz: node_modules/.installed ## 1,000,000 mutated inputs against an entry: SEED=n, INPUTS=n, ONLY=lane/index replays one
-	@$(NODE) e2e/fuzz/main.ts $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(ONLY),--only $(ONLY))
+	@$(NODE) e2e/fuzz/main.ts $(if $(SEED),--seed="$(SEED)") $(if $(INPUTS),--inputs="$(INPUTS)") $(if $(ONLY),--only="$(ONLY)")
 
 .PHONY: security
 security: node_modules/.installed ## Attacks on a real fleet; pods, rights, network, packages: ONLY=testssl,probes,clients,slow,canaries,pods,rbac,network,packages CONNECTIONS=n
-	@$(NODE) e2e/security/main.ts $(if $(ONLY),--only $(ONLY)) $(if $(CONNECTIONS),--connections $(CONNECTIONS))
+	@$(NODE) e2e/security/main.ts $(if $(ONLY),--only="$(ONLY)") $(if $(CONNECTIONS),--connections="$(CONNECTIONS)")
 
 ##@ Measure
 .PHONY: bench
 bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send
+	@$(NODE) bench/choose.ts "$(or $(BENCH),send)"
 	@$(NODE) bench/$(or $(BENCH),send).ts

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { BENCHMARKS } from "../bench/choose.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const makefile = readFileSync(join(ROOT, "Makefile"), "utf8");
@@ -13,6 +14,19 @@ describe("Makefile", () => {
   it("lists every target in make help", () => {
     const help = execFileSync("make", ["-s", "help"], { cwd: ROOT, encoding: "utf8", timeout: 10_000 });
     for (const target of targets) assert.ok(help.includes(target), `${target} has no ## text`);
+  });
+
+  it("knows each benchmark that the documentation names", () => {
+    for (const name of BENCHMARKS) assert.ok(existsSync(join(ROOT, `bench/${name}.ts`)), name);
+    const pages = readdirSync(join(ROOT, "docs")).filter((page) => page.endsWith(".md"));
+    const named = pages.flatMap((page) =>
+      [...readFileSync(join(ROOT, "docs", page), "utf8").matchAll(/BENCH=([a-z][a-z-]*)/g)].map(
+        ([, name]) => name ?? "",
+      ),
+    );
+    assert.ok(named.length > 10);
+    const known: readonly string[] = BENCHMARKS;
+    for (const name of named) assert.ok(known.includes(name), `make bench BENCH=${name}`);
   });
 
   it("runs only scripts that exist", () => {
@@ -26,6 +40,42 @@ describe("Makefile", () => {
       for (const [, target] of readFileSync(join(ROOT, file), "utf8").matchAll(/\bmake ([a-z][a-z0-9-]*)/g)) {
         assert.ok(targets.includes(target ?? ""), `${file} names make ${target}`);
       }
+    }
+  });
+
+  const make = (...args: string[]): { status: number | null; text: string } => {
+    const { status, stdout, stderr } = spawnSync("make", ["-s", ...args], {
+      cwd: ROOT,
+      encoding: "utf8",
+      timeout: 120_000,
+    });
+    return { status, text: `${stdout}${stderr}` };
+  };
+
+  it("tells of a variable that cannot be used in a sentence, before anything begins", () => {
+    const slips = [
+      ...[
+        "sim SEED=abc",
+        "sim SEEDS=many",
+        "model SEED=-1",
+        "fuzz ONLY=nope",
+        "mutants NAME=nope",
+        "elevator CUTS=abc",
+      ],
+      ...[
+        "campaign CHECK=/nope",
+        "bench BENCH=nope",
+        "bench BENCH=../package",
+        "smoke-market STEPS=nope",
+        "package KEY=nope",
+      ],
+    ];
+    for (const slip of slips) {
+      const { status, text } = make(...slip.split(" "));
+      assert.equal(status, 2, `${slip}: ${text}`);
+      assert.doesNotMatch(text, /^ {4}at |node:internal/m, slip);
+      const told = text.split("\n").filter((line) => line !== "" && !line.startsWith("make: "));
+      assert.equal(told.length, 2, `${slip}: ${text}`);
     }
   });
 });

@@ -4,6 +4,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { oneOf, wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { isInPrivateNetwork, runInPrivateNetwork } from "../harness/private-network.ts";
@@ -52,18 +53,14 @@ function planOf(args: readonly string[]): Plan {
     },
   });
   const usual = values.long ? LONG : SHORT;
-  const number = (name: string, text: string | undefined, otherwise: number): number => {
-    const value = text === undefined ? otherwise : Number(text);
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new RangeError(`--${name}: a whole number from 1, not "${text}"`);
-    return value;
-  };
-  const first = number("seed", values.seed, 1 + Math.floor(Math.random() * 1_000_000));
-  const count = number("campaigns", values.campaigns, values.seed === undefined ? usual.campaigns : 1);
-  const seconds = number("seconds", values.seconds, usual.seconds);
+  const number = (name: string, text: string | undefined, otherwise: number): number =>
+    text === undefined ? otherwise : wholeNumber(name, text);
+  const first = number("SEED", values.seed, 1 + Math.floor(Math.random() * 1_000_000));
+  const count = number("CAMPAIGNS", values.campaigns, values.seed === undefined ? usual.campaigns : 1);
+  const seconds = number("SECONDS", values.seconds, usual.seconds);
   const seeds = Array.from({ length: count }, (_, i) => first + i);
-  const redis = oneOf("redis", REDIS_MODES, values.redis);
-  const postgres = oneOf("postgres", POSTGRES_MODES, values.postgres);
+  const redis = oneOf("REDIS", values.redis, REDIS_MODES);
+  const postgres = oneOf("POSTGRES", values.postgres, POSTGRES_MODES);
   const isReplay = values.seed !== undefined;
   return {
     seeds,
@@ -75,12 +72,6 @@ function planOf(args: readonly string[]): Plan {
     keepDir: values.keep,
     checkDir: values.check,
   };
-}
-
-function oneOf<T extends string>(name: string, known: readonly T[], text: string): T {
-  const found = known.find((one) => one === text);
-  if (found === undefined) throw new RangeError(`--${name}: one of ${known.join(", ")}, not "${text}"`);
-  return found;
 }
 
 async function run({ seeds, seconds, isReplay, isUntimed, redis, postgres, keepDir }: Plan): Promise<boolean> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { ClusterFault } from "../../scripts/cluster/fault.ts";
 import { checkHistory, type HistoryReport } from "../checker/check-history.ts";
 import { type FinalState, type HistoryEvent, readHistory } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
@@ -33,8 +34,14 @@ export function keepRecording(folder: string, { events, violations, final, logPa
   for (const path of logPaths) copyFileSync(path, join(folder, basename(path)));
 }
 
-/** Checks a kept history once more. @throws Error when the folder has none, or the campaign broke off */
+/** Checks a kept history once more. @throws {ClusterFault} when the folder has none, or the campaign broke off */
 export async function checkRecording(folder: string): Promise<HistoryReport> {
+  const missing = [HISTORY, FINAL].find((name) => !existsSync(join(folder, name)));
+  if (missing !== undefined)
+    throw new ClusterFault(
+      `${folder} has no ${missing}: it is no recording, or its campaign broke off.`,
+      "Name a folder that `make campaign KEEP=folder` wrote.",
+    );
   const final = JSON.parse(readFileSync(join(folder, FINAL), "utf8")) as FinalState;
   const events = await readHistory(join(folder, HISTORY));
   return checkCampaign(Number(events[0]?.seed), events, final);

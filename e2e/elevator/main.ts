@@ -2,6 +2,7 @@
 // `make elevator`: the SDK on networks that go away for 5 to 90 s while both sides write. Packets vanish, nobody is told.
 // Last line: figures as JSON. Exit 1 when a message was lost, came twice or out of order. Needs root, for the namespaces.
 import { parseArgs } from "node:util";
+import { unusable } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { SERVER_NAME, startFleet } from "../harness/fleet.ts";
@@ -56,7 +57,7 @@ async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const { values } = parseArgs({ args, options: { cuts: { type: "string" } } });
   const cutsS = values.cuts === undefined ? CUTS_S : values.cuts.split(",").map(Number);
-  if (!cutsS.every((seconds) => seconds > 0)) throw new RangeError(`--cuts: seconds, as 5,12, not "${values.cuts}"`);
+  if (!cutsS.every((seconds) => seconds > 0)) throw unusable("CUTS", values.cuts ?? "", "it is seconds, as 5,12");
   if (!isInPrivateNetwork()) return await runInPrivateNetwork(import.meta.filename, args);
   for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
     process.once(signal, () => process.exit(code));

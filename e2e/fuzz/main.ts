@@ -2,22 +2,54 @@
 // `make fuzz`: mutated inputs against the listeners and codecs of an entry, most of them in memory, the rest over the
 // sockets of a real process. The last line is the result as JSON. A finding names what replays it.
 import { parseArgs } from "node:util";
+import { oneOf, unusable, wholeNumber } from "../../scripts/cluster/arguments.ts";
+import { describeFault } from "../../scripts/cluster/fault.ts";
 import { runAgainstEntry } from "./entry-run.ts";
-import { type Findings, FULL_RUN_INPUTS, growthFailures, isClean } from "./lanes.ts";
+import { ALL_LANES, type Findings, FULL_RUN_INPUTS, growthFailures, isClean } from "./lanes.ts";
 import { runMemoryProcess } from "./memory-process.ts";
 
 /** Share of inputs that go over real sockets. */
 const OVER_SOCKETS = 0.06;
 
-const { values } = parseArgs({
-  options: { seed: { type: "string" }, inputs: { type: "string" }, only: { type: "string" } },
-});
-const seed = Number(values.seed ?? 1);
-const inputs = Number(values.inputs ?? FULL_RUN_INPUTS);
+interface Order {
+  seed: number;
+  inputs: number;
+  /** `lane/index`, checked. */
+  only: string | undefined;
+}
+
+function readOrder(): Order {
+  const { values } = parseArgs({
+    options: { seed: { type: "string" }, inputs: { type: "string" }, only: { type: "string" } },
+  });
+  const { only } = values;
+  if (only !== undefined) {
+    const [lane = "", index] = only.split("/");
+    oneOf("ONLY", lane, ALL_LANES);
+    if (index !== undefined && !/^\d+$/.test(index)) throw unusable("ONLY", only, "it is lane/index, as frames/17");
+  }
+  return {
+    seed: wholeNumber("SEED", values.seed ?? "1"),
+    inputs: wholeNumber("INPUTS", values.inputs ?? String(FULL_RUN_INPUTS)),
+    only,
+  };
+}
+
+/** What was asked for. Leaves at once, with a sentence, when it cannot be used. */
+function orderOrExit(): Order {
+  try {
+    return readOrder();
+  } catch (error) {
+    console.error(describeFault(error));
+    process.exit(1);
+  }
+}
+
+const { seed, inputs, only } = orderOrExit();
 const startedMs = performance.now();
 
-if (values.only !== undefined) {
-  const found = await runMemoryProcess(seed, inputs, values.only);
+if (only !== undefined) {
+  const found = await runMemoryProcess(seed, inputs, only);
   for (const failure of found.failures) console.error(`✖ ${failure}`);
   console.log(JSON.stringify(found));
   process.exit(found.failures.length === 0 ? 0 : 1);

@@ -2,6 +2,7 @@
 // `make e2e-operator`: what happens to people who chat while the operator of the running local cluster works, and while it is
 // hindered. Each scenario prints a line of JSON, the last line has all of them. Exit 1 when one falls short. Needs root.
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { FAULTS } from "./faults.ts";
@@ -23,12 +24,6 @@ const abort = new AbortController();
 // What a scenario has broken is repaired first. A second signal ends it at once.
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => abort.abort(new Error(`stopped by ${signal}`)));
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 2) throw new RangeError(`--${name}: a whole number from 2, not ${text}`);
-  return value;
-}
 
 interface Settings {
   clients: number;
@@ -87,9 +82,9 @@ async function main(): Promise<boolean> {
     },
   });
   const scenarios = pickScenarios([...SCALING, ...FAULTS], values.scenario);
-  const clients = wholeNumber("clients", values.clients);
+  const clients = wholeNumber("CLIENTS", values.clients, { from: 2 });
   const processes = Math.ceil(clients / CLIENTS_PER_PROCESS);
-  const settings = { clients, ratePerSecond: wholeNumber("rate", values.rate), processes };
+  const settings = { clients, ratePerSecond: wholeNumber("RATE", values.rate, { from: 2 }), processes };
   const site = await LiveSite.open({ progress, signal: abort.signal });
   try {
     await prepare(site);

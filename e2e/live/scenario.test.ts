@@ -27,7 +27,10 @@ describe("the scenarios", () => {
   });
 
   it("are refused by a name that is none, with those that there are", () => {
-    assert.throws(() => pickScenarios(ALL, "scale,scala"), /no scenario scala: one of scale, upgrade-bluegreen,/);
+    assert.throws(
+      () => pickScenarios(ALL, "scale,scala"),
+      /SCENARIO="scale,scala" cannot be used: it is some of scale,upgrade-bluegreen,/,
+    );
   });
 
   it("fail with what must be", () => {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { someOf } from "../../scripts/cluster/arguments.ts";
 import type { FaultClass } from "../checker/history.ts";
 import type { Limits } from "./report.ts";
 import type { LiveSite } from "./site.ts";
@@ -24,13 +25,14 @@ export interface Scenario {
   isOfSecondFleet?: true;
 }
 
-/** The scenarios that are named, in their own order; all without a name. @throws RangeError for a name that is none */
+/** The scenarios that are named, in their own order; all without a name. @throws {ClusterFault} for a name that is none */
 export function pickScenarios(all: readonly Scenario[], names: string | undefined): Scenario[] {
-  const wanted = (names ?? "").split(",").filter((name) => name !== "");
-  const unknown = wanted.find((name) => !all.some((scenario) => scenario.name === name));
-  if (unknown !== undefined)
-    throw new RangeError(`no scenario ${unknown}: one of ${all.map(({ name }) => name).join(", ")}`);
-  return wanted.length === 0 ? [...all] : all.filter(({ name }) => wanted.includes(name));
+  const chosen = someOf(
+    "SCENARIO",
+    names,
+    all.map(({ name }) => name),
+  );
+  return all.filter(({ name }) => chosen.includes(name));
 }
 
 /** Fails the scenario unless it holds. */

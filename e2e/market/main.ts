@@ -11,7 +11,7 @@ import { chosenSteps, walk } from "./walk.ts";
 
 const progress = createProgress();
 
-async function main(names: readonly string[], context: string | undefined): Promise<boolean> {
+async function main(names: string, context: string | undefined): Promise<boolean> {
   const steps = chosenSteps(MARKET_STEPS, names);
   const site = await clusterSite(await openKubeTools({ progress }, context));
   try {
@@ -26,8 +26,7 @@ async function main(names: readonly string[], context: string | undefined): Prom
 
 try {
   const { values } = parseArgs({ options: { steps: { type: "string", default: "" }, context: { type: "string" } } });
-  const names = values.steps.split(",").filter((name) => name !== "");
-  process.exit((await main(names, values.context)) ? 0 : 1);
+  process.exit((await main(values.steps, values.context)) ? 0 : 1);
 } catch (error) {
   console.error(describeFault(error));
   process.exit(1);

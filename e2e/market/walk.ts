@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { someOf } from "../../scripts/cluster/arguments.ts";
 import { Scene } from "./scene.ts";
 import type { MarketSite } from "./site.ts";
 
@@ -73,10 +74,12 @@ export async function playStep(
   }
 }
 
-/** The steps that were asked for, in their order; all when none was. @throws RangeError for an unknown name */
-export function chosenSteps(all: readonly MarketStep[], names: readonly string[]): readonly MarketStep[] {
-  const unknown = names.filter((name) => !all.some((step) => step.name === name));
-  if (unknown.length > 0)
-    throw new RangeError(`no step ${unknown.join(", ")}: there are ${all.map(({ name }) => name).join(", ")}`);
-  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+/** The steps that were asked for, in their order; all when none was. @throws {ClusterFault} for an unknown name */
+export function chosenSteps(all: readonly MarketStep[], names: string): readonly MarketStep[] {
+  const chosen = someOf(
+    "STEPS",
+    names,
+    all.map(({ name }) => name),
+  );
+  return all.filter(({ name }) => chosen.includes(name));
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make model`: many seeds of the simulated cluster, one JSON line at the end. `make model SEED=n`: one seed.
 // `make model COST=1`: what one upgrade costs.
+import { wholeNumber } from "../../scripts/cluster/arguments.ts";
+import { describeFault } from "../../scripts/cluster/fault.ts";
 import { runSeed } from "./run.ts";
 import { upgradeCosts } from "./upgrade-cost.ts";
 
 const DEFAULT_SEEDS = 5_000;
+/** Of a seed, and of how many: nobody waits for more. */
+const SEEDS = { from: 0, to: 1_000_000_000 };
 const MAX_SHOWN = 10;
 const PROGRESS_EVERY = 500;
 
@@ -19,9 +23,19 @@ if (process.argv.includes("--cost")) {
   process.exit(0);
 }
 
-const one = option("seed");
-const seeds = one === undefined ? Number(option("seeds") ?? DEFAULT_SEEDS) : 1;
-const from = Number(one ?? option("from") ?? 1);
+/** The whole number behind `--name`. Leaves at once, with a sentence, when it is none. */
+function seedsOf(name: string, byDefault: number): number {
+  try {
+    return wholeNumber(name.toUpperCase(), option(name) ?? String(byDefault), SEEDS);
+  } catch (error) {
+    console.error(describeFault(error));
+    process.exit(1);
+  }
+}
+
+const isOne = option("seed") !== undefined;
+const seeds = isOne ? 1 : seedsOf("seeds", DEFAULT_SEEDS);
+const from = isOne ? seedsOf("seed", 1) : seedsOf("from", 1);
 const total = { seeds: 0, minutes: 0, passes: 0, faults: 0, upgrades: 0, violations: 0 };
 const startedMs = performance.now();
 for (let seed = from; seed < from + seeds; seed++) {

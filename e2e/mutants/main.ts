@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make mutants`: plants every bug of list.ts in a copy of the tree, and counts those that the simulation or, where they
 // are not in it, the fitting tests notice. NAME=text runs those whose name holds the text.
+import { unusable } from "../../scripts/cluster/arguments.ts";
+import { describeFault } from "../../scripts/cluster/fault.ts";
 import { CALM_EVERY, ENTRIES_AT, FAST_WAY_EVERY, REDIS_AT, RESTORE_AT } from "../sim/plan.ts";
 import { MUTANTS } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
@@ -80,6 +82,7 @@ export async function judge(sandbox: Sandbox, mutant: Mutant, seeds = SEEDS): Pr
 
 async function main(filter: string): Promise<number> {
   const chosen = MUTANTS.filter(({ name }) => name.includes(filter));
+  if (chosen.length === 0) throw unusable("NAME", filter, "it is a part of a name in e2e/mutants/list-*.ts");
   const sandbox = new Sandbox();
   for (const [signal, number] of [
     ["SIGINT", 2],
@@ -107,4 +110,10 @@ async function main(filter: string): Promise<number> {
   return missed.length <= MISSED_ALLOWED && caught.length > 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv[2] ?? "");
+if (import.meta.main)
+  try {
+    process.exitCode = await main(process.argv[2] ?? "");
+  } catch (error) {
+    console.error(describeFault(error));
+    process.exitCode = 1;
+  }

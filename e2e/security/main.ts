@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { ALLOWED_ORIGINS } from "../../gateway/testing/foreign-origins.ts";
 import { VECTORS_FILE } from "../../proto/testdata/vectors.ts";
 import { ensureAptPackages } from "../../scripts/cluster/apt.ts";
+import { someOf, wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { cpuWaitMs } from "../harness/cpu-wait.ts";
@@ -287,17 +288,11 @@ async function run(wanted: readonly Part[], connections: number): Promise<boolea
   return ok;
 }
 
-function isPart(name: string): name is Part {
-  return PARTS.some((part) => part === name);
-}
-
 async function main(): Promise<number> {
   const options = { only: { type: "string" }, connections: { type: "string" } } as const;
   const { values } = parseArgs({ options });
-  const wanted = values.only?.split(",") ?? [...PARTS];
-  const connections = Number(values.connections ?? SLOW_CONNECTIONS);
-  if (!wanted.every(isPart)) throw new RangeError(`--only: some of ${PARTS.join(",")}, not "${values.only}"`);
-  if (!(connections >= 1)) throw new RangeError(`--connections: a number, not "${values.connections}"`);
+  const wanted = someOf("ONLY", values.only, PARTS);
+  const connections = wholeNumber("CONNECTIONS", values.connections ?? String(SLOW_CONNECTIONS));
   return (await run(wanted, connections)) ? 0 : 1;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make sim`: many seeds on two workers. `make sim SEED=n`: one seed, its history, and the smallest plan that fails.
 import { type ChildProcess, fork } from "node:child_process";
+import { wholeNumber } from "../../scripts/cluster/arguments.ts";
+import { describeFault } from "../../scripts/cluster/fault.ts";
 import type { WorkDone, WorkOrder } from "./worker.ts";
 
 const WORKERS = 2;
@@ -13,6 +15,8 @@ const ORDERS_LEFT = 4;
  */
 const WORKER_FLAGS = ["--min-semi-space-size=4"];
 const DEFAULT_SEEDS = 5000;
+/** Of a seed, and of how many: nobody waits for more. */
+const SEEDS = { from: 0, to: 1_000_000_000 };
 const MAX_SHOWN = 10;
 const PROGRESS_EVERY = 500;
 
@@ -114,11 +118,19 @@ function option(name: string): string | undefined {
   return at < 0 ? undefined : process.argv[at + 1];
 }
 
-if (import.meta.main) {
+async function main(): Promise<number> {
   const seed = option("seed");
-  const number = (name: string, initial: number): number => Number(option(name) ?? initial);
+  if (seed !== undefined) return await replay(wholeNumber("SEED", seed, SEEDS), !process.argv.includes("--whole"));
+  const number = (name: string, initial: number): number =>
+    wholeNumber(name.toUpperCase(), option(name) ?? String(initial), SEEDS);
   const range = { from: number("from", 1), count: number("seeds", DEFAULT_SEEDS), every: number("every", 1) };
-  const isFirstOnly = process.argv.includes("--first");
-  process.exitCode =
-    seed === undefined ? await many(range, isFirstOnly) : await replay(Number(seed), !process.argv.includes("--whole"));
+  return await many(range, process.argv.includes("--first"));
 }
+
+if (import.meta.main)
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    console.error(describeFault(error));
+    process.exitCode = 1;
+  }

@@ -2,6 +2,7 @@
 // `make smoke`: people chat through the LoadBalancer of the running cluster while an entry and a logic pod are killed.
 // Last line: figures as JSON. Exit 1 when a promise was broken.
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { DEMO_NAME, DEMO_NAMESPACE, type DemoAccess, demoAccess } from "../../scripts/up/demo.ts";
@@ -106,11 +107,14 @@ async function smoke(messages: number, ratePerSecond: number, context: string | 
   return clean && isTold && figures.sent === messages && figures.acked === messages && figures.delivered === messages;
 }
 
-const { values } = parseArgs({
-  options: { messages: { type: "string" }, rate: { type: "string" }, context: { type: "string" } },
-});
 try {
-  const kept = await smoke(Number(values.messages ?? MESSAGES), Number(values.rate ?? RATE_PER_SECOND), values.context);
+  const { values } = parseArgs({
+    options: { messages: { type: "string" }, rate: { type: "string" }, context: { type: "string" } },
+  });
+  const number = (name: string, text: string | undefined, otherwise: number): number =>
+    text === undefined ? otherwise : wholeNumber(name, text);
+  const messages = number("MESSAGES", values.messages, MESSAGES);
+  const kept = await smoke(messages, number("RATE", values.rate, RATE_PER_SECOND), values.context);
   process.exit(kept ? 0 : 1);
 } catch (error) {
   console.error(describeFault(error));

@@ -17,6 +17,9 @@ export class ClusterFault extends ImError {
 export function describeFault(thrown: unknown): string {
   if (thrown instanceof ClusterFault) return `${thrown.message}\n${thrown.remedy}`;
   if (!(thrown instanceof Error)) return String(thrown);
+  // A slip on the command line: where in our code it was read helps nobody.
+  if ("code" in thrown && String(thrown.code).startsWith("ERR_PARSE_ARGS_"))
+    return `${thrown.message}\n\`make help\` lists the targets with their variables.`;
   const own = thrown.stack ?? thrown.message;
   return thrown.cause === undefined ? own : `${own}\n  because of ${describeFault(thrown.cause)}`;
 }

@@ -3,7 +3,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeFault } from "../cluster/fault.ts";
+import { ClusterFault, describeFault } from "../cluster/fault.ts";
 import { PROJECT_ROOT } from "../cluster/paths.ts";
 import { createProgress } from "../cluster/progress.ts";
 import { packageCharts } from "./charts.ts";
@@ -11,7 +11,8 @@ import { packageCharts } from "./charts.ts";
 try {
   const { values } = parseArgs({ options: { key: { type: "string" }, keyring: { type: "string" } } });
   const { key, keyring } = values;
-  if ((key === undefined) !== (keyring === undefined)) throw new Error("KEY and KEYRING go together");
+  if ((key === undefined) !== (keyring === undefined))
+    throw new ClusterFault("KEY and KEYRING go together.", "Name both, or neither for archives without a signature.");
   const folder = join(PROJECT_ROOT, "build/charts");
   mkdirSync(folder, { recursive: true });
   const signing = key !== undefined && keyring !== undefined ? { key, keyring } : undefined;

@@ -5,6 +5,10 @@ import { ClusterFault } from "../cluster/fault.ts";
 import { kubeconfigPath } from "../cluster/paths.ts";
 import type { RunContext } from "../cluster/progress.ts";
 import { ensureBinaries } from "../cluster/toolchain.ts";
+import { unreachable } from "./unreachable.ts";
+
+/** An API server that is well answers within milliseconds. */
+const ANSWER_S = 10;
 
 /** kubectl and helm against one cluster. Every call has a deadline; output is kept up to 16 MiB. */
 export interface KubeTools {
@@ -76,7 +80,7 @@ export function kubeconfigOf(context: string | undefined): string | undefined {
 
 /**
  * Tools for the cluster that runs: the one of `context`, else the local one. Brings kubectl and helm where they are missing.
- * @throws {ClusterFault} when there is no local cluster
+ * @throws {ClusterFault} when there is no local cluster, or the one that is meant does not answer
  */
 export async function openKubeTools(options: RunContext, context?: string): Promise<KubeTools> {
   const kubeconfig = kubeconfigOf(context);
@@ -85,9 +89,15 @@ export async function openKubeTools(options: RunContext, context?: string): Prom
   return bindKubeTools(options, kubeconfig, context);
 }
 
-/** Tools for a kubeconfig, with the kubectl and helm that the project brings. */
+/**
+ * Tools for a kubeconfig, with the kubectl and helm that the project brings.
+ * @throws {ClusterFault} when the cluster does not answer, or kubectl cannot ask it
+ */
 export async function bindKubeTools(options: RunContext, kubeconfig: string, context?: string): Promise<KubeTools> {
   const { kubectl, helm } = await ensureBinaries(["kubectl", "helm"], options);
   if (kubectl === undefined || helm === undefined) throw new Error("the toolchain named no path of kubectl or helm");
-  return kubeTools({ kubectl, helm, kubeconfig, context });
+  const tools = kubeTools({ kubectl, helm, kubeconfig, context });
+  const answer = await tools.tryKubectl(["get", "--raw", "/version", `--request-timeout=${ANSWER_S}s`]);
+  if (answer.code !== 0) throw unreachable(answer.stderr, context);
+  return tools;
 }

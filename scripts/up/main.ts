@@ -7,7 +7,7 @@ import { bringUp } from "./bring-up.ts";
 import { reportStatus } from "./status.ts";
 import { tearDown } from "./tear-down.ts";
 
-const USAGE = "usage: main.ts up [--context NAME] | down | status";
+const USAGE = "usage: main.ts up [--context NAME] | down | status [--context NAME]";
 
 function readArguments(): { command: string; context: string | undefined } {
   try {

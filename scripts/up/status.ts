@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ClusterFault, describeFault } from "../cluster/fault.ts";
 import { OPERATOR_NAMESPACE, type UpOptions } from "./bring-up.ts";
-import { bindKubeTools, kubeconfigOf } from "./kube-tools.ts";
+import { bindKubeTools, type KubeTools, kubeconfigOf } from "./kube-tools.ts";
 
 /** `make status`: tables for people on stderr, one JSON object for scripts. */
 export async function reportStatus(options: UpOptions): Promise<object> {
@@ -9,14 +10,17 @@ export async function reportStatus(options: UpOptions): Promise<object> {
     process.stderr.write("no local cluster: `make up` starts one\n");
     return { running: false };
   }
-  const tools = await bindKubeTools(options, kubeconfig, options.context);
-  const nodes = await tools.tryKubectl(["get", "nodes", "-o", "wide"], { timeoutMs: 10_000 });
-  if (nodes.code !== 0) {
-    process.stderr.write(`the API server does not answer: ${nodes.stderr}\n\`make up\` repairs the local cluster\n`);
+  let tools: KubeTools;
+  try {
+    tools = await bindKubeTools(options, kubeconfig, options.context);
+  } catch (error) {
+    if (!(error instanceof ClusterFault)) throw error;
+    process.stderr.write(`${describeFault(error)}\n`);
     return { running: false };
   }
+  const nodes = await tools.tryKubectl(["get", "nodes", "-o", "wide"], { timeoutMs: 10_000 });
   const operator = await tools.tryKubectl(["get", "pods", "-n", OPERATOR_NAMESPACE]);
   const clusters = await tools.tryKubectl(["get", "imc", "-A", "-o", "wide"]);
-  process.stderr.write(`${nodes.stdout}\n${operator.stdout}\n${clusters.stdout || clusters.stderr}`);
-  return { running: true, kubeconfig, nodes: nodes.stdout.trim().split("\n").length - 1 };
+  process.stderr.write(`${nodes.stdout || nodes.stderr}\n${operator.stdout}\n${clusters.stdout || clusters.stderr}`);
+  return { running: true, kubeconfig, nodes: Math.max(0, nodes.stdout.trim().split("\n").length - 1) };
 }
