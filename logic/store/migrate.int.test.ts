@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { runner } from "node-pg-migrate";
 import pg from "pg";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { type PostgresServer, startPostgres } from "../../e2e/harness/postgres.ts";
 import { startProcess } from "../../e2e/harness/processes.ts";
 import { migrate } from "./migrate.ts";
+import { readMigrations } from "./migration-files.ts";
+import { applyMigrations } from "./migration-runner.ts";
 import { openPostgresStore } from "./postgres-store.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -21,15 +20,18 @@ function migrateUntil(databaseUrl: string, number: string): Promise<void> {
   return migrateSome(databaseUrl, (file) => file < number);
 }
 
-async function migrateSome(databaseUrl: string, isWanted: (file: string) => boolean): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), "im-migrations-"));
+async function migrateSome(url: string, isWanted: (file: string) => boolean): Promise<void> {
+  const migrations = await readMigrations(new URL("migrations", import.meta.url).pathname);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
   try {
-    for (const name of FILES.filter(isWanted))
-      copyFileSync(new URL(`migrations/${name}`, import.meta.url), join(dir, name));
-    const log = (): void => undefined;
-    await runner({ databaseUrl, dir, direction: "up", migrationsTable: "schema_migration", log });
+    await applyMigrations(
+      client,
+      migrations.filter(({ name }) => isWanted(name)),
+      () => undefined,
+    );
   } finally {
-    rmSync(dir, { recursive: true });
+    await client.end();
   }
 }
 

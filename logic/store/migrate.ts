@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fileURLToPath } from "node:url";
-import { runner } from "node-pg-migrate";
 import pg from "pg";
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
+import { type Migration, readMigrations } from "./migration-files.ts";
+import { applyMigrations } from "./migration-runner.ts";
 import { sqlState, toStoreError } from "./postgres-errors.ts";
 import { grantRuntime, runtimeRoleOf } from "./runtime-grants.ts";
 
@@ -41,10 +42,11 @@ export interface MigrateOptions {
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const role = runtimeRoleOf(options.runtimeUrl ?? options.url, options.url);
+  const migrations = await readMigrations(MIGRATIONS_DIR);
   const client = await connect(options);
   try {
     await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    const applied = await whenUnlocked(client, options.log);
+    const applied = await whenUnlocked(client, options.log, migrations);
     await client.query("SELECT ensure_message_partitions((now() - interval '1 month')::date, $1)", [PARTITION_MONTHS]);
     if (role !== undefined) await grantRuntime(client, role);
     return applied;
@@ -58,34 +60,16 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   }
 }
 
-/** Each migration is a transaction of its own: after a failure those before it stay, and a repetition goes on behind them. */
-async function runMigrations(client: pg.Client, log: Logger): Promise<string[]> {
-  const applied = await runner({
-    dbClient: client,
-    dir: MIGRATIONS_DIR,
-    direction: "up",
-    migrationsTable: "schema_migration",
-    // Parts of the chat were made side by side: a database may have a later one's migration, and get an earlier one's now.
-    checkOrder: false,
-    advisoryLockMode: "wait",
-    logger: {
-      debug: (text) => log.debug({}, text),
-      info: (text) => log.debug({}, text),
-      warn: (text) => log.warn({}, text),
-      error: (text) => log.error({}, text),
-    },
-  });
-  return applied.map((migration) => migration.name);
-}
-
-async function whenUnlocked(client: pg.Client, log: Logger): Promise<string[]> {
+async function whenUnlocked(client: pg.Client, log: Logger, migrations: readonly Migration[]): Promise<string[]> {
+  const applied: string[] = [];
+  const note = (name: string): unknown => applied.push(name);
   for (let tries = 1; ; tries++) {
     try {
-      return await runMigrations(client, log);
+      await applyMigrations(client, migrations, note);
+      return applied;
     } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) throw error;
-      // The runner leaves its transaction open, and could not give its own lock back in there.
-      await client.query("ROLLBACK; SELECT pg_advisory_unlock_all()");
+      const isLocked = error instanceof ImError && sqlState(error.cause) === LOCK_NOT_AVAILABLE;
+      if (!isLocked || tries === LOCK_TRIES) throw error;
       log.info({ tries }, "waiting for a lock that somebody else holds, such as a dump of the database");
       await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS));
     }
