@@ -4,6 +4,8 @@ import { isActive } from "./text.ts";
 /** A text that YAML 1.1 and 1.2 readers take for itself: no number, no date, no word with a meaning, no mark. */
 const PLAIN = /^[A-Za-z_/][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*$/;
 const WORDS = /^(true|false|null|yes|no|on|off|y|n)$/i;
+/** An exponent alone: a number to some readers of YAML 1.1. */
+const EXPONENT = /^e[+-]?[0-9_]+$/i;
 
 /** A JSON value as YAML in block style, keys in their order; `undefined` is left out, as JSON does. */
 export function toYaml(value: unknown): string {
@@ -37,7 +39,7 @@ function itemOf(value: unknown, depth: number): string {
 }
 
 function scalar(text: string, depth: number): string {
-  if (PLAIN.test(text) && !WORDS.test(text)) return text;
+  if (PLAIN.test(text) && !WORDS.test(text) && !EXPONENT.test(text)) return text;
   if (depth > 0 && isProse(text)) {
     const indent = "  ".repeat(depth);
     return `|${text.endsWith("\n") ? "" : "-"}\n${text.replace(/\n$/, "").replace(/^(?=.)/gm, indent)}`;
