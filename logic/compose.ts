@@ -370,7 +370,7 @@ export function composeLogic(ports: LogicPorts): LogicCore {
     }),
     control: { store, router, onFenced, ackWatch, clock, startedMs: clock.nowMs(), log, metrics },
     admin: identity.admin,
-    sending: { ...sending, clock, metrics },
+    sending: { ...sending, clock, metrics, tracer: ports.tracer },
     acks,
     ackWatch,
     activity: identity.handlers.activity,

@@ -21,13 +21,18 @@ export interface ApiAsk {
   key?: string | undefined;
   body?: object | undefined;
   idempotencyKey?: string;
+  traceparent?: string;
 }
 
 /** Calls the server API; a POST gets a fresh idempotency key unless it has one. */
-export async function callApi(port: number, { method, path, key, body, idempotencyKey }: ApiAsk): Promise<ApiReply> {
+export async function callApi(
+  port: number,
+  { method, path, key, body, idempotencyKey, traceparent }: ApiAsk,
+): Promise<ApiReply> {
   const headers: Record<string, string> = { "content-type": "application/json" };
   if (key !== undefined) headers.authorization = `Bearer ${key}`;
   if (method !== "GET") headers["idempotency-key"] = idempotencyKey ?? randomUUID();
+  if (traceparent !== undefined) headers.traceparent = traceparent;
   const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     ...{ method, headers, signal: AbortSignal.timeout(CALL_TIMEOUT_MS) },
     ...(body ? { body: JSON.stringify(body) } : {}),

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One message, one trace: real entries, logic and extlogic, and a collector of our own.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { listen } from "#lib/listen.ts";
+import { temporaryFolder } from "../harness/folders.ts";
 import { type CollectedSpan, OtlpCollector } from "../harness/otlp-collector.ts";
+import { freePort } from "../harness/ports.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { startWebhookSandbox } from "../sandbox/webhook.ts";
+import { callApi, createApiKey } from "./api-caller.ts";
 import { login, targetOf, useFleet, waitMessages } from "./fleet-suite.ts";
 
 const WAIT_MS = 60_000;
@@ -23,7 +28,24 @@ describe("traces", async () => {
   const [collector, silent] = [await OtlpCollector.start(), await OtlpCollector.start()];
   silent.isSilent = true;
   const webhook = await startWebhookSandbox({});
-  after(() => Promise.all([collector.close(), silent.close(), webhook.close()]));
+  /** What the backend is told of traces that looks at messages before they are stored. */
+  const asked: unknown[] = [];
+  const judge = createServer((request, response) => {
+    asked.push(request.headers.traceparent);
+    request.resume().on("end", () => response.end('{"verdict":"allow"}'));
+  });
+  const folder = temporaryFolder("imcluster-tracing-");
+  const hooksFile = join(folder, "hooks.json");
+  const url = `http://127.0.0.1:${await listen(judge, 0, "127.0.0.1")}/`;
+  const before = [{ name: "judge", url, secret: "a secret of the shop", onFailure: "allow", budgetMs: 2000 }];
+  writeFileSync(hooksFile, JSON.stringify({ hooks: [], before }));
+  const apiPort = await freePort();
+  after(async () => {
+    judge.closeAllConnections();
+    judge.close();
+    await Promise.all([collector.close(), silent.close(), webhook.close()]);
+    rmSync(folder, { recursive: true, force: true });
+  });
   const env = {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc",
@@ -36,6 +58,10 @@ describe("traces", async () => {
     // The third entry was told to trace nothing, and the collector of the fourth does not answer.
     entryEnvOf: (index): Record<string, string> =>
       [{}, {}, { IM_TRACE_RATIO: "0" }, { OTEL_EXPORTER_OTLP_ENDPOINT: silent.url }][index] ?? {},
+    logicEnv: {
+      ...{ IM_API_PORT: String(apiPort), IM_HOOKS_FILE: hooksFile },
+      IM_WEBHOOK_ALLOWED_NETWORKS: "127.0.0.0/8",
+    },
     extlogicEnv: { IM_PUSH_WEBHOOK_URL: webhook.url },
   });
   const person = (uid: string, entry: number) => login(fleet(), uid, targetOf(fleet(), "tls", entry));
@@ -68,6 +94,8 @@ describe("traces", async () => {
     const kinds = ["send", "process", "append", "route", "deliver", "settle"].map((stage) => named.get(stage)?.kind);
     assert.deepEqual(kinds, ["SERVER", "CONSUMER", "CLIENT", "PRODUCER", "CONSUMER", "CONSUMER"]);
     for (const span of spans()) assert.ok(span.endNanos >= span.startNanos && !span.isError, span.name);
+    const process = named.get("process");
+    assert.ok(asked.includes(`00-${process?.traceId}-${process?.spanId}-01`), JSON.stringify(asked));
     assert.ok(collector.headers.every(({ authorization }) => authorization === "Bearer abc"));
 
     const said = JSON.stringify(spans(), (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
@@ -87,6 +115,44 @@ describe("traces", async () => {
       /im_send_duration_seconds_bucket\{le="[^"]+"\} \d+ # \{trace_id="[0-9a-f]{32}"\}/,
     );
     assert.ok(!(await logic?.metrics())?.includes("trace_id"));
+  });
+
+  it("go on where a backend of the shop began them, through the server API to the acknowledgement", async () => {
+    const key = await createApiKey(fleet().postgresUrl, ["messages:send", "broadcasts:manage"]);
+    const ivan = await person("ivan", 1);
+    const [traceId, spanId] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+    const message = { from: "svc:shop", to: "ivan", contentType: "text/plain", content: CONTENT };
+    const post = async (path: string, body: object, traceparent: string): Promise<void> => {
+      const { status, body: said } = await callApi(apiPort, { method: "POST", path, key, body, traceparent });
+      assert.equal(status, 201, JSON.stringify(said));
+    };
+    await post("/v1/messages", message, `00-${traceId}-${spanId}-01`);
+    await post("/v1/messages", message, `00-${"1".repeat(32)}-${spanId}-00`);
+    await waitMessages(ivan, 2);
+    const sale = { contentType: "text/plain", content: CONTENT, audience: "all", notAfterMs: Date.now() + 600_000 };
+    await post("/v1/broadcasts", sale, `00-${"2".repeat(32)}-${spanId}-01`);
+
+    const names = ["append", "deliver", "route", "send", "settle"].map((stage) => `${stage} messages`);
+    await waitUntil("every stage was collected", () => collector.trace(traceId).length >= names.length, WAIT_MS);
+    assert.deepEqual(stagesOf(collector.trace(traceId)), names);
+    const parents = new Map(collector.trace(traceId).map((span) => [span.name, span.parentSpanId]));
+    const own = (name: string): string | undefined =>
+      collector.trace(traceId).find((span) => span.name === name)?.spanId;
+    assert.equal(parents.get("send messages"), spanId);
+    assert.equal(parents.get("append messages"), own("send messages"));
+    assert.equal(parents.get("route messages"), own("send messages"));
+    assert.equal(parents.get("deliver messages"), own("route messages"));
+    assert.equal(parents.get("settle messages"), own("deliver messages"));
+    const [sent] = collector.trace(traceId).filter(({ name }) => name === "send messages");
+    assert.deepEqual(
+      [sent?.kind, sent?.resource["service.name"], sent?.attributes["im.operation"]],
+      ["SERVER", "imcluster-logic", "sendMessage"],
+    );
+    await waitUntil("the broadcast was collected", () => collector.trace("2".repeat(32)).length >= 2, WAIT_MS);
+    assert.deepEqual(stagesOf(collector.trace("2".repeat(32))), ["append broadcasts", "send broadcasts"]);
+    // It was stored before the broadcast, and would be here by now.
+    assert.deepEqual(collector.trace("1".repeat(32)), []);
+    await ivan.client.close();
   });
 
   it("go on into extlogic when the message falls to a push", async () => {

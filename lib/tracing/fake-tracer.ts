@@ -29,12 +29,17 @@ class FakeSpan implements TraceSpan {
 /** Remembers what was traced: for tests. */
 export class FakeTracer implements Tracer {
   samples = true;
+  continues = true;
   readonly spans: FakeSpan[] = [];
   /** Stages that are over, in that order, and their errors. */
   readonly ended: string[] = [];
 
   isSampled(): boolean {
     return this.samples;
+  }
+
+  mayContinue(): boolean {
+    return this.continues;
   }
 
   start(stage: Stage, parent?: TraceContext): TraceSpan {

@@ -28,7 +28,7 @@ export interface TracedProcess {
 
 /** Options of {@link OtelTracer}. */
 export interface OtelTracerOptions {
-  sampler: Pick<TraceSampler, "isSampled">;
+  sampler: Pick<TraceSampler, "isSampled" | "mayContinue">;
   processor: SpanProcessor;
   process: TracedProcess;
   log: Logger;
@@ -60,6 +60,10 @@ export class OtelTracer implements Tracer {
 
   isSampled(): boolean {
     return this.#sampler.isSampled();
+  }
+
+  mayContinue(): boolean {
+    return this.#sampler.mayContinue();
   }
 
   start(stage: Stage, parent?: TraceContext): TraceSpan {

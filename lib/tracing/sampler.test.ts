@@ -36,4 +36,12 @@ describe("the share of messages that are traced", () => {
     clock.advance(60_000);
     assert.equal(ask(100), 20);
   });
+
+  it("takes traces that others have begun whatever the ratio is, and shares the limit with them", () => {
+    const clock = new FakeClock();
+    const sampler = new TraceSampler({ ratio: 1e-9, perSecond: 5, clock, random: () => 0.5 });
+    const taken = Array.from({ length: 8 }, () => sampler.mayContinue()).filter(Boolean);
+    assert.deepEqual([taken.length, sampler.counts], [5, { sampled: 5, limited: 3 }]);
+    assert.equal(sampler.isSampled(), false);
+  });
 });

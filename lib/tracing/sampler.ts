@@ -36,6 +36,11 @@ export class TraceSampler {
   isSampled(): boolean {
     if (--this.#left > 0) return false;
     this.#left = this.#gap();
+    return this.mayContinue();
+  }
+
+  /** Is there room this second for a message whose trace somebody else has begun? The ratio was theirs to keep. */
+  mayContinue(): boolean {
     const isTaken = this.#bucket.take();
     this.counts[isTaken ? "sampled" : "limited"]++;
     return isTaken;

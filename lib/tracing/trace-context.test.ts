@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { readTraceContext, readTraceparent, writeTraceContext, writeTraceparent } from "./trace-context.ts";
+import {
+  readTraceAsk,
+  readTraceContext,
+  readTraceparent,
+  writeTraceContext,
+  writeTraceparent,
+} from "./trace-context.ts";
 
 const hex = (digits: number): fc.Arbitrary<string> =>
   fc
@@ -40,5 +46,11 @@ describe("the context of a trace", () => {
       ...[`00-${traceId.toUpperCase()}-${spanId}-01`, ` 00-${traceId}-${spanId}-01`, `00-${traceId}-${spanId}`],
     ])
       assert.equal(readTraceparent(text), undefined, text);
+    // Who says that nothing is recorded has said something; who says nothing that can be read has not.
+    assert.equal(readTraceAsk(`00-${traceId}-${spanId}-00`), "unrecorded");
+    assert.equal(readTraceAsk(`00-${traceId}-${spanId}-02`), "unrecorded");
+    for (const text of [`00-${"0".repeat(32)}-${spanId}-00`, `ff-${traceId}-${spanId}-00`, `${traceId}-00`, undefined])
+      assert.equal(readTraceAsk(text), undefined, text);
+    assert.deepEqual(readTraceAsk(`00-${traceId}-${spanId}-01`), { traceId, spanId });
   });
 });

@@ -33,11 +33,18 @@ export function writeTraceparent({ traceId, spanId }: TraceContext): string {
 
 /** Undefined: it is no traceparent, or says that the trace is not recorded. */
 export function readTraceparent(text: string | undefined): TraceContext | undefined {
+  const asked = readTraceAsk(text);
+  return asked === "unrecorded" ? undefined : asked;
+}
+
+/** What a caller asks for: that its trace goes on, or that nothing is recorded. Undefined: it says nothing that can be read. */
+export function readTraceAsk(text: string | undefined): TraceContext | "unrecorded" | undefined {
   const [, version, traceId = "", spanId = "", flags = "", more] = TRACEPARENT.exec(text ?? "") ?? [];
   // Version ff is forbidden; more fields are allowed to later versions only.
   if (version === undefined || version === "ff" || (version === "00" && more !== undefined)) return undefined;
+  const context = contextOf(traceId, spanId);
   const isSampled = (Number.parseInt(flags, 16) & 1) === 1;
-  return isSampled ? contextOf(traceId, spanId) : undefined;
+  return context && !isSampled ? "unrecorded" : context;
 }
 
 function contextOf(traceId: string, spanId: string): TraceContext | undefined {

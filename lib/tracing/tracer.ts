@@ -8,37 +8,39 @@ interface StageWords {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-const DESTINATION = "messages";
-
-function messaging(operation: string, type: string, kind: StageWords["kind"]): StageWords {
+function messaging(operation: string, type: string, kind: StageWords["kind"], destination = "messages"): StageWords {
   return {
-    name: `${operation} ${DESTINATION}`,
+    name: `${operation} ${destination}`,
     kind,
     attributes: {
       "messaging.system": "imcluster",
-      "messaging.destination.name": DESTINATION,
+      "messaging.destination.name": destination,
       "messaging.operation.name": operation,
       "messaging.operation.type": type,
     },
   };
 }
 
-/** The stages of a message, in the order in which it takes them. */
-export const STAGES = {
-  /** The sender's entry: from the client's frame to the answer. */
-  send: messaging("send", "send", "SERVER"),
-  /** Logic: from the entry's record to the answer. */
-  process: messaging("process", "process", "CONSUMER"),
-  /** The transaction, and the wait for it. */
-  store: {
-    name: `append ${DESTINATION}`,
+function storing(collection: string): StageWords {
+  return {
+    name: `append ${collection}`,
     kind: "CLIENT",
     attributes: {
       "db.system.name": "postgresql",
       "db.operation.name": "append",
-      "db.collection.name": DESTINATION,
+      "db.collection.name": collection,
     },
-  },
+  };
+}
+
+/** The stages of a message, in the order in which it takes them. */
+export const STAGES = {
+  /** The sender's entry: from the client's frame to the answer. Or the server API of logic: from the call to its answer. */
+  send: messaging("send", "send", "SERVER"),
+  /** Logic: from the entry's record to the answer. */
+  process: messaging("process", "process", "CONSUMER"),
+  /** The transaction, and the wait for it. */
+  store: storing("messages"),
   /** Logic: finds the recipients' entries and hands it to them. */
   route: messaging("route", "send", "PRODUCER"),
   /** A recipient's entry: until it is written to the socket. */
@@ -47,6 +49,10 @@ export const STAGES = {
   settle: messaging("settle", "settle", "CONSUMER"),
   /** Extlogic: nobody could be reached, and the message fell to a push. */
   push: messaging("push", "process", "CONSUMER"),
+  /** The server API of logic: a broadcast, from the call to its answer. */
+  announce: messaging("send", "send", "SERVER", "broadcasts"),
+  /** The broadcast is stored, and in force if it is due. */
+  storeBroadcast: storing("broadcasts"),
 } as const satisfies Record<string, StageWords>;
 
 export type Stage = keyof typeof STAGES;
@@ -55,6 +61,8 @@ export type Stage = keyof typeof STAGES;
 export interface SpanFacts {
   "messaging.message.id"?: string;
   "messaging.message.body.size"?: number;
+  /** Operation of the server API that it came by. */
+  "im.operation"?: string;
   /** How it ended: a word of our own. */
   "im.result"?: string;
   "im.recipients"?: number;
@@ -74,6 +82,8 @@ export interface TraceSpan {
 export interface Tracer {
   /** Is the next message one of those that are traced? Asked once per message, where it comes in. */
   isSampled(): boolean;
+  /** Is there room for one whose trace a trusted caller has begun? */
+  mayContinue(): boolean;
   /** Without a parent a new trace begins. */
   start(stage: Stage, parent?: TraceContext): TraceSpan;
 }

@@ -23,7 +23,7 @@ interface Answer {
 describe("the webhook before a message", () => {
   let server: Server;
   let url = "";
-  let asked: { body: string; isSigned: boolean }[] = [];
+  let asked: { body: string; isSigned: boolean; traceparent: unknown }[] = [];
   let answer: Answer = {};
   before(async () => {
     server = createServer((request, response) => {
@@ -33,7 +33,8 @@ describe("the webhook before a message", () => {
         const body = Buffer.concat(chunks).toString();
         const sent = String(request.headers["x-im-signature"]);
         const [, time = "0"] = /^t=(\d+),/.exec(sent) ?? [];
-        asked.push({ body, isSigned: signature(SECRET, Number(time), body) === sent });
+        const { traceparent } = request.headers;
+        asked.push({ body, isSigned: signature(SECRET, Number(time), body) === sent, traceparent });
         const { status = 200, body: text = "{}", afterMs = 0 } = answer;
         setTimeout(() => response.writeHead(status).end(text), afterMs);
       });
@@ -68,6 +69,19 @@ describe("the webhook before a message", () => {
     return { guard, judge, drop };
   }
   const late = (verdict: "allow" | "block"): Passage => ({ verdict, by: "spam", explanation: "", retryAfterMs: 0 });
+
+  it("is told the trace of a message that is traced", async () => {
+    const { judge, guard } = guardOf();
+    const [traceId, spanId] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+    await judge({ trace: { traceId, spanId } });
+    await judge();
+    assert.deepEqual(
+      asked.map(({ traceparent }) => traceparent),
+      [`00-${traceId}-${spanId}-01`, undefined],
+    );
+    assert.ok(!asked[0]?.body.includes(traceId));
+    guard.close();
+  });
 
   it("is asked, signed, and its verdict holds", async () => {
     const { judge, guard } = guardOf();

@@ -123,6 +123,7 @@ export class MessageBefore implements BeforeSend {
     const result = await sender.post({
       ...{ url: hook.url, secret: hook.secret, body: questionOf(hook, message) },
       idempotencyKey: createHash("sha256").update(`${message.sender}\0${message.clientMessageId}`).digest("base64url"),
+      trace: message.trace,
     });
     metrics.seconds.observe({ hook: hook.name }, (clock.nowMs() - startedMs) / 1000);
     if (result.kind === "failed") breaker.fail(clock.nowMs());

@@ -78,6 +78,7 @@ export class SendHandler {
     }
     const startedMs = this.#ports.clock.nowMs();
     const span = trace && this.#ports.tracer?.start("process", trace);
+    if (span) input.trace = span.context;
     const taken = this.#ports.gate.enter(input, (passage) =>
       this.#submit(session, rid, input, { passage, startedMs, span }),
     );

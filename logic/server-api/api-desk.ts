@@ -4,6 +4,7 @@ import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import type { Counter, Histogram } from "#lib/metrics.ts";
 import type { ApiAnswer, StoredApiKey } from "../store/server-api-store.ts";
 import type { AuditLog } from "./audit-log.ts";
+import { beginCallTrace, withinSpan } from "./call-trace.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { ApiPorts, Call, Operation, Outcome } from "./operation.ts";
@@ -34,6 +35,8 @@ export interface ApiRequest {
   readonly certificate?: ClientCertificate | undefined;
   readonly idempotencyKey: string | undefined;
   readonly contentType: string | undefined;
+  /** As W3C Trace Context has it; whatever else it may be is passed over. */
+  readonly traceparent?: string | undefined;
   /** The whole body, or why there is none; at most once. */
   readonly readBody: (maxBytes: number) => Promise<Uint8Array | Refusal>;
 }
@@ -163,10 +166,14 @@ export class ApiDesk {
     if (call.kind === "refused") return refused(call, request.id);
     const whole = { ...call.call, tenant: key.tenant };
     known.target = operation.target(whole);
-    return await this.#run(operation, whole, request.id);
+    return await this.#run(operation, whole, request);
   }
 
-  async #run(operation: Operation, call: Call<unknown, unknown, unknown>, id: string): Promise<ApiResponse> {
+  async #run(
+    operation: Operation,
+    call: Call<unknown, unknown, unknown>,
+    { id, traceparent }: ApiRequest,
+  ): Promise<ApiResponse> {
     const { repeatable, api } = this.#ports;
     if (operation.method === "GET") return responseOf(operation, await operation.run(call, api), id);
     const { tenant, idempotencyKey, path, body } = call;
@@ -174,7 +181,9 @@ export class ApiDesk {
     const repeated = await repeatable.once(
       { tenant, idempotencyKey, identity: [operation.id, path, body] },
       async () => {
-        const outcome = await operation.run(call, api);
+        // Begun here: a repetition, which does nothing, is in no trace.
+        const span = beginCallTrace(api.tracer, operation, traceparent);
+        const outcome = await withinSpan(span, () => operation.run(span ? { ...call, span } : call, api));
         if (outcome.kind === "refused") failed = outcome;
         const isFinal = outcome.kind === "ok" || !mayPass(outcome);
         return { answer: answerOf(responseOf(operation, outcome, id)), isFinal };

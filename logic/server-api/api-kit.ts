@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { FakeClock } from "#lib/clock.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { FakeTracer } from "#lib/tracing/fake-tracer.ts";
 import type { CardKey } from "../changes/card-keys.ts";
 import { composeLogic } from "../compose.ts";
 import { MemoryAckWheel } from "../deliver/ack-wheel-memory.ts";
@@ -34,6 +35,7 @@ export interface TestCall {
   body?: unknown;
   idempotencyKey?: string | undefined;
   contentType?: string;
+  traceparent?: string;
 }
 
 export interface TestAnswer {
@@ -78,6 +80,8 @@ export class TestApi {
   /** As in the file of card keys; may be changed by the test. */
   cardKeys: readonly CardKey[] = [{ id: "k1", secret: Buffer.alloc(32, 7) }];
   readonly faults: string[] = [];
+  /** Chooses nothing, until the test says otherwise. */
+  readonly tracer = new FakeTracer();
   readonly registry = new Metrics();
   hooks: HookSettings = NO_HOOKS;
   /** May be changed by the test. */
@@ -108,6 +112,7 @@ export class TestApi {
     clock: this.clock,
     random: () => 0.5,
     defer: setImmediate,
+    tracer: this.tracer,
     guards: { before: [this.mutes], after: [] },
     changes: { cardKeys: () => this.cardKeys, mutedMs: (userId) => this.mutes.leftMs(userId) },
     onFault: (op) => void this.faults.push(op),
@@ -119,6 +124,7 @@ export class TestApi {
   readonly entry: TestEntry;
 
   constructor(ratePerSecond = 100_000, fileKeys: FileKeys = new Map()) {
+    this.tracer.samples = false;
     const { core, store, router, mutes, deadLetters, clock, registry } = this;
     const onFault = (op: string): void => void this.faults.push(op);
     const random = (): number => 0.5;
@@ -176,7 +182,15 @@ export class TestApi {
   }
 
   /** A call; a POST gets a fresh idempotency key unless it has one. */
-  async call({ method, path, key, body, contentType = "application/json", ...call }: TestCall): Promise<TestAnswer> {
+  async call({
+    method,
+    path,
+    key,
+    body,
+    contentType = "application/json",
+    traceparent,
+    ...call
+  }: TestCall): Promise<TestAnswer> {
     const url = new URL(path, "http://api");
     const idempotencyKey = "idempotencyKey" in call ? call.idempotencyKey : method === "GET" ? undefined : randomUUID();
     const bytes =
@@ -184,6 +198,7 @@ export class TestApi {
     const request: ApiRequest = {
       ...{ id: randomUUID(), method, path: url.pathname, query: url.searchParams, contentType, idempotencyKey },
       authorization: key === undefined ? undefined : `Bearer ${key}`,
+      traceparent,
       readBody: async () => bytes,
     };
     const { status, headers, body: text } = await this.desk.handle(request);

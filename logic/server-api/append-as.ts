@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
-import { ErrorCode, ImError } from "#lib/errors.ts";
+import { ErrorCode, errorCodeName, ImError } from "#lib/errors.ts";
+import type { Tracer, TraceSpan } from "#lib/tracing/tracer.ts";
 import { NO_ORIGIN, type Outgoing } from "../deliver/deliver.ts";
 import type { EpochWatch } from "../inbox/epoch-watch.ts";
 import type { LogicMetrics } from "../metrics.ts";
@@ -14,6 +15,8 @@ export interface AppendAsPorts extends Pick<SendPorts, "submit" | "deliver" | "m
   epochs: Pick<EpochWatch, "current" | "markOf">;
   clock: Clock;
   metrics: Pick<LogicMetrics, "sends" | "tenantMessages">;
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
 }
 
 /** A message of the server's own. */
@@ -50,9 +53,10 @@ export class AppendAs {
 
   /**
    * Resolves when the message is committed; a repetition gets the first one's place and is delivered no second time.
+   * @param span of a call that is traced
    * @throws {ImError} BUSY when nothing was done, RETRYABLE when nobody knows
    */
-  append(message: ServerMessage): Promise<ServerAppend> {
+  append(message: ServerMessage, span?: TraceSpan): Promise<ServerAppend> {
     const { sender, to, conversationId, subject, clientMessageId, contentType, content } = message;
     const { messageId, clock } = this.#ports;
     const { hashedAs, ...address } =
@@ -63,7 +67,7 @@ export class AppendAs {
       messageId: messageId(),
       sentAtMs: clock.wallMs(),
     };
-    return this.appendInput(input);
+    return this.appendInput(input, span);
   }
 
   /** Where a message to a user goes. */
@@ -72,23 +76,27 @@ export class AppendAs {
   }
 
   /** The same for a message that is made already. */
-  appendInput(input: AppendInput): Promise<ServerAppend> {
-    const { submit, epochs } = this.#ports;
+  appendInput(input: AppendInput, span?: TraceSpan): Promise<ServerAppend> {
+    const { submit, epochs, tracer } = this.#ports;
+    const storing = span && tracer?.start("store", span.context);
     return new Promise((resolve, reject) => {
       const taken = submit(input, (result, epoch) => {
+        storing?.end(result instanceof ImError ? errorCodeName(result.code) : undefined);
         if (result instanceof ImError) {
           this.#ports.metrics.sends[result.code === ErrorCode.BUSY ? "busy" : "retryable"]++;
           reject(result);
-        } else resolve(this.#finish(input, result, epochs.markOf(epoch)));
+        } else resolve(this.#finish(input, result, epochs.markOf(epoch), span));
       });
       if (taken) return;
+      storing?.end("busy");
       this.#ports.metrics.sends.busy++;
       reject(new ImError(ErrorCode.BUSY, "too many messages wait", { retryAfterMs: RETRY_AFTER_MS }));
     });
   }
 
-  #finish(message: AppendInput, result: AppendResult, epochMark: number): ServerAppend {
-    const { metrics, deliver } = this.#ports;
+  #finish(message: AppendInput, result: AppendResult, epochMark: number, span?: TraceSpan): ServerAppend {
+    const { metrics, deliver, tracer } = this.#ports;
+    span?.note({ "im.result": result.kind });
     if (result.kind !== "stored" && result.kind !== "duplicate") {
       if (result.kind === "pair-full") {
         metrics.sends.denied++;
@@ -99,9 +107,11 @@ export class AppendAs {
       return { kind };
     }
     metrics.sends[result.kind]++;
+    span?.note({ "messaging.message.id": result.messageId });
     if (result.kind === "stored") {
       metrics.tenantMessages.add(message.sender);
-      deliver(outgoingOf(message, result, epochMark));
+      const outgoing = outgoingOf(message, result, epochMark);
+      deliver(span ? { ...outgoing, span: tracer?.start("route", span.context) } : outgoing);
     }
     return { kind: "appended", message: result };
   }

@@ -129,6 +129,7 @@ export function composeApiDesk(
     mutes: new MuteDesk({ store: store.mutes, watch: parts.mutes }),
     governance: new GovernanceDesk({ store: store.governance, conversations: store.conversations, admin: core.admin }),
     broadcasts: new BroadcastDesk({ store: store.broadcasts, board: core.broadcasts.board }),
+    tracer: core.sending.tracer,
     ...{ deadLetters, store, fleet: new FleetDesk({ name: config.IM_POD_NAME, entries: core.entries, clock }) },
     hooks: new HookDesk({ store: store.hooks, settings }),
     readAudit: (tenant, page) => serverApi.readAudit(tenant, page),

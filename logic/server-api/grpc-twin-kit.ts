@@ -31,6 +31,7 @@ export interface GrpcCaller {
   key?: string | undefined;
   idempotencyKey?: string | undefined;
   deadlineMs?: number;
+  traceparent?: string;
 }
 
 /** A backend that calls the server API over gRPC. */
@@ -48,13 +49,14 @@ export class TwinClient {
   call(
     method: string,
     request: object,
-    { key, idempotencyKey = randomUUID(), deadlineMs = DEADLINE_MS }: GrpcCaller,
+    { key, idempotencyKey = randomUUID(), deadlineMs = DEADLINE_MS, traceparent }: GrpcCaller,
   ): Promise<GrpcAnswer> {
     const found = definition[method];
     assert.ok(found, method);
     const metadata = new Metadata();
     if (key !== undefined) metadata.set("authorization", `Bearer ${key}`);
     metadata.set("idempotency-key", idempotencyKey);
+    if (traceparent !== undefined) metadata.set("traceparent", traceparent);
     return new Promise((resolve) => {
       let isReplay = false;
       let settle = (_: GrpcAnswer): void => undefined;

@@ -110,6 +110,7 @@ function requestOf(operation: Operation, { request, header, certificate }: Metad
     ...{ authorization: header("authorization"), certificate: readCertificate(certificate()) },
     idempotencyKey: header("idempotency-key"),
     contentType: bodyFields ? "application/json" : undefined,
+    traceparent: header("traceparent"),
     readBody: async () => Buffer.from(JSON.stringify(body)),
   };
 }

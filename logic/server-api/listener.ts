@@ -124,7 +124,12 @@ function serve({ desk, document, page }: ApiListenerOptions, request: IncomingMe
 }
 
 function requestOf(request: IncomingMessage, path: string, query: string): ApiRequest {
-  const { authorization, "idempotency-key": idempotencyKey, "content-type": contentType } = request.headers;
+  const {
+    authorization,
+    "idempotency-key": idempotencyKey,
+    "content-type": contentType,
+    traceparent,
+  } = request.headers;
   return {
     id: randomUUID(),
     method: request.method ?? "",
@@ -134,6 +139,7 @@ function requestOf(request: IncomingMessage, path: string, query: string): ApiRe
     // A header that comes twice is joined by node:http, and fits no pattern then.
     idempotencyKey: Array.isArray(idempotencyKey) ? idempotencyKey.join(",") : idempotencyKey,
     contentType,
+    traceparent: Array.isArray(traceparent) ? undefined : traceparent,
     readBody: (maxBytes) => readBody(request, maxBytes),
   };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import type { Stage, Tracer, TraceSpan } from "#lib/tracing/tracer.ts";
 import type { CardDesk } from "../changes/card-desk.ts";
 import type { ApiAudit } from "../store/server-api-store.ts";
 import type { Store } from "../store/store.ts";
@@ -34,6 +35,8 @@ export interface ApiPorts {
     "readHistory" | "readInbox" | "traces" | "conversations" | "policy" | "exports" | "pushStore" | "blocks"
   >;
   readonly fleet: Pick<FleetDesk, "list">;
+  /** Undefined: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly readAudit: (tenant: string, page: { before: number; limit: number }) => Promise<ApiAudit[]>;
 }
 
@@ -46,6 +49,8 @@ export interface Call<P, Q, B> {
   readonly body: B;
   /** Of the header, "" for a GET; unique in its tenant for as long as answers are kept. */
   readonly idempotencyKey: string;
+  /** Of a call that is traced: ended when it is answered. */
+  readonly span?: TraceSpan | undefined;
 }
 
 export interface Accepted {
@@ -77,6 +82,8 @@ export interface Operation {
   readonly reply: { readonly status: 200 | 201 | 202 | 204; readonly description: string; readonly schema?: Schema };
   /** A read that is answered when it is written down, as what changes something is. */
   readonly isWrittenFirst?: boolean;
+  /** What a traced call of it is a stage of; undefined: it is never traced. */
+  readonly traced?: Stage;
   /** Besides those that every operation may answer. */
   readonly problems: readonly ProblemCode[];
   /** Whom or what the call is about, for the audit log. Never content, never a secret. */

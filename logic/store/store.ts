@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
 import type { Deaths } from "../router/purge-guard.ts";
 import type { BlockStore } from "./blocks.ts";
 import type { BroadcastStore } from "./broadcast-store.ts";
@@ -188,6 +189,8 @@ export interface AppendInput {
   maxOfPair?: number;
   /** It is a card that shows this, in this state: see ChangeStore.findCard. */
   card?: { ref: string; version: number };
+  /** Of a message that is traced: those who are asked about it are told. Not stored. */
+  trace?: TraceContext;
   /** It is for its sender alone: nobody else ever gets or reads it. */
   hidden?: boolean;
   /** It is not to be stored: if its key is known, it is answered as a repetition, else as `refused`. */

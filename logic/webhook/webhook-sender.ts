@@ -5,6 +5,7 @@ import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "#lib/clock.ts";
 import { Agent, request as requestHttp } from "#lib/node-http.ts";
+import { type TraceContext, writeTraceparent } from "#lib/tracing/trace-context.ts";
 import { type AllowedNetworks, isPublicAddress } from "./public-address.ts";
 import { signature } from "./signature.ts";
 
@@ -46,6 +47,8 @@ export interface WebhookCall {
   readonly body: string;
   /** The same for all tries of one thing, also those of a later call: the backend does it once. */
   readonly idempotencyKey: string;
+  /** Of what is traced: the backend's spans may go on under it. */
+  readonly trace?: TraceContext | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal;
 }
@@ -130,6 +133,7 @@ export class WebhookSender {
       "content-length": Buffer.byteLength(call.body),
       "idempotency-key": call.idempotencyKey,
       "x-im-signature": signature(call.secret, Math.floor(this.#options.clock.wallMs() / 1000), call.body),
+      ...(call.trace ? { traceparent: writeTraceparent(call.trace) } : {}),
     };
     const lookup = this.#lookup(isTls);
     const request = isTls

@@ -165,7 +165,8 @@ export const createBroadcast = operation({
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: MADE },
   problems: ["inverted_window", "unknown_segment", "empty_audience", "too_many_broadcasts"],
   target: ({ body: { audience, contentType } }) => `${audience} ${contentType}`,
-  async run({ tenant, idempotencyKey, body }, { broadcasts }) {
+  traced: "announce",
+  async run({ tenant, idempotencyKey, body, span }, { broadcasts, tracer }) {
     const content = readContent(body.content, body.encoding);
     if ("kind" in content) return content;
     const audience = audienceOf(body);
@@ -175,7 +176,10 @@ export const createBroadcast = operation({
     if (topic !== "" && urgent)
       return refuse("invalid", "what is urgent comes to everybody: leave out topic, or urgent");
     const ask = { tenant, idempotencyKey, contentType, content, ...audience, notBeforeMs, notAfterMs, urgent };
-    const made = await broadcasts.create({ ...ask, topic, maxPerDay });
+    span?.note({ "messaging.message.body.size": content.length });
+    const storing = span && tracer?.start("storeBroadcast", span.context);
+    const made = await broadcasts.create({ ...ask, topic, maxPerDay }).finally(() => storing?.end());
+    if (typeof made === "string") span?.note({ "messaging.message.id": made });
     return typeof made === "string" ? ok({ broadcastId: made }) : made;
   },
 });

@@ -83,7 +83,8 @@ export const sendCard = operation({
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
   problems: ["not_found", "not_allowed", "too_many_conversations"],
   target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
-  async run({ tenant, idempotencyKey, body }, { append, cards }) {
+  traced: "send",
+  async run({ tenant, idempotencyKey, body, span }, { append, cards }) {
     const { from, to = "", conversationId = "", subject, card: given, signed } = body;
     if ((to === "") === (conversationId === "")) return eitherOr("to", "conversationId");
     if ((given === undefined) === (signed === undefined)) return eitherOr("card", "signed");
@@ -98,7 +99,7 @@ export const sendCard = operation({
       ...{ sender, clientMessageId: clientMessageIdOf(tenant, idempotencyKey), peer, card },
       ...(peer === "" ? { conversationId, hashedAs: conversationId } : append.addressTo(sender, peer, subject)),
     });
-    const appended = await append.appendInput(input);
+    const appended = await append.appendInput(input, span);
     if (appended.kind === "not-member") return refuse("not_found", NO_CONVERSATION);
     if (appended.kind === "pair-full") return refuse("too_many_conversations", appended.reason);
     if (appended.kind === "conflict")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import type { TraceSpan } from "#lib/tracing/tracer.ts";
 import type { Subject } from "../../store/store.ts";
 import { externalId, internalId } from "../../tenant/tenant-ids.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
@@ -44,16 +44,19 @@ interface Letter {
   subject?: Subject | undefined;
   contentType: string;
   content: Uint8Array;
+  span: TraceSpan | undefined;
 }
 
-async function send({ append }: ApiPorts, letter: Letter): Promise<Outcome> {
+async function send({ append }: ApiPorts, { span, ...letter }: Letter): Promise<Outcome> {
   const { tenant, idempotencyKey, from, to, conversationId, subject, contentType, content } = letter;
-  const appended = await append.append({
+  const message = {
     sender: internalId(tenant, from),
     to: to === "" ? "" : internalId(tenant, to),
     clientMessageId: clientMessageIdOf(tenant, idempotencyKey),
     ...{ conversationId, subject, contentType, content },
-  });
+  };
+  span?.note({ "messaging.message.body.size": content.length });
+  const appended = await append.append(message, span);
   switch (appended.kind) {
     case "not-member":
       return refuse("not_found", NO_CONVERSATION);
@@ -91,8 +94,9 @@ export const sendMessage = operation({
   ),
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
   problems: ["not_found", "too_many_conversations"],
+  traced: "send",
   target: ({ body: { to, conversationId } }) => to ?? conversationId ?? "",
-  async run({ tenant, idempotencyKey, body }, ports) {
+  async run({ tenant, idempotencyKey, body, span }, ports) {
     const { from, to = "", conversationId = "", subject, contentType, content, encoding } = body;
     if ((to === "") === (conversationId === ""))
       return refuse("invalid", "set either to or conversationId", {
@@ -111,6 +115,7 @@ export const sendMessage = operation({
       subject,
       contentType,
       content: bytes,
+      span,
     });
   },
 });
@@ -152,14 +157,15 @@ export const sendNotification = operation({
     "NewNotification",
   ),
   reply: { status: 201, description: "It is stored; a repetition of the request gets the same answer", schema: SENT },
+  traced: "send",
   target: ({ body: { to } }) => to,
-  async run({ tenant, idempotencyKey, body }, ports) {
+  async run({ tenant, idempotencyKey, body, span }, ports) {
     const { from, to, kind, title, text: more = "", link = "", facts = {} } = body;
     if (to === from) return refuse("invalid", "to is the account itself: choose another user");
     const content = readContent(JSON.stringify({ kind, title, text: more, link, facts }));
     if ("kind" in content) return content;
     const letter = { tenant, idempotencyKey, from, to, conversationId: "", contentType: NOTIFICATION_TYPE, content };
-    return await send(ports, letter);
+    return await send(ports, { ...letter, span });
   },
 });
 
