@@ -2,6 +2,7 @@
 import { BROADCAST_MUTANTS } from "./list-broadcasts.ts";
 import { CHAT_MUTANTS } from "./list-chat.ts";
 import { DELIVERY_MUTANTS } from "./list-delivery.ts";
+import { MARKET_MUTANTS } from "./list-market.ts";
 import { MESSAGE_MUTANTS } from "./list-messages.ts";
 import { SAFETY_MUTANTS } from "./list-safety.ts";
 import { SESSION_MUTANTS } from "./list-sessions.ts";
@@ -15,4 +16,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CHAT_MUTANTS,
   ...BROADCAST_MUTANTS,
   ...SAFETY_MUTANTS,
+  ...MARKET_MUTANTS,
 ];
