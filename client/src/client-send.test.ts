@@ -125,6 +125,27 @@ describe("send", () => {
     await client.close();
   });
 
+  it("a refusal says when to come again, if the server did", async () => {
+    const { client, entry } = await online();
+    for (const [retryAfterMs, code] of [
+      [5_000, ErrorCode.BOUNCED],
+      [0, ErrorCode.BOUNCED],
+      [3_000, ErrorCode.PERMISSION_DENIED],
+    ] as const) {
+      const sending = client.send({ to: "bob", content: "x" });
+      const { rid } = await entry.nextSend();
+      entry.error(rid, code, { reason: "too many", rule: "pace", retryAfterMs });
+      const about = { message: "too many", rule: "pace", retryable: false };
+      await assert.rejects(sending, { ...about, code, retryAfterMs });
+    }
+    const asking = client.history("c1");
+    const { rid } = await entry.nextHistory();
+    entry.error(rid, ErrorCode.RATE_LIMITED, { retryAfterMs: 250 });
+    await assert.rejects(asking, { codeName: "RATE_LIMITED", retryable: true, retryAfterMs: 250 });
+    assert.equal(new ImClientError(ErrorCode.BUSY, "of one's own").retryAfterMs, 0);
+    await client.close();
+  });
+
   it("a final error rejects, with the message that holds the key on a conflict", async () => {
     const { client, entry } = await online();
     const sending = client.send({ to: "bob", content: "x" });

@@ -5,7 +5,7 @@ import { type Envelope, ErrorInfo, type Event, Push, SendAck, SyncPage, type Wel
 import { ClientCode, Command, DisconnectCode, ErrorCode } from "./codes.ts";
 import { type ConnectionEnd, endOf } from "./connection.ts";
 import { type HistoryOptions, type HistoryResult, readHistory } from "./conversations.ts";
-import { abortable, ImClientError, messageOf } from "./errors.ts";
+import { abortable, ImClientError, messageOf, refusalOf } from "./errors.ts";
 import { type ClientEvents, Emitter, type Message } from "./events.ts";
 import { type DeviceProfile, Identity } from "./identity.ts";
 import { Link } from "./link.ts";
@@ -341,12 +341,11 @@ export class ImClient implements AsyncDisposable {
       this.#identity.retry();
       return;
     }
-    const options = { ...(info.retryable ? { retryable: true } : {}), messageId: info.messageId, rule: info.rule };
-    const error = new ImClientError(info.code, info.reason, options);
+    const error = refusalOf(info);
     if (rid === 0) this.#events.emit("error", error);
     else if (this.#identity.refused(rid, info)) return;
     else if (!this.#receiver.refused(rid, info) && !this.#requests.refused(rid, info))
-      this.#sender.outbox.refused(rid, error, info.retryAfterMs);
+      this.#sender.outbox.refused(rid, error);
   }
 
   #retrying(attempt: number, end: ConnectionEnd, delayMs: number): void {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { ErrorInfo } from "./codec.ts";
 import { ClientCode, codeName, ErrorCode } from "./codes.ts";
 
 /** Options of {@link ImClientError}; `cause` is what it was made from. */
 export interface ImClientErrorOptions extends ErrorOptions {
   /** May the same call be made again with the same id? Default: by code. */
-  retryable?: boolean;
+  retryable?: boolean | undefined;
+  /** When the same call may be made again, as the server said. */
+  retryAfterMs?: number;
   /** With CONFLICT: id of the message that holds the client message id. */
   messageId?: string;
   /** With BOUNCED: the rule that refused the message. */
@@ -21,6 +24,8 @@ export class ImClientError extends Error {
   readonly codeName: string;
   /** May the same call be made again, with the same id? */
   readonly retryable: boolean;
+  /** How long to wait before the same call, or another one like it, may succeed. 0: the server did not say. */
+  readonly retryAfterMs: number;
   /** With CONFLICT: id of the stored message that holds the client message id. Else empty. */
   readonly messageId: string;
   /** With BOUNCED: the rule that refused the message, for an appeal. Else empty. */
@@ -33,9 +38,15 @@ export class ImClientError extends Error {
     this.code = code;
     this.codeName = codeName(code);
     this.retryable = options.retryable ?? RETRYABLE.has(code);
+    this.retryAfterMs = options.retryAfterMs ?? 0;
     this.messageId = options.messageId ?? "";
     this.rule = options.rule ?? "";
   }
+}
+
+/** Of a refusal of the server. One that does not say `retryable` is it by its code. */
+export function refusalOf(info: ErrorInfo): ImClientError {
+  return new ImClientError(info.code, info.reason, { ...info, retryable: info.retryable || undefined });
 }
 
 export function abortError({ reason }: AbortSignal): ImClientError {

@@ -2,7 +2,7 @@
 import { Timer } from "./clock.ts";
 import { AppState, Device, type Envelope, type ErrorInfo, Reauth, ReauthOk } from "./codec.ts";
 import { Command, ErrorCode } from "./codes.ts";
-import { ImClientError } from "./errors.ts";
+import { type ImClientError, refusalOf } from "./errors.ts";
 import type { Settings } from "./options.ts";
 import { TokenSource } from "./token-source.ts";
 
@@ -127,7 +127,7 @@ export class Identity {
       this.#reauth = undefined;
       // An older server: it will close the session when the token runs out.
       if (info.code === ErrorCode.UNKNOWN_COMMAND) return true;
-      this.#renewalFailed(new ImClientError(info.code, info.reason, { retryable: true }), info.retryAfterMs);
+      this.#renewalFailed(refusalOf({ ...info, retryable: true }));
       return true;
     }
     if (this.#device === undefined || rid !== this.#device.rid) return false;
@@ -138,7 +138,7 @@ export class Identity {
     }
     const { waiters } = this.#device;
     this.#device = undefined;
-    for (const { reject } of waiters) reject(new ImClientError(info.code, info.reason));
+    for (const { reject } of waiters) reject(refusalOf(info));
     return true;
   }
 
@@ -179,8 +179,8 @@ export class Identity {
   }
 
   /** The session goes on with its old token; when that runs out the server closes it, and a login needs a fresh one. */
-  #renewalFailed(error: ImClientError, retryAfterMs = 0): void {
+  #renewalFailed(error: ImClientError): void {
     this.#owner.onError(error);
-    this.#renewIn(Math.max(retryAfterMs, RETRY_MS));
+    this.#renewIn(Math.max(error.retryAfterMs, RETRY_MS));
   }
 }

@@ -51,7 +51,7 @@ const resultOf = (id: string): SendResult => ({
   sentAtMs: 0,
   duplicate: false,
 });
-const busy = new ImClientError(ErrorCode.BUSY, "busy");
+const busyFor = (retryAfterMs: number): ImClientError => new ImClientError(ErrorCode.BUSY, "busy", { retryAfterMs });
 
 describe("outbox", () => {
   it("one in flight per conversation, conversations side by side, a window over all", () => {
@@ -102,12 +102,12 @@ describe("outbox", () => {
     const { add, outbox, clock, bodies, ridOf } = setup();
     add("a1", "a");
     add("a2", "a");
-    outbox.refused(ridOf("a1"), busy, 300);
+    outbox.refused(ridOf("a1"), busyFor(300));
     clock.advance(399);
     assert.deepEqual(bodies(), ["a1"]);
     clock.advance(1);
     assert.deepEqual(bodies(), ["a1", "a1"]);
-    outbox.refused(ridOf("a1"), busy, 0);
+    outbox.refused(ridOf("a1"), busyFor(0));
     clock.advance(199);
     assert.equal(bodies().length, 2);
     clock.advance(1);
@@ -117,7 +117,7 @@ describe("outbox", () => {
   it("a wider lane never passes a message that rests", () => {
     const { add, outbox, bodies, ridOf, clock } = setup({ conversationWindow: 3 });
     for (const id of ["a1", "a2", "a3", "a4"]) add(id, "a");
-    outbox.refused(ridOf("a1"), busy, 0);
+    outbox.refused(ridOf("a1"), busyFor(0));
     outbox.acknowledged("a2", resultOf("a2"));
     assert.deepEqual(bodies(), ["a1", "a2", "a3"]);
     clock.advance(100);
@@ -129,8 +129,8 @@ describe("outbox", () => {
     add("a1", "a");
     add("a2", "a");
     const error = new ImClientError(ErrorCode.CONFLICT, "other content", { messageId: "m9" });
-    assert.equal(outbox.refused(ridOf("a1"), error, 0), true);
-    assert.equal(outbox.refused(999, error, 0), false);
+    assert.equal(outbox.refused(ridOf("a1"), error), true);
+    assert.equal(outbox.refused(999, error), false);
     await Promise.resolve();
     assert.equal(outcomes.get("a1"), error);
     assert.deepEqual(bodies(), ["a1", "a2"]);
@@ -141,7 +141,7 @@ describe("outbox", () => {
     add("a");
     const first = ridOf("a");
     clock.advance(10_000);
-    assert.equal(outbox.refused(first, new ImClientError(ErrorCode.INTERNAL, "x"), 0), false);
+    assert.equal(outbox.refused(first, new ImClientError(ErrorCode.INTERNAL, "x")), false);
     assert.equal(outbox.size, 1);
     assert.equal(written.length, 2);
   });
@@ -188,7 +188,7 @@ describe("outbox", () => {
   it("rejecting all leaves no timer", async () => {
     const { add, outbox, outcomes, clock, ridOf } = setup();
     for (const id of ["a", "b", "c", "d", "e"]) add(id);
-    outbox.refused(ridOf("b"), busy, 1_000);
+    outbox.refused(ridOf("b"), busyFor(1_000));
     outbox.rejectAll(new ImClientError(ClientCode.CLOSED, "closed"));
     await Promise.resolve();
     assert.deepEqual([outcomes.size, outbox.size, clock.pending], [5, 0, 0]);

@@ -151,10 +151,10 @@ export class Outbox {
   }
 
   /** The server refused request `rid`. False when it is no SEND of this outbox. */
-  refused(rid: number, error: ImClientError, retryAfterMs: number): boolean {
+  refused(rid: number, error: ImClientError): boolean {
     const entry = this.#byRid.get(rid);
     if (entry === undefined) return false;
-    if (error.retryable) this.#rest(entry, retryAfterMs);
+    if (error.retryable) this.#rest(entry, error.retryAfterMs);
     else this.#drop(entry, error);
     this.pump();
     return true;

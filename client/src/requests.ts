@@ -3,7 +3,7 @@ import { retryMs } from "./backoff.ts";
 import { Timer } from "./clock.ts";
 import type { ErrorInfo } from "./codec.ts";
 import { ClientCode } from "./codes.ts";
-import { abortable, ImClientError } from "./errors.ts";
+import { abortable, ImClientError, refusalOf } from "./errors.ts";
 import type { Settings } from "./options.ts";
 
 interface Pending {
@@ -70,7 +70,7 @@ export class Requests {
       this.#later(pending, info.retryAfterMs);
     } else {
       this.#end(pending);
-      pending.reject(new ImClientError(info.code, info.reason, { messageId: info.messageId, rule: info.rule }));
+      pending.reject(refusalOf(info));
     }
     return true;
   }
