@@ -111,6 +111,10 @@ elevator: node_modules/.installed ## The SDK without network for 5 to 90 s at a 
 campaign: node_modules/.installed ## Faults over real processes in a private network (root); LONG=1, SEED=n, REDIS=sentinel|cluster, POSTGRES=pair, KEEP=dir, CHECK=dir
 	@$(NODE) e2e/campaign/main.ts $(if $(LONG),--long) $(if $(SEED),--seed="$(SEED)") $(if $(REDIS),--redis="$(REDIS)") $(if $(POSTGRES),--postgres="$(POSTGRES)") $(if $(KEEP),--keep="$(KEEP)") $(if $(CHECK),--check="$(CHECK)")
 
+.PHONY: skew
+skew: node_modules/.installed ## An older build from git history beside this one, row by row, while people chat: FROM=tag or commit, ROW=part of a name
+	@$(NODE) e2e/skew/main.ts $(if $(FROM),--from "$(FROM)") $(if $(ROW),--row "$(ROW)")
+
 .PHONY: fuzz
 fuzz: node_modules/.installed ## 1,000,000 mutated inputs against an entry: SEED=n, INPUTS=n, ONLY=lane/index replays one
 	@$(NODE) e2e/fuzz/main.ts $(if $(SEED),--seed="$(SEED)") $(if $(INPUTS),--inputs="$(INPUTS)") $(if $(ONLY),--only="$(ONLY)")

@@ -9,7 +9,7 @@ import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { PostgresServer, startPostgres } from "./postgres.ts";
 import { RedisServer, startRedis } from "./redis.ts";
-import { ServiceProcess } from "./service-process.ts";
+import { PROJECT_ROOT, ServiceProcess } from "./service-process.ts";
 import { authorityAt, createTestAuthority, issueRoleFolders, type TestAuthority } from "./tls.ts";
 import { createTokenAuthority, type TokenAuthority, tokenAuthorityFrom } from "./tokens.ts";
 
@@ -48,6 +48,8 @@ export interface FleetOptions {
   entryTlsPorts?: readonly number[];
   /** Where a process runs, by its name: `entry-0`, `logic-1`, `extlogic-0`, `postgres`, `redis`. Default: loopback. */
   placeOf?: (name: string) => Place;
+  /** Folder of the build that a process runs, by its name or `migrate`, asked at each of its starts. Default: this one. */
+  buildOf?: (name: string) => string;
 }
 
 /** {@link PostgresServer}, or a pair of them. */
@@ -203,7 +205,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     const tokens = await ensureTokens(dir);
     const postgresUrl = options.postgresUrl ?? (await postgres.createDatabase(`im_${randomUUID().slice(0, 8)}`));
     fleet = new Fleet({ postgres, redis, tokens, ca: authority.ca, postgresUrl, dir, closers });
-    await migrateDatabase(postgresUrl, dir);
+    await migrateDatabase(postgresUrl, dir, options.buildOf?.("migrate"));
     await addProcesses(fleet, options, internalTls);
     await Promise.all(fleet.processes.map((process) => process.start()));
     await Promise.all(fleet.processes.map((process) => process.waitReady()));
@@ -268,13 +270,14 @@ async function startStores(
   }
 }
 
-/** Runs `node logic/migrate.ts` to its end. @throws Error with its log when it fails */
-export async function migrateDatabase(postgresUrl: string, logDir: string): Promise<void> {
+/** Runs `node logic/migrate.ts` of a build to its end. @throws Error with its log when it fails */
+export async function migrateDatabase(postgresUrl: string, logDir: string, build = PROJECT_ROOT): Promise<void> {
   const process = new ServiceProcess({
     name: "migrate",
     script: "logic/migrate.ts",
     env: { IM_POSTGRES_URL: postgresUrl },
     adminPort: 0,
+    build: () => build,
     logPath: join(logDir, "migrate.log"),
   });
   await process.start();
@@ -309,6 +312,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     logPath: join(fleet.dir, `${role}-${index}.log`),
     nodeArgs: options.nodeArgs?.[role] ?? [],
     place: placeOf(`${role}-${index}`),
+    build: () => options.buildOf?.(`${role}-${index}`) ?? PROJECT_ROOT,
   });
   const targets = fleet.logicTargets;
   for (let i = 0; i < (options.logics ?? 1); i++) {

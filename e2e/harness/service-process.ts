@@ -5,7 +5,8 @@ import { join, resolve } from "node:path";
 import { LOOPBACK, type Place } from "./place.ts";
 import { describeExit, type GuardedProcess, type ProcessExit, startProcess, waitUntil } from "./processes.ts";
 
-const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
+/** The build that runs when no other is named. */
+export const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
 /** Generous: a loaded two-core machine starts several Node processes at once. */
 const READY_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 30_000;
@@ -30,6 +31,8 @@ export interface ServiceOptions {
   nodeArgs?: readonly string[];
   /** Default: here. */
   place?: Place;
+  /** Folder of the build whose script runs, asked at every start. Default: this one. */
+  build?: () => string;
 }
 
 /** One of our own server processes as a child: the real thing. It cannot outlive this process. */
@@ -60,15 +63,16 @@ export class ServiceProcess {
   /** Starts it (again); resolves when the process exists. @throws Error when it still runs */
   async start(): Promise<void> {
     if (this.pid !== 0) throw new Error(`${this.name} already runs as ${this.pid}`);
-    const { script, env, nodeArgs = [], logPath, place = LOOPBACK } = this.#options;
+    const { script, env, nodeArgs = [], logPath, place = LOOPBACK, build = () => PROJECT_ROOT } = this.#options;
+    const root = build();
     // The shell only redirects: `exec` replaces it, so pid and death signal are those of node.
-    const node = [process.execPath, ...nodeArgs, join(PROJECT_ROOT, script)];
+    const node = [process.execPath, ...nodeArgs, join(root, script)];
     this.#process = await startProcess({
       name: this.name,
       command: "/bin/sh",
       args: ["-c", 'exec "$@" >>"$0" 2>&1 </dev/null', logPath, ...node],
       enter: place.enter,
-      cwd: PROJECT_ROOT,
+      cwd: root,
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,

@@ -2,14 +2,13 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { ImClient, type ImClientOptions, type Message } from "#client";
-import { type Fleet, type FleetOptions, SERVER_NAME, startFleet } from "../harness/fleet.ts";
+import { type Fleet, type FleetOptions, startFleet } from "../harness/fleet.ts";
 import { waitUntil } from "../harness/processes.ts";
 import { type PairsOptions, type PairsReport, pairsFigures, runPairs } from "../workload/pairs.ts";
 import { readStored } from "../workload/read-stored.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
 
-/** How a client reaches an entry. */
-export type Carrier = "tls" | "tcp" | "wss" | "ws" | "sse" | "poll";
+export { type Carrier, targetOf } from "../workload/fleet-target.ts";
 
 const opened: ImClient[] = [];
 
@@ -31,18 +30,6 @@ export function useFleet(options: FleetOptions): () => Fleet {
     assert.ok(fleet, "the fleet did not start");
     return fleet;
   };
-}
-
-/** A client's way to the given entries, in turn. */
-export function targetOf(fleet: Fleet, carrier: Carrier, ...entries: number[]): ClientTarget {
-  const url = entries.map((index) => {
-    const { tlsPort, plainPort } = fleet.entry(index);
-    if (carrier === "sse" || carrier === "poll") return `${carrier}+https://127.0.0.1:${tlsPort}`;
-    const isWebSocket = carrier === "wss" || carrier === "ws";
-    const port = carrier === "tls" || carrier === "wss" ? tlsPort : plainPort;
-    return `${carrier}://127.0.0.1:${port}${isWebSocket ? "/ws" : ""}`;
-  });
-  return { url, ca: fleet.ca, servername: SERVER_NAME };
 }
 
 /** An SDK client and the messages that it was shown. */

@@ -26,6 +26,8 @@ export interface ChatAppPorts {
   newId(): string;
   /** Messages of which it knows how they are shown; older ones are forgotten. Default: all. */
   maxKnown?: number;
+  /** Of the client's SDK. Default: ours. */
+  errorClass?: typeof ImClientError;
 }
 
 /** One thing that is asked of a group. */
@@ -137,7 +139,7 @@ export class ChatApp {
     const known = formOf(this.#known.get(`${conv}:${seq}`) ?? [], conv, seq);
     // A recalled message is not shown as one that can be edited.
     if (!known || known.isRecalled) return undefined;
-    const { uid, device, process, record, newId } = this.#ports;
+    const { uid, device, process, record, newId, errorClass } = this.#ports;
     const cmid = newId();
     const content = Buffer.from(`${uid} edits: ${cmid}`);
     const version = kind === "recall" ? RECALLED : known.version + 1;
@@ -155,14 +157,14 @@ export class ChatApp {
       record({ op: "change", kind: code === 0 ? "ok" : "fail", ...what, ...(code === 0 ? { eventSeq } : {}) });
       return code === 0 && eventSeq > 0 ? { cmid, to } : undefined;
     } catch (error) {
-      record({ op: "change", kind: isRefusal(error) ? "fail" : "info", ...what });
+      record({ op: "change", kind: isRefusal(error, errorClass) ? "fail" : "info", ...what });
       return undefined;
     }
   }
 
   /** Changes a group, or makes one; resolves with its id when that was done. */
   async changeGroup(client: ImClient, action: GroupAction): Promise<string | undefined> {
-    const { uid, device, process, record, newId } = this.#ports;
+    const { uid, device, process, record, newId, errorClass } = this.#ports;
     const cmid = newId();
     const conv = action.do === "create" ? "" : action.conv;
     const users = "users" in action ? action.users : "user" in action ? [action.user] : [];
@@ -173,7 +175,7 @@ export class ChatApp {
       record({ op: "group", kind: "ok", ...what, conv: conversationId, seq });
       return conversationId;
     } catch (error) {
-      record({ op: "group", kind: isRefusal(error) ? "fail" : "info", ...what, conv });
+      record({ op: "group", kind: isRefusal(error, errorClass) ? "fail" : "info", ...what, conv });
       return undefined;
     }
   }
@@ -206,7 +208,7 @@ function isDirect(conv: string): boolean {
 }
 
 /** The server said that it was not done. What is too late for one process may not be for another one, whose clock differs. */
-function isRefusal(error: unknown): boolean {
-  if (!(error instanceof ImClientError) || error.retryable || error.code >= FIRST_CLIENT_CODE) return false;
+function isRefusal(error: unknown, errorClass = ImClientError): boolean {
+  if (!(error instanceof errorClass) || error.retryable || error.code >= FIRST_CLIENT_CODE) return false;
   return !error.message.startsWith("too late");
 }

@@ -34,6 +34,8 @@ export interface PairsOptions {
   /** Messages per second in all, evenly; default: each sender sends when its last message was acknowledged. */
   ratePerSecond?: number;
   offline?: readonly OfflineWindow[];
+  /** Who has sent all goes on until the nemesis has ended, up to {@link LONGEST} times as much. Default false. */
+  untilNemesisEnds?: boolean;
   /** Runs beside the load; a fault that it throws fails the run. The run ends only when it has ended. */
   nemesis?: (run: NemesisView) => Promise<void>;
   /** Reads all message rows at the end: then the checks include the store. */
@@ -46,6 +48,8 @@ export interface PairsOptions {
   settleTimeoutMs?: number;
   /** Of what is said; see `PeerOptions`. */
   contentType?: string;
+  /** After so many messages each sender edits or, in turn, recalls one of its newest. Default: never. */
+  changeEvery?: number;
   /** Of the SDK clients, e.g. a short `pongTimeoutMs`. */
   timing?: Partial<Timing>;
   onProgress?: (sent: number, total: number) => void;
@@ -63,6 +67,8 @@ export interface NemesisView {
 export interface PairsReport {
   sent: number;
   acked: number;
+  /** Recalls and edits that were acknowledged. */
+  changed: number;
   /** Distinct messages shown to the devices they were sent to. */
   delivered: number;
   lost: number;
@@ -79,6 +85,10 @@ export interface PairsReport {
   events: readonly HistoryEvent[];
 }
 
+/** A nemesis that never ends is a fault, not a reason to send for ever. */
+const LONGEST = 20;
+/** Not the newest message: one that has been shown is changed on a screen, one that is on its way is not. */
+const CHANGED_BEHIND = 2;
 const DEFAULT_SETTLE_MS = 60_000;
 /** Of the second device that reads every inbox from its beginning at the end. */
 const AUDIT_DEVICE = "audit";
@@ -126,6 +136,7 @@ class PairsRun {
   readonly #audits: Peer[] = [];
   readonly #progress: Progress;
   #reconnects = 0;
+  #nemesisRuns = false;
 
   constructor(options: PairsOptions) {
     const { pairs, messages, seed = Math.random().toString(36).slice(2, 10) } = options;
@@ -167,26 +178,42 @@ class PairsRun {
       note: (what) => this.#recorder.record({ op: "fault", kind: "info", process: "nemesis", what }),
     };
     const [nemesis] = await Promise.allSettled([
-      this.#options.nemesis?.(view),
+      this.#disturb(view),
       ...this.#senders.map((sender) => this.#absences(sender)),
       ...this.#senders.map((sender) => this.#sendAll(sender)),
     ]);
     if (nemesis?.status === "rejected") throw nemesis.reason;
   }
 
+  async #disturb(view: NemesisView): Promise<void> {
+    this.#nemesisRuns = this.#options.untilNemesisEnds ?? false;
+    try {
+      await this.#options.nemesis?.(view);
+    } finally {
+      this.#nemesisRuns = false;
+    }
+  }
+
   async #sendAll(sender: Sender): Promise<void> {
-    const { ratePerSecond } = this.#options;
+    const { ratePerSecond, changeEvery = 0 } = this.#options;
     const intervalMs = ratePerSecond === undefined ? 0 : (1000 * this.#senders.length) / ratePerSecond;
     const startedMs = performance.now();
-    for (let i = 0; i < sender.total; i++) {
+    const goesOn = (i: number): boolean => i < sender.total || (this.#nemesisRuns && i < sender.total * LONGEST);
+    for (let i = 0; goesOn(i); i++) {
       await sleepUntil(startedMs + i * intervalMs);
       await sender.back;
       const cmid = `${sender.peer.uid}-${i}`;
       if (await sender.peer.send(sender.to.uid, cmid, textOf(i, cmid))) sender.acked.push(cmid);
+      if (changeEvery > 0 && (i + 1) % changeEvery === 0) await this.#change(sender, (i + 1) / changeEvery);
       sender.progress.advance();
       this.#progress.advance();
       this.#options.onProgress?.(this.#progress.done, this.#progress.total);
     }
+  }
+
+  async #change(sender: Sender, number: number): Promise<void> {
+    const told = await sender.peer.change(number % 2 === 0 ? "recall" : "edit", CHANGED_BEHIND);
+    if (told) sender.acked.push(told.cmid);
   }
 
   /** Takes the sender's device away while its peer sends on. */
@@ -232,9 +259,10 @@ class PairsRun {
     const resets = peers.reduce((sum, peer) => sum + peer.resets, 0);
     this.#reconnects = peers.reduce((sum, peer) => sum + peer.reconnects, 0);
     return {
-      sent: counts.sends,
-      acked: counts.acked,
-      delivered: this.#senders.reduce((sum, { peer }) => sum + peer.shownCount, 0),
+      sent: sendsOf(events, "invoke"),
+      acked: sendsOf(events, "ok"),
+      changed: counts.recalls + counts.edits,
+      delivered: this.#senders.reduce((sum, { peer }) => sum + peer.deliveredCount, 0),
       lost: C1,
       duplicated: C2 + resets,
       reordered: C3 + C6,
@@ -253,6 +281,12 @@ class PairsRun {
     await Promise.all([...this.#senders.map(({ peer }) => peer), ...this.#audits].map((peer) => peer.goOffline()));
     await this.#recorder.close();
   }
+}
+
+/** Messages with such an event. The checker's counts have recalls and edits in them, which no client repeats by itself. */
+function sendsOf(events: readonly HistoryEvent[], kind: "invoke" | "ok"): number {
+  const found = events.flatMap((event) => (event.op === "send" && event.kind === kind ? [event.cmid] : []));
+  return new Set(found).size;
 }
 
 async function sleepUntil(atMs: number): Promise<void> {

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  type ClientState,
-  ImClient,
-  ImClientError,
-  MemoryStore,
-  type Message,
-  type Platform,
-  type Timing,
-} from "#client";
+import type { ClientState, ImClient, MemoryStore, Message, Platform, Timing } from "#client";
+import { CHANGE_TYPE } from "../../client/src/models/content-types.ts";
 import { slotOf } from "../../logic/session/slots.ts";
 import { bodyHashOf, type HistoryRecorder } from "../checker/history.ts";
 import { BroadcastReader } from "./broadcast-reader.ts";
 import { ChatApp, type GroupAction } from "./chat-app.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { factsOf } from "./message-facts.ts";
+import { OUR_SDK, type Sdk } from "./sdk.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "./sdk-transport.ts";
 
 /** Options of {@link Peer}. */
@@ -53,7 +47,8 @@ export class Peer {
   readonly device: string;
   readonly #options: PeerOptions;
   /** Outlives a client: going online again is what a restarted application does. */
-  readonly #store = new MemoryStore();
+  readonly #store: MemoryStore;
+  readonly #sdk: Sdk;
   readonly #shown = new Set<string>();
   /** What {@link waitShown} calls still miss. */
   readonly #awaited = new Set<Set<string>>();
@@ -62,6 +57,7 @@ export class Peer {
   readonly #broadcasts: BroadcastReader | undefined;
   #asked = 0;
   #client: ImClient | undefined;
+  readonly #delivered = new Set<string>();
   #reconnects = 0;
   #resets = 0;
   #sending = 0;
@@ -73,8 +69,11 @@ export class Peer {
     this.#options = options;
     this.uid = options.uid;
     this.device = options.device;
+    this.#sdk = options.target.sdk ?? OUR_SDK;
+    this.#store = new this.#sdk.MemoryStore();
     this.#chat = new ChatApp({
       ...{ uid: this.uid, device: this.device, process: this.#name, maxKnown: MAX_KNOWN },
+      errorClass: this.#sdk.ImClientError,
       record: (event) => options.recorder.record(event),
       newId: () => `${this.uid}-${this.device}-asked-${this.#asked++}`,
     });
@@ -143,7 +142,7 @@ export class Peer {
   /** As {@link goOnline}, without waiting for the login. */
   connect(): ImClient {
     const { target, getToken, platform, conversationWindow = 1 } = this.#options;
-    const client = new ImClient({
+    const client = new this.#sdk.ImClient({
       url: firstUrl(target),
       transport: targetTransport(target),
       getToken,
@@ -247,7 +246,7 @@ export class Peer {
       this.#acknowledged++;
       return true;
     } catch (error) {
-      const isFailure = error instanceof ImClientError && !error.retryable && error.code < 1000;
+      const isFailure = error instanceof this.#sdk.ImClientError && !error.retryable && error.code < 1000;
       recorder.record({ op: "send", kind: isFailure ? "fail" : "info", ...base });
       recorder.record({ op: "connection", kind: "info", process: this.#name, what: `send ${cmid}: ${String(error)}` });
       return false;
@@ -276,6 +275,11 @@ export class Peer {
     return this.#shown.size;
   }
 
+  /** Distinct messages of others shown so far, without those that tell of a change. */
+  get deliveredCount(): number {
+    return this.#delivered.size;
+  }
+
   #onMessage(message: Message): void {
     const { conversationId: conv, convSeq: seq, inboxSeq, messageId, sender, clientMessageId: cmid } = message;
     const { uid, device } = this;
@@ -286,6 +290,7 @@ export class Peer {
     this.#options.recorder.record({ op: "receive", kind: "ok", ...event });
     this.#chat.shown(message);
     this.#shown.add(cmid);
+    if (sender !== uid && message.contentType !== CHANGE_TYPE) this.#delivered.add(cmid);
     for (const missing of this.#awaited) missing.delete(cmid);
     this.#wake();
   }

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { WebSocket } from "ws";
-import {
-  type FetchLike,
-  httpTransport,
-  nodeFetch,
-  type Transport,
-  tcpTransport,
-  type WebSocketLike,
-  wsTransport,
-} from "../../client/src/node.ts";
+import type { FetchLike, Transport, WebSocketLike } from "../../client/src/node.ts";
+import { OUR_SDK, type Sdk } from "./sdk.ts";
 
 /** Where and how a client connects. */
 export interface ClientTarget {
@@ -21,6 +14,8 @@ export interface ClientTarget {
   ca?: string;
   /** Name in the certificate when it is not the host of the URL. */
   servername?: string;
+  /** The SDK that connects. Default: ours. */
+  sdk?: Sdk;
 }
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -35,11 +30,11 @@ export function firstUrl(target: ClientTarget): string {
 /** A transport for every scheme, with certificate verification, that goes round the URLs of the target. */
 export function targetTransport(target: ClientTarget): Transport {
   const urls = typeof target.url === "string" ? [target.url] : target.url;
-  const { ca, servername } = target;
+  const { ca, servername, sdk = OUR_SDK } = target;
   const tls = { ...(ca === undefined ? {} : { ca }), ...(servername === undefined ? {} : { servername }) };
   const webSocket = (url: string): WebSocketLike =>
     new WebSocket(url, { ...tls, handshakeTimeout: DIAL_TIMEOUT_MS }) as unknown as WebSocketLike;
-  const dial = strictTransport(tcpTransport(tls), wsTransport(webSocket), nodeFetch(tls));
+  const dial = strictTransport(sdk, sdk.tcpTransport(tls), sdk.wsTransport(webSocket), sdk.nodeFetch(tls));
   let dials = 0;
   return (_url, listener) => dial(urls[dials++ % urls.length] ?? "", listener);
 }
@@ -47,7 +42,7 @@ export function targetTransport(target: ClientTarget): Transport {
 const HTTP_URL = /^(sse|poll)\+(.*)/;
 
 /** The transport that the scheme names and no other: a test must not pass by a fallback. */
-function strictTransport(tcp: Transport, ws: Transport, fetch: FetchLike): Transport {
+function strictTransport({ httpTransport }: Sdk, tcp: Transport, ws: Transport, fetch: FetchLike): Transport {
   const http = { sse: httpTransport("sse", { fetch }), poll: httpTransport("poll", { fetch }) };
   return (url, listener) => {
     const [, mode, httpUrl] = HTTP_URL.exec(url) ?? [];
