@@ -1,36 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ImClient, Message } from "#client";
+import type { Message } from "#client";
 import { waitUntil } from "../harness/processes.ts";
 import type { WebhookSandbox } from "../sandbox/webhook.ts";
-import { OUR_SDK } from "../workload/sdk.ts";
-import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
+import { LOGIN_TIMEOUT_MS, type Login, login } from "./login.ts";
 import type { RowFigures } from "./verdict.ts";
 
 const UNKNOWN_COMMAND = 60_000;
 const MESSAGES = 20;
-const LOGIN_TIMEOUT_MS = 60_000;
 /** A push from the store, because the queue lost it, takes some of this. */
 const PUSH_TIMEOUT_MS = 45_000;
 const SHOWN_TIMEOUT_MS = 20_000;
-
-/** Who logs in, where, and with which tokens. */
-export interface Login {
-  target: ClientTarget;
-  getToken(uid: string): Promise<string>;
-}
-
-/** A client of the target's SDK, logged in. */
-async function login({ target, getToken }: Login, uid: string, messages: Message[] = []): Promise<ImClient> {
-  const { ImClient } = target.sdk ?? OUR_SDK;
-  const client = new ImClient({
-    ...{ url: firstUrl(target), transport: targetTransport(target), getToken: () => getToken(uid) },
-    ...{ deviceId: `${uid}-phone`, platform: "android" },
-  });
-  client.on("message", (message) => messages.push(message));
-  client.connect();
-  await client.ready({ signal: AbortSignal.timeout(LOGIN_TIMEOUT_MS) });
-  return client;
-}
 
 /** Is a command that no version has answered so, and does the connection stay? */
 export async function isUnknownAnswered(how: Login, uid: string): Promise<boolean> {

@@ -10,8 +10,10 @@ import { type NemesisView, type Pair, type PairsReport, runPairs } from "../work
 import { readStored } from "../workload/read-stored.ts";
 import type { Sdk } from "../workload/sdk.ts";
 import type { ClientTarget } from "../workload/sdk-transport.ts";
-import { isUnknownAnswered, type Login, pushAway } from "./away.ts";
+import { isUnknownAnswered, pushAway } from "./away.ts";
 import { fleetClientOf, sdkOf } from "./builds.ts";
+import { chatInLargeGroup } from "./large-group.ts";
+import type { Login } from "./login.ts";
 import { type Row, type Step, type Version, versionsAtStart } from "./matrix.ts";
 import { operate } from "./operate.ts";
 import { countPulled } from "./pulled.ts";
@@ -75,7 +77,11 @@ class RowRun {
     await redis.flush();
     const fleet = await startFleet({
       ...{ postgres, redis, entries: 2, logics: 2, extlogics: this.#row.extlogics.length },
-      ...{ entryEnv: DRAIN_ENV, extlogicEnv: { IM_PUSH_WEBHOOK_URL: this.#webhook.url } },
+      ...{
+        entryEnv: DRAIN_ENV,
+        logicEnv: { IM_MAX_GROUP_MEMBERS: "1000" },
+        extlogicEnv: { IM_PUSH_WEBHOOK_URL: this.#webhook.url },
+      },
       buildOf: (name) => dirs[this.#versions.get(name) ?? "N"],
     });
     try {
@@ -96,11 +102,12 @@ class RowRun {
       await isUnknownAnswered(b, `${this.#seed}-asks-1`),
     ];
     const away = this.#row.extlogics.length === 0 ? undefined : await pushAway(a, b, this.#webhook, this.#seed);
+    const large = await chatInLargeGroup(a, b, this.#seed);
     const { sent, acked, changed, delivered, lost, duplicated, reordered, corrupted, reconnects, seconds } = report;
     const counted = Object.values(report.counts.violations).reduce((sum, count) => sum + count, 0);
     for (const violation of report.violations.slice(0, 5)) this.#ground.progress(`  ${JSON.stringify(violation)}`);
     return {
-      ...{ sent, acked, changed, delivered, lost, duplicated, reordered, corrupted, reconnects, seconds, away },
+      ...{ sent, acked, changed, delivered, lost, duplicated, reordered, corrupted, reconnects, seconds, away, large },
       otherViolations: Math.max(0, counted - (lost + duplicated + reordered + corrupted)),
       pulled: countPulled(report.events),
       moved: this.#moved,

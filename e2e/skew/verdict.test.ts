@@ -31,6 +31,7 @@ const kept: RowFigures = {
     operatorAnswered: 5,
   },
   ...{ away: { sent: 20, pushed: 20, twice: 0, shown: 20 }, seconds: 12 },
+  large: { sent: 6, shown: 6, changes: 2, changed: 2, missed: 2, read: 2 },
 };
 const control = rowNamed("N alone");
 
@@ -55,6 +56,9 @@ describe("the verdict on a row", () => {
       [{ unknownAnswered: 1 }, "unknown commands answered: 1 of 2"],
       [{ operatorAnswered: 4 }, "questions of the operator answered: 4 of 5"],
       [{ operatorAsked: 0, operatorAnswered: 0 }, "the operator asked nothing"],
+      [{ large: { ...kept.large, shown: 5 } }, "shown in a large group: 5 of 6"],
+      [{ large: { ...kept.large, changed: 0 } }, "changes shown in a large group: 0 of 2"],
+      [{ large: { ...kept.large, read: 1 } }, "read in a large group after an absence: 1 of 2"],
       [{ away: undefined }, "nobody was pushed to"],
       [{ away: { sent: 20, pushed: 19, twice: 0, shown: 20 } }, "pushed: 19 of 20"],
       [{ away: { sent: 20, pushed: 20, twice: 1, shown: 20 } }, "pushed again: 1"],

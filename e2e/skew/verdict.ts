@@ -28,6 +28,8 @@ export interface RowFigures {
   operatorAnswered: number;
   /** Messages for somebody away: sent, pushed at all, pushes too many, shown in order when the device was back. */
   away: { sent: number; pushed: number; twice: number; shown: number } | undefined;
+  /** In a large group: messages, recalls and edits, and messages of an absence, each with how many the other member showed. */
+  large: { sent: number; shown: number; changes: number; changed: number; missed: number; read: number };
   seconds: number;
 }
 
@@ -62,6 +64,10 @@ export function shortfallsOf(row: Row, figures: RowFigures): string[] {
     figures.unknownAsked > 0 && figures.unknownAnswered === figures.unknownAsked,
     `unknown commands answered: ${figures.unknownAnswered} of ${figures.unknownAsked}`,
   );
+  const { large } = figures;
+  expect(large.shown === large.sent, `shown in a large group: ${large.shown} of ${large.sent}`);
+  expect(large.changed === large.changes, `changes shown in a large group: ${large.changed} of ${large.changes}`);
+  expect(large.read === large.missed, `read in a large group after an absence: ${large.read} of ${large.missed}`);
   const isOperated = row.steps.some((step) => step.do === "operate");
   expect(figures.operatorAsked > 0 || !isOperated, "the operator asked nothing");
   expect(
