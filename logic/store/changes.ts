@@ -25,7 +25,7 @@ export function baseType(contentType: string): string {
   return at < 0 ? contentType : contentType.slice(0, at);
 }
 
-/** As SQL writes it: see change_v1. */
+/** As SQL writes it: see change_v2. */
 export function versionedType(contentType: string, version: number): string {
   return `${baseType(contentType) || "text/plain"}${VERSION_MARK}${version}`;
 }

@@ -20,9 +20,9 @@ import { OtherEpochError } from "./store.ts";
 /** The key came in another conversation at the same moment: the next try finds it. */
 const MAX_ATTEMPTS = 3;
 
-/** See change_v1 and large_version_v1 in migrations/; $17 the inbox epoch that the numbers are to be of, or null. No row: it is another one. */
+/** See change_v2 and large_version_v1 in migrations/; $17 the inbox epoch that the numbers are to be of, or null. No row: it is another one. */
 const DONE = `done AS MATERIALIZED (
-           SELECT change_v1($1, $2, $3, $4, $5, $6, $7::uuid, $8, $9, $10, $11, $12, $13::uuid, $14, $15, $16) AS r
+           SELECT change_v2($1, $2, $3, $4, $5, $6, $7::uuid, $8, $9, $10, $11, $12, $13::uuid, $14, $15, $16, true) AS r
              FROM store_meta WHERE inbox_epoch = coalesce($17::uuid, inbox_epoch)
          )`;
 const CHANGE: Statement = {
