@@ -123,6 +123,10 @@ fuzz: node_modules/.installed ## 1,000,000 mutated inputs against an entry: SEED
 security: node_modules/.installed ## Attacks on a real fleet; pods, rights, network, packages: ONLY=testssl,probes,clients,slow,canaries,pods,rbac,network,packages CONNECTIONS=n
 	@$(NODE) e2e/security/main.ts $(if $(ONLY),--only="$(ONLY)") $(if $(CONNECTIONS),--connections="$(CONNECTIONS)")
 
+.PHONY: network-policies
+network-policies: node_modules/.installed ## NetworkPolicies seen enforced on the local cluster (root): every pair at every port, and a chat meanwhile
+	@$(NODE) e2e/network/main.ts
+
 ##@ Measure
 .PHONY: bench
 bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send

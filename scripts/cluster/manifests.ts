@@ -4,8 +4,8 @@ import { COREDNS_REF } from "./image/system.ts";
 import type { Kube, KubeObject } from "./kube.ts";
 import { CLUSTER_DOMAIN, DNS_ADDRESS, STORAGE_CLASS } from "./layout.ts";
 
-/** Unprivileged, so that the container needs no capability; the Service maps 53 to it. */
-const DNS_PORT = 5353;
+/** As where others run it: NetworkPolicies know the ports of pods, not those of the Service before them. */
+const DNS_PORT = 53;
 /** Name under which our provisioner answers. */
 export const PROVISIONER = "imcluster.io/local";
 
@@ -58,7 +58,13 @@ function dnsPodSpec(): object {
         labelSelector: { matchLabels: DNS_LABELS },
       },
     ],
-    securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      seccompProfile: { type: "RuntimeDefault" },
+      // So that port 53 needs no capability.
+      sysctls: [{ name: "net.ipv4.ip_unprivileged_port_start", value: "53" }],
+    },
     containers: [
       {
         name: "coredns",

@@ -103,7 +103,8 @@ export async function removeNetwork(): Promise<void> {
 export async function execInNode(
   node: NodeLayout,
   command: string[],
+  input?: string,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const [program = "", ...args] = [...inNode(node), ...command];
-  return await run(program, args, { mayFail: true, timeoutMs: 60_000 });
+  return await run(program, args, { mayFail: true, timeoutMs: 60_000, input });
 }

@@ -17,6 +17,7 @@ const CONTAINERD = "v2.2.9";
 const ETCD = "v3.6.16";
 const COREDNS = "v1.13.1";
 const REGISTRY = "v0.22.1";
+const KUBE_ROUTER = "v2.1.0";
 
 const kubernetesCommand = (name: string): [string, string] => [name, `k8s.io/kubernetes/cmd/${name}`];
 const containerdCommand = (name: string): [string, string] => [name, `github.com/containerd/containerd/v2/cmd/${name}`];
@@ -65,6 +66,14 @@ export const GO_RECIPES: readonly GoRecipe[] = [
     programs: { crane: "github.com/google/go-containerregistry/cmd/crane" },
     stamps: {},
     coldMinutes: 1,
+  },
+  {
+    // Enforces NetworkPolicies, and nothing else of what it could; only `make network-policies` asks for it.
+    module: "kube-router",
+    version: KUBE_ROUTER,
+    programs: { "kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router" },
+    stamps: { "github.com/cloudnativelabs/kube-router/v2/pkg/version.Version": KUBE_ROUTER },
+    coldMinutes: 5,
   },
   {
     module: "pause",

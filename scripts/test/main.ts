@@ -31,7 +31,7 @@ const SUITES: readonly Suite[] = [
     name: "unit",
     include: [
       "{lib,proto,gateway,logic,operator,kubectl,probe,client,scripts,examples,bench}/**/*.test.ts",
-      "e2e/{authz,campaign,checker,fuzz,harness,live,security,skew,smoke,workload}/**/*.test.ts",
+      "e2e/{authz,campaign,checker,fuzz,harness,live,network,security,skew,smoke,workload}/**/*.test.ts",
     ],
     exclude: INT,
     concurrency: 2,
