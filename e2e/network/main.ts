@@ -97,6 +97,11 @@ async function run(): Promise<boolean> {
   }
 }
 
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
+  process.once(signal, () => {
+    progress.line(`${signal}: the enforcer and the policies stay; \`make down\` removes them with the cluster`);
+    process.exit(code);
+  });
 try {
   process.exit((await run()) ? 0 : 1);
 } catch (error) {
