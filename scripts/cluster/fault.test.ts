@@ -17,6 +17,34 @@ describe("describeFault", () => {
     });
   });
 
+  it("tells of a folder that cannot be written in one sentence, with what to do", () => {
+    const errno = (code: string, path?: string): Error => Object.assign(new Error(`${code}: x, open`), { code, path });
+    const cases = [
+      [errno("EROFS", "/c/dev"), "/c/dev cannot be written: it is read-only."],
+      [errno("EACCES", "/c/dev"), "/c/dev cannot be written: this user may not."],
+      [
+        Object.assign(errno("ENOENT", "/c/dev"), { syscall: "mkdir" }),
+        "/c/dev cannot be written: the folder cannot be made there.",
+      ],
+      [errno("ENOSPC"), "A file cannot be written: no space is left."],
+      [
+        new Error("broke off", { cause: errno("ENOTDIR", "/c/dev") }),
+        "/c/dev cannot be written: a part of it is a file.",
+      ],
+      [
+        new ClusterFault("`tar` failed: write error: No space left on device", "again"),
+        "A file cannot be written: no space is left.",
+      ],
+    ] as const;
+    for (const [thrown, told] of cases) {
+      const [first, second, ...rest] = describeFault(thrown).split("\n");
+      assert.deepEqual([first, rest], [told, []]);
+      assert.match(second ?? "", /IMCLUSTER_CACHE=/);
+    }
+    // A socket is no folder.
+    assert.match(describeFault(Object.assign(new Error("listen EACCES"), { code: "EACCES" })), /^Error: listen EACCES/);
+  });
+
   it("tells of any other error where it came from, and why, to the first cause", () => {
     const first = new Error("connection refused");
     const text = describeFault(new Error("broke off", { cause: new Error("no cluster", { cause: first }) }));

@@ -13,8 +13,35 @@ export class ClusterFault extends ImError {
   }
 }
 
-/** `message` and, for a {@link ClusterFault}, the remedy on the next line; any other error with where it and its causes came from. */
+/** What is wrong with a folder that cannot be written, by the kernel's word for it. */
+const NOT_WRITABLE: Readonly<Record<string, string>> = {
+  EROFS: "it is read-only",
+  EACCES: "this user may not",
+  EPERM: "this user may not",
+  ENOTDIR: "a part of it is a file",
+  ENOSPC: "no space is left",
+  EDQUOT: "this user's quota is used up",
+};
+const NO_SPACE = /No space left on device|ENOSPC/;
+const ELSEWHERE =
+  "Free or repair it, or name another folder: IMCLUSTER_CACHE=/path for what is built and kept, TMPDIR=/path for what is not.";
+
+/** The sentence for a folder that cannot be written; undefined for any other error. */
+function describeFolder(thrown: Error): string | undefined {
+  const { code = "", path, syscall } = thrown as NodeJS.ErrnoException;
+  // Node makes the folders above as well, and says ENOENT where it cannot, whatever the reason.
+  const why = code === "ENOENT" && syscall === "mkdir" ? "the folder cannot be made there" : NOT_WRITABLE[code];
+  if (why !== undefined && (path !== undefined || code === "ENOSPC"))
+    return `${path ?? "A file"} cannot be written: ${why}.\n${ELSEWHERE}`;
+  // A program that we started says so in its own words.
+  if (NO_SPACE.test(thrown.message)) return `A file cannot be written: no space is left.\n${ELSEWHERE}`;
+  return thrown.cause instanceof Error ? describeFolder(thrown.cause) : undefined;
+}
+
+/** `message` and, for a {@link ClusterFault}, the remedy on the next line; a sentence for a folder that cannot be written; any other error with where it and its causes came from. */
 export function describeFault(thrown: unknown): string {
+  const folder = thrown instanceof Error ? describeFolder(thrown) : undefined;
+  if (folder !== undefined) return folder;
   if (thrown instanceof ClusterFault) return `${thrown.message}\n${thrown.remedy}`;
   if (!(thrown instanceof Error)) return String(thrown);
   // A slip on the command line: where in our code it was read helps nobody.
