@@ -176,6 +176,11 @@ describe("the demo page on a real fleet", async () => {
     const shown = right.locator(".card");
     await shown.getByRole("heading", { name: "自行车 🚲" }).waitFor();
     assert.equal(await shown.locator("dd").textContent(), "1200.00 CNY");
+    // What the two talk about, above what they say, as the list has it.
+    for (const pane of [left, right]) {
+      await pane.locator('.about[data-subject="item/i-1"] .about-title', { hasText: "自行车 🚲" }).waitFor();
+      await pane.locator(".about-price", { hasText: "1200.00 CNY" }).waitFor();
+    }
     await shown.getByRole("button", { name: "Reserve" }).click();
     await right.locator(".notice", { hasText: 'The shop answers 200: {"done":"reserve","ref":"i-1"' }).waitFor();
     assert.deepEqual(problems, []);

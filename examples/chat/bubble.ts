@@ -115,7 +115,11 @@ export class Bubbles {
   }
 }
 
-const CARD_KINDS: Readonly<Record<string, TextKey>> = { item: "cardItem", order: "cardOrder", offer: "cardOffer" };
+export const CARD_KINDS: Readonly<Record<string, TextKey>> = {
+  item: "cardItem",
+  order: "cardOrder",
+  offer: "cardOffer",
+};
 
 function factList(facts: readonly (readonly [name: string, value: string])[]): HTMLElement {
   const list = element("dl", "facts");

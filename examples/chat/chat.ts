@@ -10,11 +10,12 @@ import {
   SystemMessages,
   type TypingNotice,
 } from "../../client/src/models/index.ts";
+import { subjectOf } from "./about.ts";
 import type { TextArgs, TextKey } from "./language.ts";
 import { Latency } from "./latency.ts";
 import { bodyOf, type ChatLine } from "./lines.ts";
 import { Network } from "./network.ts";
-import { type Entry, Threads } from "./threads.ts";
+import { type Entry, PARTNER, Threads } from "./threads.ts";
 
 /** What a {@link Chat} shows itself on. */
 export interface ChatView {
@@ -165,6 +166,23 @@ export class Chat {
     this.#figures();
   }
 
+  /** Asks the other person of the page about what a card shows, in the conversation that is about it. */
+  async ask(content: string): Promise<void> {
+    const contentType = "im/card";
+    const bytes = new TextEncoder().encode(content);
+    const subject = subjectOf(bodyOf({ contentType, content: bytes, version: 1, isRecalled: false }));
+    try {
+      const sent = await this.#book.send({ to: this.#options.peer, content, contentType, ...subject });
+      this.#changes.addSent(sent, content, contentType);
+      // Whether it is a conversation of its own is the cluster's policy, and in the list.
+      await this.#book.sync();
+      const contact = this.#book.find(sent.conversationId);
+      this.select(contact?.perItem === true ? sent.conversationId : PARTNER);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   /** Fifty messages, each after the acknowledgement of the one before. */
   async burst(): Promise<void> {
     const isRunning = this.#burstLeft > 0;
@@ -310,6 +328,7 @@ export class Chat {
     if (known) {
       Object.assign(known, { body, ref });
       view.update(known);
+      if (body.kind === "card") this.#showContacts();
       return;
     }
     // Who has sent it writes no more.
@@ -319,13 +338,21 @@ export class Chat {
     const line: ChatLine = { key: messageId, isMine, sender, body, atMs, progress: "stored", reason: "", ref };
     if (this.#threads.place(line, message)) view.add(line);
     this.#showRead(message.conversationId);
+    if (body.kind === "card") this.#cardCame(message.conversationId, isMine);
     this.look();
+  }
+
+  /** What was asked about first in a conversation that was about nothing comes with the list alone. */
+  #cardCame(conversationId: string, isMine: boolean): void {
+    this.#showContacts();
+    if (isMine || !this.#isLoaded || this.#book.find(conversationId)?.subjectType !== "") return;
+    this.#book.sync().catch((error: unknown) => this.#failed(error));
   }
 
   /** What the list says of a conversation, or of all. */
   #listed(contact: Contact | undefined): void {
     for (const known of contact ? [contact] : this.#book.list) {
-      if (known.peerId === this.#options.peer) this.#bind(known.conversationId);
+      if (known.peerId === this.#options.peer && !known.perItem) this.#bind(known.conversationId);
       if (known.peerId === "") this.#nameGroup(known.conversationId);
       this.#showRead(known.conversationId);
     }

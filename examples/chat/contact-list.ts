@@ -35,7 +35,7 @@ export class ContactList {
     button.dataset.kind = entry.kind;
     if (entry.isSelected) button.setAttribute("aria-current", "true");
     const title = element("span", "contact-title", `${MARKS[entry.kind]}${entry.title}`);
-    button.append(title, this.#preview(entry));
+    button.append(title, ...aboutOf(entry), this.#preview(entry));
     if (entry.unread > 0) {
       const count = entry.unread > 99 ? "99+" : String(entry.unread);
       button.append(this.#labels.set(element("span", "unread", count), "unread", { count }, "aria-label"));
@@ -53,6 +53,13 @@ export class ContactList {
     else if (last) this.#labels.set(preview, KINDS[last.kind] ?? "otherContent", { type: "" });
     return preview;
   }
+}
+
+function aboutOf({ about }: Entry): HTMLElement[] {
+  if (!about) return [];
+  const line = element("span", "contact-about", about.title);
+  line.dir = "auto";
+  return [line];
 }
 
 const KINDS: Partial<Readonly<Record<LineBody["kind"], TextKey>>> = { recalled: "recalled", group: "groupChanged" };

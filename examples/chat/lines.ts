@@ -74,12 +74,17 @@ export function cardTitle({ snapshot, ref }: Card): string {
   return typeof snapshot.title === "string" ? snapshot.title : ref;
 }
 
+/** What it costs; empty: it does not say. */
+export function cardPrice({ snapshot: { priceCents, currency } }: Card): string {
+  if (typeof priceCents !== "number") return "";
+  return `${(priceCents / 100).toFixed(2)} ${typeof currency === "string" ? currency : ""}`.trim();
+}
+
 /** The other facts of a card, as text. */
-export function cardFacts({ snapshot }: Card): [name: string, value: string][] {
-  const cents = snapshot.priceCents;
-  const currency = typeof snapshot.currency === "string" ? snapshot.currency : "";
-  const price: [string, string][] =
-    typeof cents === "number" ? [["price", `${(cents / 100).toFixed(2)} ${currency}`.trim()]] : [];
+export function cardFacts(card: Card): [name: string, value: string][] {
+  const { snapshot } = card;
+  const cost = cardPrice(card);
+  const price: [string, string][] = cost === "" ? [] : [["price", cost]];
   const others = Object.entries(snapshot)
     .filter(([name]) => !["title", "priceCents", "currency"].includes(name))
     .map(([name, value]): [string, string] => [name, typeof value === "string" ? value : JSON.stringify(value)]);

@@ -55,7 +55,7 @@ function createSide(me: Person, peer: Person, labels: Labels, onShown: (id: stri
     createGroup: (name, userIds) => void chat.createGroup(name, userIds),
     leaveGroup: () => chat.leaveGroup(),
     toggleBlock: () => chat.toggleBlock(),
-    sendCard: card === undefined ? undefined : () => void chat.send(card, "im/card"),
+    sendCard: card === undefined ? undefined : () => void chat.ask(card),
     burst: () => void chat.burst(),
     kill: () => chat.kill(),
     setOnline: (isOnline) => chat.setOnline(isOnline),

@@ -38,6 +38,25 @@ it("a browser for the page", (t) => {
   if (executablePath === undefined) t.diagnostic("NOT RUN: no Chromium found; install one or set CHROMIUM_PATH");
 });
 
+/** WCAG contrast of a text with the ground of the card that it is on. */
+async function contrastOf(about: Locator, text: string): Promise<number> {
+  const colour = (of: Locator, name: string): Promise<string> =>
+    of.evaluate((node, property) => String(getComputedStyle(node as never)[property as never]), name);
+  const [ink, ground] = [
+    luminance(await colour(about.locator(text), "color")),
+    luminance(await colour(about, "backgroundColor")),
+  ];
+  return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+}
+
+function luminance(rgb: string): number {
+  const [red = 0, green = 0, blue = 0] = (rgb.match(/[\d.]+/g) ?? []).map((part) => {
+    const share = Number(part) / 255;
+    return share <= 0.040_45 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
 if (executablePath !== undefined) {
   describe("page", { timeout: 120_000 }, () => {
     let fleet: FakeFleet;
@@ -181,6 +200,42 @@ if (executablePath !== undefined) {
       assert.ok(typeof width === "number" && width <= 360, String(width));
       await say("bob", "from the second pane");
       await log("alice").getByText("from the second pane").waitFor();
+    });
+
+    it("shows what the two talk about: picture, title and price, light and dark, on a phone, after a reload", async () => {
+      const snapshot = { title: `自行车 ${"City bike ".repeat(12)}`, priceCents: 120_000, currency: "CNY" };
+      const claims = { type: "item", ref: "bike-1", version: 1, snapshot };
+      const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+      const card = `${part({ alg: "HS256", kid: "k1" })}.${part(claims)}.c2ln`;
+      await page.setViewportSize({ width: 360, height: 740 });
+      await page.goto(`${pageUrl}#alice=alice&bob=bob&item-card=${card}`);
+      for (const name of ["alice", "bob"]) await pane(name).getByRole("status").getByText("Open").waitFor();
+      assert.equal(await page.locator(".about:visible").count(), 0);
+      await say("bob", "hello");
+      await log("alice").getByText("hello").waitFor();
+      await button("alice", "Ask about the item").click();
+      const about = (name: string): Locator => pane(name).getByRole("complementary", { name: "What it is about" });
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        for (const name of ["alice", "bob"]) {
+          await about(name).getByText("1200.00 CNY").waitFor();
+          await about(name).getByText("自行车 City bike").waitFor();
+          await about(name).locator(".about-picture").waitFor();
+          assert.equal(await about(name).getAttribute("data-subject"), "item/bike-1");
+          const ratio = Math.min(
+            ...(await Promise.all(
+              [".about-title", ".about-price", ".card-kind"].map((of) => contrastOf(about(name), of)),
+            )),
+          );
+          assert.ok(ratio >= 4.5, `${colorScheme}: ${ratio}`);
+        }
+        const width = await page.evaluate("document.documentElement.scrollWidth");
+        assert.ok(typeof width === "number" && width <= 360, String(width));
+      }
+      await page.reload();
+      await about("bob").getByText("1200.00 CNY").waitFor();
+      await pane("bob").locator(".contact-about", { hasText: "自行车" }).waitFor();
+      assert.deepEqual(problems, []);
     });
 
     it("works by keyboard: Enter sends, Shift+Enter makes a line, every control has a name", async () => {

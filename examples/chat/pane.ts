@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ClientState } from "#client";
+import { drawAbout } from "./about-card.ts";
 import { Bubbles } from "./bubble.ts";
 import type { ChatFigures, ChatView } from "./chat.ts";
 import { ContactList } from "./contact-list.ts";
@@ -44,6 +45,7 @@ export class Pane implements ChatView {
   readonly #title = element("h3", "thread-title");
   readonly #leaveButton = element("button", "tool leave");
   readonly #blockButton = element("button", "tool block");
+  readonly #about = element("aside", "about");
   readonly #log = element("ol", "log");
   readonly #typing = element("p", "typing");
   readonly #editing = element("p", "editing");
@@ -68,7 +70,15 @@ export class Pane implements ChatView {
     title.id = `pane-${name}`;
     const makeGroup = groupForm(peer, labels, (...group) => actions.createGroup(...group));
     const side = element("div", "side", this.#contacts.root, makeGroup);
-    const thread = element("div", "thread", this.#threadHeader(), this.#scroller(name), this.#typing, this.#editing);
+    const thread = element(
+      "div",
+      "thread",
+      this.#threadHeader(),
+      this.#about,
+      this.#scroller(name),
+      this.#typing,
+      this.#editing,
+    );
     thread.append(this.#form());
     this.root = element(
       "section",
@@ -87,6 +97,7 @@ export class Pane implements ChatView {
     this.#kind = entry.kind;
     this.#stopEditing();
     this.#title.textContent = entry.title;
+    drawAbout(this.#about, entry.about, this.#labels);
     this.#leaveButton.hidden = entry.kind !== "group";
     this.#blockButton.hidden = entry.kind !== "person";
     this.#labels.set(this.#input, "write", { peer: entry.title }, "aria-label");
@@ -112,7 +123,9 @@ export class Pane implements ChatView {
   contacts(entries: readonly Entry[]): void {
     this.#contacts.show(entries);
     const current = entries.find(({ isSelected }) => isSelected);
-    if (current) this.#title.textContent = current.title;
+    if (!current) return;
+    this.#title.textContent = current.title;
+    drawAbout(this.#about, current.about, this.#labels);
   }
 
   blocked(isBlocked: boolean): void {

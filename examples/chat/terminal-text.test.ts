@@ -87,6 +87,8 @@ describe("what is printed", () => {
     };
     const last = { kind: "text", text: "还在吗？", isEdited: false } as const;
     assert.equal(contactText(1, contact, "bob", last), " 1 bob (3 unread) – 还在吗？");
+    const about = { ...contact, subjectType: "item", subjectId: "lamp\u001b[2J" };
+    assert.equal(contactText(1, about, "bob", last), ' 1 bob · item "lamp[2J" (3 unread) – 还在吗？');
     assert.equal(contactText(12, { ...contact, unread: 0 }, "bob", undefined), "12 bob");
   });
 });

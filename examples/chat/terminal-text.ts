@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the terminal understands, and how it says things. Pure.
 import type { Contact } from "../../client/src/models/index.ts";
+import { aboutOf, aboutText } from "./about.ts";
 import { cardFacts, cardTitle, type LineBody, previewOf } from "./lines.ts";
 
 /** What a typed line asks for. */
@@ -108,7 +109,9 @@ export function bodyText(body: LineBody): string {
 export function contactText(at: number, contact: Contact, title: string, last: LineBody | undefined): string {
   const unread = contact.unread > 0 ? ` (${contact.unread} unread)` : "";
   const preview = last === undefined ? "" : ` – ${plain(previewOf(last) ?? bodyText(last)).slice(0, 60)}`;
-  return `${String(at).padStart(2)} ${plain(title)}${unread}${preview}`;
+  const about = aboutOf(contact, last ? [last] : []);
+  const what = about ? ` · ${plain(aboutText(about))}` : "";
+  return `${String(at).padStart(2)} ${plain(title)}${what}${unread}${preview}`;
 }
 
 /** Without what would move the cursor or colour the terminal. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Contact, TypingNotice } from "../../client/src/models/index.ts";
+import { type About, aboutOf } from "./about.ts";
 import { bodyOf, type ChatLine, type LineBody } from "./lines.ts";
 
 /** The conversation with the other person of the page, before it is known by its id. */
@@ -19,6 +20,8 @@ export interface Entry {
   /** Undefined until something was said. */
   readonly conversationId: string | undefined;
   readonly last: LineBody | undefined;
+  /** What the two talk about. */
+  readonly about: About | undefined;
   readonly unread: number;
   readonly isSelected: boolean;
   readonly isTyping: boolean;
@@ -38,6 +41,7 @@ export class Threads {
   readonly #byKey = new Map<string, ChatLine>();
   readonly #names = new Map<string, string>();
   readonly #peers = new Map<string, string>();
+  readonly #subjects = new Map<string, Pick<Contact, "subjectType" | "subjectId">>();
   readonly #writers = new Map<string, Set<string>>();
   #partner: string | undefined;
   #selected: string = PARTNER;
@@ -137,7 +141,10 @@ export class Threads {
 
   /** The list to be shown: the page's other person is always in it. */
   entries(contacts: readonly Contact[]): Entry[] {
-    for (const { conversationId, peerId } of contacts) this.#peers.set(conversationId, peerId);
+    for (const contact of contacts) {
+      this.#peers.set(contact.conversationId, contact.peerId);
+      this.#subjects.set(contact.conversationId, contact);
+    }
     const entries = contacts.map((contact) => this.#entry(this.#keyOf(contact.conversationId), contact));
     return entries.some(({ key }) => key === PARTNER) ? entries : [this.#entry(PARTNER, undefined), ...entries];
   }
@@ -145,14 +152,22 @@ export class Threads {
   #entry(key: string, contact: Contact | undefined): Entry {
     const conversationId = key === PARTNER ? this.#partner : key;
     const peer = key === PARTNER ? this.#peer : (contact?.peerId ?? this.#peers.get(key) ?? "");
-    const last = this.#lastOf(key) ?? (contact?.lastMessage && bodyOf({ ...contact.lastMessage, ...FIRST }));
+    const listed = contact?.lastMessage && bodyOf({ ...contact.lastMessage, ...FIRST });
+    const last = this.#lastOf(key) ?? listed;
+    const about = aboutOf(this.#subjects.get(conversationId ?? "") ?? NOTHING, this.#bodiesOf(key, listed));
     return {
-      ...{ key, conversationId, peer, last, unread: contact?.unread ?? 0 },
+      ...{ key, conversationId, peer, last, about, unread: contact?.unread ?? 0 },
       title: peer === "" ? this.#names.get(key) || "…" : peer.replace(SERVICE, ""),
       kind: peer === "" ? "group" : SERVICE.test(peer) ? "service" : "person",
       isSelected: key === this.#selected,
       isTyping: (this.#writers.get(conversationId ?? "")?.size ?? 0) > 0,
     };
+  }
+
+  /** What was said there, as far as it came here. */
+  #bodiesOf(key: string, listed: LineBody | undefined): LineBody[] {
+    const bodies = (this.#lines.get(key) ?? []).map(({ body }) => body);
+    return bodies.length > 0 || !listed ? bodies : [listed];
   }
 
   #lastOf(key: string): LineBody | undefined {
@@ -175,4 +190,5 @@ export class Threads {
   }
 }
 
+const NOTHING = { subjectType: "", subjectId: "" } as const;
 const FIRST = { version: 1, isRecalled: false } as const;

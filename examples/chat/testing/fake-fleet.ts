@@ -43,6 +43,8 @@ export class FakeFleet {
   readonly #sockets = new Set<Socket>();
   /** All say it in one conversation, whose positions have no gap. */
   #convSeq = 0;
+  /** What was asked about last. */
+  #subject = { subjectType: "", subjectId: "" };
   #logins = 0;
   /** SENDs are stored and pushed, but not acknowledged, while this is set. */
   holdsAcks = false;
@@ -168,6 +170,8 @@ export class FakeFleet {
   }
 
   #send(session: Session, send: Send, rid: number): void {
+    const { subjectType, subjectId } = send;
+    if (subjectType !== "") this.#subject = { subjectType, subjectId };
     const event = this.#store(session.userId, send, session);
     const { clientMessageId, messageId, conversationId, convSeq, inboxSeq, sentAtMs } = event;
     const ack = { clientMessageId, messageId, conversationId, convSeq, inboxSeq, sentAtMs };
@@ -176,12 +180,16 @@ export class FakeFleet {
     else reply();
   }
 
-  #store(sender: string, send: Pick<Send, "to" | "clientMessageId" | "content">, from?: Session): Event {
-    const { to, clientMessageId, content } = send;
+  #store(
+    sender: string,
+    send: Pick<Send, "to" | "clientMessageId" | "content"> & Partial<Send>,
+    from?: Session,
+  ): Event {
+    const { to, clientMessageId, content, contentType = "" } = send;
     const known = this.#inbox(sender).find((event) => event.clientMessageId === clientMessageId);
     if (known) return known;
     const convSeq = ++this.#convSeq;
-    const base = { conversationId: "c", convSeq, messageId: `m-${clientMessageId}`, sender, contentType: "" };
+    const base = { conversationId: "c", convSeq, messageId: `m-${clientMessageId}`, sender, contentType };
     const add = (userId: string): Event => {
       const inbox = this.#inbox(userId);
       const event = { ...base, inboxSeq: inbox.length + 1, sentAtMs: Date.now(), clientMessageId, content };
@@ -205,7 +213,7 @@ export class FakeFleet {
       unread: 0,
       peerReadSeq: 0,
     };
-    const subject = { subjectType: "", subjectId: "", perItem: false };
+    const subject = { ...this.#subject, perItem: false };
     const contact = { conversationId: "c", peerId, ...last, ...subject, state: null };
     const contacts = inbox.length > 0 ? [contact] : [];
     return ContactsPage.encode({ inboxEpoch: "e", version: 1, inboxSeq: inbox.length, contacts });
