@@ -7,6 +7,8 @@ import type { Fleet } from "../harness/fleet.ts";
 /** Without mutual TLS, as the fleet. */
 const WHO = { clusterUid: "skew", tls: undefined };
 const CLIENTS_TO_MOVE = 2;
+const MAX_TRIES = 10;
+const RETRY_MS = 500;
 
 /** What an operator of one version asked, and how much of it was answered. */
 export interface Operated {
@@ -23,7 +25,7 @@ export async function operate(fleet: Fleet, Client: typeof FleetClient, number: 
   ): Promise<void> => {
     const client = new Client({ clock: systemClock, log: silentLogger, ports });
     try {
-      answers.push((await question(client)) !== undefined);
+      answers.push(await isAnswered(() => question(client)));
     } finally {
       client.close();
     }
@@ -36,6 +38,15 @@ export async function operate(fleet: Fleet, Client: typeof FleetClient, number: 
   const lease = { number, connections: CLIENTS_TO_MOVE, afterMs: 0, spreadMs: 200, ttlMs: 1000 };
   await ask({ entry: controlPort, logic: 0 }, (client) => client.shed(WHO, podOf(podUid), { lease, endpoints: [] }));
   return { asked: answers.length, answered: answers.filter(Boolean).length };
+}
+
+/** The operator asks again, too: its deadlines are short, and a loaded machine is slow. */
+async function isAnswered(question: () => Promise<unknown>): Promise<boolean> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    if ((await question()) !== undefined) return true;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+  return false;
 }
 
 function podOf(uid: string) {
