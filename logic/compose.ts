@@ -2,6 +2,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import { repeat } from "#lib/repeat.ts";
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
 import type { Tracer } from "#lib/tracing/tracer.ts";
 import { type BroadcastParts, composeBroadcasts } from "./broadcasts/compose-broadcasts.ts";
 import { type ChangeParts, type ChangeSettings, composeChanges } from "./compose-changes.ts";
@@ -75,6 +76,8 @@ export interface LogicPorts {
   store: Store;
   router: Router;
   intents: IntentSink;
+  /** Keeps where traced messages are that a device may not acknowledge. Default: nobody does. */
+  traceNotes?: { add(userId: string, inboxSeq: number, context: TraceContext): void } | undefined;
   wheel: AckWheel;
   tokens: Pick<TokenVerifier, "verify">;
   /** Tells whose sessions come and go, for clients that watch. Default: clients see nobody's presence. */
@@ -150,7 +153,19 @@ type OnFault = (op: string, error: unknown) => void;
 
 /** Everything behind a commit. */
 function composeDelivery(
-  { store, router, intents, wheel, ackTimeoutMs: timeoutMs, clock, random, defer, onFault, metrics }: LogicPorts,
+  {
+    store,
+    router,
+    intents,
+    traceNotes,
+    wheel,
+    ackTimeoutMs: timeoutMs,
+    clock,
+    random,
+    defer,
+    onFault,
+    metrics,
+  }: LogicPorts,
   entries: Entries,
   presence: PresenceParts,
   { onRouterFault, onUncertain }: { onRouterFault: OnFault; onUncertain: () => void },
@@ -172,7 +187,8 @@ function composeDelivery(
   const ways = { router, routes: cache, changes: leaving, entries };
   const shared = { ...ways, offline, delivered, onRouterFault, clock, defer, metrics };
   const silent = new SilentSeqs();
-  const delivery = new Delivery({ ...shared, silent: (userId, seq) => silent.add(userId, seq) });
+  const traced = traceNotes?.add.bind(traceNotes);
+  const delivery = new Delivery({ ...shared, silent: (userId, seq) => silent.add(userId, seq), traced });
   const unreachable = new UnreachableHandler({ ...shared, isSilent: (userId, seq) => silent.has(userId, seq) });
   const routes = new RouteWriter({
     router: { ...leaving, forget: (incarnation, conns) => router.forget(incarnation, conns) },

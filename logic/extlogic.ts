@@ -101,11 +101,12 @@ async function start(
     isWanted: () => wantsEvent(hooks.current(), "push.result"),
   });
   const onResult = results.tell.bind(results);
-  const push = composePush(config, { ...common, bury, defer: setImmediate, onFault, onResult });
+  const tracing = await openProcessTracing("extlogic", config, { clock, random, log, registry: metrics }, lifecycle);
+  const { tracer } = tracing ?? {};
+  const push = composePush(config, { ...common, tracer, bury, defer: setImmediate, onFault, onResult });
   lifecycle.onStop("push", () => push.stop());
   push.schedule.start();
   const ports = { ...common, redis, dispatch: push.dispatch };
-  const tracing = await openProcessTracing("extlogic", config, { clock, random, log, registry: metrics }, lifecycle);
   const reconciler = new Reconciler({
     ...ports,
     olderThanMs: config.IM_ACK_TIMEOUT_MS + RECONCILE_SLACK_MS,
@@ -114,7 +115,7 @@ async function start(
   const consumer = new PushConsumer({
     ...ports,
     consumer: `${config.IM_POD_NAME}-${config.IM_POD_UID}`,
-    tracer: tracing?.tracer,
+    tracer,
     ...(deps.claimIdleMs === undefined ? {} : { claimIdleMs: deps.claimIdleMs }),
   });
   consumer.start();

@@ -28,6 +28,7 @@ import { MuteWatch, type MuteWatchPorts } from "./mutes/mute-watch.ts";
 import { PolicyFile } from "./policy/policy-file.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { RedisIntents } from "./push/intent.ts";
+import { TraceNotes } from "./push/trace-notes.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { policyFor, type SubjectRules } from "./send/subject.ts";
@@ -120,7 +121,7 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const core = composeLogic({
     store,
     router,
-    intents,
+    ...{ intents, traceNotes: tracing && new TraceNotes({ redis: queue, defer: setImmediate, onFault }) },
     wheel: new RedisAckWheel(queue),
     ...(config.IM_PRESENCE_VISIBLE_TO === "peers" ? { changeLog: new RedisChangeLog(redis) } : {}),
     tokens: tokenVerifier(config, keys, clock),

@@ -8,12 +8,14 @@ import { createRedis, type Redis, whenReady } from "#lib/redis.ts";
 import { type RedisServer, startRedis } from "../e2e/harness/redis.ts";
 import { fireAll } from "./deliver/ack-wheel.contract.ts";
 import { RedisAckWheel } from "./deliver/ack-wheel-redis.ts";
+import type { PushIntent } from "./deliver/offline.ts";
 import { changeLogContract } from "./presence/change-log.contract.ts";
 import { RedisChangeLog } from "./presence/change-log-redis.ts";
 import { listLetters, writeDeadLetters } from "./push/dead-letters.ts";
 import { DEAD_LETTER_STREAM, RedisIntents } from "./push/intent.ts";
 import { IntentStreams } from "./push/intent-streams.ts";
 import { shardOf, wheelKey } from "./push/shard.ts";
+import { TraceNotes, withTraceNotes } from "./push/trace-notes.ts";
 import { RedisRouter } from "./router/redis.ts";
 import { routerContract } from "./router/router.contract.ts";
 
@@ -86,6 +88,9 @@ describe("users of Redis", () => {
     await wheel.update([], [{ ...slot, fromSeq: 1, inboxSeq: 2, dueInMs: 0 }]);
     await wheel.update([{ ...slot, inboxSeq: 1 }], []);
     assert.deepEqual(await fireAll(wheel), ["bob/mobile 2-2"]);
+    const onFault = (op: string, error: unknown): void => assert.fail(`${op}: ${String(error)}`);
+    const context = { traceId: "a".repeat(32), spanId: "b".repeat(16) };
+    new TraceNotes({ redis: logic, defer: (fn) => fn(), onFault }).add("eve", 1, context);
     assert.equal(await new RedisIntents(logic).append([{ userId: "eve", inboxSeq: 1, cause: "offline" }]), 1);
     await writeDeadLetters(logic, [["u", "bob", "s", 1]], "test");
     assert.equal((await listLetters(logic, 10)).letters, 1);
@@ -94,6 +99,8 @@ describe("users of Redis", () => {
 
   it("may take up pushes and keep dead letters, as extlogic", async () => {
     const shards = ["bob", "eve"].map(shardOf);
+    const silent: PushIntent = { userId: "eve", inboxSeq: 1, cause: "timeout" };
+    assert.equal((await withTraceNotes(extlogic, [silent]))[0]?.trace?.spanId, "b".repeat(16));
     const streams = new IntentStreams(extlogic, shards, "test");
     assert.equal((await streams.read(10)).length, 2);
     const claimed = await streams.claim(0, 10);

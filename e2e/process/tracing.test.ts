@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { listen } from "#lib/listen.ts";
+import { Command } from "#proto/commands.ts";
 import { temporaryFolder } from "../harness/folders.ts";
 import { type CollectedSpan, OtlpCollector } from "../harness/otlp-collector.ts";
 import { freePort } from "../harness/ports.ts";
@@ -13,6 +14,7 @@ import { waitUntil } from "../harness/processes.ts";
 import { startWebhookSandbox } from "../sandbox/webhook.ts";
 import { callApi, createApiKey } from "./api-caller.ts";
 import { login, targetOf, useFleet, waitMessages } from "./fleet-suite.ts";
+import { RawConnection } from "./raw-connection.ts";
 
 const WAIT_MS = 60_000;
 const CONTENT = "nobody reads this in a trace";
@@ -159,13 +161,37 @@ describe("traces", async () => {
     const dave = await person("dave", 1);
     await dave.client.close();
     const alice = await person("alice", 0);
-    const { messageId } = await alice.client.send({ to: "dave", content: CONTENT });
+    let { messageId } = await alice.client.send({ to: "dave", content: CONTENT });
+    const stage = (name: string): CollectedSpan | undefined =>
+      ofMessage(collector, messageId).find((span) => span.name === `${name} messages`);
+    const isNotified = async (): Promise<boolean> => {
+      // On a busy machine the reconciler may have been first: then this push was one too many.
+      if (stage("push")?.attributes["im.result"] === "repeated")
+        ({ messageId } = await alice.client.send({ to: "dave", content: CONTENT }));
+      return stage("notify") !== undefined && stage("push") !== undefined;
+    };
+    await waitUntil("the push was collected", isNotified, WAIT_MS);
+    const [push, notify] = [stage("push"), stage("notify")];
+    assert.equal(push?.parentSpanId, stage("route")?.spanId);
+    assert.equal(push?.resource["service.name"], "imcluster-extlogic");
+    assert.equal(notify?.parentSpanId, push?.spanId);
+    assert.deepEqual([notify?.attributes["im.provider"], notify?.attributes["im.result"]], ["webhook", "accepted"]);
+    assert.ok(webhook.traceparents.includes(`00-${notify?.traceId}-${notify?.spanId}-01`));
+    await alice.client.close();
+  });
+
+  it("go on into extlogic when a device does not acknowledge", async () => {
+    const silentDevice = await RawConnection.open(fleet(), "plain");
+    silentDevice.hello(await fleet().tokens.mint("judy"));
+    await silentDevice.frame(Command.WELCOME);
+    const alice = await person("alice", 0);
+    const { messageId } = await alice.client.send({ to: "judy", content: CONTENT });
     const push = (): CollectedSpan | undefined =>
       ofMessage(collector, messageId).find(({ name }) => name === "push messages");
     await waitUntil("the push was collected", () => push() !== undefined, WAIT_MS);
     const route = ofMessage(collector, messageId).find(({ name }) => name === "route messages");
-    assert.equal(push()?.parentSpanId, route?.spanId);
-    assert.equal(push()?.resource["service.name"], "imcluster-extlogic");
+    assert.deepEqual([push()?.parentSpanId, push()?.attributes["im.cause"]], [route?.spanId, "timeout"]);
+    silentDevice.destroy();
     await alice.client.close();
   });
 

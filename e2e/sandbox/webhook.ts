@@ -36,6 +36,8 @@ export interface WebhookSandbox {
   readonly url: string;
   /** Well-formed, correctly signed pushes in order of arrival, refused ones included. */
   readonly pushes: WebhookPush[];
+  /** The header of each of them; "" = none. */
+  readonly traceparents: string[];
   /** Requests answered 400 or 401. */
   readonly invalid: number;
   close(): Promise<void>;
@@ -50,6 +52,7 @@ export async function startWebhookSandbox(options: WebhookSandboxOptions = {}): 
 
 class Sandbox implements WebhookSandbox {
   readonly pushes: WebhookPush[] = [];
+  readonly traceparents: string[] = [];
   invalid = 0;
   readonly #options: WebhookSandboxOptions;
   readonly #server: Server;
@@ -91,6 +94,7 @@ class Sandbox implements WebhookSandbox {
       return;
     }
     this.pushes.push(push);
+    this.traceparents.push(String(request.headers.traceparent ?? ""));
     const key = `${push.userId}/${push.inboxSeq}`;
     const attempt = (this.#attempts.get(key) ?? 0) + 1;
     this.#attempts.set(key, attempt);

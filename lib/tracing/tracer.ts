@@ -49,6 +49,8 @@ export const STAGES = {
   settle: messaging("settle", "settle", "CONSUMER"),
   /** Extlogic: nobody could be reached, and the message fell to a push. */
   push: messaging("push", "process", "CONSUMER"),
+  /** Extlogic: one push to one address, from the call to the provider's answer. */
+  notify: messaging("notify", "send", "PRODUCER"),
   /** The server API of logic: a broadcast, from the call to its answer. */
   announce: messaging("send", "send", "SERVER", "broadcasts"),
   /** The broadcast is stored, and in force if it is due. */
@@ -66,6 +68,8 @@ export interface SpanFacts {
   /** How it ended: a word of our own. */
   "im.result"?: string;
   "im.recipients"?: number;
+  /** Who pushes: apns, fcm, web-push, wechat, sms, webhook. */
+  "im.provider"?: string;
   /** Why it is pushed. */
   "im.cause"?: string;
 }

@@ -351,7 +351,9 @@ describe("delivery of a traced message", () => {
     for (const [at, { userId }] of users.entries()) if (at !== 1 && at !== 19) await online(userId, 100 + at);
     const tracer = new FakeTracer();
     const span = tracer.start("route");
-    new Delivery(ports).deliver({ ...outgoing(users), span });
+    const noted: string[] = [];
+    const note = (userId: string, inboxSeq: number): void => void noted.push(`${userId}/${inboxSeq}`);
+    new Delivery({ ...ports, traced: note }).deliver({ ...outgoing(users), span });
     await settle();
     const kinds = sent.map(({ kind }) => kind);
     assert.equal(kinds.filter((kind) => kind === RecordKind.DELIVER).length, 18);
@@ -370,5 +372,7 @@ describe("delivery of a traced message", () => {
       ],
     );
     assert.deepEqual(tracer.ended, ["route"]);
+    const followed = users.slice(0, 16).map(({ userId, inboxSeq }) => `${userId}/${inboxSeq}`);
+    assert.deepEqual(noted, followed);
   });
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
-import { writeTraceContext } from "#lib/tracing/trace-context.ts";
+import { type TraceContext, writeTraceContext } from "#lib/tracing/trace-context.ts";
 import type { TraceSpan } from "#lib/tracing/tracer.ts";
 import { type RecordInput, RecordKind } from "#proto/uplink/record.ts";
 import type { LogicMetrics } from "../metrics.ts";
@@ -54,6 +54,8 @@ export interface DeliveryPorts {
   offline: (intent: PushIntent) => void;
   /** Notes that the user is not to be pushed to for what has this inbox seq. */
   silent: (userId: string, inboxSeq: number) => void;
+  /** A traced message is on its way to the user's devices, which may not acknowledge it. Default: nobody asks. */
+  traced?: ((userId: string, inboxSeq: number, context: TraceContext) => void) | undefined;
   /** A router call failed; delivery goes on without it. */
   onRouterFault: (op: string, error: unknown) => void;
   clock: Clock;
@@ -178,6 +180,7 @@ export class Delivery {
       if (recipient) this.#toUser(recipient, routes[index] ?? NO_ROUTES, fields, what);
     }
     if (!span) return;
+    for (const recipient of recipients.slice(0, MAX_TRACED)) this.#note(outgoing, recipient);
     span.note({ "messaging.message.id": event.messageId, "im.recipients": recipients.length });
     span.end();
   }
@@ -209,6 +212,11 @@ export class Delivery {
     if (isReached || isOwn) return;
     if (parcel) parcel.owesPush = true;
     else this.#toOffline(userId, inboxSeq, span);
+  }
+
+  /** A device may stay silent: then whoever pushes finds the trace. */
+  #note({ event, isSilent, span }: Outgoing, { userId, inboxSeq }: Recipient): void {
+    if (span && !isSilent && userId !== event.sender) this.#ports.traced?.(userId, inboxSeq, span.context);
   }
 
   /** Is nobody to be pushed to for it: by the user themselves, or silent? */

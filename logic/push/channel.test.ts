@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "#lib/clock.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { FakeTracer } from "#lib/tracing/fake-tracer.ts";
 import { ProviderChannel, type ProviderChannelOptions } from "./channel.ts";
 import { createPushMetrics } from "./metrics.ts";
 import type { PushRequest } from "./provider.ts";
@@ -59,6 +60,30 @@ describe("ProviderChannel", () => {
       "untried",
     ]);
     assert.equal(clock.pending, 0);
+  });
+
+  it("has a span for each call about a traced message, which names the provider and what it said, and nothing of the user", async () => {
+    const tracer = new FakeTracer();
+    const { provider, channel } = world({ tracer });
+    const trace = { traceId: "a".repeat(32), spanId: "b".repeat(16) };
+    await channel.attempt({ ...request, trace }, yes, never);
+    provider.answer = () => ({ kind: "gone", reason: "a secret address" });
+    await channel.attempt({ ...request, trace }, yes, never);
+    await channel.attempt(request, yes, never);
+    await channel.attempt({ ...request, trace }, () => Promise.resolve(false), never);
+    assert.deepEqual(tracer.ended, ["notify", "notify gone"]);
+    assert.deepEqual(
+      tracer.spans.map(({ parent, facts }) => [parent, facts]),
+      [
+        [trace, { "im.provider": "told", "im.result": "accepted" }],
+        [trace, { "im.provider": "told", "im.result": "gone" }],
+      ],
+    );
+    // The business's own spans go under the call's.
+    assert.deepEqual(
+      provider.requests.map((asked) => asked.trace),
+      [...tracer.spans.map(({ context }) => context), undefined],
+    );
   });
 
   it("ends a call that the provider does not end itself", async () => {

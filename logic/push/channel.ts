@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import type { Tracer } from "#lib/tracing/tracer.ts";
 import { Gate } from "../gate.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import type { PushMetrics } from "./metrics.ts";
@@ -31,6 +32,8 @@ export interface ProviderChannelOptions {
   /** Calls at the same time, calls that may wait for a place, and how long. Default 16, 2,000, 5 s. */
   gate?: Partial<typeof GATE>;
   breaker?: Partial<typeof BREAKER>;
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
   /** Is told what the provider answered; the attempt ends after it. */
   onResult?: (provider: string, request: PushRequest, result: PushResult) => Promise<void>;
 }
@@ -92,11 +95,15 @@ export class ProviderChannel {
   }
 
   async #call(request: PushRequest, signal: AbortSignal): Promise<PushResult> {
-    const { provider, clock, metrics } = this.#options;
+    const { provider, clock, metrics, tracer } = this.#options;
     const late = new AbortController();
     const cancel = clock.after(ATTEMPT_MS, () => late.abort());
     const startedMs = clock.nowMs();
-    const result = await provider.push(request, AbortSignal.any([signal, late.signal])).finally(cancel);
+    const span = request.trace && tracer?.start("notify", request.trace);
+    const asked = span ? { ...request, trace: span.context } : request;
+    const result = await provider.push(asked, AbortSignal.any([signal, late.signal])).finally(cancel);
+    span?.note({ "im.provider": this.name, "im.result": result.kind });
+    span?.end(result.kind === "accepted" ? undefined : result.kind);
     metrics.seconds.observe({ provider: this.name }, (clock.nowMs() - startedMs) / 1000);
     metrics.pushes.inc({ provider: this.name, result: result.kind });
     if (result.kind === "accepted") metrics.byTenant.add(request.notification.userId);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
+import type { Tracer } from "#lib/tracing/tracer.ts";
 import type { Store } from "../store/store.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
@@ -32,6 +33,8 @@ export interface PushPorts {
   log: Logger;
   metrics: PushMetrics;
   onFault: (op: string, error: unknown) => void;
+  /** Default: nothing is traced. */
+  tracer?: Tracer | undefined;
   /** Is told what providers answer. */
   onResult?: ProviderChannelOptions["onResult"];
 }
@@ -48,13 +51,13 @@ export interface PushCore {
 
 /** Wires providers, policy and schedule. @throws {ImError} BAD_REQUEST when a key is unusable */
 export function composePush(config: PushConfig, ports: PushPorts): PushCore {
-  const { store, clock, random, defer, log, metrics, onFault, onResult } = ports;
+  const { store, clock, random, defer, log, metrics, onFault, onResult, tracer } = ports;
   const providers = createProviders(config, clock);
   if (providers.length === 0) providers.push(logProvider(log));
   const channels = new Map(
     providers.map((provider) => [
       provider.name,
-      new ProviderChannel({ provider, clock, random, metrics, ...(onResult ? { onResult } : {}) }),
+      new ProviderChannel({ provider, clock, random, metrics, tracer, ...(onResult ? { onResult } : {}) }),
     ]),
   );
   const policy = policyOf(config);

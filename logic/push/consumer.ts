@@ -11,6 +11,7 @@ import { parseIntent, type QueuedIntent } from "./intent.ts";
 import { IntentStreams, keyOf, type StreamEntry } from "./intent-streams.ts";
 import type { PushMetrics } from "./metrics.ts";
 import { SHARDS } from "./shard.ts";
+import { withTraceNotes } from "./trace-notes.ts";
 
 /** Loops side by side, each with its own shards: a slow provider call holds up the users of one loop only. */
 const LANES = 4;
@@ -171,21 +172,36 @@ class Lane {
     return poison.length + rejected.length + finished.length > 0;
   }
 
-  /** With a span for each intent that is of a traced message. */
+  /** With a span for each intent that is of a traced message; what providers are asked is under it. */
   async #traced(intents: readonly QueuedIntent[]): Promise<Map<string, AttemptOutcome>> {
     const { tracer } = this.#options;
+    if (!tracer) return await this.#attempt(intents);
     const spans: [id: string, span: TraceSpan][] = [];
-    for (const { id, cause, trace } of intents) {
-      const span = trace && tracer?.start("push", trace);
-      span?.note({ "im.cause": cause });
-      if (span) spans.push([id, span]);
-    }
+    const under = (await this.#noted(intents)).map((intent) => {
+      const { id, cause, trace } = intent;
+      if (!trace) return intent;
+      const span = tracer.start("push", trace);
+      span.note({ "im.cause": cause });
+      spans.push([id, span]);
+      return { ...intent, trace: span.context };
+    });
     let outcomes: Map<string, AttemptOutcome> | undefined;
     try {
-      outcomes = await this.#attempt(intents);
+      outcomes = await this.#attempt(under);
       return outcomes;
     } finally {
       for (const [id, span] of spans) endSpan(span, outcomes?.get(id));
+    }
+  }
+
+  /** The intent of a device that stayed silent names no trace itself. A trace is worth no waiting for Redis. */
+  async #noted(intents: readonly QueuedIntent[]): Promise<readonly QueuedIntent[]> {
+    const { redis, log } = this.#options;
+    try {
+      return await withTraceNotes(redis, intents);
+    } catch (error) {
+      log.debug({ err: error }, "pushes may be missing in their traces");
+      return intents;
     }
   }
 

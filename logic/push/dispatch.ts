@@ -80,7 +80,7 @@ export async function dispatchIntents(
       outcomes.set(intent.id, { kind: "finished", result: "scheduled" });
       continue;
     }
-    const running = schedule.run(step, { recipient, readAtMs, found });
+    const running = schedule.run(step, { recipient, readAtMs, found, trace: intent.trace });
     const run: Run = { intent, step, end: undefined, running };
     runs.push(run);
     // A rejection is met below, by whoever waits for the run.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Logger } from "#lib/logger.ts";
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
 
 /** What the business's own webhook is told about one message. Never its content. */
 export interface PushNotification {
@@ -41,6 +42,8 @@ export interface PushRequest {
   readonly badge: number;
   /** How long the provider may keep it for a device that is switched off, ms. */
   readonly ttlMs: number;
+  /** Of a message that is traced: the webhook of the business is told, no other provider. */
+  readonly trace?: TraceContext;
 }
 
 export type PushResult =

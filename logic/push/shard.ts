@@ -36,6 +36,11 @@ export function idleKey(shard: number): string {
   return `${TAGS[shard]}:idle`;
 }
 
+/** STRING traceparent of a message on its way to a user's devices, kept while one may fail to acknowledge it: see trace-notes.ts. */
+export function traceKey(userId: string, inboxSeq: number): string {
+  return `${TAGS[shardOf(userId)]}:trace:${inboxSeq}/${userId}`;
+}
+
 /** Items by the shard of their user. */
 export function byShard<T extends { userId: string }>(items: readonly T[]): Map<number, T[]> {
   const shards = new Map<number, T[]>();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
+import type { TraceContext } from "#lib/tracing/trace-context.ts";
 import { Gathered } from "../gathered.ts";
 import { subjectFields } from "../send/subject.ts";
 import type { PushStepRow, PushStore, PushSubject, QuotaRequest } from "../store/push-store.ts";
@@ -60,11 +61,14 @@ type StepResult =
   | { readonly kind: "hold"; readonly untilMs: number; readonly firstSeq: number }
   | { readonly kind: "done"; readonly reach: Reach; readonly retries: readonly PushStepRow[]; readonly why: string };
 
-interface Subject {
+/** Whom a step is for, and why. */
+export interface StepSubject {
   recipient: Recipient;
   /** When `recipient` was read, monotonic ms. */
   readAtMs: number;
   found: PushSubject;
+  /** Of a message that is traced. */
+  trace?: TraceContext | undefined;
   signal: AbortSignal;
 }
 
@@ -84,7 +88,7 @@ export class StepRunner {
   }
 
   /** @throws {ImError} when the store is away in the middle: run it again */
-  async run(first: PushStepRow, subject: Subject): Promise<RunEnd> {
+  async run(first: PushStepRow, subject: StepSubject): Promise<RunEnd> {
     const { clock, policy } = this.#ports;
     const startedMs = clock.nowMs();
     const rows: PushStepRow[] = [];
@@ -158,7 +162,7 @@ export class StepRunner {
     };
   }
 
-  async #step(step: PushStepRow, subject: Subject): Promise<StepResult> {
+  async #step(step: PushStepRow, subject: StepSubject): Promise<StepResult> {
     const { policy, channels, clock } = this.#ports;
     const { recipient } = subject;
     const channel = step.channel as PushChannelName;
@@ -200,7 +204,7 @@ export class StepRunner {
   async #attempt(
     step: PushStepRow,
     { provider, deviceId, address }: Address,
-    subject: Subject,
+    subject: StepSubject,
   ): Promise<AttemptResult> {
     const { policy, clock, store, metrics } = this.#ports;
     const isBackground = step.channel === "app" && policy.appMode === "background";
@@ -216,10 +220,11 @@ export class StepRunner {
       urgency: isBackground ? "background" : "high",
       ttlMs: Math.max(0, step.createdMs + policy.ttlMs - clock.wallMs()),
     });
-    return provider.attempt(request, () => this.#isUnread(step, subject), subject.signal);
+    const traced = subject.trace ? { ...request, trace: subject.trace } : request;
+    return provider.attempt(traced, () => this.#isUnread(step, subject), subject.signal);
   }
 
-  async #isUnread({ userId, lastSeq }: PushStepRow, { readAtMs }: Subject): Promise<boolean> {
+  async #isUnread({ userId, lastSeq }: PushStepRow, { readAtMs }: StepSubject): Promise<boolean> {
     const { recipients, clock, onFault } = this.#ports;
     if (clock.nowMs() - readAtMs < FRESH_MS) return true;
     try {

@@ -2,14 +2,14 @@
 import { Backoff } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Gathered } from "../gathered.ts";
-import { type PushStepRow, type PushStore, type PushSubject, type SettledStep, stepKey } from "../store/push-store.ts";
+import { type PushStepRow, type PushStore, type SettledStep, stepKey } from "../store/push-store.ts";
 import type { StoreClock } from "../store/store-clock.ts";
 import type { Defer } from "../tick-batch.ts";
 import type { PushMetrics } from "./metrics.ts";
 import type { PushPolicy } from "./policy.ts";
-import { eventKey, type Recipient, type Recipients } from "./recipients.ts";
+import { eventKey, type Recipients } from "./recipients.ts";
 import { type HeldStep, StepLeases } from "./step-leases.ts";
-import type { RunEnd, StepRunner } from "./step-runner.ts";
+import type { RunEnd, StepRunner, StepSubject } from "./step-runner.ts";
 
 const POLL_MS = 500;
 const CLAIM = 100;
@@ -106,7 +106,7 @@ export class StepSchedule {
     if (!this.ports.clock.isSet) await this.#look();
   }
 
-  run(step: PushStepRow, known: { recipient: Recipient; readAtMs: number; found: PushSubject }): StepRun {
+  run(step: PushStepRow, known: Omit<StepSubject, "signal">): StepRun {
     const run = new AbortController();
     if (this.#abort.signal.aborted) run.abort();
     this.#runs.add(run);

@@ -33,9 +33,12 @@ describe("webhook provider", () => {
   });
 
   it("delivers the notification, sender included, signed", async () => {
-    const { url, pushes } = await start({ secret: "s3cret" });
+    const { url, pushes, traceparents } = await start({ secret: "s3cret" });
     assert.deepEqual(await provider(url).push(request, never), { kind: "accepted" });
-    assert.deepEqual(pushes, [request.notification]);
+    const [traceId, spanId] = ["a".repeat(32), "b".repeat(16)];
+    await provider(url).push({ ...request, trace: { traceId, spanId } }, never);
+    assert.deepEqual(pushes, [request.notification, request.notification]);
+    assert.deepEqual(traceparents, ["", `00-${traceId}-${spanId}-01`]);
   });
 
   it("names the tenant, and its users as it knows them", async () => {

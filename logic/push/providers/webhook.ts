@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock } from "#lib/clock.ts";
 import { idInTenant, tenantOf } from "#lib/tenant.ts";
+import { writeTraceparent } from "#lib/tracing/trace-context.ts";
 import { signature } from "../../webhook/signature.ts";
 import type { PushNotification, PushProvider, PushRequest, PushResult } from "../provider.ts";
 import { callHttp, failure, isRetryableStatus } from "./http-call.ts";
@@ -24,11 +25,12 @@ export class WebhookProvider implements PushProvider {
     this.#options = options;
   }
 
-  async push({ notification }: PushRequest, signal: AbortSignal): Promise<PushResult> {
+  async push({ notification, trace }: PushRequest, signal: AbortSignal): Promise<PushResult> {
     const { url, secret, clock, timeoutMs } = this.#options;
     const body = JSON.stringify(shown(notification));
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (secret !== "") headers["x-im-signature"] = signature(secret, Math.floor(clock.wallMs() / 1000), body);
+    if (trace) headers.traceparent = writeTraceparent(trace);
     const answer = await callHttp({ url, headers, body, signal, timeoutMs, wallMs: () => clock.wallMs() });
     if (answer.kind === "failed") return answer;
     const { status, retryAfterMs } = answer;
