@@ -44,8 +44,11 @@ describe("Makefile", () => {
   });
 
   const make = (...args: string[]): { status: number | null; text: string } => {
+    // As from a shell, also when these tests are a target of another make.
+    const { MAKELEVEL, MAKEFLAGS, MFLAGS, ...env } = process.env;
     const { status, stdout, stderr } = spawnSync("make", ["-s", ...args], {
       cwd: ROOT,
+      env,
       encoding: "utf8",
       timeout: 120_000,
     });
