@@ -75,6 +75,8 @@ describe("notes of traced messages whose device stays silent", () => {
       ...{ redis, tracer, dispatch, store: new MemoryStore(), clock: systemClock, log: silentLogger },
       ...{ consumer: "one", random: () => 0, metrics: createPushMetrics(new Metrics()), pollMs: 10 },
     });
+    // Also when the test fails: its loops would keep the process alive.
+    after(() => consumer.stop());
     consumer.start();
     await new RedisIntents(redis).append([timeout("carol", 1), timeout("dan", 1)]);
     await waitUntil("both were pushed", () => seen.length === 2 && tracer.ended.length === 1, WAIT_MS);
