@@ -15,6 +15,7 @@ import { clusterSite } from "../market/cluster-site.ts";
 import type { MarketSite } from "../market/site.ts";
 
 const STEP_TIMEOUT_MS = 15_000;
+const TYPING_DELAY_MS = 1600;
 const TALK = [
   ["alice", "Hi Bob, is it still available?"],
   ["bob", "Yes! 1200 元, 可小刀 😄"],
@@ -85,7 +86,8 @@ async function show(url: string, out: string, site: MarketSite): Promise<object>
     await say(page, "bob", "alice", "See you there 👋");
     await notify(page, site);
     progress.line(`${TALK.length + 1} messages shown and read, one after a cut socket; a card, a system message`);
-    await pane(page, "bob").locator("textarea").pressSequentially("自行车");
+    // The talk was faster than people's: the server may have heard enough of Bob's typing, and is told again after 3 s.
+    await pane(page, "bob").locator("textarea").pressSequentially("自行车", { delay: TYPING_DELAY_MS });
     await pane(page, "alice").locator(".typing", { hasText: "bob" }).waitFor({ timeout: STEP_TIMEOUT_MS });
     mkdirSync(dirname(out), { recursive: true });
     await page.screenshot({ path: out });
