@@ -25,6 +25,8 @@ export interface CollectedSpan {
 export class OtlpCollector {
   readonly spans: CollectedSpan[] = [];
   readonly headers: IncomingHttpHeaders[] = [];
+  /** Bodies of all requests, taken or not. */
+  readonly bodies: string[] = [];
   /** What it answers. */
   status = 200;
   /** Takes requests, and never answers. */
@@ -38,9 +40,11 @@ export class OtlpCollector {
       request.on("data", (part: Buffer) => parts.push(part));
       request.on("end", () => {
         if (this.isSilent) return;
+        const body = Buffer.concat(parts).toString();
         this.headers.push(request.headers);
+        this.bodies.push(body);
         const isTaken = request.method === "POST" && request.url === "/v1/traces" && this.status < 300;
-        if (isTaken) this.#take(JSON.parse(Buffer.concat(parts).toString()) as OtlpTraces);
+        if (isTaken) this.#take(JSON.parse(body) as OtlpTraces);
         response
           .writeHead(isTaken ? 200 : Math.max(400, this.status), { "content-type": "application/json" })
           .end("{}");

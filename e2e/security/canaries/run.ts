@@ -6,6 +6,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { Command } from "#proto/commands.ts";
 import { temporaryFolder } from "../../harness/folders.ts";
+import { waitUntil } from "../../harness/processes.ts";
 import { RawConnection } from "../../process/raw-connection.ts";
 import { attack } from "./attacks.ts";
 import { CanarySet, forgedLines, type Hit } from "./canary-set.ts";
@@ -38,6 +39,13 @@ const WITNESSES = {
   logic: ["WRONGPASS", 'constraint \\"planted\\"', "a planted fault", '"now":"debug"'],
   extlogic: ["WRONGPASS", "a planted fault"],
   entry: ["a planted fault", '"now":"debug"'],
+};
+
+/** So do spans. */
+const SPANS: Readonly<Record<string, readonly string[]>> = {
+  entry: ["send messages"],
+  logic: ["append messages", "deliver messages"],
+  extlogic: ["push messages", "notify"],
 };
 
 /** @throws Error when something did not happen that was to be looked at */
@@ -93,6 +101,14 @@ async function leaveTraces(at: CanaryFleet): Promise<Places> {
     }
     for (const file of ["cmdline", "environ"])
       places.set(`${file} of ${process.name}`, readFileSync(`/proc/${process.pid}/${file}`, "utf8"));
+  }
+  const { taking, refusing } = at.collectors;
+  const spans = { entry: taking, logic: taking, extlogic: refusing };
+  for (const [role, { bodies }] of Object.entries(spans)) {
+    const isTold = (): boolean =>
+      SPANS[role]?.every((name) => bodies.some((one) => one.includes(`"name":"${name}`))) ?? false;
+    await waitUntil(`spans of ${role} were collected`, isTold, ASK_TIMEOUT_MS);
+    places.set(`spans of ${role}`, bodies.join("\n"));
   }
   places.set("Redis", monitor.text());
   monitor.socket.destroy();

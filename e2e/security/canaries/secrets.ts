@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { startBackend } from "../../../logic/hooks/hook-kit.ts";
 import { makeKey, SCOPES } from "../../../logic/server-api/api-key.ts";
 import { type Fleet, startFleet } from "../../harness/fleet.ts";
+import { OtlpCollector } from "../../harness/otlp-collector.ts";
 import { freePort } from "../../harness/ports.ts";
 import { type PostgresServer, startPostgres } from "../../harness/postgres.ts";
 import { type RedisServer, startRedis } from "../../harness/redis.ts";
@@ -30,6 +31,8 @@ export interface CanaryFleet {
   readonly words: readonly string[];
   readonly sandboxes: { readonly apns: ApnsSandbox; readonly fcm: FcmSandbox; readonly sms: ProviderSandbox };
   readonly shop: Awaited<ReturnType<typeof startBackend>>;
+  /** Everything is traced. The collector of extlogic refuses what it is sent, and is told it all the same. */
+  readonly collectors: { readonly taking: OtlpCollector; readonly refusing: OtlpCollector };
   /** Where secrets, levels and logs are. */
   readonly dir: string;
   close(): Promise<void>;
@@ -63,14 +66,17 @@ export async function startCanaryFleet(set: CanarySet, dir: string): Promise<Can
     const stop = (server: { stop(): Promise<void> }) => server.stop();
     const end = (server: { close(): Promise<void> }) => server.close();
     const hookSecret = set.word("webhook secret");
-    const [postgres, redis, apns, fcm, sms, shop] = await Promise.all([
+    const [postgres, redis, apns, fcm, sms, shop, taking, refusing] = await Promise.all([
       opened(startPostgres({}), stop),
       opened(startRedis(), stop),
       opened(startApnsSandbox(), end),
       opened(startFcmSandbox(), end),
       opened(startSmsSandbox(), end),
       opened(startBackend(hookSecret), end),
+      opened(OtlpCollector.start(), end),
+      opened(OtlpCollector.start(), end),
     ]);
+    refusing.status = 401;
     const redisPassword = set.word("Redis password");
     await redis.command(`ACL SETUSER ${REDIS_USER} on >${redisPassword} ~* &* +@all`);
     const postgresUrl = await postgres.createDatabase("canaries");
@@ -108,19 +114,24 @@ export async function startCanaryFleet(set: CanarySet, dir: string): Promise<Can
     const levelDir = join(dir, "level");
     mkdirSync(levelDir);
     writeFileSync(join(levelDir, "level"), "debug");
+    const headers = `authorization=Bearer%20${set.word("credential for the collector")}`;
+    const tracing = {
+      ...{ OTEL_EXPORTER_OTLP_ENDPOINT: taking.url, IM_TRACE_RATIO: "1", IM_TRACES_PER_SECOND: "1000" },
+      ...secretFile(dir, "OTEL_EXPORTER_OTLP_HEADERS", headers),
+    };
     const hooked = { IM_HOOKS_FILE: hooksFile, IM_WEBHOOK_ALLOWED_NETWORKS: "127.0.0.0/8" };
     const crash = ["--import", new URL("planted-crash.ts", import.meta.url).href];
     const fleet = await opened(
       startFleet({
         ...{ entries: 1, logics: 1, extlogics: 1, internalTls: true, postgres, postgresUrl, redis },
-        env: { IM_LOG_LEVEL_DIR: levelDir, PLANTED_CRASH_FILE: join(dir, "crash.json") },
+        env: { ...tracing, IM_LOG_LEVEL_DIR: levelDir, PLANTED_CRASH_FILE: join(dir, "crash.json") },
         nodeArgs: { entry: crash, logic: crash, extlogic: crash },
         logicEnv: {
           ...{ ...stores, ...hooked, IM_API_PORT: String(apiPort), IM_API_KEYS_FILE: keysFile },
           ...{ IM_POLICY_FILE: policyFile, IM_CARD_KEYS_FILE: cardKeysFile },
         },
         extlogicEnv: {
-          ...{ ...stores, ...hooked },
+          ...{ ...stores, ...hooked, OTEL_EXPORTER_OTLP_ENDPOINT: refusing.url },
           ...{ IM_PUSH_APNS_URL: apns.url, IM_PUSH_APNS_KEY_ID: APNS_KEY_ID, IM_PUSH_APNS_TEAM_ID: APNS_TEAM_ID },
           ...{ IM_PUSH_APNS_TOPIC: APNS_TOPIC, ...secretFile(dir, "IM_PUSH_APNS_KEY", apns.privateKey) },
           ...{ IM_PUSH_FCM_URL: fcm.url, ...secretFile(dir, "IM_PUSH_FCM_SERVICE_ACCOUNT", fcm.serviceAccount) },
@@ -138,7 +149,7 @@ export async function startCanaryFleet(set: CanarySet, dir: string): Promise<Can
     set.addKey("TLS key", read("tls", "tls.key"));
     set.add("key that seals push tokens", read("push-keys").trim());
     const parts = { set, fleet, postgres, redis, redisPassword, apiPort, apiKey: apiKey.text, words };
-    return { ...parts, sandboxes: { apns, fcm, sms }, shop, dir, close };
+    return { ...parts, sandboxes: { apns, fcm, sms }, shop, collectors: { taking, refusing }, dir, close };
   } catch (error) {
     await close();
     throw error;
