@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-NODE := $(CURDIR)/scripts/node.sh
+NODE := scripts/node.sh
 TEST := $(NODE) scripts/test/main.ts
 
 .PHONY: help

@@ -11,6 +11,18 @@ const makefile = readFileSync(join(ROOT, "Makefile"), "utf8");
 const targets = [...makefile.matchAll(/^([a-z][a-z0-9-]*):/gm)].map((match) => match[1] ?? "");
 
 describe("Makefile", () => {
+  const make = (...args: string[]): { status: number | null; text: string } => {
+    // As from a shell, also when these tests are a target of another make.
+    const { MAKELEVEL, MAKEFLAGS, MFLAGS, ...env } = process.env;
+    const { status, stdout, stderr } = spawnSync("make", ["-s", ...args], {
+      cwd: ROOT,
+      env,
+      encoding: "utf8",
+      timeout: 120_000,
+    });
+    return { status, text: `${stdout}${stderr}` };
+  };
+
   it("lists every target in make help", () => {
     const help = execFileSync("make", ["-s", "help"], { cwd: ROOT, encoding: "utf8", timeout: 10_000 });
     for (const target of targets) assert.ok(help.includes(target), `${target} has no ## text`);
@@ -35,6 +47,12 @@ describe("Makefile", () => {
     for (const script of scripts) assert.ok(existsSync(join(ROOT, script)), script);
   });
 
+  it("works in a folder whose name has spaces: no recipe names where it stands", () => {
+    const { text } = make("-n", "dev", "sim", "check", "bench", "test");
+    assert.match(text, /^scripts\/node\.sh scripts\/dev\/main\.ts/m);
+    assert.ok(!text.includes(ROOT), text);
+  });
+
   it("is what README and CONTRIBUTING name", () => {
     for (const file of ["README.md", "CONTRIBUTING.md", "docs/operations.md"]) {
       for (const [, target] of readFileSync(join(ROOT, file), "utf8").matchAll(/\bmake ([a-z][a-z0-9-]*)/g)) {
@@ -42,18 +60,6 @@ describe("Makefile", () => {
       }
     }
   });
-
-  const make = (...args: string[]): { status: number | null; text: string } => {
-    // As from a shell, also when these tests are a target of another make.
-    const { MAKELEVEL, MAKEFLAGS, MFLAGS, ...env } = process.env;
-    const { status, stdout, stderr } = spawnSync("make", ["-s", ...args], {
-      cwd: ROOT,
-      env,
-      encoding: "utf8",
-      timeout: 120_000,
-    });
-    return { status, text: `${stdout}${stderr}` };
-  };
 
   it("tells of a variable that cannot be used in a sentence, before anything begins", () => {
     const slips = [

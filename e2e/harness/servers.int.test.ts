@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { type PostgresServer, sharedPostgres, startPostgres } from "./postgres.ts";
@@ -76,7 +77,7 @@ for (const end of ["SIGKILL", "SIGTERM", "exit"] as const) {
       name: "owner",
       command: process.execPath,
       args: ["--input-type=module", "-e", script],
-      cwd: new URL("../..", import.meta.url).pathname,
+      cwd: join(import.meta.dirname, "../.."),
     });
     const [, postgres, redis, dir] = await owner.waitForOutput(/pids (\d+) (\d+) (\S+)/, 30_000);
     if (end !== "exit") owner.signal(end);

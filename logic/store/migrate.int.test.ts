@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { ErrorCode, ImError } from "#lib/errors.ts";
@@ -12,7 +13,7 @@ import { readMigrations } from "./migration-files.ts";
 import { applyMigrations } from "./migration-runner.ts";
 import { openPostgresStore } from "./postgres-store.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+const ROOT = join(import.meta.dirname, "../..");
 const FILES = readdirSync(new URL("migrations", import.meta.url));
 
 /** The schema as it was before the migration of this number. */
@@ -21,7 +22,7 @@ function migrateUntil(databaseUrl: string, number: string): Promise<void> {
 }
 
 async function migrateSome(url: string, isWanted: (file: string) => boolean): Promise<void> {
-  const migrations = await readMigrations(new URL("migrations", import.meta.url).pathname);
+  const migrations = await readMigrations(join(import.meta.dirname, "migrations"));
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

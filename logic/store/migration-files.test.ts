@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { migrationNames, pendingMigrations, readMigrations } from "./migration-files.ts";
 
-const OWN = new URL("migrations", import.meta.url).pathname;
+const OWN = join(import.meta.dirname, "migrations");
 
 async function inDirectory<T>(files: Record<string, string>, run: (dir: string) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "im-migration-files-"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { ErrorCode } from "#lib/errors.ts";
@@ -9,7 +10,7 @@ import { migrate } from "./migrate.ts";
 import { type Migration, readMigrations } from "./migration-files.ts";
 import { applyMigrations } from "./migration-runner.ts";
 
-const OWN = new URL("migrations", import.meta.url).pathname;
+const OWN = join(import.meta.dirname, "migrations");
 /** What node-pg-migrate 9.0.0 made of a database that had none, and where it left it. */
 const MADE_BY_NODE_PG_MIGRATE = [
   `CREATE TABLE "public"."schema_migration" ("id" SERIAL PRIMARY KEY, "name" varchar(255) NOT NULL, "run_on" timestamp NOT NULL)`,

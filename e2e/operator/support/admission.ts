@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 import { systemClock } from "#lib/clock.ts";
@@ -21,7 +22,7 @@ import type { Bench } from "./bench.ts";
 import type { ImApiServer } from "./shared-api-server.ts";
 
 const USER = { user: "im-operator-admission-test" };
-const CHART = new URL("../../../charts/im-operator", import.meta.url).pathname;
+const CHART = join(import.meta.dirname, "../../../charts/im-operator");
 const HELM_TIMEOUT_MS = 30_000;
 const { admissionRules, admissionSecretRules } = parse(
   readFileSync(new URL("../../../operator/rbac.yaml", import.meta.url), "utf8"),
