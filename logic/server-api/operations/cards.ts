@@ -6,7 +6,7 @@ import { CONVERSATION_ID, count, SENT, SERVICE_ID, SUBJECT, text, USER_ID } from
 import { ok, operation } from "../operation.ts";
 import { type Refusal, refuse } from "../problem.ts";
 import { object } from "../schema.ts";
-import { NO_CONVERSATION, SUBJECT_FAULT, SUBJECT_WITHOUT_TO } from "./messages.ts";
+import { outcomeOf, SUBJECT_FAULT, SUBJECT_WITHOUT_TO } from "./messages.ts";
 
 const MAX_ACTIONS = 8;
 /** Deeper is no snapshot that an app could draw. */
@@ -99,13 +99,7 @@ export const sendCard = operation({
       ...{ sender, clientMessageId: clientMessageIdOf(tenant, idempotencyKey), peer, card },
       ...(peer === "" ? { conversationId, hashedAs: conversationId } : append.addressTo(sender, peer, subject)),
     });
-    const appended = await append.appendInput(input, span);
-    if (appended.kind === "not-member") return refuse("not_found", NO_CONVERSATION);
-    if (appended.kind === "pair-full") return refuse("too_many_conversations", appended.reason);
-    if (appended.kind === "conflict")
-      return refuse("conflict", "this Idempotency-Key sent another message some time ago: use a new one");
-    const { messageId, conversationId: id, convSeq, sentAtMs } = appended.message;
-    return ok({ messageId, conversationId: id, conversationSeq: convSeq, sentAtMs });
+    return outcomeOf(await append.appendInput(input, span));
   },
 });
 

@@ -2,6 +2,7 @@
 import type { TraceSpan } from "#lib/tracing/tracer.ts";
 import type { Subject } from "../../store/store.ts";
 import { externalId, internalId } from "../../tenant/tenant-ids.ts";
+import type { ServerAppend } from "../append-as.ts";
 import { clientMessageIdOf } from "../client-message-id.ts";
 import { readContent, writeContent } from "../content.ts";
 import { cursorOf, positionOf } from "../cursor.ts";
@@ -26,7 +27,7 @@ import { type ApiPorts, type Outcome, ok, operation } from "../operation.ts";
 import { refuse } from "../problem.ts";
 import { type Infer, object } from "../schema.ts";
 
-export const NO_CONVERSATION = "no such conversation, or the account is not a member of it: check the ids";
+const NO_CONVERSATION = "no such conversation, or the account is not a member of it: check the ids";
 const MAX_PAGE = 200;
 const PAGE_BYTES = 4 * 1024 * 1024;
 /** Of a notification; clients know it by this type, and cannot write it themselves. */
@@ -56,7 +57,11 @@ async function send({ append }: ApiPorts, { span, ...letter }: Letter): Promise<
     ...{ conversationId, subject, contentType, content },
   };
   span?.note({ "messaging.message.body.size": content.length });
-  const appended = await append.append(message, span);
+  return outcomeOf(await append.append(message, span));
+}
+
+/** Of a message of the server's own, whatever it is. */
+export function outcomeOf(appended: ServerAppend): Outcome {
   switch (appended.kind) {
     case "not-member":
       return refuse("not_found", NO_CONVERSATION);
