@@ -41,12 +41,11 @@ const WITNESSES = {
   entry: ["a planted fault", '"now":"debug"'],
 };
 
-/** So do spans. */
-const SPANS: Readonly<Record<string, readonly string[]>> = {
-  entry: ["send messages"],
-  logic: ["append messages", "deliver messages"],
-  extlogic: ["push messages", "notify"],
-};
+/** So do the spans that the two collectors were sent: of entry and logic, of extlogic. */
+const SPANS = {
+  taking: ["send messages", "append messages", "deliver messages"],
+  refusing: ["push messages", "notify"],
+} as const;
 
 /** @throws Error when something did not happen that was to be looked at */
 export async function runCanaries(): Promise<CanaryReport> {
@@ -102,13 +101,12 @@ async function leaveTraces(at: CanaryFleet): Promise<Places> {
     for (const file of ["cmdline", "environ"])
       places.set(`${file} of ${process.name}`, readFileSync(`/proc/${process.pid}/${file}`, "utf8"));
   }
-  const { taking, refusing } = at.collectors;
-  const spans = { entry: taking, logic: taking, extlogic: refusing };
-  for (const [role, { bodies }] of Object.entries(spans)) {
+  for (const collector of ["taking", "refusing"] as const) {
+    const { bodies } = at.collectors[collector];
     const isTold = (): boolean =>
-      SPANS[role]?.every((name) => bodies.some((one) => one.includes(`"name":"${name}`))) ?? false;
-    await waitUntil(`spans of ${role} were collected`, isTold, ASK_TIMEOUT_MS);
-    places.set(`spans of ${role}`, bodies.join("\n"));
+      SPANS[collector].every((name) => bodies.some((one) => one.includes(`"name":"${name}`)));
+    await waitUntil(`the ${collector} collector has every kind of span`, isTold, ASK_TIMEOUT_MS);
+    places.set(`spans of the ${collector} collector`, bodies.join("\n"));
   }
   places.set("Redis", monitor.text());
   monitor.socket.destroy();
