@@ -4,12 +4,13 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { JWK } from "jose";
+import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { temporaryFolder } from "./folders.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
 import { PostgresServer, startPostgres } from "./postgres.ts";
 import { RedisServer, startRedis } from "./redis.ts";
-import { PROJECT_ROOT, ServiceProcess } from "./service-process.ts";
+import { ServiceProcess } from "./service-process.ts";
 import { authorityAt, createTestAuthority, issueRoleFolders, type TestAuthority } from "./tls.ts";
 import { createTokenAuthority, type TokenAuthority, tokenAuthorityFrom } from "./tokens.ts";
 

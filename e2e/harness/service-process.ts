@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { describeExit, type GuardedProcess, type ProcessExit, startProcess, waitUntil } from "./processes.ts";
 
-/** The build that runs when no other is named. */
-export const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
 /** Generous: a loaded two-core machine starts several Node processes at once. */
 const READY_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 30_000;

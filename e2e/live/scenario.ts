@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { someOf } from "../../scripts/cluster/arguments.ts";
+import { namedOf } from "../../scripts/cluster/arguments.ts";
 import type { FaultClass } from "../checker/history.ts";
 import type { Limits } from "./report.ts";
 import type { LiveSite } from "./site.ts";
@@ -27,12 +27,7 @@ export interface Scenario {
 
 /** The scenarios that are named, in their own order; all without a name. @throws {ClusterFault} for a name that is none */
 export function pickScenarios(all: readonly Scenario[], names: string | undefined): Scenario[] {
-  const chosen = someOf(
-    "SCENARIO",
-    names,
-    all.map(({ name }) => name),
-  );
-  return all.filter(({ name }) => chosen.includes(name));
+  return namedOf("SCENARIO", names, all);
 }
 
 /** Fails the scenario unless it holds. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { someOf } from "../../scripts/cluster/arguments.ts";
+import { namedOf } from "../../scripts/cluster/arguments.ts";
 import { Scene } from "./scene.ts";
 import type { MarketSite } from "./site.ts";
 
@@ -76,10 +76,5 @@ export async function playStep(
 
 /** The steps that were asked for, in their order; all when none was. @throws {ClusterFault} for an unknown name */
 export function chosenSteps(all: readonly MarketStep[], names: string): readonly MarketStep[] {
-  const chosen = someOf(
-    "STEPS",
-    names,
-    all.map(({ name }) => name),
-  );
-  return all.filter(({ name }) => chosen.includes(name));
+  return namedOf("STEPS", names, all);
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make model`: many seeds of the simulated cluster, one JSON line at the end. `make model SEED=n`: one seed.
 // `make model COST=1`: what one upgrade costs.
-import { wholeNumber } from "../../scripts/cluster/arguments.ts";
+import { SEED_BOUNDS, wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { runSeed } from "./run.ts";
 import { upgradeCosts } from "./upgrade-cost.ts";
 
 const DEFAULT_SEEDS = 5_000;
-/** Of a seed, and of how many: nobody waits for more. */
-const SEEDS = { from: 0, to: 1_000_000_000 };
 const MAX_SHOWN = 10;
 const PROGRESS_EVERY = 500;
 
@@ -26,7 +24,7 @@ if (process.argv.includes("--cost")) {
 /** The whole number behind `--name`. Leaves at once, with a sentence, when it is none. */
 function seedsOf(name: string, byDefault: number): number {
   try {
-    return wholeNumber(name.toUpperCase(), option(name) ?? String(byDefault), SEEDS);
+    return wholeNumber(name.toUpperCase(), option(name) ?? String(byDefault), SEED_BOUNDS);
   } catch (error) {
     console.error(describeFault(error));
     process.exit(1);

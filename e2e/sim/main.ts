@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make sim`: many seeds on two workers. `make sim SEED=n`: one seed, its history, and the smallest plan that fails.
 import { type ChildProcess, fork } from "node:child_process";
-import { wholeNumber } from "../../scripts/cluster/arguments.ts";
+import { SEED_BOUNDS, wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import type { WorkDone, WorkOrder } from "./worker.ts";
 
@@ -15,8 +15,6 @@ const ORDERS_LEFT = 4;
  */
 const WORKER_FLAGS = ["--min-semi-space-size=4"];
 const DEFAULT_SEEDS = 5000;
-/** Of a seed, and of how many: nobody waits for more. */
-const SEEDS = { from: 0, to: 1_000_000_000 };
 const MAX_SHOWN = 10;
 const PROGRESS_EVERY = 500;
 
@@ -120,9 +118,10 @@ function option(name: string): string | undefined {
 
 async function main(): Promise<number> {
   const seed = option("seed");
-  if (seed !== undefined) return await replay(wholeNumber("SEED", seed, SEEDS), !process.argv.includes("--whole"));
+  if (seed !== undefined)
+    return await replay(wholeNumber("SEED", seed, SEED_BOUNDS), !process.argv.includes("--whole"));
   const number = (name: string, initial: number): number =>
-    wholeNumber(name.toUpperCase(), option(name) ?? String(initial), SEEDS);
+    wholeNumber(name.toUpperCase(), option(name) ?? String(initial), SEED_BOUNDS);
   const range = { from: number("from", 1), count: number("seeds", DEFAULT_SEEDS), every: number("every", 1) };
   return await many(range, process.argv.includes("--first"));
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Message } from "#client";
-import { waitUntil } from "../harness/processes.ts";
 import type { WebhookSandbox } from "../sandbox/webhook.ts";
-import { LOGIN_TIMEOUT_MS, type Login, login } from "./login.ts";
+import { isWithin, LOGIN_TIMEOUT_MS, type Login, login } from "./login.ts";
 import type { RowFigures } from "./verdict.ts";
 
 const UNKNOWN_COMMAND = 60_000;
@@ -60,9 +59,4 @@ export async function pushAway(
     twice: all.length - distinct.size,
     shown: shown.filter(({ messageId }, at) => messageId === sent[at]).length,
   };
-}
-
-/** What is missing then is counted by the caller. */
-async function isWithin(what: string, condition: () => boolean, timeoutMs: number): Promise<void> {
-  await waitUntil(what, condition, timeoutMs).catch(() => undefined);
 }

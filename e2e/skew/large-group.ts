@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Message } from "#client";
 import { Changes, Groups, LargeGroups } from "../../client/src/models/index.ts";
-import { waitUntil } from "../harness/processes.ts";
-import { type Login, login } from "./login.ts";
+import { isWithin, type Login, login } from "./login.ts";
 import type { RowFigures } from "./verdict.ts";
 
 /** One more makes a group large: its messages come in no inbox. */
@@ -26,7 +25,7 @@ export async function chatInLargeGroup(writer: Login, reader: Login, seed: strin
     const crowd = Array.from({ length: MEMBERS - 2 }, (_, at) => `${seed}-crowd-${at}`);
     const { conversationId } = await group.create({ name: "crowd", userIds: [to, ...crowd] });
     await group.invite(conversationId, [`${seed}-last`]);
-    await isWithin("the member follows it", () => member.large.has(conversationId));
+    await isWithin("the member follows it", () => member.large.has(conversationId), SHOWN_TIMEOUT_MS);
     const told = new LargeGroups(teller, { onMessage: () => undefined });
     const say = async (text: string) => {
       const sent = await told.send({ conversationId, content: text });
@@ -37,19 +36,19 @@ export async function chatInLargeGroup(writer: Login, reader: Login, seed: strin
     const shows = (): string[] => member.texts(conversationId, from);
     for (let at = 2; at < MESSAGES; at++) await say(`${at}`);
     const [first, second] = [await say("to edit"), await say("to recall")];
-    await isWithin("they are shown", () => `${shows()}` === `${said}`);
+    await isWithin("they are shown", () => `${shows()}` === `${said}`, SHOWN_TIMEOUT_MS);
     const shown = matching(said, shows());
     const changes = new Changes(teller);
     await changes.edit({ ...first, version: 1 }, "edited");
     await changes.recall(second);
     said.splice(-2, 2, "edited", "-");
-    await isWithin("they are changed", () => `${shows()}` === `${said}`);
+    await isWithin("they are changed", () => `${shows()}` === `${said}`, SHOWN_TIMEOUT_MS);
     const changed = matching(said.slice(-2), shows().slice(-2));
     const positions = new Map(member.large.positions);
     await member.close();
     const missed = [await say("missed"), await say("missed, too")].length;
     member = await follow(reader, to, positions);
-    await isWithin("what was missed is read", () => shows().length >= missed);
+    await isWithin("what was missed is read", () => shows().length >= missed, SHOWN_TIMEOUT_MS);
     return { sent: MESSAGES, shown, changes: 2, changed, missed, read: matching(said.slice(-missed), shows()) };
   } finally {
     await Promise.all([teller.close(), member.close()]);
@@ -72,9 +71,4 @@ async function follow(how: Login, uid: string, positions?: ReadonlyMap<string, n
 
 function matching(expected: readonly string[], found: readonly string[]): number {
   return expected.filter((text, at) => found[at] === text).length;
-}
-
-/** What is missing then is counted by the caller. */
-async function isWithin(what: string, condition: () => boolean): Promise<void> {
-  await waitUntil(what, condition, SHOWN_TIMEOUT_MS).catch(() => undefined);
 }

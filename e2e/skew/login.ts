@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ImClient, Message } from "#client";
+import { waitUntil } from "../harness/processes.ts";
 import { OUR_SDK } from "../workload/sdk.ts";
 import { type ClientTarget, firstUrl, targetTransport } from "../workload/sdk-transport.ts";
 
@@ -23,4 +24,9 @@ export async function login({ target, getToken }: Login, uid: string, messages: 
   client.connect();
   await client.ready({ signal: AbortSignal.timeout(LOGIN_TIMEOUT_MS) });
   return client;
+}
+
+/** Waits for it, and goes on in any case: what is missing then is counted by the caller. */
+export async function isWithin(what: string, condition: () => boolean, timeoutMs: number): Promise<void> {
+  await waitUntil(what, condition, timeoutMs).catch(() => undefined);
 }

@@ -111,10 +111,9 @@ try {
   const { values } = parseArgs({
     options: { messages: { type: "string" }, rate: { type: "string" }, context: { type: "string" } },
   });
-  const number = (name: string, text: string | undefined, otherwise: number): number =>
-    text === undefined ? otherwise : wholeNumber(name, text);
-  const messages = number("MESSAGES", values.messages, MESSAGES);
-  const kept = await smoke(messages, number("RATE", values.rate, RATE_PER_SECOND), values.context);
+  const messages = wholeNumber("MESSAGES", values.messages ?? String(MESSAGES));
+  const rate = wholeNumber("RATE", values.rate ?? String(RATE_PER_SECOND));
+  const kept = await smoke(messages, rate, values.context);
   process.exit(kept ? 0 : 1);
 } catch (error) {
   console.error(describeFault(error));

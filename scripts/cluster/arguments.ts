@@ -33,6 +33,9 @@ export function oneOf<T extends string>(variable: string, text: string, known: r
   return found;
 }
 
+/** Of a seed, and of how many: nobody waits for more. */
+export const SEED_BOUNDS = { from: 0, to: 1_000_000_000 } as const satisfies Bounds;
+
 /** Names with commas between them, in the order of `known`; all of them for undefined or "". @throws {ClusterFault} for an unknown one */
 export function someOf<T extends string>(variable: string, text: string | undefined, known: readonly T[]): T[] {
   const wanted = (text ?? "").split(",").filter((name) => name !== "");
@@ -40,4 +43,18 @@ export function someOf<T extends string>(variable: string, text: string | undefi
   if (!wanted.every((name) => known.some((one) => one === name)))
     throw unusable(variable, text ?? "", `it is some of ${known.join(",")}`);
   return known.filter((name) => wanted.includes(name));
+}
+
+/** The things whose names are written so, in their own order; all of them without a name. @throws {ClusterFault} for an unknown name */
+export function namedOf<T extends { readonly name: string }>(
+  variable: string,
+  text: string | undefined,
+  all: readonly T[],
+): T[] {
+  const chosen = someOf(
+    variable,
+    text,
+    all.map(({ name }) => name),
+  );
+  return all.filter(({ name }) => chosen.includes(name));
 }
