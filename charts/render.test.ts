@@ -39,6 +39,7 @@ const NAMESPACED = new Set([
   "Secret",
   "Service",
   "ServiceAccount",
+  "ServiceMonitor",
 ]);
 
 function checkManifests(manifests: readonly Manifest[], where: string): void {

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CHART_NAMES, CHARTS, chartFile } from "./testing/helm.ts";
-import { type KeySchema, openGroups, schemaKeys, valueKeys } from "./testing/value-keys.ts";
+import { freeValues, type KeySchema, openGroups, schemaKeys, valueKeys } from "./testing/value-keys.ts";
 
 interface Chart {
   name: string;
@@ -36,7 +36,17 @@ describe("keys of a chart's values", () => {
     assert.deepEqual(valueKeys(values, schema), ["image", "image.tag", "image.other", "labels", "extra"]);
   });
 
-  it("are closed but where it is said", () => assert.deepEqual(openGroups(schema), ["open"]));
+  it("are closed but where it is said, also in lists and definitions", () => {
+    assert.deepEqual(openGroups(schema), ["open"]);
+    const deep: KeySchema = { items: { properties: {} }, definitions: { peer: { properties: {} } } };
+    assert.deepEqual(openGroups(deep), ["#peer", "[]"]);
+  });
+
+  it("hold anything where the schema says nothing of it", () => {
+    const free = { properties: { any: { type: "object" }, list: { type: "array" }, name: { type: "string" } } };
+    assert.deepEqual(freeValues(free), ["any", "list"]);
+    assert.deepEqual(freeValues(schema), []);
+  });
 });
 
 describe("values of im-operator", () => {
@@ -71,6 +81,9 @@ for (const name of CHART_NAMES) {
       assert.match(schema.$schema, /draft-07/);
       assert.deepEqual(openGroups(schema), []);
     });
+
+    it("says of every value what it may be, but of Helm's own global", () =>
+      assert.deepEqual(freeValues(schemaOf(name)), ["global"]));
 
     it("has the version of the project, and an image of that version", () => {
       const chart = chartFile<Chart>(name, "Chart.yaml");

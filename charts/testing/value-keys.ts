@@ -3,8 +3,11 @@
 
 /** A JSON schema, as far as keys are concerned. */
 export interface KeySchema {
+  type?: unknown;
   properties?: Record<string, KeySchema>;
   additionalProperties?: unknown;
+  items?: KeySchema;
+  definitions?: Record<string, KeySchema>;
   $ref?: string;
 }
 
@@ -29,11 +32,28 @@ export function valueKeys(values: Values, schema: KeySchema | undefined, path = 
   });
 }
 
+/** What is below a schema, by path: keys, items of lists, and what `$ref`s name. */
+function childrenOf({ properties = {}, definitions = {}, items }: KeySchema, path: string): [string, KeySchema][] {
+  const named = [
+    ...Object.entries(properties),
+    ...Object.entries(definitions).map(([name, child]): [string, KeySchema] => [`#${name}`, child]),
+    ...(items ? [["[]", items] satisfies [string, KeySchema]] : []),
+  ];
+  return named.map(([name, child]) => [path === "" ? name : `${path}.${name}`, child]);
+}
+
 /** Paths of objects with named properties to which others may be added: a misspelt key would be silently ignored there. */
 export function openGroups(schema: KeySchema, path = ""): string[] {
   const isOpen = schema.properties !== undefined && schema.additionalProperties !== false;
-  const below = Object.entries(schema.properties ?? {}).flatMap(([name, child]) =>
-    openGroups(child, path === "" ? name : `${path}.${name}`),
-  );
+  const below = childrenOf(schema, path).flatMap(([at, child]) => openGroups(child, at));
   return [...(isOpen ? [path === "" ? "." : path] : []), ...below];
+}
+
+/** Paths where anything at all may stand: an object without a word about its keys, a list without one about its items. */
+export function freeValues(schema: KeySchema, path = ""): string[] {
+  const { type } = schema;
+  const isFree =
+    (type === "object" && schema.additionalProperties === undefined && schema.properties === undefined) ||
+    (type === "array" && schema.items === undefined);
+  return [...(isFree ? [path] : []), ...childrenOf(schema, path).flatMap(([at, child]) => freeValues(child, at))];
 }

@@ -72,28 +72,41 @@ function withoutRules(schema: Schema): Schema {
   return out;
 }
 
-const STRING_MAP: Schema = { type: "object", additionalProperties: { type: "string" } };
+// What Kubernetes takes as a label: `prefix/name` and a value of 63 characters at most.
+const PART = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+const KEY = `^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?${PART}$`;
+/** The chart's own labels, which nobody may write a second time. */
+const OWN_LABELS = "^(app[.]kubernetes[.]io/(name|instance|version|component|part-of|managed-by)|helm[.]sh/chart)$";
+const LABELS: Schema = {
+  type: "object",
+  additionalProperties: false,
+  patternProperties: { [OWN_LABELS]: false, [KEY]: { type: "string", pattern: `^(${PART})?$` } },
+};
+const ANNOTATIONS: Schema = {
+  type: "object",
+  additionalProperties: false,
+  patternProperties: { [KEY]: { type: "string" } },
+};
 
 const NAME: Schema = { type: "string", maxLength: 253, pattern: "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$" };
 
-/** Values of the pod of `helm test`. */
-const TEST: Schema = {
-  type: "object",
-  additionalProperties: false,
-  properties: {
-    enabled: { type: "boolean" },
-    image: { type: "string", maxLength: 512, not: { pattern: ":latest$" } },
-    tokensSecretName: NAME,
-    caSecretName: NAME,
-    serverName: NAME,
-    timeout: { type: "string", maxLength: 16, pattern: "^[1-9][0-9]*(ms|s|m)$" },
-    resources: {
-      type: "object",
-      additionalProperties: false,
-      properties: { requests: { type: "object" }, limits: { type: "object" }, claims: { type: "array" } },
+/** Values of the pod of `helm test`: image and resources are as in `spec`, or none. */
+function testSchema({ properties: { image, entry } = {} }: Schema): Schema {
+  const { description: _, minLength: __, ...named } = image ?? {};
+  return {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      enabled: { type: "boolean" },
+      image: { ...named, ...(image?.pattern === undefined ? {} : { pattern: `^$|${String(image.pattern)}` }) },
+      tokensSecretName: NAME,
+      caSecretName: NAME,
+      serverName: NAME,
+      timeout: { type: "string", maxLength: 16, pattern: "^[1-9][0-9]*(ms|s|m)$" },
+      resources: entry?.properties?.resources ?? { type: "object" },
     },
-  },
-};
+  };
+}
 
 /** The schema of `spec` as the CRD writes it. */
 export function specSchema(crdYaml: string): Schema {
@@ -105,7 +118,7 @@ export function specSchema(crdYaml: string): Schema {
 
 /** The generated file's text. */
 export function chartSchema(crdYaml: string): string {
-  const spec = specSchema(crdYaml);
+  const spec = toDraft07(specSchema(crdYaml));
   const schema = {
     $schema: "http://json-schema.org/draft-07/schema#",
     type: "object",
@@ -113,10 +126,10 @@ export function chartSchema(crdYaml: string): string {
     properties: {
       global: { type: "object" },
       name: { type: "string", maxLength: 40, pattern: "^([a-z]([-a-z0-9]*[a-z0-9])?)?$" },
-      labels: STRING_MAP,
-      annotations: STRING_MAP,
-      test: TEST,
-      spec: toDraft07(spec),
+      labels: LABELS,
+      annotations: ANNOTATIONS,
+      test: testSchema(spec),
+      spec,
     },
   };
   return `${JSON.stringify(schema, null, 2)}\n`;
