@@ -11,12 +11,12 @@ const makefile = readFileSync(join(ROOT, "Makefile"), "utf8");
 const targets = [...makefile.matchAll(/^([a-z][a-z0-9-]*):/gm)].map((match) => match[1] ?? "");
 
 describe("Makefile", () => {
-  const make = (...args: string[]): { status: number | null; text: string } => {
-    // As from a shell, also when these tests are a target of another make.
-    const { MAKELEVEL, MAKEFLAGS, MFLAGS, ...env } = process.env;
+  // As from a shell, also when these tests are a target of another make.
+  const { MAKELEVEL, MAKEFLAGS, MFLAGS, ...shell } = process.env;
+  const make = (args: readonly string[], env: NodeJS.ProcessEnv = {}): { status: number | null; text: string } => {
     const { status, stdout, stderr } = spawnSync("make", ["-s", ...args], {
       cwd: ROOT,
-      env,
+      env: { ...shell, ...env },
       encoding: "utf8",
       timeout: 120_000,
     });
@@ -48,7 +48,7 @@ describe("Makefile", () => {
   });
 
   it("works in a folder whose name has spaces: no recipe names where it stands", () => {
-    const { text } = make("-n", "dev", "sim", "check", "bench", "test");
+    const { text } = make(["-n", "dev", "sim", "check", "bench", "test"]);
     assert.match(text, /^scripts\/node\.sh scripts\/dev\/main\.ts/m);
     assert.ok(!text.includes(ROOT), text);
   });
@@ -80,11 +80,25 @@ describe("Makefile", () => {
       ],
     ];
     for (const slip of slips) {
-      const { status, text } = make(...slip.split(" "));
+      const { status, text } = make(slip.split(" "));
       assert.equal(status, 2, `${slip}: ${text}`);
       assert.doesNotMatch(text, /^ {4}at |node:internal/m, slip);
       const told = text.split("\n").filter((line) => line !== "" && !line.startsWith("make: "));
       assert.equal(told.length, 2, `${slip}: ${text}`);
+    }
+  });
+
+  it("tells of a cache folder that cannot be made in a sentence, and soon", () => {
+    // As in /proc, where the kernel makes no folder. Whoever is not root is told that first by make up.
+    for (const [target, told] of [
+      ["dev", /^\/proc\/nope cannot be written: the folder cannot be made there\.\n.*IMCLUSTER_CACHE=/m],
+      ["test-docs", /^\/proc\/nope cannot be written/m],
+      ["up", /^(\/proc\/nope cannot be written|the local cluster needs root)/m],
+    ] as const) {
+      const { status, text } = make([target], { IMCLUSTER_CACHE: "/proc/nope" });
+      assert.equal(status, 2, `make ${target}: ${text}`);
+      assert.match(text, told);
+      assert.doesNotMatch(text, /^ {4}at |node:internal/m, target);
     }
   });
 });

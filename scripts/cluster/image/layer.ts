@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import {
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -14,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { completeEntries, encodeTar, type TarEntry } from "#lib/tar.ts";
+import { makeFolder } from "../folder.ts";
 import { imageRoot } from "../paths.ts";
 
 /** An uncompressed layer on disk. */
@@ -63,7 +63,7 @@ function writeTar(draft: string, entries: readonly TarEntry[]): { digest: string
 
 /** The layer of these entries: from the cache when no input changed, else written anew. */
 export function ensureLayer(entries: readonly TarEntry[]): Layer {
-  mkdirSync(layerFolder(), { recursive: true });
+  makeFolder(layerFolder());
   const record = join(layerFolder(), `${fingerprint(entries).slice(0, 32)}.json`);
   if (existsSync(record)) {
     const layer = JSON.parse(readFileSync(record, "utf8")) as Layer;
