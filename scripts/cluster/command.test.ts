@@ -27,7 +27,10 @@ describe("run", () => {
   });
 
   it("says when a command is missing, even when it may fail", async () => {
-    await assert.rejects(run("imc-no-such-command", [], { mayFail: true }), /imc-no-such-command is not installed/);
+    await assert.rejects(run("imc-no-such-command", [], { mayFail: true }), (error) => {
+      assert.match(describeFault(error), /^imc-no-such-command is not installed\nInstall it, or put it on the PATH/);
+      return true;
+    });
   });
 
   it("kills a command past its deadline", async () => {

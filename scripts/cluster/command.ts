@@ -42,7 +42,10 @@ function fault(command: string, args: string[], error: Error, result: RunResult,
       : `\`${shown}\` failed with code ${result.code}`;
   const detail = lastLines(result.stderr || result.stdout);
   const remedy =
-    options.remedy ?? "Run the command by hand to see more, then start again: finished steps are not repeated.";
+    options.remedy ??
+    (missing
+      ? "Install it, or put it on the PATH, then start again."
+      : "Run the command by hand to see more, then start again: finished steps are not repeated.");
   return new ClusterFault(detail ? `${what}:\n${detail}` : what, remedy, { cause: error });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { describe, it } from "node:test";
 import { parseArgs } from "node:util";
 import { ClusterFault, describeFault } from "./fault.ts";
@@ -31,6 +32,7 @@ describe("describeFault", () => {
         new Error("broke off", { cause: errno("ENOTDIR", "/c/dev") }),
         "/c/dev cannot be written: a part of it is a file.",
       ],
+      [errno("EEXIST", "/c/dev"), "/c/dev cannot be written: something else is there."],
       [
         new ClusterFault("`tar` failed: write error: No space left on device", "again"),
         "A file cannot be written: no space is left.",
@@ -43,6 +45,15 @@ describe("describeFault", () => {
     }
     // A socket is no folder.
     assert.match(describeFault(Object.assign(new Error("listen EACCES"), { code: "EACCES" })), /^Error: listen EACCES/);
+  });
+
+  it("tells of a program that is missing in one sentence, whoever wanted it", async () => {
+    const spawned = await new Promise<Error>((resolve) => spawn("im-no-such-program").once("error", resolve));
+    for (const thrown of [spawned, new Error("cannot start postgres", { cause: spawned })])
+      assert.equal(
+        describeFault(thrown),
+        "im-no-such-program is not installed, or not on the PATH.\nInstall it, then start again.",
+      );
   });
 
   it("tells of any other error where it came from, and why, to the first cause", () => {

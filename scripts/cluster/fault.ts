@@ -39,12 +39,22 @@ function describeFolder(thrown: Error): string | undefined {
   return thrown.cause instanceof Error ? describeFolder(thrown.cause) : undefined;
 }
 
-/** `message` and, for a {@link ClusterFault}, the remedy on the next line; a sentence for a folder that cannot be written; any other error with where it and its causes came from. */
+/** The sentence for a program that is not on the PATH; undefined for any other error. */
+function describeProgram(thrown: Error): string | undefined {
+  const { code, path = "", syscall = "" } = thrown as NodeJS.ErrnoException;
+  if (code === "ENOENT" && syscall.startsWith("spawn ") && !path.includes("/"))
+    return `${path} is not installed, or not on the PATH.\nInstall it, then start again.`;
+  return thrown.cause instanceof Error ? describeProgram(thrown.cause) : undefined;
+}
+
+/** `message` and, for a {@link ClusterFault}, the remedy on the next line; a sentence for a folder that cannot be written or a program that is missing; any other error with where it and its causes came from. */
 export function describeFault(thrown: unknown): string {
   const folder = thrown instanceof Error ? describeFolder(thrown) : undefined;
   if (folder !== undefined) return folder;
   if (thrown instanceof ClusterFault) return `${thrown.message}\n${thrown.remedy}`;
   if (!(thrown instanceof Error)) return String(thrown);
+  const program = describeProgram(thrown);
+  if (program !== undefined) return program;
   // A slip on the command line: where in our code it was read helps nobody.
   if ("code" in thrown && String(thrown.code).startsWith("ERR_PARSE_ARGS_"))
     return `${thrown.message}\n\`make help\` lists the targets with their variables.`;

@@ -11,11 +11,13 @@ import { type Fleet, startFleet } from "../../e2e/harness/fleet.ts";
 import { type PostgresServer, startPostgres } from "../../e2e/harness/postgres.ts";
 import { installPostgres } from "../../e2e/harness/postgres-files.ts";
 import { describeExit } from "../../e2e/harness/processes.ts";
+import { REDIS_BINARY } from "../../e2e/harness/redis.ts";
 import type { ServiceProcess } from "../../e2e/harness/service-process.ts";
 import { run } from "../cluster/command.ts";
 import { describeFault } from "../cluster/fault.ts";
 import { makeFolder } from "../cluster/folder.ts";
 import { cacheRoot, PROJECT_ROOT } from "../cluster/paths.ts";
+import { ensurePrograms } from "../cluster/programs.ts";
 import { createProgress } from "../cluster/progress.ts";
 import { Debounce, type Target, watchSources } from "./source-watch.ts";
 import { clearStale, writeRecords } from "./stale.ts";
@@ -25,6 +27,8 @@ const FIRST_TLS_PORT = 8443;
 const QUIET_MS = 300;
 const SAMPLE_USERS = ["alice", "bob"] as const;
 const TOKEN_TTL_S = 7 * 24 * 3600;
+/** What the machine has to have, by the Debian packages; PostgreSQL comes by npm. */
+const PROGRAMS = { [REDIS_BINARY]: "redis-server", openssl: "openssl", setpriv: "util-linux" };
 const DEMO_BUILD = "examples/chat/build.ts";
 const DEMO_BUILD_TIMEOUT_MS = 60_000;
 
@@ -210,6 +214,7 @@ async function main(): Promise<number> {
       });
     }
   });
+  await ensurePrograms(PROGRAMS, { progress });
   const { dev, fleet } = await start(dir);
   const readySeconds = progress.elapsedSeconds();
   const stopWatching = watchSources(PROJECT_ROOT, new Debounce(systemClock, QUIET_MS, (targets) => dev.apply(targets)));
