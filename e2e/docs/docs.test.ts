@@ -60,6 +60,18 @@ describe("documentation", () => {
       assert.ok(textOf(path).includes(oldest), `${path}: ${oldest}`);
   });
 
+  it("counts the runtime libraries as package.json has them", () => {
+    const { dependencies } = JSON.parse(textOf("package.json")) as { dependencies: Record<string, string> };
+    const clients = /^(@grpc|@kubernetes|@opentelemetry)\/|^(ioredis|prom-client)$/;
+    const count = Object.keys(dependencies).filter((name) => !clients.test(name)).length;
+    const [, english] = /(\w+) runtime libraries beyond the clients of/.exec(textOf("README.md")) ?? [];
+    const [, chinese] = /运行时只依赖(.)个库/.exec(textOf("README.zh-CN.md")) ?? [];
+    assert.deepEqual(
+      [english, chinese],
+      [["no", "one", "two", "three", "four", "five", "six", "seven"][count], "零一二三四五六七"[count]],
+    );
+  });
+
   it("shows commands that a shell can read", () => {
     for (const { page, fence } of blocksOf(/./)) {
       const check = (): string =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The drill of docs/operations.md: PostgreSQL's disk is lost, and it is restored from a backup and the archive of its log.
+// The drill of docs/recovery.md: PostgreSQL's disk is lost, and it is restored from a backup and the archive of its log.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -10,8 +10,8 @@ const LOCK_TIMEOUT_S = 120;
 export async function missingAptPackages(names: readonly string[]): Promise<string[]> {
   if (!existsSync("/usr/bin/dpkg-query")) {
     throw new ClusterFault(
-      "this is no Debian or Ubuntu: dpkg-query is missing",
-      `Install what these packages hold by your own package manager, or use your own cluster (CONTEXT=name): ${names.join(" ")}`,
+      "this is no Debian or Ubuntu (dpkg-query is missing): the local cluster and the tests are made of Debian packages",
+      "Take one of these, a virtual machine will do, or a cluster of your own: make up CONTEXT=name",
     );
   }
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format language

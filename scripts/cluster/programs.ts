@@ -16,11 +16,20 @@ export function missingPrograms(programs: ProgramPackages, path = process.env.PA
   return Object.keys(programs).filter((name) => !isThere(name));
 }
 
+const packagesOf = (programs: ProgramPackages, names: readonly string[]): string[] => [
+  ...new Set(names.map((name) => programs[name] ?? name)),
+];
+
 /** Installs the packages of programs that are missing; does nothing where all are there, whoever installed them. @throws {ClusterFault} */
 export async function ensurePrograms(programs: ProgramPackages, context: RunContext): Promise<void> {
   const missing = missingPrograms(programs);
   if (missing.length === 0) return;
-  await ensureAptPackages([...new Set(missing.map((name) => programs[name] ?? name))], context);
+  if (!existsSync("/usr/bin/dpkg-query"))
+    throw new ClusterFault(
+      `${missing.join(", ")} is not installed`,
+      `Install it by your own package manager, then start again. Debian's packages: ${packagesOf(programs, missing).join(" ")}`,
+    );
+  await ensureAptPackages(packagesOf(programs, missing), context);
   const [still] = missingPrograms(programs);
   if (still !== undefined)
     throw new ClusterFault(
