@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The migrate process: brings the database schema up to date and exits. 0 = current, 1 = failed, 2 = bad configuration.
 import { existsSync } from "node:fs";
-import { envDurationMs, envUrl, loadConfig, z } from "#lib/config.ts";
+import { envBool, envDurationMs, envUrl, loadConfig, z } from "#lib/config.ts";
 import { toImError } from "#lib/errors.ts";
 import { createLogger } from "#lib/logger.ts";
 import { migrate } from "./store/migrate.ts";
@@ -14,6 +14,14 @@ const SCHEMA = z.object({
     .optional()
     .describe(
       "the URL with the user that owns the tables; IM_POSTGRES_URL's user then gets no more than rows. Default: IM_POSTGRES_URL",
+    ),
+  IM_EXTLOGIC_POSTGRES_URL: envUrl("postgres:", "postgresql:")
+    .optional()
+    .describe("the URL of extlogic, when its user is not IM_POSTGRES_URL's; it gets the same rows"),
+  IM_MIGRATE_MAKES_ROLES: envBool()
+    .default(false)
+    .describe(
+      "true makes the users of the other URLs, with their passwords; IM_MIGRATE_POSTGRES_URL's user must be a superuser",
     ),
   IM_MIGRATE_WAIT_MS: envDurationMs().default(60_000).describe("how long to wait for PostgreSQL, such as 60s"),
 });
@@ -36,7 +44,10 @@ async function main(): Promise<number> {
   try {
     const runtimeUrl = config.IM_POSTGRES_URL;
     const url = config.IM_MIGRATE_POSTGRES_URL ?? runtimeUrl;
-    const applied = await migrate({ url, runtimeUrl, log, waitMs: config.IM_MIGRATE_WAIT_MS });
+    const applied = await migrate({
+      ...{ url, runtimeUrl, log, waitMs: config.IM_MIGRATE_WAIT_MS, makesRoles: config.IM_MIGRATE_MAKES_ROLES },
+      ...(config.IM_EXTLOGIC_POSTGRES_URL === undefined ? {} : { extlogicUrl: config.IM_EXTLOGIC_POSTGRES_URL }),
+    });
     log.info({ applied }, applied.length === 0 ? "the schema is current" : "the schema was brought up to date");
     return 0;
   } catch (error) {

@@ -36,6 +36,8 @@ export async function redisCli(at: RedisAddress, ...words: readonly (string | nu
 export interface RedisServerOptions {
   /** Further settings, e.g. `{ maxmemory: "10mb" }`. */
   settings?: Readonly<Record<string, string | number>>;
+  /** Further arguments, after those of `settings`. */
+  args?: readonly string[];
   /** Default: loopback. */
   place?: Place;
 }
@@ -47,7 +49,7 @@ export class RedisServer {
   readonly #args: string[];
   #process: GuardedProcess | undefined;
 
-  constructor(port: number, { settings = {}, place = LOOPBACK }: RedisServerOptions = {}) {
+  constructor(port: number, { settings = {}, args = [], place = LOOPBACK }: RedisServerOptions = {}) {
     this.port = port;
     this.place = place;
     const open = place === LOOPBACK ? {} : { "protected-mode": "no" };
@@ -60,7 +62,7 @@ export class RedisServer {
       "maxmemory-policy": "noeviction",
       ...settings,
     };
-    this.#args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    this.#args = [...Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]), ...args];
   }
 
   get url(): string {
@@ -77,7 +79,7 @@ export class RedisServer {
     return this.#process?.output ?? "";
   }
 
-  /** Starts (again), empty, on the same port; resolves when it answers PING. */
+  /** Starts (again), empty, on the same port; resolves when it answers PING, if only by asking for a password. */
   async start(): Promise<void> {
     const { enter } = this.place;
     this.#process = await startProcess({ name: "redis-server", command: REDIS_BINARY, args: this.#args, enter });
@@ -88,7 +90,7 @@ export class RedisServer {
     const exit = this.#process?.exit;
     if (exit) throw new Error(`redis-server ended at start (${describeExit(exit)}):\n${this.#process?.output}`);
     try {
-      return (await this.command("PING")) === "+PONG";
+      return /^(\+PONG|-NOAUTH .*)$/.test(await this.command("PING"));
     } catch {
       return false;
     }

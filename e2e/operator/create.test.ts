@@ -46,8 +46,12 @@ describe("an empty spec", () => {
       "demo-internal-extlogic",
       "demo-internal-logic",
       "demo-postgres",
+      "demo-postgres-extlogic",
+      "demo-postgres-logic",
       "demo-push-keys",
       "demo-redis",
+      "demo-redis-extlogic",
+      "demo-redis-logic",
       "demo-tls",
       "demo-tls-ca",
     ]);

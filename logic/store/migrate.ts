@@ -8,6 +8,7 @@ import { type Migration, readMigrations } from "./migration-files.ts";
 import { applyMigrations } from "./migration-runner.ts";
 import { sqlState, toStoreError } from "./postgres-errors.ts";
 import { grantRuntime, runtimeRoleOf } from "./runtime-grants.ts";
+import { makeRoles } from "./runtime-roles.ts";
 
 const MIGRATIONS_DIR = fileURLToPath(new URL("migrations", import.meta.url));
 /** Partitions made here: the month before this one (clock skew) up to three ahead. Retention makes the later ones. */
@@ -29,6 +30,10 @@ export interface MigrateOptions {
   log: Logger;
   /** Of those who read and write rows, when it is not `url`: its user gets the rights for that. */
   runtimeUrl?: string;
+  /** Of extlogic, when its user is another one still: it gets the same rights. */
+  extlogicUrl?: string;
+  /** Makes these users, with the passwords of their URLs, as the embedded database needs it: `url` is then an administrator's. */
+  makesRoles?: boolean;
   /** How long to wait for a server that is away or starting. Default 60 000. */
   waitMs?: number;
 }
@@ -41,14 +46,15 @@ export interface MigrateOptions {
  *   database, permission), INTERNAL when a migration fails
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
-  const role = runtimeRoleOf(options.runtimeUrl ?? options.url, options.url);
+  const roles = runtimeRoles(options);
   const migrations = await readMigrations(MIGRATIONS_DIR);
   const client = await connect(options);
   try {
     await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
     const applied = await whenUnlocked(client, options.log, migrations);
     await client.query("SELECT ensure_message_partitions((now() - interval '1 month')::date, $1)", [PARTITION_MONTHS]);
-    if (role !== undefined) await grantRuntime(client, role);
+    if (options.makesRoles && roles.size > 0) await makeRoles(client, [...roles.values()]);
+    for (const role of roles.keys()) await grantRuntime(client, role);
     return applied;
   } catch (error) {
     if (error instanceof ImError) throw error;
@@ -58,6 +64,16 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     client.on("error", () => undefined);
     await client.end();
   }
+}
+
+/** URLs of those who get rows, by their users. */
+function runtimeRoles({ url, runtimeUrl, extlogicUrl }: MigrateOptions): Map<string, string> {
+  const roles = new Map<string, string>();
+  for (const one of [runtimeUrl, extlogicUrl]) {
+    const role = one === undefined ? undefined : runtimeRoleOf(one, url);
+    if (one !== undefined && role !== undefined) roles.set(role, one);
+  }
+  return roles;
 }
 
 async function whenUnlocked(client: pg.Client, log: Logger, migrations: readonly Migration[]): Promise<string[]> {

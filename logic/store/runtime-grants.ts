@@ -17,7 +17,7 @@ export function runtimeRoleOf(runtimeUrl: string, migrationUrl: string): string 
   if (role === "")
     throw new ImError(
       ErrorCode.BAD_REQUEST,
-      "IM_POSTGRES_URL names no user: whom should the migration grant its rows to?",
+      "IM_POSTGRES_URL or IM_EXTLOGIC_POSTGRES_URL names no user: whom should the migration grant its rows to?",
     );
   return role === decodeURIComponent(new URL(migrationUrl).username) ? undefined : role;
 }
@@ -40,7 +40,7 @@ export async function grantRuntime(client: pg.Client, role: string): Promise<voi
   } catch (error) {
     await client.query("ROLLBACK").catch(() => undefined);
     if (sqlState(error) !== UNDEFINED_OBJECT) throw error;
-    const message = `PostgreSQL has no role ${JSON.stringify(role)}, the user of IM_POSTGRES_URL: create it first`;
+    const message = `PostgreSQL has no role ${JSON.stringify(role)}, the user of IM_POSTGRES_URL or IM_EXTLOGIC_POSTGRES_URL: create it first`;
     throw new ImError(ErrorCode.BAD_REQUEST, message, { cause: error });
   }
 }

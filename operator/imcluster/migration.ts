@@ -16,7 +16,9 @@ export type MigrationState =
 /** Where the migration to the wanted version stands. Pure. */
 export function migrationState(observed: ObservedCluster): MigrationState {
   const { context, objects } = observed;
-  if (context.hashes.postgres === "") return { state: "blocked", reason: "the database's URL is not known yet" };
+  const { postgres, users } = context.hashes;
+  if ([postgres, users.logic.postgres, users.extlogic.postgres].includes(""))
+    return { state: "blocked", reason: "the database's URL is not known yet" };
   const name = context.names.migrate(migrationHash(context));
   const job = objects.get(JOBS, name);
   if (!job) return { state: "missing", name };

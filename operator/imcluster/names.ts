@@ -48,6 +48,14 @@ export type Component = (typeof COMPONENTS)[number];
 /** Components that hold a certificate of the internal CA. */
 export const ROLES = ["entry", "logic", "extlogic"] as const;
 export type PodRole = (typeof ROLES)[number];
+/** Components that use PostgreSQL and Redis all the time, each as a user of its own. */
+export const STORE_ROLES = ["logic", "extlogic"] as const;
+export type StoreRole = (typeof STORE_ROLES)[number];
+/** Their users in the embedded servers. */
+export const STORE_USER: Readonly<Record<StoreRole, string>> = {
+  logic: "imcluster_logic",
+  extlogic: "imcluster_extlogic",
+};
 
 export const PORT = {
   tls: 8443,
@@ -70,6 +78,8 @@ export interface Names {
   extlogic: string;
   postgres: string;
   redis: string;
+  /** Secrets of the users of the embedded servers. */
+  storeUser: Record<"postgres" | "redis", Record<StoreRole, string>>;
   internalCa: string;
   internal: Record<PodRole, string>;
   tls: string;
@@ -90,6 +100,10 @@ export function namesOf(cluster: string): Names {
     extlogic: `${cluster}-extlogic`,
     postgres: `${cluster}-postgres`,
     redis: `${cluster}-redis`,
+    storeUser: {
+      postgres: { logic: `${cluster}-postgres-logic`, extlogic: `${cluster}-postgres-extlogic` },
+      redis: { logic: `${cluster}-redis-logic`, extlogic: `${cluster}-redis-extlogic` },
+    },
     internalCa: `${cluster}-internal-ca`,
     internal: {
       entry: `${cluster}-internal-entry`,

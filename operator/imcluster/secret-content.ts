@@ -6,7 +6,7 @@ import type { ImCluster } from "../api/v1alpha1.ts";
 import { controllerReference } from "../kube/owner.ts";
 import type { Secret } from "../kube/types.ts";
 import { createCa, issueLeaf, type KeyPair } from "../pki/x509.ts";
-import { type Component, labelsOf, namesOf, PORT } from "./names.ts";
+import { type Component, labelsOf, namesOf, PORT, STORE_USER, type StoreRole } from "./names.ts";
 import { clientAltNames, type SecretKind, type SecretNeed, type Secrets, secretValue } from "./secrets.ts";
 
 const CA_DAYS = 3650;
@@ -49,10 +49,14 @@ function componentOf(kind: SecretKind): Component {
     case "redis":
       return kind;
     case "internal-logic":
+    case "postgres-logic":
+    case "redis-logic":
     case "auth":
     case "pushKeys":
       return "logic";
     case "internal-extlogic":
+    case "postgres-extlogic":
+    case "redis-extlogic":
       return "extlogic";
     default:
       return "entry";
@@ -85,6 +89,14 @@ function contentOf(kind: SecretKind, inputs: SecretInputs): Record<string, strin
       return postgresContent(inputs);
     case "redis":
       return redisContent(inputs);
+    case "postgres-logic":
+      return postgresUserContent(inputs, "logic");
+    case "postgres-extlogic":
+      return postgresUserContent(inputs, "extlogic");
+    case "redis-logic":
+      return redisUserContent(inputs, "logic");
+    case "redis-extlogic":
+      return redisUserContent(inputs, "extlogic");
     default: {
       const role = `${kind.slice("internal-".length)}.imcluster.internal`;
       return leafContent(namesOf(name).internalCa, inputs, {
@@ -153,19 +165,36 @@ function hostOf(inputs: SecretInputs, service: string): string {
   return `${service}.${inputs.cluster.metadata.namespace ?? "default"}.svc.${inputs.clusterDomain}`;
 }
 
+const DATABASE = "im";
+
+/** The user that the image makes: it owns the tables, and makes the users of logic and extlogic. */
 function postgresContent(inputs: SecretInputs): Record<string, string> {
   const secret = password();
+  return { username: "im", password: secret, database: DATABASE, url: postgresUrl(inputs, "im", secret) };
+}
+
+function postgresUserContent(inputs: SecretInputs, role: StoreRole): Record<string, string> {
+  return { url: postgresUrl(inputs, STORE_USER[role], password()) };
+}
+
+function postgresUrl(inputs: SecretInputs, user: string, secret: string): string {
   const host = hostOf(inputs, namesOf(inputs.cluster.metadata.name).postgres);
-  return {
-    username: "im",
-    password: secret,
-    database: "im",
-    url: `postgres://im:${secret}@${host}:${PORT.postgres}/im`,
-  };
+  return `postgres://${user}:${secret}@${host}:${PORT.postgres}/${DATABASE}`;
 }
 
 function redisContent(inputs: SecretInputs): Record<string, string> {
   const secret = password();
+  return { password: secret, url: redisUrl(inputs, "", secret) };
+}
+
+/** The server's pod gets the hash only. 192 random bits cannot be guessed from it. */
+function redisUserContent(inputs: SecretInputs, role: StoreRole): Record<string, string> {
+  const secret = password();
+  const passwordHash = createHash("sha256").update(secret).digest("hex");
+  return { passwordHash, url: redisUrl(inputs, STORE_USER[role], secret) };
+}
+
+function redisUrl(inputs: SecretInputs, user: string, secret: string): string {
   const host = hostOf(inputs, namesOf(inputs.cluster.metadata.name).redis);
-  return { password: secret, url: `redis://:${secret}@${host}:${PORT.redis}/0` };
+  return `redis://${user}:${secret}@${host}:${PORT.redis}/0`;
 }

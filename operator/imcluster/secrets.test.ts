@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { describe, it } from "node:test";
 import type { Secret } from "../kube/types.ts";
 import { isIssuedBy, readCertificate } from "../pki/x509.ts";
@@ -29,7 +29,8 @@ interface Jwk {
 describe("neededSecrets", () => {
   it("makes CAs before what they sign, and nothing twice", () => {
     const first = neededSecrets(cluster, new Map(), SETTLED).map(({ kind }) => kind);
-    assert.deepEqual(first, ["internalCa", "tlsCa", "auth", "pushKeys", "postgres", "redis"]);
+    const users = ["postgres-logic", "postgres-extlogic", "redis-logic", "redis-extlogic"];
+    assert.deepEqual(first, ["internalCa", "tlsCa", "auth", "pushKeys", "postgres", "redis", ...users]);
     assert.deepEqual(neededSecrets(cluster, secrets, SETTLED), []);
   });
 
@@ -145,6 +146,21 @@ describe("contents", () => {
     assert.equal(postgres.pathname, `/${value("demo-postgres", "database")}`);
     assert.equal(postgres.host, "demo-postgres.shop.svc.cluster.local:5432");
     assert.equal(new URL(value("demo-redis", "url")).password, value("demo-redis", "password"));
+  });
+
+  it("have users of logic and extlogic, each with a password of its own, of which Redis gets the hash", () => {
+    const passwords = new Set([value("demo-postgres", "password"), value("demo-redis", "password")]);
+    for (const role of ["logic", "extlogic"]) {
+      const [postgres, redis] = ["postgres", "redis"].map((store) => new URL(value(`demo-${store}-${role}`, "url")));
+      assert.ok(postgres && redis);
+      assert.deepEqual([postgres.username, redis.username], [`imcluster_${role}`, `imcluster_${role}`]);
+      assert.equal(postgres.host + postgres.pathname, "demo-postgres.shop.svc.cluster.local:5432/im");
+      assert.equal(redis.host + redis.pathname, "demo-redis.shop.svc.cluster.local:6379/0");
+      passwords.add(postgres.password).add(redis.password);
+      const hash = createHash("sha256").update(redis.password).digest("hex");
+      assert.equal(value(`demo-redis-${role}`, "passwordHash"), hash);
+    }
+    assert.equal(passwords.size, 6);
   });
 
   it("are random each time", () => {

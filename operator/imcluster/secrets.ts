@@ -4,7 +4,7 @@ import type { ImCluster } from "../api/v1alpha1.ts";
 import type { ConfigMap, Secret } from "../kube/types.ts";
 import { type CertificateFacts, canonicalName, isIssuedBy, readCertificate } from "../pki/x509.ts";
 import { hashOf } from "./hash.ts";
-import { namesOf, type PodRole, ROLES } from "./names.ts";
+import { namesOf, type PodRole, ROLES, STORE_ROLES, type StoreRole } from "./names.ts";
 import type { ContentHashes } from "./resources/context.ts";
 
 /** Secrets that the operator makes. */
@@ -16,7 +16,8 @@ export type SecretKind =
   | "auth"
   | "pushKeys"
   | "postgres"
-  | "redis";
+  | "redis"
+  | `${"postgres" | "redis"}-${StoreRole}`;
 /** By name; only those that exist. */
 export type Secrets = ReadonlyMap<string, Secret>;
 /** By name; of those that the spec names, the ones that exist. */
@@ -141,6 +142,13 @@ function generatedSecrets(cluster: ImCluster): { kind: SecretKind; name: string 
     ["pushKeys", names.pushKeys, !spec.postgres.pushKeysSecretRef],
     ["postgres", names.postgres, !spec.postgres.urlSecretRef],
     ["redis", names.redis, !spec.redis.urlSecretRef],
+    ...(["postgres", "redis"] as const).flatMap((store) =>
+      STORE_ROLES.map((role): [SecretKind, string, boolean] => [
+        `${store}-${role}`,
+        names.storeUser[store][role],
+        !spec[store].urlSecretRef,
+      ]),
+    ),
   ];
   return all.filter(([, , wanted]) => wanted).map(([kind, name]) => ({ kind, name }));
 }
@@ -229,13 +237,22 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     const value = ref && secretValue(secrets, ref.name, ref.key);
     return value === undefined ? "" : hashOf(value);
   };
+  const ofUser = (store: "postgres" | "redis", role: StoreRole) =>
+    of(cluster.spec[store].urlSecretRef ?? { name: names.storeUser[store][role], key: "url" });
+  const usersOf = (store: "postgres" | "redis") => STORE_ROLES.map((role) => ofUser(store, role));
+  const queueHash = of(redis.queueUrlSecretRef);
+  // Each empty while the first is unknown, whatever the second is.
+  const withQueue = (hash: string) => (hash === "" ? "" : hash + queueHash);
   const redisHash = of(redis.urlSecretRef ?? { name: names.redis, key: "url" });
   const internal = (role: PodRole) => of({ name: names.internal[role], key: "tls.crt" });
   return {
     internal: { entry: internal("entry"), logic: internal("logic"), extlogic: internal("extlogic") },
     postgres: of(postgres.urlSecretRef ?? { name: names.postgres, key: "url" }),
-    // Empty while the first is unknown, whatever the second is.
-    redis: redisHash === "" ? "" : redisHash + of(redis.queueUrlSecretRef),
+    redis: redis.urlSecretRef ? withQueue(redisHash) : joined([redisHash, ...usersOf("redis")]),
+    users: {
+      logic: { postgres: ofUser("postgres", "logic"), redis: withQueue(ofUser("redis", "logic")) },
+      extlogic: { postgres: ofUser("postgres", "extlogic"), redis: withQueue(ofUser("redis", "extlogic")) },
+    },
     tokenKeys: of(auth.jwksSecretRef ?? auth.sharedSecretRef ?? { name: names.auth, key: "jwks.json" }),
     pushKeys: of(postgres.pushKeysSecretRef ?? { name: names.pushKeys, key: "keys" }),
     webhook: of(extlogic.webhook?.secretRef),
@@ -243,6 +260,11 @@ export function contentHashes(cluster: ImCluster, secrets: Secrets): ContentHash
     tracing: of(tracing?.headersSecretRef),
     push: hashOf(pushReferences(cluster).map(([, ref]) => of(ref))),
   };
+}
+
+/** One hash of several; empty while one is unknown. */
+function joined(hashes: readonly string[]): string {
+  return hashes.includes("") ? "" : hashOf(hashes);
 }
 
 /** Fingerprint of the certificate that clients see; empty while there is none. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { ENDPOINT_PATTERN } from "#lib/endpoint.ts";
-import type { Container, KubeObject, PodSpec } from "../../kube/types.ts";
+import type { Container, KubeObject, PodSpec, Secret } from "../../kube/types.ts";
 import { ANNOTATION, FINALIZER, LABEL } from "../names.ts";
 import { sampleCluster, sampleContext, sampleSecrets } from "../testing/sample.ts";
 import { postgresClaim, postgresStatefulSet, redisStatefulSet } from "./datastores.ts";
@@ -12,6 +12,7 @@ import { extlogicDeployment } from "./extlogic.ts";
 import { logicDeployment } from "./logic.ts";
 import { migrateJob, migrationHash } from "./migrate-job.ts";
 import { disruptionBudget, serviceAccount } from "./policy.ts";
+import { redisUserArgs } from "./redis-users.ts";
 import { datastoreService, entryService, logicService } from "./services.ts";
 
 const cluster = sampleCluster();
@@ -357,8 +358,55 @@ describe("embedded datastores", () => {
     const args = onlyContainer(redisStatefulSet(context).spec.template.spec).args ?? [];
     assert.equal(
       args.join(" "),
-      "--requirepass $(REDIS_PASSWORD) --save  --appendonly no --maxmemory 134217728 --maxmemory-policy noeviction",
+      "--requirepass $(REDIS_PASSWORD) --save  --appendonly no --maxmemory 134217728 --maxmemory-policy noeviction".concat(
+        ...(["logic", "extlogic"] as const).map((role) => ` ${redisUserArgs(role).join(" ")}`),
+      ),
     );
+  });
+
+  /** Which keys of which Secrets of stores a pod has, as files or in its environment. */
+  function storeSecretsOf(spec: PodSpec): string[] {
+    const volumes = (spec.volumes ?? []) as { secret?: { secretName: string; items?: { key: string }[] } }[];
+    const mounted = volumes.flatMap(({ secret }) =>
+      secret ? (secret.items ?? [{ key: "*" }]).map(({ key }) => `${secret.secretName}.${key}`) : [],
+    );
+    const inEnv = (onlyContainer(spec).env ?? []).flatMap(({ valueFrom }) => {
+      const { secretKeyRef: ref } = (valueFrom ?? {}) as { secretKeyRef?: { name: string; key: string } };
+      return ref ? [`${ref.name}.${ref.key}`] : [];
+    });
+    return [...mounted, ...inEnv].filter((name) => /^demo-(postgres|redis)/.test(name)).sort();
+  }
+
+  it("have a user for each component, whose pods have its Secret and no other", () => {
+    const held = Object.entries(podSpecs).map(([name, spec]) => [name, storeSecretsOf(spec)]);
+    assert.deepEqual(Object.fromEntries(held), {
+      entry: [],
+      logic: ["demo-postgres-logic.url", "demo-redis-logic.url"],
+      extlogic: ["demo-postgres-extlogic.url", "demo-redis-extlogic.url"],
+      // It makes the users of PostgreSQL.
+      migrate: ["demo-postgres-extlogic.url", "demo-postgres-logic.url", "demo-postgres.url"],
+      postgres: ["demo-postgres.database", "demo-postgres.password", "demo-postgres.username"],
+      redis: ["demo-redis-extlogic.passwordHash", "demo-redis-logic.passwordHash", "demo-redis.password"],
+    });
+  });
+
+  it("roll who has a Secret when it changes, and nobody else", () => {
+    const hashes = (changed: string) => {
+      const other = new Map(secrets).set(changed, sampleSecrets(cluster).get(changed) as Secret);
+      const next = sampleContext(cluster, other);
+      const build = { logicDeployment, extlogicDeployment, postgresStatefulSet, redisStatefulSet };
+      const rolled = Object.entries(build).filter(
+        ([, make]) => JSON.stringify(make(next)) !== JSON.stringify(make(context)),
+      );
+      const isMigrated = migrationHash(next) !== migrationHash(context);
+      return [...rolled.map(([name]) => name), ...(isMigrated ? ["migrateJob"] : [])];
+    };
+    assert.deepEqual(hashes("demo-postgres-logic"), ["logicDeployment", "migrateJob"]);
+    assert.deepEqual(hashes("demo-postgres-extlogic"), ["extlogicDeployment", "migrateJob"]);
+    assert.deepEqual(hashes("demo-redis-logic"), ["logicDeployment", "redisStatefulSet"]);
+    assert.deepEqual(hashes("demo-redis-extlogic"), ["extlogicDeployment", "redisStatefulSet"]);
+    assert.deepEqual(hashes("demo-postgres"), ["postgresStatefulSet", "migrateJob"]);
+    assert.deepEqual(hashes("demo-redis"), ["redisStatefulSet"]);
   });
 });
 
@@ -385,8 +433,20 @@ describe("the migration", () => {
     ]);
     assert.equal(envOf(specOf(ownContext)).get("IM_MIGRATE_POSTGRES_URL_FILE"), "/etc/imcluster/migration/url");
     assert.doesNotMatch(JSON.stringify([logicDeployment(ownContext), extlogicDeployment(ownContext)]), /igrat/);
-    // The embedded server has one user.
-    assert.doesNotMatch(JSON.stringify(specOf(context)), /MIGRATE|migrationUrl/);
+    assert.equal(envOf(specOf(ownContext)).has("IM_MIGRATE_MAKES_ROLES"), false, "somebody else's database");
+  });
+
+  it("makes the users of the embedded database, as the one that owns the tables", () => {
+    const env = envOf(migrateJob(context).spec.template.spec);
+    assert.deepEqual(
+      [...env].filter(([name]) => /POSTGRES|MIGRATE/.test(name)),
+      [
+        ["IM_POSTGRES_URL_FILE", "/etc/imcluster/postgres/url"],
+        ["IM_MIGRATE_POSTGRES_URL_FILE", "/etc/imcluster/migration/url"],
+        ["IM_EXTLOGIC_POSTGRES_URL_FILE", "/etc/imcluster/extlogic-postgres/url"],
+        ["IM_MIGRATE_MAKES_ROLES", "true"],
+      ],
+    );
   });
 });
 

@@ -4,7 +4,7 @@ import type { ImCluster } from "../../api/v1alpha1.ts";
 import { controllerReference } from "../../kube/owner.ts";
 import type { KubeObject } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
-import { ANNOTATION, type Component, labelsOf, type Names, namesOf } from "../names.ts";
+import { ANNOTATION, type Component, labelsOf, type Names, namesOf, type StoreRole } from "../names.ts";
 
 /** Images and settings of the operator process that builders need. */
 export interface OperandConfig {
@@ -22,8 +22,12 @@ export interface OperandConfig {
 /** Short hashes of Secret contents, so that pods roll when they change; empty while unknown. */
 export interface ContentHashes {
   internal: Record<"entry" | "logic" | "extlogic", string>;
+  /** Of the URL by which the database is migrated, or the one of an own database. */
   postgres: string;
+  /** Of everything that the embedded Redis is started with, or of the URL of an own one. */
   redis: string;
+  /** Of the URLs that the component reads. */
+  users: Record<StoreRole, Record<"postgres" | "redis", string>>;
   tokenKeys: string;
   /** Of the keys that seal push tokens. */
   pushKeys: string;

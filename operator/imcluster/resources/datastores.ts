@@ -3,10 +3,11 @@
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { PersistentVolumeClaim, StatefulSet } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
-import { ANNOTATION, labelsOf, PORT, selectorLabels } from "../names.ts";
+import { ANNOTATION, labelsOf, PORT, STORE_ROLES, selectorLabels } from "../names.ts";
 import { quantity } from "../units.ts";
 import { type BuildContext, owned, perContext } from "./context.ts";
 import { DATASTORE_UID, emptyDirMount, type Mount, type PodParts, podSpec } from "./pod-parts.ts";
+import { redisUserArgs, redisUserEnv } from "./redis-users.ts";
 
 const DEFAULT_STORAGE = "5Gi";
 const DEFAULT_REDIS_MEMORY = "128Mi";
@@ -111,8 +112,15 @@ export const redisStatefulSet = perContext((context: BuildContext): StatefulSet 
           ...["--appendonly", "no"],
           ...["--maxmemory", String(Math.floor(maxMemory))],
           ...["--maxmemory-policy", "noeviction"],
+          ...STORE_ROLES.flatMap(redisUserArgs),
         ],
-        env: [{ name: "REDIS_PASSWORD", valueFrom: secretValue(context.names.redis, "password") }],
+        env: [
+          { name: "REDIS_PASSWORD", valueFrom: secretValue(context.names.redis, "password") },
+          ...STORE_ROLES.map((role) => ({
+            name: redisUserEnv(role),
+            valueFrom: secretValue(context.names.storeUser.redis[role], "passwordHash"),
+          })),
+        ],
         ports: [{ name: "redis", containerPort: PORT.redis }],
         ...probes(PORT.redis),
       },

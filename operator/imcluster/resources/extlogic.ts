@@ -28,7 +28,8 @@ const WEBHOOK_DIR = "/etc/imcluster/webhook";
 /** Extlogic pods: everything that may be slow or late. */
 export const extlogicDeployment = perContext((context: BuildContext): Deployment => {
   const { extlogic, chat } = context.cluster.spec;
-  const { internal, postgres, redis, webhook, push, pushKeys: sealKeys } = context.hashes;
+  const { internal, users, webhook, push, pushKeys: sealKeys } = context.hashes;
+  const { postgres, redis } = users.extlogic;
   const secret = extlogic.webhook?.secretRef;
   return deployment(context, {
     component: "extlogic",
@@ -39,8 +40,8 @@ export const extlogicDeployment = perContext((context: BuildContext): Deployment
     mounts: [
       internalTls(context, "extlogic"),
       logLevelMount(context, "extlogic"),
-      postgresUrl(context),
-      ...redisUrls(context),
+      postgresUrl(context, "extlogic"),
+      ...redisUrls(context, "extlogic"),
       pushKeys(context),
       ...(secret ? [secretMount("webhook", secret.name, WEBHOOK_DIR, { [secret.key]: "secret" })] : []),
       ...pushMounts(extlogic.push),

@@ -39,8 +39,8 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
     template: logic.podTemplate,
     configHash: [
       hashes.internal.logic,
-      hashes.postgres,
-      hashes.redis,
+      hashes.users.logic.postgres,
+      hashes.users.logic.redis,
       hashes.tokenKeys,
       hashes.pushKeys,
       hashes.cardActions,
@@ -49,8 +49,8 @@ export const logicDeployment = perContext((context: BuildContext): Deployment =>
     mounts: [
       internalTls(context, "logic"),
       logLevelMount(context, "logic"),
-      postgresUrl(context),
-      ...redisUrls(context),
+      postgresUrl(context, "logic"),
+      ...redisUrls(context, "logic"),
       pushKeys(context),
       secretMount("auth", keys.name, AUTH_DIR, { [keys.key]: keyFile }),
       ...serverApiMounts(logic.serverApi),

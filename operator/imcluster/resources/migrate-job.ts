@@ -3,22 +3,17 @@ import type { Job } from "../../kube/types.ts";
 import { hashOf } from "../hash.ts";
 import { labelsOf } from "../names.ts";
 import { type BuildContext, owned, perContext } from "./context.ts";
-import {
-  IMAGE_UID,
-  identityEnv,
-  MIGRATION_URL_ENV,
-  migrationUrl,
-  POSTGRES_URL_ENV,
-  podSpec,
-  postgresUrl,
-} from "./pod-parts.ts";
+import { IMAGE_UID, identityEnv, migrationUrls, podSpec } from "./pod-parts.ts";
 
 const BACKOFF_LIMIT = 6;
 const DEADLINE_SECONDS = 900;
 
-/** What a migration is about: another version, image or database needs another Job. */
+/** What a migration is about: another version, image or database, or another password of a user that it makes, needs another Job. */
 export const migrationHash = perContext((context: BuildContext): string => {
-  return hashOf([context.version, context.image, context.hashes.postgres], 8);
+  const { cluster, hashes } = context;
+  const { logic, extlogic } = hashes.users;
+  const users = cluster.spec.postgres.urlSecretRef ? [] : [logic.postgres, extlogic.postgres];
+  return hashOf([context.version, context.image, hashes.postgres, ...users], 8);
 });
 
 /** Brings the schema to the version of the image. Never changed, only replaced; kept as a record after success. */
@@ -40,16 +35,12 @@ export const migrateJob = perContext((context: BuildContext): Job => {
             terminationGracePeriodSeconds: 10,
             resources: context.cluster.spec.logic.resources,
             template: context.cluster.spec.logic.podTemplate,
-            mounts: [postgresUrl(context), ...migrationUrl(context)],
+            mounts: migrationUrls(context).mounts,
             container: {
               name: "migrate",
               image: context.image,
               command: ["node", "logic/migrate.ts"],
-              env: [
-                ...identityEnv(context),
-                POSTGRES_URL_ENV,
-                ...(migrationUrl(context).length > 0 ? [MIGRATION_URL_ENV] : []),
-              ],
+              env: [...identityEnv(context), ...migrationUrls(context).env],
             },
           }),
           restartPolicy: "Never",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EntryPodTemplateSpec, EntryPodTemplateTolerationSpec, EntryResourcesSpec } from "../../api/v1alpha1.ts";
 import type { Container, PodSpec } from "../../kube/types.ts";
-import { type Component, selectorLabels } from "../names.ts";
+import { type Component, type StoreRole, selectorLabels } from "../names.ts";
 import { durationMs } from "../units.ts";
 import type { BuildContext } from "./context.ts";
 
@@ -150,6 +150,7 @@ export function emptyDirMount(name: string, path: string): Mount {
 
 const INTERNAL_TLS_DIR = "/etc/imcluster/internal-tls";
 const POSTGRES_DIR = "/etc/imcluster/postgres";
+const EXTLOGIC_POSTGRES_DIR = "/etc/imcluster/extlogic-postgres";
 const MIGRATION_DIR = "/etc/imcluster/migration";
 const MIGRATION_URL_KEY = "migrationUrl";
 const REDIS_DIR = "/etc/imcluster/redis";
@@ -160,16 +161,42 @@ export function internalTls(context: BuildContext, role: "entry" | "logic" | "ex
   return secretMount("internal-tls", context.names.internal[role], INTERNAL_TLS_DIR);
 }
 
-export function postgresUrl(context: BuildContext): Mount {
-  const reference = context.cluster.spec.postgres.urlSecretRef ?? { name: context.names.postgres, key: "url" };
+/** URL of the component's own user, or the one of an own database. */
+export function postgresUrl({ cluster, names }: BuildContext, role: StoreRole): Mount {
+  const reference = cluster.spec.postgres.urlSecretRef ?? { name: names.storeUser.postgres[role], key: "url" };
   return secretMount("postgres", reference.name, POSTGRES_DIR, { [reference.key]: "url" });
 }
 
-/** Of a database of somebody else: the URL of the role that owns the tables, a key beside the runtime's that need not be there. */
-export function migrationUrl(context: BuildContext): Mount[] {
-  const reference = context.cluster.spec.postgres.urlSecretRef;
-  if (!reference) return [];
-  return [secretMount("migration", reference.name, MIGRATION_DIR, { [MIGRATION_URL_KEY]: "url" }, { optional: true })];
+interface MigrationUrls {
+  mounts: Mount[];
+  env: EnvVar[];
+}
+
+/**
+ * Whom the migration runs as, and for whom. In the embedded database it makes the users. In one of somebody else the URL of the role
+ * that owns the tables is a key beside the runtime's that need not be there.
+ */
+export function migrationUrls(context: BuildContext): MigrationUrls {
+  const { cluster, names } = context;
+  const reference = cluster.spec.postgres.urlSecretRef;
+  const [runtime, env] = [postgresUrl(context, "logic"), [POSTGRES_URL_ENV, MIGRATION_URL_ENV]];
+  if (reference) {
+    const items = { [MIGRATION_URL_KEY]: "url" };
+    const owner = secretMount("migration", reference.name, MIGRATION_DIR, items, { optional: true });
+    return { mounts: [runtime, owner], env };
+  }
+  return {
+    mounts: [
+      runtime,
+      secretMount("extlogic-postgres", names.storeUser.postgres.extlogic, EXTLOGIC_POSTGRES_DIR, { url: "url" }),
+      secretMount("migration", names.postgres, MIGRATION_DIR, { url: "url" }),
+    ],
+    env: [
+      ...env,
+      { name: "IM_EXTLOGIC_POSTGRES_URL_FILE", value: `${EXTLOGIC_POSTGRES_DIR}/url` },
+      { name: "IM_MIGRATE_MAKES_ROLES", value: "true" },
+    ],
+  };
 }
 
 /** Keys that seal push tokens: logic writes tokens, extlogic reads them. */
@@ -178,10 +205,10 @@ export function pushKeys(context: BuildContext): Mount {
   return secretMount("push-keys", reference.name, PUSH_KEYS_DIR, { [reference.key]: "keys" });
 }
 
-/** URL of Redis, and of the one for push intents when there is one. */
-export function redisUrls(context: BuildContext): Mount[] {
-  const { urlSecretRef, queueUrlSecretRef: queue } = context.cluster.spec.redis;
-  const reference = urlSecretRef ?? { name: context.names.redis, key: "url" };
+/** URL of Redis, as the component's own user where it is the embedded one, and of the one for push intents when there is one. */
+export function redisUrls({ cluster, names }: BuildContext, role: StoreRole): Mount[] {
+  const { urlSecretRef, queueUrlSecretRef: queue } = cluster.spec.redis;
+  const reference = urlSecretRef ?? { name: names.storeUser.redis[role], key: "url" };
   return [
     secretMount("redis", reference.name, REDIS_DIR, { [reference.key]: "url" }),
     ...(queue ? [secretMount("queue-redis", queue.name, QUEUE_REDIS_DIR, { [queue.key]: "url" })] : []),
@@ -190,7 +217,7 @@ export function redisUrls(context: BuildContext): Mount[] {
 
 export const POSTGRES_URL_ENV: EnvVar = { name: "IM_POSTGRES_URL_FILE", value: `${POSTGRES_DIR}/url` };
 /** Without the file the migration runs as the user of the runtime's URL. */
-export const MIGRATION_URL_ENV: EnvVar = { name: "IM_MIGRATE_POSTGRES_URL_FILE", value: `${MIGRATION_DIR}/url` };
+const MIGRATION_URL_ENV: EnvVar = { name: "IM_MIGRATE_POSTGRES_URL_FILE", value: `${MIGRATION_DIR}/url` };
 export const PUSH_KEYS_ENV: EnvVar = { name: "IM_PUSH_TOKEN_KEYS_FILE", value: `${PUSH_KEYS_DIR}/keys` };
 export function redisEnv(context: BuildContext): EnvVar[] {
   const queue = { name: "IM_QUEUE_REDIS_URL_FILE", value: `${QUEUE_REDIS_DIR}/url` };
