@@ -61,6 +61,9 @@ export class EntryMetrics {
     count("socket_writes_total", "Writes to client sockets.", () => stats.writes);
     count("commands_total", "Client commands forwarded to logic.", () => stats.commands);
     count("commands_rejected_total", "Client commands answered BUSY here.", () => stats.rejectedBusy);
+    const sendsHelp =
+      "Messages that no logic was handed, by the answer; those that logic answered are in its own figures.";
+    metrics.countersOf("im_entry_sends_failed_total", sendsHelp, "result", () => stats.sendsFailed);
     count("delivered_total", "Inbox events queued for a client.", () => stats.delivered);
     count("deliveries_dropped_total", "Inbox events a slow client must pull instead.", () => stats.deliveriesDropped);
     count(

@@ -38,6 +38,17 @@ describe("Metrics", () => {
     assert.match(await metrics.render(), /im_busy\{pool="append"\} 1\nim_busy\{pool="rest"\} 4/);
   });
 
+  it("reads gauges by several labels at each scrape, and forgets those that are gone", async () => {
+    const metrics = new Metrics();
+    const y = [{ namespace: "b", name: "y" }, 0] as const;
+    let now: (readonly [{ namespace: string; name: string }, number])[] = [[{ namespace: "a", name: "x" }, 1], y];
+    metrics.gaugesBy("im_lag", "Lag.", ["namespace", "name"], () => now);
+    const samples = async () => (await metrics.render()).split("\n").filter((line) => line.startsWith("im_lag{"));
+    assert.deepEqual(await samples(), ['im_lag{namespace="a",name="x"} 1', 'im_lag{namespace="b",name="y"} 0']);
+    now = [y, [{ namespace: "c", name: "z" }, 2]];
+    assert.deepEqual(await samples(), ['im_lag{namespace="b",name="y"} 0', 'im_lag{namespace="c",name="z"} 2']);
+  });
+
   it("describes what is registered, by name", () => {
     const metrics = new Metrics();
     metrics.plainHistogram("im_b_seconds", "B.");

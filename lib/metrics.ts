@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type LabelValues, type Metric, Registry } from "prom-client";
 import { countOpenFiles } from "./open-files.ts";
 import { PlainHistogram } from "./plain-histogram.ts";
 
@@ -153,6 +153,25 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         for (const [value, now] of Object.entries(read())) this.set({ [label]: value } as Record<L, string>, now);
+      },
+    });
+  }
+
+  /** Gauges by several labels, read at scrape time: those that are not read any more are gone. */
+  gaugesBy<const L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read: () => Iterable<readonly [labels: Record<L, string>, value: number]>,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.set(labels as LabelValues<L>, value);
       },
     });
   }

@@ -62,7 +62,7 @@ async function main(config: OperatorConfig): Promise<void> {
     },
   });
   const election = electLeader(config, client, log, () => void lead(operator, log));
-  observeOperator(registry, { isLeader: () => isLeading(election) });
+  observeOperator(registry, { isLeader: () => isLeading(election), clusters: () => operator.clusters });
   const admin = await startAdminServer({
     port: config.IM_ADMIN_PORT,
     metrics: registry,

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "#lib/clock.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { FleetView } from "./admission/eviction-guard.ts";
 import type { KnownClusters } from "./admission/update-warnings.ts";
+import type { ImCluster } from "./api/v1alpha1.ts";
 import { Caches } from "./imcluster/caches.ts";
 import { Cleanup } from "./imcluster/cleanup.ts";
 import { Controller } from "./imcluster/controller.ts";
@@ -96,6 +97,11 @@ export class Operator {
       pod: (namespace, name) => pods.get(namespace, name),
       clusterOf: ({ metadata }) => clusters.get(metadata.namespace ?? "", metadata.labels?.[LABEL.cluster] ?? ""),
     };
+  }
+
+  /** As last heard from the API server; also in a candidate that does not lead. */
+  get clusters(): ImCluster[] {
+    return this.#caches.clusters.watched();
   }
 
   get isSynced(): boolean {

@@ -56,6 +56,23 @@ describe("commands", () => {
     assert.equal(world.logic.sent.length, 1025);
   });
 
+  it("that are messages and no logic is handed are counted, by their answer: logic's figures know nothing of them", () => {
+    const world = setUp();
+    const { carrier, connection } = openSession(world);
+    world.logic.isFull = true;
+    for (const cmd of [Command.SEND, Command.SEND, Command.SYNC]) send(connection, cmd, 1);
+    for (const port of world.ports) port.isUsable = false;
+    connection.onLogicLost(world.logic);
+    for (const cmd of [Command.SEND, Command.SYNC]) send(connection, cmd, 2);
+    connection.flush();
+    const { BUSY, RETRYABLE } = ErrorCode;
+    assert.deepEqual(
+      carrier.errors().map(({ code }) => code),
+      [BUSY, BUSY, BUSY, RETRYABLE, RETRYABLE],
+    );
+    assert.deepEqual(world.stats.sendsFailed, { busy: 2, retryable: 1 });
+  });
+
   it("LOGOUT closes with 4522, and the route goes", () => {
     const world = setUp();
     const { carrier, connection } = openSession(world);

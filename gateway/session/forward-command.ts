@@ -41,11 +41,15 @@ export function forwardCommand(
     }
   }
   const logic = bindSession(logics, conn, session);
-  if (!logic) return refusal(ErrorCode.RETRYABLE, "no logic is reachable: try again");
+  if (!logic) {
+    if (cmd === Command.SEND) stats.sendsFailed.retryable++;
+    return refusal(ErrorCode.RETRYABLE, "no logic is reachable: try again");
+  }
   const isTooMany = session.inFlight >= MAX_IN_FLIGHT;
   if (traces && !isTooMany) announce(traces, logic, conn, envelope);
   if (isTooMany || !logic.send({ kind: RecordKind.COMMAND, cmd, flags: flags & 0xffff, conn, rid, body })) {
     stats.rejectedBusy++;
+    if (cmd === Command.SEND) stats.sendsFailed.busy++;
     traces?.answered(conn, rid, Command.ERROR);
     return refusal(ErrorCode.BUSY, isTooMany ? "too many requests without an answer" : "the server is busy");
   }

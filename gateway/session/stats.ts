@@ -21,6 +21,8 @@ export class EntryStats {
   unreachable = 0;
   slowConsumers = 0;
   rejectedBusy = 0;
+  /** Messages that could not be handed to any logic: their clients try again. */
+  readonly sendsFailed = { busy: 0, retryable: 0 };
   /** Times a connection was not read for a while because it sent too much. */
   readsPaused = 0;
   /** Messages answered RATE_LIMITED. */

@@ -55,6 +55,11 @@ export class ObjectView<T extends KubeObject> {
     return [...found.values()];
   }
 
+  /** All of them as the watch has them, without our own writes: for those who only look. */
+  watched(): T[] {
+    return this.#cache.list();
+  }
+
   get(namespace: string, name: string): T | undefined {
     return this.#resolve(objectKey(namespace, name), this.#cache.get(namespace, name));
   }

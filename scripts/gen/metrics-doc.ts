@@ -48,7 +48,7 @@ function registerExtlogic(metrics: Metrics): void {
 
 function registerOperator(metrics: Metrics): void {
   createOperatorMetrics(metrics);
-  observeOperator(metrics, { isLeader: no });
+  observeOperator(metrics, { isLeader: no, clusters: () => [] });
 }
 
 const PROCESSES: readonly { name: string; register: (metrics: Metrics) => void }[] = [
