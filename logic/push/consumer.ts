@@ -9,7 +9,7 @@ import { type AttemptOutcome, type AttemptPorts, attemptIntents, countAttempt } 
 import { writeDeadLetters } from "./dead-letters.ts";
 import { parseIntent, type QueuedIntent } from "./intent.ts";
 import { IntentStreams, keyOf, type StreamEntry } from "./intent-streams.ts";
-import type { PushMetrics } from "./metrics.ts";
+import type { DeadLetterReason, PushMetrics } from "./metrics.ts";
 import { SHARDS } from "./shard.ts";
 import { withTraceNotes } from "./trace-notes.ts";
 
@@ -213,7 +213,7 @@ class Lane {
     return attemptIntents({ ...this.#options, signal }, intents).finally(cancel);
   }
 
-  async #bury(entries: readonly StreamEntry[], reason: string): Promise<void> {
+  async #bury(entries: readonly StreamEntry[], reason: DeadLetterReason): Promise<void> {
     if (entries.length === 0) return;
     const { redis, metrics, log } = this.#options;
     // An entry without fields was deleted meanwhile.

@@ -5,8 +5,15 @@ import { tenantCounter } from "../tenant/tenant-counts.ts";
 /** Everything the extlogic process counts. */
 export type PushMetrics = ReturnType<typeof createPushMetrics>;
 
+/** Why pushes are given up: 12 failed tries or too old; no intent at all; refused by every step. */
+const DEAD_LETTER_REASONS = ["exhausted", "malformed", "rejected"] as const;
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
+
 /** Registers the metrics of the extlogic process. */
 export function createPushMetrics(metrics: Metrics) {
+  const deadLetters = metrics.counter("im_push_dead_letters_total", "Intents given up, by reason.", ["reason"]);
+  // A series that begins with its first event shows Prometheus no increase, and the alert would miss it.
+  for (const reason of DEAD_LETTER_REASONS) deadLetters.inc({ reason }, 0);
   return {
     pushes: metrics.counter("im_push_total", "Pushes by provider and result; open, full and cancelled made no call.", [
       "provider",
@@ -37,7 +44,7 @@ export function createPushMetrics(metrics: Metrics) {
     breakerOpen: metrics.gauge("im_push_breaker_open", "1 while calls to the provider are held back.", ["provider"]),
     running: metrics.gauge("im_push_running", "Calls to the provider under way.", ["provider"]),
     waiting: metrics.gauge("im_push_waiting", "Pushes that wait for a place at the provider.", ["provider"]),
-    deadLetters: metrics.counter("im_push_dead_letters_total", "Intents given up, by reason.", ["reason"]),
+    deadLetters,
     claimed: metrics.counter("im_push_claimed_total", "Intents taken over from a consumer that went away."),
     faults: metrics.counter("im_push_faults_total", "Rounds that failed because Redis or SQL was away."),
   };
