@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
+import { COMPONENTS, LABEL, namesOf } from "../../operator/imcluster/names.ts";
 import { describeProcesses } from "../../scripts/gen/metrics-doc.ts";
 import { CASES, RECORDED, type Series } from "./cases.ts";
 
@@ -68,9 +69,19 @@ function firing(name: string, alert: string, series: Series, evalTime: string, c
   };
 }
 
-async function check(name: string, tests: object[]): Promise<void> {
+/** The rules of one alert or figure, with the figures that it goes by: promtool evaluates all that it is given, at every step. */
+function rulesFor(file: string, name: string): void {
+  const own = rules.filter(({ alert, record }) => alert === name || record === name);
+  assert.equal(own.length, 1, name);
+  const used = rules.filter(({ record }) => record !== undefined && own.some(({ expr }) => expr.includes(record)));
+  writeFileSync(file, stringify({ groups: [{ name, rules: [...new Set([...used, ...own])] }] }));
+}
+
+async function check(name: string, rule: string, tests: object[]): Promise<void> {
   const file = join(root, `${name}.yaml`);
-  writeFileSync(file, stringify({ rule_files: [RULES], evaluation_interval: "15s", tests }));
+  const ruleFile = join(root, `${name}.rules.yaml`);
+  rulesFor(ruleFile, rule);
+  writeFileSync(file, stringify({ rule_files: [ruleFile], evaluation_interval: "15s", tests }));
   const { code, output } = await promtool(["test", "rules", file]);
   assert.equal(code, 0, output);
 }
@@ -145,19 +156,19 @@ describe("alerts", () => {
 
   for (const [at, { alert, after: evalTime, fires, quiet, count = 1 }] of CASES.entries()) {
     it(`${alert} fires, and only then (${at})`, async () => {
-      await check(`${at}-${alert}`, [
+      await check(`${at}-${alert}`, alert, [
         firing("fires", alert, fires, evalTime, count),
         firing("quiet", alert, quiet, evalTime, 0),
       ]);
     });
   }
 
-  for (const { record, series, labels, value } of RECORDED) {
-    it(`${record} is recorded`, async () => {
+  for (const [at, { record, series, labels, value }] of RECORDED.entries()) {
+    it(`${record} is recorded (${at})`, async () => {
       const input_series = Object.entries(series).map(([one, values]) => ({ series: one, values }));
       const exp_samples = [{ labels: `${record}${labels}`, value }];
       const promql_expr_test = [{ expr: record, eval_time: "10m", exp_samples }];
-      await check(record.replaceAll(":", "-"), [{ interval: "15s", input_series, promql_expr_test }]);
+      await check(`${at}-recorded`, record, [{ interval: "15s", input_series, promql_expr_test }]);
     });
   }
 });
@@ -185,6 +196,36 @@ describe("runbooks", () => {
         assert.ok(at, `${file} names ${path}, which is no field`);
       }
     }
+  });
+
+  it("select pods by labels that they have, and name objects that the operator makes", () => {
+    const labels = new Map<string, readonly string[]>([
+      [LABEL.cluster, ["NAME"]],
+      [LABEL.component, COMPONENTS],
+      [LABEL.name, ["im-operator"]],
+      ["kubernetes.io/service-name", [namesOf("NAME").logic]],
+    ]);
+    const { entry, logic, extlogic, api } = namesOf("NAME");
+    const objects = new Set([entry, logic, extlogic, api, "im-operator"]);
+    let selectors = 0;
+    for (const file of readdirSync(RUNBOOKS)) {
+      const page = readFileSync(join(RUNBOOKS, file), "utf8");
+      for (const [, selector = ""] of page.matchAll(/ -l ([^\s`]+)/g)) {
+        selectors++;
+        for (const one of selector.split(",")) {
+          const [label = "", value = ""] = one.split("=");
+          assert.ok(labels.get(label)?.includes(value), `${file} selects by ${one}`);
+        }
+        if (selector.includes(LABEL.component))
+          assert.ok(selector.includes(`${LABEL.cluster}=NAME`), `${file}: of all`);
+      }
+      for (const [, object = ""] of page.matchAll(/\bdeploy\/([\w-]+)/g))
+        assert.ok(objects.has(object), `${file}: ${object}`);
+      for (const [, program = ""] of page.matchAll(/\bnode ([\w/-]+\.ts)/g)) {
+        assert.ok(existsSync(join(RUNBOOKS, "../..", program)), `${file} runs ${program}`);
+      }
+    }
+    assert.ok(selectors > 5);
   });
 
   it("lead to pages that exist", () => {

@@ -23,6 +23,15 @@ const entry = (name: string, pod = "im-entry-a", more = ""): string => `${name}{
 const login = (result: string): string => `im_logic_logins_total{${T},result="${result}"}`;
 const send = (result: string): string => `im_send_total{${T},result="${result}"}`;
 const deliver = `im_logic_deliver_total{${T},result="delivered"}`;
+/** Messages that an entry could not hand to any logic. */
+const failed = (result: string): string => `im_entry_sends_failed_total{${T},pod="im-entry-a",result="${result}"}`;
+const pods = (component: "logic" | "extlogic", state: string): string =>
+  `im_cluster_${component}{${C},state="${state}"}`;
+const phase = (name: string): string => `im_cluster_phase{${C},phase="${name}"}`;
+const condition = (name: string): string => `im_cluster_condition{${C},condition="${name}"}`;
+const blocked = (reason: string): string => `im_cluster_update_blocked{${C},reason="${reason}"}`;
+const before = (result: string): string => `im_hook_before_total{${T},hook="fraud",result="${result}"}`;
+const api = (status: number): string => `im_api_calls_total{${T},operation="sendMessage",tenant="",status="${status}"}`;
 const push = (result: string): string => `im_push_total{${T},provider="apns",result="${result}"}`;
 
 /** A histogram in which `slow` of `all` observations a step take between 2.5 and 5 s, the others less than 10 ms. */
@@ -40,8 +49,8 @@ function latencies(name: string, all: number, slow: number, more = ""): Series {
 }
 
 const drainTimes = (within5s: number, all: number): Series => ({
-  'im_operator_drain_offline_seconds_bucket{namespace="ops",le="5"}': `0+${within5s}x60`,
-  'im_operator_drain_offline_seconds_count{namespace="ops"}': `0+${all}x60`,
+  [`im_operator_drain_offline_seconds_bucket{${C},le="5"}`]: `0+${within5s}x60`,
+  [`im_operator_drain_offline_seconds_count{${C}}`]: `0+${all}x60`,
 });
 
 /** Recording rules that nothing fires by, with what they are under these series. */
@@ -49,8 +58,15 @@ export const RECORDED: readonly { record: string; series: Series; labels: string
   {
     record: "imcluster:reconnect_slow:ratio_rate6h",
     series: drainTimes(3, 4),
-    labels: '{namespace="ops"}',
+    labels: `{${C}}`,
     value: 0.25,
+  },
+  // All of logic is gone: what entries refuse themselves is all that there is to be counted.
+  {
+    record: "imcluster:send_errors:ratio_rate5m",
+    series: { [failed("retryable")]: "0+10x60", [failed("busy")]: "0x60" },
+    labels: `{${T}}`,
+    value: 1,
   },
 ];
 
@@ -58,8 +74,15 @@ export const CASES: readonly AlertCase[] = [
   {
     alert: "ImNoGateways",
     after: "2m",
-    fires: { [entries("wanted")]: "3x20", [entries("ready")]: "0x20" },
+    fires: { [entries("wanted")]: "3x20", [entries("ready")]: "0x20", [phase("Degraded")]: "1x20" },
     quiet: { [entries("wanted")]: "3x20", [entries("ready")]: "1x20" },
+  },
+  // One that is made just now has served nobody yet.
+  {
+    alert: "ImNoGateways",
+    after: "2m",
+    fires: { [entries("wanted")]: "3x20", [entries("ready")]: "0x20", [phase("Pending")]: "1x2 0x18" },
+    quiet: { [entries("wanted")]: "3x20", [entries("ready")]: "0x20", [phase("Pending")]: "1x20" },
   },
   {
     alert: "ImGatewayDown",
@@ -67,6 +90,12 @@ export const CASES: readonly AlertCase[] = [
     fires: { [entries("wanted")]: "3x40", [entries("ready")]: "3x8 2x32" },
     // Replaced within half a minute: nobody has to look.
     quiet: { [entries("wanted")]: "3x40", [entries("ready")]: "3x16 2x1 3x23" },
+  },
+  {
+    alert: "ImGatewayDown",
+    after: "5m",
+    fires: { [entries("wanted")]: "3x40", [entries("ready")]: "1x40", [phase("Updating")]: "1x40" },
+    quiet: { [entries("wanted")]: "3x40", [entries("ready")]: "1x40", [phase("Pending")]: "1x40" },
   },
   {
     alert: "ImConnectionsDropped",
@@ -159,6 +188,13 @@ export const CASES: readonly AlertCase[] = [
     // Refusals that the client caused do not count, however many.
     quiet: { [send("stored")]: "0+999x130", [send("retryable")]: "0+1x130", [send("invalid")]: "0+900x130" },
   },
+  // Logic is gone for a while: what entries refuse themselves counts.
+  {
+    alert: "ImSendErrorBudgetBurnFast",
+    after: "30m",
+    fires: { [send("stored")]: "0+950x90 85500x40", [send("busy")]: "0x130", [failed("retryable")]: "0x90 0+100x40" },
+    quiet: { [send("stored")]: "0+950x130", [send("busy")]: "0x130", [failed("retryable")]: "0x90 1x40" },
+  },
   {
     alert: "ImSendErrorBudgetBurnSlow",
     after: "55m",
@@ -192,8 +228,10 @@ export const CASES: readonly AlertCase[] = [
   {
     alert: "ImUplinkErrors",
     after: "15m",
-    fires: { [entry("im_entry_uplinks_lost_total")]: "0+3x80" },
-    quiet: { [entry("im_entry_uplinks_lost_total")]: "0 0 3x80" },
+    // One of two logics ends every minute: half of the streams, again and again.
+    fires: { [entry("im_entry_uplinks_lost_total")]: "0+0.75x80", [entry("im_entry_uplinks")]: "6x80" },
+    // A rollout of logic in a large fleet ends each stream once.
+    quiet: { [entry("im_entry_uplinks_lost_total")]: "0x20 0+25x20 500x40", [entry("im_entry_uplinks")]: "500x80" },
   },
   {
     alert: "ImUplinkDown",
@@ -212,6 +250,40 @@ export const CASES: readonly AlertCase[] = [
     after: "10m",
     fires: { [login("ok")]: "0+100x80", [login("store_away")]: "0+10x80" },
     quiet: { [login("ok")]: "0+100x80", [login("store_away")]: "0+1x80", [login("token_expired")]: "0+10x80" },
+  },
+  {
+    alert: "ImLogicDown",
+    after: "10m",
+    fires: { [pods("logic", "wanted")]: "3x80", [pods("logic", "ready")]: "3x8 2x72" },
+    // A rollout is over sooner; one that is made just now has served nobody yet.
+    quiet: { [pods("logic", "wanted")]: "3x80", [pods("logic", "ready")]: "3x28 2x8 3x44" },
+  },
+  {
+    alert: "ImLogicDown",
+    after: "10m",
+    fires: { [pods("logic", "wanted")]: "3x80", [pods("logic", "ready")]: "0x80", [phase("Degraded")]: "1x80" },
+    quiet: { [pods("logic", "wanted")]: "3x80", [pods("logic", "ready")]: "0x80", [phase("Pending")]: "1x80" },
+  },
+  {
+    alert: "ImApiErrors",
+    after: "15m",
+    fires: { [api(200)]: "0+90x80", [api(503)]: "0+10x80" },
+    // Whatever a backend does wrong is no fault of ours.
+    quiet: { [api(200)]: "0+98x80", [api(503)]: "0+2x80", [api(422)]: "0+90x80", [api(429)]: "0+90x80" },
+  },
+  {
+    alert: "ImPolicyFileInvalid",
+    after: "5m",
+    // In one of two pods.
+    fires: { [entry("im_policy_file_valid", "l1")]: "1x40", [entry("im_policy_file_valid", "l2")]: "1x4 0x36" },
+    // A ConfigMap is replaced in two steps.
+    quiet: { [entry("im_policy_file_valid", "l1")]: "1x40", [entry("im_policy_file_valid", "l2")]: "1x16 0x2 1x22" },
+  },
+  {
+    alert: "ImHookBeforeFailing",
+    after: "15m",
+    fires: { [before("allow")]: "0+80x80", [before("failed")]: "0+15x80", [before("open")]: "0+5x80" },
+    quiet: { [before("allow")]: "0+60x80", [before("block")]: "0+35x80", [before("failed")]: "0+5x80" },
   },
   {
     alert: "ImAckTimeoutsHigh",
@@ -249,6 +321,29 @@ export const CASES: readonly AlertCase[] = [
     fires: { [`im_push_stream_oldest_seconds{${T}}`]: "0+15x60" },
     quiet: { [`im_push_stream_oldest_seconds{${T}}`]: "3x60" },
   },
+  // Intents flow, and what comes after the first push of a plan (WeChat, SMS) does not.
+  {
+    alert: "ImOutboxStalled",
+    after: "10m",
+    fires: {
+      [`im_push_stream_oldest_seconds{${T}}`]: "3x60",
+      [`im_push_steps_overdue_seconds{${T},pod="x"}`]: "0+15x60",
+    },
+    quiet: { [`im_push_stream_oldest_seconds{${T}}`]: "3x60", [`im_push_steps_overdue_seconds{${T},pod="x"}`]: "5x60" },
+  },
+  {
+    alert: "ImExtlogicDown",
+    after: "5m",
+    fires: { [pods("extlogic", "wanted")]: "1x40", [pods("extlogic", "ready")]: "1x4 0x36" },
+    // Somebody wants none.
+    quiet: { [pods("extlogic", "wanted")]: "0x40", [pods("extlogic", "ready")]: "0x40" },
+  },
+  {
+    alert: "ImExtlogicDown",
+    after: "5m",
+    fires: { [pods("extlogic", "wanted")]: "2x40", [pods("extlogic", "ready")]: "0x40", [phase("Degraded")]: "1x40" },
+    quiet: { [pods("extlogic", "wanted")]: "2x40", [pods("extlogic", "ready")]: "0x40", [phase("Pending")]: "1x40" },
+  },
   {
     alert: "ImPushesLate",
     after: "40m",
@@ -280,6 +375,16 @@ export const CASES: readonly AlertCase[] = [
     fires: { [`im_hook_oldest_seconds{${T},hook="shop"}`]: "60+15x120" },
     quiet: { [`im_hook_oldest_seconds{${T},hook="shop"}`]: "200x120" },
   },
+  // Nothing comes into the log, so each hook seems to know everything.
+  {
+    alert: "ImHookLate",
+    after: "15m",
+    fires: {
+      [`im_hook_outbox_oldest_seconds{${T}}`]: "60+15x120",
+      [`im_hook_oldest_seconds{${T},hook="shop"}`]: "0x120",
+    },
+    quiet: { [`im_hook_outbox_oldest_seconds{${T}}`]: "2x120", [`im_hook_oldest_seconds{${T},hook="shop"}`]: "0x120" },
+  },
   {
     alert: "ImHookDead",
     after: "15m",
@@ -298,6 +403,60 @@ export const CASES: readonly AlertCase[] = [
     after: "10m",
     fires: { [entries("ready")]: "3x60" },
     quiet: { [entries("ready")]: "3x60", [entry("im_entry_ready")]: "1x60" },
+  },
+  // Of logic and of extlogic nothing is known; each is an alert of its own.
+  {
+    alert: "ImMetricsAbsent",
+    after: "10m",
+    count: 2,
+    fires: {
+      [entries("ready")]: "3x60",
+      [entry("im_entry_ready")]: "1x60",
+      [pods("logic", "ready")]: "2x60",
+      [pods("extlogic", "ready")]: "1x60",
+    },
+    quiet: {
+      [entries("ready")]: "3x60",
+      [entry("im_entry_ready")]: "1x60",
+      [pods("logic", "ready")]: "2x60",
+      [entry("im_logic_entries", "l1")]: "3x60",
+      [pods("extlogic", "ready")]: "1x60",
+      [entry("im_push_stream_length", "x1")]: "0x60",
+    },
+  },
+  {
+    alert: "ImPodRestarts",
+    after: "30m",
+    fires: { [entry("process_start_time_seconds", "l1", ',component="logic"')]: "100x20 400x20 700x20 1000x80" },
+    // Another process of this host, and one that was replaced.
+    quiet: {
+      'process_start_time_seconds{job="node"}': "100x20 400x20 700x20 1000x80",
+      [entry("process_start_time_seconds", "l1", ',component="logic"')]: "100x20 400x120",
+    },
+  },
+  {
+    alert: "ImRetentionFailing",
+    after: "70m",
+    fires: { [`im_retention_steps_total{${T},step="round",result="failed"}`]: "0+0.25x300" },
+    quiet: {
+      [`im_retention_steps_total{${T},step="round",result="failed"}`]: "0x40 0+1x4 4x256",
+      [`im_retention_steps_total{${T},step="partitions",result="busy"}`]: "0+0.25x300",
+    },
+  },
+  {
+    alert: "ImErasureFailing",
+    after: "40m",
+    fires: { [`im_erasure_steps_total{${T},stage="groups",result="failed"}`]: "0+1x200" },
+    quiet: {
+      [`im_erasure_steps_total{${T},stage="groups",result="failed"}`]: "0x40 0+1x4 4x156",
+      [`im_erasure_steps_total{${T},stage="groups",result="more"}`]: "0+9x200",
+    },
+  },
+  {
+    alert: "ImAuditLost",
+    after: "10m",
+    fires: { [`im_api_audit_lost_total{${T}}`]: "0x4 3x60" },
+    quiet: { [`im_api_audit_lost_total{${T}}`]: "3x60" },
   },
   {
     alert: "ImOperatorNoLeader",
@@ -334,14 +493,45 @@ export const CASES: readonly AlertCase[] = [
   {
     alert: "ImDrainStuck",
     after: "90m",
-    fires: { [entries("draining")]: "1x400" },
+    fires: { [entries("draining")]: "1x400", [`im_operator_drains_total{${C},reason="Update"}`]: "0 4x400" },
     quiet: { [entries("draining")]: "1x150 0x1 1x249" },
+  },
+  // A large update goes on: one entry after the other gets done.
+  {
+    alert: "ImDrainStuck",
+    after: "90m",
+    fires: {
+      [entries("draining")]: "2x400",
+      [`im_operator_drains_total{${C},reason="Update"}`]: "4x400",
+      // Of another ImCluster.
+      'im_operator_drains_total{namespace="shop",name="other",reason="Update"}': "0+1x400",
+    },
+    quiet: { [entries("draining")]: "2x400", [`im_operator_drains_total{${C},reason="Update"}`]: "0+0.05x400" },
   },
   {
     alert: "ImDrainLeftRoutes",
     after: "10m",
-    fires: { 'im_operator_drain_routes_left_total{namespace="ops"}': "0x4 3x60" },
-    quiet: { 'im_operator_drain_routes_left_total{namespace="ops"}': "0x60" },
+    fires: { [`im_operator_drain_routes_left_total{${C}}`]: "0x4 3x60" },
+    quiet: { [`im_operator_drain_routes_left_total{${C}}`]: "0x60" },
+  },
+  {
+    alert: "ImSpecIgnored",
+    after: "15m",
+    fires: { [`im_cluster_generation_lag{${C}}`]: "0x4 1x100" },
+    quiet: { [`im_cluster_generation_lag{${C}}`]: "0x4 1x8 0x92" },
+  },
+  {
+    alert: "ImUpdateBlocked",
+    after: "15m",
+    fires: { [blocked("CanaryFailed")]: "0x8 1x200" },
+    // It waits for the night.
+    quiet: { [blocked("CanaryFailed")]: "1x20 0x180", [blocked("OutsideWindow")]: "1x200" },
+  },
+  {
+    alert: "ImScalingLimited",
+    after: "20m",
+    fires: { [condition("ScalingLimited")]: "1x100" },
+    quiet: { [condition("ScalingLimited")]: "1x40 0x60", [condition("Ready")]: "1x100" },
   },
   {
     alert: "ImGhostRoutes",

@@ -35,6 +35,10 @@ const PROCESSES: Row = {
       "sum by (component, pod) (rate(nodejs_gc_duration_seconds_sum{$on}[$__rate_interval]))",
       "{{component}} {{pod}}",
     ]),
+    lines("Starts within an hour", "short", [
+      'sum by (component, pod) (changes(process_start_time_seconds{$on,component!=""}[1h]))',
+      "{{component}} {{pod}}",
+    ]),
   ],
 };
 
@@ -49,8 +53,8 @@ const OVERVIEW: Dashboard = {
         number(
           "Sends answered well",
           "percentunit",
-          '1 - (sum(rate(im_send_total{$on,result=~"busy|retryable"}[5m])) / sum(rate(im_send_total{$on}[5m])))',
-          "Of all sends, those that failed for no reason of ours. Promised: 99.9 %.",
+          '1 - (sum(rate(im_send_total{$on,result=~"busy|retryable"}[5m]) or rate(im_entry_sends_failed_total{$on}[5m])) / sum(rate(im_send_total{$on}[5m]) or rate(im_entry_sends_failed_total{$on}[5m])))',
+          "Of all sends, also of those that no logic was handed, those that failed for no reason of ours. Promised: 99.9 %.",
         ),
         number("Sends, p99", "s", quantile(0.99, "im_send_duration_seconds")),
         number("Oldest push", "s", "max(im_push_stream_oldest_seconds{$on})"),
@@ -153,6 +157,10 @@ const ENTRY: Dashboard = {
           [rate("im_entry_commands_total", "pod"), "forwarded {{pod}}"],
           [rate("im_entry_commands_rejected_total", "pod"), "answered BUSY {{pod}}"],
         ),
+        lines("Messages that no logic was handed", "ops", [
+          rate("im_entry_sends_failed_total", "pod, result"),
+          "{{result}} {{pod}}",
+        ]),
         lines("Waits for logic", "bytes", ["im_entry_uplink_queue_bytes{$on}", "{{pod}}"]),
         lines("Commands in one batch", "short", [
           "sum by (pod) (rate(im_entry_commands_total{$on}[$__rate_interval])) / sum by (pod) (rate(im_entry_uplink_batches_total{$on}[$__rate_interval]))",
@@ -177,6 +185,10 @@ const DELIVERY: Dashboard = {
           [quantile(0.5, "im_send_duration_seconds"), "p50"],
           [quantile(0.99, "im_send_duration_seconds"), "p99"],
         ),
+        lines("Sends that failed, by pod", "ops", [
+          rate("im_send_total", "pod, result", ',result=~"busy|retryable"'),
+          "{{result}} {{pod}}",
+        ]),
         lines(
           "One transaction",
           "s",
@@ -257,6 +269,19 @@ const OPERATOR: Dashboard = {
           "max by (namespace, name, state) (im_cluster_entries{$cluster})",
           "{{namespace}}/{{name}} {{state}}",
         ]),
+        lines(
+          "Logic and extlogic",
+          "short",
+          ["max by (namespace, name, state) (im_cluster_logic{$cluster})", "{{namespace}}/{{name}} logic {{state}}"],
+          [
+            "max by (namespace, name, state) (im_cluster_extlogic{$cluster})",
+            "{{namespace}}/{{name}} extlogic {{state}}",
+          ],
+        ),
+        lines("Conditions that are True", "short", [
+          "max by (namespace, name, condition) (im_cluster_condition{$cluster}) == 1",
+          "{{namespace}}/{{name}} {{condition}}",
+        ]),
         lines("Sessions", "short", [
           "max by (namespace, name) (im_cluster_sessions{$cluster})",
           "{{namespace}}/{{name}}",
@@ -271,10 +296,13 @@ const OPERATOR: Dashboard = {
       title: "Drains",
       panels: [
         lines("Sessions of drained entries", "ops", [
-          "sum by (outcome) (rate(im_operator_drained_sessions_total[$__rate_interval]))",
-          "{{outcome}}",
+          "sum by (namespace, name, outcome) (rate(im_operator_drained_sessions_total{$cluster}[$__rate_interval]))",
+          "{{namespace}}/{{name}} {{outcome}}",
         ]),
-        lines("Routes left by drains", "short", ["sum(im_operator_drain_routes_left_total)", "routes"]),
+        lines("Routes left by drains", "short", [
+          "sum by (namespace, name) (im_operator_drain_routes_left_total{$cluster})",
+          "{{namespace}}/{{name}}",
+        ]),
         lines("Ghost routes", "short", [
           "max by (namespace, name) (im_operator_ghost_routes{$cluster})",
           "{{namespace}}/{{name}}",
