@@ -85,6 +85,34 @@ describe("saving memory", () => {
     assert.deepEqual(set, []);
   });
 
+  it("goes by the CPU that the process used, not by how long others kept it from it", () => {
+    const clock = new FakeClock();
+    const set: boolean[] = [];
+    let usedMs = 0;
+    const cpuMs = (): number => usedMs;
+    const heapBytes = (): number => 100 * MIB;
+    const end = saveMemoryWhenCalm(clock, {
+      calmShare: IDLE_SHARE,
+      cpuMs,
+      heapBytes,
+      setSaving: (isOn) => void set.push(isOn),
+    });
+    for (let look = 0; look < 5; look++) {
+      usedMs += 400;
+      clock.advance(2000);
+    }
+    assert.deepEqual(set, [], "a fifth of a CPU is not calm");
+    for (let look = 0; look < 2; look++) {
+      usedMs += 100;
+      clock.advance(2000);
+    }
+    assert.deepEqual(set, [true]);
+    usedMs += 1000;
+    clock.advance(2000);
+    assert.deepEqual(set, [true, false]);
+    end();
+  });
+
   it("makes V8 collect what a burst left", { timeout: TIMEOUT_MS }, async () => {
     const args = ["--trace-gc", "--trace-memory-reducer", "--input-type=module", "--eval", BURST];
     const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "inherit"] });

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type EventLoopUtilization, performance } from "node:perf_hooks";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import type { Clock } from "./clock.ts";
 
@@ -8,7 +7,7 @@ const LOOK_MS = 2000;
 const SAVING_LOOKS = 12;
 /** In a row; one may fall into a pause of a burst. */
 const CALM_LOOKS = 2;
-/** Share of the time in which the event loop had something to do: below it a process is calm, unless it says otherwise. */
+/** Share of a CPU that the main thread used: below it a process is calm, unless it says otherwise. */
 const CALM_SHARE = 0.5;
 /** Of a process that makes garbage with all it does: collecting more often costs it nothing only while it does hardly anything. */
 export const IDLE_SHARE = 0.1;
@@ -25,7 +24,7 @@ export class MemorySaving {
 
   /**
    * @param heapBytes what the heap takes from the system when nothing is to be had; 0: nobody knows yet
-   * @param calmShare at most this share of the time the event loop has something to do in a calm process
+   * @param calmShare at most this share of a CPU is used by the main thread of a calm process
    */
   constructor(heapBytes: number, calmShare = CALM_SHARE) {
     this.#smallBytes = heapBytes;
@@ -52,8 +51,12 @@ export class MemorySaving {
 
 /** Options of {@link saveMemoryWhenCalm}. */
 export interface MemorySavingOptions {
-  /** Below this share of busy time the process is calm. Default 0.5. */
+  /** Below this share of a CPU the process is calm. Default 0.5. */
   calmShare?: number;
+  /** Ms of CPU that the main thread has used. Default: what the system says. */
+  cpuMs?(): number;
+  /** Default: what V8 says. */
+  heapBytes?(): number;
   /** Default: V8's mode that saves memory. */
   setSaving?(isOn: boolean): void;
 }
@@ -63,26 +66,35 @@ export interface MemorySavingOptions {
  * and a young generation that has grown to many times what pings need. V8's memory reducer would do so, by marking in small steps, compacting, and returning pages to the system. But
  * it waits until next to nothing is allocated, which with thousands of clients that ping is never (and in V8 13 not even then: it takes a
  * rate of zero C++ objects for an endless one). In the mode that saves memory it does not wait; so that is on for half a minute then, or until
- * the process is busy again.
+ * the process is busy again. How busy it is says the CPU that its main thread used: the event loop looks busy, too, while others have the
+ * CPU.
  *
  * @returns ends it
  */
 export function saveMemoryWhenCalm(clock: Clock, options: MemorySavingOptions = {}): () => void {
-  const { calmShare, setSaving = setMode } = options;
-  const heapBytes = (): number => getHeapStatistics().total_heap_size;
+  const { calmShare, cpuMs = threadCpuMs, heapBytes = totalHeapBytes, setSaving = setMode } = options;
   const saving = new MemorySaving(0, calmShare);
   let isOn = false;
-  let before: EventLoopUtilization = performance.eventLoopUtilization();
+  let before = { cpuMs: cpuMs(), atMs: clock.nowMs() };
   let cancel = clock.after(LOOK_MS, look);
   function look(): void {
-    const now = performance.eventLoopUtilization();
-    const wanted = saving.look(heapBytes(), performance.eventLoopUtilization(now, before).utilization);
+    const now = { cpuMs: cpuMs(), atMs: clock.nowMs() };
+    const wanted = saving.look(heapBytes(), (now.cpuMs - before.cpuMs) / Math.max(1, now.atMs - before.atMs));
     before = now;
     if (wanted !== isOn) setSaving(wanted);
     isOn = wanted;
     cancel = clock.after(LOOK_MS, look);
   }
   return () => cancel();
+}
+
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+function totalHeapBytes(): number {
+  return getHeapStatistics().total_heap_size;
 }
 
 function setMode(isOn: boolean): void {
