@@ -52,6 +52,12 @@ export class EntryMetrics {
       "When the certificate that clients are shown ends; 0 without one.",
     );
     this.#roundTrip = metrics.histogram("im_entry_round_trip_seconds", "Round trips, by the PINGs of clients.");
+    const answers = "SEND to logic's answer, of one in eight.";
+    const acks = "Delivery to the acknowledgement of its device, of one in eight.";
+    const answerSeconds = metrics.plainHistogram("im_entry_answer_duration_seconds", answers);
+    const ackSeconds = metrics.plainHistogram("im_entry_delivery_duration_seconds", acks);
+    stats.answers.times.listen((durationMs) => answerSeconds.observe(durationMs / 1000));
+    stats.acks.listen((durationMs) => ackSeconds.observe(durationMs / 1000));
     const count = (name: string, help: string, read: () => number) => metrics.counterOf(`im_entry_${name}`, help, read);
     count("connections_opened_total", "Connections that spoke frames.", () => stats.opened);
     count("frames_in_total", "Frames read from clients.", () => stats.framesIn);

@@ -48,6 +48,12 @@ function latencies(name: string, all: number, slow: number, more = ""): Series {
   ]);
 }
 
+/** The same, with the number of all. */
+const countedLatencies = (name: string, all: number, slow: number): Series => ({
+  ...latencies(name, all, slow),
+  [`${name}_count{${T}}`]: `0+${all}x240`,
+});
+
 const drainTimes = (within5s: number, all: number): Series => ({
   [`im_operator_drain_offline_seconds_bucket{${C},le="5"}`]: `0+${within5s}x60`,
   [`im_operator_drain_offline_seconds_count{${C}}`]: `0+${all}x60`,
@@ -208,6 +214,12 @@ export const CASES: readonly AlertCase[] = [
     quiet: latencies("im_send_duration_seconds", 1000, 3),
   },
   {
+    alert: "ImAnswersSlow",
+    after: "15m",
+    fires: latencies("im_entry_answer_duration_seconds", 100, 3),
+    quiet: latencies("im_entry_answer_duration_seconds", 1000, 3),
+  },
+  {
     alert: "ImStoreLatencyHigh",
     after: "15m",
     fires: latencies("im_send_commit_duration_seconds", 100, 3, ',result="ok"'),
@@ -290,6 +302,19 @@ export const CASES: readonly AlertCase[] = [
     after: "30m",
     fires: { [`im_ack_timeouts_total{${T}}`]: "0+30x130", [deliver]: "0+100x130" },
     quiet: { [`im_ack_timeouts_total{${T}}`]: "0+30x130", [deliver]: "0+1000x130" },
+  },
+  {
+    alert: "ImDeliveryLatencyHigh",
+    after: "20m",
+    fires: countedLatencies("im_entry_delivery_duration_seconds", 100, 20),
+    quiet: countedLatencies("im_entry_delivery_duration_seconds", 100, 3),
+  },
+  // A handful of people at night.
+  {
+    alert: "ImDeliveryLatencyHigh",
+    after: "20m",
+    fires: countedLatencies("im_entry_delivery_duration_seconds", 10, 10),
+    quiet: countedLatencies("im_entry_delivery_duration_seconds", 2, 2),
   },
   {
     alert: "ImAckWheelLag",

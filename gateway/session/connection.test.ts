@@ -120,8 +120,28 @@ describe("frames of passing interest", () => {
   });
 });
 
+describe("acknowledgements", () => {
+  it("are timed by a sample, from the first delivery that waits for one", async () => {
+    const world = setUp();
+    const { connection } = openSession(world);
+    const bodies = Buffer.from("event");
+    for (let seq = 1; seq <= 32; seq += 2) {
+      connection.onDeliver(seq, bodies, 0);
+      world.clock.advance(300);
+      connection.onDeliver(seq + 1, bodies, 0);
+      world.clock.advance(100);
+      send(connection, Command.PUSH_ACK, 0);
+      // Says nothing new.
+      send(connection, Command.PUSH_ACK, 0);
+    }
+    const text = await world.registry.render();
+    assert.match(text, /im_entry_delivery_duration_seconds_sum 0\.8\n/);
+    assert.match(text, /im_entry_delivery_duration_seconds_count 2\n/);
+  });
+});
+
 describe("answers to messages", () => {
-  it("are timed by a sample, for the status of the entry", () => {
+  it("are timed by a sample, for the status of the entry and for Prometheus", async () => {
     const world = setUp();
     const { connection } = openSession(world);
     for (let rid = 1; rid <= 900; rid++) {
@@ -130,6 +150,7 @@ describe("answers to messages", () => {
       connection.onReply(Command.SEND_ACK, Flag.REPLY, rid, 0, Buffer.from("x"));
     }
     assert.equal(world.stats.answers.p99, 25);
+    assert.match(await world.registry.render(), /im_entry_answer_duration_seconds_bucket\{le="0.025"\} 113\n/);
   });
 });
 

@@ -320,6 +320,7 @@ export class Connection implements IntakeOwner, HeartbeatItem {
   /** A position of another epoch would be taken for one that the client knows: it is told to begin anew, and pulls. */
   #push(session: Session, seq: number, body: Uint8Array, epochMark: number): void {
     if (!isSameEpoch(session.epochMark, epochMark)) return;
+    if (!session.owesAck) this.#hub.stats.acks.begin(this.conn, 0, this.#hub.clock);
     session.owesAck = true;
     if (seq > session.head) session.head = seq;
     if (this.#outbox.addEvent(body)) this.#hub.stats.delivered++;

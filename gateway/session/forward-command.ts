@@ -56,7 +56,10 @@ export function forwardCommand(
   stats.commands++;
   if (cmd === Command.SEND) stats.answers.sent(conn, rid, clock);
   if (rid !== 0) session.inFlight++;
-  if (cmd === Command.PUSH_ACK) session.owesAck = false;
+  if (cmd === Command.PUSH_ACK && session.owesAck) {
+    session.owesAck = false;
+    stats.acks.end(conn, 0, clock);
+  }
   return undefined;
 }
 

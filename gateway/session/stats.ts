@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { AnswerMeter } from "./answer-meter.ts";
 import { LoginMeter } from "./login-meter.ts";
+import { SampledTimes } from "./sampled-times.ts";
+
+/** Devices that never acknowledge keep a place for a minute. */
+const MAX_OPEN_ACKS = 512;
 
 /** Plain counters of one entry: a field increment on the hot path; `metrics.ts` reads them at scrape time. */
 export class EntryStats {
@@ -32,4 +36,6 @@ export class EntryStats {
   uplinkBatches = 0;
   uplinkBytes = 0;
   readonly answers: AnswerMeter = new AnswerMeter();
+  /** From the first delivery that waits for it to the acknowledgement of the device, by a sample. */
+  readonly acks: SampledTimes = new SampledTimes(MAX_OPEN_ACKS);
 }

@@ -56,7 +56,18 @@ const OVERVIEW: Dashboard = {
           '1 - (sum(rate(im_send_total{$on,result=~"busy|retryable"}[5m]) or rate(im_entry_sends_failed_total{$on}[5m])) / sum(rate(im_send_total{$on}[5m]) or rate(im_entry_sends_failed_total{$on}[5m])))',
           "Of all sends, also of those that no logic was handed, those that failed for no reason of ours. Promised: 99.9 %.",
         ),
-        number("Sends, p99", "s", quantile(0.99, "im_send_duration_seconds")),
+        number(
+          "Answers to senders, p99",
+          "s",
+          quantile(0.99, "im_entry_answer_duration_seconds"),
+          "From SEND to logic's answer, as entries see it.",
+        ),
+        number(
+          "Delivery to acknowledgement, p95",
+          "s",
+          quantile(0.95, "im_entry_delivery_duration_seconds"),
+          "From the entry's writing to the socket on. A device gathers what it acknowledges for 0.2 s.",
+        ),
         number("Oldest push", "s", "max(im_push_stream_oldest_seconds{$on})"),
       ],
     },
@@ -185,6 +196,12 @@ const DELIVERY: Dashboard = {
           [quantile(0.5, "im_send_duration_seconds"), "p50"],
           [quantile(0.99, "im_send_duration_seconds"), "p99"],
         ),
+        lines(
+          "SEND to the answer, at the entries",
+          "s",
+          [quantile(0.5, "im_entry_answer_duration_seconds"), "p50"],
+          [quantile(0.99, "im_entry_answer_duration_seconds"), "p99"],
+        ),
         lines("Sends that failed, by pod", "ops", [
           rate("im_send_total", "pod, result", ',result=~"busy|retryable"'),
           "{{result}} {{pod}}",
@@ -212,6 +229,16 @@ const DELIVERY: Dashboard = {
     {
       title: "Acknowledgements",
       panels: [
+        lines(
+          "Delivery to acknowledgement",
+          "s",
+          [quantile(0.5, "im_entry_delivery_duration_seconds"), "p50"],
+          [quantile(0.95, "im_entry_delivery_duration_seconds"), "p95"],
+        ),
+        lines("Delivery to acknowledgement, p95 by entry", "s", [
+          quantile(0.95, "im_entry_delivery_duration_seconds", "pod"),
+          "{{pod}}",
+        ]),
         lines("Slots that wait", "short", ["max(im_ack_pending{$on})", "in the cluster"]),
         lines("Not acknowledged in time", "ops", ["sum(rate(im_ack_timeouts_total{$on}[$__rate_interval]))", "slots"]),
         lines("Deadlines missed by", "s", ["max by (pod) (im_ack_wheel_lag_seconds{$on})", "{{pod}}"]),
