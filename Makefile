@@ -127,6 +127,10 @@ security: node_modules/.installed ## Attacks on a real fleet; pods, rights, netw
 network-policies: node_modules/.installed ## NetworkPolicies seen enforced on the local cluster (root): every pair at every port, and a chat meanwhile
 	@$(NODE) e2e/network/main.ts
 
+.PHONY: cnpg
+cnpg: node_modules/.installed ## CloudNativePG on the local cluster (root): people chat while a standby is killed, the primary switched over, and killed
+	@$(NODE) e2e/cnpg/main.ts
+
 ##@ Measure
 .PHONY: bench
 bench: node_modules/.installed ## Benchmarks under bench/: make bench BENCH=send

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder } from "./folder.ts";
+import { cloudNativePgSpec, operandSpec } from "./image/cloudnative-pg.ts";
 import { type BuiltImage, buildImage, encodeArchive, type ImageSpec } from "./image/image.ts";
 import { imclusterSpec } from "./image/imcluster.ts";
 import { postgresSpec } from "./image/postgres.ts";
@@ -17,13 +18,25 @@ const SPECS: Readonly<Record<ImageName, (context: RunContext) => Promise<ImageSp
   imcluster: imclusterSpec,
   postgres: postgresSpec,
   redis: redisSpec,
+  "cloudnative-pg": cloudNativePgSpec,
+  "cloudnative-pg-postgres": operandSpec,
 };
 
-export type ImageName = "pause" | "coredns" | "imcluster" | "postgres" | "redis";
+export type ImageName =
+  | "pause"
+  | "coredns"
+  | "imcluster"
+  | "postgres"
+  | "redis"
+  | "cloudnative-pg"
+  | "cloudnative-pg-postgres";
 /** What the cluster itself needs, then what an ImCluster runs. */
 export const SYSTEM_IMAGES: readonly ImageName[] = ["pause", "coredns"];
 export const WORKLOAD_IMAGES: readonly ImageName[] = ["imcluster", "postgres", "redis"];
-export const IMAGE_NAMES: readonly ImageName[] = [...SYSTEM_IMAGES, ...WORKLOAD_IMAGES];
+/** Built when somebody asks for them by name: `make cnpg`. */
+export const CLOUDNATIVE_PG_IMAGES: readonly ImageName[] = ["cloudnative-pg", "cloudnative-pg-postgres"];
+export const DEFAULT_IMAGES: readonly ImageName[] = [...SYSTEM_IMAGES, ...WORKLOAD_IMAGES];
+export const IMAGE_NAMES: readonly ImageName[] = [...DEFAULT_IMAGES, ...CLOUDNATIVE_PG_IMAGES];
 
 /** Layers of the last build of each image, so that pruning keeps what other work trees of this user need. */
 const recordPath = (name: string): string => join(imageRoot(), `${name}.json`);

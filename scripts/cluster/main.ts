@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { down } from "./down.ts";
 import { ClusterFault, describeFault } from "./fault.ts";
-import { ensureImages, IMAGE_NAMES, type ImageName, WORKLOAD_IMAGES, writeArchives } from "./images.ts";
+import { DEFAULT_IMAGES, ensureImages, IMAGE_NAMES, type ImageName, WORKLOAD_IMAGES, writeArchives } from "./images.ts";
 import { NODES, type NodeLayout, nodeLayout } from "./layout.ts";
 import { leftovers } from "./leftovers.ts";
 import { loadImages } from "./load.ts";
@@ -64,7 +64,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     return { leftovers: await leftovers() };
   },
   async images(context, args, { archive }) {
-    const images = await ensureImages(imageArguments(args, IMAGE_NAMES), context);
+    const images = await ensureImages(imageArguments(args, DEFAULT_IMAGES), context);
     const files = archive === undefined ? [] : writeArchives(images, archive);
     return { images: Object.fromEntries(images.map((image) => [image.name, image.ref])), files };
   },

@@ -18,6 +18,7 @@ const ETCD = "v3.6.16";
 const COREDNS = "v1.13.1";
 const REGISTRY = "v0.22.1";
 const KUBE_ROUTER = "v2.1.0";
+const CLOUDNATIVE_PG = "v1.29.0";
 
 const kubernetesCommand = (name: string): [string, string] => [name, `k8s.io/kubernetes/cmd/${name}`];
 const containerdCommand = (name: string): [string, string] => [name, `github.com/containerd/containerd/v2/cmd/${name}`];
@@ -74,6 +75,14 @@ export const GO_RECIPES: readonly GoRecipe[] = [
     programs: { "kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router" },
     stamps: { "github.com/cloudnativelabs/kube-router/v2/pkg/version.Version": KUBE_ROUTER },
     coldMinutes: 5,
+  },
+  {
+    // Operator and instance manager of PostgreSQL, one program; only `make cnpg` asks for it.
+    module: "cloudnative-pg",
+    version: CLOUDNATIVE_PG,
+    programs: { "cloudnative-pg": "github.com/cloudnative-pg/cloudnative-pg/cmd/manager" },
+    stamps: {},
+    coldMinutes: 3,
   },
   {
     module: "pause",

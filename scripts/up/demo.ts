@@ -11,9 +11,18 @@ export const DEMO_NAMESPACE = "imcluster-demo";
 export const DEMO_NAME = "demo";
 /** Of what `make up` lays beside the ImCluster, and `make down` removes: it is not the operator's. */
 export const DEMO_LABELS = { "app.kubernetes.io/managed-by": "make-up" } as const;
+const serverNameOf = (name: string): string => `${name}.imcluster.local`;
 /** The name in the certificate; clients that dial the address check this one. */
-export const DEMO_SERVER_NAME = `${DEMO_NAME}.imcluster.local`;
+export const DEMO_SERVER_NAME = serverNameOf(DEMO_NAME);
 const TOKEN_TTL = "7d";
+
+/** An ImCluster by its name. */
+export interface Place {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+const DEMO: Place = { name: DEMO_NAME, namespace: DEMO_NAMESPACE };
 
 /** What a client needs to talk to the demo. */
 export interface DemoAccess {
@@ -52,8 +61,8 @@ interface Secret {
   data?: Record<string, string>;
 }
 
-async function secretValue(tools: KubeTools, name: string, key: string): Promise<string> {
-  const secret = await tools.getJson<Secret>(["secret", name, "-n", DEMO_NAMESPACE]);
+async function secretValue(tools: KubeTools, namespace: string, name: string, key: string): Promise<string> {
+  const secret = await tools.getJson<Secret>(["secret", name, "-n", namespace]);
   const encoded = secret.data?.[key];
   if (encoded === undefined) throw new Error(`Secret ${name} has no key ${key}`);
   return Buffer.from(encoded, "base64").toString("utf8");
@@ -64,24 +73,25 @@ interface Service {
 }
 
 /** Address of the entry Service, or undefined while the cluster has not assigned one. */
-export async function loadBalancerAddress(tools: KubeTools): Promise<string | undefined> {
-  const service = await tools.getJson<Service>(["service", `${DEMO_NAME}-entry`, "-n", DEMO_NAMESPACE]);
+export async function loadBalancerAddress(tools: KubeTools, place = DEMO): Promise<string | undefined> {
+  const service = await tools.getJson<Service>(["service", `${place.name}-entry`, "-n", place.namespace]);
   const ingress = service.status?.loadBalancer?.ingress?.[0];
   return ingress?.ip ?? ingress?.hostname;
 }
 
-/** Reads address, CA and signing key from the running demo. */
-export async function demoAccess(tools: KubeTools): Promise<DemoAccess> {
-  const address = await loadBalancerAddress(tools);
+/** Reads address, CA and signing key from the running demo, or from another ImCluster with a key set that the operator made. */
+export async function demoAccess(tools: KubeTools, place = DEMO): Promise<DemoAccess> {
+  const { name, namespace } = place;
+  const address = await loadBalancerAddress(tools, place);
   if (address === undefined) {
     throw new Error(
-      `Service ${DEMO_NAME}-entry has no address: this cluster gives Services of type LoadBalancer none. ` +
+      `Service ${name}-entry has no address: this cluster gives Services of type LoadBalancer none. ` +
         "Install a load balancer (MetalLB, cloud controller), or set spec.entry.service.type to NodePort.",
     );
   }
   const [caPem, privateJwk] = await Promise.all([
-    secretValue(tools, `${DEMO_NAME}-tls`, "ca.crt"),
-    secretValue(tools, `${DEMO_NAME}-auth`, "private.jwk.json"),
+    secretValue(tools, namespace, `${name}-tls`, "ca.crt"),
+    secretValue(tools, namespace, `${name}-auth`, "private.jwk.json"),
   ]);
   const jwk = JSON.parse(privateJwk) as { kid?: string; alg?: string };
   const key = await importJWK(jwk, "EdDSA");
@@ -90,11 +100,11 @@ export async function demoAccess(tools: KubeTools): Promise<DemoAccess> {
       .setProtectedHeader({ alg: "EdDSA", ...(jwk.kid ? { kid: jwk.kid } : {}) })
       .setSubject(userId)
       .setIssuer("imcluster")
-      .setAudience(DEMO_NAME)
+      .setAudience(name)
       .setIssuedAt()
       .setExpirationTime(TOKEN_TTL)
       .sign(key);
-  return { address, serverName: DEMO_SERVER_NAME, caPem, mintToken };
+  return { address, serverName: serverNameOf(name), caPem, mintToken };
 }
 
 /** Name of the file with a user's token. */

@@ -6,7 +6,7 @@ import { ensureBinaries } from "../toolchain.ts";
 import type { ImageSpec } from "./image.ts";
 
 /** Tag of an image that holds one static program of ours: that program's version, e.g. `1.13.1`. */
-function versionTag(module: string): string {
+export function versionTag(module: string): string {
   return GO_RECIPES.find((recipe) => recipe.module === module)?.version.replace(/^v/, "") ?? "1";
 }
 
