@@ -4,11 +4,12 @@ import pg from "pg";
 import { Backoff } from "#lib/backoff.ts";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import type { Logger } from "#lib/logger.ts";
-import { type Migration, readMigrations } from "./migration-files.ts";
+import { readMigrations } from "./migration-files.ts";
 import { applyMigrations } from "./migration-runner.ts";
 import { sqlState, toStoreError } from "./postgres-errors.ts";
 import { grantRuntime, runtimeRoleOf } from "./runtime-grants.ts";
 import { makeRoles } from "./runtime-roles.ts";
+import { becomeTableOwner } from "./table-owner.ts";
 
 const MIGRATIONS_DIR = fileURLToPath(new URL("migrations", import.meta.url));
 /** Partitions made here: the month before this one (clock skew) up to three ahead. Retention makes the later ones. */
@@ -32,7 +33,10 @@ export interface MigrateOptions {
   runtimeUrl?: string;
   /** Of extlogic, when its user is another one still: it gets the same rights. */
   extlogicUrl?: string;
-  /** Makes these users, with the passwords of their URLs, as the embedded database needs it: `url` is then an administrator's. */
+  /**
+   * Makes these users, with the passwords of their URLs, and an owner of the tables, as the embedded database needs it: `url` is then
+   * a superuser's.
+   */
   makesRoles?: boolean;
   /** How long to wait for a server that is away or starting. Default 60 000. */
   waitMs?: number;
@@ -51,10 +55,16 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   const client = await connect(options);
   try {
     await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    const applied = await whenUnlocked(client, options.log, migrations);
+    const applied: string[] = [];
+    if (options.makesRoles) await whenUnlocked(options.log, () => becomeTableOwner(client));
+    await whenUnlocked(options.log, () => applyMigrations(client, migrations, (name) => void applied.push(name)));
     await client.query("SELECT ensure_message_partitions((now() - interval '1 month')::date, $1)", [PARTITION_MONTHS]);
-    if (options.makesRoles && roles.size > 0) await makeRoles(client, [...roles.values()]);
-    for (const role of roles.keys()) await grantRuntime(client, role);
+    if (options.makesRoles) {
+      // Only a superuser makes roles with passwords.
+      await client.query("RESET ROLE");
+      if (roles.size > 0) await whenUnlocked(options.log, () => makeRoles(client, [...roles.values()]));
+    }
+    for (const role of roles.keys()) await whenUnlocked(options.log, () => grantRuntime(client, role));
     return applied;
   } catch (error) {
     if (error instanceof ImError) throw error;
@@ -76,15 +86,13 @@ function runtimeRoles({ url, runtimeUrl, extlogicUrl }: MigrateOptions): Map<str
   return roles;
 }
 
-async function whenUnlocked(client: pg.Client, log: Logger, migrations: readonly Migration[]): Promise<string[]> {
-  const applied: string[] = [];
-  const note = (name: string): unknown => applied.push(name);
+/** `step` goes on where it was when it is called again. */
+async function whenUnlocked(log: Logger, step: () => Promise<void>): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      await applyMigrations(client, migrations, note);
-      return applied;
+      return await step();
     } catch (error) {
-      const isLocked = error instanceof ImError && sqlState(error.cause) === LOCK_NOT_AVAILABLE;
+      const isLocked = sqlState(error instanceof ImError ? error.cause : error) === LOCK_NOT_AVAILABLE;
       if (!isLocked || tries === LOCK_TRIES) throw error;
       log.info({ tries }, "waiting for a lock that somebody else holds, such as a dump of the database");
       await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS));

@@ -4,7 +4,7 @@ import { ErrorCode, ImError } from "#lib/errors.ts";
 import { sqlState } from "./postgres-errors.ts";
 
 /** Two migrations at a time would change the same rows of the catalogue. */
-const LOCK_KEY = 7_046_029_254;
+export const CATALOGUE_LOCK_KEY = 7_046_029_254;
 const UNDEFINED_OBJECT = "42704";
 
 /**
@@ -27,7 +27,7 @@ export async function grantRuntime(client: pg.Client, role: string): Promise<voi
   const to = pg.escapeIdentifier(role);
   try {
     await client.query("BEGIN");
-    await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
+    await client.query("SELECT pg_advisory_xact_lock($1)", [CATALOGUE_LOCK_KEY]);
     const { rows } = await client.query<[string]>({ text: "SELECT current_schema()::text", rowMode: "array" });
     const schema = pg.escapeIdentifier(rows[0]?.[0] ?? "public");
     await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${to}`);

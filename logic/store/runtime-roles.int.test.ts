@@ -9,6 +9,7 @@ import pg from "pg";
 import { ErrorCode } from "#lib/errors.ts";
 import { silentLogger } from "#lib/logger.ts";
 import { type PostgresServer, sharedPostgres, startPostgres } from "../../e2e/harness/postgres.ts";
+import { waitUntil } from "../../e2e/harness/processes.ts";
 import { askForPasswords, runSql, WRONG_PASSWORD } from "../../e2e/harness/runtime-role.ts";
 import { ServiceProcess } from "../../e2e/harness/service-process.ts";
 import { message, user } from "./contract/fixture.ts";
@@ -16,6 +17,7 @@ import { migrate } from "./migrate.ts";
 import { openPostgresStore } from "./postgres-store.ts";
 import { DENIED, runtimeRoleContract } from "./runtime-role.contract.ts";
 import { scramVerifier } from "./runtime-roles.ts";
+import { TABLE_OWNER } from "./table-owner.ts";
 
 const ROLES = ["imcluster_logic", "imcluster_extlogic"] as const;
 
@@ -77,18 +79,88 @@ describe("roles that a migration makes", () => {
     }
   });
 
-  it("are no superusers, and own nothing", async () => {
-    const flags = "rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls";
-    const rows = await server.query(`SELECT ${flags} FROM pg_roles WHERE rolname IN ('${ROLES.join("','")}')`);
-    assert.deepEqual(rows, Array(2).fill(Array(5).fill(false)));
-    const owned = "SELECT count(*)::int FROM pg_class WHERE pg_get_userbyid(relowner) LIKE 'imcluster%'";
-    const client = new pg.Client({ connectionString: ownerUrl });
+  /** Who owns anything in the schema, and whether somebody may become a superuser by a function. */
+  const OWNERS = `SELECT array(
+    SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    UNION SELECT pg_get_userbyid(proowner)::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public') AS owners`;
+
+  async function ownersOf(url: string): Promise<unknown> {
+    const client = new pg.Client({ connectionString: url });
     await client.connect();
     try {
-      assert.deepEqual((await client.query(owned)).rows, [{ count: 0 }]);
+      return (await client.query<{ owners: string[] }>(OWNERS)).rows[0]?.owners;
     } finally {
       await client.end();
     }
+  }
+
+  it("are no superusers, and own nothing: another one does, who is none either, and as whom nobody logs in", async () => {
+    const flags = "rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin";
+    const rows = await server.query(
+      `SELECT ${flags} FROM pg_roles WHERE rolname IN ('${[...ROLES, TABLE_OWNER].join("','")}') ORDER BY rolname = '${TABLE_OWNER}'`,
+    );
+    const none = Array<boolean>(5).fill(false);
+    assert.deepEqual(rows, [
+      [...none, true],
+      [...none, true],
+      [...none, false],
+    ]);
+    assert.deepEqual(await ownersOf(ownerUrl), [TABLE_OWNER]);
+  });
+
+  it("take over a database that has lived with one user, who goes on, and what that one adds later", async () => {
+    await server.query("CREATE DATABASE before OWNER im");
+    const at = (url: string): string => url.replace(/im$/, "before");
+    const one = at(ownerUrl);
+    const migrateBefore = () =>
+      migrate({
+        ...{ url: one, runtimeUrl: at(urls.imcluster_logic), extlogicUrl: at(urls.imcluster_extlogic) },
+        ...{ makesRoles: true, log: silentLogger },
+      });
+    await migrate({ url: one, log: silentLogger });
+    const store = await openPostgresStore({ url: one, startTimeoutMs: 5000 });
+    try {
+      await store.append([message({ sender: user(), peer: user() })]);
+      assert.ok(((await ownersOf(one)) as string[]).includes("im"));
+      assert.deepEqual(await migrateBefore(), []);
+      assert.deepEqual(await ownersOf(one), [TABLE_OWNER]);
+      await store.append([message({ sender: user(), peer: user() })]);
+      assert.equal(await store.retention.rollPartitions(0, 6), "");
+      assert.deepEqual(await ownersOf(one), [TABLE_OWNER], "retention makes nothing of anybody else's");
+    } finally {
+      await store.close();
+    }
+    await runSql(one, "CREATE TABLE later (id serial, a int GENERATED ALWAYS AS IDENTITY); CREATE SEQUENCE alone");
+    await runSql(
+      one,
+      'CREATE VIEW "a ""view" AS SELECT 1; CREATE FUNCTION "f"(a int[]) RETURNS int LANGUAGE sql RETURN 1',
+    );
+    assert.deepEqual(await migrateBefore(), []);
+    assert.deepEqual(await ownersOf(one), [TABLE_OWNER]);
+    await runSql(at(urls.imcluster_extlogic), "SELECT 1 FROM later");
+    await assert.rejects(runSql(at(urls.imcluster_extlogic), "DROP TABLE later"), { code: DENIED });
+  });
+
+  it("wait for a table that somebody else has locked, and let others through meanwhile", async () => {
+    await runSql(ownerUrl, "ALTER TABLE conversation OWNER TO im");
+    const holder = new pg.Client({ connectionString: ownerUrl });
+    await holder.connect();
+    try {
+      await holder.query("BEGIN; LOCK TABLE conversation IN ACCESS SHARE MODE");
+      let waits = 0;
+      const log = { ...silentLogger, info: () => void waits++ };
+      const migrating = migrate({
+        ...{ url: ownerUrl, runtimeUrl: urls.imcluster_logic, extlogicUrl: urls.imcluster_extlogic },
+        ...{ makesRoles: true, log },
+      });
+      await waitUntil("it waits", () => waits > 0);
+      await holder.query("COMMIT");
+      assert.deepEqual(await migrating, []);
+    } finally {
+      await holder.end();
+    }
+    assert.deepEqual(await ownersOf(ownerUrl), [TABLE_OWNER]);
   });
 
   for (const role of ROLES)
@@ -104,7 +176,12 @@ describe("roles that a migration makes", () => {
 
       it("may not become another one, and not change passwords", async () => {
         const other = ROLES.find((one) => one !== role);
-        for (const statement of ["SET ROLE im", `SET ROLE ${other}`, `ALTER ROLE ${other} PASSWORD 'x'`])
+        for (const statement of [
+          "SET ROLE im",
+          `SET ROLE ${TABLE_OWNER}`,
+          `SET ROLE ${other}`,
+          `ALTER ROLE ${other} PASSWORD 'x'`,
+        ])
           await assert.rejects(client.query(statement), { code: DENIED }, statement);
       });
     });
@@ -138,6 +215,7 @@ describe("roles that a migration makes", () => {
         return (await program.waitExit(60_000)).code;
       });
       assert.deepEqual(await Promise.all(codes), [0, 0]);
+      for (let round = 0; round < 3; round++) await Promise.all([0, 1, 2].map(() => migrateAll(urls)));
     } finally {
       rmSync(dir, { recursive: true });
     }

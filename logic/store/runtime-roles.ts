@@ -2,13 +2,12 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import pg from "pg";
 import { ErrorCode, ImError } from "#lib/errors.ts";
+import { CATALOGUE_LOCK_KEY } from "./runtime-grants.ts";
 
 /** As PostgreSQL itself has them. */
 const SCRAM_ITERATIONS = 4096;
 const SCRAM_SALT_BYTES = 16;
 const SCRAM_KEY_BYTES = 32;
-/** Two migrations at a time would change the same rows of the catalogue. */
-const LOCK_KEY = 7_046_029_255;
 
 /**
  * What PostgreSQL keeps of a password (RFC 5803). It is sent instead of the password: a statement that fails is in the server's log.
@@ -46,7 +45,7 @@ export async function makeRoles(client: pg.Client, urls: readonly string[]): Pro
   const logins = urls.map(loginOf);
   try {
     await client.query("BEGIN");
-    await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
+    await client.query("SELECT pg_advisory_xact_lock($1)", [CATALOGUE_LOCK_KEY]);
     for (const login of logins) await makeRole(client, login);
     await closeDatabase(
       client,
