@@ -45,8 +45,8 @@ screenshot: node_modules/.installed ## Two people chat on the demo page in Chrom
 	@$(NODE) e2e/demo/main.ts
 
 .PHONY: package
-package: node_modules/.installed ## Both charts as archives in build/charts, as they are published; KEY=name KEYRING=file signs them
-	@$(NODE) scripts/package/main.ts $(if $(KEY),--key="$(KEY)") $(if $(KEYRING),--keyring="$(KEYRING)")
+package: node_modules/.installed ## Both charts as archives in build/charts, as they are published; KEY=name KEYRING=file signs them, PUSH=oci://... pushes them
+	@$(NODE) scripts/package/main.ts $(if $(KEY),--key="$(KEY)") $(if $(KEYRING),--keyring="$(KEYRING)") $(if $(PUSH),--push="$(PUSH)")
 
 ##@ Check
 .PHONY: check fmt lint types gen gen-check

@@ -11,6 +11,7 @@ import { run } from "../scripts/cluster/command.ts";
 import { silentProgress } from "../scripts/cluster/progress.ts";
 import { ensureBinaries } from "../scripts/cluster/toolchain.ts";
 import { packageCharts } from "../scripts/package/charts.ts";
+import { publishCharts } from "../scripts/package/publish.ts";
 import { CHART_NAMES, helmOk } from "./testing/helm.ts";
 
 const KEY = "ImCluster charts test";
@@ -84,7 +85,8 @@ describe("the packed charts", () => {
   });
 
   it("are pushed to an OCI registry, pulled with their signature, and render as they do from here", async () => {
-    for (const archive of archives) await helmOk(["push", archive, url, "--plain-http"], env);
+    const places = await publishCharts(archives, { url, plainHttp: true, env }, { progress: silentProgress });
+    assert.equal(places.length, archives.length);
     const pulled = inside("pulled");
     mkdirSync(pulled);
     for (const name of CHART_NAMES) {
@@ -100,5 +102,21 @@ describe("the packed charts", () => {
       const here = await helmOk(["template", "test", join(import.meta.dirname, chart)], env);
       assert.equal(await helmOk(["template", "test", copy], env), here);
     }
+  });
+
+  it("are never pushed over what is there, and not where nobody answers", async () => {
+    const context = { progress: silentProgress };
+    const [operator = "", cluster = ""] = archives;
+    await assert.rejects(publishCharts([operator], { url, plainHttp: true, env }, context), /is published already/);
+    // One of them is there: neither is pushed.
+    const apart = `${url}/apart`;
+    await publishCharts([cluster], { url: apart, plainHttp: true, env }, context);
+    await assert.rejects(
+      publishCharts(archives, { url: apart, plainHttp: true, env }, context),
+      /im-cluster:.* already/,
+    );
+    await publishCharts([operator], { url: apart, plainHttp: true, env }, context);
+    const nobody = `oci://127.0.0.1:${await freePort()}/charts`;
+    await assert.rejects(publishCharts(archives, { url: nobody, plainHttp: true, env }, context), /it is not known/);
   });
 });

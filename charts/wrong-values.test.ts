@@ -113,6 +113,8 @@ const WRONG: Readonly<Record<ChartName, readonly Wrong[]>> = {
     ["spec.entry.maxConnectionsPerPod", 10],
     ["spec.entry.proxyProtocol.trustedCIDRs.0", "10.0.0.1"],
     ["spec.entry.limits.messagesPerSecondPerUser", -1],
+    ["spec.networkPolicy.postgresTo.0.ipBlock.cidr", "10.0.0.0/33"],
+    ["spec.chat.webhookAllowedNetworks.0", "300.0.0.0/8"],
     ["spec.entry.endpoints.0", "chat.example.com"],
     ["spec.entry.pingInterval", "often"],
     ["spec.entry.service.type", "Ingress"],
@@ -257,6 +259,24 @@ for (const [chart, wrong] of Object.entries(WRONG) as [ChartName, readonly Wrong
     });
   });
 }
+
+describe("values of im-operator that are null", () => {
+  const NEEDED = [
+    ...["replicas", "logLevel", "image.repository", "image.pullPolicy", "operand.postgresImage", "operand.redisImage"],
+    ...["monitoring.podMonitors.interval", "monitoring.rules.runbookUrl", "monitoring.dashboards.label"],
+    ...["networkPolicy.apiServerPorts", "networkPolicy.dnsPort"],
+  ];
+  it(`are refused where nothing can stand in for them, ${NEEDED.length} of them`, async () => {
+    const tree: Tree = {};
+    for (const path of NEEDED) put(tree, segments(path), null);
+    const said = await refusal("im-operator", tree);
+    const missing = [...said.matchAll(/at '([^']*)': missing propert(?:y|ies) (.*)$/gm)].flatMap(
+      ([, at = "", names = ""]) =>
+        names.split(", ").map((name) => `${at.slice(1).replaceAll("/", ".")}.${name.slice(1, -1)}`),
+    );
+    assert.deepEqual(missing.map((path) => path.replace(/^[.]/, "")).sort(), NEEDED.toSorted(), said);
+  });
+});
 
 /** Keys that a map may not have are named in the text: `at '/labels': additional properties 'x', 'y' not allowed`. */
 function pathsOf(path: string, text: string): string[] {

@@ -77,6 +77,7 @@ describe("Makefile", () => {
         "bench BENCH=../package",
         "smoke-market STEPS=nope",
         "package KEY=nope",
+        "package PUSH=ghcr.io/imcluster",
       ],
     ];
     for (const slip of slips) {

@@ -32,6 +32,28 @@ export function valueKeys(values: Values, schema: KeySchema | undefined, path = 
   });
 }
 
+/** Paths of values that hold no other keys by name: `image.tag`, `steps[].delay`. */
+export function leavesOf(schema: KeySchema, path = ""): string[] {
+  const below = [
+    ...Object.entries(schema.properties ?? {}).map(([name, child]) => ({
+      name: path === "" ? name : `.${name}`,
+      child,
+    })),
+    ...(schema.items ? [{ name: "[]", child: schema.items }] : []),
+  ];
+  return below.length === 0 ? [path] : below.flatMap(({ name, child }) => leavesOf(child, `${path}${name}`));
+}
+
+/** Paths of all that is set in `value`, as {@link leavesOf} writes them. */
+export function setPaths(value: unknown, path = ""): string[] {
+  if (Array.isArray(value)) return [`${path}[]`, ...value.flatMap((item) => setPaths(item, `${path}[]`))];
+  if (!isMap(value)) return [path];
+  const below = Object.entries(value).flatMap(([name, child]) =>
+    setPaths(child, path === "" ? name : `${path}.${name}`),
+  );
+  return [path, ...below];
+}
+
 /** What is below a schema, by path: keys, items of lists, and what `$ref`s name. */
 function childrenOf({ properties = {}, definitions = {}, items }: KeySchema, path: string): [string, KeySchema][] {
   const named = [

@@ -14,7 +14,9 @@ type Fragment = Readonly<Record<string, unknown>>;
 
 const STRING = /'((?:[^'\\]|\\.)*)'/g;
 const QUANTITY = "^([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
-const CIDR = "^[0-9A-Fa-f:.]+/[0-9]{1,3}$";
+/** A number up to 255, in the address of a network of version 4. */
+const BYTE = "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])";
+const CIDR = `^((${BYTE}[.]){3}${BYTE}/(3[0-2]|[12]?[0-9])|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`;
 
 /** The content of a CEL string: `\\.` in it is `\.`. */
 const contentOf = (literal: string): string => literal.replace(/\\(.)/g, "$1");

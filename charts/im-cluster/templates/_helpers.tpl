@@ -2,11 +2,16 @@
 {{- default .Release.Name .Values.name -}}
 {{- end -}}
 
+{{/* Of an object of the component that is given beside the root. */}}
 {{- define "im-cluster.labels" -}}
+{{- $root := index . 0 -}}
 app.kubernetes.io/name: imcluster
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/part-of: imcluster
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
 {{/* Not empty when the users' keys are the shop's own: then nobody here can sign tokens. */}}
