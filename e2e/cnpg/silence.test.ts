@@ -41,6 +41,17 @@ describe("silence around a fault", () => {
     );
   });
 
+  it("may last until the next fault, which may make it longer", () => {
+    const events = [...acks(0, 100, 2000, 7500, 7600), fault("first", 150), fault("second", 6000)];
+    assert.deepEqual(
+      [...silences(events)],
+      [
+        ["first", 4000],
+        ["second", 5500],
+      ],
+    );
+  });
+
   it("has no end when nothing was acknowledged after the fault, or between it and the next", () => {
     assert.deepEqual([...silences([...acks(0, 100), fault("kill", 150)])], [["kill", Number.POSITIVE_INFINITY]]);
     const events = [...acks(0, 100, 3000), fault("first", 150), fault("second", 2000)];

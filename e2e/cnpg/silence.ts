@@ -23,7 +23,7 @@ function longestGap(acks: readonly number[], fromMs: number, untilMs: number): n
   const after = acks.filter((atMs) => atMs > fromMs && atMs <= untilMs);
   const next = acks.find((atMs) => atMs > untilMs);
   if (before === undefined || after.length === 0) return Number.POSITIVE_INFINITY;
-  // The gap that the next fault falls into is that one's.
+  // Of the gap that the next fault falls into, only what was before it.
   const ends = next === undefined ? after : [...after, untilMs];
   let longest = 0;
   let last = before;
