@@ -24,6 +24,7 @@ import { openTokenSeal } from "./push-token-keys.ts";
 import { createRetentionMetrics, RetentionJob } from "./retention/retention.ts";
 import { openPostgresStore } from "./store/postgres-store.ts";
 import { StoreClock } from "./store/store-clock.ts";
+import { observeStatements } from "./store/store-metrics.ts";
 import { openProcessTracing } from "./tracing.ts";
 
 /** What the fast way needs beyond the ack timeout: a look at the wheel, the queue, the provider. */
@@ -81,7 +82,8 @@ async function start(
   });
   lifecycle.onStop("admin", () => admin.close());
   const tokenSeal = await openTokenSeal(config.IM_PUSH_TOKEN_KEYS_FILE);
-  const options = { url: config.IM_POSTGRES_URL, name: "extlogic", appendConnections: 1, tokenSeal };
+  const observe = observeStatements(metrics);
+  const options = { url: config.IM_POSTGRES_URL, name: "extlogic", appendConnections: 1, tokenSeal, observe };
   const store = await openPostgresStore(options);
   lifecycle.onStop("store", () => store.close());
   const redis = connectRedis(config.IM_QUEUE_REDIS_URL ?? config.IM_REDIS_URL, {

@@ -31,10 +31,12 @@ import { RedisIntents } from "./push/intent.ts";
 import { TraceNotes } from "./push/trace-notes.ts";
 import { openTokenSeal } from "./push-token-keys.ts";
 import { RedisRouter } from "./router/redis.ts";
+import { observeRouter, TimedRouter } from "./router/timed.ts";
 import { policyFor, type SubjectRules } from "./send/subject.ts";
 import { openServerApi, type ServerApiParts } from "./server-api/compose-server-api.ts";
 import { RedisDeadLetters } from "./server-api/dead-letter-desk.ts";
 import { openPostgresStore, type PostgresStore } from "./store/postgres-store.ts";
+import { observeStatements } from "./store/store-metrics.ts";
 import { KeyFile, type KeyFileOptions } from "./token/jwks.ts";
 import { TokenVerifier } from "./token/verify.ts";
 import { openProcessTracing } from "./tracing.ts";
@@ -101,10 +103,9 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   lifecycle.onStop("admin", () => admin.close());
   const keys = await openKeys(config, { clock, onError: (error) => onFault("token keys", error) });
   lifecycle.onStop("token keys", () => keys.close());
-  const tokenSeal = await openTokenSeal(config.IM_PUSH_TOKEN_KEYS_FILE);
   const random = deps.random ?? Math.random;
   const tracing = await openProcessTracing("logic", config, { clock, random, log, registry }, lifecycle);
-  const store = await openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic", tokenSeal });
+  const store = await openStore(config, registry);
   lifecycle.onStop("store", () => store.close());
   const redis = connectRedis(config.IM_REDIS_URL, {
     name: `logic-${config.IM_POD_NAME}`,
@@ -116,7 +117,8 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   const hooks = await openHookFeed(config, { store, clock, random, registry, onFault }, lifecycle);
   const mutes = await openMutes({ store: store.mutes, clock, onFault }, lifecycle);
   const policy = await openPolicy(config, clock, log, lifecycle);
-  const router = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
+  const untimed = new RedisRouter(redis, { clock, leaseTtlMs: config.IM_LEASE_TTL_MS });
+  const router = new TimedRouter(untimed, clock, observeRouter(registry));
   const intents = new RedisIntents(queue);
   const core = composeLogic({
     store,
@@ -172,6 +174,12 @@ async function start(config: LogicConfig, deps: LogicDeps & { log: Logger }, lif
   running = { core, health, redis };
   log.info({ grpcPort, adminPort: admin.port, apiPort }, "logic is up");
   return { grpcPort, adminPort: admin.port, apiPort, lifecycle, core };
+}
+
+async function openStore(config: LogicConfig, registry: Metrics): Promise<PostgresStore> {
+  const tokenSeal = await openTokenSeal(config.IM_PUSH_TOKEN_KEYS_FILE);
+  const observe = observeStatements(registry);
+  return openPostgresStore({ url: config.IM_POSTGRES_URL, name: "logic", tokenSeal, observe });
 }
 
 function subjectRules(config: LogicConfig): SubjectRules {

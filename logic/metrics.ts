@@ -20,6 +20,8 @@ export function createLogicMetrics(metrics: Metrics) {
     sends: metrics.tally("im_send_total", "SEND by result.", "result", [
       ...(["stored", "duplicate", "conflict"] as const),
       ...(["denied", "invalid", "busy", "retryable", "bounced", "blocked"] as const),
+      // Two people have as many conversations about single items as they may.
+      "full",
     ]),
     tenantMessages: tenantCounter(
       metrics,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { withoutVariables } from "../../scripts/gen/dashboards/grafana.ts";
+import { ANNOTATIONS, withoutVariables } from "../../scripts/gen/dashboards/grafana.ts";
 import { DASHBOARDS } from "../../scripts/gen/dashboards/list.ts";
 import { describeProcesses } from "../../scripts/gen/metrics-doc.ts";
 import type { Fleet } from "../harness/fleet.ts";
@@ -37,6 +37,16 @@ describe("dashboards", async () => {
   after(async () => {
     await prometheus.stop();
     await webhook.close();
+  });
+
+  it("marks in the panels are what Prometheus takes, and the begin of a version is one", async () => {
+    for (const { name, expr } of ANNOTATIONS) {
+      const marks = await prometheus.query(withoutVariables(expr, RATE_INTERVAL));
+      if (name !== "Rollouts") continue;
+      const components = marks.map(({ labels }) => labels.component);
+      assert.deepEqual(components.sort(), ["entry", "extlogic", "logic"]);
+      assert.ok(marks.every(({ labels }) => labels.version));
+    }
   });
 
   for (const name of FLEET_DASHBOARDS) {

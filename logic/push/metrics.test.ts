@@ -8,7 +8,7 @@ it("pushes given up are counted from 0: the first of them is an increase, for wh
   const metrics = new Metrics();
   createPushMetrics(metrics);
   const text = await metrics.render();
-  for (const reason of ["exhausted", "malformed", "rejected"]) {
+  for (const reason of ["exhausted", "malformed", "rejected", "scheduled"]) {
     assert.ok(text.includes(`im_push_dead_letters_total{reason="${reason}"} 0\n`), reason);
   }
 });

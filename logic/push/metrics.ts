@@ -5,8 +5,8 @@ import { tenantCounter } from "../tenant/tenant-counts.ts";
 /** Everything the extlogic process counts. */
 export type PushMetrics = ReturnType<typeof createPushMetrics>;
 
-/** Why pushes are given up: 12 failed tries or too old; no intent at all; refused by every step. */
-const DEAD_LETTER_REASONS = ["exhausted", "malformed", "rejected"] as const;
+/** Why pushes are given up: 12 failed tries or too old; no intent at all; refused by every step; the same for a later step. */
+const DEAD_LETTER_REASONS = ["exhausted", "malformed", "rejected", "scheduled"] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
 /** Registers the metrics of the extlogic process. */

@@ -34,6 +34,7 @@ function setUp(
   const sent: RecordInput[] = [];
   const submitted: { input: AppendInput; done: Done }[] = [];
   const delivered: Outgoing[] = [];
+  const metrics = unreadMetrics();
   const handler = new SendHandler({
     clock: new FakeClock(),
     random: () => 0.5,
@@ -45,8 +46,8 @@ function setUp(
     },
     checkCard: (content) => (content[0] === 1 ? CARD : "the card is not signed"),
     deliver: (outgoing) => delivered.push(outgoing),
-    metrics: unreadMetrics(),
-    gate: new SendGate({ guards, clock: new FakeClock(), onFault: () => undefined, metrics: unreadMetrics() }),
+    metrics,
+    gate: new SendGate({ guards, clock: new FakeClock(), onFault: () => undefined, metrics }),
     after: [],
     policyOf: (userId) => (userId === "alice" ? policy : "per_peer"),
   });
@@ -69,7 +70,7 @@ function setUp(
   const finish = (result: AppendResult | ImError, epoch = "e1"): void => pending?.done(result, epoch);
   const about = (fields: Partial<Send>): void =>
     handler.handle(session, 4, Send.encode({ to: "bob", clientMessageId: "s", ...fields }));
-  return { sent, delivered, pending, epochs, finish, send, about, submitted };
+  return { sent, delivered, pending, epochs, finish, send, about, submitted, metrics };
 }
 
 const stored: AppendResult = {
@@ -283,13 +284,14 @@ describe("messages that a guard has something to say about", () => {
   });
 
   it("tells who would begin one conversation too many where to write", () => {
-    const { sent, finish, about, submitted } = setUp(true, "e1", "", [], "per_item");
+    const { sent, finish, about, submitted, metrics } = setUp(true, "e1", "", [], "per_item");
     finish({ kind: "pair-full" });
     about({ subjectType: "item", subjectId: "lamp" });
     submitted[1]?.done({ kind: "pair-full" }, "e1");
     const { code, reason, clientMessageId, retryable } = errorOf(sent[1]);
     assert.deepEqual([code, clientMessageId, retryable], [ErrorCode.BAD_REQUEST, "s", false]);
     assert.match(reason, /have 1000 conversations about single things, the most .*: write in one of them, or without/);
+    assert.deepEqual([metrics.sends.full, metrics.sends.denied], [2, 0]);
   });
 
   it("tells who has blocked the other to unblock first", () => {

@@ -188,7 +188,7 @@ export class SendHandler {
           session,
           rid,
           { code: ErrorCode.BAD_REQUEST, reason: pairFullText(input), clientMessageId },
-          "denied",
+          "full",
         );
         return;
       }

@@ -99,7 +99,7 @@ export class AppendAs {
     span?.note({ "im.result": result.kind });
     if (result.kind !== "stored" && result.kind !== "duplicate") {
       if (result.kind === "pair-full") {
-        metrics.sends.denied++;
+        metrics.sends.full++;
         return { kind: "pair-full", reason: pairFullText(message) };
       }
       const kind = result.kind === "conflict" ? "conflict" : "not-member";

@@ -10,7 +10,9 @@ import { createBeforeMetrics } from "../../logic/hooks/message-before.ts";
 import { createLogicMetrics, observeLogic } from "../../logic/metrics.ts";
 import { createPushMetrics, observePushes } from "../../logic/push/metrics.ts";
 import { createRetentionMetrics } from "../../logic/retention/retention.ts";
+import { observeRouter } from "../../logic/router/timed.ts";
 import { createApiMetrics } from "../../logic/server-api/compose-server-api.ts";
+import { observeStatements } from "../../logic/store/store-metrics.ts";
 import { createOperatorMetrics, observeOperator } from "../../operator/metrics.ts";
 
 const zero = (): number => 0;
@@ -31,6 +33,8 @@ function registerLogic(metrics: Metrics): void {
   createApiMetrics(metrics);
   createBeforeMetrics(metrics);
   createErasureSteps(metrics);
+  observeStatements(metrics);
+  observeRouter(metrics);
   observeLogic(metrics, {
     ...{ entries: zero, sessions: zero, parkedDelivers: zero, ackPending: zero, ackWheelLagMs: zero },
     ...{ pools: () => ({}), watchingSessions: zero, watchedUsers: zero },
@@ -43,6 +47,7 @@ function registerExtlogic(metrics: Metrics): void {
   createPushMetrics(metrics);
   createRetentionMetrics(metrics);
   createHookMetrics(metrics);
+  observeStatements(metrics);
   observePushes(metrics, { streamLength: zero, streamOldestMs: zero, stepsWaiting: zero, stepsOverdueMs: zero });
 }
 

@@ -50,6 +50,29 @@ const HEIGHT = 7;
 const NUMBER_HEIGHT = 4;
 const SOURCE = { type: "prometheus", uid: "$datasource" };
 
+/** What is marked in all panels of all dashboards. */
+export const ANNOTATIONS: readonly { name: string; color: string; expr: string; title: string; text: string }[] = [
+  {
+    name: "Alerts",
+    color: "red",
+    expr: 'ALERTS{alertname=~"Im.+",alertstate="firing",severity=~"critical|warning",namespace=~"$namespace|"}',
+    ...{ title: "{{alertname}}", text: "{{severity}} {{name}}{{imcluster}} {{pod}}" },
+  },
+  {
+    name: "Drains",
+    color: "orange",
+    expr: 'changes(im_cluster_entries{$cluster,state="draining"}[1m]) > 0',
+    ...{ title: "drain", text: "{{namespace}}/{{name}}" },
+  },
+  {
+    name: "Rollouts",
+    color: "blue",
+    // A version that was not there five minutes before.
+    expr: "count by (component, version) (im_build_info{$on}) unless count by (component, version) (im_build_info{$on} offset 5m)",
+    ...{ title: "{{component}} {{version}}", text: "begins to run" },
+  },
+];
+
 /** The query as Grafana gets it, its own variables still in it. */
 export function expand(expr: string): string {
   return expr.replaceAll("$on", ON).replaceAll("$cluster", CLUSTER);
@@ -140,16 +163,9 @@ export function dashboardJson(dashboard: Dashboard): string {
       ],
     },
     annotations: {
-      list: [
-        {
-          name: "Drains",
-          datasource: SOURCE,
-          enable: true,
-          iconColor: "orange",
-          expr: expand('changes(im_cluster_entries{$cluster,state="draining"}[1m]) > 0'),
-          titleFormat: "drain",
-        },
-      ],
+      list: ANNOTATIONS.map(({ name, color: iconColor, expr, title: titleFormat, text: textFormat }) => {
+        return { name, datasource: SOURCE, enable: true, iconColor, expr: expand(expr), titleFormat, textFormat };
+      }),
     },
     panels,
   };

@@ -227,6 +227,20 @@ const DELIVERY: Dashboard = {
       ],
     },
     {
+      title: "Stores",
+      panels: [
+        lines("Slowest statements, p99", "s", [
+          "topk(8, histogram_quantile(0.99, sum by (le, query) (rate(im_store_query_duration_seconds_bucket{$on}[$__rate_interval]))))",
+          "{{query}}",
+        ]),
+        lines("Statements that failed, by pod", "ops", [
+          rate("im_store_errors_total", "code, pod"),
+          "{{code}} {{pod}}",
+        ]),
+        lines("Router, p99", "s", [quantile(0.99, "im_router_operation_duration_seconds", "op"), "{{op}}"]),
+      ],
+    },
+    {
       title: "Acknowledgements",
       panels: [
         lines(
