@@ -78,6 +78,8 @@ describe("Makefile", () => {
         "smoke-market STEPS=nope",
         "package KEY=nope",
         "package PUSH=ghcr.io/imcluster",
+        "chat AS=a/b",
+        "chat AS=alice TO=ü",
       ],
     ];
     for (const slip of slips) {
@@ -87,6 +89,12 @@ describe("Makefile", () => {
       const told = text.split("\n").filter((line) => line !== "" && !line.startsWith("make: "));
       assert.equal(told.length, 2, `${slip}: ${text}`);
     }
+  });
+
+  it("fails for a cluster that was named and is not there", () => {
+    const { status, text } = make(["status", "CONTEXT=nope"], { KUBECONFIG: "/nope" });
+    assert.equal(status, 2, text);
+    assert.match(text, /^Your kubeconfig has no context "nope"\.\n.*get-contexts/m);
   });
 
   it("tells of a cache folder that cannot be made in a sentence, and soon", () => {

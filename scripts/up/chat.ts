@@ -3,6 +3,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { isUserId } from "../../logic/token/verify.ts";
+import { unusable } from "../cluster/arguments.ts";
 import { describeFault } from "../cluster/fault.ts";
 import { PROJECT_ROOT } from "../cluster/paths.ts";
 import { createProgress } from "../cluster/progress.ts";
@@ -10,18 +12,32 @@ import { demoFolder } from "./bring-up.ts";
 import { demoAccess, tokenFileOf, writeDemoFiles } from "./demo.ts";
 import { openKubeTools } from "./kube-tools.ts";
 
-const { values } = parseArgs({
-  options: {
-    as: { type: "string", default: "alice" },
-    to: { type: "string" },
-    tenant: { type: "string", default: "" },
-    context: { type: "string" },
-  },
-});
 /** Says what is wrong and how to go on; chatting needs a terminal, not a stack. */
 function giveUp(error: unknown): never {
   console.error(describeFault(error));
   process.exit(1);
+}
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      as: { type: "string", default: "alice" },
+      to: { type: "string" },
+      tenant: { type: "string", default: "" },
+      context: { type: "string" },
+    },
+  });
+  for (const [variable, user] of Object.entries({ AS: values.as, TO: values.to ?? "" }))
+    if (user !== "" && !isUserId(user))
+      throw unusable(variable, user, "a user id has 1 to 64 letters, digits and _.:@-");
+  return values;
+}
+
+let values: ReturnType<typeof readArguments>;
+try {
+  values = readArguments();
+} catch (error) {
+  giveUp(error);
 }
 
 const peerOf = (user: string): string => (user === "alice" ? "bob" : "alice");

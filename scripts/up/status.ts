@@ -14,7 +14,8 @@ export async function reportStatus(options: UpOptions): Promise<object> {
   try {
     tools = await bindKubeTools(options, kubeconfig, options.context);
   } catch (error) {
-    if (!(error instanceof ClusterFault)) throw error;
+    // A cluster that was named has to be there; whether ours runs is what is asked.
+    if (!(error instanceof ClusterFault) || options.context !== undefined) throw error;
     process.stderr.write(`${describeFault(error)}\n`);
     return { running: false };
   }
