@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
+import * as z from "zod";
 import {
   envBool,
   envDurationMs,
@@ -10,7 +11,6 @@ import {
   envPort,
   envString,
   loadConfig,
-  z,
 } from "#lib/config.ts";
 import { ENDPOINT_KINDS, type Endpoint, MAX_ENDPOINTS, parseEndpoint } from "#lib/endpoint.ts";
 import { type TracingSettings, tracingSettings, tracingShape } from "#lib/tracing/config.ts";

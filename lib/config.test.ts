@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { envBool, envDurationMs, envInt, envList, envPort, envString, envUrl, loadConfig, z } from "./config.ts";
+import * as z from "zod";
+import { envBool, envDurationMs, envInt, envList, envPort, envString, envUrl, loadConfig } from "./config.ts";
 import { ErrorCode, ImError } from "./errors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "im-config-"));

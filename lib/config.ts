@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { ErrorCode, ImError } from "./errors.ts";
 import { LOG_LEVELS, type LogLevel } from "./logger.ts";
 import { parseRedisUrl, REDIS_URL_REMEDY } from "./redis-url.ts";
-
-export { z } from "zod";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from "node:crypto";
+import * as z from "zod";
 import {
   envDurationMs,
   envInt,
@@ -10,7 +11,6 @@ import {
   envRedisUrl,
   envString,
   envUrl,
-  z,
 } from "#lib/config.ts";
 import { tracingShape } from "#lib/tracing/config.ts";
 import { DEFAULT_CHANGE_POLICY } from "./changes/change-policy.ts";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The migrate process: brings the database schema up to date and exits. 0 = current, 1 = failed, 2 = bad configuration.
 import { existsSync } from "node:fs";
-import { envBool, envDurationMs, envUrl, loadConfig, z } from "#lib/config.ts";
+import * as z from "zod";
+import { envBool, envDurationMs, envUrl, loadConfig } from "#lib/config.ts";
 import { toImError } from "#lib/errors.ts";
 import { createLogger } from "#lib/logger.ts";
 import { migrate } from "./store/migrate.ts";

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { envBool, envList, envLogLevel, envLogLevelDir, envPort, envString, loadConfig, z } from "#lib/config.ts";
+
+import * as z from "zod";
+import { envBool, envList, envLogLevel, envLogLevelDir, envPort, envString, loadConfig } from "#lib/config.ts";
 
 const SCHEMA = z.object({
   IM_LOG_LEVEL: envLogLevel().default("info"),

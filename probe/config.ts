@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { envDurationMs, envString, envUrl, loadConfig, z } from "#lib/config.ts";
+
+import * as z from "zod";
+import { envDurationMs, envString, envUrl, loadConfig } from "#lib/config.ts";
 
 const schema = z.object({
   IM_PROBE_URL: envUrl("tls:", "tcp:").describe("where clients connect, such as tls://shop-entry.chat.svc:443"),

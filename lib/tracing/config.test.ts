@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { loadConfig, z } from "../config.ts";
+import * as z from "zod";
+import { loadConfig } from "../config.ts";
 import { tracingSettings, tracingShape } from "./config.ts";
 
 const load = (env: Record<string, string>) => tracingSettings(loadConfig(z.object(tracingShape), env));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { envInt, envUrl, z } from "../config.ts";
+
+import * as z from "zod";
+import { envInt, envUrl } from "../config.ts";
 
 /** Environment of every process that takes part in traces. The first two are OpenTelemetry's own names. */
 export const tracingShape = {

@@ -2,8 +2,9 @@
 // `node logic/hooks/hooks-main.ts list | dead HOOK | replay HOOK | rewind HOOK position:N|time:2026-11-26T12:00:00Z`: looks at webhooks,
 // or has them told again. The environment is extlogic's. Prints one line of JSON; 0 = done, 1 = failed, 2 = bad configuration or usage.
 
+import * as z from "zod";
 import { systemClock } from "#lib/clock.ts";
-import { envString, envUrl, loadConfig, z } from "#lib/config.ts";
+import { envString, envUrl, loadConfig } from "#lib/config.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import type { HookStore, ReplayFrom } from "../store/hooks.ts";
 import { openPostgresStore } from "../store/postgres-store.ts";

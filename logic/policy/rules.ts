@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from "#lib/config.ts";
+import * as z from "zod";
 import { ErrorCode, ImError } from "#lib/errors.ts";
 import { CONTACT_KINDS } from "./contacts.ts";
 import { normalise } from "./normalise.ts";

@@ -3,7 +3,8 @@
 // JSON object a line: {"userId":"bob","phone":"+8613800000000","wechat":"oABC","timeZone":"Asia/Shanghai"}. What a line
 // leaves out is emptied. Prints one line of JSON; 0 = all taken, 1 = failed or lines refused, 2 = bad configuration.
 import { createInterface } from "node:readline";
-import { envUrl, loadConfig, z } from "#lib/config.ts";
+import * as z from "zod";
+import { envUrl, loadConfig } from "#lib/config.ts";
 import { toImError } from "#lib/errors.ts";
 import { openPostgresStore } from "../store/postgres-store.ts";
 import type { PushContact } from "../store/push-store.ts";

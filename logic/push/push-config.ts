@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { envDurationMs, envList, envString, envUrl, z } from "#lib/config.ts";
+
+import * as z from "zod";
+import { envDurationMs, envList, envString, envUrl } from "#lib/config.ts";
 import { isTimeZone, PUSH_CHANNELS, type PushChannelName, type PushPolicy, type PushStep } from "./policy.ts";
 import { PUSH_SERVICES } from "./providers/web-push.ts";
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { loadConfig, z } from "#lib/config.ts";
+import * as z from "zod";
+import { loadConfig } from "#lib/config.ts";
 import { ImError } from "#lib/errors.ts";
 import { envTenantDays, readTenantDays } from "./tenant-days.ts";
 

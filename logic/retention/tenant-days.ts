@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { z } from "#lib/config.ts";
+import type * as z from "zod";
 import { envByTenant, readByTenant } from "../tenant/by-tenant.ts";
 
 const MIN_DAYS = 1;

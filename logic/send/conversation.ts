@@ -4,9 +4,9 @@ import type { Subject } from "../store/store.ts";
 
 /** Pairs remembered; a power of two. */
 const SLOTS = 16_384;
-const smallerOf = new Array<string>(SLOTS).fill("");
-const greaterOf = new Array<string>(SLOTS).fill("");
-const idOf = new Array<string>(SLOTS).fill("");
+const noTexts = (): string[] => new Array<string>(SLOTS).fill("");
+/** Made with the first pair: a process that meets none needs no memory for it. */
+let known: { readonly smaller: string[]; readonly greater: string[]; readonly ids: string[] } | undefined;
 
 /**
  * Id of the one-to-one conversation of two users: both compute the same without asking anyone.
@@ -16,11 +16,12 @@ const idOf = new Array<string>(SLOTS).fill("");
 export function directConversationId(a: string, b: string): string {
   const [smaller, greater] = a < b ? [a, b] : [b, a];
   const slot = placeOf(smaller, greater);
-  if (smallerOf[slot] === smaller && greaterOf[slot] === greater) return idOf[slot] ?? "";
+  known ??= { smaller: noTexts(), greater: noTexts(), ids: noTexts() };
+  if (known.smaller[slot] === smaller && known.greater[slot] === greater) return known.ids[slot] ?? "";
   const id = `c_${hash("sha256", `p2p\0${smaller}\0${greater}`, "hex").slice(0, 32)}`;
-  smallerOf[slot] = smaller;
-  greaterOf[slot] = greater;
-  idOf[slot] = id;
+  known.smaller[slot] = smaller;
+  known.greater[slot] = greater;
+  known.ids[slot] = id;
   return id;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { z } from "#lib/config.ts";
+import type * as z from "zod";
 import { tenantOf } from "#lib/tenant.ts";
 import type { AppendInput, Subject } from "../store/store.ts";
 import { envByTenant, readByTenant } from "../tenant/by-tenant.ts";

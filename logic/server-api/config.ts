@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { envInt, envPort, envString, type z } from "#lib/config.ts";
+
+import type * as z from "zod";
+import { envInt, envPort, envString } from "#lib/config.ts";
 
 /** Environment of the server API; part of logic's. */
 export const serverApiShape = {

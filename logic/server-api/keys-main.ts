@@ -3,7 +3,8 @@
 // of IM_POSTGRES_URL. Prints one line of JSON; 0 = done, 1 = failed, 2 = bad configuration or usage. The key itself is
 // printed once, when it is made: only its hash is kept.
 import { parseArgs } from "node:util";
-import { envUrl, loadConfig, z } from "#lib/config.ts";
+import * as z from "zod";
+import { envUrl, loadConfig } from "#lib/config.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";
 import { openPostgresStore } from "../store/postgres-store.ts";
 import type { ServerApiStore } from "../store/server-api-store.ts";

@@ -13,16 +13,16 @@ const NONE = -1;
  * Only a help: what is not here is found by its key in the database. A key belongs to one of 2,048 sets of 16 places, in
  * which the newest replaces the oldest: nearly all of the last 10,000 messages are known, and ids chosen to collide push out
  * each other only. No object per message: those would live just long enough to be moved twice by the garbage collector.
- * 2 MB, and three strings per place.
+ * 2 MB, 1 of it from the first message on, and three strings per place.
  */
 export class RecentAppends {
   /** Per set: its place for the next one. */
   readonly #nextWays = new Uint8Array(SETS);
   readonly #hashes = new Int32Array(PLACES);
-  readonly #senders: string[] = new Array<string>(PLACES).fill("");
-  readonly #clientMessageIds: string[] = new Array<string>(PLACES).fill("");
-  readonly #messageIds: string[] = new Array<string>(PLACES).fill("");
-  readonly #conversationIds: string[] = new Array<string>(PLACES).fill("");
+  #senders: string[] = [];
+  #clientMessageIds: string[] = [];
+  #messageIds: string[] = [];
+  #conversationIds: string[] = [];
   readonly #payloadHashes = new Uint8Array(PLACES * DIGEST_BYTES);
   readonly #convSeqs = new Float64Array(PLACES);
   readonly #sentAtMs = new Float64Array(PLACES);
@@ -48,6 +48,7 @@ export class RecentAppends {
     const { sender, clientMessageId, payloadHash } = input;
     const own = message.recipients.find(({ userId }) => userId === sender);
     if (!own || payloadHash.length !== DIGEST_BYTES) return;
+    if (this.#senders.length === 0) this.#makeRoom();
     const hash = hashOf(input);
     const known = this.#placeOf(input, hash);
     const place = known === NONE ? this.#nextPlace(hash) : known;
@@ -64,8 +65,14 @@ export class RecentAppends {
 
   /** The database may be another one now. */
   clear(): void {
-    for (const texts of [this.#senders, this.#clientMessageIds, this.#messageIds, this.#conversationIds])
-      texts.fill("");
+    if (this.#senders.length > 0) this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    this.#senders = noTexts();
+    this.#clientMessageIds = noTexts();
+    this.#messageIds = noTexts();
+    this.#conversationIds = noTexts();
   }
 
   /** A free place is one without a client message id, which no message is. */
@@ -91,6 +98,10 @@ export class RecentAppends {
     for (let at = 0; at < DIGEST_BYTES; at++) if (this.#payloadHashes[start + at] !== payloadHash[at]) return false;
     return true;
   }
+}
+
+function noTexts(): string[] {
+  return new Array<string>(PLACES).fill("");
 }
 
 function textAt(texts: readonly string[], place: number): string {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from "#lib/config.ts";
+import * as z from "zod";
 import { TENANT } from "./tenant-ids.ts";
 
 const MAX_TENANTS = 1000;
