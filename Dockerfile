@@ -3,30 +3,13 @@
 # `node scripts/cluster/main.ts images` builds the same layout without Docker.
 ARG NODE_IMAGE=node:24-bookworm-slim
 
-FROM ${NODE_IMAGE} AS dependencies
-WORKDIR /app
+FROM ${NODE_IMAGE} AS programs
+WORKDIR /src
 COPY package.json package-lock.json ./
 COPY client/package.json client/
-# The optional package is Node itself, which the base image has.
-RUN npm ci --ignore-scripts --omit=dev --omit=optional --no-audit --no-fund
-
-FROM ${NODE_IMAGE} AS demo
-WORKDIR /app
-COPY package.json package-lock.json ./
-COPY client/package.json client/
+# Nothing of it is shipped as it is: the programs are bundled from it, and the demo page.
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json ./
-COPY lib lib
-COPY proto proto
-COPY client client
-COPY examples examples
-RUN node examples/chat/build.ts /demo
-
-FROM ${NODE_IMAGE}
-WORKDIR /app
-COPY --from=dependencies /app/node_modules node_modules
-COPY package.json LICENSE ./
-COPY client/package.json client/
+COPY tsconfig.json LICENSE ./
 COPY client/src client/src
 COPY lib lib
 COPY proto proto
@@ -34,12 +17,18 @@ COPY gateway gateway
 COPY logic logic
 COPY operator operator
 COPY probe probe
-COPY --from=demo /demo demo
+COPY examples/chat examples/chat
+COPY scripts/bundle scripts/bundle
+RUN node scripts/bundle/main.ts /app && node examples/chat/build.ts /app/demo
+
+FROM ${NODE_IMAGE}
+WORKDIR /app
+COPY --from=programs /app .
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/app/.compile-cache \
     HOME=/tmp
 # Each program loads all its modules, then stops for want of configuration; what it compiled on the way stays. Started
-# from this cache, a program is up in about a quarter of the time. The root file system may be read-only later.
+# from this cache, a program is up in about half of the time. The root file system may be read-only later.
 RUN for program in gateway/main.ts logic/logic.ts logic/extlogic.ts logic/migrate.ts operator/main.ts probe/main.ts; do \
       IM_POSTGRES_URL= IM_REDIS_URL= timeout 10 node "$program" > /dev/null 2>&1 || true; \
     done

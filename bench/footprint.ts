@@ -4,6 +4,9 @@
 // PostgreSQL, Redis and kube-apiserver. Ends with one JSON line; exit code 1 when a target is missed.
 import { loadavg } from "node:os";
 import { startFleet } from "../e2e/harness/fleet.ts";
+import { temporaryFolder } from "../e2e/harness/folders.ts";
+import { bundlePrograms } from "../scripts/bundle/bundle.ts";
+import { writeBundle } from "../scripts/bundle/write.ts";
 import { buildImage } from "../scripts/cluster/image/image.ts";
 import { imclusterSpec } from "../scripts/cluster/image/imcluster.ts";
 import { silentProgress } from "../scripts/cluster/progress.ts";
@@ -38,9 +41,11 @@ function idleOf(idle: readonly IdleFigures[], at: number): IdleFigures {
 async function main(): Promise<boolean> {
   const image = await imageMiB();
   progress(`the image is ${image} MiB unpacked`);
-  const fleet = await startFleet({ entries: 1, logics: 1, extlogics: 1 });
+  const build = temporaryFolder("imcluster-programs-");
+  writeBundle(await bundlePrograms(), build);
+  const fleet = await startFleet({ entries: 1, logics: 1, extlogics: 1, buildOf: () => build });
   return await withFleet(fleet, async () => {
-    const operator = await OperatorProcess.open(fleet.dir);
+    const operator = await OperatorProcess.open(fleet.dir, build);
     try {
       progress(`${await waitQuiet(QUIET_SECONDS)} cores are busy`);
       const services = [...fleet.processes, operator.service];

@@ -17,8 +17,8 @@ export class OperatorProcess {
     this.service = service;
   }
 
-  /** It is not started yet. Its log is in `dir`. */
-  static async open(dir: string): Promise<OperatorProcess> {
+  /** It is not started yet. Its log is in `dir`, its programs are in `build`. */
+  static async open(dir: string, build: string): Promise<OperatorProcess> {
     const server = await startImApiServer();
     try {
       const namespace = await server.makeNamespace();
@@ -33,7 +33,7 @@ export class OperatorProcess {
       };
       const logPath = join(dir, "operator.log");
       const names = { name: "operator", script: "operator/main.ts" };
-      return new OperatorProcess(server, new ServiceProcess({ ...names, env, adminPort, logPath }));
+      return new OperatorProcess(server, new ServiceProcess({ ...names, env, adminPort, logPath, build: () => build }));
     } catch (error) {
       await server.stop();
       throw error;

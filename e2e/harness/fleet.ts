@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { JWK } from "jose";
-import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
+import { testedBuild } from "./build.ts";
 import { temporaryFolder } from "./folders.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { freePort } from "./ports.ts";
@@ -49,7 +49,7 @@ export interface FleetOptions {
   entryTlsPorts?: readonly number[];
   /** Where a process runs, by its name: `entry-0`, `logic-1`, `extlogic-0`, `postgres`, `redis`. Default: loopback. */
   placeOf?: (name: string) => Place;
-  /** Folder of the build that a process runs, by its name or `migrate`, asked at each of its starts. Default: this one. */
+  /** Folder of the build that a process runs, by its name or `migrate`, asked at each of its starts. Default: {@link testedBuild}. */
   buildOf?: (name: string) => string;
 }
 
@@ -272,7 +272,7 @@ async function startStores(
 }
 
 /** Runs `node logic/migrate.ts` of a build to its end. @throws Error with its log when it fails */
-export async function migrateDatabase(postgresUrl: string, logDir: string, build = PROJECT_ROOT): Promise<void> {
+export async function migrateDatabase(postgresUrl: string, logDir: string, build = testedBuild()): Promise<void> {
   const process = new ServiceProcess({
     name: "migrate",
     script: "logic/migrate.ts",
@@ -313,7 +313,7 @@ async function addProcesses(fleet: Fleet, options: FleetOptions, internalTls: In
     logPath: join(fleet.dir, `${role}-${index}.log`),
     nodeArgs: options.nodeArgs?.[role] ?? [],
     place: placeOf(`${role}-${index}`),
-    build: () => options.buildOf?.(`${role}-${index}`) ?? PROJECT_ROOT,
+    build: () => options.buildOf?.(`${role}-${index}`) ?? testedBuild(),
   });
   const targets = fleet.logicTargets;
   for (let i = 0; i < (options.logics ?? 1); i++) {

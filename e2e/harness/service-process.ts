@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
+import { testedBuild } from "./build.ts";
 import { LOOPBACK, type Place } from "./place.ts";
 import { describeExit, type GuardedProcess, type ProcessExit, startProcess, waitUntil } from "./processes.ts";
 
@@ -19,7 +19,7 @@ const TAIL_BYTES = 6000;
 export interface ServiceOptions {
   /** Shown in errors, e.g. `entry-0`. */
   name: string;
-  /** Entry point below the project's root. */
+  /** Path of the program below the build's folder. */
   script: string;
   env: Readonly<Record<string, string>>;
   /** Port of /readyz and /metrics; the environment must name the same. */
@@ -30,7 +30,7 @@ export interface ServiceOptions {
   nodeArgs?: readonly string[];
   /** Default: here. */
   place?: Place;
-  /** Folder of the build whose script runs, asked at every start. Default: this one. */
+  /** Folder of the build whose script runs, asked at every start. Default: {@link testedBuild}. */
   build?: () => string;
 }
 
@@ -62,7 +62,7 @@ export class ServiceProcess {
   /** Starts it (again); resolves when the process exists. @throws Error when it still runs */
   async start(): Promise<void> {
     if (this.pid !== 0) throw new Error(`${this.name} already runs as ${this.pid}`);
-    const { script, env, nodeArgs = [], logPath, place = LOOPBACK, build = () => PROJECT_ROOT } = this.#options;
+    const { script, env, nodeArgs = [], logPath, place = LOOPBACK, build = testedBuild } = this.#options;
     const root = build();
     // The shell only redirects: `exec` replaces it, so pid and death signal are those of node.
     const node = [process.execPath, ...nodeArgs, join(root, script)];

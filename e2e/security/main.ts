@@ -225,7 +225,7 @@ const STILL = {
   pods: lookAtPods,
   rbac: lookAtRights,
   network: async () => lookAtNetwork(),
-  packages: async () => lookAtPackages(),
+  packages: () => lookAtPackages(),
 } as const satisfies Record<string, () => Promise<Looked>>;
 const PARTS = [...LIVE, "canaries", ...(Object.keys(STILL) as (keyof typeof STILL)[])] as const;
 type Part = (typeof PARTS)[number];

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { NETWORK_TABLE, type Row } from "../../operator/imcluster/testing/network-table.ts";
 import type { Shipped } from "../../scripts/release/lock.ts";
 import { isFinding, verdictOf } from "./checks.ts";
-import { judgeRights, lookAtNetwork, lookAtPackages } from "./manifests.ts";
+import { judgePackages, judgeRights, lookAtNetwork, lookAtPackages } from "./manifests.ts";
 
 const [first] = NETWORK_TABLE;
 const row = (change: Partial<Row>): Row[] => [{ what: "x", policies: [], expected: [], ...first, ...change }];
@@ -36,8 +36,8 @@ describe("what needs no fleet", () => {
     assert.match(missing.map(({ detail }) => detail).join(), /redis > client:443 does not get through/);
   });
 
-  it("packages: counted against what was wished, which is told and turns nothing red", () => {
-    const { checks, figures } = lookAtPackages();
+  it("packages: counted against what was wished, which is told and turns nothing red", async () => {
+    const { checks, figures } = await lookAtPackages();
     assert.equal(verdictOf(checks).ok, true);
     assert.ok((figures.packages ?? 0) > 10);
     assert.equal(
@@ -45,7 +45,7 @@ describe("what needs no fleet", () => {
       (figures.packages ?? 0) > 40 || (figures.installScripts ?? 0) > 0,
     );
     const bare = { name: "a", path: "node_modules/a", version: "1.0.0", hasInstallScript: true } satisfies Shipped;
-    const found = lookAtPackages([bare]).checks.filter(({ fault }) => fault !== undefined);
+    const found = judgePackages([bare], 1).checks.filter(({ fault }) => fault !== undefined);
     assert.deepEqual(
       found.map(({ fault, detail }) => [fault, detail]),
       [

