@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { parse } from "yaml";
 import { type ChartCluster, RESTRICTED, startChartCluster } from "./testing/cluster.ts";
-import { CHARTS, chartPath, ciValues, documentsOf, type Manifest } from "./testing/helm.ts";
+import { CHARTS, chartFile, chartPath, ciValues, documentsOf, type Manifest } from "./testing/helm.ts";
 import { PREVIOUS_VERSION, writePreviousChart } from "./testing/previous-chart.ts";
 import { podOf } from "./testing/restricted.ts";
 
@@ -186,6 +187,14 @@ describe("the charts on a real API server", () => {
       }
     });
   }
+
+  it("takes the example that Artifact Hub shows", async () => {
+    const { annotations } = chartFile<{ annotations: Record<string, string> }>("im-operator", "Chart.yaml");
+    for (const example of parse(annotations["artifacthub.io/crdsExamples"] ?? "") as object[]) {
+      const { code, stderr } = await cluster.create(example, "--dry-run=server");
+      assert.equal(code, 0, stderr);
+    }
+  });
 
   for (const [setting, said] of [
     ["spec.entry.pingInterval=1s", /spec[.]entry[.]pingInterval/],

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // values.yaml, values.schema.json and Chart.yaml agree with each other and with the project.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { parse } from "yaml";
 import { CHART_NAMES, CHARTS, chartFile } from "./testing/helm.ts";
 import { freeValues, type KeySchema, openGroups, schemaKeys, valueKeys } from "./testing/value-keys.ts";
 
@@ -101,3 +102,48 @@ for (const name of CHART_NAMES) {
     });
   });
 }
+
+describe("what Artifact Hub is told", () => {
+  const { annotations } = chartFile<Chart>("im-operator", "Chart.yaml");
+  const told = <T>(key: string): T => parse(annotations[`artifacthub.io/${key}`] ?? "") as T;
+
+  it("has the icon and pages that are in the project", () => {
+    for (const name of CHART_NAMES) {
+      const chart = chartFile<Chart>(name, "Chart.yaml");
+      const links = parse(chart.annotations["artifacthub.io/links"] ?? "") as { url: string }[];
+      for (const url of [chart.icon, ...links.map((link) => link.url)]) {
+        const path = /[/](?:blob[/])?main[/](.+)$/.exec(url)?.[1];
+        assert.ok(path !== undefined && existsSync(join(CHARTS, "..", path)), url);
+      }
+    }
+  });
+
+  it("names the images that the values name, and no other", () => {
+    const { image, operand } = chartFile<{
+      image: { repository: string };
+      operand: { postgresImage: string; redisImage: string };
+    }>("im-operator", "values.yaml");
+    assert.deepEqual(
+      told<{ image: string }[]>("images").map((one) => one.image),
+      [`${image.repository}:${version}`, operand.postgresImage, operand.redisImage],
+    );
+  });
+
+  it("names the CustomResourceDefinition and an example of it, and how much the operator can", () => {
+    const crd = parse(readFileSync(join(CHARTS, "../crds/imcluster.yaml"), "utf8")) as {
+      metadata: { name: string };
+      spec: { names: { kind: string }; versions: { name: string }[] };
+    };
+    const [{ name: crdVersion } = { name: "" }] = crd.spec.versions;
+    const { kind } = crd.spec.names;
+    assert.deepEqual(
+      told<{ kind: string; version: string; name: string }[]>("crds").map((one) => [one.kind, one.version, one.name]),
+      [[kind, crdVersion, crd.metadata.name]],
+    );
+    for (const example of told<{ kind: string; apiVersion: string }[]>("crdsExamples"))
+      assert.deepEqual([example.kind, example.apiVersion], [kind, `imcluster.io/${crdVersion}`]);
+    const levels = ["Basic Install", "Seamless Upgrades", "Full Lifecycle", "Deep Insights", "Auto Pilot"];
+    assert.equal(annotations["artifacthub.io/operator"], "true");
+    assert.ok(levels.includes(annotations["artifacthub.io/operatorCapabilities"] ?? ""));
+  });
+});
