@@ -54,6 +54,12 @@ const countedLatencies = (name: string, all: number, slow: number): Series => ({
   [`${name}_count{${T}}`]: `0+${all}x240`,
 });
 
+/** How long senders waited: less than 10 ms, or 1 to 2.5 s. */
+const answers = (all: number, slow: number): Series => ({
+  [`im_entry_answer_duration_seconds_bucket{${T},le="1"}`]: `0+${all - slow}x240`,
+  [`im_entry_answer_duration_seconds_count{${T}}`]: `0+${all}x240`,
+});
+
 const drainTimes = (within5s: number, all: number): Series => ({
   [`im_operator_drain_offline_seconds_bucket{${C},le="5"}`]: `0+${within5s}x60`,
   [`im_operator_drain_offline_seconds_count{${C}}`]: `0+${all}x60`,
@@ -216,8 +222,15 @@ export const CASES: readonly AlertCase[] = [
   {
     alert: "ImAnswersSlow",
     after: "15m",
-    fires: latencies("im_entry_answer_duration_seconds", 100, 3),
-    quiet: latencies("im_entry_answer_duration_seconds", 1000, 3),
+    fires: answers(100, 20),
+    quiet: answers(100, 3),
+  },
+  // For hours, and not so much.
+  {
+    alert: "ImAnswersSlow",
+    after: "55m",
+    fires: answers(100, 8),
+    quiet: answers(100, 5),
   },
   {
     alert: "ImStoreLatencyHigh",
@@ -372,8 +385,15 @@ export const CASES: readonly AlertCase[] = [
   {
     alert: "ImPushesLate",
     after: "40m",
-    fires: { [`im_push_owed_total{${T}}`]: "0+5x240", [push("accepted")]: "0+100x240" },
-    quiet: { [`im_push_owed_total{${T}}`]: "0+5x240", [push("accepted")]: "0+1000x240" },
+    fires: { [`im_push_owed_total{${T}}`]: "0+20x240", [push("accepted")]: "0+100x240" },
+    quiet: { [`im_push_owed_total{${T}}`]: "0+5x240", [push("accepted")]: "0+100x240" },
+  },
+  // Redis was lost, once, and is back.
+  {
+    alert: "ImPushesLate",
+    after: "50m",
+    fires: { [`im_push_owed_total{${T}}`]: "0+8x240", [push("accepted")]: "0+100x240" },
+    quiet: { [`im_push_owed_total{${T}}`]: "0x100 0+40x20 800x120", [push("accepted")]: "0+100x240" },
   },
   {
     alert: "ImPushFailures",
@@ -532,6 +552,12 @@ export const CASES: readonly AlertCase[] = [
       'im_operator_drains_total{namespace="shop",name="other",reason="Update"}': "0+1x400",
     },
     quiet: { [entries("draining")]: "2x400", [`im_operator_drains_total{${C},reason="Update"}`]: "0+0.05x400" },
+  },
+  {
+    alert: "ImReconnectSlow",
+    after: "14m",
+    fires: drainTimes(2, 4),
+    quiet: drainTimes(9, 10),
   },
   {
     alert: "ImDrainLeftRoutes",
