@@ -64,7 +64,7 @@ describe("documentation", () => {
     const { dependencies } = JSON.parse(textOf("package.json")) as { dependencies: Record<string, string> };
     const clients = /^(@grpc|@kubernetes|@opentelemetry)\/|^(ioredis|prom-client)$/;
     const count = Object.keys(dependencies).filter((name) => !clients.test(name)).length;
-    const [, english] = /(\w+) runtime libraries beyond the clients of/.exec(textOf("README.md")) ?? [];
+    const [, english] = /(\w+) runtime libraries beyond the clients of/.exec(textOf("README.md").toLowerCase()) ?? [];
     const [, chinese] = /运行时只依赖(.)个库/.exec(textOf("README.zh-CN.md")) ?? [];
     assert.deepEqual(
       [english, chinese],
