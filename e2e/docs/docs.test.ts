@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
+import { PROGRAMS } from "../../scripts/bundle/programs.ts";
 import { type Block, blockProblems, commandBlocks } from "./blocks.ts";
 import { brokenLinks, unreachable } from "./links.ts";
 import type { Page } from "./markdown.ts";
@@ -78,5 +79,16 @@ describe("documentation", () => {
         execFileSync("bash", ["-n"], { input: fence.text, timeout: 10_000, stdio: "pipe" }).toString();
       assert.doesNotThrow(check, `${page}:${fence.line}`);
     }
+  });
+
+  it("runs in pods of ImCluster what their image has: programs that are bundled, and no shell", () => {
+    const programs: readonly string[] = PROGRAMS;
+    const PLACE = /kubectl exec [^|;]*\b(?:entry|logic|extlogic|operator)\b[^|;]* -- +(\S+) +(\S+)/g;
+    const commands = named(/^docs\/(?!adr\/)|^README/).flatMap(({ path }) =>
+      [...textOf(path).replaceAll("\\\n", " ").matchAll(PLACE)].map(([, what, which]) => ({ path, what, which })),
+    );
+    assert.ok(commands.length > 5);
+    for (const { path, what, which = "" } of commands)
+      assert.ok(what === "node" && programs.includes(which), `${path}: ${what} ${which}`);
   });
 });

@@ -62,7 +62,10 @@ describe("kubectl im admin", () => {
     for (let turn = 0; turn < 2000 && !said.err.includes("Ctrl-C"); turn++)
       await new Promise((resolve) => setTimeout(resolve, 10));
     assert.equal(said.out, "http://127.0.0.1:41234/admin/\n");
-    assert.match(said.err, /keys-main\.ts \\\n +create --name admin --days 30 --scopes fleet:read/);
+    assert.match(
+      said.err,
+      /-- node logic\/server-api\/keys-main\.ts create \\\n +--name admin --days 30 --scopes fleet:read/,
+    );
     controller.abort();
     assert.equal(await running, EXIT.ok);
   });

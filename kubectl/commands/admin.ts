@@ -52,8 +52,8 @@ export function schemeOf({ metadata, spec }: ImCluster): "http" | "https" {
 export function keyHint(namespace: string, name: string): string {
   return [
     "It asks for an API key. One that only looks:",
-    `  kubectl exec -n ${namespace} deploy/${name}-logic -- sh -c 'IM_POSTGRES_URL=$(cat $IM_POSTGRES_URL_FILE) node logic/server-api/keys-main.ts \\`,
-    "    create --name admin --days 30 --scopes fleet:read,users:read,messages:read,broadcasts:read,dead-letters:read'",
+    `  kubectl exec -n ${namespace} deploy/${name}-logic -- node logic/server-api/keys-main.ts create \\`,
+    "    --name admin --days 30 --scopes fleet:read,users:read,messages:read,broadcasts:read,dead-letters:read",
   ].join("\n");
 }
 
