@@ -48,6 +48,10 @@ screenshot: node_modules/.installed ## Two people chat on the demo page in Chrom
 package: node_modules/.installed ## Both charts as archives in build/charts, as they are published; KEY=name KEYRING=file signs them, PUSH=oci://... pushes them
 	@$(NODE) scripts/package/main.ts $(if $(KEY),--key="$(KEY)") $(if $(KEYRING),--keyring="$(KEYRING)") $(if $(PUSH),--push="$(PUSH)")
 
+.PHONY: plugin
+plugin: node_modules/.installed ## kubectl im as a package without others: build/kubectl-im-VERSION.tgz
+	@$(NODE) scripts/package/plugin-main.ts
+
 ##@ Check
 .PHONY: check fmt lint types gen gen-check
 check: lint types gen-check ## Format, lint, types, generated files

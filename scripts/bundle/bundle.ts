@@ -76,10 +76,10 @@ export function packagesIn(outputs: Metafile["outputs"]): string[] {
 
 const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1);
 
-function build() {
+function build(programs: readonly string[]) {
   return esbuild.build({
     absWorkingDir: SOURCE_ROOT,
-    entryPoints: PROGRAMS.map((program) => ({ in: program, out: bundledName(program).replace(/\.js$/, "") })),
+    entryPoints: programs.map((program) => ({ in: program, out: bundledName(program).replace(/\.js$/, "") })),
     chunkNames: "shared-[hash]",
     outdir: PROGRAM_FOLDER,
     bundle: true,
@@ -101,10 +101,13 @@ function build() {
   });
 }
 
-/** Bundles all programs, in memory. The same sources give the same bytes. @throws when the sources do not bundle */
-export async function bundlePrograms(): Promise<Bundle> {
+/**
+ * Bundles programs, in memory; without a list those of the image. The same sources give the same bytes.
+ * @throws when the sources do not bundle
+ */
+export async function bundlePrograms(programs: readonly string[] = PROGRAMS): Promise<Bundle> {
   try {
-    const { outputFiles, metafile } = await build();
+    const { outputFiles, metafile } = await build(programs);
     const nameOf = ({ path }: OutputFile): string => relative(`${SOURCE_ROOT}/${PROGRAM_FOLDER}`, path);
     const files = outputFiles.map((file) => ({ name: nameOf(file), content: Buffer.from(escaped(file.text)) }));
     return { files: files.sort(byName), packages: packagesIn(metafile.outputs) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the image can run, and the files that those programs read.
+// What the image can run, and the files that those programs read; and kubectl im.
 import { readdirSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
@@ -20,6 +20,9 @@ export const PROGRAMS = [
   "operator/main.ts",
   "probe/main.ts",
 ] as const;
+
+/** What `kubectl im` is: it runs where its user is, and comes as a package of its own. */
+export const PLUGIN_PROGRAMS = ["kubectl/main.ts", "kubectl/complete.ts"] as const;
 
 /** Folder of the bundled programs, beside the folders of what they read. */
 export const PROGRAM_FOLDER = "programs";

@@ -8,11 +8,21 @@ import { linkTarget, PROGRAM_FOLDER, PROGRAMS, readFilesIn, SOURCE_FOLDERS, SOUR
 /** Name of the file with the licences of the packages whose code is in the programs. */
 export const LICENCES_FILE = "THIRD-PARTY-LICENSES.txt";
 
-/** What the programs still read of package.json: which version they are, and that their files are ES modules. */
-function shippedManifest(): string {
+/** Writes a package.json: which version it is, that its files are ES modules, and what else is said of it. */
+export function writeManifest(folder: string, more: object): void {
   const manifest = JSON.parse(readFileSync(join(SOURCE_ROOT, "package.json"), "utf8")) as Record<string, unknown>;
   const { name, version, description, license, type } = manifest;
-  return `${JSON.stringify({ name, version, description, license, private: true, type }, null, 2)}\n`;
+  const text = JSON.stringify({ name, version, description, license, type, ...more }, null, 2);
+  writeFileSync(join(folder, "package.json"), `${text}\n`);
+}
+
+/** Writes bundled programs into {@link PROGRAM_FOLDER} of a folder, and the licences. @throws when a program is there already */
+export function writePrograms(bundle: Bundle, folder: string): void {
+  mkdirSync(join(folder, PROGRAM_FOLDER), { recursive: true });
+  for (const { name, content } of bundle.files)
+    writeFileSync(join(folder, PROGRAM_FOLDER, name), content, { flag: "wx" });
+  copyFileSync(join(SOURCE_ROOT, "LICENSE"), join(folder, "LICENSE"));
+  writeFileSync(join(folder, LICENCES_FILE), licencesOf(SOURCE_ROOT, bundle.packages));
 }
 
 /**
@@ -20,9 +30,7 @@ function shippedManifest(): string {
  * @throws when a file is there already
  */
 export function writeBundle(bundle: Bundle, folder: string): void {
-  mkdirSync(join(folder, PROGRAM_FOLDER), { recursive: true });
-  for (const { name, content } of bundle.files)
-    writeFileSync(join(folder, PROGRAM_FOLDER, name), content, { flag: "wx" });
+  writePrograms(bundle, folder);
   const inFolder = (path: string): string => {
     mkdirSync(join(folder, dirname(path)), { recursive: true });
     return join(folder, path);
@@ -30,7 +38,5 @@ export function writeBundle(bundle: Bundle, folder: string): void {
   for (const program of PROGRAMS) symlinkSync(linkTarget(program), inFolder(program));
   for (const path of SOURCE_FOLDERS.flatMap((name) => readFilesIn(name)))
     copyFileSync(join(SOURCE_ROOT, path), inFolder(path));
-  writeFileSync(join(folder, "package.json"), shippedManifest());
-  copyFileSync(join(SOURCE_ROOT, "LICENSE"), join(folder, "LICENSE"));
-  writeFileSync(join(folder, LICENCES_FILE), licencesOf(SOURCE_ROOT, bundle.packages));
+  writeManifest(folder, { private: true });
 }

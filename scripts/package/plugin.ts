@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kubectl im` as a package of npm that has no others: the bundled program, the protocol that `doctor` speaks, and the chart that `install generate` renders.
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundlePrograms } from "../bundle/bundle.ts";
+import { bundledName, PLUGIN_PROGRAMS, PROGRAM_FOLDER, readFilesIn, SOURCE_ROOT } from "../bundle/programs.ts";
+import { writeManifest, writePrograms } from "../bundle/write.ts";
+import { run } from "../cluster/command.ts";
+import type { RunContext } from "../cluster/progress.ts";
+
+const CHART = "charts/im-operator";
+const PACK_TIMEOUT_MS = 60_000;
+const [MAIN, COMPLETE] = PLUGIN_PROGRAMS.map((program) => `${PROGRAM_FOLDER}/${bundledName(program)}`);
+
+/** Writes into a folder what the package has. @throws when a program is there already */
+export async function writePlugin(folder: string): Promise<void> {
+  writePrograms(await bundlePrograms(PLUGIN_PROGRAMS), folder);
+  for (const path of readFilesIn("proto")) cpSync(join(SOURCE_ROOT, path), join(folder, path));
+  cpSync(join(SOURCE_ROOT, CHART), join(folder, CHART), { recursive: true });
+  writeManifest(folder, {
+    name: "kubectl-im",
+    description: "kubectl im: looks after ImClusters from a terminal",
+    engines: { node: ">=24.12" },
+    bin: { "kubectl-im": MAIN, "kubectl_complete-im": COMPLETE },
+  });
+}
+
+/** Makes `kubectl-im-VERSION.tgz` in a folder. Returns its path. @throws {ClusterFault} without npm */
+export async function packPlugin(folder: string, context: RunContext): Promise<string> {
+  const draft = mkdtempSync(join(tmpdir(), "kubectl-im-"));
+  try {
+    await writePlugin(draft);
+    const { stdout } = await run("npm", ["pack", draft, "--pack-destination", folder, "--silent"], {
+      cwd: folder,
+      timeoutMs: PACK_TIMEOUT_MS,
+      signal: context.signal,
+      remedy: "npm comes with Node.js: install it, or put it on PATH.",
+    });
+    return join(folder, stdout.trim());
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
