@@ -215,6 +215,17 @@ describe("a real cluster", { concurrency: 1 }, () => {
     }
   });
 
+  it("tells by kubectl im, through real kubelets, where a user is and what became of a message", async () => {
+    const route = await type("kubectl im route", `kubectl im route alice -n ${DEMO_NAMESPACE} -o json`);
+    const { devices, inboxHead } = JSON.parse(route.stdout) as { devices: { platform: string }[]; inboxHead: number };
+    assert.ok(devices.some(({ platform }) => platform === "web") && inboxHead > 0, route.stdout);
+    const trace = await newcomer.type(`kubectl im trace nope --user alice -n ${DEMO_NAMESPACE}`, MINUTE_MS);
+    assert.equal(trace.code, 1, endOf(trace));
+    assert.match(trace.stderr, /alice neither sent nope nor has it/);
+    const logs = await type("kubectl im logs", `kubectl im logs -n ${DEMO_NAMESPACE} --since 10m`);
+    assert.match(logs.stdout, /INFO +demo-/);
+  });
+
   it("scales by kubectl scale, up and down through the drain", async () => {
     await tools.kubectl(["scale", `imc/${DEMO_NAME}`, "-n", DEMO_NAMESPACE, "--replicas=5"]);
     await waitForEntries(5);

@@ -94,7 +94,9 @@ export class Connection {
     const url = new URL(made.path ?? path, this.#base);
     url.protocol = this.#base.protocol === "http:" ? "ws:" : "wss:";
     // What the URL says already would be taken twice, and `false` is no agent to a WebSocket.
-    const { protocol: _, hostname: __, port: ___, method: ____, path: _____, agent, ...options } = made;
+    const { protocol: _, hostname: __, port: ___, method: ____, path: _____, agent, ...rest } = made;
+    // The headers go on to the kubelet, whose routes of this kind name no type: anything but this is 406 to them.
+    const options = { ...rest, headers: { ...rest.headers, accept: "*/*" } };
     return { url, options: agent ? { ...options, agent } : options };
   }
 

@@ -24,6 +24,8 @@ const NODES = defineResource<KubeObject & { status?: unknown }>("v1", "Node", "n
 const LOG_PATH = /^\/containerLogs\/([^/]+)\/([^/]+)\/([^/]+)$/;
 const EXEC_PATH = /^\/exec\/([^/]+)\/([^/]+)\/([^/]+)$/;
 const PROTOCOL = "v4.channel.k8s.io";
+const NOT_ACCEPTABLE =
+  "HTTP/1.1 406 Not Acceptable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n406: Not Acceptable\n\nAvailable representations: ";
 
 /**
  * The part of a kubelet that the API server calls for people: logs, and programs in containers. A node of its own, so pods
@@ -79,6 +81,8 @@ export class StandInKubelet {
       const url = new URL(request.url ?? "/", "https://node");
       const [, , pod = "", container = ""] = EXEC_PATH.exec(url.pathname) ?? [];
       const command = url.searchParams.getAll("command");
+      // As a kubelet does, whose routes for programs name no type.
+      if (!request.headers.accept?.includes("*/*")) return void socket.end(NOT_ACCEPTABLE);
       sockets.handleUpgrade(request, socket, head, (opened) => void this.#exec(opened, pod, container, command));
     });
   }
