@@ -21,8 +21,11 @@ export const PROGRAMS = [
   "probe/main.ts",
 ] as const;
 
-/** What `kubectl im` is: it runs where its user is, and comes as a package of its own. */
-export const PLUGIN_PROGRAMS = ["kubectl/main.ts", "kubectl/complete.ts"] as const;
+/** What `kubectl im` is: it runs where its user is, and comes as a package of its own. By the names of its commands. */
+export const PLUGIN_PROGRAMS = {
+  "kubectl-im": "kubectl/main.ts",
+  "kubectl_complete-im": "kubectl/complete.ts",
+} as const;
 
 /** Folder of the bundled programs, beside the folders of what they read. */
 export const PROGRAM_FOLDER = "programs";

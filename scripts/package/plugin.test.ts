@@ -67,6 +67,14 @@ describe("the package of kubectl im", () => {
     assert.match(program("kubectl_complete-im", ["sta"]).stdout, /^status\b/);
   });
 
+  it("says which Node it needs when it is started by an older one", () => {
+    const older = "data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'20.1.0'}})";
+    const args = [`--import=${older}`, join(installed, "bin/kubectl-im.js"), "version", "--client"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 60_000 });
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.match(stderr, /^error: kubectl im needs Node\.js 24\.12 or newer, and this is 20\.1\.0 \(.*\)\nInstall one/);
+  });
+
   it("finds the chart that it brings, and says what is missing to render it", () => {
     const { status, stderr } = program("kubectl-im", ["install", "generate"]);
     assert.notEqual(status, 0);

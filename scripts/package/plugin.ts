@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kubectl im` as a package of npm that has no others: the bundled program, the protocol that `doctor` speaks, and the chart that `install generate` renders.
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundlePrograms } from "../bundle/bundle.ts";
@@ -11,18 +11,39 @@ import type { RunContext } from "../cluster/progress.ts";
 
 const CHART = "charts/im-operator";
 const PACK_TIMEOUT_MS = 60_000;
-const [MAIN, COMPLETE] = PLUGIN_PROGRAMS.map((program) => `${PROGRAM_FOLDER}/${bundledName(program)}`);
+const BIN_FOLDER = "bin";
+const OLDEST_NODE = [24, 12] as const;
+
+/** An older Node would stop somewhere in a library, and say nothing of use. It has to understand this, so this is plain. */
+export function launcherOf(program: string, [major, minor] = OLDEST_NODE): string {
+  return `#!/usr/bin/env node
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major > ${major} || (major === ${major} && minor >= ${minor})) await import("../${PROGRAM_FOLDER}/${bundledName(program)}");
+else {
+  console.error(\`error: kubectl im needs Node.js ${major}.${minor} or newer, and this is \${process.versions.node} (\${process.execPath})\\nInstall one (https://nodejs.org), or put it first on PATH.\`);
+  process.exit(1);
+}
+`;
+}
+
+function writeLauncher(folder: string, name: string, program: string): string {
+  mkdirSync(join(folder, BIN_FOLDER), { recursive: true });
+  writeFileSync(join(folder, BIN_FOLDER, `${name}.js`), launcherOf(program), { mode: 0o755 });
+  return `${BIN_FOLDER}/${name}.js`;
+}
 
 /** Writes into a folder what the package has. @throws when a program is there already */
 export async function writePlugin(folder: string): Promise<void> {
-  writePrograms(await bundlePrograms(PLUGIN_PROGRAMS), folder);
+  writePrograms(await bundlePrograms(Object.values(PLUGIN_PROGRAMS)), folder);
   for (const path of readFilesIn("proto")) cpSync(join(SOURCE_ROOT, path), join(folder, path));
   cpSync(join(SOURCE_ROOT, CHART), join(folder, CHART), { recursive: true });
   writeManifest(folder, {
     name: "kubectl-im",
     description: "kubectl im: looks after ImClusters from a terminal",
-    engines: { node: ">=24.12" },
-    bin: { "kubectl-im": MAIN, "kubectl_complete-im": COMPLETE },
+    engines: { node: `>=${OLDEST_NODE.join(".")}` },
+    bin: Object.fromEntries(
+      Object.entries(PLUGIN_PROGRAMS).map(([name, program]) => [name, writeLauncher(folder, name, program)]),
+    ),
   });
 }
 

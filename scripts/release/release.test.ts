@@ -22,7 +22,7 @@ const textOf = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const lock = JSON.parse(textOf("package-lock.json")) as Lock;
 const shipped = shippedPackages(lock, (await bundlePrograms()).packages);
 /** What kubectl im has of others; it runs where its user is. */
-const inPlugin = shippedPackages(lock, (await bundlePrograms(PLUGIN_PROGRAMS)).packages);
+const inPlugin = shippedPackages(lock, (await bundlePrograms(Object.values(PLUGIN_PROGRAMS))).packages);
 
 const RULES = {
   licences: new Set([
