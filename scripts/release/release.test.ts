@@ -95,6 +95,7 @@ describe("what is shipped", () => {
       "node_modules/typescript": { ...good, dev: true },
       "node_modules/@a/b": good,
       "node_modules/@a/b/node_modules/c": good,
+      "node_modules/@a/b/node_modules/@types/node": good,
     };
     assert.equal(installedPackages(lockOf(packages)), 2);
   });
