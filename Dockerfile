@@ -19,6 +19,7 @@ COPY operator operator
 COPY probe probe
 COPY examples/chat examples/chat
 COPY scripts/bundle scripts/bundle
+COPY scripts/cluster/paths.ts scripts/cluster/
 RUN node scripts/bundle/main.ts /app && node examples/chat/build.ts /app/demo
 
 FROM ${NODE_IMAGE}

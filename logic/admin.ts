@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `node logic/admin.ts revoke-user|revoke-token|kick|presence|locate|trace ...`: see docs/operations.md.
-
 import * as z from "zod";
 import { envString, loadConfig } from "#lib/config.ts";
 import { ErrorCode, ImError, toImError } from "#lib/errors.ts";

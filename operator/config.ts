@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import * as z from "zod";
 import { envBool, envList, envLogLevel, envLogLevelDir, envPort, envString, loadConfig } from "#lib/config.ts";
 

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { oneOf, wholeNumber } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
+import { endWhenInterrupted } from "../harness/interrupt.ts";
 import { isInPrivateNetwork, runInPrivateNetwork } from "../harness/private-network.ts";
 import { type CampaignResult, runCampaign } from "./campaign.ts";
 import { goalsOf, shortfalls, sumUp, untimed } from "./figures.ts";
@@ -120,8 +121,7 @@ async function main(): Promise<number> {
   if (plan.checkDir !== undefined) return await recheck(plan.checkDir);
   if (!isInPrivateNetwork()) return await runInPrivateNetwork(import.meta.filename, args);
   // Leaving by exit() removes the servers' temporary folders; the kernel removes processes and networks.
-  for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-    process.once(signal, () => process.exit(code));
+  endWhenInterrupted();
   return (await run(plan)) ? 0 : 1;
 }
 

@@ -13,6 +13,7 @@ import { demoAccess, loadBalancerAddress } from "../../scripts/up/demo.ts";
 import type { KubeTools } from "../../scripts/up/kube-tools.ts";
 import { operatorRelease } from "../../scripts/up/operator-release.ts";
 import { eventually } from "../cluster/real-cluster.ts";
+import { endWhenInterrupted } from "../harness/interrupt.ts";
 import { type NemesisView, type PairsReport, runPairs } from "../workload/pairs.ts";
 import { readStored } from "../workload/read-stored.ts";
 import { Database, installOperator, readShown } from "./database.ts";
@@ -159,13 +160,11 @@ async function run(): Promise<boolean> {
   }
 }
 
-for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-  process.once(signal, () => {
-    progress.line(
-      `${signal}: namespaces ${PLACE.namespace} and cnpg-system stay; \`make down\` removes them with the cluster`,
-    );
-    process.exit(code);
-  });
+endWhenInterrupted((signal) =>
+  progress.line(
+    `${signal}: namespaces ${PLACE.namespace} and cnpg-system stay; \`make down\` removes them with the cluster`,
+  ),
+);
 try {
   process.exit((await run()) ? 0 : 1);
 } catch (error) {

@@ -6,6 +6,7 @@ import { unusable } from "../../scripts/cluster/arguments.ts";
 import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { SERVER_NAME, startFleet } from "../harness/fleet.ts";
+import { endWhenInterrupted } from "../harness/interrupt.ts";
 import { isInPrivateNetwork, PrivateNetwork, runInPrivateNetwork } from "../harness/private-network.ts";
 import { ride } from "./ride.ts";
 
@@ -59,8 +60,7 @@ async function main(): Promise<number> {
   const cutsS = values.cuts === undefined ? CUTS_S : values.cuts.split(",").map(Number);
   if (!cutsS.every((seconds) => seconds > 0)) throw unusable("CUTS", values.cuts ?? "", "it is seconds, as 5,12");
   if (!isInPrivateNetwork()) return await runInPrivateNetwork(import.meta.filename, args);
-  for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-    process.once(signal, () => process.exit(code));
+  endWhenInterrupted();
   return (await run(cutsS)) ? 0 : 1;
 }
 

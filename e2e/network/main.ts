@@ -6,6 +6,7 @@ import { describeFault } from "../../scripts/cluster/fault.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { demoAccess } from "../../scripts/up/demo.ts";
 import { proveDelivery } from "../../scripts/up/prove.ts";
+import { endWhenInterrupted } from "../harness/interrupt.ts";
 import { type Check, check, lineOf, verdictOf } from "../security/checks.ts";
 import { askWebhook, chat, smoke } from "./life.ts";
 import { compare, type Looked, scrape } from "./looks.ts";
@@ -97,11 +98,9 @@ async function run(): Promise<boolean> {
   }
 }
 
-for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-  process.once(signal, () => {
-    progress.line(`${signal}: the enforcer and the policies stay; \`make down\` removes them with the cluster`);
-    process.exit(code);
-  });
+endWhenInterrupted((signal) =>
+  progress.line(`${signal}: the enforcer and the policies stay; \`make down\` removes them with the cluster`),
+);
 try {
   process.exit((await run()) ? 0 : 1);
 } catch (error) {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { createRedis, type Redis, whenReady } from "#lib/redis.ts";
+import { DENIED } from "../../logic/store/runtime-role.contract.ts";
 import { type Fleet, startFleet } from "../harness/fleet.ts";
 import { temporaryFolder } from "../harness/folders.ts";
 import { waitUntil } from "../harness/processes.ts";
@@ -15,8 +16,6 @@ import { startWebhookSandbox, type WebhookSandbox } from "../sandbox/webhook.ts"
 import { EmbeddedStores, type StoreUser } from "./embedded-stores.ts";
 import { assertKept, chat, login, targetOf } from "./fleet-suite.ts";
 
-/** "insufficient_privilege". */
-const DENIED = "42501";
 const ROLES = ["logic", "extlogic"] as const;
 const SECRET = "a secret of the test";
 const START_MS = 30_000;

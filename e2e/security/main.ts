@@ -14,6 +14,7 @@ import { createProgress } from "../../scripts/cluster/progress.ts";
 import { cpuWaitMs } from "../harness/cpu-wait.ts";
 import { type Fleet, SERVER_NAME, startFleet } from "../harness/fleet.ts";
 import { temporaryFolder } from "../harness/folders.ts";
+import { endWhenInterrupted } from "../harness/interrupt.ts";
 import { provePython } from "../harness/python.ts";
 import { type PairsOptions, type PairsReport, runPairs } from "../workload/pairs.ts";
 import { checksOfCanaries } from "./canaries/checks.ts";
@@ -296,8 +297,7 @@ async function main(): Promise<number> {
   return (await run(wanted, connections)) ? 0 : 1;
 }
 
-for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-  process.once(signal, () => process.exit(code));
+endWhenInterrupted();
 try {
   process.exit(await main());
 } catch (error) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be said of the product without running a fleet: its pods, its rights, its network and its packages.
-import { readFileSync } from "node:fs";
 import { allPods } from "../../charts/testing/all-pods.ts";
 import { boundRoles, FORBIDDEN, forbiddenIn, grantsOf } from "../../charts/testing/grants.ts";
 import { type Manifest, render } from "../../charts/testing/helm.ts";
@@ -8,7 +7,7 @@ import { tryPods } from "../../charts/testing/pod-trials.ts";
 import { NETWORK_TABLE, type Row } from "../../operator/imcluster/testing/network-table.ts";
 import { FLEET, reachOf, weakened } from "../../operator/imcluster/testing/network-world.ts";
 import { bundlePrograms } from "../../scripts/bundle/bundle.ts";
-import { installedPackages, type Lock, type Shipped, shippedPackages } from "../../scripts/release/lock.ts";
+import { installedPackages, readLock, type Shipped, shippedPackages } from "../../scripts/release/lock.ts";
 import { startImApiServer } from "../operator/support/shared-api-server.ts";
 import { type Check, check } from "./checks.ts";
 
@@ -81,7 +80,7 @@ export function lookAtNetwork(table: readonly Row[] = NETWORK_TABLE): Looked {
 
 /** How much code of others is shipped, and whether any of it wants to run when it is installed. */
 export async function lookAtPackages(): Promise<Looked> {
-  const lock = JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as Lock;
+  const lock = readLock();
   const { packages } = await bundlePrograms();
   return judgePackages(shippedPackages(lock, packages), installedPackages(lock));
 }

@@ -8,6 +8,7 @@ import { describeFault } from "../../scripts/cluster/fault.ts";
 import { PROJECT_ROOT } from "../../scripts/cluster/paths.ts";
 import { createProgress } from "../../scripts/cluster/progress.ts";
 import { temporaryFolder } from "../harness/folders.ts";
+import { endWhenInterrupted } from "../harness/interrupt.ts";
 import { startPostgres } from "../harness/postgres.ts";
 import { startRedis } from "../harness/redis.ts";
 import { planMatrix, type Row, selectRows } from "./matrix.ts";
@@ -59,8 +60,7 @@ async function main(): Promise<number> {
     options: { from: { type: "string" }, row: { type: "string" } },
   });
   const rows = selectRows(planMatrix(), values.row);
-  for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-    process.once(signal, () => process.exit(code));
+  endWhenInterrupted();
   const folder = temporaryFolder("imcluster-skew-");
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const older = await takeOlderBuild(values.from, join(folder, "older"));

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import * as z from "zod";
 import { envInt, envUrl } from "../config.ts";
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import * as z from "zod";
 import { envDurationMs, envList, envString, envUrl } from "#lib/config.ts";
 import { isTimeZone, PUSH_CHANNELS, type PushChannelName, type PushPolicy, type PushStep } from "./policy.ts";

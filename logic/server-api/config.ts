@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type * as z from "zod";
 import { envInt, envPort, envString } from "#lib/config.ts";
 

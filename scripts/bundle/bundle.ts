@@ -5,7 +5,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, relative } from "node:path";
 import type { Metafile, OutputFile, Plugin } from "esbuild";
 import * as esbuild from "esbuild";
-import { bundledName, PROGRAM_FOLDER, PROGRAMS, SOURCE_ROOT } from "./programs.ts";
+import { PROJECT_ROOT } from "../cluster/paths.ts";
+import { bundledName, PROGRAM_FOLDER, PROGRAMS } from "./programs.ts";
 
 /** What packages ask for and do without: native code, and colours for a terminal. */
 const ABSENT = ["bufferutil", "pg-native", "supports-color", "utf-8-validate"];
@@ -31,7 +32,7 @@ const placedSources: Plugin = {
   name: "placed-sources",
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-      const inTree = relative(SOURCE_ROOT, path);
+      const inTree = relative(PROJECT_ROOT, path);
       if (inTree.startsWith("node_modules/")) return undefined;
       return { contents: placed(await readFile(path, "utf8"), inTree), loader: "ts" };
     });
@@ -78,7 +79,7 @@ const byName = (a: { name: string }, b: { name: string }): number => (a.name < b
 
 function build(programs: readonly string[]) {
   return esbuild.build({
-    absWorkingDir: SOURCE_ROOT,
+    absWorkingDir: PROJECT_ROOT,
     entryPoints: programs.map((program) => ({ in: program, out: bundledName(program).replace(/\.js$/, "") })),
     chunkNames: "shared-[hash]",
     outdir: PROGRAM_FOLDER,
@@ -108,7 +109,7 @@ function build(programs: readonly string[]) {
 export async function bundlePrograms(programs: readonly string[] = PROGRAMS): Promise<Bundle> {
   try {
     const { outputFiles, metafile } = await build(programs);
-    const nameOf = ({ path }: OutputFile): string => relative(`${SOURCE_ROOT}/${PROGRAM_FOLDER}`, path);
+    const nameOf = ({ path }: OutputFile): string => relative(`${PROJECT_ROOT}/${PROGRAM_FOLDER}`, path);
     const files = outputFiles.map((file) => ({ name: nameOf(file), content: Buffer.from(escaped(file.text)) }));
     return { files: files.sort(byName), packages: packagesIn(metafile.outputs) };
   } finally {

@@ -3,15 +3,16 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { bundledName, linkTarget, PROGRAMS, readFilesIn, SOURCE_FOLDERS, SOURCE_ROOT } from "./programs.ts";
+import { PROJECT_ROOT } from "../cluster/paths.ts";
+import { bundledName, linkTarget, PROGRAMS, readFilesIn, SOURCE_FOLDERS } from "./programs.ts";
 
 const NOT_OF_THE_IMAGE = /(^|\/)(testing|testdata|admin-page)\/|\.test\.ts$/;
 
 describe("programs", () => {
   it("are all files that begin something when they are run", () => {
-    const files = SOURCE_FOLDERS.flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: SOURCE_ROOT }));
+    const files = SOURCE_FOLDERS.flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: PROJECT_ROOT }));
     const begins = (path: string): boolean =>
-      /(^|[/-])main\.ts$/.test(path) || readFileSync(join(SOURCE_ROOT, path), "utf8").includes("import.meta.main");
+      /(^|[/-])main\.ts$/.test(path) || readFileSync(join(PROJECT_ROOT, path), "utf8").includes("import.meta.main");
     const found = files.filter((path) => !NOT_OF_THE_IMAGE.test(path) && begins(path));
     assert.deepEqual(
       [...PROGRAMS, "logic/migrate.ts"].sort(),

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the image can run, and the files that those programs read; and kubectl im.
 import { readdirSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
-
-/** Root of the project's work tree. */
-export const SOURCE_ROOT = resolve(import.meta.dirname, "../..");
+import { basename, dirname, join, relative } from "node:path";
+import { PROJECT_ROOT } from "../cluster/paths.ts";
 
 /** Programs by the path of their source, which is also where the image has them: pods and people run `node logic/logic.ts`. */
 export const PROGRAMS = [
@@ -43,12 +41,15 @@ export const SOURCE_FOLDERS = ["client/src", "gateway", "lib", "logic", "operato
 const NOT_READ = /\.ts$|\.md$|(^|\/)tsconfig\.json$/;
 const NOT_SHIPPED_FOLDER = /^(test|tests|testdata|testing|fixtures|dist|node_modules)$/;
 
+/** May something that is shipped be in this folder, or be made of what is in it? */
+export const isShippedFolder = (path: string): boolean => !NOT_SHIPPED_FOLDER.test(basename(path));
+
 /** Paths below the root of all files in a folder that its programs may read: scripts of Redis, SQL, proto files, pages. Sorted. */
-export function readFilesIn(folder: string, root = SOURCE_ROOT): string[] {
+export function readFilesIn(folder: string, root = PROJECT_ROOT): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true })
     .flatMap((item) => {
       const path = `${folder}/${item.name}`;
-      if (item.isDirectory()) return NOT_SHIPPED_FOLDER.test(item.name) ? [] : readFilesIn(path, root);
+      if (item.isDirectory()) return isShippedFolder(path) ? readFilesIn(path, root) : [];
       return item.isFile() && !NOT_READ.test(path) ? [path] : [];
     })
     .sort();

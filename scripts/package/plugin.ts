@@ -4,9 +4,10 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundlePrograms } from "../bundle/bundle.ts";
-import { bundledName, PLUGIN_PROGRAMS, PROGRAM_FOLDER, readFilesIn, SOURCE_ROOT } from "../bundle/programs.ts";
-import { writeManifest, writePrograms } from "../bundle/write.ts";
+import { bundledName, PLUGIN_PROGRAMS, PROGRAM_FOLDER } from "../bundle/programs.ts";
+import { copyReadFiles, writeManifest, writePrograms } from "../bundle/write.ts";
 import { run } from "../cluster/command.ts";
+import { PROJECT_ROOT } from "../cluster/paths.ts";
 import type { RunContext } from "../cluster/progress.ts";
 
 const CHART = "charts/im-operator";
@@ -15,7 +16,8 @@ const BIN_FOLDER = "bin";
 const OLDEST_NODE = [24, 12] as const;
 
 /** An older Node would stop somewhere in a library, and say nothing of use. It has to understand this, so this is plain. */
-export function launcherOf(program: string, [major, minor] = OLDEST_NODE): string {
+function launcherOf(program: string): string {
+  const [major, minor] = OLDEST_NODE;
   return `#!/usr/bin/env node
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major > ${major} || (major === ${major} && minor >= ${minor})) await import("../${PROGRAM_FOLDER}/${bundledName(program)}");
@@ -35,8 +37,8 @@ function writeLauncher(folder: string, name: string, program: string): string {
 /** Writes into a folder what the package has. @throws when a program is there already */
 export async function writePlugin(folder: string): Promise<void> {
   writePrograms(await bundlePrograms(Object.values(PLUGIN_PROGRAMS)), folder);
-  for (const path of readFilesIn("proto")) cpSync(join(SOURCE_ROOT, path), join(folder, path));
-  cpSync(join(SOURCE_ROOT, CHART), join(folder, CHART), { recursive: true });
+  copyReadFiles(["proto"], folder);
+  cpSync(join(PROJECT_ROOT, CHART), join(folder, CHART), { recursive: true });
   writeManifest(folder, {
     name: "kubectl-im",
     description: "kubectl im: looks after ImClusters from a terminal",

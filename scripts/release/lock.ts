@@ -2,6 +2,7 @@
 // What package-lock.json says of the packages that are shipped: how many, of whom, under which licence, and whether they want to run something
 // when they are installed.
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 /** One `packages` entry of package-lock.json. */
 export interface LockedPackage {
@@ -21,6 +22,10 @@ export interface Lock {
   readonly version: string;
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
+
+/** The project's own. */
+export const readLock = (): Lock =>
+  JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as Lock;
 
 /** A package that is shipped. */
 export interface Shipped extends LockedPackage {

@@ -12,6 +12,7 @@ import {
   installedPackages,
   type Lock,
   type LockedPackage,
+  readLock,
   type Shipped,
   shippedPackages,
   shippingProblems,
@@ -19,7 +20,7 @@ import {
 
 const ROOT = join(import.meta.dirname, "../..");
 const textOf = (path: string): string => readFileSync(join(ROOT, path), "utf8");
-const lock = JSON.parse(textOf("package-lock.json")) as Lock;
+const lock = readLock();
 const shipped = shippedPackages(lock, (await bundlePrograms()).packages);
 /** What kubectl im has of others; it runs where its user is. */
 const inPlugin = shippedPackages(lock, (await bundlePrograms(Object.values(PLUGIN_PROGRAMS))).packages);

